@@ -1,0 +1,4 @@
+module github.com/recall-milter/recall-milter
+
+go 1.26
+

@@ -1,0 +1,102 @@
+package holdstore
+
+import "time"
+
+// State is where a hold stands; the package comment draws the arrows.
+type State string
+
+// The four states of a hold.
+const (
+	Held      State = "held"      // waits for its due moment
+	Releasing State = "releasing" // claimed by one daemon, under a lease
+	Released  State = "released"  // every recipient settled; a record without content
+	Recalled  State = "recalled"  // taken back; the content stays for the recall retention
+)
+
+// Path is one envelope address with what came behind it.
+type Path struct {
+	Address string   `json:"a"`           // as the MTA said it, without the angle brackets; "" is the null sender
+	Args    []string `json:"x,omitempty"` // ESMTP arguments verbatim, xtext still encoded: "NOTIFY=NEVER"
+}
+
+// Client is the SMTP client that submitted the message, as the MTA described it.
+// A submission by sendmail(1) has no address.
+type Client struct {
+	Address string `json:"a,omitempty"` // IP address
+	Port    int    `json:"p,omitempty"`
+	Name    string `json:"n,omitempty"` // verified host name, or "unknown"
+	PTR     string `json:"r,omitempty"` // unverified reverse name
+	HELO    string `json:"h,omitempty"`
+}
+
+// Submission is what is known of a message when its headers have ended. It never changes.
+type Submission struct {
+	QueueID    string `json:"q,omitempty"` // of the MTA; MTAs reuse queue IDs
+	MessageID  string `json:"m,omitempty"` // with its angle brackets
+	Sender     Path   `json:"s"`
+	Recipients []Path `json:"r"`
+	Client     Client `json:"c"`
+	Login      string `json:"l,omitempty"` // SASL login name
+	AuthType   string `json:"at,omitempty"`
+	TLS        string `json:"t,omitempty"` // protocol version, empty: plain text
+	Daemon     string `json:"d,omitempty"` // milter_macro_daemon_name
+	Gateway    string `json:"g,omitempty"` // the MTA's own host name
+}
+
+// Terms are what the policy said about a message; known when it has ended.
+type Terms struct {
+	Rule  string        // name of the rule that matched
+	Grace time.Duration // from the moment Redis commits the hold
+}
+
+// Outcome is what became of one recipient.
+type Outcome string
+
+// Outcomes of a recipient. Every recipient begins as pending.
+const (
+	Pending   Outcome = "pending"
+	Sent      Outcome = "sent"     // the MTA answered 250 for it
+	Failed    Outcome = "failed"   // refused for good, or given up on
+	TakenBack Outcome = "recalled" // recalled before it was sent
+)
+
+// Result is the outcome for one recipient.
+type Result struct {
+	Outcome Outcome   `json:"o"`
+	Detail  string    `json:"d,omitempty"` // the MTA's last reply for it, or why it failed
+	At      time.Time `json:"t,omitzero"`
+	// Reported is true once the sender has been told of a failure (or asked not to be).
+	Reported bool `json:"b,omitempty"`
+}
+
+// Event is one line of a hold's timeline.
+type Event struct {
+	At     time.Time `json:"at"`
+	Verb   string    `json:"verb"` // held, claimed, retry, released, recalled, restored, extended, ...
+	By     string    `json:"by,omitempty"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// Hold is one message in the store, or the record of one.
+type Hold struct {
+	ID string
+	Submission
+	Terms
+	State    State
+	Size     int64 // bytes of header, blank line and body
+	HeldAt   time.Time
+	Due      time.Time // while releasing or after: the last due moment
+	Attempts int
+	Results  []Result // one per recipient, in envelope order
+	Timeline []Event
+
+	chunks  int    // how many pieces the content was stored in
+	staging string // the random part of the content's key names
+}
+
+// Act says who does something to a hold, from where and why; it goes into the timeline and the audit trail.
+type Act struct {
+	By     string // "alice (uid 1000)"
+	From   string // host name and program
+	Reason string
+}

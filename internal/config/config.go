@@ -1,0 +1,2 @@
+// Package config reads recall-milter.toml.
+package config

@@ -1,0 +1,45 @@
+// Package policy decides what happens to a message: facts in, verdict out, no I/O.
+package policy
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Field is one header field: name, and every byte behind the colon (folds are CRLF).
+type Field struct{ Name, Value string }
+
+// Facts is what is known of a message so far. What is not known yet is said by Known.
+type Facts struct {
+	Known      Stage // facts of later stages are not there yet
+	Login      string
+	Client     netip.Addr // invalid: sendmail(1) on the gateway itself
+	DaemonName string
+	Sender     string   // without <>
+	Recipients []string // known from AtHeaders on
+	Header     []Field  // known from AtHeaders on
+	Size       int64    // known AtEnd
+	Ours       bool     // the message bears our keyed mark; known from AtHeaders on
+	Now        time.Time
+}
+
+// Stage says how far a message has come.
+type Stage int
+
+// The stages at which a verdict is asked for.
+const (
+	AtMail Stage = iota
+	AtHeaders
+	AtEnd
+)
+
+// Verdict is what to do with a message.
+type Verdict struct {
+	Certain bool // false: later facts can change it; ask again at the next stage
+	Hold    bool
+	Rule    string        // name of the rule that matched, "default" when none did
+	Grace   time.Duration // when Hold
+	Reason  string        // why, in a few words for the log: "null sender", "inbound", "rule automatic: grace 0s", "asked for 48h, capped to 24h"
+	Wish    string        // name of the request header to remove, empty: none present or covered by DKIM
+	Steps   []string      // one line for each rule and condition that was looked at, for people
+}

@@ -1,0 +1,124 @@
+// Package server starts the real servers that tests talk to: each on loopback, in a folder of its own,
+// and ended by its process id when the test ends.
+package server
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Redis is one private redis-server, durable as the daemon demands unless extra says otherwise.
+type Redis struct {
+	Addr string // 127.0.0.1:port
+	Dir  string
+
+	t     testing.TB
+	args  []string
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+// StartRedis starts a redis-server with AOF, appendfsync always and noeviction; extra are further
+// command line settings ("--maxmemory", "10mb"), which win over these.
+func StartRedis(t testing.TB, extra ...string) *Redis {
+	t.Helper()
+	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
+	_, port, _ := strings.Cut(r.Addr, ":")
+	r.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", r.Dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
+		"--logfile", filepath.Join(r.Dir, "redis.log")}, extra...)
+	r.Start()
+	t.Cleanup(r.Kill)
+	return r
+}
+
+// Start starts the server (again) and waits until it answers.
+func (r *Redis) Start() {
+	r.t.Helper()
+	r.cmd = exec.Command(Program(r.t, "redis-server"), r.args...)
+	r.ended = make(chan struct{})
+	if err := r.cmd.Start(); err != nil {
+		r.t.Fatalf("redis-server does not start: %v", err)
+	}
+	go func(c *exec.Cmd, ended chan struct{}) { c.Wait(); close(ended) }(r.cmd, r.ended)
+	Eventually(r.t, "redis answers PING", func() bool {
+		c, err := net.DialTimeout("tcp", r.Addr, time.Second)
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(time.Second))
+		fmt.Fprint(c, "PING\r\n")
+		buf := make([]byte, 64)
+		n, _ := c.Read(buf)
+		// NOAUTH and LOADING are answers too: the test that asked for them goes on by itself.
+		return n > 0
+	})
+}
+
+// Kill ends the server at once (SIGKILL) and waits for its end. Killing a dead server is no error.
+func (r *Redis) Kill() { r.end(syscall.SIGKILL) }
+
+// Stop ends the server in order (SIGTERM) and waits for its end.
+func (r *Redis) Stop() { r.end(syscall.SIGTERM) }
+
+// Restart kills the server and starts it on the same port and data.
+func (r *Redis) Restart() { r.Kill(); r.Start() }
+
+// Pause stops the process (SIGSTOP): connections stay open and nothing is answered.
+func (r *Redis) Pause() { r.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (r *Redis) Resume() { r.cmd.Process.Signal(syscall.SIGCONT) }
+
+func (r *Redis) end(sig syscall.Signal) {
+	r.cmd.Process.Signal(syscall.SIGCONT)
+	r.cmd.Process.Signal(sig)
+	<-r.ended
+}
+
+// Program returns the path of a server program, looking where daemons live too.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/lib/postfix/sbin", "/usr/local/sbin"} {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	t.Fatalf("%s is not installed: run make deps", name)
+	return ""
+}
+
+// FreeAddr returns a loopback address that nothing listens on at this moment.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Eventually waits until cond holds; it gives up after a minute, far longer than any machine under load needs.
+func Eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for pause := time.Millisecond; !cond(); pause = min(2*pause, 50*time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited a minute in vain until %s", what)
+		}
+		time.Sleep(pause)
+	}
+}
