@@ -1,0 +1,29 @@
+# Recall Milter. "make test" and "make run" are the two commands to know; both work on a bare Debian or Ubuntu.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+
+.PHONY: build test lint deps run clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+# What the tests and "make run" need from the distribution; installs only what is missing.
+deps:
+	test/deps/install ca-certificates gcc libc6-dev redis-server postfix
+
+lint:
+	@unformatted=$$(gofmt -l cmd holdstore internal milter policy test); \
+	[ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+test: deps lint
+	$(GO) test -race -timeout 14m ./...
+
+run: deps build
+	test/run/gateway
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,127 @@
+// Package maillog writes one line for each thing that happens to a message, so that one grep for a hold ID, a queue
+// ID or a Message-ID follows it through this log and the MTA's.
+//
+// The text form is in Postfix's manner: "QUEUEID: hold: id=..., message-id=<...>, from=<...>, nrcpt=2, size=1234,
+// rule=default, due=...". Nothing of a message's content is logged, and control characters are escaped.
+package maillog
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"go.uber.org/zap"
+)
+
+// Log has one method for each event. It is safe for concurrent use.
+type Log struct {
+	zap  *zap.Logger
+	json bool
+}
+
+// New returns a log that writes to z; json says whether fields stay fields or become one line of text.
+func New(z *zap.Logger, json bool) *Log { return &Log{zap: z, json: json} }
+
+// pair is one name=value of a line.
+type pair struct{ name, value string }
+
+// event writes one line about one message.
+func (l *Log) event(verb, queueID string, pairs ...pair) {
+	if l.json {
+		fields := []zap.Field{zap.String("queue_id", queueID)}
+		for _, p := range pairs {
+			fields = append(fields, zap.String(strings.ReplaceAll(p.name, "-", "_"), p.value))
+		}
+		l.zap.Info(verb, fields...)
+		return
+	}
+	l.zap.Info(line(verb, queueID, pairs))
+}
+
+func line(verb, queueID string, pairs []pair) string {
+	var b strings.Builder
+	b.WriteString(clean(orNone(queueID)) + ": " + verb + ": ")
+	for i, p := range pairs {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(p.name + "=" + clean(p.value))
+	}
+	return b.String()
+}
+
+func orNone(queueID string) string {
+	if queueID == "" {
+		return "NOQUEUE" // as Postfix says it
+	}
+	return queueID
+}
+
+// clean keeps a value on its line: whatever a sender or a server typed must not forge another line.
+func clean(s string) string {
+	quoted := strconv.Quote(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// from gives what every line about a submission begins with.
+func from(id string, s holdstore.Submission) []pair {
+	pairs := []pair{{"message-id", s.MessageID}, {"from", "<" + s.Sender.Address + ">"}, {"nrcpt", strconv.Itoa(len(s.Recipients))}}
+	if id != "" {
+		pairs = append([]pair{{"id", id}}, pairs...)
+	}
+	return pairs
+}
+
+// Held: the store has committed the message, and the MTA is told to discard its copy.
+func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64) {
+	verb := "hold"
+	if r.Found {
+		verb = "hold-again" // the client's retry of a hold whose 250 it never heard
+	}
+	l.event(verb, s.QueueID, append(from(r.ID, s), pair{"size", strconv.FormatInt(size, 10)},
+		pair{"rule", t.Rule}, pair{"due", stamp(r.Due)})...)
+}
+
+// Passed: the message goes on at once, not held.
+func (l *Log) Passed(s holdstore.Submission, reason string) {
+	l.event("pass", s.QueueID, append(from("", s), pair{"reason", reason})...)
+}
+
+// Unheld: it should have been held, but the store could not, and on_store_failure = "deliver".
+func (l *Log) Unheld(s holdstore.Submission, err error) {
+	l.event("unheld", s.QueueID, append(from("", s), pair{"reason", err.Error()})...)
+}
+
+// Deferred: the store could not hold it, so the client was told to try again.
+func (l *Log) Deferred(s holdstore.Submission, err error) {
+	l.event("defer", s.QueueID, append(from("", s), pair{"reason", err.Error()})...)
+}
+
+// Released: the MTA took the message for so many recipients; reply has its new queue ID.
+func (l *Log) Released(h *holdstore.Hold, recipients int, reply string, late time.Duration) {
+	l.event("release", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"nrcpt", strconv.Itoa(recipients)},
+		pair{"late", late.Round(time.Millisecond).String()}, pair{"reply", reply})
+}
+
+// Retried: an attempt failed for now.
+func (l *Log) Retried(h *holdstore.Hold, detail string, in time.Duration) {
+	l.event("retry", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"in", in.String()}, pair{"reason", detail})
+}
+
+// Failed: one recipient will never get it.
+func (l *Log) Failed(h *holdstore.Hold, recipient, detail string) {
+	l.event("fail", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + recipient + ">"}, pair{"reason", detail})
+}
+
+// Bounced: the sender was told of failures, or why not.
+func (l *Log) Bounced(h *holdstore.Hold, to, detail string) {
+	l.event("bounce", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + to + ">"}, pair{"detail", detail})
+}
+
+// Trouble: something outside one message's way went wrong; msg says what it means for the mail.
+func (l *Log) Trouble(msg string, err error) {
+	l.zap.Warn(msg, zap.Error(err))
+}

@@ -1,0 +1,128 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Delivery is one message that a sink took.
+type Delivery struct {
+	Mail string   // the argument of MAIL FROM:, with its ESMTP parameters
+	Rcpt []string // the arguments of RCPT TO:
+	Data []byte   // what came in DATA, dots undone
+}
+
+// Sink is the outside world: an SMTP server that takes everything and remembers it.
+type Sink struct {
+	Addr string
+
+	listener net.Listener
+	wg       sync.WaitGroup
+	mu       sync.Mutex
+	got      []Delivery
+	conns    map[net.Conn]bool
+}
+
+// StartSink starts a sink, which ends with the test.
+func StartSink(t testing.TB) *Sink {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Sink{Addr: l.Addr().String(), listener: l, conns: map[net.Conn]bool{}}
+	s.wg.Add(1)
+	go s.accept()
+	t.Cleanup(s.close)
+	return s
+}
+
+// Got returns what has arrived so far.
+func (s *Sink) Got() []Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Delivery(nil), s.got...)
+}
+
+func (s *Sink) accept() {
+	defer s.wg.Done()
+	for {
+		c, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.conns[c] = true
+		s.mu.Unlock()
+		s.wg.Add(1)
+		go s.serve(c)
+	}
+}
+
+func (s *Sink) close() {
+	s.listener.Close()
+	s.mu.Lock()
+	for c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+func (s *Sink) serve(c net.Conn) {
+	defer s.wg.Done()
+	defer c.Close()
+	r := bufio.NewReader(c)
+	say := func(text string) { c.Write([]byte(text + "\r\n")) }
+	say("220 sink ESMTP")
+	var d Delivery
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		switch verb := strings.ToUpper(line); {
+		case strings.HasPrefix(verb, "EHLO"):
+			say("250-sink\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 SIZE")
+		case strings.HasPrefix(verb, "MAIL FROM:"):
+			d = Delivery{Mail: line[len("MAIL FROM:"):]}
+			say("250 ok")
+		case strings.HasPrefix(verb, "RCPT TO:"):
+			d.Rcpt = append(d.Rcpt, line[len("RCPT TO:"):])
+			say("250 ok")
+		case verb == "DATA":
+			say("354 go on")
+			if d.Data, err = readData(r); err != nil {
+				return
+			}
+			s.mu.Lock()
+			s.got = append(s.got, d)
+			s.mu.Unlock()
+			say("250 taken")
+		case verb == "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+func readData(r *bufio.Reader) ([]byte, error) {
+	var b bytes.Buffer
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(line, []byte(".\r\n")) {
+			return b.Bytes(), nil
+		}
+		b.Write(bytes.TrimPrefix(line, []byte(".")))
+	}
+}
