@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"strings"
+	"sync/atomic"
 )
 
 // macLen is the length of the MAC in characters: 100 bits, more than anybody can guess, short enough for a header.
@@ -17,11 +18,18 @@ const macLen = 20
 
 var alphabet = base32.NewEncoding("ABCDEFGHJKMNPQRSTUVWXYZ23456789a").WithPadding(base32.NoPadding)
 
-// Marker holds the secret that all gateways of one store share.
-type Marker struct{ secret []byte }
+// Marker holds the secret that all gateways of one store share. Safe for concurrent use.
+type Marker struct{ secret atomic.Pointer[[]byte] }
 
 // New returns a marker for a secret; any length will do, 32 bytes is usual.
-func New(secret []byte) *Marker { return &Marker{secret: secret} }
+func New(secret []byte) *Marker {
+	m := &Marker{}
+	m.Use(secret)
+	return m
+}
+
+// Use sets the secret. A zero Marker, whose secret the store could not give yet, finds no mark genuine.
+func (m *Marker) Use(secret []byte) { m.secret.Store(&secret) }
 
 // Stamp returns "ID.MAC" for a message of ours: its hold ID, envelope sender (no angle brackets, "" is null)
 // and Message-ID (with its angle brackets, "" when it has none).
@@ -32,11 +40,11 @@ func (m *Marker) Stamp(id, sender, messageID string) string {
 // Genuine says whether stamp was made by Stamp for this sender and Message-ID with the same secret.
 func (m *Marker) Genuine(stamp, sender, messageID string) bool {
 	id, mac, ok := strings.Cut(stamp, ".")
-	return ok && hmac.Equal([]byte(mac), []byte(m.mac(id, sender, messageID)))
+	return ok && m.secret.Load() != nil && hmac.Equal([]byte(mac), []byte(m.mac(id, sender, messageID)))
 }
 
 func (m *Marker) mac(id, sender, messageID string) string {
-	h := hmac.New(sha256.New, m.secret)
+	h := hmac.New(sha256.New, *m.secret.Load())
 	for _, part := range []string{"recall-milter mark", id, sender, messageID} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})

@@ -18,6 +18,7 @@ func TestAMarkVouchesForItsOwnMessageOnly(t *testing.T) {
 		"other sender":   {stamp, "b@corp.test", "<1@corp.test>", m, false},
 		"other message":  {stamp, "a@corp.test", "<2@corp.test>", m, false},
 		"other hold":     {"8" + stamp[1:], "a@corp.test", "<1@corp.test>", m, false},
+		"no secret yet":  {stamp, "a@corp.test", "<1@corp.test>", &Marker{}, false},
 		"other secret":   {stamp, "a@corp.test", "<1@corp.test>", New([]byte("guess")), false},
 		"changed MAC":    {last, "a@corp.test", "<1@corp.test>", m, false},
 		"no MAC":         {"7K3MPQ2A9BCDE", "a@corp.test", "<1@corp.test>", m, false},
