@@ -1,0 +1,222 @@
+package holdstore
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held.
+func (s *Store) NextDue(ctx context.Context) (wait time.Duration, ok bool, err error) {
+	pipe := s.redis.Pipeline()
+	head := pipe.ZRangeWithScores(ctx, s.keys.state(Held), 0, 0)
+	clock := pipe.Time(ctx)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, false, explain(err)
+	}
+	if len(head.Val()) == 0 {
+		return 0, false, nil
+	}
+	return time.UnixMilli(int64(head.Val()[0].Score)).Sub(clock.Val()), true, nil
+}
+
+const (
+	wakePing  = 30 * time.Second // a connection that died without a word is noticed so
+	wakePause = time.Second      // between two attempts to reconnect
+)
+
+// Wake signals (capacity 1) when a hold became due earlier than what was the head; ends with ctx.
+// It reconnects by itself and also signals after each reconnect. The channel is closed at the end.
+func (s *Store) Wake(ctx context.Context) <-chan struct{} {
+	bell := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	s.work.Go(func() {
+		defer close(bell)
+		defer cancel()
+		defer stop()
+		sub := s.redis.Subscribe(ctx, s.keys.wake())
+		defer sub.Close()
+		closing := context.AfterFunc(ctx, func() { sub.Close() })
+		defer closing()
+		for ctx.Err() == nil {
+			s.listen(ctx, sub, bell)
+		}
+	})
+	return bell
+}
+
+// listen waits for one message of the channel, or finds out that the connection is dead.
+func (s *Store) listen(ctx context.Context, sub *redis.PubSub, bell chan<- struct{}) {
+	message, err := sub.ReceiveTimeout(ctx, wakePing)
+	if err != nil {
+		if sub.Ping(ctx) != nil {
+			select {
+			case <-time.After(wakePause):
+			case <-ctx.Done():
+			}
+		}
+		return
+	}
+	if _, pong := message.(*redis.Pong); pong {
+		return
+	}
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
+}
+
+// Claim is one due hold, leased to this daemon.
+type Claim struct {
+	Hold
+	token string
+	until time.Time // by the local monotonic clock, counted from before the request: never later than Redis's
+}
+
+// LeaseLeft returns how long the lease still runs by the local monotonic clock.
+func (c *Claim) LeaseLeft() time.Duration { return time.Until(c.until) }
+
+// claimScript leases due holds. ARGV: how many, lease ms, token. Output: {{id, fields of the hash...}...}
+var claimScript = drain(`
+local out = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
+  if get(id, 'state') ~= 'held' then
+    redis.call('ZREM', P .. 'z:held', id)
+  else
+    if num(id, 'attempts') == 0 then set(id, 'late', int(now - num(id, 'due'))) end
+    move(id, 'held', 'releasing', now + ARGV[2])
+    set(id, 'tok', ARGV[3])
+    redis.call('HINCRBY', P .. 'h:' .. id, 'attempts', 1)
+    local fields = redis.call('HGETALL', P .. 'h:' .. id)
+    table.insert(fields, 1, id)
+    out[#out + 1] = fields
+  end
+end
+return out
+`)
+
+const claimBatch = 100 // keeps one script short, whatever the caller asks for
+
+// Claim leases up to max due holds, soonest due first.
+func (s *Store) Claim(ctx context.Context, max int) ([]*Claim, error) {
+	token, until := randomText(16), time.Now().Add(s.lease)
+	rows, err := s.run(ctx, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token).Slice()
+	if err != nil {
+		return nil, explain(err)
+	}
+	var claims []*Claim
+	var damaged error
+	for _, row := range rows {
+		id, fields := claimRow(row)
+		h, err := parseHold(id, fields)
+		if err != nil {
+			damaged = err // its lease expires, and it is met again; the others go out
+			continue
+		}
+		claims = append(claims, &Claim{Hold: *h, token: token, until: until})
+	}
+	if len(claims) == 0 {
+		return nil, damaged
+	}
+	return claims, nil
+}
+
+func claimRow(row any) (id string, fields map[string]string) {
+	fields = map[string]string{}
+	texts, _ := row.([]any)
+	for n := 1; n+1 < len(texts); n += 2 {
+		fields[fmt.Sprint(texts[n])] = fmt.Sprint(texts[n+1])
+	}
+	if len(texts) > 0 {
+		id = fmt.Sprint(texts[0])
+	}
+	return id, fields
+}
+
+// renewScript extends a lease. ARGV: id, token, lease ms. Output: "ok" or "lost".
+var renewScript = drain(`
+local id = ARGV[1]
+if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
+redis.call('ZADD', P .. 'z:releasing', int(now + ARGV[3]), id)
+return 'ok'
+`)
+
+// Renew extends the lease; ErrLost when another daemon holds it. Not for concurrent use with LeaseLeft.
+func (s *Store) Renew(ctx context.Context, c *Claim) error {
+	until := time.Now().Add(s.lease)
+	err := s.word(ctx, renewScript, c.ID, c.token, s.lease.Milliseconds())
+	if err == nil {
+		c.until = until
+	}
+	return err
+}
+
+// giveBackScript undoes a claim. ARGV: id, token. Output: "ok" or "lost".
+var giveBackScript = drain(`
+local id = ARGV[1]
+if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
+hurry(num(id, 'due'))
+move(id, 'releasing', 'held', num(id, 'due'))
+redis.call('HDEL', P .. 'h:' .. id, 'tok')
+redis.call('HINCRBY', P .. 'h:' .. id, 'attempts', -1)
+return 'ok'
+`)
+
+// GiveBack returns a claim that was not attempted; its due moment and attempt count stay.
+func (s *Store) GiveBack(ctx context.Context, c *Claim) error {
+	return s.word(ctx, giveBackScript, c.ID, c.token)
+}
+
+// Content streams the message as it would be sent: header, blank line, body. A missing piece is an error.
+func (s *Store) Content(ctx context.Context, h *Hold) io.Reader {
+	return &content{s: s, ctx: ctx, h: h}
+}
+
+// content reads one piece after the other.
+type content struct {
+	s    *Store
+	ctx  context.Context
+	h    *Hold
+	next int
+	rest []byte
+	read int64
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	for len(c.rest) == 0 {
+		if c.next >= c.h.chunks {
+			if c.read != c.h.Size {
+				return 0, fmt.Errorf("hold %s: its content has %d bytes instead of %d", c.h.ID, c.read, c.h.Size)
+			}
+			return 0, io.EOF
+		}
+		piece, err := c.s.piece(c.ctx, c.h, c.next)
+		if err != nil {
+			return 0, err
+		}
+		if c.next == 0 {
+			piece = append(piece, "\r\n"...)
+		}
+		c.rest = piece
+		c.next++
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	c.read += int64(n)
+	return n, nil
+}
+
+// Header returns the header block of a hold, without reading its body.
+func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) { return s.piece(ctx, h, 0) }
+
+func (s *Store) piece(ctx context.Context, h *Hold, n int) ([]byte, error) {
+	b, err := s.redis.Get(ctx, s.keys.chunk(h.ID, h.staging, n)).Bytes()
+	if err == redis.Nil {
+		return nil, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
+	}
+	return b, explain(err)
+}

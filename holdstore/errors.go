@@ -1,0 +1,67 @@
+package holdstore
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Errors that callers tell apart with errors.Is.
+var (
+	ErrUnavailable = errors.New("store not reachable")                  // network, LOADING, READONLY, timeouts
+	ErrNotDurable  = errors.New("store could lose mail")                // strict durability refused; the text names the setting and the mend
+	ErrFull        = errors.New("store is full")                        // OOM
+	ErrUnknown     = errors.New("outcome unknown, fenced by tombstone") // a commit whose reply never came and whose hold was fenced off
+	ErrLost        = errors.New("lease lost")                           // another daemon took the claim over
+	ErrTooLate     = errors.New("too late")                             // releasing or released
+	ErrNotFound    = errors.New("no such hold")
+	ErrNotNow      = errors.New("not possible in this state") // restore of what is not recalled, recall of what is recalled, ...
+)
+
+// explain turns an error of Redis or of the network into one of ours, keeping the cause. nil stays nil.
+func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch text := err.Error(); {
+	case strings.HasPrefix(text, "OOM"):
+		return fmt.Errorf("%w: raise maxmemory of redis or release mail: %w", ErrFull, err)
+	case strings.HasPrefix(text, "MISCONF"):
+		return fmt.Errorf("%w: redis can't write to its disk: free space in its dir: %w", ErrNotDurable, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// answered says whether err is Redis's own reply: then the command was refused, and its outcome is known.
+func answered(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
+
+// unsent says whether err shows that nothing can have reached Redis.
+func unsent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout)
+}
+
+// outcome turns the word a script returns when it did nothing into an error.
+func outcome(word, id string) error {
+	switch word {
+	case "ok":
+		return nil
+	case "none":
+		return fmt.Errorf("%s: %w", id, ErrNotFound)
+	case "late":
+		return fmt.Errorf("%s: %w: it is on its way or sent", id, ErrTooLate)
+	case "lost":
+		return fmt.Errorf("%s: %w: another release took it over", id, ErrLost)
+	case "pending":
+		return fmt.Errorf("%s: %w: a recipient is still pending", id, ErrNotNow)
+	case "gone":
+		return fmt.Errorf("%s: %w: its content is no longer kept", id, ErrNotNow)
+	}
+	return fmt.Errorf("%s: %w: it is %s", id, ErrNotNow, word)
+}

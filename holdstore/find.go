@@ -1,0 +1,195 @@
+package holdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// findPage is how many holds one round trip reads.
+const findPage = 500
+
+// Get returns one hold by ID (any case). ErrNotFound.
+func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
+	canonical, ok := canonicalID(id)
+	if !ok {
+		return nil, fmt.Errorf("%q: %w", id, ErrNotFound)
+	}
+	fields, err := s.redis.HGetAll(ctx, s.keys.hold(canonical)).Result()
+	if err != nil {
+		return nil, explain(err)
+	}
+	if len(fields) == 0 {
+		return nil, fmt.Errorf("%s: %w", canonical, ErrNotFound)
+	}
+	return parseHold(canonical, fields)
+}
+
+// load reads many holds in one round trip, leaving out those that are gone meanwhile.
+func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	pipe := s.redis.Pipeline()
+	replies := make([]*redis.MapStringStringCmd, len(ids))
+	for n, id := range ids {
+		replies[n] = pipe.HGetAll(ctx, s.keys.hold(id))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, explain(err)
+	}
+	var holds []*Hold
+	for n, id := range ids {
+		if len(replies[n].Val()) == 0 {
+			continue
+		}
+		h, err := parseHold(id, replies[n].Val())
+		if err != nil {
+			return nil, err
+		}
+		holds = append(holds, h)
+	}
+	return holds, nil
+}
+
+// Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID. Empty: none.
+func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
+	h, err := s.Get(ctx, ref)
+	if err == nil {
+		return []*Hold{h}, nil
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	bare := strings.Trim(ref, "<>")
+	var ids []string
+	for _, entry := range []string{indexEntry("m", "<"+bare+">"), indexEntry("m", bare), indexEntry("q", ref)} {
+		some, err := s.redis.ZRange(ctx, s.keys.index(entry), 0, findPage-1).Result()
+		if err != nil {
+			return nil, explain(err)
+		}
+		ids = append(ids, some...)
+	}
+	slices.Sort(ids)
+	return s.load(ctx, slices.Compact(ids))
+}
+
+// Find yields what matches, soonest due first.
+func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[*Hold, error] {
+	if len(q.States) == 0 {
+		q.States = []State{Held, Releasing}
+	}
+	return func(yield func(*Hold, error) bool) {
+		m, err := newMatcher(q)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		ids, err := s.candidates(ctx, q)
+		var found []*Hold
+		for page := range slices.Chunk(ids, findPage) {
+			var some []*Hold
+			if some, err = s.load(ctx, page); err != nil {
+				break
+			}
+			for _, h := range some {
+				var ok bool
+				if ok, err = s.matches(ctx, m, h); err != nil {
+					break
+				}
+				if ok {
+					found = append(found, h)
+				}
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		slices.SortStableFunc(found, func(a, b *Hold) int { return a.Due.Compare(b.Due) })
+		for _, h := range found {
+			if !yield(h, nil) {
+				return
+			}
+		}
+	}
+}
+
+// candidates lists the holds to look at: those of the narrowest index, or all of the states asked for.
+func (s *Store) candidates(ctx context.Context, q Query) ([]string, error) {
+	for _, by := range []struct{ kind, value string }{
+		{"l", q.Login}, {"s", q.Sender}, {"r", q.Recipient}, {"c", q.Client},
+	} {
+		if by.value == "" || strings.ContainsAny(by.value, "*?/") {
+			continue
+		}
+		bounds := &redis.ZRangeBy{Min: "-inf", Max: "+inf"}
+		if !q.Since.IsZero() {
+			bounds.Min = strconv.FormatInt(q.Since.UnixMilli(), 10)
+		}
+		if !q.Until.IsZero() {
+			bounds.Max = strconv.FormatInt(q.Until.UnixMilli(), 10)
+		}
+		ids, err := s.redis.ZRangeByScore(ctx, s.keys.index(indexEntry(by.kind, by.value)), bounds).Result()
+		return ids, explain(err)
+	}
+	var ids []string
+	seen := map[string]bool{}
+	for _, st := range q.States {
+		some, err := s.redis.ZRange(ctx, s.keys.state(st), 0, -1).Result()
+		if err != nil {
+			return nil, explain(err)
+		}
+		for _, id := range some {
+			if !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// Stats counts.
+type Stats struct {
+	Count    map[State]int
+	Bytes    int64         // content of held and releasing
+	Oldest   time.Time     // HeldAt of the oldest held
+	Lateness time.Duration // of the latest release
+}
+
+// Stats reads the counts.
+func (s *Store) Stats(ctx context.Context) (Stats, error) {
+	states := []State{Held, Releasing, Released, Recalled}
+	pipe := s.redis.Pipeline()
+	var counts []*redis.IntCmd
+	for _, st := range states {
+		counts = append(counts, pipe.ZCard(ctx, s.keys.state(st)))
+	}
+	oldest := pipe.ZRangeWithScores(ctx, s.keys.age(), 0, 0)
+	numbers := pipe.MGet(ctx, s.keys.bytes(), s.keys.late())
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Stats{}, explain(err)
+	}
+	out := Stats{Count: map[State]int{}}
+	for n, st := range states {
+		out.Count[st] = int(counts[n].Val())
+	}
+	if first := oldest.Val(); len(first) > 0 {
+		out.Oldest = time.UnixMilli(int64(first[0].Score)).UTC()
+	}
+	number := func(n int) int64 {
+		text, _ := numbers.Val()[n].(string)
+		v, _ := strconv.ParseInt(text, 10, 64)
+		return v
+	}
+	out.Bytes, out.Lateness = number(0), time.Duration(number(1))*time.Millisecond
+	return out, nil
+}

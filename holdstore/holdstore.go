@@ -1,0 +1,156 @@
+// Package holdstore keeps messages in Redis between the MTA's 250 and their release or recall.
+//
+//	           +--------- retry (Settle, GiveBack, expired lease) -----+
+//	           v                                                       |
+//	Put --> held --Claim (lease)--> releasing --Settle (all done)--> released
+//	         |  \
+//	         |   +-- Release: due = now;  Extend: due += d
+//	         +--Recall--> recalled --Restore--> held
+//
+// Every arrow is one Lua script, hence atomic: a recall and a release can never both win. Moments are Redis's own
+// TIME, taken inside the scripts, so the clocks of several gateways do not matter.
+//
+// Failure rules: Commit answers without error only when Redis has made the hold durable (strict: the AOF is synced
+// before the reply). A commit whose reply never came is fenced off by a tombstone, so that it can't come to life after
+// the caller gave up on it. Whatever drains the store also works when the store is full.
+package holdstore
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Options say how to reach Redis and what to demand of it.
+type Options struct {
+	Addresses       []string // host:port or unix:/path; several: Cluster, or with SentinelMaster: Sentinel
+	SentinelMaster  string
+	Username        string
+	Password        string
+	DB              int
+	Prefix          string // of all key names; empty: "recall"
+	Durability      string // strict | assumed | relaxed
+	Replicas        int    // acknowledgements to wait for on each hold
+	TLS             bool
+	CAFile          string
+	ServerName      string
+	RecallRetention time.Duration // how long a recalled hold keeps its content; 0: 24 hours
+	RecordRetention time.Duration // how long the record of a released or recalled hold is kept; 0: 7 days
+}
+
+// Times that are part of the protocol with Redis.
+const (
+	leaseTime   = time.Minute
+	dialTimeout = 3 * time.Second
+	ioTimeout   = 10 * time.Second // of one read or write, when the context has no earlier deadline
+)
+
+// Store is a client of the hold store. Safe for concurrent use.
+type Store struct {
+	opt   Options
+	keys  keys
+	redis redis.UniversalClient
+	lease time.Duration // shorter in tests
+
+	ctx    context.Context // of the background work; ended by Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	durable   durability
+	confirmed confirmations
+	scanned   atomic.Uint64 // where Reap's slow walk over all holds stands
+}
+
+// Open makes the client; it does not need Redis to be there. An error is one of the options'.
+func Open(o Options) (*Store, error) {
+	if o.Prefix == "" {
+		o.Prefix = "recall"
+	}
+	if o.RecallRetention <= 0 {
+		o.RecallRetention = 24 * time.Hour
+	}
+	if o.RecordRetention <= 0 {
+		o.RecordRetention = 7 * 24 * time.Hour
+	}
+	if len(o.Addresses) == 0 {
+		return nil, errors.New("no redis address: give host:port or unix:/path")
+	}
+	s := &Store{opt: o, keys: newKeys(o.Prefix), lease: leaseTime}
+	client, err := s.client(o)
+	if err != nil {
+		return nil, err
+	}
+	s.redis = client
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.confirmed.bell = make(chan struct{}, 1)
+	s.work.Go(s.confirmLoop)
+	return s, nil
+}
+
+// client makes the go-redis client. It never repeats a command by itself: a commit or a claim whose reply was lost
+// may have been done, and only this package knows what to do about it.
+func (s *Store) client(o Options) (redis.UniversalClient, error) {
+	u := &redis.UniversalOptions{
+		MasterName: o.SentinelMaster, Username: o.Username, Password: o.Password, DB: o.DB,
+		MaxRetries: -1, DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
+		ContextTimeoutEnabled: true, DisableIdentity: true, PoolSize: 64,
+		// A new connection may lead to another server, or to the same one with another config.
+		OnConnect: func(context.Context, *redis.Conn) error { s.durable.forget(); return nil },
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+	for _, a := range o.Addresses {
+		u.Addrs = append(u.Addrs, strings.TrimPrefix(a, "unix:"))
+	}
+	if path, ok := strings.CutPrefix(o.Addresses[0], "unix:"); ok {
+		u.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "unix", path)
+		}
+	}
+	if o.TLS {
+		c := &tls.Config{ServerName: o.ServerName, MinVersion: tls.VersionTLS12}
+		if o.CAFile != "" {
+			pem, err := os.ReadFile(o.CAFile)
+			if err != nil {
+				return nil, fmt.Errorf("redis tls ca_file: %w", err)
+			}
+			c.RootCAs = x509.NewCertPool()
+			if !c.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("redis tls ca_file: %s holds no certificate in PEM form", o.CAFile)
+			}
+		}
+		u.TLSConfig = c
+	}
+	return redis.NewUniversalClient(u), nil
+}
+
+// Close ends the background work of the store and its connections.
+func (s *Store) Close() error {
+	s.cancel()
+	s.work.Wait()
+	return s.redis.Close()
+}
+
+// Secret returns the 32-byte secret kept in the store, made once by whoever asks first.
+func (s *Store) Secret(ctx context.Context) ([]byte, error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh)
+	if err := s.redis.SetNX(ctx, s.keys.secret(), fresh, 0).Err(); err != nil {
+		return nil, explain(err)
+	}
+	secret, err := s.redis.Get(ctx, s.keys.secret()).Bytes()
+	return secret, explain(err)
+}

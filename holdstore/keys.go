@@ -1,0 +1,158 @@
+package holdstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// keys builds all key names. Its value is what every name begins with: the prefix and one hash tag, which keeps
+// all keys of a script in one Cluster slot.
+//
+//	h:ID            hash: the hold, or the record of one
+//	b:ID:NONCE:n    piece n of the content; 0 is the header block
+//	z:STATE         holds by state; score: held due, releasing lease end, released and recalled the record's end (ms)
+//	z:age           held and releasing by the moment they were held
+//	i:KIND:VALUE    index: s sender, r recipient, l login, c client address, m Message-ID, q queue ID; score held_at
+//	u:FINGERPRINT   ID of an unconfirmed hold
+//	x:ID            tombstone: a commit of this ID comes too late
+//	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
+type keys string
+
+func newKeys(prefix string) keys { return keys(prefix + ":{mh0}:") }
+
+func (k keys) hold(id string) string     { return string(k) + "h:" + id }
+func (k keys) state(st State) string     { return string(k) + "z:" + string(st) }
+func (k keys) age() string               { return string(k) + "z:age" }
+func (k keys) index(entry string) string { return string(k) + "i:" + entry }
+func (k keys) log() string               { return string(k) + "log" }
+func (k keys) wake() string              { return string(k) + "wake" }
+func (k keys) bytes() string             { return string(k) + "bytes" }
+func (k keys) late() string              { return string(k) + "late" }
+func (k keys) secret() string            { return string(k) + "secret" }
+
+func (k keys) chunk(id, nonce string, n int) string {
+	return string(k) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)
+}
+
+// indexEntry returns the part of an index key behind "i:". Message-IDs and queue IDs keep their case.
+func indexEntry(kind, value string) string {
+	if kind != "m" && kind != "q" {
+		value = strings.ToLower(value)
+	}
+	if len(value) > 64 {
+		sum := sha256.Sum256([]byte(value))
+		value = "#" + hex.EncodeToString(sum[:20])
+	}
+	return kind + ":" + value
+}
+
+// indexEntries lists all index keys of a submission, each once.
+func indexEntries(sub *Submission) []any {
+	var entries []any
+	seen := map[string]bool{}
+	add := func(kind, value string) {
+		e := indexEntry(kind, value)
+		if value != "" && !seen[e] {
+			seen[e] = true
+			entries = append(entries, e)
+		}
+	}
+	add("s", sub.Sender.Address)
+	for _, r := range sub.Recipients {
+		add("r", r.Address)
+	}
+	add("l", sub.Login)
+	add("c", sub.Client.Address)
+	add("m", sub.MessageID)
+	add("q", sub.QueueID)
+	return entries
+}
+
+// prelude begins every script: KEYS[1] is what all names begin with, and these are the moves they share.
+const prelude = `
+local P = KEYS[1]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function int(n) return string.format('%.0f', n) end
+local function get(id, field) return redis.call('HGET', P .. 'h:' .. id, field) end
+local function num(id, field) return tonumber(get(id, field) or 0) end
+local function set(id, ...) return redis.call('HSET', P .. 'h:' .. id, ...) end
+-- move takes the hold out of one state's set and into another's.
+local function move(id, from, to, score)
+  redis.call('ZREM', P .. 'z:' .. from, id)
+  redis.call('ZADD', P .. 'z:' .. to, int(score), id)
+  set(id, 'state', to)
+end
+-- hurry wakes the release loops when due is earlier than everything held; call it before the hold goes in.
+local function hurry(due)
+  local head = redis.call('ZRANGE', P .. 'z:held', 0, 0, 'WITHSCORES')
+  if not head[2] or due < tonumber(head[2]) then redis.call('PUBLISH', P .. 'wake', int(due)) end
+end
+-- note adds a timeline line; a hold that is retried for days forgets its oldest ones.
+local function note(id, event)
+  local tl = get(id, 'tl') or ''
+  if #tl > 32768 then tl = string.sub(tl, (string.find(tl, '\n', 8192, true) or 0) + 1) end
+  set(id, 'tl', tl .. int(now) .. ' ' .. event .. '\n')
+end
+-- each calls f with the key of every piece of the content.
+local function each(id, f)
+  local b = P .. 'b:' .. id .. ':' .. (get(id, 'nonce') or '') .. ':'
+  for n = 0, num(id, 'chunks') - 1 do f(b .. n) end
+end
+local function drop(key) redis.call('DEL', key) end
+local function live(id, yes)
+  if yes then
+    redis.call('ZADD', P .. 'z:age', get(id, 'held_at'), id)
+    redis.call('INCRBY', P .. 'bytes', get(id, 'size'))
+  elseif redis.call('ZREM', P .. 'z:age', id) == 1 then
+    redis.call('DECRBY', P .. 'bytes', get(id, 'size'))
+  end
+end
+-- forget removes everything of a hold.
+local function forget(id)
+  each(id, drop)
+  live(id, false)
+  for _, e in ipairs(cjson.decode(get(id, 'ix') or '[]')) do redis.call('ZREM', P .. 'i:' .. e, id) end
+  local fp = get(id, 'fp')
+  if fp and redis.call('GET', P .. 'u:' .. fp) == id then drop(P .. 'u:' .. fp) end
+  for _, st in ipairs({'held', 'releasing', 'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
+  drop(P .. 'h:' .. id)
+end
+-- pending says whether recipient n has no final result yet.
+local function pending(id, n)
+  local r = get(id, 'r' .. n)
+  return not r or cjson.decode(r).o == 'pending'
+end
+-- audit writes what a person did into the trail.
+local function audit(id, verb, by, from, reason, detail)
+  redis.call('XADD', P .. 'log', 'MAXLEN', '~', 100000, '*', 'verb', verb, 'id', id, 'by', by, 'from', from,
+    'reason', reason, 'detail', detail)
+end
+`
+
+// script makes a script that must not add to a full store.
+func script(body string) *redis.Script { return redis.NewScript("#!lua\n" + prelude + body) }
+
+// drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
+func drain(body string) *redis.Script {
+	return redis.NewScript("#!lua flags=allow-oom\n" + prelude + body)
+}
+
+// run runs a script, loading it when Redis does not know it (any more).
+func (s *Store) run(ctx context.Context, sc *redis.Script, args ...any) *redis.Cmd {
+	return sc.Run(ctx, s.redis, []string{string(s.keys)}, args...)
+}
+
+// word runs a script that answers with one word.
+func (s *Store) word(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+	w, err := s.run(ctx, sc, append([]any{id}, args...)...).Text()
+	if err != nil {
+		return explain(err)
+	}
+	return outcome(w, id)
+}

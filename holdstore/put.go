@@ -1,0 +1,287 @@
+package holdstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	chunkSize   = 256 << 10 // one 25 MB value would keep all other writers waiting
+	inFlight    = 4         // pieces of one message on their way at a time: bounds memory, hides the round trip
+	stagedFor   = time.Hour // what is never committed goes away by itself
+	fenceTime   = 3 * time.Second
+	replicaWait = 5 * time.Second
+)
+
+// Put is one message on its way into the store. Not for concurrent use.
+type Put struct {
+	s      *Store
+	sub    Submission
+	id     string
+	nonce  string
+	header []byte
+	body   []byte // gathered, not yet sent
+	size   int64
+	sum    hash.Hash
+	chunks int // pieces sent or being sent, the header's among them
+
+	slots  chan struct{}
+	work   sync.WaitGroup
+	mu     sync.Mutex
+	failed error // the first error of a piece
+}
+
+// Put begins a hold. header is the whole header block, every field ended by CRLF, without the blank line.
+// Nothing is sent before enough is gathered.
+func (s *Store) Put(sub Submission, header []byte) *Put {
+	p := &Put{
+		s: s, sub: sub, id: newID(time.Now()), nonce: randomText(8), header: header,
+		size: int64(len(header)) + 2, sum: sha256.New(), chunks: 1, slots: make(chan struct{}, inFlight),
+	}
+	// The length keeps the envelope apart from the content; the queue ID and the client's port differ on a retry.
+	envelope := armour(sub)
+	b, _ := json.Marshal([]any{envelope.Sender, envelope.Recipients, envelope.Login})
+	fmt.Fprintf(p.sum, "%d:%s%d:", len(b), b, len(header))
+	p.sum.Write(header)
+	return p
+}
+
+// Write adds bytes of the body; it may block while pieces travel, and returns the first error of a piece.
+func (p *Put) Write(ctx context.Context, b []byte) error {
+	p.sum.Write(b)
+	p.size += int64(len(b))
+	for len(b) > 0 {
+		n := min(len(b), chunkSize-len(p.body))
+		p.body = append(p.body, b[:n]...)
+		b = b[n:]
+		// A full piece waits for the next byte: a body of just one piece still goes with the commit.
+		if len(p.body) == chunkSize && len(b) > 0 {
+			if err := p.stage(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return p.err()
+}
+
+// stage sends the gathered piece in the background, and waits while too many are on their way.
+func (p *Put) stage(ctx context.Context) error {
+	if p.chunks == 1 {
+		if err := p.s.Ready(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return explain(ctx.Err())
+	}
+	key, piece := p.s.keys.chunk(p.id, p.nonce, p.chunks), p.body
+	p.body, p.chunks = nil, p.chunks+1
+	p.work.Go(func() {
+		defer func() { <-p.slots }()
+		if err := p.s.redis.Set(ctx, key, piece, stagedFor).Err(); err != nil {
+			p.fail(explain(err))
+		}
+	})
+	return p.err()
+}
+
+func (p *Put) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed == nil {
+		p.failed = err
+	}
+}
+
+func (p *Put) err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
+}
+
+// Size returns the bytes taken so far: header, blank line, body.
+func (p *Put) Size() int64 { return p.size }
+
+// Receipt is the answer to a commit.
+type Receipt struct {
+	ID     string
+	Found  bool // an unconfirmed hold of the same envelope and content was there already; nothing new was made
+	HeldAt time.Time
+	Due    time.Time
+}
+
+// commitScript makes a hold of what was staged. It may not run in a full store.
+// ARGV: id, nonce, chunks, fingerprint, meta, rule, grace ms, size, recipients, unconfirmed ms, event, index entries...
+// Output: {"ok"|"found", id, held_at, due}, or {"fenced"}, {"taken"}, {"missing", n} and nothing was done.
+var commitScript = script(`
+local id, nonce, chunks, fp, grace = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[7])
+if redis.call('EXISTS', P .. 'x:' .. id) == 1 then return {'fenced'} end
+local first = redis.call('GET', P .. 'u:' .. fp)
+if first and redis.call('EXISTS', P .. 'h:' .. first) == 1 then
+  -- Somebody relies on the first one from now on: its own fence may no longer delete it.
+  set(first, 'relied', 1)
+  return {'found', first, get(first, 'held_at'), get(first, 'due')}
+end
+if redis.call('EXISTS', P .. 'h:' .. id) == 1 then return {'taken'} end
+local b = P .. 'b:' .. id .. ':' .. nonce .. ':'
+for n = 0, chunks - 1 do
+  if redis.call('EXISTS', b .. n) == 0 then return {'missing', tostring(n)} end
+end
+for n = 0, chunks - 1 do redis.call('PERSIST', b .. n) end
+local due, ix = now + grace, {}
+for i = 12, #ARGV do
+  ix[#ix + 1] = ARGV[i]
+  redis.call('ZADD', P .. 'i:' .. ARGV[i], int(now), id)
+end
+set(id, 'meta', ARGV[5], 'rule', ARGV[6], 'grace', ARGV[7], 'size', ARGV[8], 'nrcpt', ARGV[9], 'np', ARGV[9],
+  'nonce', nonce, 'chunks', chunks, 'fp', fp, 'held_at', int(now), 'due', int(due), 'attempts', 0, 'state', 'held')
+if #ix > 0 then set(id, 'ix', cjson.encode(ix)) end
+note(id, ARGV[11])
+live(id, true)
+hurry(due)
+redis.call('ZADD', P .. 'z:held', int(due), id)
+redis.call('SET', P .. 'u:' .. fp, id, 'PX', ARGV[10])
+return {'ok', id, int(now), int(due)}
+`)
+
+// Commit makes the hold durable, or says why it is not: after any error but ErrUnavailable-with-failed-fence
+// the message is certainly not held by this Put.
+func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
+	p.work.Wait()
+	if err := p.err(); err != nil {
+		return Receipt{}, err
+	}
+	if err := p.s.Ready(ctx); err != nil {
+		return Receipt{}, err
+	}
+	reply, err := p.send(ctx, t)
+	switch {
+	case err == nil:
+		return p.receipt(reply)
+	case answered(err) || unsent(err):
+		return Receipt{}, explain(err)
+	}
+	return p.fence(err)
+}
+
+var errFewReplicas = errors.New("too few replicas acknowledged the hold")
+
+// send sends the last pieces and the commit in one go: one round trip, and one fsync, for a small message.
+func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
+	node, err := p.s.node(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args := p.arguments(t)
+	var commit *redis.Cmd
+	var acks *redis.Cmd
+	exec := func(first bool) error {
+		pipe := node.Pipeline()
+		if first {
+			pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, 0), p.header, stagedFor)
+			if len(p.body) > 0 {
+				pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, p.chunks-1), p.body, stagedFor)
+			}
+			commit = commitScript.EvalSha(ctx, pipe, []string{string(p.s.keys)}, args...)
+		} else {
+			commit = commitScript.Eval(ctx, pipe, []string{string(p.s.keys)}, args...)
+		}
+		if p.s.opt.Replicas > 0 {
+			acks = pipe.Do(ctx, "WAIT", p.s.opt.Replicas, replicaWait.Milliseconds())
+		}
+		_, err := pipe.Exec(ctx)
+		if err != nil && commit.Err() == nil && answered(err) {
+			return nil // a piece was refused; the script says which is missing
+		}
+		return err
+	}
+	err = exec(true)
+	if redis.HasErrorPrefix(commit.Err(), "NOSCRIPT") {
+		err = exec(false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if acks != nil {
+		if n, err := acks.Int(); err != nil || n < p.s.opt.Replicas {
+			return nil, errFewReplicas
+		}
+	}
+	return commit.StringSlice()
+}
+
+// arguments lists ARGV of the commit script; the last piece of the body is counted here.
+func (p *Put) arguments(t Terms) []any {
+	if len(p.body) > 0 {
+		p.chunks++
+	}
+	meta, _ := json.Marshal(armour(p.sub))
+	args := []any{p.id, p.nonce, p.chunks, hex.EncodeToString(p.sum.Sum(nil)), meta, t.Rule, t.Grace.Milliseconds(),
+		p.size, len(p.sub.Recipients), unconfirmedFor.Milliseconds(), eventLine(Event{Verb: "held", Detail: t.Rule})}
+	return append(args, indexEntries(&p.sub)...)
+}
+
+func (p *Put) receipt(reply []string) (Receipt, error) {
+	switch {
+	case len(reply) == 4:
+		found := reply[0] == "found"
+		if found {
+			p.Abandon()
+		}
+		return Receipt{ID: reply[1], Found: found, HeldAt: moment(reply[2]), Due: moment(reply[3])}, nil
+	case len(reply) > 0 && reply[0] == "fenced":
+		return Receipt{}, ErrUnknown
+	}
+	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, reply)
+}
+
+// fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it.
+// ARGV: id, tombstone ms. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
+var fenceScript = drain(`
+local id, state = ARGV[1], get(ARGV[1], 'state')
+if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied')) then
+  return {'ok', id, get(id, 'held_at'), get(id, 'due')}
+end
+if state then forget(id) end
+redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
+return {'fenced'}
+`)
+
+// fence settles a commit whose reply never came, by a short time of its own: the caller's may be over.
+func (p *Put) fence(cause error) (Receipt, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
+	defer cancel()
+	reply, err := p.s.run(ctx, fenceScript, p.id, time.Hour.Milliseconds()).StringSlice()
+	switch {
+	case err != nil:
+		return Receipt{}, fmt.Errorf("%w: %s may be held, a retry will find it: %w (then %w)", ErrUnavailable, p.id, cause, err)
+	case len(reply) == 4:
+		return p.receipt(reply)
+	case errors.Is(cause, errFewReplicas):
+		return Receipt{}, fmt.Errorf("%w: %w: see to the replicas of redis", ErrNotDurable, cause)
+	}
+	return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, cause)
+}
+
+// Abandon drops what was staged, best effort (it also expires by itself).
+func (p *Put) Abandon() {
+	p.work.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
+	defer cancel()
+	names := []string{}
+	for n := range p.chunks {
+		names = append(names, p.s.keys.chunk(p.id, p.nonce, n))
+	}
+	p.s.redis.Unlink(ctx, names...)
+}

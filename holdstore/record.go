@@ -1,0 +1,120 @@
+package holdstore
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// storedResult is a Result as the scripts read and write it: its moment in milliseconds.
+type storedResult struct {
+	Outcome  Outcome `json:"o"`
+	Detail   string  `json:"d,omitempty"`
+	At       int64   `json:"t,omitempty"`
+	Reported bool    `json:"b,omitempty"`
+}
+
+// moment reads milliseconds since 1970; anything else is the zero time.
+func moment(ms string) time.Time {
+	n, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil || n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+// eventLine is a timeline line without its moment, which the script puts before it.
+func eventLine(e Event) string {
+	b, _ := json.Marshal(struct {
+		Verb   string `json:"verb"`
+		By     string `json:"by,omitempty"`
+		Detail string `json:"detail,omitempty"`
+	}{e.Verb, e.By, e.Detail})
+	return string(b)
+}
+
+// parseHold reads the hash of a hold.
+func parseHold(id string, f map[string]string) (*Hold, error) {
+	h := &Hold{ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"]}
+	if err := json.Unmarshal([]byte(f["meta"]), &h.Submission); err != nil {
+		return nil, fmt.Errorf("hold %s can't be read, its record is damaged: %w", id, err)
+	}
+	h.Submission = disarmed(h.Submission)
+	h.Rule = f["rule"]
+	grace, _ := strconv.ParseInt(f["grace"], 10, 64)
+	h.Grace = time.Duration(grace) * time.Millisecond
+	h.Size, _ = strconv.ParseInt(f["size"], 10, 64)
+	h.Attempts, _ = strconv.Atoi(f["attempts"])
+	h.chunks, _ = strconv.Atoi(f["chunks"])
+	for n := range h.Recipients {
+		r := storedResult{Outcome: Pending}
+		if text, ok := f["r"+strconv.Itoa(n)]; ok {
+			if err := json.Unmarshal([]byte(text), &r); err != nil {
+				return nil, fmt.Errorf("hold %s: result %d is damaged: %w", id, n, err)
+			}
+		}
+		h.Results = append(h.Results, Result{Outcome: r.Outcome, Detail: r.Detail,
+			At: moment(strconv.FormatInt(r.At, 10)), Reported: r.Reported})
+	}
+	for line := range strings.Lines(f["tl"]) {
+		ms, text, _ := strings.Cut(line, " ")
+		e := Event{}
+		if json.Unmarshal([]byte(text), &e) == nil {
+			e.At = moment(ms)
+			h.Timeline = append(h.Timeline, e)
+		}
+	}
+	return h, nil
+}
+
+// JSON would replace bytes that are no UTF-8, and an envelope must come back byte for byte. Such a string is kept
+// as one rune a byte behind a NUL, which no SMTP argument can hold.
+func armourText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	runes := []rune{0}
+	for _, b := range []byte(s) {
+		runes = append(runes, rune(b))
+	}
+	return string(runes)
+}
+
+func disarmText(s string) string {
+	text, ok := strings.CutPrefix(s, "\x00")
+	if !ok {
+		return s
+	}
+	var b []byte
+	for _, r := range text {
+		b = append(b, byte(r))
+	}
+	return string(b)
+}
+
+func armour(s Submission) Submission   { return mapTexts(s, armourText) }
+func disarmed(s Submission) Submission { return mapTexts(s, disarmText) }
+
+// mapTexts returns a copy of the submission with f applied to the texts that came from the network as bytes.
+func mapTexts(s Submission, f func(string) string) Submission {
+	path := func(p Path) Path {
+		q := Path{Address: f(p.Address)}
+		for _, a := range p.Args {
+			q.Args = append(q.Args, f(a))
+		}
+		return q
+	}
+	s.Sender = path(s.Sender)
+	var recipients []Path
+	for _, r := range s.Recipients {
+		recipients = append(recipients, path(r))
+	}
+	s.Recipients = recipients
+	for _, t := range []*string{&s.Login, &s.MessageID, &s.QueueID, &s.Client.Name, &s.Client.PTR, &s.Client.HELO} {
+		*t = f(*t)
+	}
+	return s
+}
