@@ -105,7 +105,7 @@ func (s *Store) client(o Options) (redis.UniversalClient, error) {
 	u := &redis.UniversalOptions{
 		MasterName: o.SentinelMaster, Username: o.Username, Password: o.Password, DB: o.DB,
 		MaxRetries: -1, DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
-		ContextTimeoutEnabled: true, DisableIdentity: true, PoolSize: 64,
+		ContextTimeoutEnabled: true, DisableIdentity: true, PoolSize: 64, DialerRetries: 1,
 		// A new connection may lead to another server, or to the same one with another config.
 		OnConnect: func(context.Context, *redis.Conn) error { s.durable.forget(); return nil },
 		MaintNotificationsConfig: &maintnotifications.Config{

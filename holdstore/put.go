@@ -201,8 +201,9 @@ func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
 			acks = pipe.Do(ctx, "WAIT", p.s.opt.Replicas, replicaWait.Milliseconds())
 		}
 		_, err := pipe.Exec(ctx)
-		if err != nil && commit.Err() == nil && answered(err) {
-			return nil // a piece was refused; the script says which is missing
+		// Only the commit's own error tells its outcome: a refused piece says nothing about a reply that never came.
+		if commit.Err() != nil || answered(err) {
+			return commit.Err()
 		}
 		return err
 	}
