@@ -32,7 +32,8 @@ type Put struct {
 	body   []byte // gathered, not yet sent
 	size   int64
 	sum    hash.Hash
-	chunks int // pieces sent or being sent, the header's among them
+	chunks int  // pieces sent or being sent, the header's among them
+	sent   bool // the commit left: from here on the pieces may be a hold's
 
 	slots  chan struct{}
 	work   sync.WaitGroup
@@ -165,6 +166,7 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	if err := p.s.Ready(ctx); err != nil {
 		return Receipt{}, err
 	}
+	p.sent = true
 	reply, err := p.send(ctx, t)
 	switch {
 	case err == nil:
@@ -236,9 +238,9 @@ func (p *Put) arguments(t Terms) []any {
 func (p *Put) receipt(reply []string) (Receipt, error) {
 	switch {
 	case len(reply) == 4:
-		found := reply[0] == "found"
+		found := reply[0] == "found" && reply[1] != p.id
 		if found {
-			p.Abandon()
+			p.drop()
 		}
 		return Receipt{ID: reply[1], Found: found, HeldAt: moment(reply[2]), Due: moment(reply[3])}, nil
 	case len(reply) > 0 && reply[0] == "fenced":
@@ -275,9 +277,16 @@ func (p *Put) fence(cause error) (Receipt, error) {
 	return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, cause)
 }
 
-// Abandon drops what was staged, best effort (it also expires by itself).
+// Abandon drops what was staged, best effort (it also expires by itself). After a commit was sent it does nothing:
+// the pieces may be a hold's.
 func (p *Put) Abandon() {
 	p.work.Wait()
+	if !p.sent {
+		p.drop()
+	}
+}
+
+func (p *Put) drop() {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
 	names := []string{}

@@ -421,3 +421,20 @@ func TestFind(t *testing.T) {
 		t.Errorf("secret: %v", err)
 	}
 }
+
+func TestAbandonAfterCommitKeepsTheContent(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	p := s.Put(submission("m"), []byte(header("m")))
+	r, err := p.Commit(t.Context(), Terms{Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Abandon()
+	h, err := s.Get(t.Context(), r.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(s.Content(t.Context(), h)); err != nil {
+		t.Fatal(err)
+	}
+}
