@@ -11,7 +11,7 @@ build:
 
 # What the tests and "make run" need from the distribution; installs only what is missing.
 deps:
-	test/deps/install ca-certificates gcc libc6-dev redis-server postfix
+	test/deps/install ca-certificates gcc libc6-dev redis-server postfix swaks
 
 lint:
 	@unformatted=$$(gofmt -l cmd holdstore internal milter policy test); \

@@ -1,0 +1,72 @@
+// Command recall-milter is the daemon: it answers the MTA's milter sessions, and releases what is due.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/recall-milter/recall-milter/internal/config"
+)
+
+// version is set by the build.
+var version = "unknown"
+
+const defaultConfig = "/etc/recall-milter/recall-milter.toml"
+
+// Exit codes of sysexits.h that supervisors and scripts know.
+const (
+	exitUsage  = 64
+	exitFailed = 70
+	exitConfig = 78
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main with its surroundings as arguments; it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("recall-milter", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	file := flags.String("c", defaultConfig, "config `file`")
+	check := flags.Bool("t", false, "check the config and exit")
+	showVersion := flags.Bool("V", false, "print the version and exit")
+	if err := flags.Parse(args); err != nil {
+		return exitUsage
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "recall-milter: unexpected argument %q: only flags are taken, see -h\n", flags.Arg(0))
+		return exitUsage
+	}
+	if *showVersion {
+		fmt.Fprintln(stdout, "recall-milter", version)
+		return 0
+	}
+	c, err := config.Load(*file)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitConfig
+	}
+	d, err := newDaemon(c, *file, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "recall-milter:", err)
+		return exitConfig
+	}
+	if *check {
+		fmt.Fprintf(stdout, "recall-milter: %s is valid\n", *file)
+		return 0
+	}
+	if err := d.serve(ctx); err != nil {
+		fmt.Fprintln(stderr, "recall-milter:", err)
+		return exitFailed
+	}
+	return 0
+}

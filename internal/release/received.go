@@ -1,0 +1,61 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// received returns the Received field for the hop that Postfix hides from milters (RFC 5321 section 4.4), with our
+// mark as its id.
+func received(h *holdstore.Hold, stamp string) string {
+	var b strings.Builder
+	b.WriteString("Received: ")
+	if c := h.Client; c.Address != "" {
+		fmt.Fprintf(&b, "from %s (%s [%s])\r\n\t", word(c.HELO), word(c.Name), literal(c.Address))
+	}
+	fmt.Fprintf(&b, "by %s (Recall Milter) with %s id %s", word(h.Gateway), protocol(h), stamp)
+	if len(h.Recipients) == 1 {
+		fmt.Fprintf(&b, "\r\n\tfor <%s>", word(h.Recipients[0].Address))
+	}
+	fmt.Fprintf(&b, "; %s\r\n", h.HeldAt.UTC().Format(time.RFC1123Z))
+	return b.String()
+}
+
+// protocol is the value of the with clause (RFC 3848). Milters are not told HELO from EHLO.
+func protocol(h *holdstore.Hold) string {
+	p := "ESMTP"
+	if h.Client.Address == "" {
+		return "local"
+	}
+	if h.TLS != "" {
+		p += "S"
+	}
+	if h.Login != "" {
+		p += "A"
+	}
+	return p
+}
+
+func literal(address string) string {
+	if strings.Contains(address, ":") {
+		return "IPv6:" + address
+	}
+	return address
+}
+
+// word keeps what a client said from ending the field or hiding in it.
+func word(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f || strings.ContainsRune("();<>", r) {
+			return '?'
+		}
+		return r
+	}, s)
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}

@@ -1,0 +1,141 @@
+// Package milter answers the MTA: one session gathers a message, asks the policy, and puts it into the store or
+// lets it pass.
+//
+// When anything fails, the message is either certainly in the store before the MTA hears DISCARD, or it stays the
+// MTA's: tempfailed or delivered unheld, as on_store_failure says, and logged.
+package milter
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"sync"
+
+	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Policy gives verdicts on messages.
+type Policy interface {
+	Decide(policy.Facts) policy.Verdict
+}
+
+// Store takes messages.
+type Store interface {
+	Put(sub holdstore.Submission, header []byte) Put
+	Confirm(id string)
+}
+
+// Put is one message on its way into the store; holdstore.Put says what each method promises.
+type Put interface {
+	Write(ctx context.Context, b []byte) error
+	Size() int64
+	Commit(ctx context.Context, t holdstore.Terms) (holdstore.Receipt, error)
+	Abandon()
+}
+
+// HoldStore is the store of a real *holdstore.Store.
+func HoldStore(s *holdstore.Store) Store { return holdStore{s} }
+
+type holdStore struct{ *holdstore.Store }
+
+func (s holdStore) Put(sub holdstore.Submission, header []byte) Put { return s.Store.Put(sub, header) }
+
+// Log is told what becomes of each message.
+type Log interface {
+	Held(sub holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64)
+	Passed(sub holdstore.Submission, reason string)
+	Unheld(sub holdstore.Submission, err error)
+	Deferred(sub holdstore.Submission, err error)
+	Trouble(msg string, err error)
+}
+
+// Server answers MTAs. All fields must be set before Serve.
+type Server struct {
+	Policy         func() Policy
+	Store          Store
+	Mark           *mark.Marker
+	Log            Log
+	OnStoreFailure string // tempfail | deliver
+	MaxSize        int64  // bytes; larger mail passes unheld
+}
+
+// Serve answers sessions until ctx ends, then closes the port and the sessions, and waits for their end. A session
+// that is cut here is tempfailed by the MTA, or finds its hold again by the client's retry.
+func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	for {
+		c, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		sessions.Go(func() { srv.session(ctx, c) })
+	}
+}
+
+// session runs one go-milter server for one connection, and ends with it.
+func (srv *Server) session(ctx context.Context, nc net.Conn) {
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	defer stop()
+	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
+	s.conn = &conn{Conn: nc, in: bufio.NewReaderSize(nc, 64<<10), session: s}
+	one := newOneShot(s.conn)
+	g := gomilter.Server{
+		NewMilter: func() gomilter.Milter { return s },
+		Actions:   gomilter.OptChangeHeader | gomilter.OptSetSymList,
+		Protocol:  gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData,
+		SymList: map[gomilter.Stage][]string{
+			gomilter.StageConnect:  {"j", "{client_addr}", "{client_name}", "{client_ptr}", "{client_port}", "{daemon_name}"},
+			gomilter.StageMailFrom: {"i", "{auth_authen}", "{auth_type}", "{tls_version}"},
+			gomilter.StageRcptTo:   {"i"},
+			gomilter.StageEOM:      {"i"},
+		},
+	}
+	g.Serve(one)
+	s.reset()
+}
+
+// oneShot is a listener that gives one connection, and ends when that is closed.
+type oneShot struct {
+	conn chan net.Conn
+	addr net.Addr
+	done chan struct{}
+	once sync.Once
+}
+
+// closing tells its listener of the connection's end.
+type closing struct {
+	*conn
+	l *oneShot
+}
+
+func newOneShot(c *conn) *oneShot {
+	l := &oneShot{conn: make(chan net.Conn, 1), addr: c.LocalAddr(), done: make(chan struct{})}
+	l.conn <- closing{c, l}
+	return l
+}
+
+func (l *oneShot) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conn:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *oneShot) Close() error   { return nil }
+func (l *oneShot) Addr() net.Addr { return l.addr }
+
+func (c closing) Close() error {
+	defer c.l.once.Do(func() { close(c.l.done) })
+	return c.conn.Conn.Close()
+}

@@ -1,0 +1,329 @@
+package milter
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// storeBudget is how long a commit may take: below every MTA's and client's time-out, since progress frames and
+// RFC 5321 section 4.5.3.2.6 (10 minutes for the final dot) allow more.
+const (
+	storeBudget   = 100 * time.Second
+	progressEvery = 2 * time.Second
+)
+
+// session is one connection of the MTA: state of the connection, and of the message that is going on.
+type session struct {
+	server *Server
+	ctx    context.Context
+	conn   *conn
+
+	client holdstore.Client
+	macros map[string]string
+	raw    []byte // data of the frame that go-milter is handling
+	last   string // ID of the hold whose DISCARD the MTA has not proven to have read
+
+	msg message
+}
+
+// message is what is gathered of one message.
+type message struct {
+	sub     holdstore.Submission
+	fields  []policy.Field
+	size    int // of fields
+	verdict policy.Verdict
+	put     Put
+	err     error // why the message can't be held
+	passed  bool
+}
+
+// seen is told of every frame: the first that can only follow a reply proves that the reply was read.
+func (s *session) seen(code byte) {
+	if s.last != "" && strings.IndexByte("AMQK", code) >= 0 {
+		s.server.Store.Confirm(s.last)
+		s.last = ""
+	}
+}
+
+// macro takes a D frame. Macros are merged: each stage adds to what earlier ones said.
+func (s *session) macro(data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	pairs := strings0(data[1:])
+	for i := 0; i+1 < len(pairs) && len(s.macros) < 100; i += 2 {
+		s.macros[strings.Trim(pairs[i], "{}")] = pairs[i+1]
+	}
+}
+
+// field takes an L frame: the name, NUL, every byte behind the colon, NUL. A NUL inside cuts nothing.
+func (s *session) field(data []byte) error {
+	name, value, _ := bytes.Cut(data, []byte{0})
+	value = bytes.TrimSuffix(value, []byte{0})
+	value = bytes.ReplaceAll(bytes.ReplaceAll(value, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+	if s.msg.size += len(data); s.msg.size > maxHeader {
+		return errors.New("a message has more than 16 MiB of headers")
+	}
+	s.msg.fields = append(s.msg.fields, policy.Field{Name: string(name), Value: string(value)})
+	return nil
+}
+
+func (s *session) newConnection() {
+	s.reset()
+	s.macros, s.client = map[string]string{}, holdstore.Client{}
+}
+
+// reset forgets the message; what is staged of it is dropped.
+func (s *session) reset() {
+	if s.msg.put != nil {
+		s.msg.put.Abandon()
+	}
+	s.msg = message{}
+	for _, name := range []string{"i", "auth_authen", "auth_type", "mail_addr"} {
+		delete(s.macros, name)
+	}
+}
+
+// Connect takes the client as the MTA describes it.
+func (s *session) Connect(host, _ string, port uint16, addr net.IP, _ *gomilter.Modifier) (gomilter.Response, error) {
+	s.client = holdstore.Client{Name: s.macroOr("client_name", host), PTR: s.macros["client_ptr"], Port: int(port)}
+	if addr != nil && port != 0 {
+		s.client.Address = addr.String()
+	}
+	return gomilter.RespContinue, nil
+}
+
+func (s *session) macroOr(name, otherwise string) string {
+	if v := s.macros[name]; v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// Helo takes the client's own name.
+func (s *session) Helo(name string, _ *gomilter.Modifier) (gomilter.Response, error) {
+	s.client.HELO = name
+	return gomilter.RespContinue, nil
+}
+
+// path reads the data of an M or R frame: the address, then ESMTP arguments, verbatim.
+func path(data []byte) holdstore.Path {
+	parts := strings0(data)
+	if len(parts) == 0 {
+		return holdstore.Path{}
+	}
+	address := parts[0]
+	if strings.HasPrefix(address, "<") && strings.HasSuffix(address, ">") {
+		address = address[1 : len(address)-1]
+	}
+	return holdstore.Path{Address: address, Args: parts[1:]}
+}
+
+// MailFrom begins a message.
+func (s *session) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error) {
+	put, macros := s.msg.put, s.macros
+	if put != nil {
+		put.Abandon()
+	}
+	s.msg = message{sub: holdstore.Submission{Sender: path(s.raw), Client: s.client, Login: macros["auth_authen"],
+		AuthType: macros["auth_type"], TLS: macros["tls_version"], Daemon: macros["daemon_name"], Gateway: macros["j"]}}
+	if v := s.server.Policy().Decide(s.facts(policy.AtMail)); v.Certain && !v.Hold {
+		return s.pass(v.Reason), nil
+	}
+	return gomilter.RespContinue, nil
+}
+
+// RcptTo takes one recipient.
+func (s *session) RcptTo(string, *gomilter.Modifier) (gomilter.Response, error) {
+	if len(s.msg.sub.Recipients) >= maxRcpt {
+		return gomilter.RespTempFail, nil
+	}
+	s.msg.sub.Recipients = append(s.msg.sub.Recipients, path(s.raw))
+	return gomilter.RespContinue, nil
+}
+
+// Header is never called: the adapter takes the fields.
+func (s *session) Header(string, string, *gomilter.Modifier) (gomilter.Response, error) {
+	return gomilter.RespContinue, nil
+}
+
+// Headers decides, and begins the hold.
+func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Response, error) {
+	m := &s.msg
+	m.sub.QueueID = s.macros["i"]
+	m.sub.MessageID = first(m.fields, "Message-ID")
+	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
+	if !m.verdict.Hold {
+		m.passed = true
+		if m.verdict.Wish == "" {
+			return s.pass(m.verdict.Reason), nil
+		}
+		return gomilter.RespContinue, nil // the wish is removed at the end of the message
+	}
+	m.put = s.server.Store.Put(m.sub, s.header())
+	return gomilter.RespContinue, nil
+}
+
+// header returns the header block as it is held: without the wish.
+func (s *session) header() []byte {
+	var b bytes.Buffer
+	for _, f := range s.msg.fields {
+		if s.msg.verdict.Wish == "" || !strings.EqualFold(f.Name, s.msg.verdict.Wish) {
+			b.WriteString(f.Name + ":" + f.Value + "\r\n")
+		}
+	}
+	return b.Bytes()
+}
+
+// BodyChunk streams the body into the store.
+func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (gomilter.Response, error) {
+	m := &s.msg
+	if m.put == nil || m.err != nil {
+		return gomilter.RespContinue, nil
+	}
+	if m.put.Size()+int64(len(chunk)) > s.server.MaxSize {
+		m.put.Abandon()
+		m.put = nil
+		return s.pass("larger than hold.max_size"), nil
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
+	defer cancel()
+	m.err = m.put.Write(ctx, chunk)
+	return gomilter.RespContinue, nil
+}
+
+// Body ends the message: the MTA hears DISCARD only when the store has it.
+func (s *session) Body(mod *gomilter.Modifier) (gomilter.Response, error) {
+	if len(s.raw) > 0 { // the last piece of the body may come in the end-of-body frame
+		if r, err := s.BodyChunk(s.raw, mod); err != nil || r != gomilter.RespContinue {
+			return r, err
+		}
+	}
+	m := &s.msg
+	if m.put == nil {
+		if m.verdict.Wish != "" {
+			if err := mod.ChangeHeader(1, m.verdict.Wish, ""); err != nil {
+				return nil, err
+			}
+		}
+		return s.pass(m.verdict.Reason), nil
+	}
+	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Grace}
+	receipt, err := s.commit(terms)
+	if err != nil {
+		return s.storeFailed(err), nil
+	}
+	s.server.Log.Held(m.sub, receipt, terms, m.put.Size())
+	m.put = nil
+	s.last = receipt.ID
+	s.reset()
+	return gomilter.RespDiscard, nil
+}
+
+// commit waits for the store, and keeps the MTA waiting with progress frames meanwhile.
+func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
+	if s.msg.err != nil {
+		return holdstore.Receipt{}, s.msg.err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), storeBudget)
+	defer cancel()
+	type answer struct {
+		receipt holdstore.Receipt
+		err     error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		r, err := s.msg.put.Commit(ctx, terms)
+		done <- answer{r, err}
+	}()
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case a := <-done:
+			return a.receipt, a.err
+		case <-tick.C:
+			s.conn.reply('p') // an MTA that is gone shows at the next read
+		}
+	}
+}
+
+// storeFailed does what on_store_failure says.
+func (s *session) storeFailed(err error) gomilter.Response {
+	sub := s.msg.sub
+	s.reset()
+	if s.server.OnStoreFailure == "deliver" {
+		s.server.Log.Unheld(sub, err)
+		return gomilter.RespAccept
+	}
+	s.server.Log.Deferred(sub, err)
+	return gomilter.NewResponseStr('y', "451 4.3.0 the hold store is not available, try again later")
+}
+
+// pass lets the message go on unheld.
+func (s *session) pass(reason string) gomilter.Response {
+	s.server.Log.Passed(s.msg.sub, reason)
+	s.reset()
+	return gomilter.RespAccept
+}
+
+// Abort forgets the message.
+func (s *session) Abort(*gomilter.Modifier) error {
+	s.reset()
+	return nil
+}
+
+func (s *session) facts(known policy.Stage) policy.Facts {
+	sub := s.msg.sub
+	f := policy.Facts{Known: known, Login: sub.Login, DaemonName: sub.Daemon, Sender: sub.Sender.Address, Now: time.Now()}
+	f.Client, _ = netip.ParseAddr(sub.Client.Address)
+	if known >= policy.AtHeaders {
+		f.Header = s.msg.fields
+		for _, r := range sub.Recipients {
+			f.Recipients = append(f.Recipients, r.Address)
+		}
+		f.Ours = s.ours()
+	}
+	return f
+}
+
+// ours looks for our mark in the id clauses of the topmost Received fields.
+func (s *session) ours() bool {
+	for n, f := range s.msg.fields {
+		if n > 200 {
+			break
+		}
+		_, clause, ok := strings.Cut(f.Value, "(Recall Milter)")
+		if !ok || !strings.EqualFold(f.Name, "Received") {
+			continue
+		}
+		words := strings.Fields(clause)
+		for i := 0; i+1 < len(words); i++ {
+			stamp := strings.TrimSuffix(words[i+1], ";")
+			if words[i] == "id" && s.server.Mark.Genuine(stamp, s.msg.sub.Sender.Address, s.msg.sub.MessageID) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func first(fields []policy.Field, name string) string {
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			return strings.TrimSpace(strings.ToValidUTF8(f.Value, strconv.QuoteRuneToASCII('?')))
+		}
+	}
+	return ""
+}
