@@ -8,8 +8,11 @@ package milter
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
 	"sync"
+	"syscall"
+	"time"
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -62,8 +65,15 @@ type Server struct {
 	MaxSize        int64  // bytes; larger mail passes unheld
 }
 
-// Serve answers sessions until ctx ends, then closes the port and the sessions, and waits for their end. A session
-// that is cut here is tempfailed by the MTA, or finds its hold again by the client's retry.
+// drainTime is how long messages that are under way may take once ctx has ended; what is cut then is tempfailed by
+// the MTA, or finds its hold again by the client's retry.
+const drainTime = 30 * time.Second
+
+// acceptPause is waited when the system can't give a descriptor: the port stays open.
+const acceptPause = 100 * time.Millisecond
+
+// Serve answers sessions until ctx ends, then closes the port and idle sessions, lets messages finish, and waits for
+// the end of all.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
@@ -71,27 +81,50 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	for {
 		c, err := l.Accept()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				c.Close()
+			}
 			return nil
-		}
-		if err != nil {
+		case scarce(err):
+			srv.Log.Trouble("a milter session must wait: raise LimitNOFILE of the service", err)
+			pause(ctx, acceptPause)
+			continue
+		case err != nil:
 			return err
 		}
 		sessions.Go(func() { srv.session(ctx, c) })
 	}
 }
 
+// scarce says whether accepting failed for a reason that passes: one client gone, or no descriptors or memory left.
+func scarce(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED) ||
+		errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // session runs one go-milter server for one connection, and ends with it.
-func (srv *Server) session(ctx context.Context, nc net.Conn) {
-	stop := context.AfterFunc(ctx, func() { nc.Close() })
-	defer stop()
+func (srv *Server) session(parent context.Context, nc net.Conn) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	defer cancel()
 	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
 	s.conn = &conn{Conn: nc, in: bufio.NewReaderSize(nc, 64<<10), session: s}
+	defer s.conn.endDrain()
+	stop := context.AfterFunc(parent, func() { s.conn.drain(func() { cancel(); nc.Close() }) })
+	defer stop()
 	one := newOneShot(s.conn)
 	g := gomilter.Server{
 		NewMilter: func() gomilter.Milter { return s },
 		Actions:   gomilter.OptChangeHeader | gomilter.OptSetSymList,
-		Protocol:  gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData,
+		Protocol:  gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply,
 		SymList: map[gomilter.Stage][]string{
 			gomilter.StageConnect:  {"j", "{client_addr}", "{client_name}", "{client_ptr}", "{client_port}", "{daemon_name}"},
 			gomilter.StageMailFrom: {"i", "{auth_authen}", "{auth_type}", "{tls_version}"},

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"net/textproto"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +21,7 @@ import (
 const (
 	storeBudget   = 100 * time.Second
 	progressEvery = 2 * time.Second
+	maxMarks      = 50 // Received fields of ours that are checked: a loop has ended long before
 )
 
 // session is one connection of the MTA: state of the connection, and of the message that is going on.
@@ -44,8 +45,10 @@ type message struct {
 	size    int // of fields
 	verdict policy.Verdict
 	put     Put
-	err     error // why the message can't be held
-	passed  bool
+	ctx     context.Context    // of the pieces on their way, which outlive the callback that sent them
+	cancel  context.CancelFunc // nil before put
+	err     error              // why the message can't be held
+	judged  bool               // the end of the headers was seen
 }
 
 // seen is told of every frame: the first that can only follow a reply proves that the reply was read.
@@ -72,8 +75,8 @@ func (s *session) field(data []byte) error {
 	name, value, _ := bytes.Cut(data, []byte{0})
 	value = bytes.TrimSuffix(value, []byte{0})
 	value = bytes.ReplaceAll(bytes.ReplaceAll(value, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
-	if s.msg.size += len(data); s.msg.size > maxHeader {
-		return errors.New("a message has more than 16 MiB of headers")
+	if s.msg.size += len(data); s.msg.size > maxHeader || len(s.msg.fields) >= maxFields {
+		return fmt.Errorf("a message from %q has more than 16 MiB or %d fields of headers", s.msg.sub.Sender.Address, maxFields)
 	}
 	s.msg.fields = append(s.msg.fields, policy.Field{Name: string(name), Value: string(value)})
 	return nil
@@ -86,22 +89,52 @@ func (s *session) newConnection() {
 
 // reset forgets the message; what is staged of it is dropped.
 func (s *session) reset() {
-	if s.msg.put != nil {
-		s.msg.put.Abandon()
-	}
-	s.msg = message{}
+	s.forget()
 	for _, name := range []string{"i", "auth_authen", "auth_type", "mail_addr"} {
 		delete(s.macros, name)
 	}
 }
 
+// forget drops the message, and what is staged of it.
+func (s *session) forget() {
+	m := s.msg
+	s.msg = message{}
+	if m.cancel != nil {
+		defer m.cancel()
+	}
+	if m.put != nil {
+		m.put.Abandon()
+	}
+}
+
 // Connect takes the client as the MTA describes it.
-func (s *session) Connect(host, _ string, port uint16, addr net.IP, _ *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) Connect(host, _ string, port uint16, _ net.IP, _ *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
 	s.client = holdstore.Client{Name: s.macroOr("client_name", host), PTR: s.macros["client_ptr"], Port: int(port)}
-	if addr != nil && port != 0 {
-		s.client.Address = addr.String()
+	address, remote := peer(s.raw)
+	if remote && !address.IsValid() {
+		return nil, fmt.Errorf("the MTA's client address %q can't be read", s.raw)
+	}
+	if remote && port != 0 {
+		s.client.Address = address.String()
 	}
 	return gomilter.RespContinue, nil
+}
+
+// peer reads the data of a C frame: host name, NUL, family, and for IP a port and an address. remote says that it is
+// IP. Sendmail writes IPv6 addresses with a prefix that go-milter does not know; a client without an address would be
+// taken for the gateway itself.
+func peer(data []byte) (address netip.Addr, remote bool) {
+	_, rest, _ := bytes.Cut(data, []byte{0})
+	if len(rest) < 3 || rest[0] != '4' && rest[0] != '6' {
+		return address, len(rest) > 0 && (rest[0] == '4' || rest[0] == '6')
+	}
+	text := strings.TrimSuffix(string(rest[3:]), "\x00")
+	if len(text) > 5 && strings.EqualFold(text[:5], "IPv6:") {
+		text = text[5:]
+	}
+	address, _ = netip.ParseAddr(text)
+	return address, true
 }
 
 func (s *session) macroOr(name, otherwise string) string {
@@ -112,7 +145,8 @@ func (s *session) macroOr(name, otherwise string) string {
 }
 
 // Helo takes the client's own name.
-func (s *session) Helo(name string, _ *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) Helo(name string, _ *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
 	s.client.HELO = name
 	return gomilter.RespContinue, nil
 }
@@ -131,11 +165,10 @@ func path(data []byte) holdstore.Path {
 }
 
 // MailFrom begins a message.
-func (s *session) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error) {
-	put, macros := s.msg.put, s.macros
-	if put != nil {
-		put.Abandon()
-	}
+func (s *session) MailFrom(string, *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
+	s.forget()
+	macros := s.macros
 	s.msg = message{sub: holdstore.Submission{Sender: path(s.raw), Client: s.client, Login: macros["auth_authen"],
 		AuthType: macros["auth_type"], TLS: macros["tls_version"], Daemon: macros["daemon_name"], Gateway: macros["j"]}}
 	if v := s.server.Policy().Decide(s.facts(policy.AtMail)); v.Certain && !v.Hold {
@@ -145,7 +178,8 @@ func (s *session) MailFrom(string, *gomilter.Modifier) (gomilter.Response, error
 }
 
 // RcptTo takes one recipient.
-func (s *session) RcptTo(string, *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) RcptTo(string, *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
 	if len(s.msg.sub.Recipients) >= maxRcpt {
 		return gomilter.RespTempFail, nil
 	}
@@ -159,18 +193,20 @@ func (s *session) Header(string, string, *gomilter.Modifier) (gomilter.Response,
 }
 
 // Headers decides, and begins the hold.
-func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
 	m := &s.msg
 	m.sub.QueueID = s.macros["i"]
 	m.sub.MessageID = first(m.fields, "Message-ID")
+	m.judged = true
 	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
 	if !m.verdict.Hold {
-		m.passed = true
 		if m.verdict.Wish == "" {
 			return s.pass(m.verdict.Reason), nil
 		}
 		return gomilter.RespContinue, nil // the wish is removed at the end of the message
 	}
+	m.ctx, m.cancel = context.WithCancel(s.ctx)
 	m.put = s.server.Store.Put(m.sub, s.header())
 	return gomilter.RespContinue, nil
 }
@@ -187,35 +223,37 @@ func (s *session) header() []byte {
 }
 
 // BodyChunk streams the body into the store.
-func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
 	m := &s.msg
 	if m.put == nil || m.err != nil {
 		return gomilter.RespContinue, nil
 	}
 	if m.put.Size()+int64(len(chunk)) > s.server.MaxSize {
-		m.put.Abandon()
-		m.put = nil
 		return s.pass("larger than hold.max_size"), nil
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
-	defer cancel()
-	m.err = m.put.Write(ctx, chunk)
+	// A piece may still be on its way when Write is back: only a Write that hangs may end the message's context.
+	hangs := time.AfterFunc(storeBudget, m.cancel)
+	defer hangs.Stop()
+	m.err = m.put.Write(m.ctx, chunk)
 	return gomilter.RespContinue, nil
 }
 
 // Body ends the message: the MTA hears DISCARD only when the store has it.
-func (s *session) Body(mod *gomilter.Modifier) (gomilter.Response, error) {
+func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
 	if len(s.raw) > 0 { // the last piece of the body may come in the end-of-body frame
 		if r, err := s.BodyChunk(s.raw, mod); err != nil || r != gomilter.RespContinue {
 			return r, err
 		}
 	}
 	m := &s.msg
+	if !m.judged {
+		return s.storeFailed(errors.New("the MTA never ended the headers")), nil
+	}
 	if m.put == nil {
-		if m.verdict.Wish != "" {
-			if err := mod.ChangeHeader(1, m.verdict.Wish, ""); err != nil {
-				return nil, err
-			}
+		if err := s.dropWish(mod); err != nil {
+			return nil, err
 		}
 		return s.pass(m.verdict.Reason), nil
 	}
@@ -231,21 +269,47 @@ func (s *session) Body(mod *gomilter.Modifier) (gomilter.Response, error) {
 	return gomilter.RespDiscard, nil
 }
 
+// dropWish removes the wish from a message that travels on, the last one first: each removal renumbers those behind.
+func (s *session) dropWish(mod *gomilter.Modifier) error {
+	if s.msg.verdict.Wish == "" || s.conn.offer.actions&gomilter.OptChangeHeader == 0 {
+		return nil
+	}
+	n := 0
+	for _, f := range s.msg.fields {
+		if strings.EqualFold(f.Name, s.msg.verdict.Wish) {
+			n++
+		}
+	}
+	for ; n > 0; n-- {
+		if err := mod.ChangeHeader(n, s.msg.verdict.Wish, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // commit waits for the store, and keeps the MTA waiting with progress frames meanwhile.
 func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
 	if s.msg.err != nil {
 		return holdstore.Receipt{}, s.msg.err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), storeBudget)
+	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
 	defer cancel()
 	type answer struct {
 		receipt holdstore.Receipt
 		err     error
 	}
 	done := make(chan answer, 1)
+	put := s.msg.put
 	go func() {
-		r, err := s.msg.put.Commit(ctx, terms)
-		done <- answer{r, err}
+		a := answer{err: errors.New("a defect of the store, please report it")}
+		defer func() {
+			if v := recover(); v != nil {
+				a.err = fmt.Errorf("%w: %v", a.err, v)
+			}
+			done <- a
+		}()
+		a.receipt, a.err = put.Commit(ctx, terms)
 	}()
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
@@ -254,7 +318,7 @@ func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
 		case a := <-done:
 			return a.receipt, a.err
 		case <-tick.C:
-			s.conn.reply('p') // an MTA that is gone shows at the next read
+			s.conn.reply('p') // an MTA that is gone shows at the next read; the outcome must be known in any case
 		}
 	}
 }
@@ -268,7 +332,12 @@ func (s *session) storeFailed(err error) gomilter.Response {
 		return gomilter.RespAccept
 	}
 	s.server.Log.Deferred(sub, err)
-	return gomilter.NewResponseStr('y', "451 4.3.0 the hold store is not available, try again later")
+	return tempfail("451 4.3.0 the hold store is not available, try again later")
+}
+
+// tempfail is a reply of its own words; the MTA takes "%" for a format.
+func tempfail(text string) gomilter.Response {
+	return gomilter.NewResponseStr('y', strings.ReplaceAll(text, "%", "%%"))
 }
 
 // pass lets the message go on unheld.
@@ -298,15 +367,16 @@ func (s *session) facts(known policy.Stage) policy.Facts {
 	return f
 }
 
-// ours looks for our mark in the id clauses of the topmost Received fields.
+// ours looks for our mark in the id clauses of the Received fields that say that they are ours.
 func (s *session) ours() bool {
-	for n, f := range s.msg.fields {
-		if n > 200 {
-			break
-		}
+	looked := 0
+	for _, f := range s.msg.fields {
 		_, clause, ok := strings.Cut(f.Value, "(Recall Milter)")
 		if !ok || !strings.EqualFold(f.Name, "Received") {
 			continue
+		}
+		if looked++; looked > maxMarks {
+			return false
 		}
 		words := strings.Fields(clause)
 		for i := 0; i+1 < len(words); i++ {
@@ -322,7 +392,7 @@ func (s *session) ours() bool {
 func first(fields []policy.Field, name string) string {
 	for _, f := range fields {
 		if strings.EqualFold(f.Name, name) {
-			return strings.TrimSpace(strings.ToValidUTF8(f.Value, strconv.QuoteRuneToASCII('?')))
+			return strings.TrimSpace(strings.ToValidUTF8(f.Value, "?"))
 		}
 	}
 	return ""

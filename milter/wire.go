@@ -2,22 +2,31 @@ package milter
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"time"
+
+	gomilter "github.com/emersion/go-milter"
 )
 
 // Bounds of what one MTA connection may send. The MTA is trusted, the network before its socket is not.
 const (
 	maxFrame   = 1 << 20
 	maxHeader  = 16 << 20 // all fields of one message
+	maxFields  = 64 << 10 // empty ones cost memory as well
 	maxRcpt    = 50000
-	frameTime  = 5 * time.Minute // between two frames of a message; also what an idle connection gets
-	headerLead = 1 << 20         // SMFIP_HDR_LEADSPC
+)
+
+// idleTime is libmilter's own: between the last R and the first L frame Postfix takes the whole message from a
+// client that may be slow. Inside a frame nobody has to wait for a client.
+const (
+	idleTime  = 7210 * time.Second
+	stallTime = time.Minute
+	provenIn  = 2 * time.Second // while draining, for the frame that proves that DISCARD was read
 )
 
 // frame is one packet of the milter protocol.
@@ -56,18 +65,31 @@ type conn struct {
 	in      *bufio.Reader
 	pending []byte // rest of a frame that go-milter is reading
 	session *session
-	offered int // protocol version that the MTA offered
+	offer   offer
+
+	mu       sync.Mutex // what follows is also used by drain
+	busy     bool       // a message is under way
+	unproven bool       // a DISCARD was sent, and no later frame has come
+	draining bool
+	cut      *time.Timer
+}
+
+// offer is what the MTA can do, and what of it was asked for.
+type offer struct {
+	version  uint32
+	actions  gomilter.OptAction
+	protocol gomilter.OptProtocol
 }
 
 // Read gives go-milter the frames that are its own.
 func (c *conn) Read(p []byte) (int, error) {
 	for len(c.pending) == 0 {
-		c.SetReadDeadline(time.Now().Add(frameTime))
-		f, err := readFrame(c.in)
+		f, err := c.next()
 		if err != nil {
 			return 0, err
 		}
 		if err := c.take(f); err != nil {
+			c.session.server.Log.Trouble("a milter session is closed: the MTA does what milter_default_action says", err)
 			return 0, err
 		}
 	}
@@ -76,16 +98,27 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// next waits for a frame, long for its beginning and briefly for its rest.
+func (c *conn) next() (frame, error) {
+	if err := c.arm(); err != nil {
+		return frame{}, err
+	}
+	if _, err := c.in.Peek(1); err != nil {
+		return frame{}, err
+	}
+	c.SetReadDeadline(time.Now().Add(stallTime))
+	return readFrame(c.in)
+}
+
 // take handles one frame, or leaves it in pending for go-milter.
 func (c *conn) take(f frame) error {
 	s := c.session
 	s.seen(f.code)
 	switch f.code {
 	case 'O':
-		if len(f.data) < 12 || binary.BigEndian.Uint32(f.data[8:])&headerLead == 0 {
-			return fmt.Errorf("the MTA does not offer SMFIP_HDR_LEADSPC: without it headers could not be kept byte for byte")
+		if err := c.offer.read(f.data); err != nil {
+			return err
 		}
-		c.offered = int(binary.BigEndian.Uint32(f.data))
 	case 'D':
 		s.macro(f.data)
 		return nil
@@ -93,14 +126,25 @@ func (c *conn) take(f frame) error {
 		if err := s.field(f.data); err != nil {
 			return err
 		}
+		if c.offer.protocol&gomilter.OptNoHeaderReply != 0 {
+			return nil
+		}
 		return c.reply('c')
 	case 'U':
 		return c.reply('c')
 	case 'K':
 		s.newConnection()
+		c.state(false, false)
 		return nil
-	case 'M', 'R', 'E':
+	case 'C':
 		s.raw = f.data
+	case 'M':
+		s.raw = f.data
+		c.state(true, false)
+	case 'R', 'E':
+		s.raw = f.data
+	case 'A':
+		c.state(false, false)
 	}
 	c.pending = f.bytes()
 	return nil
@@ -112,21 +156,26 @@ func (c *conn) reply(code byte) error {
 	return err
 }
 
-// Write bounds the time of every write, and answers the negotiation with the MTA's own protocol version: go-milter
-// says 2, at which the flags it asks for do not exist.
+// Write takes one whole reply of go-milter, and bounds its time.
 func (c *conn) Write(p []byte) (int, error) {
-	c.SetWriteDeadline(time.Now().Add(time.Minute))
-	if len(p) >= 9 && p[4] == 'O' {
-		p = bytes.Clone(p)
-		binary.BigEndian.PutUint32(p[5:], uint32(min(c.offered, 6)))
+	c.SetWriteDeadline(time.Now().Add(stallTime))
+	if len(p) >= 17 && p[4] == 'O' {
+		if _, err := c.Conn.Write(c.offer.answer(p)); err != nil {
+			return 0, err
+		}
+		return len(p), nil
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if len(p) > 4 {
+		c.answered(p[4])
+	}
+	return n, err
 }
 
 // strings0 splits NUL-ended strings; what stands behind the last NUL counts as one more.
 func strings0(data []byte) []string {
 	text := strings.TrimSuffix(string(data), "\x00")
-	if text == "" && len(data) == 0 {
+	if len(data) == 0 {
 		return nil
 	}
 	return strings.Split(text, "\x00")

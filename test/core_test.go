@@ -1,121 +1,14 @@
-// Package test runs the whole gateway against real servers: a private Postfix and a private Redis on loopback.
 package test
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/smtp"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
-
-// gateway is Postfix, Redis and the daemon, wired as an administrator would.
-type gateway struct {
-	t       *testing.T
-	bin     string
-	conf    string
-	milter  string
-	redis   *server.Redis
-	postfix *server.Postfix
-	sink    *server.Sink
-	daemon  *exec.Cmd
-	log     string
-}
-
-func startGateway(t *testing.T, grace string) *gateway {
-	t.Helper()
-	g := &gateway{t: t, bin: t.TempDir(), milter: server.FreeAddr(t), redis: server.StartRedis(t), sink: server.StartSink(t)}
-	build := exec.Command("go", "build", "-o", g.bin, "../cmd/...")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	g.postfix = server.StartPostfix(t, g.milter, g.sink.Addr)
-	g.conf = filepath.Join(g.bin, "recall-milter.toml")
-	g.log = filepath.Join(g.bin, "log")
-	host, port, _ := net.SplitHostPort(g.milter)
-	text := fmt.Sprintf("listen = [\"inet:%s@%s\"]\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = \"1s\", max = \"2s\", give_up_after = \"5d\" }\n",
-		port, host, g.redis.Addr, grace, g.postfix.Reinject)
-	if err := os.WriteFile(g.conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g.startDaemon()
-	t.Cleanup(g.killDaemon)
-	return g
-}
-
-func (g *gateway) startDaemon() {
-	g.t.Helper()
-	out, err := os.OpenFile(g.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	defer out.Close()
-	g.daemon = exec.Command(filepath.Join(g.bin, "recall-milter"), "-c", g.conf)
-	g.daemon.Stdout, g.daemon.Stderr = out, out
-	if err := g.daemon.Start(); err != nil {
-		g.t.Fatal(err)
-	}
-	server.Eventually(g.t, "the daemon listens", func() bool {
-		c, err := net.Dial("tcp", g.milter)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-}
-
-func (g *gateway) killDaemon() {
-	g.daemon.Process.Signal(syscall.SIGKILL)
-	g.daemon.Wait()
-	if g.t.Failed() {
-		text, _ := os.ReadFile(g.log)
-		g.t.Logf("daemon:\n%s\npostfix:\n%s", text, g.postfix.Log())
-	}
-}
-
-func (g *gateway) send(id string) error {
-	text := "From: a@corp.test\r\nTo: b@x.test\r\nSubject: the price list\r\nMessage-ID: <" + id + ">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\n.dot\r\nbody of " + id + "\r\n"
-	return smtp.SendMail(g.postfix.SMTP, nil, "a@corp.test", []string{"b@x.test"}, []byte(text))
-}
-
-func (g *gateway) mustSend(id string) {
-	g.t.Helper()
-	if err := g.send(id); err != nil {
-		g.t.Fatalf("%s was not taken: %v", id, err)
-	}
-}
-
-// ctl runs recallctl and returns its standard output and exit code.
-func (g *gateway) ctl(args ...string) (string, int) {
-	g.t.Helper()
-	var out, words bytes.Buffer
-	c := exec.Command(filepath.Join(g.bin, "recallctl"), append([]string{"-c", g.conf}, args...)...)
-	c.Stdout, c.Stderr = &out, &words
-	err := c.Run()
-	if _, isExit := err.(*exec.ExitError); err != nil && !isExit {
-		g.t.Fatal(err)
-	}
-	g.t.Logf("recallctl %s: exit %d\n%s%s", strings.Join(args, " "), c.ProcessState.ExitCode(), out.String(), words.String())
-	return out.String(), c.ProcessState.ExitCode()
-}
-
-func (g *gateway) arrived(id string) int {
-	n := 0
-	for _, d := range g.sink.Got() {
-		if bytes.Contains(d.Data, []byte("body of "+id)) {
-			n++
-		}
-	}
-	return n
-}
 
 func TestHeldMessageIsReleasedAsSubmitted(t *testing.T) {
 	g := startGateway(t, "2s")
@@ -195,4 +88,28 @@ func TestRedisAwayDefersMailAndSaysSo(t *testing.T) {
 	}
 	g.redis.Start()
 	server.Eventually(t, "mail is taken again", func() bool { return g.send("back@corp.test") == nil })
+}
+
+func TestLargeMessagesAreHeldAndReleasedWhole(t *testing.T) {
+	g := startGateway(t, "1s")
+	var body strings.Builder
+	for n := 0; body.Len() < 3<<20; n++ {
+		fmt.Fprintf(&body, "line %d of an attachment that takes many pieces\r\n", n)
+	}
+	const messages = 5
+	for n := range messages {
+		id := fmt.Sprintf("large%d@corp.test", n)
+		if err := g.sendBody(id, body.String()); err != nil {
+			t.Fatalf("%s was not taken: %v", id, err)
+		}
+	}
+	for n := range messages {
+		id := fmt.Sprintf("large%d@corp.test", n)
+		server.Eventually(t, id+" arrives", func() bool { return g.arrived(id) == 1 })
+	}
+	for _, d := range g.sink.Got() {
+		if !bytes.Contains(d.Data, []byte("\r\n\r\n"+body.String())) {
+			t.Errorf("a body of %d bytes arrived changed", len(d.Data))
+		}
+	}
 }
