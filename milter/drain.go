@@ -10,6 +10,9 @@ import (
 func (c *conn) drain(cut func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
 	c.draining = true
 	c.cut = time.AfterFunc(drainTime, cut)
 	if !c.busy {
@@ -24,7 +27,7 @@ func (c *conn) endDrain() {
 	if c.cut != nil {
 		c.cut.Stop()
 	}
-	c.draining = true
+	c.ended = true
 }
 
 // arm sets the time to wait for the next frame; io.EOF: the session ends here, between two messages.
@@ -53,15 +56,4 @@ func (c *conn) state(busy, unproven bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.busy, c.unproven = busy, unproven
-}
-
-// answered notes a reply that ends a message: accept and discard always, tempfail at its end. A tempfail for one
-// recipient ends nothing, and costs a draining session no more than drainTime.
-func (c *conn) answered(code byte) {
-	switch code {
-	case 'a':
-		c.state(false, false)
-	case 'd':
-		c.state(false, true)
-	}
 }

@@ -15,7 +15,9 @@ func (o *offer) read(data []byte) error {
 	if len(data) < 12 {
 		return errors.New("the MTA's negotiation is too short: is this a milter client?")
 	}
-	o.version = binary.BigEndian.Uint32(data)
+	if o.version = binary.BigEndian.Uint32(data); o.version < 2 {
+		return errors.New("the MTA speaks a milter protocol older than version 2")
+	}
 	o.actions = gomilter.OptAction(binary.BigEndian.Uint32(data[4:]))
 	o.protocol = gomilter.OptProtocol(binary.BigEndian.Uint32(data[8:]))
 	if o.protocol&gomilter.OptHeaderLeadingSpace == 0 {

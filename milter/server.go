@@ -124,7 +124,8 @@ func (srv *Server) session(parent context.Context, nc net.Conn) {
 	g := gomilter.Server{
 		NewMilter: func() gomilter.Milter { return s },
 		Actions:   gomilter.OptChangeHeader | gomilter.OptSetSymList,
-		Protocol:  gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply,
+		Protocol: gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply |
+			gomilter.OptSkip,
 		SymList: map[gomilter.Stage][]string{
 			gomilter.StageConnect:  {"j", "{client_addr}", "{client_name}", "{client_ptr}", "{client_port}", "{daemon_name}"},
 			gomilter.StageMailFrom: {"i", "{auth_authen}", "{auth_type}", "{tls_version}"},
@@ -134,41 +135,4 @@ func (srv *Server) session(parent context.Context, nc net.Conn) {
 	}
 	g.Serve(one)
 	s.reset()
-}
-
-// oneShot is a listener that gives one connection, and ends when that is closed.
-type oneShot struct {
-	conn chan net.Conn
-	addr net.Addr
-	done chan struct{}
-	once sync.Once
-}
-
-// closing tells its listener of the connection's end.
-type closing struct {
-	*conn
-	l *oneShot
-}
-
-func newOneShot(c *conn) *oneShot {
-	l := &oneShot{conn: make(chan net.Conn, 1), addr: c.LocalAddr(), done: make(chan struct{})}
-	l.conn <- closing{c, l}
-	return l
-}
-
-func (l *oneShot) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conn:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *oneShot) Close() error   { return nil }
-func (l *oneShot) Addr() net.Addr { return l.addr }
-
-func (c closing) Close() error {
-	defer c.l.once.Do(func() { close(c.l.done) })
-	return c.conn.Conn.Close()
 }

@@ -3,23 +3,21 @@ package milter
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	gomilter "github.com/emersion/go-milter"
 )
 
-// Bounds of what one MTA connection may send. The MTA is trusted, the network before its socket is not.
-const (
-	maxFrame   = 1 << 20
-	maxHeader  = 16 << 20 // all fields of one message
-	maxFields  = 64 << 10 // empty ones cost memory as well
-	maxRcpt    = 50000
-)
+// maxFrame is as in libmilter. The MTA is trusted, the network before its socket is not.
+const maxFrame = 1 << 20
 
 // idleTime is libmilter's own: between the last R and the first L frame Postfix takes the whole message from a
 // client that may be slow. Inside a frame nobody has to wait for a client.
@@ -39,7 +37,7 @@ type frame struct {
 func readFrame(r io.Reader) (frame, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return frame{}, err
+		return frame{}, fmt.Errorf("half a milter frame came: %w", err)
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size < 1 || size > maxFrame {
@@ -47,7 +45,7 @@ func readFrame(r io.Reader) (frame, error) {
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(r, data); err != nil {
-		return frame{}, io.ErrUnexpectedEOF
+		return frame{}, fmt.Errorf("half a milter frame came: %w", err)
 	}
 	return frame{data[0], data[1:]}, nil
 }
@@ -71,6 +69,7 @@ type conn struct {
 	busy     bool       // a message is under way
 	unproven bool       // a DISCARD was sent, and no later frame has come
 	draining bool
+	ended    bool
 	cut      *time.Timer
 }
 
@@ -81,16 +80,19 @@ type offer struct {
 	protocol gomilter.OptProtocol
 }
 
-// Read gives go-milter the frames that are its own.
+// Read gives go-milter the frames that are its own. It hears of the end only that it is there: it would log the
+// reason in a way of its own.
 func (c *conn) Read(p []byte) (int, error) {
 	for len(c.pending) == 0 {
 		f, err := c.next()
-		if err != nil {
-			return 0, err
+		if err == nil {
+			err = c.take(f)
+		} else if ended(err) {
+			return 0, io.EOF
 		}
-		if err := c.take(f); err != nil {
+		if err != nil {
 			c.session.server.Log.Trouble("a milter session is closed: the MTA does what milter_default_action says", err)
-			return 0, err
+			return 0, io.EOF
 		}
 	}
 	n := copy(p, c.pending)
@@ -98,12 +100,21 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// ended says whether a connection is over without anybody's fault: closed between two frames, or idle too long.
+func ended(err error) bool {
+	return err == io.EOF || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, errIdle)
+}
+
+var errIdle = errors.New("no frame came")
+
 // next waits for a frame, long for its beginning and briefly for its rest.
 func (c *conn) next() (frame, error) {
 	if err := c.arm(); err != nil {
 		return frame{}, err
 	}
-	if _, err := c.in.Peek(1); err != nil {
+	if _, err := c.in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+		return frame{}, errIdle
+	} else if err != nil {
 		return frame{}, err
 	}
 	c.SetReadDeadline(time.Now().Add(stallTime))
@@ -113,6 +124,9 @@ func (c *conn) next() (frame, error) {
 // take handles one frame, or leaves it in pending for go-milter.
 func (c *conn) take(f frame) error {
 	s := c.session
+	if err := s.inOrder(f.code); err != nil {
+		return err
+	}
 	s.seen(f.code)
 	switch f.code {
 	case 'O':
@@ -123,29 +137,25 @@ func (c *conn) take(f frame) error {
 		s.macro(f.data)
 		return nil
 	case 'L':
-		if err := s.field(f.data); err != nil {
-			return err
-		}
+		s.field(f.data)
 		if c.offer.protocol&gomilter.OptNoHeaderReply != 0 {
 			return nil
 		}
 		return c.reply('c')
-	case 'U':
+	case 'U', 'T':
 		return c.reply('c')
 	case 'K':
 		s.newConnection()
-		c.state(false, false)
 		return nil
 	case 'C':
-		s.raw = f.data
+		if err := s.connected(f.data); err != nil {
+			return err
+		}
+		return c.reply('c')
 	case 'M':
-		s.raw = f.data
 		c.state(true, false)
-	case 'R', 'E':
-		s.raw = f.data
-	case 'A':
-		c.state(false, false)
 	}
+	s.raw = f.data
 	c.pending = f.bytes()
 	return nil
 }
@@ -166,8 +176,8 @@ func (c *conn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	n, err := c.Conn.Write(p)
-	if len(p) > 4 {
-		c.answered(p[4])
+	if len(p) > 4 && p[4] == 'd' {
+		c.state(false, true)
 	}
 	return n, err
 }

@@ -1,0 +1,124 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// storeBudget is how long one message may wait for the store, its body and its end taken together: below every MTA's
+// and client's time-out, since progress frames and RFC 5321 section 4.5.3.2.6 (10 minutes for the final dot) allow more.
+const (
+	storeBudget   = 100 * time.Second
+	progressEvery = 2 * time.Second
+)
+
+// tooLarge is why a message beyond hold.max_size is not held.
+const tooLarge = "larger than hold.max_size"
+
+// BodyChunk streams the body into the store.
+func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
+	s.gather(chunk)
+	switch m := &s.msg; {
+	case m.put != nil && m.err == nil:
+		return gomilter.RespContinue, nil
+	case m.passes != "" && s.wishes() == 0:
+		return s.pass(m.passes), nil
+	}
+	return s.skip(), nil
+}
+
+// gather gives the store one piece, or finds that the message can't be held.
+func (s *session) gather(chunk []byte) {
+	m := &s.msg
+	switch {
+	case m.put == nil || m.err != nil || len(chunk) == 0:
+		return
+	case m.put.Size()+int64(len(chunk)) > s.server.MaxSize:
+		m.passes = tooLarge
+		m.drop()
+		return
+	}
+	// A piece may still be on its way when Write is back: only a Write that hangs may end the message's context.
+	hangs, began := time.AfterFunc(storeBudget-m.waited, m.cancel), time.Now()
+	defer hangs.Stop()
+	m.err = m.put.Write(m.ctx, chunk)
+	m.waited += time.Since(began)
+}
+
+// skip says that no more of the body is wanted, to an MTA that understands it.
+func (s *session) skip() gomilter.Response {
+	if s.conn.offer.protocol&gomilter.OptSkip != 0 {
+		return gomilter.NewResponse('s', nil)
+	}
+	return gomilter.RespContinue
+}
+
+// Body ends the message: the MTA hears DISCARD only when the store has it.
+func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
+	s.gather(s.raw) // the last piece of the body may come in the end-of-body frame
+	m := &s.msg
+	if m.put != nil && m.put.Size() > s.server.MaxSize { // by its header alone
+		m.passes = tooLarge
+	}
+	switch {
+	case !m.judged:
+		return s.storeFailed(mod, errors.New("the MTA never ended the headers")), nil
+	case m.passes != "":
+		s.dropWish(mod)
+		return s.pass(m.passes), nil
+	}
+	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Grace}
+	receipt, err := s.commit(terms)
+	if err != nil {
+		return s.storeFailed(mod, err), nil
+	}
+	s.server.Log.Held(m.sub, receipt, terms, m.put.Size())
+	m.put = nil // it is the store's from here on
+	s.reset()
+	s.last = receipt.ID
+	return gomilter.RespDiscard, nil
+}
+
+// commit waits for the store, and keeps the MTA waiting with progress frames meanwhile.
+func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
+	m := &s.msg
+	if m.err != nil {
+		return holdstore.Receipt{}, m.err
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, storeBudget-m.waited)
+	defer cancel()
+	defer context.AfterFunc(ctx, m.cancel)() // pieces that are still on their way end with it
+	type answer struct {
+		receipt holdstore.Receipt
+		err     error
+	}
+	done := make(chan answer, 1)
+	put := m.put
+	go func() {
+		a := answer{err: errors.New("a defect of the store, please report it")}
+		defer func() {
+			if v := recover(); v != nil {
+				a.err = fmt.Errorf("%w: %v", a.err, v)
+			}
+			done <- a
+		}()
+		a.receipt, a.err = put.Commit(ctx, terms)
+	}()
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case a := <-done:
+			return a.receipt, a.err
+		case <-tick.C:
+			s.conn.reply('p') // an MTA that is gone shows at the next read; the outcome must be known in any case
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package milter
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/textproto"
+	"strings"
+
+	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Bounds of the header block of one message; what is larger passes unheld, as with hold.max_size.
+const (
+	maxHeader = 16 << 20 // bytes of all fields
+	maxFields = 64 << 10 // empty ones cost memory as well
+	maxMarks  = 50       // Received fields of ours that are checked: a loop has ended long before
+)
+
+// field takes an L frame: the name, NUL, every byte behind the colon, NUL. A NUL inside cuts nothing.
+func (s *session) field(data []byte) {
+	m := &s.msg
+	if m.size += len(data); m.size > maxHeader || len(m.fields) >= maxFields {
+		m.oversize = true
+		return
+	}
+	name, value, _ := bytes.Cut(data, []byte{0})
+	value = bytes.TrimSuffix(value, []byte{0})
+	value = bytes.ReplaceAll(bytes.ReplaceAll(value, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+	m.fields = append(m.fields, policy.Field{Name: string(name), Value: string(value)})
+}
+
+// Header is never called: the adapter takes the fields.
+func (s *session) Header(string, string, *gomilter.Modifier) (gomilter.Response, error) {
+	return gomilter.RespContinue, nil
+}
+
+// Headers decides, and begins the hold.
+func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.Response, err error) {
+	defer s.guard(&r)
+	m := &s.msg
+	m.sub.QueueID = s.macros["i"]
+	m.sub.MessageID = first(m.fields, "Message-ID")
+	m.judged = true
+	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
+	switch header := s.header(); {
+	case !m.verdict.Hold:
+		return s.letGo(m.verdict.Reason), nil
+	case m.oversize:
+		return s.letGo(fmt.Sprintf("its header has more than %d MiB or %d fields", maxHeader>>20, maxFields)), nil
+	default:
+		m.ctx, m.cancel = context.WithCancel(s.ctx)
+		m.put = s.server.Store.Put(m.sub, header)
+		return gomilter.RespContinue, nil
+	}
+}
+
+// header returns the header block as it is held: without the wish.
+func (s *session) header() []byte {
+	var b bytes.Buffer
+	for _, f := range s.msg.fields {
+		if s.msg.verdict.Wish == "" || !strings.EqualFold(f.Name, s.msg.verdict.Wish) {
+			b.WriteString(f.Name + ":" + f.Value + "\r\n")
+		}
+	}
+	return b.Bytes()
+}
+
+// wishes counts the fields that must be removed from a message that travels on.
+func (s *session) wishes() (n int) {
+	if s.msg.verdict.Wish == "" || s.conn.offer.actions&gomilter.OptChangeHeader == 0 {
+		return 0
+	}
+	for _, f := range s.msg.fields {
+		if strings.EqualFold(f.Name, s.msg.verdict.Wish) {
+			n++
+		}
+	}
+	return n
+}
+
+// dropWish removes the wish from a message that travels on, which only the end of the message allows; the last field
+// first, since each removal renumbers those behind. A write that fails breaks the connection, and the reply with it.
+func (s *session) dropWish(mod *gomilter.Modifier) {
+	for n := s.wishes(); n > 0; n-- {
+		if mod.ChangeHeader(n, s.msg.verdict.Wish, "") != nil {
+			return
+		}
+	}
+}
+
+// ours looks for our mark in the id clauses of the Received fields that say that they are ours.
+func (s *session) ours() bool {
+	looked := 0
+	for _, f := range s.msg.fields {
+		_, clause, ok := strings.Cut(f.Value, "(Recall Milter)")
+		if !ok || !strings.EqualFold(f.Name, "Received") {
+			continue
+		}
+		if looked++; looked > maxMarks {
+			return false
+		}
+		words := strings.Fields(clause)
+		for i := 0; i+1 < len(words); i++ {
+			stamp := strings.TrimSuffix(words[i+1], ";")
+			if words[i] == "id" && s.server.Mark.Genuine(stamp, s.msg.sub.Sender.Address, s.msg.sub.MessageID) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func first(fields []policy.Field, name string) string {
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			return strings.TrimSpace(strings.ToValidUTF8(f.Value, "?"))
+		}
+	}
+	return ""
+}
