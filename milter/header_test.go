@@ -1,0 +1,164 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestHeadersAreKeptByteForByte(t *testing.T) {
+	bubble(t, func(r *rig) {
+		m := r.mta()
+		m.begin("a@corp.test", "b@x.test")
+		fields := []string{
+			"Subject:no blank", "Subject:  duplicate", "X-Empty:", "X-Blank: ", "X-Tab:\tvalue\t \t", "X-Folded: one\n\ttwo\n  three",
+			"X-Fold-First:\n value", "X-8bit: \xe4\xff\x80 \xc3\xa4", "X-NUL: a\x00b", ":no name", "X-CR: a\rb", "X Space : odd",
+		}
+		var want strings.Builder
+		for _, f := range fields {
+			want.WriteString(strings.ReplaceAll(f, "\n", "\r\n") + "\r\n")
+		}
+		for n := range 3000 {
+			f := fmt.Sprintf("X-Many: %d", n)
+			fields = append(fields, f)
+			want.WriteString(f + "\r\n")
+		}
+		m.header('c', fields...)
+		m.ask('E', "", 'd')
+		if got := string(r.store.holds[0].header); got != want.String() {
+			t.Errorf("got\n%.900q\nwant\n%.900q", got, want.String())
+		}
+	})
+}
+
+func TestHeaderWithoutValue(t *testing.T) {
+	bubble(t, func(r *rig) {
+		m := r.mta()
+		m.begin("a@corp.test", "b@x.test")
+		m.send('L', "X-Alone") // not even a NUL
+		m.send('L', "X-Two\x00")
+		m.send('L', "")
+		m.header('c')
+		m.ask('E', "", 'd')
+		if got := string(r.store.holds[0].header); got != "X-Alone:\r\nX-Two:\r\n:\r\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func TestBodiesAreKeptByteForByte(t *testing.T) {
+	for name, chunks := range map[string][]string{
+		"empty":                nil,
+		"split in a line end":  {"one\r", "\ntwo\r\n"},
+		"dots and blanks":      {".\r\n..\r\n.x \t\r\n \r\n"},
+		"NUL, CR and CRCRLF":   {"a\x00b\rc\r\r\nlast line without an end"},
+		"nothing, then a line": {"", "x\r\n"},
+		"a full frame":         {strings.Repeat("x", maxFrame-1)},
+	} {
+		for _, inEnd := range []bool{false, true} {
+			bubble(t, func(r *rig) {
+				m := r.mta()
+				m.begin("a@corp.test", "b@x.test")
+				m.header('c', "Subject: x")
+				last := ""
+				for n, c := range chunks {
+					if inEnd && n == len(chunks)-1 {
+						last = c
+					} else {
+						m.ask('B', c, 'c')
+					}
+				}
+				m.ask('E', last, 'd')
+				if got := r.store.holds[0].body.String(); got != strings.Join(chunks, "") {
+					t.Errorf("%s (last piece in the end frame: %v): %.200q", name, inEnd, got)
+				}
+			})
+		}
+	}
+}
+
+// removals reads replies up to the last one, and returns the places of the removed fields, in order.
+func (m *mta) removals(want byte) (places []byte) {
+	m.t.Helper()
+	for {
+		f := m.reply()
+		if f.code != 'm' {
+			if f.code != want {
+				m.t.Fatalf("answered by %q %q, want %q", f.code, f.data, want)
+			}
+			return places
+		}
+		if string(f.data[4:]) != "X-Hold-For\x00\x00" {
+			m.t.Fatalf("changes %q", f.data)
+		}
+		places = append(places, f.data[3])
+	}
+}
+
+func TestWishIsRemovedFromWhatTravelsOn(t *testing.T) {
+	away := func(context.Context) error { return errors.New("away") }
+	for name, c := range map[string]struct {
+		wish    string
+		prepare func(*rig)
+		body    byte // answer to the first piece of the body
+	}{
+		"passed":                {"0", func(*rig) {}, 's'},
+		"larger than max_size":  {"10m", func(r *rig) { r.MaxSize = 100 }, 's'},
+		"header over max_size":  {"10m", func(r *rig) { r.MaxSize = 10 }, 's'},
+		"store fails, deliver":  {"10m", func(r *rig) { r.OnStoreFailure, r.store.onCommit = "deliver", away }, 'c'},
+		"store fails in a body": {"10m", func(r *rig) { r.OnStoreFailure, r.store.onWrite = "deliver", away }, 's'},
+	} {
+		bubble(t, func(r *rig) {
+			c.prepare(r)
+			m := r.mta()
+			m.begin("a@corp.test", "b@x.test")
+			m.header('c', "X-Hold-For: "+c.wish, "Subject: x", "x-hold-for: "+c.wish)
+			m.ask('B', strings.Repeat("x", 200), c.body)
+			m.send('E')
+			if places := m.removals('a'); string(places) != "\x02\x01" {
+				t.Errorf("%s: removes fields %v, want the second, then the first", name, places)
+			}
+			if len(r.store.holds) != 0 {
+				t.Errorf("%s: held", name)
+			}
+		})
+	}
+}
+
+func TestWishIsNotPartOfTheHold(t *testing.T) {
+	bubble(t, func(r *rig) {
+		m := r.mta()
+		m.begin("a@corp.test", "b@x.test")
+		m.header('c', "X-Hold-For: 10m", "Subject: x", "X-HOLD-FOR: 10m")
+		m.ask('E', "", 'd')
+		if got := string(r.store.holds[0].header); got != "Subject: x\r\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func TestWhatIsTooLargePasses(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.MaxSize = 1000
+		m := r.mta()
+		m.begin("a@corp.test", "b@x.test")
+		m.header('c', "Subject: x")
+		m.ask('B', strings.Repeat("x", 900), 'c')
+		m.ask('B', strings.Repeat("x", 900), 'a')
+		m.abort()
+		m.begin("a@corp.test", "b@x.test")
+		m.header('c', "Subject: "+strings.Repeat("x", 1000))
+		m.ask('E', "", 'a')
+		m.abort()
+		m.begin("a@corp.test", "b@x.test")
+		for range maxFields + 1 {
+			m.send('L', "", "\x00")
+		}
+		m.ask('N', "", 'a')
+		if len(r.store.holds) != 0 || r.store.begun != r.store.abandoned || r.log.count("passed") != 3 {
+			t.Errorf("%d holds, %d of %d abandoned, log %q", len(r.store.holds), r.store.abandoned, r.store.begun, r.log.lines)
+		}
+	})
+}
