@@ -1,4 +1,5 @@
-// Package test runs the whole gateway against real servers: a private Postfix and a private Redis on loopback.
+// Package test runs the whole gateway against real servers: a private Postfix or Sendmail, and a private Redis, on
+// loopback.
 package test
 
 import (
@@ -37,27 +38,47 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// gateway is Postfix, Redis and the daemon, wired as an administrator would.
+// gateway is an MTA, Redis and the daemon, wired as an administrator would.
 type gateway struct {
 	t       *testing.T
 	conf    string
 	milter  string
 	redis   *server.Redis
-	postfix *server.Postfix
+	mta     mta
+	postfix *server.Postfix // nil when the MTA is another one
 	sink    *server.Sink
 	daemon  *exec.Cmd
 	log     string
 }
 
-func startGateway(t *testing.T, grace string) *gateway {
+// mta is what a gateway needs to know of Postfix or Sendmail.
+type mta struct {
+	smtp, reinject string
+	log            func() string
+}
+
+// startGateway starts a gateway with Postfix; settings are further main.cf lines.
+func startGateway(t *testing.T, grace string, settings ...string) *gateway {
+	t.Helper()
+	var postfix *server.Postfix
+	g := startGatewayWith(t, grace, func(milter, nextHop string) mta {
+		postfix = server.StartPostfix(t, milter, nextHop, settings...)
+		return mta{postfix.SMTP, postfix.Reinject, postfix.Log}
+	})
+	g.postfix = postfix
+	return g
+}
+
+// startGatewayWith starts a gateway with the MTA that start starts for a milter and a next hop.
+func startGatewayWith(t *testing.T, grace string, start func(milter, nextHop string) mta) *gateway {
 	t.Helper()
 	dir := t.TempDir()
 	g := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
 		milter: server.FreeAddr(t), redis: server.StartRedis(t), sink: server.StartSink(t)}
-	g.postfix = server.StartPostfix(t, g.milter, g.sink.Addr)
+	g.mta = start(g.milter, g.sink.Addr)
 	host, port, _ := net.SplitHostPort(g.milter)
 	text := fmt.Sprintf("listen = [\"inet:%s@%s\"]\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = \"1s\", max = \"2s\", give_up_after = \"5d\" }\n",
-		port, host, g.redis.Addr, grace, g.postfix.Reinject)
+		port, host, g.redis.Addr, grace, g.mta.reinject)
 	if err := os.WriteFile(g.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +113,7 @@ func (g *gateway) killDaemon() {
 	g.daemon.Wait()
 	if g.t.Failed() {
 		text, _ := os.ReadFile(g.log)
-		g.t.Logf("daemon:\n%s\npostfix:\n%s", text, g.postfix.Log())
+		g.t.Logf("daemon:\n%s\nMTA:\n%s", text, g.mta.log())
 	}
 }
 
@@ -101,7 +122,7 @@ func (g *gateway) send(id string) error { return g.sendBody(id, ".dot\r\n") }
 // sendBody sends a message whose body ends with a line that arrived looks for.
 func (g *gateway) sendBody(id, body string) error {
 	text := "From: a@corp.test\r\nTo: b@x.test\r\nSubject: the price list\r\nMessage-ID: <" + id + ">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\n" + body + "body of " + id + "\r\n"
-	return smtp.SendMail(g.postfix.SMTP, nil, "a@corp.test", []string{"b@x.test"}, []byte(text))
+	return smtp.SendMail(g.mta.smtp, nil, "a@corp.test", []string{"b@x.test"}, []byte(text))
 }
 
 func (g *gateway) mustSend(id string) {
