@@ -4,6 +4,7 @@ package server
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -100,15 +101,19 @@ func Program(t testing.TB, name string) string {
 	return ""
 }
 
-// FreeAddr returns a loopback address that nothing listens on at this moment.
+// FreeAddr returns a loopback address that nothing listens on at this moment. It lies below the ports that the system
+// gives to outgoing connections: one of those could take it before the server that it is for.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port on loopback")
+	return ""
 }
 
 // Eventually waits until cond holds; it gives up after a minute, far longer than any machine under load needs.
