@@ -47,7 +47,10 @@ func (s *session) MailFrom(string, *gomilter.Modifier) (r gomilter.Response, err
 		return s.deferred(err), nil
 	}
 	if v := s.server.Policy().Decide(s.facts(policy.AtMail)); v.Certain && !v.Hold {
-		return s.pass(v.Reason), nil
+		sub := s.msg.sub
+		s.reset()
+		s.server.Log.Skipped(sub, v.Reason)
+		return gomilter.RespAccept, nil
 	}
 	return gomilter.RespContinue, nil
 }

@@ -132,7 +132,8 @@ func (n *notes) count(prefix string) (c int) {
 func (n *notes) Held(_ holdstore.Submission, r holdstore.Receipt, _ holdstore.Terms, _ int64) {
 	n.add("held %s found=%v", r.ID, r.Found)
 }
-func (n *notes) Passed(_ holdstore.Submission, reason string) { n.add("passed %s", reason) }
-func (n *notes) Unheld(_ holdstore.Submission, err error)     { n.add("unheld %v", err) }
-func (n *notes) Deferred(_ holdstore.Submission, err error)   { n.add("deferred %v", err) }
-func (n *notes) Trouble(msg string, err error)                { n.add("trouble %s: %v", msg, err) }
+func (n *notes) Passed(_ holdstore.Submission, reason string)  { n.add("passed %s", reason) }
+func (n *notes) Skipped(_ holdstore.Submission, reason string) { n.add("skipped %s", reason) }
+func (n *notes) Unheld(_ holdstore.Submission, err error)      { n.add("unheld %v", err) }
+func (n *notes) Deferred(_ holdstore.Submission, err error)    { n.add("deferred %v", err) }
+func (n *notes) Trouble(msg string, err error)                 { n.add("trouble %s: %v", msg, err) }

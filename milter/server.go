@@ -50,6 +50,7 @@ func (s holdStore) Put(sub holdstore.Submission, header []byte) Put { return s.S
 type Log interface {
 	Held(sub holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64)
 	Passed(sub holdstore.Submission, reason string)
+	Skipped(sub holdstore.Submission, reason string) // at MAIL: none of our business
 	Unheld(sub holdstore.Submission, err error)
 	Deferred(sub holdstore.Submission, err error)
 	Trouble(msg string, err error)

@@ -166,20 +166,20 @@ func (c *conn) reply(code byte) error {
 	return err
 }
 
-// Write takes one whole reply of go-milter, and bounds its time.
+// Write takes one whole reply of go-milter, and bounds its time. An MTA that is gone shows at the next read.
 func (c *conn) Write(p []byte) (int, error) {
-	c.SetWriteDeadline(time.Now().Add(stallTime))
+	out := p
 	if len(p) >= 17 && p[4] == 'O' {
-		if _, err := c.Conn.Write(c.offer.answer(p)); err != nil {
-			return 0, err
-		}
-		return len(p), nil
+		out = c.offer.answer(p)
 	}
-	n, err := c.Conn.Write(p)
+	c.SetWriteDeadline(time.Now().Add(stallTime))
+	if _, err := c.Conn.Write(out); err != nil {
+		c.Conn.Close()
+	}
 	if len(p) > 4 && p[4] == 'd' {
 		c.state(false, true)
 	}
-	return n, err
+	return len(p), nil
 }
 
 // strings0 splits NUL-ended strings; what stands behind the last NUL counts as one more.

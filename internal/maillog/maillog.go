@@ -12,6 +12,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Log has one method for each event. It is safe for concurrent use.
@@ -28,15 +29,19 @@ type pair struct{ name, value string }
 
 // event writes one line about one message.
 func (l *Log) event(verb, queueID string, pairs ...pair) {
+	l.eventAt(zap.InfoLevel, verb, queueID, pairs)
+}
+
+func (l *Log) eventAt(level zapcore.Level, verb, queueID string, pairs []pair) {
 	if l.json {
 		fields := []zap.Field{zap.String("queue_id", queueID)}
 		for _, p := range pairs {
 			fields = append(fields, zap.String(strings.ReplaceAll(p.name, "-", "_"), p.value))
 		}
-		l.zap.Info(verb, fields...)
+		l.zap.Log(level, verb, fields...)
 		return
 	}
-	l.zap.Info(line(verb, queueID, pairs))
+	l.zap.Log(level, line(verb, queueID, pairs))
 }
 
 func line(verb, queueID string, pairs []pair) string {
@@ -85,7 +90,12 @@ func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Term
 		pair{"rule", t.Rule}, pair{"due", stamp(r.Due)})...)
 }
 
-// Passed: the message goes on at once, not held.
+// Skipped: mail that is none of our business, most of it inbound. Only at level debug.
+func (l *Log) Skipped(s holdstore.Submission, reason string) {
+	l.eventAt(zap.DebugLevel, "pass", s.QueueID, append(from("", s), pair{"reason", reason}))
+}
+
+// Passed: an outbound message goes on at once, not held.
 func (l *Log) Passed(s holdstore.Submission, reason string) {
 	l.event("pass", s.QueueID, append(from("", s), pair{"reason", reason})...)
 }

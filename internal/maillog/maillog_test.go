@@ -6,6 +6,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 )
 
@@ -18,6 +19,18 @@ func TestHeldLineIsTheContracts(t *testing.T) {
 	want := "4XyZ: hold: id=7K3MPQ2A9BCDE, message-id=<1@corp.test>, from=<a@corp.test>, nrcpt=2, size=1234, rule=default, due=2026-05-01T09:00:00Z"
 	if got := logs.All()[0].Message; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestInboundMailIsLoggedOnlyForDebugging(t *testing.T) {
+	for level, want := range map[zapcore.Level]int{zap.InfoLevel: 1, zap.DebugLevel: 2} {
+		core, logs := observer.New(level)
+		l := New(zap.New(core), false)
+		l.Skipped(holdstore.Submission{}, "inbound")
+		l.Passed(holdstore.Submission{}, "larger than hold.max_size")
+		if got := logs.Len(); got != want {
+			t.Errorf("level %s: %d lines, want %d", level, got, want)
+		}
 	}
 }
 
