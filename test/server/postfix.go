@@ -111,8 +111,8 @@ func (p *Postfix) masterCf() string {
 		"pickup unix n - n 60 1 pickup\nqmgr unix n - n 300 1 qmgr\ncleanup unix n - n - 0 cleanup\n" +
 		"postlog unix-dgram n - n - 1 postlogd\nflush unix n - n - 0 flush\nshowq unix n - n - - showq\n" +
 		"defer unix - - n - 0 bounce\nretry unix - - n - - error\nrewrite unix - - n - - trivial-rewrite\n" +
-		"trace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\n"
-	for _, name := range []string{"bounce", "smtp", "error", "local", "proxymap", "tlsmgr", "verify"} {
+		"trace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
+	for _, name := range []string{"bounce", "smtp", "error", "local", "proxymap", "verify"} {
 		text += name + " unix - - n - - " + name + "\n"
 	}
 	return text
