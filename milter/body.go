@@ -8,6 +8,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // storeBudget is how long one message may wait for the store, its body and its end taken together: below every MTA's
@@ -74,6 +75,10 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 		s.dropWish(mod)
 		return s.pass(m.passes), nil
 	}
+	if s.reconsider(); m.passes != "" {
+		s.dropWish(mod)
+		return s.pass(m.passes), nil
+	}
 	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Grace}
 	receipt, err := s.commit(terms)
 	if err != nil {
@@ -84,6 +89,20 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	s.reset()
 	s.last = receipt.ID
 	return gomilter.RespDiscard, nil
+}
+
+// reconsider asks the policy again when its verdict depends on the size.
+func (s *session) reconsider() {
+	m := &s.msg
+	if m.verdict.Certain || m.put == nil {
+		return
+	}
+	facts := s.facts(policy.AtEnd)
+	facts.Size = m.put.Size()
+	if m.verdict = s.server.Policy().Decide(facts); !m.verdict.Hold {
+		m.passes = m.verdict.Reason
+		m.drop()
+	}
 }
 
 // commit waits for the store, and keeps the MTA waiting with progress frames meanwhile.

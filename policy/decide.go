@@ -2,8 +2,7 @@ package policy
 
 import (
 	"net/netip"
-	"path"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -20,135 +19,102 @@ type Options struct {
 	ParseDuration func(string) (time.Duration, error) // how a wish is read
 }
 
-// Rule is one rule; a condition that is empty holds always. Patterns are globs, "!" negates.
-type Rule struct {
-	Name                     string
-	Sender, Recipient, Login []string
-	Grace                    time.Duration
+// Outbound gives verdicts on messages that leave. It is never changed, so it is safe for concurrent use.
+type Outbound struct {
+	o          Options
+	conditions [][]condition // of each rule
 }
 
-// Outbound gives verdicts on messages that leave. It is never changed, so it is safe for concurrent use.
-type Outbound struct{ o Options }
-
 // NewOutbound returns a policy for the options.
-func NewOutbound(o Options) *Outbound { return &Outbound{o} }
+func NewOutbound(o Options) *Outbound {
+	p := &Outbound{o: o}
+	for i := range o.Rules {
+		p.conditions = append(p.conditions, o.Rules[i].conditions())
+	}
+	return p
+}
 
-// Decide says what to do with a message, as far as the facts known allow.
+// Decide says what to do with a message, as far as the facts known allow. A verdict that is certain is the same at
+// every later stage; one that is not says in Hold whether to begin with a hold.
 func (p *Outbound) Decide(f Facts) Verdict {
 	switch {
-	case !p.outbound(f):
+	case !p.outbound(&f):
 		return Verdict{Certain: true, Reason: "inbound"}
 	case f.Sender == "":
 		return Verdict{Certain: true, Reason: "null sender"}
-	case f.Known < AtHeaders:
-		return Verdict{Reason: "headers not seen yet"}
-	case f.Ours:
+	case f.Known >= AtHeaders && f.Ours:
 		return Verdict{Certain: true, Reason: "released by a gateway"}
 	}
-	v := p.byRule(f)
-	p.wish(f, &v)
+	v := p.byRule(&f)
+	switch {
+	case f.Known >= AtHeaders:
+		p.wish(&f, &v)
+	case p.o.RequestHeader != "" || v.Grace > 0: // a wish, or our mark, may come
+		v.Certain = false
+	}
 	v.Hold = v.Grace > 0
-	v.Certain = true
 	return v
 }
 
-// outbound says whether the message leaves: a login, a network or a service says so. sendmail(1) has no client
-// address, and is the gateway itself.
-func (p *Outbound) outbound(f Facts) bool {
-	if p.o.Authenticated && f.Login != "" {
-		return true
-	}
-	for _, name := range p.o.DaemonNames {
-		if name == f.DaemonName {
-			return true
-		}
-	}
-	client := f.Client.Unmap()
-	if !client.IsValid() {
-		client = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	for _, network := range p.o.Networks {
-		if network.Contains(client) {
-			return true
-		}
-	}
-	return false
+// outbound says whether the message leaves: a login, a network or a service says so.
+func (p *Outbound) outbound(f *Facts) bool {
+	return p.o.Authenticated && f.Login != "" || slices.Contains(p.o.DaemonNames, f.DaemonName) || within(p.o.Networks, f.Client)
 }
 
-func (p *Outbound) byRule(f Facts) Verdict {
-	for _, r := range p.o.Rules {
-		if anyMatches(r.Sender, f.Sender) && anyMatches(r.Login, f.Login) && anyMatches(r.Recipient, f.Recipients...) {
-			return Verdict{Rule: r.Name, Grace: r.Grace, Reason: "rule " + r.Name + ": grace " + r.Grace.String()}
+// byRule finds the first rule that holds. While rules before it are open, the verdict is certain only if none of them
+// holds mail.
+func (p *Outbound) byRule(f *Facts) Verdict {
+	v := Verdict{Certain: true, explain: f.Explain}
+	for i, r := range p.o.Rules {
+		a := p.meets(i, f, &v)
+		if a == unknown {
+			v.open(r.Name, r.Grace)
+		}
+		if a == yes {
+			v.ruled(r.Name, r.Grace)
+			return v
 		}
 	}
-	return Verdict{Rule: "default", Grace: p.o.Grace, Reason: "rule default: grace " + p.o.Grace.String()}
+	v.ruled("default", p.o.Grace)
+	return v
 }
 
-// anyMatches says whether at least one value matches at least one pattern; no patterns: always.
-func anyMatches(patterns []string, values ...string) bool {
-	for _, value := range values {
-		for _, pattern := range patterns {
-			if match(pattern, value) {
-				return true
-			}
+// meets asks the conditions of rule i until one does not hold.
+func (p *Outbound) meets(i int, f *Facts, v *Verdict) answer {
+	result := yes
+	for _, c := range p.conditions[i] {
+		a, words := unknown, "not known yet"
+		if c.known <= f.Known {
+			holds := c.holds(f)
+			a, words = truth(holds), map[bool]string{true: "holds", false: "does not hold"}[holds]
+		}
+		v.step("rule " + p.o.Rules[i].Name + ": " + c.words + ": " + words)
+		if result = min(result, a); result == no {
+			return no
 		}
 	}
-	return len(patterns) == 0
+	return result
 }
 
-func match(pattern, value string) bool {
-	glob, negated := strings.CutPrefix(strings.ToLower(pattern), "!")
-	ok, err := path.Match(glob, strings.ToLower(value))
-	return err == nil && ok != negated
-}
-
-// wish applies what the sender asked for.
-func (p *Outbound) wish(f Facts, v *Verdict) {
-	if p.o.RequestHeader == "" {
-		return
+// open notes a rule that may still turn out to be the first that holds.
+func (v *Verdict) open(rule string, grace time.Duration) {
+	if v.Rule == "" || v.Grace == 0 {
+		v.Rule, v.Grace, v.Reason = rule, grace, "rule "+rule+" may hold: grace "+short(grace)
 	}
-	for _, field := range f.Header {
-		if !strings.EqualFold(field.Name, p.o.RequestHeader) {
-			continue
-		}
-		if !signed(f.Header, field.Name) {
-			v.Wish = field.Name
-		}
-		text := strings.TrimSpace(field.Value)
-		grace, err := p.o.ParseDuration(text)
-		if text == "0" {
-			grace, err = 0, nil
-		}
-		switch {
-		case err != nil:
-			v.Reason += "; wish not understood"
-		case grace > p.o.MaxGrace:
-			v.Grace = p.o.MaxGrace
-			v.Reason = "asked for " + grace.String() + ", capped to " + p.o.MaxGrace.String()
-		default:
-			v.Grace, v.Reason = grace, "asked for "+grace.String()
-		}
-		return
+	v.Certain = v.Certain && grace == 0
+}
+
+// ruled notes the rule that holds, behind those that are open.
+func (v *Verdict) ruled(rule string, grace time.Duration) {
+	v.step("rule " + rule + ": grace " + short(grace))
+	if v.Rule == "" || v.Grace == 0 {
+		v.Certain = v.Rule == "" || v.Certain && grace == 0
+		v.Rule, v.Grace, v.Reason = rule, grace, "rule "+rule+": grace "+short(grace)
 	}
 }
 
-// signed says whether a DKIM signature covers the field (RFC 6376 section 3.5, tag h): then it must stay.
-func signed(header []Field, name string) bool {
-	for _, field := range header {
-		if !strings.EqualFold(field.Name, "DKIM-Signature") {
-			continue
-		}
-		for _, tag := range strings.Split(field.Value, ";") {
-			key, list, _ := strings.Cut(tag, "=")
-			if strings.TrimSpace(key) != "h" {
-				continue
-			}
-			for _, covered := range strings.Split(list, ":") {
-				if strings.EqualFold(strings.TrimSpace(covered), name) {
-					return true
-				}
-			}
-		}
+func (v *Verdict) step(words string) {
+	if v.explain {
+		v.Steps = append(v.Steps, words)
 	}
-	return false
 }

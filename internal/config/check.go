@@ -1,0 +1,153 @@
+package config
+
+import (
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// check finds values that are of the right type and still make no sense.
+func (c *Config) check(s *source) {
+	s.words(reflect.ValueOf(c).Elem(), "", "")
+	s.each("listen", c.Listen, func(v string) error { _, _, err := ParseListen(v); return err })
+	s.each("redis.addresses", c.Redis.Addresses, checkAddress)
+	s.each("outbound.networks", c.Outbound.Networks, checkNetwork)
+	s.each("recall.addresses", c.Recall.Addresses, checkMailAddress)
+	s.each("recall.request_domains", c.Recall.RequestDomains, checkPattern)
+	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, checkPattern)
+	s.is("release.smtp", checkAddress(c.Release.SMTP))
+	s.is("inbound.mailbox.unread", checkFolder(c.Inbound.Mailbox.Unread, "delete", "replace"))
+	s.is("inbound.mailbox.read", checkFolder(c.Inbound.Mailbox.Read, "keep"))
+	s.is("hold.request_header", checkFieldName(c.Hold.RequestHeader))
+	for path, v := range map[string]string{"inbound.dns": c.Inbound.DNS, "http.listen": c.HTTP.Listen,
+		"inbound.mailbox.imap.address": c.Inbound.Mailbox.IMAP.Address} {
+		if v != "" {
+			s.is(path, named(v, checkHostPort(v)))
+		}
+	}
+	s.demand("listen", len(c.Listen) > 0, "must name at least one address")
+	s.demand("redis.addresses", len(c.Redis.Addresses) > 0, "must name at least one address")
+	s.demand("redis.prefix", c.Redis.Prefix != "" && !strings.ContainsAny(c.Redis.Prefix, "{}* \t"), "must not be empty and have no braces, stars or blanks")
+	s.demand("release.concurrency", c.Release.Concurrency >= 1 && c.Release.Concurrency <= 1000, "must be from 1 to 1000")
+	s.demand("release.retry.first", c.Release.Retry.First > 0, "must be longer than 0")
+	s.demand("release.retry.max", c.Release.Retry.Max >= c.Release.Retry.First, "must not be shorter than release.retry.first")
+	s.demand("hold.grace", c.Hold.Grace <= c.Hold.MaxGrace, "must not be longer than hold.max_grace")
+	s.demand("hold.max_size", c.Hold.MaxSize > 0, "must be above 0")
+	c.checkRules(s)
+}
+
+func (c *Config) checkRules(s *source) {
+	seen := map[string]bool{"default": true}
+	for i, r := range c.Hold.Rules {
+		path := "hold.rule." + strconv.Itoa(i)
+		s.demand(path, r.Name != "", "a rule needs a name")
+		at := path + ".name"
+		s.demand(at, r.Name == "" || !seen[r.Name], fmt.Sprintf("there is a rule %q already, and \"default\" is the name for mail that meets none", r.Name))
+		s.demand(at, !strings.ContainsFunc(r.Name, func(c rune) bool { return c <= ' ' || c == ',' || c == 0x7f }), "must have no blanks and commas: it stands in log lines")
+		seen[r.Name] = true
+		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient, "login": r.Login,
+			"daemon_name": r.DaemonName, "delegates": r.Delegates} {
+			s.each(path+"."+key, list, checkPattern)
+		}
+		s.each(path+".client", r.Client, checkNetwork)
+		for name, pattern := range r.Header {
+			s.is(path+".header."+name, checkPattern(pattern))
+			s.is(path+".header."+name, checkFieldName(name))
+		}
+		if r.Time != "" {
+			_, err := policy.ParseWindow(r.Time)
+			s.is(path+".time", err)
+		}
+	}
+}
+
+// words checks every field with a tag "allowed".
+func (s *source) words(v reflect.Value, path, allowed string) {
+	switch {
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			tag := v.Type().Field(i).Tag
+			if key := tag.Get("toml"); key != "" {
+				s.words(v.Field(i), join(path, key), tag.Get("allowed"))
+			}
+		}
+	case allowed == "":
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			s.words(v.Index(i), join(path, strconv.Itoa(i)), allowed)
+		}
+	case !slices.Contains(strings.Split(allowed, ","), v.String()):
+		s.problem(path, "%q is not possible here: allowed are %s", v.String(), strings.ReplaceAll(allowed, ",", ", "))
+	}
+}
+
+// each checks every element of a list.
+func (s *source) each(path string, list []string, check func(string) error) {
+	for i, v := range list {
+		s.is(join(path, strconv.Itoa(i)), check(v))
+	}
+}
+
+func (s *source) is(path string, err error) {
+	if err != nil {
+		s.problem(path, "%v", err)
+	}
+}
+
+func (s *source) demand(path string, ok bool, words string) {
+	if !ok {
+		s.problem(path, "%s: %s", path, words)
+	}
+}
+
+func checkPattern(v string) error { _, err := policy.ParsePattern(v); return err }
+
+func checkNetwork(v string) error {
+	if _, err := netip.ParsePrefix(v); err != nil {
+		return fmt.Errorf("%q is no network: allowed are values like \"10.0.0.0/8\" or \"2001:db8::/32\"", v)
+	}
+	return nil
+}
+
+func checkMailAddress(v string) error {
+	if a, err := mail.ParseAddress(v); err != nil || a.Address != v {
+		return fmt.Errorf("%q is no mail address: allowed are values like \"recall@corp.test\"", v)
+	}
+	return nil
+}
+
+// checkAddress takes host:port or unix:/path.
+func checkAddress(v string) error {
+	if strings.HasPrefix(v, "unix:/") {
+		return nil
+	}
+	return named(v, checkHostPort(v))
+}
+
+func named(v string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%q is no address: %w", v, err)
+	}
+	return nil
+}
+
+func checkFolder(v string, allowed ...string) error {
+	if folder, ok := strings.CutPrefix(v, "move:"); slices.Contains(allowed, v) || ok && folder != "" {
+		return nil
+	}
+	return fmt.Errorf("%q is not possible here: allowed are %s, move:Folder", v, strings.Join(allowed, ", "))
+}
+
+// checkFieldName takes what RFC 5322 section 3.6.8 allows; empty is none.
+func checkFieldName(v string) error {
+	if strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == ':' }) {
+		return fmt.Errorf("%q is no name of a header field", v)
+	}
+	return nil
+}

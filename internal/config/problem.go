@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing that is wrong in a file.
+type Problem struct {
+	File         string
+	Line, Column int    // from 1; 0: the file as a whole
+	Text         string // what is wrong, and what is allowed
+	Source       string // the offending line
+}
+
+// Error shows the place, what is wrong, and the line with a mark under it.
+func (p Problem) Error() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Text
+	}
+	head := fmt.Sprintf("%4d | ", p.Line)
+	// A tab stays one, so that the mark stands under its column wherever tabs end.
+	lead := strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		return ' '
+	}, p.Source[:min(p.Column-1, len(p.Source))])
+	return fmt.Sprintf("%s:%d:%d: %s\n%s%s\n%s| %s^", p.File, p.Line, p.Column, p.Text, head, p.Source,
+		strings.Repeat(" ", len(head)-2), lead)
+}
+
+// Problems are all that is wrong in a file, in the order of its lines.
+type Problems []Problem
+
+// Error shows all of them.
+func (ps Problems) Error() string {
+	var all []string
+	for _, p := range ps {
+		all = append(all, p.Error())
+	}
+	return strings.Join(all, "\n")
+}

@@ -1,0 +1,137 @@
+package config
+
+// Log is the table [log].
+type Log struct {
+	Level  string `toml:"level" allowed:"debug,info,warn,error"`
+	Format string `toml:"format" allowed:"text,json"`
+}
+
+// Redis is the table [redis].
+type Redis struct {
+	Addresses      []string `toml:"addresses"`
+	SentinelMaster string   `toml:"sentinel_master"`
+	Username       string   `toml:"username"`
+	PasswordFile   string   `toml:"password_file"`
+	DB             int      `toml:"db"`
+	Prefix         string   `toml:"prefix"`
+	Durability     string   `toml:"durability" allowed:"strict,assumed,relaxed"`
+	Replicas       int      `toml:"replicas"`
+	TLS            TLS      `toml:"tls"`
+}
+
+// TLS is how Redis is reached safely.
+type TLS struct {
+	Enabled    bool   `toml:"enabled"`
+	CAFile     string `toml:"ca_file"`
+	ServerName string `toml:"server_name"`
+}
+
+// Seal is the table [seal].
+type Seal struct {
+	KeyFile string `toml:"key_file"`
+}
+
+// Outbound is the table [outbound]: a session is outbound when any of it holds.
+type Outbound struct {
+	Authenticated bool     `toml:"authenticated"`
+	Networks      []string `toml:"networks"`
+	DaemonNames   []string `toml:"daemon_names"`
+}
+
+// Hold is the table [hold].
+type Hold struct {
+	Grace         Duration `toml:"grace"`
+	MaxGrace      Duration `toml:"max_grace"`
+	MaxSize       Size     `toml:"max_size"`
+	RequestHeader string   `toml:"request_header"`
+	Rules         []Rule   `toml:"rule"`
+}
+
+// Rule is one [[hold.rule]]: every condition named must match.
+type Rule struct {
+	Name       string            `toml:"name"`
+	Grace      *Duration         `toml:"grace"` // nil: hold.grace
+	Sender     []string          `toml:"sender"`
+	Recipient  []string          `toml:"recipient"`
+	Login      []string          `toml:"login"`
+	Client     []string          `toml:"client"`
+	DaemonName []string          `toml:"daemon_name"`
+	Header     map[string]string `toml:"header"`
+	Size       SizeBound         `toml:"size"`
+	Time       string            `toml:"time"`
+	Delegates  []string          `toml:"delegates"`
+	Recall     *bool             `toml:"recall"` // nil: true
+}
+
+// Release is the table [release].
+type Release struct {
+	SMTP        string `toml:"smtp"`
+	Concurrency int    `toml:"concurrency"`
+	Retry       Retry  `toml:"retry"`
+	CancelLock  bool   `toml:"cancel_lock"`
+}
+
+// Retry says how long to wait between attempts, and until when.
+type Retry struct {
+	First       Duration `toml:"first"`
+	Max         Duration `toml:"max"`
+	GiveUpAfter Duration `toml:"give_up_after"`
+}
+
+// Recall is the table [recall].
+type Recall struct {
+	Addresses       []string `toml:"addresses"`
+	Outlook         bool     `toml:"outlook"`
+	SubjectPrefixes []string `toml:"subject_prefixes"`
+	Supersedes      bool     `toml:"supersedes"`
+	Reports         string   `toml:"reports" allowed:"always,failures,never"`
+	Notice          string   `toml:"notice" allowed:"never,always"`
+	Retention       Duration `toml:"retention"`
+	AfterRelease    string   `toml:"after_release" allowed:"request,report"`
+	RequestDomains  []string `toml:"request_domains"`
+	AnswerWithin    Duration `toml:"answer_within"`
+	Rate            Rate     `toml:"rate"`
+}
+
+// Inbound is the table [inbound].
+type Inbound struct {
+	AuthservID string        `toml:"authserv_id"` // empty: the MTA's own host name
+	Verify     []string      `toml:"verify" allowed:"dkim,spf,dmarc"`
+	Trust      []string      `toml:"trust"`
+	DNS        string        `toml:"dns"`
+	Remember   Duration      `toml:"remember"`
+	Recall     InboundRecall `toml:"recall"`
+	Mailbox    Mailbox       `toml:"mailbox"`
+}
+
+// InboundRecall is the table [inbound.recall].
+type InboundRecall struct {
+	Require  []string `toml:"require" allowed:"aligned,cancel_key"`
+	Partners []string `toml:"partners"`
+	MaxAge   Duration `toml:"max_age"`
+	Rate     Rate     `toml:"rate"`
+	OnPass   string   `toml:"on_pass" allowed:"execute,vouch"`
+	OnFail   string   `toml:"on_fail" allowed:"reject,tag,quarantine"`
+}
+
+// Mailbox is the table [inbound.mailbox].
+type Mailbox struct {
+	Backend string `toml:"backend" allowed:"none,imap"`
+	Unread  string `toml:"unread"` // delete, replace, move:Folder
+	Read    string `toml:"read"`   // keep, move:Folder
+	IMAP    IMAP   `toml:"imap"`
+}
+
+// IMAP says how to reach the mailboxes.
+type IMAP struct {
+	Address      string `toml:"address"`
+	TLS          string `toml:"tls" allowed:"none,starttls,tls"`
+	MasterUser   string `toml:"master_user"`
+	PasswordFile string `toml:"password_file"`
+	Separator    string `toml:"separator"`
+}
+
+// HTTP is the table [http].
+type HTTP struct {
+	Listen string `toml:"listen"` // empty: none
+}

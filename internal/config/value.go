@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is written as in Go, and in days: "2m", "24h", "5d".
+type Duration time.Duration
+
+// UnmarshalText reads a duration of zero or more.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// ParseDuration reads "2m", "24h" or "5d".
+func ParseDuration(s string) (time.Duration, error) {
+	unit, number := time.Duration(1), s
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		unit, number = 24, days+"h"
+	}
+	v, err := time.ParseDuration(number)
+	if err != nil || v < 0 || v > 3650*24*time.Hour/unit {
+		return 0, fmt.Errorf("%q is no duration: allowed are values like \"90s\", \"2m\", \"24h\" or \"5d\"", s)
+	}
+	return v * unit, nil
+}
+
+// Size is a number of bytes, written "512", "64KB", "50MB" or "1GB".
+type Size int64
+
+// UnmarshalText reads a size.
+func (s *Size) UnmarshalText(text []byte) error {
+	number, factor := string(text), int64(1)
+	for i, unit := range []string{"KB", "MB", "GB"} {
+		if n, ok := strings.CutSuffix(number, unit); ok {
+			number, factor = n, 1<<(10*(i+1))
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > (1<<50)/factor {
+		return fmt.Errorf("%q is no size: allowed are values like \"64KB\" or \"50MB\"", text)
+	}
+	*s = Size(n * factor)
+	return nil
+}
+
+// SizeBound is a condition on a size, written ">5MB" or "<64KB"; zero values are no bound.
+type SizeBound struct{ Above, Below Size }
+
+// UnmarshalText reads a bound.
+func (b *SizeBound) UnmarshalText(text []byte) error {
+	*b = SizeBound{}
+	var err error
+	switch {
+	case strings.HasPrefix(string(text), ">"):
+		err = b.Above.UnmarshalText(text[1:])
+	case strings.HasPrefix(string(text), "<"):
+		err = b.Below.UnmarshalText(text[1:])
+	}
+	if err != nil || *b == (SizeBound{}) {
+		return fmt.Errorf("%q is no condition on a size: allowed are values like \">5MB\" or \"<64KB\"", text)
+	}
+	return nil
+}
+
+// Rate is a number of events in a time.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}
+
+// UnmarshalText reads "60/h", "5/m" or "1000/d".
+func (r *Rate) UnmarshalText(text []byte) error {
+	count, unit, _ := strings.Cut(string(text), "/")
+	n, err := strconv.Atoi(count)
+	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[unit]
+	if err != nil || n < 1 || per == 0 {
+		return fmt.Errorf("%q is no rate: allowed are values like \"60/h\", \"5/m\" or \"1000/d\"", text)
+	}
+	*r = Rate{n, per}
+	return nil
+}
+
+// Mode is a file mode in octal.
+type Mode os.FileMode
+
+// UnmarshalText reads "0660".
+func (m *Mode) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 9)
+	if err != nil {
+		return fmt.Errorf("%q is no file mode: allowed are octal digits like \"0660\"", text)
+	}
+	*m = Mode(n)
+	return nil
+}
+
+// ParseListen reads inet:port@host, inet:host:port, unix:/path or local:/path, as net.Listen wants it.
+func ParseListen(s string) (network, address string, err error) {
+	kind, rest, _ := strings.Cut(s, ":")
+	switch {
+	case (kind == "unix" || kind == "local") && strings.HasPrefix(rest, "/"):
+		return "unix", rest, nil
+	case kind == "inet" || kind == "inet6":
+		if port, host, ok := strings.Cut(rest, "@"); ok {
+			rest = "[" + strings.Trim(host, "[]") + "]:" + port
+		}
+		if checkHostPort(rest) == nil {
+			return "tcp", rest, nil
+		}
+	}
+	return "", "", fmt.Errorf("%q is no address: allowed are inet:port@host, inet:host:port, unix:/path, local:/path", s)
+}
+
+// checkHostPort takes host:port, with an IPv6 address in brackets.
+func checkHostPort(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n > 0 && host != "" && !strings.ContainsAny(host, " /@") {
+		return nil
+	}
+	return errors.New("allowed are values like \"127.0.0.1:10026\" or \"[::1]:10026\"")
+}
