@@ -51,6 +51,7 @@ func data(id string) []string {
 }
 
 func TestRecipientsAfterARefusedOneAreHeld(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "1s", "smtpd_recipient_restrictions = check_recipient_access inline:{bad@x.test=REJECT}, permit_mynetworks, reject")
 	speak(t, g.mta.smtp, append([]string{"MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "!RCPT TO:<bad@x.test>", "RCPT TO:<c@x.test>"}, data("m@corp.test")...)...)
 	server.Eventually(t, "the message arrives", func() bool { return g.arrived("m@corp.test") == 1 })
@@ -61,6 +62,7 @@ func TestRecipientsAfterARefusedOneAreHeld(t *testing.T) {
 
 // Whatever stands in the envelope comes out of a hold as it comes out of Postfix without us.
 func TestEnvelopesSurviveAHold(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "1s")
 	envelopes := [][]string{
 		{"MAIL FROM:<a@corp.test> RET=HDRS ENVID=QQ+2B31+3D", "RCPT TO:<b@x.test> NOTIFY=NEVER ORCPT=rfc822;bob+2Bbilling@x.test"},
@@ -103,12 +105,14 @@ func withoutSize(mail string) string {
 }
 
 func TestNullSenderIsNeverHeld(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "1h")
 	speak(t, g.mta.smtp, append([]string{"MAIL FROM:<>", "RCPT TO:<b@x.test>"}, data("bounce@x.test")...)...)
 	server.Eventually(t, "the bounce arrives", func() bool { return g.arrived("bounce@x.test") == 1 })
 }
 
 func TestBccIsNotLeaked(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "1s")
 	speak(t, g.mta.smtp, "MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "RCPT TO:<secret@x.test>", "DATA",
 		"Message-ID: <m@corp.test>\r\nTo: b@x.test\r\nBcc: secret@x.test\r\n\r\nbody of m@corp.test\r\n.")
@@ -119,6 +123,7 @@ func TestBccIsNotLeaked(t *testing.T) {
 }
 
 func TestSubmissionBySendmailProgramIsHeld(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "1h", "non_smtpd_milters = $smtpd_milters")
 	c := exec.Command(server.Program(t, "sendmail"), "-C", filepath.Join(g.postfix.Dir, "conf"), "-f", "cron@corp.test", "b@x.test")
 	c.Stdin = strings.NewReader("Message-ID: <cron@corp.test>\nSubject: x\n\nbody\n")
@@ -132,6 +137,7 @@ func TestSubmissionBySendmailProgramIsHeld(t *testing.T) {
 }
 
 func TestDefaultActionAcceptDeliversUnheldWhileTheDaemonIsDead(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t, "1h", "milter_default_action = accept")
 	g.mustSend("held@corp.test")
 	g.killDaemon()
@@ -144,6 +150,7 @@ func TestDefaultActionAcceptDeliversUnheldWhileTheDaemonIsDead(t *testing.T) {
 }
 
 func TestSecondHeloAfterStartTLSIsTheOneThatCounts(t *testing.T) {
+	t.Parallel()
 	file := certificate(t)
 	g := startGateway(t, "1s", "smtpd_tls_security_level = may", "smtpd_tls_chain_files = "+file)
 	c, err := smtp.Dial(g.mta.smtp)
@@ -193,6 +200,7 @@ func certificate(t *testing.T) string {
 }
 
 func TestStoppingTheDaemonUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	const clients = 40
 	g := startGateway(t, "1h")
 	var mu sync.Mutex
@@ -234,6 +242,7 @@ func TestStoppingTheDaemonUnderLoadLosesNothing(t *testing.T) {
 
 // The re-injection port must have no milters. When it has, released mail passes by its mark instead of going round.
 func TestReleasedMailThatMeetsTheMilterAgainPasses(t *testing.T) {
+	t.Parallel()
 	g := startGatewayWith(t, "1s", func(milter, nextHop string) mta {
 		p := server.StartPostfix(t, milter, nextHop)
 		return mta{p.SMTP, p.SMTP, p.Log}

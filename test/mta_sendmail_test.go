@@ -23,6 +23,7 @@ func sendmailGateway(t *testing.T, grace string) (*gateway, *server.Sendmail) {
 }
 
 func TestSendmailReleasesAsSubmitted(t *testing.T) {
+	t.Parallel()
 	g, _ := sendmailGateway(t, "1s")
 	header := "X-Folded: one\r\n\ttwo\r\n   three \t\r\nX-Empty:\r\nX-8bit: \xe4\xf6\r\nSubject: the\tprice  list\r\n" +
 		"Message-ID: <one@corp.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nFrom: a@corp.test\r\nTo: b@x.test\r\n"
@@ -39,6 +40,7 @@ func TestSendmailReleasesAsSubmitted(t *testing.T) {
 }
 
 func TestSendmailNeverSendsWhatIsRecalled(t *testing.T) {
+	t.Parallel()
 	g, _ := sendmailGateway(t, "1h")
 	g.mustSend("keep@corp.test")
 	g.mustSend("back@corp.test")
@@ -55,6 +57,7 @@ func TestSendmailNeverSendsWhatIsRecalled(t *testing.T) {
 }
 
 func TestSendmailWithSeveralMessagesInASession(t *testing.T) {
+	t.Parallel()
 	g, _ := sendmailGateway(t, "1h")
 	c, err := smtp.Dial(g.mta.smtp)
 	if err != nil {
@@ -91,6 +94,7 @@ func (g *gateway) must(err error) {
 }
 
 func TestSendmailDefersMailWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
 	g, _ := sendmailGateway(t, "1h")
 	g.redis.Kill()
 	if err := g.send("away@corp.test"); err == nil || !strings.Contains(err.Error(), "the message can't be held") {
@@ -102,6 +106,7 @@ func TestSendmailDefersMailWhileRedisIsAway(t *testing.T) {
 
 // Programs that submit by "sendmail -bs" go through the milters, as Sendmail's own submission program does by SMTP.
 func TestSendmailHoldsWhatProgramsSubmit(t *testing.T) {
+	t.Parallel()
 	g, s := sendmailGateway(t, "1h")
 	here, there := net.Pipe()
 	program := s.Command("-bs")
@@ -121,4 +126,27 @@ func TestSendmailHoldsWhatProgramsSubmit(t *testing.T) {
 	if list, _ := g.ctl("--json", "list"); !strings.Contains(list, "<cron@corp.test>") {
 		t.Error("not held")
 	}
+}
+
+func TestSendmailDoesNotLeakBcc(t *testing.T) {
+	t.Parallel()
+	g, _ := sendmailGateway(t, "1s")
+	speak(t, g.mta.smtp, "MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "RCPT TO:<secret@x.test>", "DATA",
+		"Message-ID: <m@corp.test>\r\nTo: b@x.test\r\nBcc: secret@x.test\r\n\r\nbody of m@corp.test\r\n.")
+	server.Eventually(t, "the message arrives", func() bool { return g.arrived("m@corp.test") == 1 })
+	if got := g.delivery("m@corp.test"); bytes.Contains(got.Data, []byte("secret")) || len(got.Rcpt) != 2 {
+		t.Errorf("recipients %q of\n%s", got.Rcpt, got.Data)
+	}
+}
+
+// docs/sendmail.md warns of this way round the milter.
+func TestSendmailRunByRootTakesNoMilter(t *testing.T) {
+	t.Parallel()
+	g, s := sendmailGateway(t, "1h")
+	c := s.Command("-Am", "-f", "cron@corp.test", "b@x.test")
+	c.Stdin = strings.NewReader("Message-ID: <cron@corp.test>\nSubject: x\n\nbody of cron@corp.test\n")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	server.Eventually(t, "the message arrives unheld", func() bool { return g.arrived("cron@corp.test") == 1 })
 }
