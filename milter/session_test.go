@@ -252,3 +252,21 @@ func TestSlowStoreKeepsTheMTAWaitingWithinTheBudget(t *testing.T) {
 		}
 	})
 }
+
+func TestBodyAndEndShareOneBudget(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.store.onWrite = func(ctx context.Context) error { time.Sleep(30 * time.Second); return ctx.Err() }
+		m := r.mta()
+		began := time.Now()
+		m.begin("a@corp.test", "b@x.test")
+		m.header('c', "Subject: x")
+		for range 3 {
+			m.ask('B', "piece\r\n", 'c')
+		}
+		m.ask('B', "piece\r\n", 's') // the budget ends in here
+		m.ask('E', "", 'y')
+		if took := time.Since(began); took > storeBudget+30*time.Second || len(r.store.holds) != 0 {
+			t.Errorf("%d holds after %v", len(r.store.holds), took)
+		}
+	})
+}
