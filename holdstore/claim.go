@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -74,11 +75,17 @@ func (s *Store) listen(ctx context.Context, sub *redis.PubSub, bell chan<- struc
 type Claim struct {
 	Hold
 	token string
+
+	mu    sync.Mutex
 	until time.Time // by the local monotonic clock, counted from before the request: never later than Redis's
 }
 
 // LeaseLeft returns how long the lease still runs by the local monotonic clock.
-func (c *Claim) LeaseLeft() time.Duration { return time.Until(c.until) }
+func (c *Claim) LeaseLeft() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Until(c.until)
+}
 
 // claimScript leases due holds. ARGV: how many, lease ms, token. Output: {{id, fields of the hash...}...}
 var claimScript = drain(`
@@ -145,12 +152,14 @@ redis.call('ZADD', P .. 'z:releasing', int(now + ARGV[3]), id)
 return 'ok'
 `)
 
-// Renew extends the lease; ErrLost when another daemon holds it. Not for concurrent use with LeaseLeft.
+// Renew extends the lease; ErrLost when another daemon holds it.
 func (s *Store) Renew(ctx context.Context, c *Claim) error {
 	until := time.Now().Add(s.lease)
 	err := s.word(ctx, renewScript, c.ID, c.token, s.lease.Milliseconds())
 	if err == nil {
+		c.mu.Lock()
 		c.until = until
+		c.mu.Unlock()
 	}
 	return err
 }
@@ -220,3 +229,6 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) ([]byte, error) {
 	}
 	return b, explain(err)
 }
+
+// LeasedFor is a claim without a store, whose lease runs for d: for tests of what works with claims.
+func LeasedFor(d time.Duration) *Claim { return &Claim{until: time.Now().Add(d)} }

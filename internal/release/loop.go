@@ -7,10 +7,8 @@ package release
 
 import (
 	"context"
-	"errors"
 	"io"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +22,6 @@ type Store interface {
 	Wake(ctx context.Context) <-chan struct{}
 	Claim(ctx context.Context, max int) ([]*holdstore.Claim, error)
 	Renew(ctx context.Context, c *holdstore.Claim) error
-	GiveBack(ctx context.Context, c *holdstore.Claim) error
 	Content(ctx context.Context, h *holdstore.Hold) io.Reader
 	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
 	Settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error
@@ -53,17 +50,18 @@ type Loop struct {
 	marker *mark.Marker
 	log    Log
 	o      Options
+	away   bool // the store did not answer last time
 }
 
 // New returns a loop; Run starts it.
 func New(store Store, marker *mark.Marker, log Log, o Options) *Loop {
-	return &Loop{store, marker, log, o}
+	return &Loop{store: store, marker: marker, log: log, o: o}
 }
 
 const (
-	idle       = 5 * time.Second  // longest sleep: a wake-up that was lost delays a release by no more
-	renewEvery = 15 * time.Second // a quarter of the lease
-	drainTime  = 30 * time.Second // for what is being sent when the daemon is told to end
+	idle      = 5 * time.Second  // longest sleep: a wake-up that was lost delays a release by no more
+	away      = time.Second      // between two tries while the store does not answer
+	drainTime = 30 * time.Second // for what is being sent when the daemon is told to end
 )
 
 // Run releases until ctx ends, lets what is being sent finish, and returns nil.
@@ -73,7 +71,6 @@ func (l *Loop) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(drainTime, cancel) })
 	defer stop()
 	var wg sync.WaitGroup
-	defer wg.Wait()
 	wg.Go(func() { l.reap(ctx) })
 	wake := l.store.Wake(ctx)
 	free := make(chan *sender, l.o.Concurrency)
@@ -81,16 +78,20 @@ func (l *Loop) Run(ctx context.Context) error {
 		free <- &sender{loop: l}
 	}
 	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case s := <-free:
-			claims, err := l.store.Claim(ctx, 1)
-			if err != nil || len(claims) == 0 {
+		senders := waitFor(ctx, free)
+		if len(senders) == 0 {
+			break
+		}
+		claims, err := l.store.Claim(ctx, len(senders))
+		for n, s := range senders {
+			if n < len(claims) {
+				wg.Go(func() { s.release(work, claims[n]); free <- s })
+			} else {
 				free <- s
-				l.sleep(ctx, wake, err)
-				continue
 			}
-			wg.Go(func() { s.release(work, claims[0]); free <- s })
+		}
+		if err != nil || len(claims) == 0 {
+			l.sleep(ctx, wake, free, err)
 		}
 	}
 	wg.Wait()
@@ -100,9 +101,28 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-// sleep waits until the next hold is due, a wake-up, or for a moment after an error of the store.
-func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, failed error) {
-	wait := time.Second
+// waitFor returns all senders that are free, and waits while there is none.
+func waitFor(ctx context.Context, free chan *sender) []*sender {
+	var senders []*sender
+	select {
+	case <-ctx.Done():
+		return nil
+	case s := <-free:
+		senders = append(senders, s)
+	}
+	for {
+		select {
+		case s := <-free:
+			senders = append(senders, s)
+		default:
+			return senders
+		}
+	}
+}
+
+// sleep waits until the next hold is due, a wake-up, or for a moment after an error of the store, which is said once.
+func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sender, failed error) {
+	wait := away
 	if failed == nil {
 		due, ok, err := l.store.NextDue(ctx)
 		if failed = err; err == nil {
@@ -112,8 +132,12 @@ func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, failed error) {
 			}
 		}
 	}
-	if failed != nil && ctx.Err() == nil {
+	if failed != nil && ctx.Err() == nil && !l.away {
 		l.log.Trouble("nothing is released until the store answers again", failed)
+	}
+	l.away = failed != nil
+	if !l.away {
+		hangUpIdle(free)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -121,6 +145,17 @@ func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, failed error) {
 	case <-ctx.Done():
 	case <-wake:
 	case <-timer.C:
+	}
+}
+
+// hangUpIdle ends connections that are not used, before the port does.
+func hangUpIdle(free chan *sender) {
+	for range len(free) {
+		s := <-free
+		if s.c != nil && time.Since(s.c.idle) > idleTime {
+			s.hangUp()
+		}
+		free <- s
 	}
 }
 
@@ -132,116 +167,9 @@ func (l *Loop) reap(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if _, err := l.store.Reap(ctx); err != nil && ctx.Err() == nil {
-				l.log.Trouble("expired leases and records wait until the store answers again", err)
-			}
+			l.store.Reap(ctx) // while the store is away, sleep says so
 		}
 	}
-}
-
-// sender is one worker with its connection to the port.
-type sender struct {
-	loop *Loop
-	c    *client
-}
-
-// release makes one attempt and settles what it brought.
-func (s *sender) release(ctx context.Context, c *holdstore.Claim) {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { s.renew(ctx, cancel, c) })
-	defer wg.Wait()
-	defer cancel()
-	st := s.attempt(ctx, c)
-	if err := s.loop.store.Settle(ctx, c, st); err != nil {
-		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
-	}
-}
-
-// renew keeps the lease; when it is lost, the attempt ends before it can send a second copy.
-func (s *sender) renew(ctx context.Context, cancel func(), c *holdstore.Claim) {
-	tick := time.NewTicker(renewEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := s.loop.store.Renew(ctx, c); errors.Is(err, holdstore.ErrLost) {
-				cancel()
-				return
-			}
-		}
-	}
-}
-
-// attempt sends the message to the recipients still pending, then bounces what has failed for good.
-func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Settlement {
-	l, results := s.loop, map[int]holdstore.Result{}
-	var indexes []int
-	var paths []holdstore.Path
-	for i, r := range c.Results {
-		if r.Outcome == holdstore.Pending {
-			indexes, paths = append(indexes, i), append(paths, c.Recipients[i])
-		}
-	}
-	detail := "every recipient is settled"
-	if len(paths) > 0 {
-		stamp := l.marker.Stamp(c.ID, c.Sender.Address, c.MessageID)
-		content := io.MultiReader(strings.NewReader(received(&c.Hold, stamp)), l.store.Content(ctx, &c.Hold))
-		reply, refused, err := s.send(ctx, c.Sender, paths, content)
-		detail = reply
-		if err != nil {
-			detail = err.Error()
-		}
-		s.judge(c, indexes, reply, refused, err, results)
-	}
-	st := holdstore.Settlement{Results: results, Detail: detail}
-	if s.bounce(ctx, c, results) != nil || stillPending(c, results) {
-		st.RetryIn = l.pause(c.Attempts)
-		l.log.Retried(&c.Hold, detail, st.RetryIn)
-	}
-	return st
-}
-
-// judge turns replies into results.
-func (s *sender) judge(c *holdstore.Claim, indexes []int, reply string, refused map[int]error, err error, results map[int]holdstore.Result) {
-	l, sent, old := s.loop, 0, time.Since(c.HeldAt) > s.loop.o.GiveUpAfter
-	for n, i := range indexes {
-		r := holdstore.Result{Outcome: holdstore.Sent, Detail: reply, At: time.Now()}
-		if why := cmpErr(refused[n], err); why != nil {
-			r.Outcome, r.Detail = holdstore.Pending, why.Error()
-			if permanent(why) || old {
-				r.Outcome = holdstore.Failed
-				l.log.Failed(&c.Hold, c.Recipients[i].Address, r.Detail)
-			}
-		} else {
-			sent++
-		}
-		results[i] = r
-	}
-	if sent > 0 {
-		l.log.Released(&c.Hold, sent, reply, time.Since(c.Due))
-	}
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-func stillPending(c *holdstore.Claim, results map[int]holdstore.Result) bool {
-	for i, r := range c.Results {
-		if now, ok := results[i]; ok {
-			r = now
-		}
-		if r.Outcome == holdstore.Pending {
-			return true
-		}
-	}
-	return false
 }
 
 // pause grows from First to Max, with a tenth of chance so that gateways do not come at once.
@@ -251,36 +179,4 @@ func (l *Loop) pause(attempts int) time.Duration {
 		d = l.o.Max
 	}
 	return d + rand.N(d/10+1)
-}
-
-// send gives one message to the port. refused are recipients refused by themselves; err concerns all others.
-func (s *sender) send(ctx context.Context, from holdstore.Path, to []holdstore.Path, content io.Reader) (reply string, refused map[int]error, err error) {
-	if s.c != nil && s.c.command("RSET") != nil {
-		s.hangUp()
-	}
-	if s.c == nil {
-		if s.c, err = dial(s.loop.o.SMTP, "recall-milter"); err != nil {
-			return "", nil, err
-		}
-	}
-	conn := s.c.Conn
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	if refused, err = s.c.envelope(from, to); err == nil && len(refused) < len(to) {
-		reply, err = s.c.data(content)
-	}
-	var no *refusal
-	if err != nil && !errors.As(err, &no) {
-		s.c.Conn.Close() // without a final dot nothing of it is sent
-		s.c = nil
-	}
-	return reply, refused, err
-}
-
-func (s *sender) hangUp() {
-	if s.c != nil {
-		s.c.command("QUIT")
-		s.c.Conn.Close()
-		s.c = nil
-	}
 }

@@ -1,0 +1,181 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+const (
+	renewEvery = 15 * time.Second // a quarter of the lease
+	minLease   = 10 * time.Second // with less left, another daemon may soon send the same message: do not go on
+	idleTime   = 60 * time.Second // unused connections end then; Postfix ends them after 300 s
+)
+
+// sender is one worker with its connection to the port.
+type sender struct {
+	loop *Loop
+	c    *client
+}
+
+// release makes one attempt and settles what it brought.
+func (s *sender) release(ctx context.Context, c *holdstore.Claim) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { s.renew(ctx, cancel, c) })
+	defer wg.Wait()
+	defer cancel()
+	st := s.attempt(ctx, c)
+	if err := s.loop.store.Settle(ctx, c, st); err != nil {
+		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
+	}
+}
+
+// renew keeps the lease. When it is lost, or nearly over while the store is away, the attempt ends before it can send
+// a second copy.
+func (s *sender) renew(ctx context.Context, cancel func(), c *holdstore.Claim) {
+	tick := time.NewTicker(renewEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			err := s.loop.store.Renew(ctx, c)
+			if errors.Is(err, holdstore.ErrLost) || err != nil && c.LeaseLeft() < renewEvery+minLease {
+				cancel()
+				return
+			}
+		}
+	}
+}
+
+// attempt sends the message to the recipients still pending, then bounces what has failed for good.
+func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Settlement {
+	l, results := s.loop, map[int]holdstore.Result{}
+	var indexes []int
+	var paths []holdstore.Path
+	for i, r := range c.Results {
+		if r.Outcome == holdstore.Pending {
+			indexes, paths = append(indexes, i), append(paths, c.Recipients[i])
+		}
+	}
+	detail := "every recipient is settled"
+	if len(paths) > 0 {
+		stamp := l.marker.Stamp(c.ID, c.Sender.Address, c.MessageID)
+		got, err := s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: paths, ready: leased(c),
+			content: io.MultiReader(strings.NewReader(received(&c.Hold, stamp)), l.store.Content(ctx, &c.Hold))})
+		if detail = got.reply; err != nil {
+			detail = err.Error()
+		}
+		if errors.Is(err, holdstore.ErrNotFound) {
+			l.log.Trouble("hold "+c.ID+": a part of its message is missing in the store, so it can't be sent; it stays held: look with recallctl show "+c.ID, err)
+		}
+		s.judge(c, indexes, got, err, results)
+	}
+	st := holdstore.Settlement{Results: results, Detail: detail}
+	if err := s.bounce(ctx, c, results); err != nil {
+		st.Detail += "; the bounce is still to be sent: " + err.Error()
+		st.RetryIn = l.pause(c.Attempts)
+	}
+	if st.RetryIn > 0 || stillPending(c, results) {
+		st.RetryIn = l.pause(c.Attempts)
+		l.log.Retried(&c.Hold, st.Detail, st.RetryIn)
+	}
+	return st
+}
+
+// leased says whether the claim is surely ours for long enough to go on.
+func leased(c *holdstore.Claim) func() error {
+	return func() error {
+		if left := c.LeaseLeft(); left < minLease {
+			return fmt.Errorf("the lease of hold %s has only %v left: nothing was sent", c.ID, left.Round(time.Second))
+		}
+		return nil
+	}
+}
+
+// judge turns replies into results. A pending recipient keeps the moment since when it waits for the port.
+func (s *sender) judge(c *holdstore.Claim, indexes []int, got sent, err error, results map[int]holdstore.Result) {
+	l, taken := s.loop, 0
+	for n, i := range indexes {
+		r := holdstore.Result{Outcome: holdstore.Sent, Detail: got.reply, At: time.Now()}
+		why := got.refused[n]
+		if why == nil {
+			why = err
+		}
+		if why == nil {
+			taken++
+			results[i] = r
+			continue
+		}
+		r.Outcome, r.Detail = holdstore.Pending, why.Error()
+		if before := c.Results[i]; before.Detail != "" && !before.At.IsZero() {
+			r.At = before.At
+		}
+		if permanent(why) || time.Since(r.At) > l.o.GiveUpAfter {
+			r.Outcome, r.At = holdstore.Failed, time.Now()
+			l.log.Failed(&c.Hold, c.Recipients[i].Address, r.Detail)
+		}
+		results[i] = r
+	}
+	if taken > 0 {
+		l.log.Released(&c.Hold, taken, got.reply, time.Since(c.Due))
+	}
+}
+
+func stillPending(c *holdstore.Claim, results map[int]holdstore.Result) bool {
+	for i, r := range c.Results {
+		if now, ok := results[i]; ok {
+			r = now
+		}
+		if r.Outcome == holdstore.Pending {
+			return true
+		}
+	}
+	return false
+}
+
+// send gives one message to the port; a connection that the port has ended since its last use costs no attempt.
+func (s *sender) send(ctx context.Context, e envelope) (sent, error) {
+	reused := s.c != nil
+	got, err := s.try(ctx, e)
+	if err != nil && reused && s.c == nil && !got.begun && ctx.Err() == nil {
+		got, err = s.try(ctx, e)
+	}
+	return got, err
+}
+
+func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
+	if s.c == nil {
+		c, err := dial(s.loop.o.SMTP, "recall-milter")
+		if err != nil {
+			return sent{}, err
+		}
+		s.c = c
+	}
+	conn := s.c.conn
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	got, err := s.c.send(e)
+	s.c.idle = time.Now()
+	var no *refusal
+	if err != nil && (!errors.As(err, &no) || no.code == 421) {
+		s.c.conn.Close()
+		s.c = nil
+	}
+	return got, err
+}
+
+func (s *sender) hangUp() {
+	if s.c != nil {
+		s.c.quit()
+		s.c = nil
+	}
+}

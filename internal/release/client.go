@@ -1,0 +1,187 @@
+package release
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// Time-outs of RFC 5321 section 4.5.3.2; the re-injection port is near, so one value does for all but the final dot.
+const (
+	dialTime    = 30 * time.Second
+	commandTime = 2 * time.Minute
+	dotTime     = 5 * time.Minute
+)
+
+// Bounds of what the port may answer, and of what is written before its answers are read (RFC 2920 section 3.1: both
+// sides' buffers must hold a whole batch).
+const (
+	maxLine      = 4 << 10
+	maxLines     = 100
+	batchLines   = 100
+	batchBytes   = 16 << 10
+	maxTextBytes = 1000 // of a reply that is kept in results
+)
+
+// refusal is a reply that is no success.
+type refusal struct {
+	code int
+	text string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("%d %s", r.code, r.text) }
+
+// permanent says whether trying again is in vain.
+func permanent(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.code >= 500
+}
+
+// client is one connection to the re-injection port.
+type client struct {
+	conn   net.Conn
+	in     *bufio.Reader
+	out    *bufio.Writer
+	offers map[string]string // EHLO keyword, and what stands behind it
+	open   bool              // a transaction may be open: RSET comes first
+	idle   time.Time         // since when nothing is under way
+}
+
+// dial connects and greets. address is host:port or unix:/path. Whatever goes wrong is temporary: it is about the
+// port, not about the message.
+func dial(address, hello string) (*client, error) {
+	network := "tcp"
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	conn, err := net.DialTimeout(network, address, dialTime)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{conn: conn, offers: map[string]string{}}
+	c.in = bufio.NewReaderSize(conn, maxLine)
+	c.out = bufio.NewWriterSize(deadlineWriter{conn}, 64<<10)
+	if err := c.greet(hello); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("the re-injection port %s is not ready: %w", address, err)
+	}
+	return c, nil
+}
+
+func (c *client) greet(name string) error {
+	if _, err := c.reply(commandTime); err != nil {
+		return asTemporary(err)
+	}
+	text, err := c.command("EHLO " + name)
+	if err != nil {
+		return asTemporary(err)
+	}
+	for _, line := range strings.Split(text, "\n") {
+		word, rest, _ := strings.Cut(line, " ")
+		c.offers[strings.ToUpper(word)] = strings.ToUpper(rest)
+	}
+	return nil
+}
+
+// asTemporary keeps a refusal of the port itself from bouncing mail.
+func asTemporary(err error) error {
+	var r *refusal
+	if errors.As(err, &r) && r.code >= 500 {
+		return &refusal{450, "the port refuses us: " + r.Error()}
+	}
+	return err
+}
+
+// deadlineWriter bounds each write: a port that stops reading must not hold a worker for ever.
+type deadlineWriter struct{ conn net.Conn }
+
+func (d deadlineWriter) Write(p []byte) (int, error) {
+	d.conn.SetWriteDeadline(time.Now().Add(commandTime))
+	return d.conn.Write(p)
+}
+
+// write puts one command line into the buffer; it has no line breaks.
+func (c *client) write(line string) error {
+	_, err := c.out.WriteString(line + "\r\n")
+	return err
+}
+
+// command sends one line and waits for its reply; the lines of its text are joined by LF.
+func (c *client) command(line string) (string, error) {
+	if err := c.write(line); err != nil {
+		return "", err
+	}
+	if err := c.out.Flush(); err != nil {
+		return "", err
+	}
+	return c.reply(commandTime)
+}
+
+// reply reads one reply (RFC 5321 section 4.2); 4xx and 5xx are a refusal.
+func (c *client) reply(wait time.Duration) (string, error) {
+	c.conn.SetReadDeadline(time.Now().Add(wait))
+	var text strings.Builder
+	for n := 0; ; n++ {
+		code, more, rest, err := c.replyLine()
+		if err != nil {
+			return "", err
+		}
+		if text.Len()+len(rest) < maxLine*4 {
+			if n > 0 {
+				text.WriteByte('\n')
+			}
+			text.WriteString(rest)
+		}
+		if !more {
+			if code >= 400 {
+				return "", &refusal{code, short(text.String())}
+			}
+			return text.String(), nil
+		}
+		if n >= maxLines {
+			return "", errors.New("the port answers with too many lines")
+		}
+	}
+}
+
+// replyLine reads "250-text" or "250 text".
+func (c *client) replyLine() (code int, more bool, rest string, err error) {
+	line, err := c.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return 0, false, "", errors.New("the port answers with too long a line")
+	}
+	if err != nil {
+		return 0, false, "", unexpected(err)
+	}
+	text := strings.TrimRight(string(line), "\r\n")
+	if len(text) < 3 || strings.Trim(text[:3], "0123456789") != "" || text[0] < '2' || text[0] > '5' ||
+		len(text) > 3 && text[3] != ' ' && text[3] != '-' {
+		return 0, false, "", fmt.Errorf("the port's answer is no SMTP: %q", short(text))
+	}
+	code = int(text[0]-'0')*100 + int(text[1]-'0')*10 + int(text[2]-'0')
+	return code, len(text) > 3 && text[3] == '-', strings.TrimSpace(text[min(4, len(text)):]), nil
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// short makes one bounded line of a reply.
+func short(s string) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\n", " "), "?")
+	return s[:min(len(s), maxTextBytes)]
+}
+
+// quit ends the connection politely; nothing waits for the answer.
+func (c *client) quit() {
+	c.write("QUIT")
+	c.out.Flush()
+	c.conn.Close()
+}

@@ -1,0 +1,145 @@
+package release
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+)
+
+// maxReturned bounds how much of a failed message goes back with its bounce, in bytes.
+const maxReturned = 1 << 20
+
+// notice writes a delivery status notification (RFC 3464; RFC 6533 when an address is international).
+type notice struct {
+	c             *holdstore.Claim
+	tell          []int
+	results       map[int]holdstore.Result
+	stamp         string // our mark, and as nobody else can make it, the boundary
+	messageID     string
+	international bool
+}
+
+func newNotice(c *holdstore.Claim, tell []int, results map[int]holdstore.Result, marker *mark.Marker) *notice {
+	n := &notice{c: c, tell: tell, results: results}
+	n.messageID = fmt.Sprintf("<%s.%d@%s>", c.ID, c.Attempts, word(c.Gateway))
+	n.stamp = marker.Stamp(c.ID, "", n.messageID)
+	n.international = !ascii(c.Sender.Address)
+	for _, i := range tell {
+		n.international = n.international || !ascii(c.Recipients[i].Address)
+	}
+	return n
+}
+
+func ascii(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) }
+
+// text returns the whole notice; returned is its last part.
+func (n *notice) text(returned string) string {
+	host, kind := word(n.c.Gateway), "message/delivery-status"
+	if n.international {
+		kind = "message/global-delivery-status"
+	}
+	now := time.Now().UTC().Format(time.RFC1123Z)
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
+	line("Received: by %s (Recall Milter) id %s; %s", host, n.stamp, now)
+	line("From: Mail Delivery System <MAILER-DAEMON@%s>", host)
+	line("To: <%s>", word(n.c.Sender.Address))
+	line("Subject: Undelivered mail returned to sender")
+	line("Date: %s\r\nMessage-ID: %s\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0", now, n.messageID)
+	line("Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n", n.stamp)
+	line("--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp)
+	line("This is the mail gateway %s.\r\n\r\nYour message could not be delivered to:\r\n", host)
+	for _, i := range n.tell {
+		line("  <%s>\r\n    %s", word(n.c.Recipients[i].Address), oneLine(n.results[i].Detail))
+	}
+	line("\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp, kind)
+	b.WriteString(n.status(host))
+	line("\r\n--%s\r\n%s\r\n--%s--", n.stamp, returned, n.stamp)
+	return b.String()
+}
+
+// status writes the part for machines: of the message, then of each recipient (RFC 3464 section 2).
+func (n *notice) status(host string) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
+	if id := argument(n.c.Sender, "ENVID"); id != "" {
+		line("Original-Envelope-Id: %s", oneLine(unxtext(id)))
+	}
+	line("Reporting-MTA: dns; %s\r\nArrival-Date: %s", host, n.c.HeldAt.UTC().Format(time.RFC1123Z))
+	for _, i := range n.tell {
+		to, detail := n.c.Recipients[i], n.results[i].Detail
+		kind := "rfc822"
+		if !ascii(to.Address) {
+			kind = "utf-8"
+		}
+		b.WriteString("\r\n")
+		if kind, address, ok := strings.Cut(argument(to, "ORCPT"), ";"); ok {
+			line("Original-Recipient: %s;%s", word(kind), oneLine(unxtext(address)))
+		}
+		line("Final-Recipient: %s;%s\r\nAction: failed\r\nStatus: %s", kind, word(to.Address), status(detail))
+		line("Diagnostic-Code: smtp; %s", oneLine(detail))
+	}
+	return b.String()
+}
+
+var enhanced = regexp.MustCompile(`^[45][0-9]{2}[ -]([45]\.[0-9]{1,3}\.[0-9]{1,3})\b`)
+
+// status is the enhanced code of a reply (RFC 3463). A failure for having waited too long keeps its 4: it is
+// what RFC 3464 section 2.3.4 wants then.
+func status(detail string) string {
+	if m := enhanced.FindStringSubmatch(detail); m != nil {
+		return m[1]
+	}
+	if strings.HasPrefix(detail, "5") {
+		return "5.0.0"
+	}
+	return "4.4.7" // delivery time expired
+}
+
+// headerOnly is what goes back by default (RFC 3461 section 4.3).
+func (n *notice) headerOnly(header []byte) string {
+	if len(header) > maxReturned {
+		header = header[:strings.LastIndex(string(header[:maxReturned]), "\r\n")+2]
+	}
+	kind := "text/rfc822-headers"
+	if n.international {
+		kind = "message/global-headers"
+	}
+	return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + string(header)
+}
+
+// whole is what goes back when the sender asked for it.
+func (n *notice) whole(content io.Reader) (string, error) {
+	text, err := io.ReadAll(content)
+	kind := "message/rfc822"
+	if n.international {
+		kind = "message/global"
+	}
+	return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + string(text), err
+}
+
+// unxtext decodes xtext (RFC 3461 section 4); what is none stays as it is.
+func unxtext(s string) string {
+	return xtextCode.ReplaceAllStringFunc(s, func(code string) string {
+		var c byte
+		fmt.Sscanf(code[1:], "%02X", &c)
+		return string([]byte{c})
+	})
+}
+
+var xtextCode = regexp.MustCompile(`\+[0-9A-F]{2}`)
+
+// oneLine keeps what others typed on its line.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
