@@ -71,9 +71,7 @@ func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Sett
 		stamp := l.marker.Stamp(c.ID, c.Sender.Address, c.MessageID)
 		got, err := s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: paths, ready: leased(c),
 			content: io.MultiReader(strings.NewReader(received(&c.Hold, stamp)), l.store.Content(ctx, &c.Hold))})
-		if detail = got.reply; err != nil {
-			detail = err.Error()
-		}
+		detail = got.summary(err)
 		if errors.Is(err, holdstore.ErrNotFound) {
 			l.log.Trouble("hold "+c.ID+": a part of its message is missing in the store, so it can't be sent; it stays held: look with recallctl show "+c.ID, err)
 		}

@@ -70,7 +70,7 @@ func TestEveryAnswerOfThePort(t *testing.T) {
 func TestTheClientsRetryTimeCountsFromTheFirstRefusal(t *testing.T) {
 	m, c := &memory{content: message}, claim("a@x.test")
 	c.HeldAt = time.Now().Add(-30 * 24 * time.Hour) // a long grace is no reason to give up
-	p := startPort(t, to("RCPT", "450 4.2.0 later"))
+	p := startPort(t, to("RCPT TO:<a@x.test>", "450 4.2.0 later"))
 	attempted(t, m, p, c)
 	if outcomes(c) != "pending" {
 		t.Fatalf("the first refusal: %s", outcomes(c))

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,11 +25,14 @@ func received(h *holdstore.Hold, stamp string) string {
 	return b.String()
 }
 
-// protocol is the value of the with clause (RFC 3848). Milters are not told HELO from EHLO.
+// protocol is the value of the with clause (RFC 3848, RFC 6531 section 4.3). Milters are not told HELO from EHLO.
 func protocol(h *holdstore.Hold) string {
-	p := "ESMTP"
 	if h.Client.Address == "" {
 		return "local"
+	}
+	p := "ESMTP"
+	if slices.ContainsFunc(h.Sender.Args, func(arg string) bool { return strings.EqualFold(arg, "SMTPUTF8") }) {
+		p = "UTF8SMTP"
 	}
 	if h.TLS != "" {
 		p += "S"

@@ -25,6 +25,17 @@ type sent struct {
 	begun   bool          // the port has answered something about this message
 }
 
+// summary says in one line what the port answered: to the message, else to the first recipient that it refused.
+func (s sent) summary(err error) string {
+	for i := 0; err == nil && s.reply == "" && i < len(s.refused); i++ {
+		err = s.refused[i]
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return s.reply
+}
+
 // step is one command of the envelope, and what its refusal means.
 type step struct {
 	line    string
