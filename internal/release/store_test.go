@@ -74,10 +74,12 @@ func (n *notes) add(line string) { n.mu.Lock(); n.lines = append(n.lines, line);
 func (n *notes) Released(_ *holdstore.Hold, _ int, reply string, _ time.Duration) {
 	n.add("released " + reply)
 }
-func (n *notes) Retried(_ *holdstore.Hold, detail string, _ time.Duration) { n.add("retried " + detail) }
-func (n *notes) Failed(_ *holdstore.Hold, to, detail string)               { n.add("failed " + to + " " + detail) }
-func (n *notes) Bounced(_ *holdstore.Hold, to, detail string)              { n.add("bounced " + to + " " + detail) }
-func (n *notes) Trouble(msg string, err error)                             { n.add("trouble " + msg + " " + errText(err)) }
+func (n *notes) Retried(_ *holdstore.Hold, detail string, _ time.Duration) {
+	n.add("retried " + detail)
+}
+func (n *notes) Failed(_ *holdstore.Hold, to, detail string)  { n.add("failed " + to + " " + detail) }
+func (n *notes) Bounced(_ *holdstore.Hold, to, detail string) { n.add("bounced " + to + " " + detail) }
+func (n *notes) Trouble(msg string, err error)                { n.add("trouble " + msg + " " + errText(err)) }
 
 func errText(err error) string {
 	if err == nil {

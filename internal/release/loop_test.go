@@ -1,0 +1,127 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// run starts the loop; end tells it to end, and wait waits for that.
+func run(t *testing.T, m Store, smtp string) (log *notes, end, wait func()) {
+	t.Helper()
+	log, done := &notes{}, make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	l := New(m, mark.New([]byte("secret")), log, Options{SMTP: smtp, Concurrency: 3, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})
+	go func() { done <- l.Run(ctx) }()
+	return log, cancel, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick, end := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("never happened: %s", what)
+		}
+	}
+}
+
+func TestWhatIsDueLeavesOverReusedConnections(t *testing.T) {
+	p, m := startPort(t, nil, "PIPELINING"), &memory{content: message, bell: make(chan struct{})}
+	for range 50 {
+		m.due = append(m.due, claim("a@x.test"))
+	}
+	log, _, wait := run(t, m, p.addr)
+	eventually(t, "all 50 are released", func() bool { return strings.Count(log.text(), "released") == 50 })
+	wait()
+	if _, data := p.got(); len(data) != 50 || p.dials > 3 {
+		t.Errorf("%d messages over %d connections", len(data), p.dials)
+	}
+}
+
+// downStore doesn't answer until up.
+type downStore struct {
+	memory
+	up atomic.Bool
+}
+
+func (d *downStore) Claim(ctx context.Context, n int) ([]*holdstore.Claim, error) {
+	if !d.up.Load() {
+		return nil, errors.New("connection refused")
+	}
+	return d.memory.Claim(ctx, n)
+}
+
+func TestAStoreThatIsAwayIsSaidOnce(t *testing.T) {
+	p, d := startPort(t, nil), &downStore{}
+	d.content, d.due, d.bell = message, []*holdstore.Claim{claim("a@x.test")}, make(chan struct{})
+	log, _, wait := run(t, d, p.addr)
+	eventually(t, "it is said", func() bool { return strings.Contains(log.text(), "nothing is released until") })
+	for range 3 { // more tries of the loop
+		d.bell <- struct{}{}
+	}
+	d.up.Store(true)
+	eventually(t, "the hold leaves", func() bool { return strings.Contains(log.text(), "released") })
+	wait()
+	if n := strings.Count(log.text(), "trouble"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, log.text())
+	}
+}
+
+// slow is a store whose content comes when it is told to.
+type slow struct {
+	memory
+	reading, next chan struct{}
+}
+
+func (s *slow) Content(ctx context.Context, h *holdstore.Hold) io.Reader {
+	close(s.reading)
+	<-s.next
+	return s.memory.Content(ctx, h)
+}
+
+func TestWhatIsBeingSentIsFinishedWhenTheDaemonEnds(t *testing.T) {
+	p, m := startPort(t, nil), &slow{reading: make(chan struct{}), next: make(chan struct{})}
+	m.content, m.due = message, []*holdstore.Claim{claim("a@x.test")}
+	log, end, wait := run(t, m, p.addr)
+	<-m.reading
+	end()
+	close(m.next)
+	wait()
+	if !strings.Contains(log.text(), "released") || len(m.settled) != 1 {
+		t.Errorf("not released: %s", log.text())
+	}
+}
+
+func TestPausesGrowToTheirBound(t *testing.T) {
+	l := New(nil, nil, nil, Options{First: 10 * time.Second, Max: 10 * time.Minute})
+	for attempts, want := range map[int]time.Duration{0: 10, 1: 10, 2: 20, 3: 40, 7: 600, 1000: 600} {
+		want *= time.Second
+		if got := l.pause(attempts); got < want || got > want+want/10+1 {
+			t.Errorf("after %d attempts %v, want %v", attempts, got, want)
+		}
+	}
+	if fmt.Sprint(l.pause(1)) == fmt.Sprint(l.pause(1)) && l.pause(1) == l.pause(1) {
+		t.Error("gateways would come at once")
+	}
+}
