@@ -57,6 +57,16 @@ type mta struct {
 	log            func() string
 }
 
+// startGatewayTo starts a gateway with Postfix whose re-injection port is a sink of the test's own.
+func startGatewayTo(t *testing.T, grace string) (*gateway, *server.Sink) {
+	t.Helper()
+	port := server.StartSink(t)
+	return startGatewayWith(t, grace, func(milter, nextHop string) mta {
+		postfix := server.StartPostfix(t, milter, nextHop)
+		return mta{postfix.SMTP, port.Addr, postfix.Log}
+	}), port
+}
+
 // startGateway starts a gateway with Postfix; settings are further main.cf lines.
 func startGateway(t *testing.T, grace string, settings ...string) *gateway {
 	t.Helper()
@@ -108,6 +118,26 @@ func (g *gateway) startDaemon() {
 	})
 }
 
+// change replaces text of the config file.
+func (g *gateway) change(from, to string) {
+	g.t.Helper()
+	text, err := os.ReadFile(g.conf)
+	g.must(err)
+	if !bytes.Contains(text, []byte(from)) {
+		g.t.Fatalf("%q is not in the config", from)
+	}
+	g.must(os.WriteFile(g.conf, bytes.ReplaceAll(text, []byte(from), []byte(to)), 0o600))
+}
+
+// said waits until the daemon's log has a text.
+func (g *gateway) said(text string) {
+	g.t.Helper()
+	server.Eventually(g.t, "the log says "+text, func() bool {
+		log, _ := os.ReadFile(g.log)
+		return bytes.Contains(log, []byte(text))
+	})
+}
+
 func (g *gateway) killDaemon() {
 	g.daemon.Process.Signal(syscall.SIGKILL)
 	g.daemon.Wait()
@@ -146,9 +176,11 @@ func (g *gateway) ctl(args ...string) (string, int) {
 	return out.String(), c.ProcessState.ExitCode()
 }
 
-func (g *gateway) arrived(id string) int {
+func (g *gateway) arrived(id string) int { return arrivedAt(g.sink, id) }
+
+func arrivedAt(sink *server.Sink, id string) int {
 	n := 0
-	for _, d := range g.sink.Got() {
+	for _, d := range sink.Got() {
 		if bytes.Contains(d.Data, []byte("body of "+id)) {
 			n++
 		}

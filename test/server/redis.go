@@ -64,6 +64,27 @@ func (r *Redis) Start() {
 	})
 }
 
+// Do sends one command to the running server and returns the beginning of its reply as it stands in the protocol.
+func (r *Redis) Do(command string) string {
+	r.t.Helper()
+	c, err := net.DialTimeout("tcp", r.Addr, time.Minute)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	fmt.Fprint(c, command+"\r\n")
+	reply := make([]byte, 8<<10)
+	n, err := c.Read(reply)
+	if err != nil || reply[0] == '-' {
+		r.t.Fatalf("%s: %q %v", command, reply[:n], err)
+	}
+	return string(reply[:n])
+}
+
+// NextStart adds settings for the next start.
+func (r *Redis) NextStart(extra ...string) { r.args = append(r.args, extra...) }
+
 // Kill ends the server at once (SIGKILL) and waits for its end. Killing a dead server is no error.
 func (r *Redis) Kill() { r.end(syscall.SIGKILL) }
 
@@ -116,13 +137,14 @@ func FreeAddr(t testing.TB) string {
 	return ""
 }
 
-// Eventually waits until cond holds; it gives up after a minute, far longer than any machine under load needs.
+// Eventually waits until cond holds; it gives up after two minutes: longer than a lease, and far longer than any
+// machine under load needs.
 func Eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(2 * time.Minute)
 	for pause := time.Millisecond; !cond(); pause = min(2*pause, 50*time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute in vain until %s", what)
+			t.Fatalf("waited two minutes in vain until %s", what)
 		}
 		time.Sleep(pause)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ type Sink struct {
 	listener net.Listener
 	wg       sync.WaitGroup
 	mu       sync.Mutex
+	answer   func(line string) string
 	got      []Delivery
 	conns    map[net.Conn]bool
 }
@@ -39,6 +41,16 @@ func StartSink(t testing.TB) *Sink {
 	go s.accept()
 	t.Cleanup(s.close)
 	return s
+}
+
+// Hangs, as an answer, is none: the sink waits until the client goes.
+const Hangs = "hangs"
+
+// Answer makes the sink say what f returns to a line, "." being the end of DATA; "" is what it would say by itself.
+func (s *Sink) Answer(f func(line string) string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = f
 }
 
 // Got returns what has arrived so far.
@@ -78,6 +90,24 @@ func (s *Sink) serve(c net.Conn) {
 	defer c.Close()
 	r := bufio.NewReader(c)
 	say := func(text string) { c.Write([]byte(text + "\r\n")) }
+	// other says what the test wants to hear; false: nothing else must be said.
+	other := func(line string) bool {
+		s.mu.Lock()
+		answer := s.answer
+		s.mu.Unlock()
+		if answer == nil {
+			return false
+		}
+		text := answer(line)
+		if text == Hangs {
+			io.Copy(io.Discard, r)
+			return true
+		}
+		if text != "" {
+			say(text)
+		}
+		return text != ""
+	}
 	say("220 sink ESMTP")
 	var d Delivery
 	for {
@@ -87,6 +117,7 @@ func (s *Sink) serve(c net.Conn) {
 		}
 		line = strings.TrimRight(line, "\r\n")
 		switch verb := strings.ToUpper(line); {
+		case other(verb):
 		case strings.HasPrefix(verb, "EHLO"):
 			say("250-sink\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 SIZE")
 		case strings.HasPrefix(verb, "MAIL FROM:"):
@@ -99,6 +130,9 @@ func (s *Sink) serve(c net.Conn) {
 			say("354 go on")
 			if d.Data, err = readData(r); err != nil {
 				return
+			}
+			if other(".") {
+				continue
 			}
 			s.mu.Lock()
 			s.got = append(s.got, d)
