@@ -133,5 +133,12 @@ func (l *Log) Bounced(h *holdstore.Hold, to, detail string) {
 
 // Trouble: something outside one message's way went wrong; msg says what it means for the mail.
 func (l *Log) Trouble(msg string, err error) {
-	l.zap.Warn(msg, zap.Error(err))
+	if l.json {
+		l.zap.Warn(msg, zap.Error(err))
+		return
+	}
+	if err != nil {
+		msg += ": " + err.Error()
+	}
+	l.zap.Warn(clean(msg))
 }

@@ -1,6 +1,7 @@
 package maillog
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -31,6 +32,15 @@ func TestInboundMailIsLoggedOnlyForDebugging(t *testing.T) {
 		if got := logs.Len(); got != want {
 			t.Errorf("level %s: %d lines, want %d", level, got, want)
 		}
+	}
+}
+
+func TestTroubleIsOneLineThatAPersonReads(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	l := New(zap.New(core), false)
+	l.Trouble("nothing is released", errors.New("connection\nrefused"))
+	if got, want := logs.All()[0].Message, `nothing is released: connection\nrefused`; got != want || len(logs.All()[0].Context) > 0 {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
