@@ -12,6 +12,7 @@ import (
 // Errors that callers tell apart with errors.Is.
 var (
 	ErrUnavailable = errors.New("store not reachable")                  // network, LOADING, READONLY, timeouts
+	ErrNotAllowed  = errors.New("not allowed by redis")                 // wrong password, or an ACL that is too tight; is ErrUnavailable too
 	ErrNotDurable  = errors.New("store could lose mail")                // strict durability refused; the text names the setting and the mend
 	ErrFull        = errors.New("store is full")                        // OOM
 	ErrUnknown     = errors.New("outcome unknown, fenced by tombstone") // a commit whose reply never came and whose hold was fenced off
@@ -31,6 +32,8 @@ func explain(err error) error {
 		return fmt.Errorf("%w: raise maxmemory of redis or release mail: %w", ErrFull, err)
 	case strings.HasPrefix(text, "MISCONF"):
 		return fmt.Errorf("%w: redis can't write to its disk: free space in its dir: %w", ErrNotDurable, err)
+	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOPERM"):
+		return fmt.Errorf("%w, %w: look at redis.username and redis.password_file: %w", ErrNotAllowed, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

@@ -1,19 +1,18 @@
 package holdstore
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/netip"
-	"net/textproto"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/emersion/go-message/charset"
 )
 
 // Query selects holds. Empty fields do not select. Text fields are exact addresses (answered by an index) or globs
@@ -91,15 +90,30 @@ func (s *Store) matches(ctx context.Context, m *matcher, h *Hold) (bool, error) 
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && m.subject.MatchString(subject(header)), err
+	return err == nil && m.subject.MatchString(Subject(header)), err
 }
 
-// subject returns the decoded subject of a header block, "" when there is none or the block is unreadable before it.
-func subject(header []byte) string {
-	r := textproto.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(header), strings.NewReader("\r\n"))))
-	fields, _ := r.ReadMIMEHeader()
-	raw := fields.Get("Subject")
-	text, err := new(mime.WordDecoder).DecodeHeader(raw)
+// Subject returns the decoded subject of a header block; "" when there is none. What can't be decoded stays as it is.
+func Subject(header []byte) string {
+	raw, found := "", false
+	for line := range bytes.Lines(header) {
+		text := string(bytes.TrimRight(line, "\r\n"))
+		if found && (strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\t")) {
+			raw += text
+			continue
+		}
+		if found {
+			break
+		}
+		var name string
+		name, raw, found = strings.Cut(text, ":")
+		found = found && strings.EqualFold(strings.TrimRight(name, " \t"), "Subject")
+	}
+	if !found {
+		return ""
+	}
+	raw = strings.TrimSpace(raw)
+	text, err := (&mime.WordDecoder{CharsetReader: charset.Reader}).DecodeHeader(raw)
 	if err != nil {
 		return raw
 	}

@@ -7,15 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
-	"os/user"
-	"time"
+	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/config"
-	"github.com/recall-milter/recall-milter/internal/wiring"
-	"github.com/spf13/cobra"
 )
 
 // version is set by the build.
@@ -23,11 +20,12 @@ var version = "unknown"
 
 // Exit codes of the contract.
 const (
-	exitNothing = 1
-	exitTooLate = 2
-	exitUsage   = 64
-	exitStore   = 69
-	exitConfig  = 78
+	exitNothing    = 1
+	exitTooLate    = 2
+	exitUsage      = 64
+	exitStore      = 69
+	exitNotAllowed = 77
+	exitConfig     = 78
 )
 
 // exit is an error with its exit code; words go to standard error.
@@ -38,6 +36,8 @@ type exit struct {
 
 func (e *exit) Error() string { return e.words }
 
+func usage(format string, args ...any) error { return &exit{exitUsage, fmt.Sprintf(format, args...)} }
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
@@ -47,71 +47,35 @@ func main() {
 
 // run is main with its surroundings as arguments; it returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := &ctl{stdin: stdin, stdout: stdout, stderr: stderr}
+	c := &ctl{stdin: stdin, screen: newScreen(stdout, stderr)}
 	defer c.close()
 	root := c.root()
 	root.SetArgs(args)
+	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err == nil || ctx.Err() != nil {
-		return 0
+	if ctx.Err() != nil {
+		return 128 + 2 // ended by SIGINT
 	}
-	fmt.Fprintln(stderr, "recallctl:", err)
+	if err != nil {
+		fmt.Fprintln(stderr, "recallctl:", clean(strings.ReplaceAll(err.Error(), "\t", "  ")))
+	}
+	return code(err)
+}
+
+// code is the exit code of an error.
+func code(err error) int {
 	var e *exit
 	switch {
+	case err == nil:
+		return 0
 	case errors.As(err, &e):
 		return e.code
-	case errors.Is(err, holdstore.ErrUnavailable), errors.Is(err, holdstore.ErrNotDurable):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, holdstore.ErrNotAllowed):
+		return exitNotAllowed
+	case errors.Is(err, holdstore.ErrUnavailable), errors.Is(err, holdstore.ErrNotDurable), errors.Is(err, holdstore.ErrFull):
 		return exitStore
 	}
 	return exitUsage
-}
-
-// ctl is one invocation.
-type ctl struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-
-	file     string
-	json     bool
-	yes, all bool
-	dryRun   bool
-	states   []string
-	query    holdstore.Query
-	since    time.Duration
-	store    *holdstore.Store
-	reason   string
-	extendBy time.Duration
-}
-
-func (c *ctl) close() {
-	if c.store != nil {
-		c.store.Close()
-	}
-}
-
-// open reads the config and makes the store's client.
-func (c *ctl) open(*cobra.Command, []string) error {
-	conf, err := config.Load(c.file)
-	if err != nil {
-		return &exit{exitConfig, err.Error()}
-	}
-	if c.store, err = wiring.Store(conf); err != nil {
-		return &exit{exitConfig, err.Error()}
-	}
-	return nil
-}
-
-// act says who does it, for the timeline and the audit trail.
-func (c *ctl) act() holdstore.Act {
-	a := holdstore.Act{By: fmt.Sprintf("uid %d", os.Getuid()), Reason: c.reason}
-	if u, err := user.Current(); err == nil {
-		a.By = fmt.Sprintf("%s (uid %s)", u.Username, u.Uid)
-	}
-	if real := os.Getenv("SUDO_USER"); real != "" {
-		a.By += " for " + real
-	}
-	a.From, _ = os.Hostname()
-	return a
 }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/config"
+)
+
+// act is a verb that changes holds.
+type act struct {
+	*ctl
+	name  string
+	from  holdstore.State // by filter, only holds in this state
+	check func() error    // of the verb's own flags
+	do    func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error)
+
+	filter
+	reason      string
+	yes, dryRun bool
+}
+
+func (c *ctl) recall() *cobra.Command {
+	return c.verb(&act{name: "recall", from: holdstore.Held,
+		do: func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error) {
+			return c.store.Recall(ctx, id, by)
+		}}, "take messages back")
+}
+
+func (c *ctl) release() *cobra.Command {
+	return c.verb(&act{name: "release", from: holdstore.Held,
+		do: func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error) {
+			return c.store.Release(ctx, id, by)
+		}}, "send messages now")
+}
+
+func (c *ctl) restore() *cobra.Command {
+	return c.verb(&act{name: "restore", from: holdstore.Recalled,
+		do: func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error) {
+			return c.store.Restore(ctx, id, by)
+		}}, "undo recalls: the messages wait again, and leave when they are due")
+}
+
+func (c *ctl) extend() *cobra.Command {
+	var text string
+	var longer time.Duration
+	a := &act{name: "extend", from: holdstore.Held}
+	a.check = func() (err error) {
+		if longer, err = config.ParseDuration(text); err != nil || longer == 0 {
+			return usage("extend needs --for with how much longer, like --for 10m; %q is not that", text)
+		}
+		return nil
+	}
+	a.do = func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error) {
+		return c.store.Extend(ctx, id, longer, by)
+	}
+	cmd := c.verb(a, "let messages wait longer")
+	cmd.Flags().StringVar(&text, "for", "", "how much longer, as a `duration`: 10m, 2h, 1d")
+	return cmd
+}
+
+func (c *ctl) verb(a *act, short string) *cobra.Command {
+	a.ctl = c
+	cmd := &cobra.Command{Use: a.name + " [REF...]", Short: short, ValidArgsFunction: c.complete(a.from), RunE: c.onStore(a.run)}
+	a.flags(cmd)
+	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
+	cmd.Flags().BoolVar(&a.yes, "yes", false, "do it to all that match, without asking")
+	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only show to which messages")
+	return cmd
+}
+
+func (a *act) run(ctx context.Context, refs []string) error {
+	if a.check != nil {
+		if err := a.check(); err != nil {
+			return err
+		}
+	}
+	holds, err := a.targets(ctx, refs, &a.filter, a.from)
+	if err != nil {
+		return err
+	}
+	if a.dryRun {
+		a.holds(ctx, a.store, holds)
+		a.say("would %s %s; nothing was changed", a.name, count(len(holds)))
+		return nil
+	}
+	if len(refs) == 0 && len(holds) > 1 && !a.yes {
+		if err := a.confirm(ctx, holds); err != nil {
+			return err
+		}
+	}
+	return a.each(ctx, holds)
+}
+
+// each acts on one hold after the other. What fails with one doesn't end the others, unless the store is away.
+func (a *act) each(ctx context.Context, holds []*holdstore.Hold) error {
+	by, failed := a.who(), 0
+	bar := a.progress(len(holds))
+	defer bar.done()
+	var after []*holdstore.Hold
+	for n, h := range holds {
+		bar.at(n)
+		now, err := a.do(ctx, h.ID, by)
+		switch {
+		case errors.Is(err, holdstore.ErrTooLate), errors.Is(err, holdstore.ErrNotNow), errors.Is(err, holdstore.ErrNotFound):
+			failed++
+			a.failure(h.ID, fmt.Errorf("not %s: %w", past(a.name), err))
+		case err != nil:
+			bar.done()
+			return fmt.Errorf("%s of %s done, then: %w", count(n), count(len(holds)), err)
+		default:
+			if a.name == "recall" && sentBefore(now) {
+				failed++
+				a.failure(h.ID, errors.New("recalled for the recipients that were still pending; others have it already: see recallctl show "+h.ID))
+			}
+			after = append(after, now)
+		}
+	}
+	bar.done()
+	a.holds(ctx, a.store, after)
+	if failed > 0 {
+		return &exit{exitTooLate, fmt.Sprintf("%d of %s could not be %s in full", failed, count(len(holds)), past(a.name))}
+	}
+	if len(holds) > 1 {
+		a.say("%s %s", past(a.name), count(len(holds)))
+	}
+	return nil
+}
+
+// sentBefore says whether a recall came too late for some of the recipients.
+func sentBefore(h *holdstore.Hold) bool {
+	for _, r := range h.Results {
+		if r.Outcome == holdstore.Sent {
+			return true
+		}
+	}
+	return false
+}
+
+func past(verb string) string {
+	if verb == "release" || verb == "restore" {
+		return verb + "d"
+	}
+	return verb + "ed"
+}
+
+func count(n int) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
+}
+
+// who says who does it, for the timeline and the audit trail.
+func (a *act) who() holdstore.Act {
+	by := holdstore.Act{By: fmt.Sprintf("uid %d", os.Getuid()), Reason: a.reason}
+	if u, err := user.Current(); err == nil {
+		by.By = fmt.Sprintf("%s (uid %s)", u.Username, u.Uid)
+	}
+	if real := os.Getenv("SUDO_USER"); real != "" {
+		by.By += " for " + real
+	}
+	host, _ := os.Hostname()
+	by.From = host + " recallctl"
+	return by
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// filter is the flags that select messages in place of REFs.
+type filter struct {
+	query        holdstore.Query
+	since, until string
+	all          bool
+}
+
+func (f *filter) flags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.query.Sender, "sender", "", "envelope sender: an `address`, or a pattern with * and ?")
+	flags.StringVar(&f.query.Recipient, "recipient", "", "envelope recipient: an `address`, or a pattern")
+	flags.StringVar(&f.query.Subject, "subject", "", "a part of the subject, or a pattern for all of it")
+	flags.StringVar(&f.query.Login, "login", "", "SASL `login`, or a pattern")
+	flags.StringVar(&f.query.Client, "client", "", "client `address`, or a network like 192.0.2.0/24")
+	flags.StringVar(&f.since, "since", "", "held since `time`: 90m or 5d ago, 09:30, 2026-05-01, 2026-05-01 09:30")
+	flags.StringVar(&f.until, "until", "", "held until `time`")
+	flags.BoolVar(&f.all, "all", false, "every message")
+}
+
+// given says whether any flag selects.
+func (f *filter) given() bool {
+	q := f.query
+	return f.all || f.since+f.until+q.Sender+q.Recipient+q.Subject+q.Login+q.Client != ""
+}
+
+// ready returns the query for holds in these states.
+func (f *filter) ready(states ...holdstore.State) (q holdstore.Query, err error) {
+	q = f.query
+	q.States = states
+	now := time.Now()
+	if q.Since, err = moment("since", f.since, now); err != nil {
+		return q, err
+	}
+	if q.Until, err = moment("until", f.until, now); err != nil {
+		return q, err
+	}
+	if !q.Until.IsZero() && q.Until.Before(q.Since) {
+		return q, usage("--until %s is before --since %s", f.until, f.since)
+	}
+	return q, nil
+}

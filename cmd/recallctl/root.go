@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"io"
+	"io/fs"
+
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/wiring"
+)
+
+// ctl is one invocation.
+type ctl struct {
+	stdin io.Reader
+	*screen
+
+	file   string
+	config *config.Config
+	store  *holdstore.Store
+}
+
+func (c *ctl) close() {
+	if c.store != nil {
+		c.store.Close()
+	}
+}
+
+func (c *ctl) root() *cobra.Command {
+	root := &cobra.Command{Use: "recallctl", Short: "see, recall, release and restore held mail", Version: version,
+		SilenceErrors: true, SilenceUsage: true}
+	root.PersistentFlags().StringVarP(&c.file, "config", "c", "/etc/recall-milter/recall-milter.toml", "config `file`")
+	root.PersistentFlags().BoolVar(&c.json, "json", false, "one JSON object a line")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%v; see recallctl %s --help", err, cmd.Name())
+	})
+	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.export(), c.watch(), c.audit(), c.stats(), c.test())
+	return root
+}
+
+// onStore runs a verb that needs the store.
+func (c *ctl) onStore(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := c.open(); err != nil {
+			return err
+		}
+		return do(cmd.Context(), args)
+	}
+}
+
+func (c *ctl) open() error {
+	if err := c.load(); err != nil {
+		return err
+	}
+	store, err := wiring.Store(c.config)
+	if err != nil {
+		return asConfig(err)
+	}
+	c.store = store
+	return nil
+}
+
+func (c *ctl) load() (err error) {
+	if c.config, err = config.Load(c.file); err != nil {
+		return asConfig(err)
+	}
+	return nil
+}
+
+// asConfig gives an error of the config its exit code, unless the user merely may not read it.
+func asConfig(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return &exit{exitConfig, err.Error()}
+}

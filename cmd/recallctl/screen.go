@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+)
+
+// screen is where the answers go: a terminal, or a file or pipe that a program reads.
+type screen struct {
+	stdout, stderr io.Writer
+	json           bool
+}
+
+func newScreen(stdout, stderr io.Writer) *screen { return &screen{stdout: stdout, stderr: stderr} }
+
+// say tells people something beside the answer.
+func (s *screen) say(format string, args ...any) {
+	fmt.Fprintln(s.stderr, clean(fmt.Sprintf(format, args...)))
+}
+
+// encode writes one JSON object on a line; <> of a Message-ID stay as they are.
+func (s *screen) encode(v any) error {
+	e := json.NewEncoder(s.stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// failure says what was not done to a hold.
+func (s *screen) failure(id string, err error) {
+	if s.json {
+		s.encode(map[string]string{"id": id, "error": err.Error()})
+		return
+	}
+	s.say("%s: %v", id, err)
+}
+
+func isTerminal(f any) bool {
+	file, ok := f.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// interactive says whether somebody can answer a question.
+func (s *screen) interactive(stdin io.Reader) bool { return isTerminal(stdin) && isTerminal(s.stderr) }
+
+// size returns the columns and lines of the terminal; 0: there is none, and nothing is cut.
+func (s *screen) size() (width, height int) {
+	if file, ok := s.stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		if w, h, err := term.GetSize(int(file.Fd())); err == nil {
+			return w, h
+		}
+	}
+	return 0, 0
+}
+
+// table writes rows under a heading. A terminal gets columns that fit it: the widest is cut, and only as far as needed.
+func (s *screen) table(heading []string, rows [][]string) {
+	width, _ := s.size()
+	for _, line := range laidOut(heading, rows, width) {
+		fmt.Fprintln(s.stdout, line)
+	}
+}
+
+func laidOut(heading []string, rows [][]string, width int) []string {
+	all := append([][]string{heading}, rows...)
+	widths := make([]int, len(heading))
+	for _, row := range all {
+		for n, cell := range row {
+			widths[n] = max(widths[n], runewidth.StringWidth(cell))
+		}
+	}
+	fit(widths, width-2*(len(widths)-1), width > 0)
+	var lines []string
+	for _, row := range all {
+		var b strings.Builder
+		for n, cell := range row {
+			if runewidth.StringWidth(cell) > widths[n] {
+				cell = runewidth.Truncate(cell, widths[n], "…")
+			}
+			if b.WriteString(cell); n < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[n]-runewidth.StringWidth(cell)+2))
+			}
+		}
+		lines = append(lines, strings.TrimRight(b.String(), " "))
+	}
+	return lines
+}
+
+// narrowest is what a cut column keeps: an ID must stay whole to be of use.
+const narrowest = 13
+
+// fit takes columns away from the widest until all fit in room.
+func fit(widths []int, room int, bounded bool) {
+	for bounded {
+		sum, widest := 0, 0
+		for n, w := range widths {
+			sum += w
+			if w >= widths[widest] {
+				widest = n
+			}
+		}
+		if sum <= room || widths[widest] <= narrowest {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// bar shows how far long work is, on a terminal, once it takes longer than a moment.
+type bar struct {
+	s     *screen
+	total int
+	drawn time.Time
+	shown bool
+}
+
+func (s *screen) progress(total int) *bar {
+	if !isTerminal(s.stderr) {
+		return &bar{total: total}
+	}
+	return &bar{s: s, total: total, drawn: time.Now()}
+}
+
+func (b *bar) at(n int) {
+	if b.s == nil || time.Since(b.drawn) < 200*time.Millisecond {
+		return
+	}
+	b.drawn, b.shown = time.Now(), true
+	const width = 30
+	full := width * n / max(b.total, 1)
+	fmt.Fprintf(b.s.stderr, "\r[%s%s] %d of %d", strings.Repeat("=", full), strings.Repeat(" ", width-full), n, b.total)
+}
+
+func (b *bar) done() {
+	if b.shown {
+		fmt.Fprint(b.s.stderr, "\r\x1b[K")
+		b.shown = false
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+func (c *ctl) show() *cobra.Command {
+	var f filter
+	cmd := &cobra.Command{Use: "show REF...", Short: "one message: envelope, headers, timeline, each recipient's result",
+		ValidArgsFunction: c.complete(anyStates...)}
+	f.flags(cmd)
+	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {
+		holds, err := c.targets(ctx, refs, &f, anyStates...)
+		if err != nil {
+			return err
+		}
+		for n, h := range holds {
+			if n > 0 && !c.json {
+				fmt.Fprintln(c.stdout)
+			}
+			c.showOne(ctx, h)
+		}
+		return nil
+	})
+	return cmd
+}
+
+// details is what show --json adds to a hold.
+type details struct {
+	hold
+	Attempts int               `json:"attempts"`
+	Timeline []holdstore.Event `json:"timeline"`
+	Header   string            `json:"header"`
+}
+
+func (c *ctl) showOne(ctx context.Context, h *holdstore.Hold) {
+	header, err := c.store.Header(ctx, h)
+	if c.json {
+		c.encode(details{asJSON(h, holdstore.Subject(header)), h.Attempts, h.Timeline, string(header)})
+		return
+	}
+	c.envelope(h, holdstore.Subject(header))
+	c.results(h)
+	c.timeline(h)
+	switch {
+	case err == nil:
+		fmt.Fprintf(c.stdout, "\nHeader\n%s\n", indented(string(header)))
+	case h.State == holdstore.Released:
+		fmt.Fprintln(c.stdout, "\nHeader and body are not kept after the release.")
+	default:
+		fmt.Fprintf(c.stdout, "\nHeader: %s\n", clean(err.Error()))
+	}
+}
+
+// envelope says what is known of the message, a line each; what is not known has none.
+func (c *ctl) envelope(h *holdstore.Hold, subject string) {
+	state := string(h.State)
+	if h.State == holdstore.Held {
+		state += ", due in " + dueIn(h.Due)
+	}
+	client := h.Client.Address
+	if h.Client.Name != "" && h.Client.Name != "unknown" {
+		client += " (" + h.Client.Name + ")"
+	}
+	for _, line := range [][2]string{
+		{"ID", h.ID}, {"State", state}, {"Subject", subject}, {"Message-ID", h.MessageID}, {"Queue ID", h.QueueID},
+		{"Sender", "<" + h.Sender.Address + "> " + strings.Join(h.Sender.Args, " ")}, {"Login", h.Login}, {"Client", client},
+		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + h.Grace.String()},
+		{"Held at", local(h.HeldAt)}, {"Due at", local(h.Due)}, {"Attempts", attempts(h.Attempts)},
+	} {
+		if value := strings.TrimSpace(cell(line[1])); value != "" {
+			fmt.Fprintf(c.stdout, "%-11s %s\n", line[0], value)
+		}
+	}
+}
+
+func attempts(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func (c *ctl) results(h *holdstore.Hold) {
+	var rows [][]string
+	for i, r := range h.Results {
+		to := h.Recipients[i]
+		rows = append(rows, []string{cell(strings.TrimSpace("<" + to.Address + "> " + strings.Join(to.Args, " "))), string(r.Outcome), cell(r.Detail)})
+	}
+	fmt.Fprintln(c.stdout)
+	c.table([]string{"RECIPIENT", "RESULT", "DETAIL"}, rows)
+}
+
+func (c *ctl) timeline(h *holdstore.Hold) {
+	var rows [][]string
+	for _, e := range h.Timeline {
+		rows = append(rows, []string{local(e.At), e.Verb, cell(e.By), cell(e.Detail)})
+	}
+	fmt.Fprintln(c.stdout)
+	c.table([]string{"TIME", "EVENT", "BY", "DETAIL"}, rows)
+}
+
+func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+// indented shows header lines as they stand, with tabs as blanks.
+func indented(header string) string {
+	header = strings.ReplaceAll(strings.ReplaceAll(header, "\r\n", "\n"), "\t", "    ")
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(clean(header), "\n"), "\n", "\n  ")
+}

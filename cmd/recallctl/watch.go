@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+func (c *ctl) watch() *cobra.Command {
+	var f filter
+	cmd := &cobra.Command{Use: "watch", Short: "live table with countdown; Ctrl-C ends it", Args: noREF}
+	f.flags(cmd)
+	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
+		if c.json {
+			return c.follow(ctx, &f)
+		}
+		if width, _ := c.size(); width == 0 {
+			return usage("watch needs a terminal: elsewhere there is recallctl watch --json")
+		}
+		fmt.Fprint(c.stdout, "\x1b[?1049h\x1b[?25l") // a screen of its own, without cursor
+		defer fmt.Fprint(c.stdout, "\x1b[?25h\x1b[?1049l")
+		return everySecond(ctx, func() error { c.redraw(ctx, &f); return nil })
+	})
+	return cmd
+}
+
+// everySecond calls do at once, and each second until ctx ends or do fails.
+func everySecond(ctx context.Context, do func() error) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		if err := do(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// redraw shows what fits. It is written at once, so that nothing flickers; what goes wrong is shown, and looked at again.
+func (c *ctl) redraw(ctx context.Context, f *filter) {
+	holds, err := c.look(ctx, f)
+	width, height := c.size()
+	var b strings.Builder
+	fmt.Fprintf(&b, "\x1b[H%s waiting at %s; Ctrl-C ends this list\x1b[K\n", count(len(holds)), time.Now().Format("15:04:05"))
+	if err != nil {
+		fmt.Fprintf(&b, "%s\x1b[K\n", cell(err.Error()))
+	}
+	var rows [][]string
+	for _, h := range holds[:min(len(holds), max(height-3, 0))] {
+		rows = append(rows, row(h, subject(ctx, c.store, h), h.State != holdstore.Held))
+	}
+	for _, line := range laidOut([]string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}, rows, width) {
+		fmt.Fprintf(&b, "%s\x1b[K\n", line)
+	}
+	fmt.Fprint(c.stdout, b.String()+"\x1b[J")
+}
+
+// look is find for which nothing is no error.
+func (c *ctl) look(ctx context.Context, f *filter) ([]*holdstore.Hold, error) {
+	holds, err := c.find(ctx, f, waiting...)
+	var e *exit
+	if errors.As(err, &e) && e.code == exitNothing {
+		return nil, nil
+	}
+	return holds, err
+}
+
+// follow writes a line for each hold that is new or changed, and a last one when it stops waiting.
+func (c *ctl) follow(ctx context.Context, f *filter) error {
+	known := map[string]string{}
+	return everySecond(ctx, func() error {
+		holds, err := c.look(ctx, f)
+		if err != nil {
+			return err
+		}
+		now := map[string]string{}
+		for _, h := range holds {
+			now[h.ID] = string(h.State) + h.Due.String()
+			if known[h.ID] != now[h.ID] {
+				c.encode(asJSON(h, subject(ctx, c.store, h)))
+			}
+		}
+		for id := range known {
+			if _, still := now[id]; !still {
+				if h, err := c.store.Get(ctx, id); err == nil {
+					c.encode(asJSON(h, subject(ctx, c.store, h)))
+				}
+			}
+		}
+		known = now
+		return nil
+	})
+}
