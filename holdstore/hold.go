@@ -33,6 +33,7 @@ type Client struct {
 type Submission struct {
 	QueueID    string `json:"q,omitempty"` // of the MTA; MTAs reuse queue IDs
 	MessageID  string `json:"m,omitempty"` // with its angle brackets
+	Subject    string `json:"u,omitempty"` // the field's value, still encoded, at most 500 bytes
 	Sender     Path   `json:"s"`
 	Recipients []Path `json:"r"`
 	Client     Client `json:"c"`
@@ -47,6 +48,8 @@ type Submission struct {
 type Terms struct {
 	Rule  string        // name of the rule that matched
 	Grace time.Duration // from the moment Redis commits the hold
+
+	Replaces string // ID of a hold that is taken back in the step that commits this one; empty: none
 }
 
 // Outcome is what became of one recipient.

@@ -24,6 +24,10 @@ const tooLarge = "larger than hold.max_size"
 // BodyChunk streams the body into the store.
 func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Response, err error) {
 	defer s.guard(&r)
+	if s.msg.command != nil {
+		s.collect(chunk)
+		return gomilter.RespContinue, nil
+	}
 	s.gather(chunk)
 	switch m := &s.msg; {
 	case m.put != nil && m.err == nil:
@@ -63,8 +67,15 @@ func (s *session) skip() gomilter.Response {
 // Body ends the message: the MTA hears DISCARD only when the store has it.
 func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) {
 	defer s.guard(&r)
-	s.gather(s.raw) // the last piece of the body may come in the end-of-body frame
 	m := &s.msg
+	if m.command != nil { // the last piece of the body may come in the end-of-body frame
+		s.collect(s.raw)
+		if r, done := s.obey(mod); done {
+			return r, nil
+		}
+	} else {
+		s.gather(s.raw)
+	}
 	if m.put != nil && m.put.Size() > s.server.MaxSize { // by its header alone
 		m.passes = tooLarge
 	}
@@ -72,19 +83,18 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	case !m.judged:
 		return s.storeFailed(mod, errors.New("the MTA never ended the headers")), nil
 	case m.passes != "":
-		s.dropWish(mod)
-		return s.pass(m.passes), nil
+		return s.travelOn(mod), nil
 	}
 	if s.reconsider(); m.passes != "" {
-		s.dropWish(mod)
-		return s.pass(m.passes), nil
+		return s.travelOn(mod), nil
 	}
-	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Grace}
+	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Grace, Replaces: m.replaces}
 	receipt, err := s.commit(terms)
 	if err != nil {
 		return s.storeFailed(mod, err), nil
 	}
 	s.server.Log.Held(m.sub, receipt, terms, m.put.Size())
+	s.tellHeld(receipt)
 	m.put = nil // it is the store's from here on
 	s.reset()
 	s.last = receipt.ID
@@ -105,7 +115,7 @@ func (s *session) reconsider() {
 	}
 }
 
-// commit waits for the store, and keeps the MTA waiting with progress frames meanwhile.
+// commit waits for the store.
 func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
 	m := &s.msg
 	if m.err != nil {
@@ -114,28 +124,33 @@ func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, storeBudget-m.waited)
 	defer cancel()
 	defer context.AfterFunc(ctx, m.cancel)() // pieces that are still on their way end with it
-	type answer struct {
-		receipt holdstore.Receipt
-		err     error
-	}
-	done := make(chan answer, 1)
+	var receipt holdstore.Receipt
+	var err error
 	put := m.put
+	if wrong := s.meanwhile(func() { receipt, err = put.Commit(ctx, terms) }); wrong != nil {
+		return holdstore.Receipt{}, wrong
+	}
+	return receipt, err
+}
+
+// meanwhile runs work, and keeps the MTA waiting with progress frames until it ends. The error is a panic of work.
+func (s *session) meanwhile(work func()) error {
+	done := make(chan error, 1)
 	go func() {
-		a := answer{err: errors.New("a defect of the store, please report it")}
 		defer func() {
 			if v := recover(); v != nil {
-				a.err = fmt.Errorf("%w: %v", a.err, v)
+				done <- fmt.Errorf("a defect, please report it: %v", v)
 			}
-			done <- a
+			close(done)
 		}()
-		a.receipt, a.err = put.Commit(ctx, terms)
+		work()
 	}()
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case a := <-done:
-			return a.receipt, a.err
+		case err := <-done:
+			return err
 		case <-tick.C:
 			s.conn.reply('p') // an MTA that is gone shows at the next read; the outcome must be known in any case
 		}

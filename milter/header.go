@@ -2,7 +2,6 @@ package milter
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/textproto"
 	"strings"
@@ -42,16 +41,24 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	m := &s.msg
 	m.sub.QueueID = s.macros["i"]
 	m.sub.MessageID = first(m.fields, "Message-ID")
+	m.sub.Subject = shortened(first(m.fields, "Subject"))
 	m.judged = true
 	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
-	switch header := s.header(); {
+	if s.mayCommand() {
+		return gomilter.RespContinue, nil
+	}
+	switch {
+	case m.oversize && m.verdict.Hold:
+		return s.letGo(fmt.Sprintf("its header has more than %d MiB or %d fields", maxHeader>>20, maxFields)), nil
+	case m.command != nil:
+		if !m.verdict.Hold {
+			m.passes = m.verdict.Reason
+		}
+		return gomilter.RespContinue, nil
 	case !m.verdict.Hold:
 		return s.letGo(m.verdict.Reason), nil
-	case m.oversize:
-		return s.letGo(fmt.Sprintf("its header has more than %d MiB or %d fields", maxHeader>>20, maxFields)), nil
 	default:
-		m.ctx, m.cancel = context.WithCancel(s.ctx)
-		m.put = s.server.Store.Put(m.sub, header)
+		s.begin()
 		return gomilter.RespContinue, nil
 	}
 }
@@ -119,4 +126,15 @@ func first(fields []policy.Field, name string) string {
 		}
 	}
 	return ""
+}
+
+// maxSubject bounds what is kept of a subject in the record of a hold.
+const maxSubject = 500
+
+// shortened cuts between two characters.
+func shortened(subject string) string {
+	if len(subject) <= maxSubject {
+		return subject
+	}
+	return strings.ToValidUTF8(subject[:maxSubject], "")
 }

@@ -62,8 +62,9 @@ type Server struct {
 	Store          Store
 	Mark           *mark.Marker
 	Log            Log
-	OnStoreFailure string // tempfail | deliver
-	MaxSize        int64  // bytes; larger mail passes unheld
+	Commands       Commands // nil: none are known
+	OnStoreFailure string   // tempfail | deliver
+	MaxSize        int64    // bytes; larger mail passes unheld
 }
 
 // drainTime is how long messages that are under way may take once ctx has ended; what is cut then is tempfailed by
@@ -124,7 +125,7 @@ func (srv *Server) session(parent context.Context, nc net.Conn) {
 	one := newOneShot(s.conn)
 	g := gomilter.Server{
 		NewMilter: func() gomilter.Milter { return s },
-		Actions:   gomilter.OptChangeHeader | gomilter.OptSetSymList,
+		Actions:   gomilter.OptChangeHeader | gomilter.OptRemoveRcpt | gomilter.OptSetSymList,
 		Protocol: gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply |
 			gomilter.OptSkip,
 		SymList: map[gomilter.Stage][]string{

@@ -42,6 +42,8 @@ type message struct {
 	cancel   context.CancelFunc // nil before put
 	waited   time.Duration      // for the store, so far
 	err      error              // why the message can't be held
+	command  *command           // nil: it asks for no recall
+	replaces string             // the hold that this message takes back
 }
 
 // drop ends what is on its way to the store.
@@ -99,6 +101,7 @@ func (s *session) storeFailed(mod *gomilter.Modifier, err error) gomilter.Respon
 		return s.deferred(err)
 	}
 	s.dropWish(mod)
+	s.dropRecipients(mod)
 	sub := s.msg.sub
 	s.reset()
 	s.server.Log.Unheld(sub, err)
@@ -125,6 +128,13 @@ func (s *session) letGo(reason string) gomilter.Response {
 	}
 	s.msg.passes = reason
 	return gomilter.RespContinue
+}
+
+// travelOn lets the message go on unheld at its end, without what is not for the world.
+func (s *session) travelOn(mod *gomilter.Modifier) gomilter.Response {
+	s.dropWish(mod)
+	s.dropRecipients(mod)
+	return s.pass(s.msg.passes)
 }
 
 // pass lets the message go on unheld, now.

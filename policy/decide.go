@@ -14,6 +14,7 @@ type Options struct {
 	Grace         time.Duration  // of the rule "default"
 	MaxGrace      time.Duration  // cap for wishes
 	RequestHeader string         // name of the field with a sender's wish; "" ignores it
+	Commands      bool           // mail may ask for a recall: its header must be seen in any case
 	Rules         []Rule         // first match wins
 
 	ParseDuration func(string) (time.Duration, error) // how a wish is read
@@ -49,10 +50,10 @@ func (p *Outbound) Decide(f Facts) Verdict {
 	switch {
 	case f.Known >= AtHeaders:
 		p.wish(&f, &v)
-	case p.o.RequestHeader != "" || v.Grace > 0: // a wish, or our mark, may come
+	case p.o.RequestHeader != "" || p.o.Commands || v.Grace > 0: // a wish, a command, or our mark may come
 		v.Certain = false
 	}
-	v.Hold = v.Grace > 0
+	v.Hold, v.Outbound = v.Grace > 0, true
 	return v
 }
 
@@ -117,4 +118,14 @@ func (v *Verdict) step(words string) {
 	if v.explain {
 		v.Steps = append(v.Steps, words)
 	}
+}
+
+// Rule returns the rule of a name; the zero rule when there is none, as for "default".
+func (p *Outbound) Rule(name string) Rule {
+	for _, r := range p.o.Rules {
+		if r.Name == name {
+			return r
+		}
+	}
+	return Rule{}
 }

@@ -36,13 +36,14 @@ const (
 
 // Verdict is what to do with a message.
 type Verdict struct {
-	Certain bool // false: later facts can change it, in Hold or only in Rule and Grace; ask again at the next stage
-	Hold    bool
-	Rule    string        // name of the rule that matched, "default" when none did
-	Grace   time.Duration // when Hold
-	Reason  string        // why, in a few words for the log: "null sender", "inbound", "rule automatic: grace 0s", "asked for 48h, capped to 24h"
-	Wish    string        // name of the request header to remove, empty: none present or covered by DKIM
-	Steps   []string      // one line for each rule and condition that was looked at, for people
+	Certain  bool // false: later facts can change it, in Hold or only in Rule and Grace; ask again at the next stage
+	Hold     bool
+	Outbound bool          // from an outbound session, and neither with the null sender nor a gateway's own
+	Rule     string        // name of the rule that matched, "default" when none did
+	Grace    time.Duration // when Hold
+	Reason   string        // why, in a few words for the log: "null sender", "inbound", "rule automatic: grace 0s", "asked for 48h, capped to 24h"
+	Wish     string        // name of the request header to remove, empty: none present or covered by DKIM
+	Steps    []string      // one line for each rule and condition that was looked at, for people
 
 	explain bool
 }

@@ -59,6 +59,10 @@ func (d *daemon) serve(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
+	desk, err := wiring.Desk(d.config, d.file, store, func(name string) policy.Rule { return d.outbound.Load().Rule(name) }, d.log)
+	if err != nil {
+		return err
+	}
 	listeners, err := d.listen()
 	if err != nil {
 		return err
@@ -74,6 +78,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		Store:          milter.HoldStore(store),
 		Mark:           marker,
 		Log:            d.log,
+		Commands:       desk,
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),
 	}

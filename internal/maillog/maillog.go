@@ -110,6 +110,12 @@ func (l *Log) Deferred(s holdstore.Submission, err error) {
 	l.event("defer", s.QueueID, append(from("", s), pair{"reason", err.Error()})...)
 }
 
+// Commanded: a mail asked for a recall, in this form, and this came of it.
+func (l *Log) Commanded(s holdstore.Submission, form, outcome, detail string) {
+	l.event("command", s.QueueID, append(from("", s), pair{"login", s.Login}, pair{"client", s.Client.Address},
+		pair{"form", form}, pair{"outcome", outcome}, pair{"detail", detail})...)
+}
+
 // Released: the MTA took the message for so many recipients; reply has its new queue ID.
 func (l *Log) Released(h *holdstore.Hold, recipients int, reply string, late time.Duration) {
 	l.event("release", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"nrcpt", strconv.Itoa(recipients)},

@@ -15,7 +15,7 @@ import (
 func Outbound(c *config.Config) (*policy.Outbound, error) {
 	o := policy.Options{Authenticated: c.Outbound.Authenticated, DaemonNames: c.Outbound.DaemonNames,
 		Grace: time.Duration(c.Hold.Grace), MaxGrace: time.Duration(c.Hold.MaxGrace),
-		RequestHeader: c.Hold.RequestHeader, ParseDuration: config.ParseDuration}
+		RequestHeader: c.Hold.RequestHeader, Commands: len(c.Recall.Addresses) > 0 || c.Recall.Outlook || c.Recall.Supersedes, ParseDuration: config.ParseDuration}
 	var err error
 	if o.Networks, err = networks(c.Outbound.Networks); err != nil {
 		return nil, err

@@ -1,0 +1,82 @@
+package holdstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// partialScript takes a hold back for some recipients; when nobody is left who would get it, the hold is recalled.
+// ARGV: id, event, by, from, reason, content ms, record ms, detail, recipient indexes...
+// Output: "ok", "none", "late", or the state that forbids it.
+var partialScript = drain(`
+local id, state = ARGV[1], get(ARGV[1], 'state')
+if not state then return 'none' end
+if state == 'recalled' then return state end
+if state ~= 'held' then return 'late' end
+local taken, before = 0, 0
+for i = 9, #ARGV do
+  if pending(id, ARGV[i]) then
+    set(id, 'r' .. ARGV[i], cjson.encode({o = 'recalled', t = now}))
+    taken = taken + 1
+  elseif cjson.decode(get(id, 'r' .. ARGV[i])).o == 'recalled' then
+    before = before + 1
+  end
+end
+if taken == 0 then return before > 0 and 'recalled' or 'late' end
+set(id, 'np', num(id, 'np') - taken)
+if num(id, 'np') == 0 then
+  move(id, 'held', 'recalled', now + ARGV[7])
+  each(id, function(key) redis.call('PEXPIRE', key, ARGV[6]) end)
+  live(id, false)
+end
+note(id, ARGV[2])
+audit(id, 'recall', ARGV[3], ARGV[4], ARGV[5], ARGV[8])
+return 'ok'
+`)
+
+// RecallOnly takes a hold back for the recipients with these addresses (in any case); the others still get it.
+// ErrTooLate: all of them were sent, or are being sent. ErrNotNow: recalled already. ErrNotFound: no such hold, or
+// none of its recipients has such an address.
+func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a Act) (*Hold, error) {
+	h, err := s.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	detail := "only for " + strings.Join(addresses, " ")
+	args := []any{s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds(), detail}
+	indexes := h.indexes(addresses)
+	if len(indexes) == 0 {
+		return nil, fmt.Errorf("%s: none of its recipients is %s: %w", h.ID, strings.Join(addresses, " or "), ErrNotFound)
+	}
+	return s.act(ctx, partialScript, "recalled", h.ID, detail, a, append(args, indexes...)...)
+}
+
+// indexes lists the recipients with these addresses.
+func (h *Hold) indexes(addresses []string) (indexes []any) {
+	for n, r := range h.Recipients {
+		for _, address := range addresses {
+			if strings.EqualFold(r.Address, address) {
+				indexes = append(indexes, n)
+				break
+			}
+		}
+	}
+	return indexes
+}
+
+// Latest returns up to n holds in any state, the newest first: those of a login, or of an envelope sender when login
+// is empty.
+func (s *Store) Latest(ctx context.Context, login, sender string, n int) ([]*Hold, error) {
+	entry := indexEntry("l", login)
+	if login == "" {
+		entry = indexEntry("s", sender)
+	}
+	ids, err := s.redis.ZRangeArgs(ctx, redis.ZRangeArgs{Key: s.keys.index(entry), Start: 0, Stop: n - 1, Rev: true}).Result()
+	if err != nil {
+		return nil, explain(err)
+	}
+	return s.load(ctx, ids)
+}

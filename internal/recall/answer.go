@@ -1,0 +1,103 @@
+package recall
+
+import (
+	"context"
+	"mime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// answer is what came of one command.
+type answer struct {
+	form  string            // address, outlook, supersedes
+	kind  string            // recalled, partly, too-late, refused, not-found, ambiguous, help: also the name of its text
+	asked string            // what the sender named
+	why   string            // of a refusal
+	done  []*holdstore.Hold // after the recall
+	held  []*holdstore.Hold // for help: what could be recalled
+	only  []string
+}
+
+// outcomes lists the recipients that were asked about, with their results.
+func (a *answer) outcomes() (all []outcome) {
+	for _, d := range a.done {
+		for n, r := range d.Recipients {
+			asked := func(address string) bool { return strings.EqualFold(address, r.Address) }
+			if a.only == nil || slices.ContainsFunc(a.only, asked) {
+				all = append(all, outcome{r.Address, d.Results[n]})
+			}
+		}
+	}
+	return all
+}
+
+// judge finds the kind from what the store says now.
+func (a *answer) judge(only []string) {
+	a.only = only
+	back, gone := 0, 0
+	for _, o := range a.outcomes() {
+		switch o.Outcome {
+		case holdstore.TakenBack:
+			back++
+		case holdstore.Sent, holdstore.Pending: // pending after a recall: it is being sent
+			gone++
+		}
+	}
+	switch {
+	case back == 0:
+		a.kind = "too-late"
+	case gone == 0:
+		a.kind = "recalled"
+	default:
+		a.kind = "partly"
+	}
+}
+
+// outcome is one recipient's line of a report.
+type outcome struct {
+	Address string
+	holdstore.Result
+}
+
+// word is the outcome of a recall status.
+func (o outcome) word() string {
+	if o.Outcome == holdstore.TakenBack {
+		return "recalled"
+	}
+	return "refused"
+}
+
+// Words says what became of the recipient, for people.
+func (o outcome) Words() string {
+	switch o.Outcome {
+	case holdstore.TakenBack:
+		return "recalled, nothing was sent"
+	case holdstore.Sent:
+		return "sent " + clock(o.At) + ": " + o.Detail
+	case holdstore.Failed:
+		return "not sent, it could not be delivered: " + o.Detail
+	}
+	return "being sent at this moment"
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)") }
+
+// answer tells the sender and the log.
+func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
+	id := a.asked
+	if len(a.done) > 0 {
+		id = a.done[0].ID
+	}
+	d.log.Commanded(m.Submission, a.form, a.kind, strings.TrimSpace(id+" "+a.why))
+	if d.o.Reports == "never" || d.o.Reports == "failures" && a.kind == "recalled" {
+		return nil
+	}
+	return d.send(ctx, m, a.kind, a.letter(d), a.status(m))
+}
+
+func encodedWords(text string) string {
+	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), "?= =?", "?=\r\n =?")
+}

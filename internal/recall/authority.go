@@ -1,0 +1,70 @@
+package recall
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// refuses says why the submitter of a command may not recall a hold; empty: he may. Nothing that he typed counts
+// behind a login; a relay without one vouches for the envelope sender of what it sends.
+func refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.Rule) string {
+	switch {
+	case by.Login != "" && rule.Delegates.Match(by.Login):
+		return ""
+	case !sameSubmitter(by, &h.Submission):
+		return "it was not sent with the login that asks for it"
+	case rule.NoRecall:
+		return "mail of the rule " + rule.Name + " can't be recalled by its sender"
+	}
+	return ""
+}
+
+// sameSubmitter says whether two messages come from the same login, or both without one from the same relay with the
+// same envelope sender.
+func sameSubmitter(a, b *holdstore.Submission) bool {
+	if a.Login != "" || b.Login != "" {
+		return a.Login == b.Login
+	}
+	return a.Client.Address == b.Client.Address && a.Sender.Address != "" && strings.EqualFold(a.Sender.Address, b.Sender.Address)
+}
+
+// by names the submitter, for the audit trail and the rate.
+func by(sub holdstore.Submission) string {
+	if sub.Login != "" {
+		return "login " + sub.Login
+	}
+	return "<" + strings.ToLower(sub.Sender.Address) + "> from " + sub.Client.Address
+}
+
+// limiter counts commands of each submitter in fixed spans of time. The zero limiter allows all.
+type limiter struct {
+	most int
+	per  time.Duration
+
+	mu    sync.Mutex
+	since time.Time
+	seen  map[string]int
+}
+
+// maxSeen bounds the submitters of one span; beyond, all are refused until it ends.
+const maxSeen = 100_000
+
+func (l *limiter) allow(who string, now time.Time) bool {
+	if l.most <= 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.since) >= l.per {
+		l.since, l.seen = now, map[string]int{}
+	}
+	if _, known := l.seen[who]; !known && len(l.seen) >= maxSeen {
+		return false
+	}
+	l.seen[who]++
+	return l.seen[who] <= l.most
+}

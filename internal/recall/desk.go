@@ -1,0 +1,268 @@
+// Package recall is the desk where senders ask for their mail back: it finds recall commands among the mail that
+// leaves, decides who may recall what, has the store do it, and answers.
+//
+// Failure rules: what a sender typed only classifies; the login of the session authorises. A command is answered after
+// the store has done it, and the client hears 250 after both; when the store fails between, the client's retry finds
+// the hold recalled, and only gets the answer. A mail in doubt travels on as ordinary mail, and its sender is told.
+package recall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Store is what the desk needs of the hold store; holdstore.Store says what each method promises.
+type Store interface {
+	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
+	Latest(ctx context.Context, login, sender string, n int) ([]*holdstore.Hold, error)
+	Get(ctx context.Context, id string) (*holdstore.Hold, error)
+	Recall(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
+	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
+	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
+	Put(sub holdstore.Submission, header []byte) *holdstore.Put
+}
+
+// Log is told of each command.
+type Log interface {
+	Commanded(sub holdstore.Submission, form, outcome, detail string)
+	Trouble(msg string, err error)
+}
+
+// Options are the table [recall].
+type Options struct {
+	Addresses       []string // to which commands are sent
+	Outlook         bool
+	SubjectPrefixes []string // how Outlook names a recall
+	Supersedes      bool
+	Reports         string // always | failures | never
+	Notice          string // never | always
+	Rate            int    // commands of one login in Per; 0: no limit
+	Per             time.Duration
+	Texts           string // folder with a site's own texts; empty: ours
+}
+
+// Desk takes commands. Safe for concurrent use.
+type Desk struct {
+	o     Options
+	store Store
+	rule  func(name string) policy.Rule // the rule under which a message was held
+	log   Log
+	rate  limiter
+	texts *texts
+}
+
+// New returns a desk; the error is one of a site's text.
+func New(store Store, rule func(name string) policy.Rule, log Log, o Options) (*Desk, error) {
+	t, err := readTexts(o.Texts)
+	if err != nil {
+		return nil, err
+	}
+	return &Desk{o: o, store: store, rule: rule, log: log, texts: t, rate: limiter{most: o.Rate, per: o.Per}}, nil
+}
+
+// Ruling is what becomes of a mail that may be a command.
+type Ruling struct {
+	Keep     []holdstore.Path // recipients that get it all the same; none: it is done with
+	Refusal  string           // an SMTP reply that refuses it; nothing else counts then
+	Replaces string           // the hold to take back in the step that holds this mail
+}
+
+// Concerns says at the end of the header whether a mail may be a command, and who gets it whatever it says: everybody
+// but the recall address.
+func (d *Desk) Concerns(sub holdstore.Submission, fields []policy.Field) (may bool, others []holdstore.Path) {
+	for _, r := range sub.Recipients {
+		if !d.isOurs(r.Address) {
+			others = append(others, r)
+		}
+	}
+	m := &Mail{Submission: sub, Fields: fields}
+	return len(others) < len(sub.Recipients) || d.maybeOutlook(m) || d.supersedes(m) != "", others
+}
+
+func (d *Desk) isOurs(address string) bool {
+	for _, a := range d.o.Addresses {
+		if strings.EqualFold(a, address) {
+			return true
+		}
+	}
+	return false
+}
+
+// Act does what the mail asks for, and answers it. After an error the client must try again; that is safe.
+func (d *Desk) Act(ctx context.Context, m *Mail) (Ruling, error) {
+	_, others := d.Concerns(m.Submission, m.Fields)
+	if len(others) < len(m.Recipients) {
+		return d.addressed(ctx, m, others)
+	}
+	return Ruling{Keep: others}, nil
+}
+
+// addressed does a command to the recall address.
+func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) (Ruling, error) {
+	if why := automatic(m); why != "" {
+		d.log.Commanded(m.Submission, "address", "ignored", why)
+		if len(others) > 0 {
+			return Ruling{Keep: others}, nil
+		}
+		return Ruling{Refusal: "550 5.7.1 automatic mail and lists can't recall messages"}, nil
+	}
+	if refusal := d.limited(m); refusal != "" {
+		return Ruling{Refusal: refusal}, nil
+	}
+	a, err := d.recallNamed(ctx, m)
+	if err != nil {
+		return Ruling{}, err
+	}
+	a.form = "address"
+	return Ruling{Keep: others}, d.answer(ctx, m, a)
+}
+
+// limited refuses commands beyond the rate.
+func (d *Desk) limited(m *Mail) string {
+	if d.rate.allow(by(m.Submission), time.Now()) {
+		return ""
+	}
+	d.log.Commanded(m.Submission, "any", "refused", "rate")
+	return fmt.Sprintf("550 5.7.1 too many recalls: %d in %v are allowed; ask your administrator, or try again later", d.o.Rate, d.o.Per)
+}
+
+// recallNamed finds what the command means and recalls it.
+func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
+	t := meaning(m)
+	if t.named != "" {
+		holds, err := d.resolve(ctx, m, t.named)
+		return d.recall(ctx, m, t.named, holds, nil, err)
+	}
+	for _, ref := range t.refs {
+		if holds, err := d.resolve(ctx, m, ref); err != nil || len(holds) > 0 {
+			return d.recall(ctx, m, ref, holds, nil, err)
+		}
+	}
+	latest, err := d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked)
+	mine := d.mine(m, latest)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.last && len(mine) > 0:
+		return d.recall(ctx, m, "LAST", mine[:1], nil, nil)
+	case t.last:
+		return &answer{kind: "not-found", asked: "LAST"}, nil
+	case len(t.refs) > 0:
+		return &answer{kind: "not-found", asked: t.refs[0]}, nil
+	}
+	return &answer{kind: "help", held: inState(mine, holdstore.Held)}, nil
+}
+
+// latestLooked is how many of a sender's newest messages are looked at.
+const latestLooked = 200
+
+// resolve finds holds by a REF, leaving out our own mails. A queue ID that was used again means the newest.
+func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.Hold, error) {
+	found, err := d.store.Resolve(ctx, ref)
+	var holds []*holdstore.Hold
+	for _, h := range found {
+		if h.Sender.Address != "" {
+			holds = append(holds, h)
+		}
+	}
+	if len(holds) > 1 && !strings.Contains(ref, "@") {
+		holds = holds[len(holds)-1:] // IDs sort by time
+	}
+	return holds, err
+}
+
+// mine leaves only what the submitter sent himself.
+func (d *Desk) mine(m *Mail, holds []*holdstore.Hold) (mine []*holdstore.Hold) {
+	for _, h := range holds {
+		if sameSubmitter(&m.Submission, &h.Submission) && h.Sender.Address != "" {
+			mine = append(mine, h)
+		}
+	}
+	return mine
+}
+
+func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.Hold) {
+	for _, h := range holds {
+		if h.State == state {
+			some = append(some, h)
+		}
+	}
+	return some
+}
+
+// recall takes back what the submitter may recall of holds, for some recipients or (nil) for all.
+func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holdstore.Hold, only []string, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{kind: "not-found", asked: asked}
+	for _, h := range holds {
+		if why := refuses(&m.Submission, h, d.rule(h.Rule)); why != "" {
+			if len(a.done) == 0 {
+				a.kind, a.why = "refused", why
+			}
+			if err := d.store.Audit(ctx, "recall refused", h.ID, act(m, asked), why); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		after, err := d.takeBack(ctx, m, h, asked, only)
+		if err != nil {
+			return nil, err
+		}
+		a.done = append(a.done, after)
+	}
+	if len(a.done) > 0 {
+		a.judge(only)
+	}
+	return a, nil
+}
+
+// What is being sent is waited for: after a 4xx of the MTA it can still be recalled, and else its outcome is known.
+const (
+	sendingPause = 100 * time.Millisecond
+	sendingTries = 20
+)
+
+// takeBack recalls one hold and returns it as it is then, whether that was in time or not.
+func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked string, only []string) (*holdstore.Hold, error) {
+	for try := 1; ; try++ {
+		var after *holdstore.Hold
+		var err error
+		if only == nil {
+			after, err = d.store.Recall(ctx, h.ID, act(m, asked))
+		} else {
+			after, err = d.store.RecallOnly(ctx, h.ID, only, act(m, asked))
+		}
+		if !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
+			return after, err
+		}
+		after, err = d.store.Get(ctx, h.ID)
+		if err != nil || after.State == holdstore.Released || after.State == holdstore.Recalled || try == sendingTries {
+			return after, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(sendingPause):
+		}
+	}
+}
+
+// act says in the audit trail who asked.
+func act(m *Mail, asked string) holdstore.Act {
+	from := m.Client.Address
+	if from == "" {
+		from = "sendmail on the gateway"
+	}
+	return holdstore.Act{By: by(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
+}
+
+// Held is told of each message that is held.
+func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Receipt) {}

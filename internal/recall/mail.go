@@ -1,0 +1,150 @@
+package recall
+
+import (
+	"bytes"
+	"encoding/base64"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+	"golang.org/x/text/encoding/htmlindex"
+)
+
+// MaxBody is how much of a body is looked at; an Outlook recall has less than 50 KB.
+const MaxBody = 1 << 20
+
+// Bounds of what is read of one mail.
+const (
+	maxDepth   = 8   // of multiparts
+	maxParts   = 100 // of all depths together
+	maxSubject = 1000
+)
+
+// Mail is a message that leaves, as far as commands are concerned.
+type Mail struct {
+	holdstore.Submission
+	Fields []policy.Field
+	Body   []byte // at most MaxBody
+	Cut    bool   // the message has more than Body
+	Holds  bool   // the policy holds it
+}
+
+// field returns the first field of a name on one line, "" when there is none.
+func (m *Mail) field(name string) string {
+	for _, f := range m.Fields {
+		if strings.EqualFold(f.Name, name) {
+			return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(f.Value))
+		}
+	}
+	return ""
+}
+
+// decoder reads encoded words in every charset that the WHATWG lists, ks_c_5601-1987 and iso-2022-jp among them.
+var decoder = mime.WordDecoder{CharsetReader: charsetReader}
+
+func charsetReader(charset string, r io.Reader) (io.Reader, error) {
+	e, err := htmlindex.Get(charset)
+	if err != nil {
+		return nil, err
+	}
+	return e.NewDecoder().Reader(r), nil
+}
+
+// decoded returns a field's text; one that can't be decoded stays as it is.
+func decoded(value string) string {
+	value = value[:min(len(value), maxSubject)]
+	text, err := decoder.DecodeHeader(value)
+	if err != nil {
+		text = value
+	}
+	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+}
+
+// part is one leaf of a mail.
+type part struct {
+	kind string // media type, in lower case
+	name string // of a file
+	body []byte // transfer encoding undone
+	text string // of text/*, its charset undone
+}
+
+// parts calls visit for each leaf of the mail, in order, until it says false. Defects end a branch, not the walk.
+func (m *Mail) parts(visit func(part) bool) {
+	w := walk{visit: visit, left: maxParts}
+	w.entity(m.field("Content-Type"), m.field("Content-Transfer-Encoding"), m.Body, 0)
+}
+
+type walk struct {
+	visit func(part) bool
+	left  int
+}
+
+// entity visits one entity and says whether to go on.
+func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool {
+	if w.left--; w.left < 0 {
+		return false
+	}
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		kind, params = "text/plain", nil
+	}
+	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
+		r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+		for {
+			p, err := r.NextRawPart()
+			if err != nil {
+				return true
+			}
+			inner, _ := io.ReadAll(p) // what came before a defect counts
+			if !w.entity(p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), inner, depth+1) {
+				return false
+			}
+		}
+	}
+	body = plain(encoding, body)
+	p := part{kind: kind, name: params["name"], body: body}
+	if strings.HasPrefix(kind, "text/") {
+		p.text = inCharset(params["charset"], body)
+	}
+	return w.visit(p)
+}
+
+// plain undoes a transfer encoding, as far as it is right.
+func plain(encoding string, body []byte) []byte {
+	var r io.Reader
+	switch strings.ToLower(encoding) {
+	case "base64":
+		r = base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body))
+	case "quoted-printable":
+		r = quotedprintable.NewReader(bytes.NewReader(body))
+	default:
+		return body
+	}
+	out, _ := io.ReadAll(r)
+	return out
+}
+
+func inCharset(charset string, body []byte) string {
+	if charset != "" {
+		if r, err := charsetReader(charset, bytes.NewReader(body)); err == nil {
+			if out, err := io.ReadAll(r); err == nil {
+				body = out
+			}
+		}
+	}
+	return strings.ToValidUTF8(string(body), "?")
+}
+
+// original returns the Message-ID of a forwarded message.
+func (p part) original() string {
+	m, err := mail.ReadMessage(bytes.NewReader(p.body))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(m.Header.Get("Message-ID"))
+}

@@ -1,0 +1,147 @@
+package recall
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// RuleReport is the rule name under which our own mails are in the store.
+const RuleReport = "report"
+
+// maxTold bounds the recipients and holds that one mail lists.
+const maxTold = 200
+
+// letter is what a text can say.
+type letter struct {
+	Subject   string
+	MessageID string
+	ID        string // of the hold
+	HeldAt    string
+	Until     string // when a held message leaves
+	Rcpt      []outcome
+	More      int // recipients beyond maxTold
+	Asked     string
+	Why       string
+	Held      []waiting
+	Address   string // where to send recall commands; empty: there is none
+}
+
+// waiting is one held message in a list.
+type waiting struct{ ID, Subject, To, Until string }
+
+func (a *answer) letter(d *Desk) letter {
+	l := letter{Asked: oneLine(a.asked), Why: oneLine(a.why), Address: d.address()}
+	if len(a.done) > 0 {
+		h := a.done[0]
+		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = decoded(h.Subject), oneLine(h.MessageID), h.ID, clock(h.HeldAt), clock(h.Due)
+	}
+	l.Rcpt = a.outcomes()
+	if len(l.Rcpt) > maxTold {
+		l.More, l.Rcpt = len(l.Rcpt)-maxTold, l.Rcpt[:maxTold]
+	}
+	for n := range l.Rcpt {
+		l.Rcpt[n].Address, l.Rcpt[n].Detail = oneLine(l.Rcpt[n].Address), oneLine(l.Rcpt[n].Detail)
+	}
+	for _, h := range a.held[:min(len(a.held), maxTold)] {
+		var to []string
+		for _, r := range h.Recipients[:min(len(h.Recipients), 3)] {
+			to = append(to, oneLine(r.Address))
+		}
+		if len(h.Recipients) > 3 {
+			to = append(to, "...")
+		}
+		l.Held = append(l.Held, waiting{h.ID, decoded(h.Subject), strings.Join(to, ", "), clock(h.Due)})
+	}
+	return l
+}
+
+func (d *Desk) address() string {
+	if len(d.o.Addresses) == 0 {
+		return ""
+	}
+	return d.o.Addresses[0]
+}
+
+// status writes message/recall-status; without recipients there is only the general part.
+func (a *answer) status(m *Mail) string {
+	var b strings.Builder
+	line := func(name, value string) { fmt.Fprintf(&b, "%s: %s\r\n", name, oneLine(value)) }
+	line("Request-Id", m.MessageID)
+	if len(a.done) == 0 {
+		result := map[string]string{"not-found": "not-found", "help": "not-found"}[a.kind]
+		if result == "" {
+			result = "refused"
+		}
+		line("Original-Message-ID", a.asked)
+		fmt.Fprintf(&b, "\r\nFinal-Recipient: rfc822; %s\r\nOutcome: %s\r\n", oneLine(m.Sender.Address), result)
+		line("Diagnostic", strings.TrimSpace(a.kind+" "+a.why))
+		return b.String()
+	}
+	line("Original-Message-ID", a.done[0].MessageID)
+	for _, o := range a.outcomes() {
+		fmt.Fprintf(&b, "\r\nFinal-Recipient: rfc822; %s\r\nOutcome: %s\r\n", oneLine(o.Address), o.word())
+		line("Diagnostic", o.Words())
+	}
+	return b.String()
+}
+
+// send puts a mail of ours to the sender of m into the store, to be released at once.
+func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status string) error {
+	subject, body, err := d.texts.write(text, l)
+	if err != nil {
+		return err
+	}
+	host := oneLine(m.Gateway)
+	if host == "" {
+		host = "localhost"
+	}
+	id := fmt.Sprintf("<recall.%s@%s>", rand.Text(), host)
+	from := d.address()
+	if from == "" {
+		from = "MAILER-DAEMON@" + host
+	}
+	boundary := rand.Text()
+	header := "From: Message recall <" + from + ">\r\nTo: <" + oneLine(m.Sender.Address) + ">\r\n" +
+		"Subject: " + encodedWords(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id + "\r\n" +
+		inReply(m.MessageID) + "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n" +
+		"Content-Type: multipart/report; report-type=recall-status;\r\n\tboundary=\"" + boundary + "\"\r\n"
+	part := func(kind, text string) string {
+		return "--" + boundary + "\r\nContent-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text + "\r\n"
+	}
+	content := part("text/plain; charset=utf-8", body) + part("message/recall-status", status) + "--" + boundary + "--\r\n"
+	sender := holdstore.Path{Args: []string{"BODY=8BITMIME"}}
+	if strings.ContainsFunc(m.Sender.Address, func(r rune) bool { return r >= 0x80 }) {
+		sender.Args = append(sender.Args, "SMTPUTF8")
+	}
+	put := d.store.Put(holdstore.Submission{Sender: sender, MessageID: id, Subject: encodedWords(subject), Gateway: m.Gateway,
+		Recipients: []holdstore.Path{{Address: m.Sender.Address}}}, []byte(header))
+	if err := put.Write(ctx, []byte(content)); err != nil {
+		put.Abandon()
+		return err
+	}
+	_, err = put.Commit(ctx, holdstore.Terms{Rule: RuleReport})
+	return err
+}
+
+// inReply threads the answer to the command.
+func inReply(messageID string) string {
+	if !bracketed.MatchString(messageID) {
+		return ""
+	}
+	return "In-Reply-To: " + bracketed.FindString(messageID) + "\r\n"
+}
+
+// oneLine keeps what others typed on its line.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

@@ -1,0 +1,143 @@
+package milter
+
+import (
+	"context"
+	"slices"
+
+	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Commands finds mails that ask for a recall among those that leave, and acts on them; recall.Desk says what each
+// method promises.
+type Commands interface {
+	Concerns(sub holdstore.Submission, fields []policy.Field) (may bool, others []holdstore.Path)
+	Act(ctx context.Context, m *recall.Mail) (recall.Ruling, error)
+	Held(ctx context.Context, m *recall.Mail, r holdstore.Receipt)
+}
+
+// command is what may be one: it waits in memory until its end says what is left of it as a message.
+type command struct {
+	mail    recall.Mail
+	removed []holdstore.Path // recipients that do not get it
+}
+
+// mayCommand looks at the header of an outbound message; true: a message for nobody but the recall address.
+func (s *session) mayCommand() (whole bool) {
+	m := &s.msg
+	if s.server.Commands == nil || !m.verdict.Outbound || m.oversize {
+		return false
+	}
+	may, others := s.server.Commands.Concerns(m.sub, m.fields)
+	if !may {
+		return false
+	}
+	m.command = &command{mail: recall.Mail{Submission: m.sub, Fields: m.fields}}
+	s.leaveOnly(others)
+	if len(others) > 0 && len(m.command.removed) > 0 {
+		m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
+	}
+	return len(others) == 0
+}
+
+// leaveOnly takes all other recipients out of the envelope.
+func (s *session) leaveOnly(keep []holdstore.Path) {
+	c := s.msg.command
+	for _, r := range s.msg.sub.Recipients {
+		if !slices.ContainsFunc(keep, func(k holdstore.Path) bool { return k.Address == r.Address }) {
+			c.removed = append(c.removed, r)
+		}
+	}
+	s.msg.sub.Recipients = keep
+}
+
+// collect keeps a piece of the body for the desk; a message that gets too long for a command goes on to the store.
+func (s *session) collect(chunk []byte) {
+	m := &s.msg
+	c := &m.command.mail
+	switch {
+	case c.Cut && m.put == nil:
+	case c.Cut:
+		s.gather(chunk)
+	case len(c.Body)+len(chunk) <= recall.MaxBody:
+		c.Body = append(c.Body, chunk...)
+	default:
+		c.Cut = true
+		if s.begin(); m.put != nil {
+			s.gather(c.Body)
+			s.gather(chunk)
+		}
+	}
+}
+
+// obey has a possible command acted on; done: the MTA gets the reply r, and nothing of the message is left.
+func (s *session) obey(mod *gomilter.Modifier) (r gomilter.Response, done bool) {
+	m := &s.msg
+	c := m.command
+	c.mail.Holds = m.verdict.Hold && m.passes == ""
+	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
+	defer cancel()
+	var ruling recall.Ruling
+	var err error
+	if wrong := s.meanwhile(func() { ruling, err = s.server.Commands.Act(ctx, &c.mail) }); wrong != nil {
+		err = wrong
+	}
+	switch {
+	case err != nil && len(m.sub.Recipients) == 0:
+		return s.deferred(err), true
+	case err != nil:
+		return s.storeFailed(mod, err), true
+	case ruling.Refusal != "":
+		s.reset()
+		return tempfail(ruling.Refusal), true
+	case len(ruling.Keep) == 0:
+		s.reset()
+		return gomilter.RespDiscard, true
+	}
+	s.leaveOnly(ruling.Keep)
+	if m.replaces = ruling.Replaces; m.put == nil && c.mail.Holds {
+		s.begin()
+		s.gather(c.mail.Body)
+	}
+	return nil, false
+}
+
+// begin begins the hold.
+func (s *session) begin() {
+	m := &s.msg
+	if m.verdict.Hold && m.passes == "" && len(m.sub.Recipients) > 0 {
+		m.ctx, m.cancel = context.WithCancel(s.ctx)
+		m.put = s.server.Store.Put(m.sub, s.header())
+	}
+}
+
+// dropRecipients tells the MTA who does not get a message that travels on.
+func (s *session) dropRecipients(mod *gomilter.Modifier) {
+	if s.msg.command == nil {
+		return
+	}
+	for _, r := range s.msg.command.removed {
+		if mod.DeleteRecipient("<"+r.Address+">") != nil {
+			return
+		}
+	}
+}
+
+// tellHeld tells the desk that a message is held: it may want to say so, or what the message has replaced.
+func (s *session) tellHeld(r holdstore.Receipt) {
+	m := &s.msg
+	if s.server.Commands == nil {
+		return
+	}
+	mail := &recall.Mail{Submission: m.sub, Fields: m.fields, Holds: true}
+	if m.command != nil {
+		mail = &m.command.mail
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
+	defer cancel()
+	if err := s.meanwhile(func() { s.server.Commands.Held(ctx, mail, r) }); err != nil {
+		s.server.Log.Trouble("hold "+r.ID+": its sender was told nothing", err)
+	}
+}
