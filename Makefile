@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint deps run clean
+.PHONY: build test lint deps bench run clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -22,6 +22,11 @@ lint:
 
 test: deps lint
 	$(GO) test -race -timeout 14m ./...
+
+# Prints how fast it is beside its peers on this machine; takes some minutes, and wants the machine for itself.
+bench: deps
+	test/deps/install libmilter-dev
+	$(GO) test -tags bench -run TestBench -v -count=1 -timeout 30m ./test
 
 run: deps build
 	test/run/gateway

@@ -170,7 +170,7 @@ func TestSecondHeloAfterStartTLSIsTheOneThatCounts(t *testing.T) {
 	fmt.Fprint(w, "Message-ID: <m@corp.test>\r\nSubject: x\r\n\r\nbody of m@corp.test\r\n")
 	g.must(w.Close())
 	server.Eventually(t, "the message arrives", func() bool { return g.arrived("m@corp.test") == 1 })
-	if got := string(g.sink.Got()[0].Data); !strings.Contains(got, "from after.test") || !strings.Contains(got, "ESMTPS") || strings.Contains(got, "before") {
+	if got := string(g.sink.Got()[0].Data); !strings.Contains(got, "from after.test") || !strings.Contains(got, "with UTF8SMTPS") || strings.Contains(got, "before") {
 		t.Error(got)
 	}
 }
