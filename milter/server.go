@@ -118,7 +118,7 @@ func (srv *Server) session(parent context.Context, nc net.Conn) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	defer cancel()
 	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
-	s.conn = &conn{Conn: nc, in: bufio.NewReaderSize(nc, 64<<10), session: s}
+	s.conn = &conn{Conn: nc, in: bufio.NewReaderSize(prompt{nc}, 64<<10), session: s}
 	defer s.conn.endDrain()
 	stop := context.AfterFunc(parent, func() { s.conn.drain(func() { cancel(); nc.Close() }) })
 	defer stop()

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package milter
+
+import "net"
+
+// prompt reads as any connection does: only Linux lets a reader ask for prompt acknowledgements.
+type prompt struct{ net.Conn }
