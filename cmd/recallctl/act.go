@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,39 +101,73 @@ func (a *act) run(ctx context.Context, refs []string) error {
 	return a.each(ctx, holds)
 }
 
-// each acts on one hold after the other. What fails with one doesn't end the others, unless the store is away.
+// hands is how many holds are acted on at a time: the store syncs all their changes to its disk at once.
+const hands = 16
+
+// done is what became of one hold.
+type done struct {
+	hold *holdstore.Hold // after the act; nil: nothing was changed
+	err  error
+}
+
+// each acts on all holds. What fails with one doesn't end the others, unless the store is away: then no more are begun.
 func (a *act) each(ctx context.Context, holds []*holdstore.Hold) error {
-	by, failed := a.who(), 0
-	bar := a.progress(len(holds))
-	defer bar.done()
+	results, begun := a.all(ctx, holds)
 	var after []*holdstore.Hold
-	for n, h := range holds {
-		bar.at(n)
-		now, err := a.do(ctx, h.ID, by)
+	var stopped error
+	failed := 0
+	for n, r := range results[:begun] {
+		id := holds[n].ID
 		switch {
-		case errors.Is(err, holdstore.ErrTooLate), errors.Is(err, holdstore.ErrNotNow), errors.Is(err, holdstore.ErrNotFound):
+		case errors.Is(r.err, holdstore.ErrTooLate), errors.Is(r.err, holdstore.ErrNotNow), errors.Is(r.err, holdstore.ErrNotFound):
 			failed++
-			a.failure(h.ID, fmt.Errorf("not %s: %w", past(a.name), err))
-		case err != nil:
-			bar.done()
-			return fmt.Errorf("%s of %s done, then: %w", count(n), count(len(holds)), err)
+			a.failure(id, fmt.Errorf("not %s: %w", past(a.name), r.err))
+		case r.err != nil:
+			stopped = r.err
 		default:
-			if a.name == "recall" && sentBefore(now) {
+			if a.name == "recall" && sentBefore(r.hold) {
 				failed++
-				a.failure(h.ID, errors.New("recalled for the recipients that were still pending; others have it already: see recallctl show "+h.ID))
+				a.failure(id, errors.New("recalled for the recipients that were still pending; others have it already: see recallctl show "+id))
 			}
-			after = append(after, now)
+			after = append(after, r.hold)
 		}
 	}
-	bar.done()
 	a.holds(ctx, a.store, after)
-	if failed > 0 {
+	switch {
+	case stopped != nil:
+		return fmt.Errorf("%d of %s %s, then: %w; the same command goes on with the rest", len(after), count(len(holds)), past(a.name), stopped)
+	case failed > 0:
 		return &exit{exitTooLate, fmt.Sprintf("%d of %s could not be %s in full", failed, count(len(holds)), past(a.name))}
-	}
-	if len(holds) > 1 {
+	case len(holds) > 1:
 		a.say("%s %s", past(a.name), count(len(holds)))
 	}
 	return nil
+}
+
+// all acts with several hands, in order, and says how many holds were begun.
+func (a *act) all(ctx context.Context, holds []*holdstore.Hold) (results []done, begun int) {
+	results = make([]done, len(holds))
+	by, bar := a.who(), a.progress(len(holds))
+	defer bar.done()
+	var next, broken atomic.Int64
+	var wg sync.WaitGroup
+	for range min(hands, len(holds)) {
+		wg.Go(func() {
+			for broken.Load() == 0 && ctx.Err() == nil {
+				n := int(next.Add(1)) - 1
+				if n >= len(holds) {
+					return
+				}
+				results[n].hold, results[n].err = a.do(ctx, holds[n].ID, by)
+				if errors.Is(results[n].err, holdstore.ErrUnavailable) {
+					broken.Store(1)
+				}
+				bar.at(n)
+			}
+		})
+	}
+	wg.Wait()
+	return results, min(int(next.Load()), len(holds))
 }
 
 // sentBefore says whether a recall came too late for some of the recipients.

@@ -55,11 +55,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if ctx.Err() != nil {
-		return 128 + 2 // ended by SIGINT
-	}
 	if err != nil {
 		fmt.Fprintln(stderr, "recallctl:", clean(strings.ReplaceAll(err.Error(), "\t", "  ")))
+	}
+	if ctx.Err() != nil {
+		return 128 + 2 // ended by SIGINT
 	}
 	return code(err)
 }

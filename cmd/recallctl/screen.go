@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -112,8 +113,9 @@ func fit(widths []int, room int, bounded bool) {
 	}
 }
 
-// bar shows how far long work is, on a terminal, once it takes longer than a moment.
+// bar shows how far long work is, on a terminal, once it takes longer than a moment. It is safe for concurrent use.
 type bar struct {
+	mu    sync.Mutex
 	s     *screen
 	total int
 	drawn time.Time
@@ -128,6 +130,8 @@ func (s *screen) progress(total int) *bar {
 }
 
 func (b *bar) at(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.s == nil || time.Since(b.drawn) < 200*time.Millisecond {
 		return
 	}
