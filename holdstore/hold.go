@@ -49,7 +49,7 @@ type Terms struct {
 	Rule  string        // name of the rule that matched
 	Grace time.Duration // from the moment Redis commits the hold
 
-	Replaces string // ID of a hold that is taken back in the step that commits this one; empty: none
+	Replaces []string // IDs of holds that are taken back in the step that commits this one
 }
 
 // Outcome is what became of one recipient.

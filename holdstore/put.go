@@ -123,9 +123,10 @@ type Receipt struct {
 }
 
 // commitScript makes a hold of what was staged. It may not run in a full store.
-// ARGV: id, nonce, chunks, fingerprint, meta, rule, grace ms, size, recipients, unconfirmed ms, event, index entries...
+// ARGV: id, nonce, chunks, fingerprint, meta, rule, grace ms, size, recipients, unconfirmed ms, event, the five of
+// replacing, index entries...
 // Output: {"ok"|"found", id, held_at, due}, or {"fenced"}, {"taken"}, {"missing", n} and nothing was done.
-var commitScript = script(`
+var commitScript = script(replacing + `
 local id, nonce, chunks, fp, grace = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[7])
 if redis.call('EXISTS', P .. 'x:' .. id) == 1 then return {'fenced'} end
 local first = redis.call('GET', P .. 'u:' .. fp)
@@ -141,7 +142,7 @@ for n = 0, chunks - 1 do
 end
 for n = 0, chunks - 1 do redis.call('PERSIST', b .. n) end
 local due, ix = now + grace, {}
-for i = 12, #ARGV do
+for i = 17, #ARGV do
   ix[#ix + 1] = ARGV[i]
   redis.call('ZADD', P .. 'i:' .. ARGV[i], int(now), id)
 end
@@ -153,6 +154,7 @@ live(id, true)
 hurry(due)
 redis.call('ZADD', P .. 'z:held', int(due), id)
 redis.call('SET', P .. 'u:' .. fp, id, 'PX', ARGV[10])
+replace(id)
 return {'ok', id, int(now), int(due)}
 `)
 
@@ -232,6 +234,7 @@ func (p *Put) arguments(t Terms) []any {
 	meta, _ := json.Marshal(armour(p.sub))
 	args := []any{p.id, p.nonce, p.chunks, hex.EncodeToString(p.sum.Sum(nil)), meta, t.Rule, t.Grace.Milliseconds(),
 		p.size, len(p.sub.Recipients), unconfirmedFor.Milliseconds(), eventLine(Event{Verb: "held", Detail: t.Rule})}
+	args = append(args, p.replacingArgs(t)...)
 	return append(args, indexEntries(&p.sub)...)
 }
 
@@ -251,12 +254,12 @@ func (p *Put) receipt(reply []string) (Receipt, error) {
 
 // fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it.
 // ARGV: id, tombstone ms. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
-var fenceScript = drain(`
+var fenceScript = drain(unreplacing + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied')) then
   return {'ok', id, get(id, 'held_at'), get(id, 'due')}
 end
-if state then forget(id) end
+if state then unreplace(id); forget(id) end
 redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
 return {'fenced'}
 `)

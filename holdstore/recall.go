@@ -28,21 +28,14 @@ func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail str
 
 // recallScript takes a hold back. ARGV: id, event, by, from, reason, content ms, record ms.
 // Output: "ok", "none", "late", or the state that forbids it.
-var recallScript = drain(`
-local id, state = ARGV[1], get(ARGV[1], 'state')
-if not state then return 'none' end
-if state == 'recalled' then return state end
-if state ~= 'held' or num(id, 'np') < 1 then return 'late' end
-for n = 0, num(id, 'nrcpt') - 1 do
-  if pending(id, n) then set(id, 'r' .. n, cjson.encode({o = 'recalled', t = now})) end
+var recallScript = drain(takingBack + `
+local id = ARGV[1]
+local word = takeBack(id, ARGV[6], ARGV[7])
+if word == 'ok' then
+  note(id, ARGV[2])
+  audit(id, 'recall', ARGV[3], ARGV[4], ARGV[5], '')
 end
-set(id, 'np', 0)
-move(id, 'held', 'recalled', now + ARGV[7])
-each(id, function(key) redis.call('PEXPIRE', key, ARGV[6]) end)
-live(id, false)
-note(id, ARGV[2])
-audit(id, 'recall', ARGV[3], ARGV[4], ARGV[5], '')
-return 'ok'
+return word
 `)
 
 // Recall takes a hold back. nil: no recipient that was still pending will ever get it.
@@ -82,27 +75,14 @@ func (s *Store) Extend(ctx context.Context, id string, d time.Duration, a Act) (
 
 // restoreScript undoes a recall. ARGV: id, event, by, from, reason.
 // Output: "ok", "none", "gone" (the content is no longer kept), or the state that forbids it.
-var restoreScript = drain(`
-local id, state = ARGV[1], get(ARGV[1], 'state')
-if not state then return 'none' end
-if state ~= 'recalled' then return state end
-local gone = false
-each(id, function(key) if redis.call('EXISTS', key) == 0 then gone = true end end)
-if gone then return 'gone' end
-each(id, function(key) redis.call('PERSIST', key) end)
-local np, due = 0, now + num(id, 'grace')
-for n = 0, num(id, 'nrcpt') - 1 do
-  local r = get(id, 'r' .. n)
-  if r and cjson.decode(r).o == 'recalled' then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
-  if pending(id, n) then np = np + 1 end
+var restoreScript = drain(takingBack + `
+local id = ARGV[1]
+local word = giveBack(id)
+if word == 'ok' then
+  note(id, ARGV[2])
+  audit(id, 'restore', ARGV[3], ARGV[4], ARGV[5], '')
 end
-set(id, 'np', np, 'due', int(due))
-hurry(due)
-move(id, 'recalled', 'held', due)
-live(id, true)
-note(id, ARGV[2])
-audit(id, 'restore', ARGV[3], ARGV[4], ARGV[5], '')
-return 'ok'
+return word
 `)
 
 // Restore undoes a recall; the hold is due after its grace again (its Terms.Grace from now).

@@ -43,7 +43,7 @@ type message struct {
 	waited   time.Duration      // for the store, so far
 	err      error              // why the message can't be held
 	command  *command           // nil: it asks for no recall
-	replaces string             // the hold that this message takes back
+	replaces []string           // the holds that this message takes back
 }
 
 // drop ends what is on its way to the store.

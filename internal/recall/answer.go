@@ -95,7 +95,11 @@ func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
 	if d.o.Reports == "never" || d.o.Reports == "failures" && a.kind == "recalled" {
 		return nil
 	}
-	return d.send(ctx, m, a.kind, a.letter(d), a.status(m))
+	thread := m.MessageID
+	if a.form == "supersedes" || a.form == "outlook" { // whoever answers the report must not recall that mail with it
+		thread = ""
+	}
+	return d.send(ctx, m, a.kind, a.letter(d), a.status(m), thread)
 }
 
 func encodedWords(text string) string {

@@ -70,7 +70,7 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) (*
 type Ruling struct {
 	Keep     []holdstore.Path // recipients that get it all the same; none: it is done with
 	Refusal  string           // an SMTP reply that refuses it; nothing else counts then
-	Replaces string           // the hold to take back in the step that holds this mail
+	Replaces []string         // the holds to take back in the step that holds this mail
 }
 
 // Concerns says at the end of the header whether a mail may be a command, and who gets it whatever it says: everybody
@@ -99,6 +99,14 @@ func (d *Desk) Act(ctx context.Context, m *Mail) (Ruling, error) {
 	_, others := d.Concerns(m.Submission, m.Fields)
 	if len(others) < len(m.Recipients) {
 		return d.addressed(ctx, m, others)
+	}
+	if d.maybeOutlook(m) && !m.Cut && automatic(m) == "" {
+		if subjects := d.recallSubjects(m); len(subjects) > 0 {
+			return d.outlook(ctx, m, subjects)
+		}
+	}
+	if old := d.supersedes(m); old != "" && automatic(m) == "" {
+		return d.supersede(ctx, m, old)
 	}
 	return Ruling{Keep: others}, nil
 }
@@ -136,12 +144,12 @@ func (d *Desk) limited(m *Mail) string {
 func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
 	t := meaning(m)
 	if t.named != "" {
-		holds, err := d.resolve(ctx, m, t.named)
-		return d.recall(ctx, m, t.named, holds, nil, err)
+		holds, err := d.resolve(ctx, t.named)
+		return d.recall(ctx, m, t.named, holds, t.only, err)
 	}
 	for _, ref := range t.refs {
-		if holds, err := d.resolve(ctx, m, ref); err != nil || len(holds) > 0 {
-			return d.recall(ctx, m, ref, holds, nil, err)
+		if holds, err := d.resolve(ctx, ref); err != nil || len(holds) > 0 {
+			return d.recall(ctx, m, ref, holds, t.only, err)
 		}
 	}
 	latest, err := d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked)
@@ -150,7 +158,7 @@ func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
 	case err != nil:
 		return nil, err
 	case t.last && len(mine) > 0:
-		return d.recall(ctx, m, "LAST", mine[:1], nil, nil)
+		return d.recall(ctx, m, "LAST", mine[:1], t.only, nil)
 	case t.last:
 		return &answer{kind: "not-found", asked: "LAST"}, nil
 	case len(t.refs) > 0:
@@ -163,7 +171,7 @@ func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
 const latestLooked = 200
 
 // resolve finds holds by a REF, leaving out our own mails. A queue ID that was used again means the newest.
-func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.Hold, error) {
+func (d *Desk) resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error) {
 	found, err := d.store.Resolve(ctx, ref)
 	var holds []*holdstore.Hold
 	for _, h := range found {
@@ -213,6 +221,9 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 			continue
 		}
 		after, err := d.takeBack(ctx, m, h, asked, only)
+		if errors.Is(err, holdstore.ErrNotFound) { // forgotten meanwhile, or it has no such recipient
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -263,6 +274,3 @@ func act(m *Mail, asked string) holdstore.Act {
 	}
 	return holdstore.Act{By: by(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
 }
-
-// Held is told of each message that is held.
-func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Receipt) {}

@@ -32,6 +32,8 @@ type Mail struct {
 	Body   []byte // at most MaxBody
 	Cut    bool   // the message has more than Body
 	Holds  bool   // the policy holds it
+
+	replaced []*holdstore.Hold // what the commit of this mail takes back
 }
 
 // field returns the first field of a name on one line, "" when there is none.

@@ -1,4 +1,182 @@
 package recall
 
-func (d *Desk) maybeOutlook(*Mail) bool { return false }
-func (d *Desk) supersedes(*Mail) string { return "" }
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/tnef"
+	"golang.org/x/text/encoding/htmlindex"
+)
+
+// maybeOutlook says by the header alone whether a mail may be Outlook's "Recall This Message".
+func (d *Desk) maybeOutlook(m *Mail) bool {
+	if !d.o.Outlook {
+		return false
+	}
+	id := m.field("Message-ID")
+	return exchangeRecall(m) || d.named(decoded(m.field("Subject"))) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
+}
+
+// exchangeRecall knows form B, which Exchange has made a plain text: the fields of a voice message, which no mail
+// has together, or what Exchange Online says of itself.
+func exchangeRecall(m *Mail) bool {
+	if strings.EqualFold(m.field("Content-Class"), "urn:content-classes:recallmessage") ||
+		strings.EqualFold(m.field("x-ms-exchange-recallreportgenerated"), "true") {
+		return true
+	}
+	return m.field("X-CallingTelephoneNumber") == "IPM.Note" && (m.field("X-VoiceMessageDuration") != "" || m.field("X-FaxNumberOfPages") != "")
+}
+
+// named says whether a subject begins as Outlook names a recall.
+func (d *Desk) named(subject string) bool {
+	return slices.ContainsFunc(d.o.SubjectPrefixes, func(p string) bool { return hasPrefixFold(subject, p) })
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return prefix != "" && len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// recallSubjects returns what the original's subject may be, ready to compare; nil: the mail is no recall of Outlook.
+// A subject alone does not make one: people write "Recall: ..." too.
+func (d *Desk) recallSubjects(m *Mail) []string {
+	var subjects []string
+	if exchangeRecall(m) {
+		subjects = append(subjects, decoded(m.field("Thread-Topic")))
+	} else if t := winmail(m); t != nil {
+		subjects = append(subjects, inCodepage(t.Codepage, t.OriginalSubject))
+	} else {
+		return nil
+	}
+	subjects = append(subjects, decoded(m.field("Subject")))
+	var bare []string
+	for _, s := range subjects {
+		if b := d.bare(s); b != "" && !slices.Contains(bare, b) {
+			bare = append(bare, b)
+		}
+	}
+	return bare
+}
+
+// winmail returns the recall in a mail's winmail.dat, nil when there is none.
+func winmail(m *Mail) (found *tnef.Message) {
+	m.parts(func(p part) bool {
+		if p.kind == "application/ms-tnef" || strings.EqualFold(p.name, "winmail.dat") {
+			if t, err := tnef.Read(p.body); err == nil && t.Class == tnef.RecallClass {
+				found = t
+			}
+		}
+		return found == nil
+	})
+	return found
+}
+
+// codepages are those in which Outlook writes a subject, by the names that decoders have.
+var codepages = map[uint32]string{932: "shift_jis", 936: "gb2312", 949: "ks_c_5601-1987", 950: "big5", 1250: "windows-1250",
+	1251: "windows-1251", 1252: "windows-1252", 1253: "windows-1253", 1254: "windows-1254", 1255: "windows-1255",
+	1256: "windows-1256", 1257: "windows-1257", 1258: "windows-1258", 50220: "iso-2022-jp", 50221: "iso-2022-jp", 50222: "iso-2022-jp"}
+
+func inCodepage(codepage uint32, text []byte) string {
+	if e, err := htmlindex.Get(codepages[codepage]); err == nil {
+		if out, err := e.NewDecoder().Bytes(text); err == nil {
+			text = out
+		}
+	}
+	return strings.ToValidUTF8(string(text), "?")
+}
+
+// bare is a subject without what programs put before it, for comparing.
+func (d *Desk) bare(subject string) string {
+	for {
+		before := subject
+		for _, p := range d.o.SubjectPrefixes {
+			if hasPrefixFold(subject, p) {
+				subject = subject[len(p):]
+			}
+		}
+		subject = strings.TrimSpace(replyPrefix.ReplaceAllString(strings.TrimSpace(subject), ""))
+		if subject == before {
+			return strings.ToLower(strings.Join(strings.Fields(subject), " "))
+		}
+	}
+}
+
+// outlook does Outlook's recall: those whose copy was taken back get no recall mail, the others get it as it is.
+func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []string) (Ruling, error) {
+	if refusal := d.limited(m); refusal != "" {
+		return Ruling{Refusal: refusal}, nil
+	}
+	keep := Ruling{Keep: m.Recipients}
+	latest, err := d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked)
+	if err != nil {
+		return keep, err
+	}
+	asked := decoded(m.field("Subject"))
+	a := &answer{kind: "not-found", asked: asked}
+	switch found := d.recalledBy(m, d.mine(m, latest), subjects); {
+	case len(found) > 1:
+		a.kind, a.held = "ambiguous", found
+	case len(found) == 1:
+		if a, err = d.recall(ctx, m, asked, found, addresses(m.Recipients), nil); err != nil {
+			return keep, err
+		}
+		keep.Keep = a.left(m.Recipients)
+	}
+	a.form = "outlook"
+	return keep, d.answer(ctx, m, a)
+}
+
+// recalledBy lists the holds that a recall can mean: those that wait or are being sent, and when there is none, the
+// newest that has left.
+func (d *Desk) recalledBy(m *Mail, mine []*holdstore.Hold, subjects []string) (found []*holdstore.Hold) {
+	var left []*holdstore.Hold
+	for _, h := range mine {
+		subject := decoded(h.Subject)
+		if !strings.EqualFold(h.Sender.Address, m.Sender.Address) || d.named(subject) ||
+			!slices.Contains(subjects, d.bare(subject)) || !within(m.Recipients, h.Recipients) {
+			continue
+		}
+		if h.State == holdstore.Held || h.State == holdstore.Releasing {
+			found = append(found, h)
+		} else {
+			left = append(left, h)
+		}
+	}
+	if len(found) == 0 && len(left) > 0 {
+		return left[:1]
+	}
+	return found
+}
+
+// within says whether all of some are in all.
+func within(some, all []holdstore.Path) bool {
+	in := map[string]bool{}
+	for _, p := range all {
+		in[strings.ToLower(p.Address)] = true
+	}
+	return !slices.ContainsFunc(some, func(p holdstore.Path) bool { return !in[strings.ToLower(p.Address)] })
+}
+
+func addresses(paths []holdstore.Path) (list []string) {
+	for _, p := range paths {
+		list = append(list, p.Address)
+	}
+	return list
+}
+
+// left returns the recipients whose copy was not taken back.
+func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
+	back := map[string]bool{}
+	for _, o := range a.outcomes() {
+		if o.Outcome == holdstore.TakenBack {
+			back[strings.ToLower(o.Address)] = true
+		}
+	}
+	for _, p := range all {
+		if !back[strings.ToLower(p.Address)] {
+			some = append(some, p)
+		}
+	}
+	return some
+}

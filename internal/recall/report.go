@@ -90,8 +90,9 @@ func (a *answer) status(m *Mail) string {
 	return b.String()
 }
 
-// send puts a mail of ours to the sender of m into the store, to be released at once.
-func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status string) error {
+// send puts a mail of ours to the sender of m into the store, to be released at once. It has a part for programs
+// unless status is empty, and belongs to the thread of the given Message-ID.
+func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status, thread string) error {
 	subject, body, err := d.texts.write(text, l)
 	if err != nil {
 		return err
@@ -100,26 +101,22 @@ func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status 
 	if host == "" {
 		host = "localhost"
 	}
-	id := fmt.Sprintf("<recall.%s@%s>", rand.Text(), host)
 	from := d.address()
 	if from == "" {
 		from = "MAILER-DAEMON@" + host
 	}
-	boundary := rand.Text()
+	id := "<recall." + rand.Text() + "@" + host + ">"
 	header := "From: Message recall <" + from + ">\r\nTo: <" + oneLine(m.Sender.Address) + ">\r\n" +
 		"Subject: " + encodedWords(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id + "\r\n" +
-		inReply(m.MessageID) + "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n" +
-		"Content-Type: multipart/report; report-type=recall-status;\r\n\tboundary=\"" + boundary + "\"\r\n"
-	part := func(kind, text string) string {
-		return "--" + boundary + "\r\nContent-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text + "\r\n"
-	}
-	content := part("text/plain; charset=utf-8", body) + part("message/recall-status", status) + "--" + boundary + "--\r\n"
-	sender := holdstore.Path{Args: []string{"BODY=8BITMIME"}}
+		inReply(thread) + "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+	more, content := multipartReport(body, status)
+	sub := holdstore.Submission{MessageID: id, Subject: encodedWords(subject), Gateway: m.Gateway,
+		Sender:     holdstore.Path{Args: []string{"BODY=8BITMIME"}},
+		Recipients: []holdstore.Path{{Address: m.Sender.Address}}}
 	if strings.ContainsFunc(m.Sender.Address, func(r rune) bool { return r >= 0x80 }) {
-		sender.Args = append(sender.Args, "SMTPUTF8")
+		sub.Sender.Args = append(sub.Sender.Args, "SMTPUTF8")
 	}
-	put := d.store.Put(holdstore.Submission{Sender: sender, MessageID: id, Subject: encodedWords(subject), Gateway: m.Gateway,
-		Recipients: []holdstore.Path{{Address: m.Sender.Address}}}, []byte(header))
+	put := d.store.Put(sub, []byte(header+more))
 	if err := put.Write(ctx, []byte(content)); err != nil {
 		put.Abandon()
 		return err
@@ -128,12 +125,26 @@ func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status 
 	return err
 }
 
-// inReply threads the answer to the command.
+// multipartReport writes the fields and the body of a report (RFC 6522), or of plain text when status is empty.
+func multipartReport(body, status string) (header, content string) {
+	const plain = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
+	if status == "" {
+		return plain, body
+	}
+	boundary := rand.Text()
+	header = "Content-Type: multipart/report; report-type=recall-status;\r\n\tboundary=\"" + boundary + "\"\r\n"
+	content = "--" + boundary + "\r\n" + plain + "\r\n" + body + "\r\n--" + boundary +
+		"\r\nContent-Type: message/recall-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + status + "\r\n--" + boundary + "--\r\n"
+	return header, content
+}
+
+// inReply puts a mail into a thread.
 func inReply(messageID string) string {
-	if !bracketed.MatchString(messageID) {
+	id := bracketed.FindString(messageID)
+	if id == "" {
 		return ""
 	}
-	return "In-Reply-To: " + bracketed.FindString(messageID) + "\r\n"
+	return "In-Reply-To: " + id + "\r\nReferences: " + id + "\r\n"
 }
 
 // oneLine keeps what others typed on its line.

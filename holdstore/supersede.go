@@ -1,0 +1,75 @@
+package holdstore
+
+import "strings"
+
+// takingBack are the moves of recall and restore, for all scripts that make them.
+// takeBack returns "ok", "none", "late", or the state that forbids it; giveBack as well, or "gone".
+const takingBack = `
+local function takeBack(id, contentTime, recordTime)
+  local state = get(id, 'state')
+  if not state then return 'none' end
+  if state == 'recalled' then return state end
+  if state ~= 'held' or num(id, 'np') < 1 then return 'late' end
+  for n = 0, num(id, 'nrcpt') - 1 do
+    if pending(id, n) then set(id, 'r' .. n, cjson.encode({o = 'recalled', t = now})) end
+  end
+  set(id, 'np', 0)
+  move(id, 'held', 'recalled', now + recordTime)
+  each(id, function(key) redis.call('PEXPIRE', key, contentTime) end)
+  live(id, false)
+  return 'ok'
+end
+local function giveBack(id)
+  local state = get(id, 'state')
+  if not state then return 'none' end
+  if state ~= 'recalled' then return state end
+  local gone = false
+  each(id, function(key) if redis.call('EXISTS', key) == 0 then gone = true end end)
+  if gone then return 'gone' end
+  each(id, function(key) redis.call('PERSIST', key) end)
+  local np, due = 0, now + num(id, 'grace')
+  for n = 0, num(id, 'nrcpt') - 1 do
+    local r = get(id, 'r' .. n)
+    if r and cjson.decode(r).o == 'recalled' then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
+    if pending(id, n) then np = np + 1 end
+  end
+  set(id, 'np', np, 'due', int(due))
+  hurry(due)
+  move(id, 'recalled', 'held', due)
+  live(id, true)
+  return 'ok'
+end
+`
+
+// replacing is the part of a commit that takes back what the new hold replaces; what was too late stays as it is.
+// ARGV[12]: ids with blanks between; 13, 14: content ms, record ms; 15: event; 16: by.
+const replacing = takingBack + `
+local function replace(id)
+  local taken = {}
+  for old in string.gmatch(ARGV[12], '%S+') do
+    if takeBack(old, ARGV[13], ARGV[14]) == 'ok' then
+      taken[#taken + 1] = old
+      note(old, ARGV[15])
+      audit(old, 'recall', ARGV[16], 'mail with Supersedes', 'replaced by ' .. id, '')
+    end
+  end
+  if #taken > 0 then set(id, 'replaced', table.concat(taken, ' ')) end
+end
+`
+
+// unreplacing undoes it for a commit that is fenced off.
+const unreplacing = takingBack + `
+local function unreplace(id)
+  for old in string.gmatch(get(id, 'replaced') or '', '%S+') do giveBack(old) end
+end
+`
+
+// replacingArgs are ARGV 12 to 16 of the commit script.
+func (p *Put) replacingArgs(t Terms) []any {
+	by := "login " + p.sub.Login
+	if p.sub.Login == "" {
+		by = "<" + p.sub.Sender.Address + ">"
+	}
+	return []any{strings.Join(t.Replaces, " "), p.s.opt.RecallRetention.Milliseconds(), p.s.recordTime().Milliseconds(),
+		eventLine(Event{Verb: "recalled", By: by, Detail: "replaced by " + p.id}), by}
+}

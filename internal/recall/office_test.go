@@ -1,0 +1,196 @@
+package recall
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+	"github.com/recall-milter/recall-milter/test/server"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const desk = "recall@corp.test"
+
+// office is a desk in front of a real store, with a milter and a post that do what the real ones do.
+type office struct {
+	*Desk
+	t     *testing.T
+	store *holdstore.Store
+	rules map[string]policy.Rule
+
+	mu       sync.Mutex
+	log      []string
+	mail     map[string]bool   // "MESSAGE-ID recipient" that was sent
+	reports  map[string]string // by their In-Reply-To, or their recipient
+	messages int
+}
+
+func newOffice(t *testing.T, change ...func(*Options)) *office {
+	t.Helper()
+	o := Options{Addresses: []string{desk}, Outlook: true, SubjectPrefixes: []string{"Recall:", "撤回:", "回收:", "회수:"},
+		Supersedes: true, Reports: "always", Notice: "never"}
+	for _, c := range change {
+		c(&o)
+	}
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	of := &office{t: t, store: store, rules: map[string]policy.Rule{}, mail: map[string]bool{}, reports: map[string]string{}}
+	if of.Desk, err = New(store, func(name string) policy.Rule { return of.rules[name] }, of, o); err != nil {
+		t.Fatal(err)
+	}
+	return of
+}
+
+func (o *office) Commanded(_ holdstore.Submission, form, outcome, detail string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.log = append(o.log, form+" "+outcome+" "+detail)
+}
+
+func (o *office) Trouble(msg string, err error) { o.t.Errorf("%s: %v", msg, err) }
+
+// letterOf is one mail that somebody submits.
+type letterOf struct {
+	login, from, client string
+	to                  []string
+	text                string // header, blank line, body
+	grace               time.Duration
+	rule                string
+}
+
+// by is a mail of a login.
+func mailBy(login string, text string, to ...string) letterOf {
+	return letterOf{login: login, from: login + "@corp.test", client: "192.0.2.1", to: to, text: text, grace: time.Hour, rule: "default"}
+}
+
+// submit does what the milter does, and returns the hold, "" when there is none, and a refusal.
+func (o *office) submit(l letterOf) (id, refusal string, err error) {
+	head, body, _ := strings.Cut(l.text, "\r\n\r\n")
+	sub := holdstore.Submission{Login: l.login, Sender: holdstore.Path{Address: l.from}, Gateway: "gw.corp.test",
+		Client: holdstore.Client{Address: l.client}}
+	for _, to := range l.to {
+		sub.Recipients = append(sub.Recipients, holdstore.Path{Address: to})
+	}
+	var fields []policy.Field
+	for _, line := range strings.Split(strings.ReplaceAll(head, "\r\n\t", "\x00"), "\r\n") {
+		name, value, _ := strings.Cut(strings.ReplaceAll(line, "\x00", "\r\n\t"), ":")
+		fields = append(fields, policy.Field{Name: name, Value: value})
+	}
+	m := &Mail{Submission: sub, Fields: fields, Body: []byte(body), Holds: l.grace > 0}
+	m.MessageID, m.Subject = m.field("Message-ID"), m.field("Subject")
+	ctx := context.Background()
+	may, others := o.Concerns(m.Submission, fields)
+	ruling := Ruling{Keep: others}
+	if may {
+		if ruling, err = o.Act(ctx, m); err != nil || ruling.Refusal != "" || len(ruling.Keep) == 0 {
+			return "", ruling.Refusal, err
+		}
+	}
+	sub = m.Submission
+	sub.Recipients = ruling.Keep
+	p := o.store.Put(sub, []byte(head+"\r\n"))
+	if err := p.Write(ctx, []byte(body)); err != nil {
+		return "", "", err
+	}
+	r, err := p.Commit(ctx, holdstore.Terms{Rule: l.rule, Grace: l.grace, Replaces: ruling.Replaces})
+	if err == nil {
+		o.store.Confirm(r.ID)
+		o.Held(ctx, m, r)
+	}
+	return r.ID, "", err
+}
+
+func (o *office) mustSubmit(l letterOf) string {
+	o.t.Helper()
+	id, refusal, err := o.submit(l)
+	if err != nil || refusal != "" {
+		o.t.Fatalf("not taken: %v %s\n%s", err, refusal, l.text)
+	}
+	return id
+}
+
+// message is mail of a login to others.
+func (o *office) message(login, subject string, to ...string) (id, messageID string) {
+	o.t.Helper()
+	o.messages++
+	messageID = fmt.Sprintf("<m%d@corp.test>", o.messages)
+	return o.mustSubmit(mailBy(login, "Subject: "+subject+"\r\nMessage-ID: "+messageID+"\r\n\r\nbody\r\n", to...)), messageID
+}
+
+// command writes to the desk and returns the text of the answer.
+func (o *office) command(login, header, body string) string {
+	o.t.Helper()
+	o.messages++
+	id := fmt.Sprintf("<c%d@corp.test>", o.messages)
+	if _, refusal, err := o.submit(mailBy(login, header+"Message-ID: "+id+"\r\n\r\n"+body, desk)); err != nil || refusal != "" {
+		return refusal
+	}
+	o.post()
+	return o.reports[id]
+}
+
+func (o *office) state(id string) holdstore.State {
+	o.t.Helper()
+	h, err := o.store.Get(context.Background(), id)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return h.State
+}
+
+// post sends what is due now.
+func (o *office) post() {
+	for {
+		claims, err := o.store.Claim(context.Background(), 100)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if len(claims) == 0 {
+			return
+		}
+		for _, c := range claims {
+			o.deliver(c)
+		}
+	}
+}
+
+// deliver is one release in which the MTA takes all.
+func (o *office) deliver(c *holdstore.Claim) {
+	text, err := io.ReadAll(o.store.Content(context.Background(), &c.Hold))
+	if err != nil {
+		o.t.Error(err)
+	}
+	st := holdstore.Settlement{Results: map[int]holdstore.Result{}}
+	o.mu.Lock()
+	for n, r := range c.Results {
+		if r.Outcome == holdstore.Pending {
+			st.Results[n] = holdstore.Result{Outcome: holdstore.Sent, Detail: "250 queued as 1"}
+			o.mail[c.MessageID+" "+c.Recipients[n].Address] = true
+		}
+	}
+	if c.Sender.Address == "" {
+		head, _, _ := bytes.Cut(text, []byte("\r\n\r\n"))
+		_, thread, ok := strings.Cut(string(head), "\r\nIn-Reply-To: ")
+		thread, _, _ = strings.Cut(thread, "\r\n")
+		if !ok {
+			thread = c.Recipients[0].Address
+		}
+		o.reports[thread] += string(text)
+	}
+	o.mu.Unlock()
+	if err := o.store.Settle(context.Background(), c, st); err != nil {
+		o.t.Error(err)
+	}
+}

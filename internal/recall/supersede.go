@@ -1,0 +1,72 @@
+package recall
+
+import (
+	"context"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// supersedes returns the Message-ID that a mail replaces (Supersedes, RFC 2156 section 5.3.8), "" when it does not.
+func (d *Desk) supersedes(m *Mail) string {
+	if !d.o.Supersedes {
+		return ""
+	}
+	old := bracketed.FindString(m.field("Supersedes"))
+	if old == m.MessageID {
+		return ""
+	}
+	return old
+}
+
+// supersede finds what the mail replaces. The mail goes out whatever comes of it; what it replaces is taken back by
+// the step that holds it, or here when it isn't held.
+func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, error) {
+	if refusal := d.limited(m); refusal != "" {
+		return Ruling{Refusal: refusal}, nil
+	}
+	keep := Ruling{Keep: m.Recipients}
+	holds, err := d.resolve(ctx, old)
+	if err != nil {
+		return keep, err
+	}
+	var mine []*holdstore.Hold
+	for _, h := range holds {
+		if refuses(&m.Submission, h, d.rule(h.Rule)) == "" {
+			mine = append(mine, h)
+		}
+	}
+	if m.Holds && len(mine) > 0 {
+		for _, h := range mine {
+			keep.Replaces = append(keep.Replaces, h.ID)
+		}
+		m.replaced = mine
+		return keep, nil
+	}
+	return keep, d.replaced(ctx, m, old, holds)
+}
+
+// replaced takes back what is not yet, and answers.
+func (d *Desk) replaced(ctx context.Context, m *Mail, old string, holds []*holdstore.Hold) error {
+	a, err := d.recall(ctx, m, old, holds, nil, nil)
+	if err != nil {
+		return err
+	}
+	a.form = "supersedes"
+	return d.answer(ctx, m, a)
+}
+
+// Held is told of each message that is held: its sender may have to know that, or what it has replaced.
+func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Receipt) {
+	var err error
+	switch {
+	case len(m.replaced) > 0:
+		err = d.replaced(ctx, m, d.supersedes(m), m.replaced)
+	case d.o.Notice == "always" && !r.Found && automatic(m) == "":
+		a := &answer{done: []*holdstore.Hold{{ID: r.ID, HeldAt: r.HeldAt, Due: r.Due, Submission: m.Submission,
+			Results: make([]holdstore.Result, len(m.Recipients))}}}
+		err = d.send(ctx, m, "notice", a.letter(d), "", m.MessageID)
+	}
+	if err != nil {
+		d.log.Trouble("hold "+r.ID+" is safe, but its sender could not be told of it", err)
+	}
+}
