@@ -119,7 +119,7 @@ func (s *session) dropRecipients(mod *gomilter.Modifier) {
 		return
 	}
 	for _, r := range s.msg.command.removed {
-		if mod.DeleteRecipient("<"+r.Address+">") != nil {
+		if mod.DeleteRecipient(r.Address) != nil {
 			return
 		}
 	}

@@ -78,6 +78,7 @@ var codepages = map[uint32]string{932: "shift_jis", 936: "gb2312", 949: "ks_c_56
 	1256: "windows-1256", 1257: "windows-1257", 1258: "windows-1258", 50220: "iso-2022-jp", 50221: "iso-2022-jp", 50222: "iso-2022-jp"}
 
 func inCodepage(codepage uint32, text []byte) string {
+	text = text[:min(len(text), maxSubject)]
 	if e, err := htmlindex.Get(codepages[codepage]); err == nil {
 		if out, err := e.NewDecoder().Bytes(text); err == nil {
 			text = out
