@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,15 +27,22 @@ type act struct {
 	do    func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error)
 
 	filter
+	only        []string // recall: for these recipients; empty: for all
 	reason      string
 	yes, dryRun bool
 }
 
 func (c *ctl) recall() *cobra.Command {
-	return c.verb(&act{name: "recall", from: holdstore.Held,
-		do: func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error) {
-			return c.store.Recall(ctx, id, by)
-		}}, "take messages back")
+	a := &act{name: "recall", from: holdstore.Held}
+	a.do = func(ctx context.Context, id string, by holdstore.Act) (*holdstore.Hold, error) {
+		if len(a.only) > 0 {
+			return c.store.RecallOnly(ctx, id, a.only, by)
+		}
+		return c.store.Recall(ctx, id, by)
+	}
+	cmd := c.verb(a, "take messages back")
+	cmd.Flags().StringSliceVar(&a.only, "only", nil, "only for this recipient's `address`, several times for several: the others still get it")
+	return cmd
 }
 
 func (c *ctl) release() *cobra.Command {
@@ -125,7 +134,7 @@ func (a *act) each(ctx context.Context, holds []*holdstore.Hold) error {
 		case r.err != nil:
 			stopped = r.err
 		default:
-			if a.name == "recall" && sentBefore(r.hold) {
+			if a.name == "recall" && sentBefore(r.hold, a.only) {
 				failed++
 				a.failure(id, errors.New("recalled for the recipients that were still pending; others have it already: see recallctl show "+id))
 			}
@@ -171,9 +180,10 @@ func (a *act) all(ctx context.Context, holds []*holdstore.Hold) (results []done,
 }
 
 // sentBefore says whether a recall came too late for some of the recipients.
-func sentBefore(h *holdstore.Hold) bool {
-	for _, r := range h.Results {
-		if r.Outcome == holdstore.Sent {
+func sentBefore(h *holdstore.Hold, only []string) bool {
+	for n, r := range h.Results {
+		asked := func(address string) bool { return strings.EqualFold(address, h.Recipients[n].Address) }
+		if r.Outcome == holdstore.Sent && (len(only) == 0 || slices.ContainsFunc(only, asked)) {
 			return true
 		}
 	}

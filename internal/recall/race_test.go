@@ -1,0 +1,94 @@
+package recall
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// TestTheReportAlwaysSaysWhatTheRecipientGot recalls messages around the moment at which they are due, while two
+// posts send.
+func TestTheReportAlwaysSaysWhatTheRecipientGot(t *testing.T) {
+	const messages, writers = 2000, 6
+	o := newOffice(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var posts, senders sync.WaitGroup
+	for range 2 {
+		posts.Go(func() {
+			for ctx.Err() == nil {
+				o.post()
+				time.Sleep(time.Millisecond) // a post that asks for work without a pause would starve the others
+			}
+		})
+	}
+	for w := range writers {
+		senders.Go(func() {
+			for n := w; n < messages; n += writers {
+				o.race(n)
+			}
+		})
+	}
+	senders.Wait()
+	cancel()
+	posts.Wait()
+	o.post()
+	outcomes := map[string]int{}
+	for n := range messages {
+		outcomes[o.compare(n)]++
+	}
+	if outcomes["recalled"] == 0 || outcomes["too late"] == 0 {
+		t.Errorf("the race had only one winner: %v", outcomes)
+	}
+	t.Logf("%v", outcomes)
+}
+
+// race sends a message to two recipients that is due in a moment, and recalls it for both or one at about that moment.
+func (o *office) race(n int) {
+	l := mailBy("anna", fmt.Sprintf("Subject: %d\r\nMessage-ID: <race%d@corp.test>\r\n\r\n", n, n), "b@x.test", "c@x.test")
+	l.grace = 15 * time.Millisecond
+	if _, _, err := o.submit(l); err != nil {
+		o.t.Error(err)
+	}
+	time.Sleep(rand.N(15 * time.Millisecond))
+	only := ""
+	if n%3 == 0 {
+		only = " ONLY b@x.test"
+	}
+	command := fmt.Sprintf("Subject: RECALL <race%d@corp.test>%s\r\nMessage-ID: <answer%d@corp.test>\r\n\r\n", n, only, n)
+	if _, refusal, err := o.submit(mailBy("anna", command, desk)); err != nil || refusal != "" {
+		o.t.Errorf("command %d: %v %s", n, err, refusal)
+	}
+}
+
+// compare checks the answer to one command against what was sent.
+func (o *office) compare(n int) string {
+	o.t.Helper()
+	answer := o.reports[fmt.Sprintf("<answer%d@corp.test>", n)]
+	outcome := "recalled"
+	for _, to := range []string{"b@x.test", "c@x.test"} {
+		got := o.mail[fmt.Sprintf("<race%d@corp.test> %s", n, to)]
+		_, status, asked := strings.Cut(answer, "Final-Recipient: rfc822; "+to+"\r\nOutcome: ")
+		said := strings.HasPrefix(status, "recalled")
+		switch {
+		case !asked && (n%3 != 0 || to != "c@x.test"):
+			o.t.Errorf("%d: no answer about %s:\n%s", n, to, answer)
+		case asked && said == got:
+			o.t.Errorf("%d: %s got it: %v, and the report says:\n%s", n, to, got, answer)
+		case !asked && !got:
+			o.t.Errorf("%d: %s did not get it, and nobody asked for that", n, to)
+		}
+		if asked && got {
+			outcome = "too late"
+		}
+	}
+	if h, err := o.store.Resolve(o.t.Context(), fmt.Sprintf("<race%d@corp.test>", n)); err != nil || len(h) != 1 || h[0].State == holdstore.Held {
+		o.t.Errorf("%d: %v %+v", n, err, h)
+	}
+	return outcome
+}
