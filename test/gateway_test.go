@@ -49,6 +49,7 @@ type gateway struct {
 	sink    *server.Sink
 	daemon  *exec.Cmd
 	log     string
+	environ []string // of the daemon, beside the test's own
 }
 
 // mta is what a gateway needs to know of Postfix or Sendmail.
@@ -87,7 +88,7 @@ func startGatewayWith(t *testing.T, grace string, start func(milter, nextHop str
 		milter: server.FreeAddr(t), redis: server.StartRedis(t), sink: server.StartSink(t)}
 	g.mta = start(g.milter, g.sink.Addr)
 	host, port, _ := net.SplitHostPort(g.milter)
-	text := fmt.Sprintf("listen = [\"inet:%s@%s\"]\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = \"1s\", max = \"2s\", give_up_after = \"5d\" }\n",
+	text := fmt.Sprintf("listen = [\"inet:%s@%s\"]\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = \"1s\", max = \"2s\", give_up_after = \"5d\" }\n[http]\nlisten = \"\"\n",
 		port, host, g.redis.Addr, grace, g.mta.reinject)
 	if err := os.WriteFile(g.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -106,6 +107,7 @@ func (g *gateway) startDaemon() {
 	defer out.Close()
 	g.daemon = exec.Command(filepath.Join(programs, "recall-milter"), "-c", g.conf)
 	g.daemon.Stdout, g.daemon.Stderr = out, out
+	g.daemon.Env = append(os.Environ(), g.environ...)
 	if err := g.daemon.Start(); err != nil {
 		g.t.Fatal(err)
 	}

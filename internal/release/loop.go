@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -50,7 +51,8 @@ type Loop struct {
 	marker *mark.Marker
 	log    Log
 	o      Options
-	away   bool // the store did not answer last time
+	away   bool         // the store did not answer last time
+	beat   atomic.Int64 // when Run last went round, in seconds since 1970; 0: not yet
 }
 
 // New returns a loop; Run starts it.
@@ -58,9 +60,18 @@ func New(store Store, marker *mark.Marker, log Log, o Options) *Loop {
 	return &Loop{store: store, marker: marker, log: log, o: o}
 }
 
+func (l *Loop) beats() { l.beat.Store(time.Now().Unix()) }
+
+// Alive says whether Run goes round, as it does also while the store or the port is away. Before Run it is alive.
+func (l *Loop) Alive() bool {
+	beat := l.beat.Load()
+	return beat == 0 || time.Since(time.Unix(beat, 0)) < deathTime
+}
+
 const (
 	idle      = 5 * time.Second  // longest sleep: a wake-up that was lost delays a release by no more
 	away      = time.Second      // between two tries while the store does not answer
+	deathTime = 2 * time.Minute  // a loop that did not go round for so long never will: the longest wait for Redis is far shorter
 	drainTime = 30 * time.Second // for what is being sent when the daemon is told to end
 )
 
@@ -78,7 +89,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		free <- &sender{loop: l}
 	}
 	for ctx.Err() == nil {
-		senders := waitFor(ctx, free)
+		senders := l.waitFor(ctx, free)
 		if len(senders) == 0 {
 			break
 		}
@@ -102,13 +113,19 @@ func (l *Loop) Run(ctx context.Context) error {
 }
 
 // waitFor returns all senders that are free, and waits while there is none.
-func waitFor(ctx context.Context, free chan *sender) []*sender {
+func (l *Loop) waitFor(ctx context.Context, free chan *sender) []*sender {
 	var senders []*sender
-	select {
-	case <-ctx.Done():
-		return nil
-	case s := <-free:
-		senders = append(senders, s)
+	tick := time.NewTicker(idle)
+	defer tick.Stop()
+	for len(senders) == 0 {
+		l.beats()
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-free:
+			senders = append(senders, s)
+		case <-tick.C: // the port may take its time
+		}
 	}
 	for {
 		select {

@@ -1,0 +1,106 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/maillog"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fixed is a store that says the same again and again.
+type fixed struct{ err error }
+
+func (f *fixed) Ready(context.Context) error { return f.err }
+func (f *fixed) Stats(context.Context) (holdstore.Stats, error) {
+	return holdstore.Stats{Count: map[holdstore.State]int{holdstore.Held: 7}, Bytes: 1234, Oldest: time.Now().Add(-time.Minute)}, f.err
+}
+
+// monitored serves, and returns a function that asks for a path.
+func monitored(t *testing.T, store *fixed, alive *bool) (*Metrics, func(path string) (int, string)) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := New(maillog.New(zap.NewNop(), false), store, "1.2.3")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- Serve(ctx, l, m, store, func() bool { return *alive }) }()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return m, func(path string) (int, string) {
+		t.Helper()
+		r, err := client.Get("http://" + l.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		text, _ := io.ReadAll(r.Body)
+		return r.StatusCode, string(text)
+	}
+}
+
+func TestMetricsCountWhatTheLogIsTold(t *testing.T) {
+	alive := true
+	m, get := monitored(t, &fixed{}, &alive)
+	m.Held(holdstore.Submission{}, holdstore.Receipt{}, holdstore.Terms{}, 100)
+	m.Held(holdstore.Submission{}, holdstore.Receipt{Found: true}, holdstore.Terms{}, 100)
+	m.Deferred(holdstore.Submission{}, errors.New("away"))
+	m.Released(&holdstore.Hold{HeldAt: time.Now()}, 1, "250 ok", 30*time.Millisecond)
+	_, text := get("/metrics")
+	for _, line := range []string{`recall_milter_verdicts_total{verdict="hold"} 1`, `recall_milter_verdicts_total{verdict="hold_again"} 1`,
+		`recall_milter_verdicts_total{verdict="defer"} 1`, `recall_milter_verdicts_total{verdict="unheld"} 0`, `recall_milter_held_bytes_total 100`,
+		`recall_milter_release_lateness_seconds_bucket{le="0.05"} 1`, `recall_milter_holds{state="held"} 7`, `recall_milter_store_bytes 1234`,
+		`recall_milter_store_up 1`, `recall_milter_build_info{version="1.2.3"} 1`} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+}
+
+func TestAStoreThatIsAwayIsSeenAndKeepsTheRest(t *testing.T) {
+	alive := true
+	_, get := monitored(t, &fixed{err: errors.New("connection refused")}, &alive)
+	if code, text := get("/metrics"); code != 200 || !strings.Contains(text, "recall_milter_store_up 0\n") || strings.Contains(text, "recall_milter_holds{") {
+		t.Errorf("%d %s", code, text)
+	}
+	if code, text := get("/readyz"); code != 503 || !strings.Contains(text, "mail can't be held: connection refused") {
+		t.Errorf("%d %s", code, text)
+	}
+	if code, _ := get("/livez"); code != 200 {
+		t.Errorf("livez: %d", code)
+	}
+}
+
+func TestALoopThatStandsStillIsDead(t *testing.T) {
+	alive := false
+	_, get := monitored(t, &fixed{}, &alive)
+	if code, _ := get("/livez"); code != 503 {
+		t.Errorf("livez: %d", code)
+	}
+	if code, _ := get("/readyz"); code != 200 {
+		t.Errorf("readyz: %d", code)
+	}
+}

@@ -1,0 +1,126 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// daemonSays runs the daemon with arguments that end at once.
+func daemonSays(t *testing.T, args ...string) (text string, code int) {
+	t.Helper()
+	c := exec.Command(filepath.Join(programs, "recall-milter"), args...)
+	out, _ := c.CombinedOutput()
+	return string(out), c.ProcessState.ExitCode()
+}
+
+func TestTheDaemonChecksItsConfig(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good.toml"), filepath.Join(dir, "bad.toml")
+	for file, text := range map[string]string{good: "[hold]\ngrace = \"1m\"\n", bad: "[hold]\ngrace = \"soon\"\ngraze = 1\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text, code := daemonSays(t, "-t", "-c", good); code != 0 || !strings.Contains(text, "is valid") {
+		t.Errorf("exit %d: %s", code, text)
+	}
+	for _, args := range [][]string{{"-t", "-c", bad}, {"-c", bad}} {
+		text, code := daemonSays(t, args...)
+		if code != 78 || !strings.Contains(text, bad+":2:1") || !strings.Contains(text, bad+":3:1") || !strings.Contains(text, "grace = \"soon\"") {
+			t.Errorf("%q: exit %d: %s", args, code, text)
+		}
+	}
+	if text, code := daemonSays(t, "-c", filepath.Join(dir, "none.toml")); code != 78 || !strings.Contains(text, "no such file") {
+		t.Errorf("exit %d: %s", code, text)
+	}
+	if text, code := daemonSays(t, "-V"); code != 0 || !strings.HasPrefix(text, "recall-milter ") {
+		t.Errorf("exit %d: %s", code, text)
+	}
+	if _, code := daemonSays(t, "here"); code != 64 {
+		t.Errorf("an argument: exit %d, want 64", code)
+	}
+}
+
+func TestHangupTakesNewRulesAndKeepsTheOldOnesOfABadFile(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "1h")
+	g.change("grace = \"1h\"", "grace = \"soon\"")
+	g.must(g.daemon.Process.Signal(syscall.SIGHUP))
+	g.said("the old rules stay in force")
+	g.mustSend("held@corp.test")
+	g.change("grace = \"soon\"", "grace = \"0s\"")
+	g.must(g.daemon.Process.Signal(syscall.SIGHUP))
+	server.Eventually(t, "a message passes unheld", func() bool {
+		g.mustSend("passes@corp.test")
+		return g.arrived("passes@corp.test") > 0
+	})
+	out, _ := g.ctl("--json", "list")
+	if !strings.Contains(out, "<held@corp.test>") || g.arrived("held@corp.test") > 0 {
+		t.Errorf("what the old rules held: %s", out)
+	}
+}
+
+// systemd hears when the daemon is ready; monitoring sees it live, also while Redis is away.
+func TestSupervisorsSeeHowTheDaemonIs(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "1h")
+	g.killDaemon()
+	status := server.FreeAddr(t)
+	g.change("listen = \"\"", "listen = \""+status+"\"")
+	socket := filepath.Join(t.TempDir(), "notify")
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	g.must(err)
+	defer notify.Close()
+	g.environ = []string{"NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=3000000"}
+	g.startDaemon()
+	for _, want := range []string{"READY=1", "WATCHDOG=1"} {
+		if got := datagram(notify); !strings.Contains(got, want) {
+			t.Fatalf("systemd heard %q, want %s", got, want)
+		}
+	}
+	g.mustSend("m@corp.test")
+	if code, text := g.get(status, "/metrics"); code != 200 || !strings.Contains(text, `recall_milter_verdicts_total{verdict="hold"} 1`) {
+		t.Errorf("metrics: %d\n%s", code, text)
+	}
+	server.Eventually(t, "it is ready", func() bool { code, _ := g.get(status, "/readyz"); return code == 200 })
+	g.redis.Kill()
+	server.Eventually(t, "it is not ready without Redis", func() bool {
+		code, text := g.get(status, "/readyz")
+		return code == 503 && strings.Contains(text, "mail can't be held")
+	})
+	if code, _ := g.get(status, "/livez"); code != 200 {
+		t.Errorf("livez without Redis: %d", code)
+	}
+}
+
+func datagram(c *net.UnixConn) string {
+	c.SetReadDeadline(time.Now().Add(time.Minute))
+	buf := make([]byte, 1000)
+	n, _ := c.Read(buf)
+	return string(buf[:n])
+}
+
+func (g *gateway) get(addr, path string) (int, string) {
+	g.t.Helper()
+	r, err := http.Get("http://" + addr + path)
+	if err != nil {
+		return 0, fmt.Sprint(err)
+	}
+	defer r.Body.Close()
+	var b bytes.Buffer
+	io.Copy(&b, r.Body)
+	return r.StatusCode, b.String()
+}
