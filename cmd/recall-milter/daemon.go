@@ -13,6 +13,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/monitor"
+	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/release"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/milter"
@@ -25,6 +26,7 @@ type daemon struct {
 	file     string
 	log      *maillog.Log
 	outbound atomic.Pointer[policy.Outbound] // replaced by SIGHUP
+	texts    *recall.Texts
 }
 
 // newDaemon checks all that can be checked without listening.
@@ -39,6 +41,9 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 		return nil, err
 	}
 	d.outbound.Store(rules)
+	if d.texts, err = wiring.Texts(file); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -50,10 +55,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	defer store.Close()
 	log := monitor.New(d.log, store, version)
-	desk, err := wiring.Desk(d.config, d.file, store, func(name string) policy.Rule { return d.outbound.Load().Rule(name) }, log)
-	if err != nil {
-		return err
-	}
+	rule := func(name string) policy.Rule { return d.outbound.Load().Rule(name) }
 	listeners, err := d.listen()
 	if err != nil {
 		return err
@@ -75,7 +77,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		Store:          milter.HoldStore(store),
 		Mark:           marker,
 		Log:            log,
-		Commands:       desk,
+		Commands:       wiring.Desk(d.config, d.texts, store, rule, log),
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),
 	}

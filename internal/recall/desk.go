@@ -44,7 +44,7 @@ type Options struct {
 	Notice          string // never | always
 	Rate            int    // commands of one login in Per; 0: no limit
 	Per             time.Duration
-	Texts           string // folder with a site's own texts; empty: ours
+	Texts           *Texts
 }
 
 // Desk takes commands. Safe for concurrent use.
@@ -54,16 +54,11 @@ type Desk struct {
 	rule  func(name string) policy.Rule // the rule under which a message was held
 	log   Log
 	rate  limiter
-	texts *texts
 }
 
-// New returns a desk; the error is one of a site's text.
-func New(store Store, rule func(name string) policy.Rule, log Log, o Options) (*Desk, error) {
-	t, err := readTexts(o.Texts)
-	if err != nil {
-		return nil, err
-	}
-	return &Desk{o: o, store: store, rule: rule, log: log, texts: t, rate: limiter{most: o.Rate, per: o.Per}}, nil
+// New returns a desk.
+func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *Desk {
+	return &Desk{o: o, store: store, rule: rule, log: log, rate: limiter{most: o.Rate, per: o.Per}}
 }
 
 // Ruling is what becomes of a mail that may be a command.

@@ -47,9 +47,10 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 	}
 	t.Cleanup(func() { store.Close() })
 	of := &office{t: t, store: store, rules: map[string]policy.Rule{}, mail: map[string]bool{}, reports: map[string]string{}}
-	if of.Desk, err = New(store, func(name string) policy.Rule { return of.rules[name] }, of, o); err != nil {
+	if o.Texts, err = ReadTexts(""); err != nil {
 		t.Fatal(err)
 	}
+	of.Desk = New(store, func(name string) policy.Rule { return of.rules[name] }, of, o)
 	return of
 }
 

@@ -93,7 +93,7 @@ func (a *answer) status(m *Mail) string {
 // send puts a mail of ours to the sender of m into the store, to be released at once. It has a part for programs
 // unless status is empty, and belongs to the thread of the given Message-ID.
 func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status, thread string) error {
-	subject, body, err := d.texts.write(text, l)
+	subject, body, err := d.o.Texts.write(text, l)
 	if err != nil {
 		return err
 	}

@@ -18,13 +18,13 @@ var english embed.FS
 // names lists the texts; a site's file of the same name, NAME.txt, replaces ours.
 var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice"}
 
-// texts are the words of our mails. The first line of each is its subject.
-type texts struct{ all map[string]*template.Template }
+// Texts are the words of our mails. The first line of each is its subject.
+type Texts struct{ all map[string]*template.Template }
 
-// readTexts reads our texts and those of a site's folder, which need not exist. A text that can't be filled in is an
+// ReadTexts reads our texts and those of a site's folder, which need not exist. A text that can't be filled in is an
 // error now, and not when a sender waits for an answer.
-func readTexts(folder string) (*texts, error) {
-	t := &texts{all: map[string]*template.Template{}}
+func ReadTexts(folder string) (*Texts, error) {
+	t := &Texts{all: map[string]*template.Template{}}
 	for _, name := range names {
 		source, _ := english.ReadFile("texts/" + name + ".txt")
 		file := filepath.Join(folder, name+".txt")
@@ -49,7 +49,7 @@ func readTexts(folder string) (*texts, error) {
 }
 
 // write fills a text in; lines end with CRLF.
-func (t *texts) write(name string, l letter) (subject, body string, err error) {
+func (t *Texts) write(name string, l letter) (subject, body string, err error) {
 	var b bytes.Buffer
 	if err := t.all[name].Execute(&b, l); err != nil {
 		return "", "", err

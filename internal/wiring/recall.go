@@ -9,11 +9,15 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// Desk makes the desk for recall commands of a config that was read from file: a site's own texts lie beside it, in
-// the folder texts. rule finds the rule under which a message is held.
-func Desk(c *config.Config, file string, store *holdstore.Store, rule func(string) policy.Rule, log recall.Log) (*recall.Desk, error) {
+// Texts reads the words of our mails: a site's own lie beside its config file, in the folder texts.
+func Texts(file string) (*recall.Texts, error) {
+	return recall.ReadTexts(filepath.Join(filepath.Dir(file), "texts"))
+}
+
+// Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held.
+func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule func(string) policy.Rule, log recall.Log) *recall.Desk {
 	r := c.Recall
 	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, Outlook: r.Outlook,
 		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
-		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: filepath.Join(filepath.Dir(file), "texts")})
+		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts})
 }

@@ -1,0 +1,172 @@
+package milter
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// clerk is a desk that does what the test says; mail to recall@ is for it alone, and so may be mail with X-Command.
+type clerk struct {
+	ruling func(m *recall.Mail) (recall.Ruling, error)
+	got    []*recall.Mail
+	held   []string
+}
+
+func (c *clerk) Concerns(sub holdstore.Submission, fields []policy.Field) (may bool, others []holdstore.Path) {
+	for _, r := range sub.Recipients {
+		if r.Address != "recall@corp.test" {
+			others = append(others, r)
+		}
+	}
+	return len(others) < len(sub.Recipients) || first(fields, "X-Command") != "", others
+}
+
+func (c *clerk) Act(_ context.Context, m *recall.Mail) (recall.Ruling, error) {
+	c.got = append(c.got, m)
+	return c.ruling(m)
+}
+
+func (c *clerk) Held(_ context.Context, _ *recall.Mail, r holdstore.Receipt) {
+	c.held = append(c.held, r.ID)
+}
+
+// withClerk runs a test with a desk; its ruling keeps everybody but the recall address.
+func withClerk(t *testing.T, test func(r *rig, c *clerk)) {
+	bubble(t, func(r *rig) {
+		c := &clerk{}
+		c.ruling = func(m *recall.Mail) (recall.Ruling, error) {
+			_, others := c.Concerns(m.Submission, m.Fields)
+			return recall.Ruling{Keep: others}, nil
+		}
+		r.Commands = c
+		r.Policy = func() Policy {
+			return verdicts(func(f policy.Facts) policy.Verdict {
+				v := holdAll(f)
+				v.Outbound = f.Sender != ""
+				return v
+			})
+		}
+		test(r, c)
+	})
+}
+
+func TestMailToTheRecallAddressIsTakenAndNotHeld(t *testing.T) {
+	withClerk(t, func(r *rig, c *clerk) {
+		m := r.mta()
+		m.begin("a@corp.test", "recall@corp.test")
+		m.header('c', "Subject: RECALL LAST")
+		m.ask('B', "one ", 'c')
+		m.ask('E', "two", 'd')
+		if len(c.got) != 1 || string(c.got[0].Body) != "one two" || c.got[0].Subject != "RECALL LAST" || len(r.store.holds) != 0 {
+			t.Errorf("the desk got %+v, held are %d", c.got, len(r.store.holds))
+		}
+		m.message("next@corp.test", 'd')
+		if len(r.store.holds) != 1 || len(c.got) != 1 || len(c.held) != 1 {
+			t.Error("the message after it was not held as usual")
+		}
+	})
+}
+
+func TestOthersGetACommandWithoutTheRecallAddress(t *testing.T) {
+	withClerk(t, func(r *rig, c *clerk) {
+		m := r.mta()
+		for _, large := range []bool{false, true} {
+			m.begin("a@corp.test", "b@x.test", "recall@corp.test")
+			m.header('c', "Subject: x")
+			body := "body\r\n"
+			if large {
+				body = strings.Repeat("x", 300<<10)
+				for range 3 {
+					m.ask('B', body, 'c')
+				}
+			}
+			m.ask('B', body, 'c')
+			m.ask('E', "", 'd')
+			h := r.store.holds[len(r.store.holds)-1]
+			if len(h.sub.Recipients) != 1 || h.sub.Recipients[0].Address != "b@x.test" || !strings.HasSuffix(h.body.String(), body) {
+				t.Errorf("large %v: held %+v with %d bytes", large, h.sub, h.body.Len())
+			}
+			if large && h.body.Len() != 4*len(body) {
+				t.Errorf("held are %d bytes, want %d", h.body.Len(), 4*len(body))
+			}
+			if got := c.got[len(c.got)-1]; got.Cut != large || len(got.Body) > recall.MaxBody || len(got.Recipients) != 2 {
+				t.Errorf("large %v: the desk got cut=%v, %d bytes, %d recipients", large, got.Cut, len(got.Body), len(got.Recipients))
+			}
+		}
+	})
+}
+
+func TestACommandThatPassesUnheldLosesTheRecallAddress(t *testing.T) {
+	withClerk(t, func(r *rig, _ *clerk) {
+		m := r.mta()
+		m.begin("a@corp.test", "recall@corp.test", "b@x.test")
+		m.header('c', "X-Hold-For: 0")
+		m.ask('B', "body\r\n", 'c')
+		m.send('E')
+		for _, want := range []string{"m", "-"} { // the wish and the recipient are removed
+			if f := m.reply(); string(f.code) != want || f.code == '-' && string(f.data) != "<recall@corp.test>\x00" {
+				t.Fatalf("got %q %q, want %s", f.code, f.data, want)
+			}
+		}
+		if f := m.reply(); f.code != 'a' {
+			t.Errorf("answered %q", f.code)
+		}
+	})
+}
+
+func TestWhatTheDeskDecidesIsDone(t *testing.T) {
+	keep := func(addresses ...string) (paths []holdstore.Path) {
+		for _, a := range addresses {
+			paths = append(paths, holdstore.Path{Address: a})
+		}
+		return paths
+	}
+	for name, c := range map[string]struct {
+		ruling recall.Ruling
+		err    error
+		want   byte
+		held   int // recipients; 0: not held
+	}{
+		"swallowed":        {want: 'd'},
+		"kept for one":     {ruling: recall.Ruling{Keep: keep("b@x.test")}, want: 'd', held: 1},
+		"kept for all":     {ruling: recall.Ruling{Keep: keep("b@x.test", "c@x.test"), Replaces: []string{"OLD"}}, want: 'd', held: 2},
+		"refused":          {ruling: recall.Ruling{Refusal: "550 5.7.1 100% no"}, want: 'y'},
+		"the store failed": {err: errors.New("away"), want: 'y'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withClerk(t, func(r *rig, desk *clerk) {
+				desk.ruling = func(*recall.Mail) (recall.Ruling, error) { return c.ruling, c.err }
+				m := r.mta()
+				m.begin("a@corp.test", "b@x.test", "c@x.test")
+				m.header('c', "X-Command: yes")
+				m.ask('B', "body\r\n", 'c')
+				m.ask('E', "", c.want)
+				switch {
+				case len(r.store.holds) > 1 || len(r.store.holds) == 1 && len(r.store.holds[0].sub.Recipients) != c.held:
+					t.Errorf("held: %+v", r.store.holds)
+				case len(r.store.holds) == 0 && c.held > 0:
+					t.Error("not held")
+				}
+			})
+		})
+	}
+}
+
+func TestAPanicAtTheDeskDefersTheMessage(t *testing.T) {
+	withClerk(t, func(r *rig, c *clerk) {
+		c.ruling = func(*recall.Mail) (recall.Ruling, error) { panic("x") }
+		m := r.mta()
+		m.begin("a@corp.test", "recall@corp.test")
+		m.header('c', "Subject: x")
+		m.ask('E', "", 'y')
+		if r.log.count("deferred") != 1 {
+			t.Errorf("the log: %q", r.log.lines)
+		}
+	})
+}
