@@ -249,3 +249,28 @@ func TestOthersStillGetACommandThatWasAlsoForThem(t *testing.T) {
 		t.Errorf("%v, the target is %s, the mail %+v", err, o.state(id), holds)
 	}
 }
+
+func TestWhatIsBeingSentIsWaitedFor(t *testing.T) {
+	o := newOffice(t)
+	id, mid := o.message("anna", "prices", "b@x.test")
+	if _, err := o.store.Release(t.Context(), id, holdstore.Act{}); err != nil {
+		t.Fatal(err)
+	}
+	claims, err := o.store.Claim(t.Context(), 1)
+	if err != nil || len(claims) != 1 {
+		t.Fatalf("%v %d", err, len(claims))
+	}
+	answered := make(chan string)
+	go func() { answered <- o.command("anna", "Subject: RECALL "+mid+"\r\n", "") }()
+	select {
+	case answer := <-answered:
+		t.Fatalf("answered while the outcome was open:\n%s", answer)
+	case <-time.After(3 * sendingPause):
+	}
+	if err := o.store.Settle(t.Context(), claims[0], holdstore.Settlement{RetryIn: time.Hour, Detail: "451 later"}); err != nil {
+		t.Fatal(err)
+	}
+	if answer := <-answered; o.state(id) != holdstore.Recalled || !strings.Contains(answer, "Outcome: recalled") {
+		t.Errorf("it is %s\n%s", o.state(id), answer)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
@@ -31,7 +32,11 @@ func TestOutlooksRecallTakesTheMessageBack(t *testing.T) {
 		{Subject: "価格表", Prefix: "Recall:", Charset: "iso-2022-jp"},
 	} {
 		r.From, r.To = "anna@corp.test", "b@x.test"
-		for form, mail := range forms(r) {
+		unlisted := r // then only winmail.dat and Thread-Topic tell the subject
+		unlisted.Prefix = "Terugroepen:"
+		all := forms(r)
+		all["A, unlisted"], all["B, unlisted"] = unlisted.FormA(), unlisted.FormB()
+		for form, mail := range all {
 			for _, before := range []string{"", "RE: ", "Fw: Re: "} {
 				original := r
 				original.Subject = before + r.Subject
@@ -46,7 +51,7 @@ func TestOutlooksRecallTakesTheMessageBack(t *testing.T) {
 		}
 	}
 	o.post()
-	if answers := o.reports["anna@corp.test"]; strings.Count(answers, "Subject: Recalled: ")+strings.Count(answers, "Subject: =?utf-8?q?Recalled") != 36 {
+	if answers := o.reports["anna@corp.test"]; strings.Count(answers, "Subject: Recalled: ")+strings.Count(answers, "Subject: =?utf-8?q?Recalled") != 72 {
 		t.Errorf("not every recall was answered:\n%s", answers)
 	}
 }
@@ -82,6 +87,7 @@ func TestWhatIsNoRecallOfTheMessageGoesOn(t *testing.T) {
 		"a bomb":               mailBy("anna", r.FormAWith(outlook.NewTNEF().Attribute(0x00069003, []byte{0xff, 0xff, 0xff, 0xff}).Bytes()), "b@x.test"),
 		"cut":                  mailBy("anna", a[:len(a)/2], "b@x.test"),
 		"from a list":          mailBy("anna", "List-Id: <l.corp.test>\r\n"+a, "b@x.test"),
+		"for another sender":   {login: "anna", from: "shared@corp.test", client: "192.0.2.1", to: []string{"b@x.test"}, text: a, grace: time.Hour},
 		"forged sender":        {login: "bert", from: "anna@corp.test", client: "192.0.2.1", to: []string{"b@x.test"}, text: a, grace: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -192,5 +198,16 @@ func TestANoticeSaysHowToRecallAndItsAnswerDoes(t *testing.T) {
 	o.command("anna", "Subject: Re: Waiting\r\nIn-Reply-To: "+own+"\r\nReferences: "+mid+" "+own+"\r\n", "")
 	if o.state(id) != holdstore.Recalled {
 		t.Errorf("after an answer to the notice it is %s", o.state(id))
+	}
+}
+
+func TestWhatIsReplacedStaysUntilTheNewOneIsHeld(t *testing.T) {
+	o := newOffice(t)
+	old, mid := o.message("anna", "prices", "b@x.test")
+	m := &Mail{Holds: true, Fields: []policy.Field{{Name: "Supersedes", Value: " " + mid}},
+		Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"}, Recipients: []holdstore.Path{{Address: "b@x.test"}}}}
+	ruling, err := o.Act(t.Context(), m)
+	if err != nil || len(ruling.Replaces) != 1 || ruling.Replaces[0] != old || o.state(old) != holdstore.Held {
+		t.Errorf("%v %+v, the old one is %s", err, ruling, o.state(old))
 	}
 }
