@@ -2,7 +2,6 @@ package recall
 
 import (
 	"context"
-	"mime"
 	"slices"
 	"strings"
 	"time"
@@ -100,8 +99,4 @@ func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
 		thread = ""
 	}
 	return d.send(ctx, m, a.kind, a.letter(d), a.status(m), thread)
-}
-
-func encodedWords(text string) string {
-	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), "?= =?", "?=\r\n =?")
 }

@@ -1,0 +1,72 @@
+package recall
+
+import (
+	"context"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// recallNamed finds what the command means and recalls it.
+func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
+	t := meaning(m)
+	if t.named != "" {
+		holds, err := d.resolve(ctx, t.named)
+		return d.recall(ctx, m, t.named, holds, t.only, err)
+	}
+	for _, ref := range t.refs {
+		if holds, err := d.resolve(ctx, ref); err != nil || len(holds) > 0 {
+			return d.recall(ctx, m, ref, holds, t.only, err)
+		}
+	}
+	latest, err := d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked)
+	mine := d.mine(m, latest)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.last && len(mine) > 0:
+		return d.recall(ctx, m, "LAST", mine[:1], t.only, nil)
+	case t.last:
+		return &answer{kind: "not-found", asked: "LAST"}, nil
+	case len(t.refs) > 0:
+		return &answer{kind: "not-found", asked: t.refs[0]}, nil
+	}
+	return &answer{kind: "help", held: inState(mine, holdstore.Held)}, nil
+}
+
+// latestLooked is how many of a sender's newest messages are looked at.
+const latestLooked = 200
+
+// resolve finds holds by a REF, leaving out our own mails. A queue ID that was used again means the newest.
+func (d *Desk) resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error) {
+	found, err := d.store.Resolve(ctx, ref)
+	var holds []*holdstore.Hold
+	for _, h := range found {
+		if h.Sender.Address != "" {
+			holds = append(holds, h)
+		}
+	}
+	if len(holds) > 1 && !strings.Contains(ref, "@") {
+		holds = holds[len(holds)-1:] // IDs sort by time
+	}
+	return holds, err
+}
+
+// mine leaves only what the submitter sent himself.
+func (d *Desk) mine(m *Mail, holds []*holdstore.Hold) (mine []*holdstore.Hold) {
+	for _, h := range holds {
+		if sameSubmitter(&m.Submission, &h.Submission) && h.Sender.Address != "" {
+			mine = append(mine, h)
+		}
+	}
+	return mine
+}
+
+func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.Hold) {
+	for _, h := range holds {
+		if h.State == state {
+			some = append(some, h)
+		}
+	}
+	return some
+}

@@ -1,0 +1,80 @@
+package recall
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// recall takes back what the submitter may recall of holds, for some recipients or (nil) for all.
+func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holdstore.Hold, only []string, err error) (*answer, error) {
+	if err != nil {
+		return nil, err
+	}
+	a := &answer{kind: "not-found", asked: asked}
+	for _, h := range holds {
+		if why := refuses(&m.Submission, h, d.rule(h.Rule)); why != "" {
+			if len(a.done) == 0 {
+				a.kind, a.why = "refused", why
+			}
+			if err := d.store.Audit(ctx, "recall refused", h.ID, act(m, asked), why); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		after, err := d.takeBack(ctx, m, h, asked, only)
+		if errors.Is(err, holdstore.ErrNotFound) { // forgotten meanwhile, or it has no such recipient
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		a.done = append(a.done, after)
+	}
+	if len(a.done) > 0 {
+		a.judge(only)
+	}
+	return a, nil
+}
+
+// What is being sent is waited for: after a 4xx of the MTA it can still be recalled, and else its outcome is known.
+const (
+	sendingPause = 100 * time.Millisecond
+	sendingTries = 20
+)
+
+// takeBack recalls one hold and returns it as it is then, whether that was in time or not.
+func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked string, only []string) (*holdstore.Hold, error) {
+	for try := 1; ; try++ {
+		var after *holdstore.Hold
+		var err error
+		if only == nil {
+			after, err = d.store.Recall(ctx, h.ID, act(m, asked))
+		} else {
+			after, err = d.store.RecallOnly(ctx, h.ID, only, act(m, asked))
+		}
+		if !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
+			return after, err
+		}
+		after, err = d.store.Get(ctx, h.ID)
+		if err != nil || after.State == holdstore.Released || after.State == holdstore.Recalled || try == sendingTries {
+			return after, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(sendingPause):
+		}
+	}
+}
+
+// act says in the audit trail who asked.
+func act(m *Mail, asked string) holdstore.Act {
+	from := m.Client.Address
+	if from == "" {
+		from = "sendmail on the gateway"
+	}
+	return holdstore.Act{By: by(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
+}
