@@ -274,3 +274,13 @@ func TestWhatIsBeingSentIsWaitedFor(t *testing.T) {
 		t.Errorf("it is %s\n%s", o.state(id), answer)
 	}
 }
+
+func TestOnlyWhatIsOpenIsWaitedFor(t *testing.T) {
+	h := &holdstore.Hold{Submission: holdstore.Submission{Recipients: []holdstore.Path{{Address: "b@x.test"}, {Address: "c@x.test"}}},
+		Results: []holdstore.Result{{Outcome: holdstore.TakenBack}, {Outcome: holdstore.Pending}}}
+	for want, only := range map[bool][]string{true: nil, false: {"B@x.test"}} {
+		if open(h, only) != want {
+			t.Errorf("for %v it is open: %v", only, !want)
+		}
+	}
+}

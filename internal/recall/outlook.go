@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/tnef"
@@ -128,8 +129,11 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []string) (Ruling,
 	return keep, d.answer(ctx, m, a)
 }
 
+// repeated is how long a recall that comes again is taken for the client's retry of one that was done.
+const repeated = time.Hour
+
 // recalledBy lists the holds that a recall can mean: those that wait or are being sent, and when there is none, the
-// newest that has left.
+// newest that has left, or was recalled a moment ago.
 func (d *Desk) recalledBy(m *Mail, mine []*holdstore.Hold, subjects []string) (found []*holdstore.Hold) {
 	var left []*holdstore.Hold
 	for _, h := range mine {
@@ -140,7 +144,7 @@ func (d *Desk) recalledBy(m *Mail, mine []*holdstore.Hold, subjects []string) (f
 		}
 		if h.State == holdstore.Held || h.State == holdstore.Releasing {
 			found = append(found, h)
-		} else {
+		} else if h.State == holdstore.Released || time.Since(h.HeldAt) < repeated {
 			left = append(left, h)
 		}
 	}

@@ -1,6 +1,7 @@
 package recall
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,22 @@ func TestARecallThatFitsSeveralMessagesIsAnsweredAndGoesOn(t *testing.T) {
 	}
 	if o.state(one) != holdstore.Held || o.state(two) != holdstore.Held {
 		t.Error("one of them was recalled")
+	}
+}
+
+func TestARepeatedRecallIsSwallowedAgain(t *testing.T) {
+	o := newOffice(t)
+	r := outlook.Recall{From: "anna@corp.test", To: "b@x.test", Subject: "the price list", Prefix: "Recall:"}
+	for _, to := range [][]string{{"b@x.test"}, {"b@x.test", "c@x.test"}} {
+		id := o.writes("anna", r, "b@x.test", "c@x.test")
+		for range 2 { // the client did not hear the first 250
+			if passed := o.mustSubmit(mailBy("anna", r.FormA(), to...)); passed != "" {
+				t.Errorf("the recall for %v went on", to)
+			}
+		}
+		if _, err := o.store.Recall(t.Context(), id, holdstore.Act{}); err != nil && !errors.Is(err, holdstore.ErrNotNow) {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // TestTheReportAlwaysSaysWhatTheRecipientGot recalls messages around the moment at which they are due, while two
@@ -37,7 +38,11 @@ func TestTheReportAlwaysSaysWhatTheRecipientGot(t *testing.T) {
 	senders.Wait()
 	cancel()
 	posts.Wait()
-	o.post()
+	server.Eventually(t, "the last ones have left", func() bool {
+		o.post()
+		stats, err := o.store.Stats(t.Context())
+		return err == nil && stats.Count[holdstore.Held] == 0
+	})
 	outcomes := map[string]int{}
 	for n := range messages {
 		outcomes[o.compare(n)]++

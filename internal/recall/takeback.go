@@ -3,6 +3,7 @@ package recall
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -59,7 +60,7 @@ func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked s
 			return after, err
 		}
 		after, err = d.store.Get(ctx, h.ID)
-		if err != nil || after.State == holdstore.Released || after.State == holdstore.Recalled || try == sendingTries {
+		if err != nil || !open(after, only) || try == sendingTries {
 			return after, err
 		}
 		select {
@@ -68,6 +69,12 @@ func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked s
 		case <-time.After(sendingPause):
 		}
 	}
+}
+
+// open says whether the outcome for a recipient that is asked about can still change.
+func open(h *holdstore.Hold, only []string) bool {
+	a := &answer{done: []*holdstore.Hold{h}, only: only}
+	return slices.ContainsFunc(a.outcomes(), func(o outcome) bool { return o.Outcome == holdstore.Pending })
 }
 
 // act says in the audit trail who asked.
