@@ -227,7 +227,14 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) ([]byte, error) {
 	if err == redis.Nil {
 		return nil, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
 	}
-	return b, explain(err)
+	if err != nil {
+		return nil, explain(err)
+	}
+	piece, err := s.seal.unwrap(b, place{h.ID, h.staging, n, n == h.chunks-1})
+	if err != nil {
+		return nil, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
+	}
+	return piece, nil
 }
 
 // LeasedFor is a claim without a store, whose lease runs for d: for tests of what works with claims.

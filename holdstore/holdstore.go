@@ -48,6 +48,7 @@ type Options struct {
 	ServerName      string
 	RecallRetention time.Duration // how long a recalled hold keeps its content; 0: 24 hours
 	RecordRetention time.Duration // how long the record of a released or recalled hold is kept; 0: 7 days
+	SealKeys        [][]byte      // of 32 bytes; the first seals content, all open; none: content is not sealed
 }
 
 // Times that are part of the protocol with Redis.
@@ -62,6 +63,7 @@ type Store struct {
 	opt   Options
 	keys  keys
 	redis redis.UniversalClient
+	seal  *sealer
 	lease time.Duration // shorter in tests
 
 	ctx    context.Context // of the background work; ended by Close
@@ -88,11 +90,14 @@ func Open(o Options) (*Store, error) {
 		return nil, errors.New("no redis address: give host:port or unix:/path")
 	}
 	s := &Store{opt: o, keys: newKeys(o.Prefix), lease: leaseTime}
-	client, err := s.client(o)
-	if err != nil {
+	var err error
+	if s.seal, err = newSealer(o.SealKeys); err != nil {
 		return nil, err
 	}
-	s.redis = client
+	redis.SetLogger(silent{})
+	if s.redis, err = s.client(o); err != nil {
+		return nil, err
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.confirmed.bell = make(chan struct{}, 1)
 	s.work.Go(s.confirmLoop)
@@ -141,8 +146,15 @@ func (s *Store) client(o Options) (redis.UniversalClient, error) {
 func (s *Store) Close() error {
 	s.cancel()
 	s.work.Wait()
+	defer s.seal.close()
 	return s.redis.Close()
 }
+
+// silent keeps go-redis from writing lines of its own: whatever it tells comes back as an error too.
+type silent struct{}
+
+// Printf does nothing.
+func (silent) Printf(context.Context, string, ...any) {}
 
 // Secret returns the 32-byte secret kept in the store, made once by whoever asks first.
 func (s *Store) Secret(ctx context.Context) ([]byte, error) {

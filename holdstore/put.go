@@ -86,16 +86,18 @@ func (p *Put) stage(ctx context.Context) error {
 	case <-ctx.Done():
 		return explain(ctx.Err())
 	}
-	key, piece := p.s.keys.chunk(p.id, p.nonce, p.chunks), p.body
+	n, piece := p.chunks, p.body
 	p.body, p.chunks = nil, p.chunks+1
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		if err := p.s.redis.Set(ctx, key, piece, stagedFor).Err(); err != nil {
+		if err := p.s.redis.Set(ctx, p.s.keys.chunk(p.id, p.nonce, n), p.s.seal.wrap(piece, p.place(n, false)), stagedFor).Err(); err != nil {
 			p.fail(explain(err))
 		}
 	})
 	return p.err()
 }
+
+func (p *Put) place(n int, last bool) place { return place{p.id, p.nonce, n, last} }
 
 func (p *Put) fail(err error) {
 	p.mu.Lock()
@@ -188,14 +190,19 @@ func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
 		return nil, err
 	}
 	args := p.arguments(t)
+	header := p.s.seal.wrap(p.header, p.place(0, p.chunks == 1))
+	var body []byte
+	if len(p.body) > 0 {
+		body = p.s.seal.wrap(p.body, p.place(p.chunks-1, true))
+	}
 	var commit *redis.Cmd
 	var acks *redis.Cmd
 	exec := func(first bool) error {
 		pipe := node.Pipeline()
 		if first {
-			pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, 0), p.header, stagedFor)
-			if len(p.body) > 0 {
-				pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, p.chunks-1), p.body, stagedFor)
+			pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, 0), header, stagedFor)
+			if body != nil {
+				pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, p.chunks-1), body, stagedFor)
 			}
 			commit = commitScript.EvalSha(ctx, pipe, []string{string(p.s.keys)}, args...)
 		} else {
@@ -232,7 +239,7 @@ func (p *Put) arguments(t Terms) []any {
 		p.chunks++
 	}
 	meta, _ := json.Marshal(armour(p.sub))
-	args := []any{p.id, p.nonce, p.chunks, hex.EncodeToString(p.sum.Sum(nil)), meta, t.Rule, t.Grace.Milliseconds(),
+	args := []any{p.id, p.nonce, p.chunks, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil))), meta, t.Rule, t.Grace.Milliseconds(),
 		p.size, len(p.sub.Recipients), unconfirmedFor.Milliseconds(), eventLine(Event{Verb: "held", Detail: t.Rule})}
 	args = append(args, p.replacingArgs(t)...)
 	return append(args, indexEntries(&p.sub)...)

@@ -188,7 +188,7 @@ func TestACorrectedMessageReplacesTheHeldOne(t *testing.T) {
 	}
 	unheld := corrected("anna", mid)
 	unheld.grace = 0
-	old, mid = o.message("anna", "prices", "b@x.test")
+	old, _ = o.message("anna", "prices", "b@x.test")
 	unheld.text = strings.Replace(unheld.text, "<m2@", "<m3@", 1)
 	o.mustSubmit(unheld)
 	if o.state(old) != holdstore.Recalled {

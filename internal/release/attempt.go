@@ -72,8 +72,8 @@ func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Sett
 		got, err := s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: paths, ready: leased(c),
 			content: io.MultiReader(strings.NewReader(received(&c.Hold, stamp)), l.store.Content(ctx, &c.Hold))})
 		detail = got.summary(err)
-		if errors.Is(err, holdstore.ErrNotFound) {
-			l.log.Trouble("hold "+c.ID+": a part of its message is missing in the store, so it can't be sent; it stays held: look with recallctl show "+c.ID, err)
+		if unreadable(err) {
+			l.log.Trouble("hold "+c.ID+": its message can't be read from the store, so it can't be sent; it stays held: look with recallctl show "+c.ID, err)
 		}
 		s.judge(c, indexes, got, err, results)
 	}
@@ -87,6 +87,12 @@ func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Sett
 		l.log.Retried(&c.Hold, st.Detail, st.RetryIn)
 	}
 	return st
+}
+
+// unreadable says whether it is the store that doesn't give the message: a piece or its key is missing, or it was
+// changed. That is for the administrator to mend, and no reason to give up.
+func unreadable(err error) bool {
+	return errors.Is(err, holdstore.ErrNotFound) || errors.Is(err, holdstore.ErrNoKey) || errors.Is(err, holdstore.ErrDamaged)
 }
 
 // leased says whether the claim is surely ours for long enough to go on.
@@ -117,7 +123,7 @@ func (s *sender) judge(c *holdstore.Claim, indexes []int, got sent, err error, r
 		if before := c.Results[i]; before.Detail != "" && !before.At.IsZero() {
 			r.At = before.At
 		}
-		if permanent(why) || time.Since(r.At) > l.o.GiveUpAfter {
+		if permanent(why) || !unreadable(why) && time.Since(r.At) > l.o.GiveUpAfter {
 			r.Outcome, r.At = holdstore.Failed, time.Now()
 			l.log.Failed(&c.Hold, c.Recipients[i].Address, r.Detail)
 		}

@@ -111,7 +111,7 @@ func TestNothingIsSentThatIsNotWhole(t *testing.T) {
 		t.Errorf("%s\n%s", outcomes(c), log.text())
 	}
 	m.broken = fmt.Errorf("piece 3: %w", holdstore.ErrNotFound)
-	if _, log = attempted(t, m, p, c); !strings.Contains(log.text(), "trouble hold 2222222233333: a part of its message is missing") {
+	if _, log = attempted(t, m, p, c); !strings.Contains(log.text(), "trouble hold 2222222233333: its message can't be read") {
 		t.Errorf("no alarm:\n%s", log.text())
 	}
 	short := claim("a@x.test")

@@ -76,9 +76,6 @@ func TestABounceTellsProgramsWhatTheOriginalAskedFor(t *testing.T) {
 	}
 }
 
-// message_ is the message as it comes out of a multipart, whose last line break belongs to the boundary.
-func message_(t *testing.T) string { t.Helper(); return message }
-
 func TestAnInternationalBounceIsOne(t *testing.T) {
 	c := claim("bücher@x.test")
 	c.Recipients[0].Address = "bücher@x.test"

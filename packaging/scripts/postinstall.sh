@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the user and the secret. It starts nothing that could hold mail: that is for "recallctl setup" or the administrator.
+# Makes the user, the secret and the seal key. It starts nothing that could hold mail: that is for "recallctl setup" or the administrator.
 set -e
 
 case "$1" in
@@ -32,6 +32,12 @@ if [ ! -e /etc/recall-milter/secret ]; then
 	(umask 077 && head -c 32 /dev/urandom | base64 >/etc/recall-milter/secret.new)
 	mv /etc/recall-milter/secret.new /etc/recall-milter/secret
 	own 0640 /etc/recall-milter/secret
+fi
+
+# Held mail is sealed by default. Made at the first installation only: a new key could not open what is held.
+if [ ! -e /etc/recall-milter/seal.keys ]; then
+	recallctl key new /etc/recall-milter/seal.keys 2>/dev/null
+	own 0640 /etc/recall-milter/seal.keys
 fi
 
 if getent passwd redis >/dev/null && [ ! -e /var/lib/redis/recall-milter ]; then

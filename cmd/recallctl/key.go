@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/wiring"
+)
+
+// keyLine is a seal key in JSON.
+type keyLine struct {
+	Key   string `json:"key"` // its ID
+	Use   string `json:"use"` // seals, opens, missing, or none: of messages that are not sealed
+	Holds int    `json:"holds"`
+}
+
+func (c *ctl) key() *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Short: "seal keys: new, rotate, status", Args: func(_ *cobra.Command, args []string) error {
+		return usage("say what: recallctl key new, rotate or status")
+	}, RunE: func(*cobra.Command, []string) error { return nil }}
+	cmd.AddCommand(
+		&cobra.Command{Use: "new FILE", Short: "makes a key file with one key", Args: oneFile,
+			RunE: func(_ *cobra.Command, args []string) error { return c.newKey(args[0]) }},
+		&cobra.Command{Use: "rotate", Short: "puts a new key at the front of seal.key_file: it seals, the others still open", Args: noREF,
+			RunE: func(*cobra.Command, []string) error { return c.rotateKey() }},
+		&cobra.Command{Use: "status", Short: "which key seals, and how many messages each one opens", Args: noREF, RunE: c.onStore(c.keyStatus)})
+	return cmd
+}
+
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage("name the file for the key, like /etc/recall-milter/seal.keys")
+	}
+	return nil
+}
+
+func freshKey() (key []byte, line string) {
+	key = make([]byte, 32)
+	rand.Read(key)
+	return key, base64.StdEncoding.EncodeToString(key) + "\n"
+}
+
+func (c *ctl) newKey(file string) error {
+	key, line := freshKey()
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if errors.Is(err, fs.ErrExist) {
+		return usage("%s is there already: recallctl key rotate adds a key to it", file)
+	}
+	if err != nil {
+		return fmt.Errorf("no key was made: %w", err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(line); err != nil {
+		return fmt.Errorf("no key was made: %w", err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("no key was made: %w", err)
+	}
+	c.say("key %s is in %s: let the daemon read it (chgrp recall-milter), name it in seal.key_file, keep a copy apart from the store, and restart the daemon", holdstore.KeyID(key), file)
+	return nil
+}
+
+// rotateKey replaces the file in one step, with its owner and mode: no reader ever sees half of it.
+func (c *ctl) rotateKey() error {
+	if err := c.load(); err != nil {
+		return err
+	}
+	file := c.config.Seal.KeyFile
+	if file == "" {
+		return usage("seal.key_file is not set: make a key with recallctl key new FILE, and name it there")
+	}
+	if _, err := wiring.SealKeys(file); err != nil {
+		return asConfig(err)
+	}
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	key, line := freshKey()
+	if err := replace(file, append([]byte(line), old...)); err != nil {
+		return fmt.Errorf("the keys are as before: %w", err)
+	}
+	c.say("key %s seals from the restart of the daemon on; bring the file to all gateways of this store first", holdstore.KeyID(key))
+	return nil
+}
+
+func replace(file string, text []byte) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := f.Chmod(info.Mode().Perm()); err != nil {
+		return err
+	}
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}
+
+func (c *ctl) keyStatus(ctx context.Context, _ []string) error {
+	keys, err := wiring.SealKeys(c.config.Seal.KeyFile)
+	if err != nil {
+		return asConfig(err)
+	}
+	count, err := c.store.SealUsage(ctx)
+	if err != nil {
+		return err
+	}
+	lines := keyLines(keys, count)
+	missing := 0
+	var rows [][]string
+	for _, l := range lines {
+		if l.Use == "missing" {
+			missing += l.Holds
+		}
+		if c.json {
+			c.encode(l)
+		}
+		rows = append(rows, []string{l.Key, l.Use, fmt.Sprint(l.Holds)})
+	}
+	if !c.json {
+		c.table([]string{"KEY", "USE", "MESSAGES"}, rows)
+	}
+	if missing > 0 {
+		return &exit{exitNotAllowed, fmt.Sprintf("%d of the messages can't be opened: put their keys back into seal.key_file", missing)}
+	}
+	return nil
+}
+
+// keyLines are the keys of the file in order, then those that only the store knows.
+func keyLines(keys [][]byte, count map[string]int) []keyLine {
+	var lines []keyLine
+	for n, key := range keys {
+		use := "opens"
+		if n == 0 {
+			use = "seals"
+		}
+		id := holdstore.KeyID(key)
+		lines = append(lines, keyLine{id, use, count[id]})
+		delete(count, id)
+	}
+	ids := make([]string, 0, len(count))
+	for id := range count {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		if id == "" {
+			lines = append(lines, keyLine{"-", "none", count[id]})
+		} else {
+			lines = append(lines, keyLine{id, "missing", count[id]})
+		}
+	}
+	return lines
+}

@@ -1,0 +1,182 @@
+package holdstore
+
+import (
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// ErrNoKey says that content is sealed with a key that is not among Options.SealKeys.
+var ErrNoKey = errors.New("its seal key is not here")
+
+// ErrDamaged says that content in the store is not what was put there.
+var ErrDamaged = errors.New("its content was changed or damaged in the store")
+
+// A stored piece begins with a byte that says what was done to it. A sealed one goes on with the ID of its key and a
+// random nonce; what follows is XChaCha20-Poly1305 over the piece, bound to its place: hold, staging, number, and whether
+// it is the last.
+const (
+	compressed = 1 << 0
+	sealed     = 1 << 1
+
+	keyIDSize = 4
+	maxPiece  = 16 << 20 // bytes of one piece when it is decompressed; the largest is a header block
+)
+
+// sealer compresses and seals pieces, and opens them. It is safe for concurrent use.
+type sealer struct {
+	first  *sealKey // nil: nothing is sealed
+	keys   map[[keyIDSize]byte]*sealKey
+	packer *zstd.Encoder
+	opener *zstd.Decoder
+}
+
+type sealKey struct {
+	id     [keyIDSize]byte
+	aead   cipher.AEAD
+	prints []byte // key of fingerprints
+}
+
+// KeyID is the name of a seal key: it tells nothing about the key.
+func KeyID(key []byte) string { return fmt.Sprintf("%x", keyID(key)) }
+
+func keyID(key []byte) [keyIDSize]byte {
+	return [keyIDSize]byte(derived(key, "recall-milter seal key id")[:keyIDSize])
+}
+
+func derived(key []byte, purpose string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil)
+}
+
+func newSealer(keys [][]byte) (*sealer, error) {
+	s := &sealer{keys: map[[keyIDSize]byte]*sealKey{}}
+	for _, key := range keys {
+		aead, err := chacha20poly1305.NewX(key)
+		if err != nil {
+			return nil, fmt.Errorf("a seal key: %w", err)
+		}
+		k := &sealKey{id: keyID(key), aead: aead, prints: derived(key, "recall-milter fingerprint")}
+		if s.keys[k.id] = k; s.first == nil {
+			s.first = k
+		}
+	}
+	// Neither can fail with these options.
+	s.packer, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(chunkSize), zstd.WithLowerEncoderMem(true))
+	s.opener, _ = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxPiece), zstd.WithDecoderConcurrency(0))
+	return s, nil
+}
+
+func (s *sealer) close() {
+	s.packer.Close()
+	s.opener.Close()
+}
+
+// place is where a piece belongs.
+type place struct {
+	id, staging string
+	n           int
+	last        bool
+}
+
+// bytes are the place as additional data of the seal; each part says where it ends.
+func (p place) bytes(form byte) []byte {
+	b := []byte{form, map[bool]byte{true: 1}[p.last]}
+	b = binary.BigEndian.AppendUint32(b, uint32(p.n))
+	return append(b, p.id+"\x00"+p.staging...)
+}
+
+// wrap makes of a piece what is stored.
+func (s *sealer) wrap(piece []byte, at place) []byte {
+	form, content := byte(0), piece
+	if packed := s.packer.EncodeAll(piece, nil); len(packed) < len(piece)-len(piece)/16 { // else it costs more than it saves
+		form, content = compressed, packed
+	}
+	if s.first == nil {
+		return append([]byte{form}, content...)
+	}
+	form |= sealed
+	out := make([]byte, 0, 1+keyIDSize+chacha20poly1305.NonceSizeX+len(content)+chacha20poly1305.Overhead)
+	out = append(append(out, form), s.first.id[:]...)
+	out = out[:len(out)+chacha20poly1305.NonceSizeX]
+	nonce := out[1+keyIDSize:]
+	rand.Read(nonce)
+	return s.first.aead.Seal(out, nonce, content, at.bytes(form))
+}
+
+// unwrap is the opposite of wrap. Errors: ErrNoKey, or that the piece is not what was stored at this place.
+func (s *sealer) unwrap(stored []byte, at place) ([]byte, error) {
+	if len(stored) == 0 || stored[0]&^(compressed|sealed) != 0 {
+		return nil, fmt.Errorf("%w: no known form", ErrDamaged)
+	}
+	form, content := stored[0], stored[1:]
+	if form&sealed != 0 {
+		if len(content) < keyIDSize+chacha20poly1305.NonceSizeX {
+			return nil, fmt.Errorf("%w: it is too short", ErrDamaged)
+		}
+		id := [keyIDSize]byte(content)
+		key, ok := s.keys[id]
+		if !ok {
+			return nil, fmt.Errorf("%w: add key %x to seal.key_file", ErrNoKey, id)
+		}
+		nonce, box := content[keyIDSize:][:chacha20poly1305.NonceSizeX], content[keyIDSize+chacha20poly1305.NonceSizeX:]
+		var err error
+		if content, err = key.aead.Open(nil, nonce, box, at.bytes(form)); err != nil {
+			return nil, fmt.Errorf("%w: its seal is broken", ErrDamaged)
+		}
+	}
+	if form&compressed == 0 {
+		return content, nil
+	}
+	piece, err := s.opener.DecodeAll(content, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return piece, nil
+}
+
+// fingerprint keeps the digest of a message from telling whoever reads the store what was sent.
+func (s *sealer) fingerprint(digest []byte) []byte {
+	if s.first == nil {
+		return digest
+	}
+	return derived(s.first.prints, string(digest))
+}
+
+// sealedWith returns the ID of the key that a stored piece, or its beginning, is sealed with; "" when it isn't.
+func sealedWith(stored string) string {
+	if len(stored) < 1+keyIDSize || stored[0]&sealed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%x", stored[1:][:keyIDSize])
+}
+
+// ParseKeys reads the text of a key file: keys of 32 bytes in base64, one a line; lines with # are comments.
+func ParseKeys(text string) ([][]byte, error) {
+	var keys [][]byte
+	for n, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, err := base64.StdEncoding.DecodeString(line)
+		if err != nil || len(key) != chacha20poly1305.KeySize {
+			return nil, fmt.Errorf("line %d is no key: 32 bytes in base64 are wanted", n+1)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("there is no key in it: make one with recallctl key new")
+	}
+	return keys, nil
+}

@@ -1,0 +1,191 @@
+package holdstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+func key(n byte) []byte { return bytes.Repeat([]byte{n}, 32) }
+
+func openSealed(t *testing.T, addr string, keys ...[]byte) *Store {
+	t.Helper()
+	s, err := Open(Options{Addresses: []string{addr}, Durability: "strict", SealKeys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// read returns the whole content of a hold.
+func read(t *testing.T, s *Store, id string) (string, error) {
+	t.Helper()
+	h, err := s.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(s.Content(t.Context(), h))
+	return string(text), err
+}
+
+func TestNothingOfASealedMessageCanBeReadInRedis(t *testing.T) {
+	r := server.StartRedis(t)
+	s := openSealed(t, r.Addr, key(1))
+	id := put(t, s, "topsecret", time.Hour, "the wages of all").ID
+	want := header("topsecret") + "\r\nthe wages of all"
+	if got, err := read(t, s, id); err != nil || got != want {
+		t.Fatalf("%q %v, want %q", got, err, want)
+	}
+	keys, err := s.redis.Keys(t.Context(), "*").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatal(keys, err)
+	}
+	for _, name := range keys {
+		dump, _ := s.redis.Dump(t.Context(), name).Result()
+		for _, word := range []string{"wages", "Subject", "f=C3=BC"} {
+			if strings.Contains(dump, word) || strings.Contains(name, word) {
+				t.Errorf("%q stands in %s", word, name)
+			}
+		}
+	}
+	again, err := tryPut(s, "topsecret", time.Hour, "the wages of all")
+	if err != nil || !again.Found || again.ID != id {
+		t.Errorf("the client's retry makes a second hold: %+v %v", again, err)
+	}
+}
+
+func TestKeysAreRotated(t *testing.T) {
+	r := server.StartRedis(t)
+	plain := put(t, open(t, r.Addr), "plain", time.Hour, "before any key").ID
+	old := put(t, openSealed(t, r.Addr, key(1)), "old", time.Hour, "under the first key").ID
+	both := openSealed(t, r.Addr, key(2), key(1))
+	young := put(t, both, "new", time.Hour, "under the second key").ID
+	for _, id := range []string{plain, old, young} {
+		if _, err := read(t, both, id); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := read(t, openSealed(t, r.Addr, key(2)), old); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "add key "+KeyID(key(1))) {
+		t.Errorf("without its key: %v", err)
+	}
+	usage, err := both.SealUsage(t.Context())
+	if err != nil || usage[""] != 1 || usage[KeyID(key(1))] != 1 || usage[KeyID(key(2))] != 1 {
+		t.Errorf("usage %v %v", usage, err)
+	}
+}
+
+// Somebody who can write to Redis, but has no key, can't make another message of what is there.
+func TestSealedPiecesStayInTheirPlace(t *testing.T) {
+	r := server.StartRedis(t)
+	s := openSealed(t, r.Addr, key(1))
+	ctx := context.Background()
+	noise := func(c byte) string { return strings.Repeat(string(c)+"-", chunkSize) } // two full pieces
+	for name, harm := range map[string]func(a, b *Hold){
+		"a bit changed": func(a, _ *Hold) {
+			n := s.keys.chunk(a.ID, a.staging, 1)
+			v, _ := s.redis.Get(ctx, n).Bytes()
+			v[len(v)-1] ^= 1
+			s.redis.Set(ctx, n, v, 0)
+		},
+		"two swapped": func(a, _ *Hold) {
+			one, two := s.keys.chunk(a.ID, a.staging, 1), s.keys.chunk(a.ID, a.staging, 2)
+			v, w := s.redis.Get(ctx, one).Val(), s.redis.Get(ctx, two).Val()
+			s.redis.MSet(ctx, one, w, two, v)
+		},
+		"of another message": func(a, b *Hold) {
+			s.redis.Set(ctx, s.keys.chunk(a.ID, a.staging, 1), s.redis.Get(ctx, s.keys.chunk(b.ID, b.staging, 1)).Val(), 0)
+		},
+		"the end cut off": func(a, _ *Hold) {
+			s.redis.HSet(ctx, s.keys.hold(a.ID), "chunks", a.chunks-1, "size", a.Size-chunkSize)
+		},
+		"truncated":       func(a, _ *Hold) { s.redis.Set(ctx, s.keys.chunk(a.ID, a.staging, 1), "\x03abc", 0) },
+		"of unknown form": func(a, _ *Hold) { s.redis.Set(ctx, s.keys.chunk(a.ID, a.staging, 1), "\x80abc", 0) },
+	} {
+		a, _ := s.Get(ctx, put(t, s, name+"a", time.Hour, noise('a')).ID)
+		b, _ := s.Get(ctx, put(t, s, name+"b", time.Hour, noise('b')).ID)
+		harm(a, b)
+		if _, err := read(t, s, a.ID); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := read(t, s, b.ID); err != nil {
+			t.Errorf("%s: the other one: %v", name, err)
+		}
+	}
+}
+
+func TestTextIsCompressedAndNoiseIsNot(t *testing.T) {
+	s, err := newSealer([][]byte{key(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	text := []byte(strings.Repeat("Dear colleagues, the meeting is moved. ", 1000))
+	if n := len(s.wrap(text, place{})); n > len(text)/4 {
+		t.Errorf("%d bytes of text became %d", len(text), n)
+	}
+	noise := make([]byte, 10000)
+	for i := range noise {
+		noise[i] = byte(i * i >> 3 * 7)
+	}
+	if n := len(s.wrap(noise[:16], place{})); n > 16+64 {
+		t.Errorf("16 bytes became %d", n)
+	}
+}
+
+// A small piece that would become larger than any piece is is refused before it takes the memory.
+func TestBombsAreRefused(t *testing.T) {
+	s, _ := newSealer(nil)
+	defer s.close()
+	bomb := append([]byte{compressed}, s.packer.EncodeAll(make([]byte, maxPiece+1), nil)...)
+	if _, err := s.unwrap(bomb, place{}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%d bytes: %v", len(bomb), err)
+	}
+}
+
+func FuzzUnwrap(f *testing.F) {
+	s, _ := newSealer([][]byte{key(1)})
+	f.Add([]byte("\x00plain"))
+	f.Add(s.wrap([]byte("sealed"), place{id: "a"}))
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		piece, err := s.unwrap(stored, place{id: "b"})
+		if err == nil && stored[0]&sealed != 0 {
+			t.Fatalf("opened in another place: %q", piece)
+		}
+	})
+}
+
+func TestKeyFiles(t *testing.T) {
+	good := "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+	keys, err := ParseKeys("# made today\n" + good + "\n\n " + good + "\r\n")
+	if err != nil || len(keys) != 2 || !bytes.Equal(keys[0], key(1)) {
+		t.Errorf("%x %v", keys, err)
+	}
+	for _, bad := range []string{"", "# nothing\n", "x", good[:20], good + good} {
+		if _, err := ParseKeys(bad); err == nil || strings.Contains(err.Error(), good[:20]) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func BenchmarkSeal(b *testing.B) {
+	text := []byte(strings.Repeat("Dear colleagues, the meeting is moved to Thursday at 10. ", chunkSize/57))
+	for name, keys := range map[string][][]byte{"compressed": nil, "compressed and sealed": {key(1)}} {
+		b.Run(name, func(b *testing.B) {
+			s, _ := newSealer(keys)
+			defer s.close()
+			b.SetBytes(int64(len(text)))
+			for range b.N {
+				if _, err := s.unwrap(s.wrap(text, place{}), place{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
