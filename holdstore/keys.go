@@ -20,6 +20,8 @@ import (
 //	i:KIND:VALUE    index: s sender, r recipient, l login, c client address, m Message-ID, q queue ID; score held_at
 //	u:FINGERPRINT   ID of an unconfirmed hold
 //	x:ID            tombstone: a commit of this ID comes too late
+//	in:HASH         a message that came in, for recalls; in:t:HASH its names by sender and subject, score: when
+//	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
 type keys string
 
@@ -33,7 +35,13 @@ func (k keys) log() string               { return string(k) + "log" }
 func (k keys) wake() string              { return string(k) + "wake" }
 func (k keys) bytes() string             { return string(k) + "bytes" }
 func (k keys) late() string              { return string(k) + "late" }
-func (k keys) secret() string            { return string(k) + "secret" }
+func (k keys) received(h string) string  { return string(k) + "in:" + h }
+func (k keys) topic(h string) string     { return string(k) + "in:t:" + h }
+func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
+func (k keys) rate(h string, span int64) string {
+	return string(k) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)
+}
+func (k keys) secret() string { return string(k) + "secret" }
 
 func (k keys) chunk(id, nonce string, n int) string {
 	return string(k) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)

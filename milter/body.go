@@ -24,6 +24,9 @@ const tooLarge = "larger than hold.max_size"
 // BodyChunk streams the body into the store.
 func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Response, err error) {
 	defer s.guard(&r)
+	if s.msg.arrival != nil {
+		return s.keep(chunk), nil
+	}
 	if s.msg.command != nil {
 		s.collect(chunk)
 		return gomilter.RespContinue, nil
@@ -68,6 +71,10 @@ func (s *session) skip() gomilter.Response {
 func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) {
 	defer s.guard(&r)
 	m := &s.msg
+	if m.arrival != nil {
+		s.keep(s.raw)
+		return s.arrive(mod), nil
+	}
 	if m.command != nil { // the last piece of the body may come in the end-of-body frame
 		s.collect(s.raw)
 		if r, done := s.obey(mod); done {

@@ -46,7 +46,10 @@ func (s *session) MailFrom(string, *gomilter.Modifier) (r gomilter.Response, err
 	if err != nil {
 		return s.deferred(err), nil
 	}
-	if v := s.server.Policy().Decide(s.facts(policy.AtMail)); v.Certain && !v.Hold {
+	switch v := s.server.Policy().Decide(s.facts(policy.AtMail)); {
+	case v.Inbound && s.server.Inbound != nil:
+		s.msg.arrival = &arrival{}
+	case v.Certain && !v.Hold:
 		sub := s.msg.sub
 		s.reset()
 		s.server.Log.Skipped(sub, v.Reason)

@@ -43,6 +43,9 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	m.sub.MessageID = first(m.fields, "Message-ID")
 	m.sub.Subject = shortened(first(m.fields, "Subject"))
 	m.judged = true
+	if m.arrival != nil {
+		return s.look(), nil
+	}
 	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
 	if s.mayCommand() {
 		return gomilter.RespContinue, nil

@@ -63,6 +63,7 @@ type Server struct {
 	Mark           *mark.Marker
 	Log            Log
 	Commands       Commands // nil: none are known
+	Inbound        Inbound  // nil: mail that comes in is not looked at
 	OnStoreFailure string   // tempfail | deliver
 	MaxSize        int64    // bytes; larger mail passes unheld
 }
@@ -125,7 +126,8 @@ func (srv *Server) session(parent context.Context, nc net.Conn) {
 	one := newOneShot(s.conn)
 	g := gomilter.Server{
 		NewMilter: func() gomilter.Milter { return s },
-		Actions:   gomilter.OptChangeHeader | gomilter.OptRemoveRcpt | gomilter.OptSetSymList,
+		Actions: gomilter.OptAddHeader | gomilter.OptChangeHeader | gomilter.OptRemoveRcpt | gomilter.OptQuarantine |
+			gomilter.OptSetSymList,
 		Protocol: gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply |
 			gomilter.OptSkip,
 		SymList: map[gomilter.Stage][]string{

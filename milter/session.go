@@ -43,6 +43,7 @@ type message struct {
 	waited   time.Duration      // for the store, so far
 	err      error              // why the message can't be held
 	command  *command           // nil: it asks for no recall
+	arrival  *arrival           // nil: it does not come in
 	replaces []string           // the holds that this message takes back
 }
 

@@ -40,7 +40,7 @@ func NewOutbound(o Options) *Outbound {
 func (p *Outbound) Decide(f Facts) Verdict {
 	switch {
 	case !p.outbound(&f):
-		return Verdict{Certain: true, Reason: "inbound"}
+		return Verdict{Certain: true, Inbound: true, Reason: "inbound"}
 	case f.Sender == "":
 		return Verdict{Certain: true, Reason: "null sender"}
 	case f.Known >= AtHeaders && f.Ours:

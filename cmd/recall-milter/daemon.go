@@ -55,6 +55,10 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	defer store.Close()
 	log := monitor.New(d.log, store, version)
+	gate, err := wiring.Gate(d.config, store, log)
+	if err != nil {
+		return err
+	}
 	rule := func(name string) policy.Rule { return d.outbound.Load().Rule(name) }
 	listeners, err := d.listen()
 	if err != nil {
@@ -69,6 +73,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { d.reloadOnHangup(ctx) })
+	wg.Go(func() { gate.Run(ctx) })
 
 	// MTAs are answered at once, also while Redis, which may have the secret, is away.
 	marker := &mark.Marker{}
@@ -77,6 +82,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		Store:          milter.HoldStore(store),
 		Mark:           marker,
 		Log:            log,
+		Inbound:        gate,
 		Commands:       wiring.Desk(d.config, d.texts, store, rule, log),
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -114,6 +115,12 @@ func (l *Log) Deferred(s holdstore.Submission, err error) {
 func (l *Log) Commanded(s holdstore.Submission, form, outcome, detail string) {
 	l.event("command", s.QueueID, append(from("", s), pair{"login", s.Login}, pair{"client", s.Client.Address},
 		pair{"form", form}, pair{"outcome", outcome}, pair{"detail", detail})...)
+}
+
+// Judged: a recall command came in, and this is what it is worth.
+func (l *Log) Judged(s holdstore.Submission, form, domain string, v policy.InboundVerdict) {
+	l.event("inbound-recall", s.QueueID, append(from("", s), pair{"client", s.Client.Address}, pair{"form", form},
+		pair{"domain", domain}, pair{"verdict", v.Result}, pair{"reason", v.Reason}, pair{"target", v.Target})...)
 }
 
 // Released: the MTA took the message for so many recipients; reply has its new queue ID.

@@ -1,0 +1,126 @@
+package holdstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Received is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and the
+// subject are kept as hashes only: they are compared, and need not be readable.
+type Received struct {
+	MessageID  string    `json:"m"`
+	From       string    `json:"f"`           // address
+	Recipients []string  `json:"r"`           // addresses; at most maxRemembered are kept
+	Subject    string    `json:"-"`           // without prefixes
+	Lock       string    `json:"l,omitempty"` // the value of its Cancel-Lock field
+	At         time.Time `json:"t"`
+}
+
+const (
+	maxRemembered = 1000    // recipients of one message
+	maxLock       = 2 << 10 // bytes
+	maxTopic      = 16      // newest messages of one sender with one subject
+)
+
+// digest is short: it only has to tell what one recipient got, and matches are read, never sent.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(text)))
+	return base64.RawStdEncoding.EncodeToString(sum[:9])
+}
+
+// IsFrom says whether the message came from an address.
+func (r Received) IsFrom(address string) bool { return r.From == digest(address) }
+
+// WentTo says whether all addresses got it.
+func (r Received) WentTo(addresses []string) bool {
+	for _, a := range addresses {
+		if !slices.Contains(r.Recipients, digest(a)) {
+			return false
+		}
+	}
+	return len(addresses) > 0
+}
+
+// Remember keeps messages for a while, in one round trip. What can't be kept is no loss of mail: it can't be recalled.
+func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration) error {
+	p := s.redis.Pipeline()
+	for _, r := range all {
+		topic := s.keys.topic(digest(r.From + "\n" + r.Subject))
+		r.From = digest(r.From)
+		to := r.Recipients[:min(len(r.Recipients), maxRemembered)]
+		r.Recipients = make([]string, len(to))
+		for n, a := range to {
+			r.Recipients[n] = digest(a)
+		}
+		if len(r.Lock) > maxLock {
+			r.Lock = ""
+		}
+		value, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		name := digest(r.MessageID) + r.From // who else claims the Message-ID overwrites nothing
+		p.Set(ctx, s.keys.received(name), value, keep)
+		p.ZAdd(ctx, topic, redis.Z{Score: float64(r.At.UnixMilli()), Member: name})
+		p.ZRemRangeByRank(ctx, topic, 0, -maxTopic-1)
+		p.PExpire(ctx, topic, keep)
+	}
+	_, err := p.Exec(ctx)
+	return explain(err)
+}
+
+// Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a subject.
+func (s *Store) Remembered(ctx context.Context, from, messageID, subject string) ([]Received, error) {
+	names := []string{digest(messageID) + digest(from)}
+	if messageID == "" {
+		var err error
+		if names, err = s.redis.ZRevRange(ctx, s.keys.topic(digest(from+"\n"+subject)), 0, maxTopic-1).Result(); err != nil {
+			return nil, explain(err)
+		}
+	}
+	var all []Received
+	for _, name := range names {
+		value, err := s.redis.Get(ctx, s.keys.received(name)).Bytes()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return nil, explain(err)
+		}
+		var r Received
+		if err := json.Unmarshal(value, &r); err == nil {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// Once says whether something is used for the first time within a span, or again by the same user, who may have to
+// try again.
+func (s *Store) Once(ctx context.Context, what, user string, keep time.Duration) (bool, error) {
+	key := s.keys.used(digest(what))
+	first, err := s.redis.SetNX(ctx, key, digest(user), keep).Result()
+	if err != nil || first {
+		return first, explain(err)
+	}
+	by, err := s.redis.Get(ctx, key).Result()
+	return by == digest(user), explain(err)
+}
+
+// Count counts recall commands of a domain in fixed spans of time, over all gateways, and returns the present number.
+func (s *Store) Count(ctx context.Context, domain string, per time.Duration) (int, error) {
+	key := s.keys.rate(digest(domain), time.Now().UnixNano()/int64(max(per, time.Second)))
+	p := s.redis.Pipeline()
+	n := p.Incr(ctx, key)
+	p.Expire(ctx, key, max(per, time.Second))
+	_, err := p.Exec(ctx)
+	return int(n.Val()), explain(err)
+}

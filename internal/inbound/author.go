@@ -1,0 +1,105 @@
+package inbound
+
+import (
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"golang.org/x/net/idna"
+)
+
+// single lists the fields of which a command may have one only: programs differ in which of two they believe.
+var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "Sender", "To"}
+
+// author returns the one address in From, in lower case and with the domain in A-labels, or why there is none.
+func author(m *recall.Mail) (address, defect string) {
+	if m.Cut {
+		return "", "the command is too large"
+	}
+	for _, name := range single {
+		if n := len(values(m, name)); n > 1 {
+			return "", "more than one field " + name
+		}
+	}
+	from := values(m, "From")
+	if len(from) == 0 {
+		return "", "no From"
+	}
+	a, err := mail.ParseAddress(from[0])
+	if err != nil || strings.ContainsAny(bare(from[0]), ":;,") {
+		return "", "From is not one plain address"
+	}
+	at := strings.LastIndexByte(a.Address, '@')
+	domain, err := idna.Lookup.ToASCII(strings.TrimSuffix(a.Address[at+1:], "."))
+	if err != nil || !strings.Contains(domain, ".") {
+		return "", "From has no valid domain"
+	}
+	return strings.ToLower(a.Address[:at] + "@" + domain), ""
+}
+
+// bare is a field's value without quoted texts and comments: what is left of a group has a colon.
+func bare(value string) string {
+	var b strings.Builder
+	quoted, depth := false, 0
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\' && (quoted || depth > 0):
+			i++
+		case c == '"' && depth == 0:
+			quoted = !quoted
+		case quoted:
+		case c == '(':
+			depth++
+		case c == ')' && depth > 0:
+			depth--
+		case depth == 0:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// values returns every field of a name, each on one line.
+func values(m *recall.Mail, name string) (all []string) {
+	for _, f := range m.Fields {
+		if strings.EqualFold(strings.TrimRight(f.Name, " \t"), name) {
+			all = append(all, strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(f.Value)))
+		}
+	}
+	return all
+}
+
+func first(m *recall.Mail, name string) string {
+	if all := values(m, name); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// moment reads a date field; one that can't be read is long ago, which never makes a command fresher.
+func moment(m *recall.Mail, name string) time.Time {
+	text := first(m, name)
+	t, err := mail.ParseDate(text)
+	if err != nil && text != "" {
+		return time.Unix(0, 0)
+	}
+	return t
+}
+
+func addresses(m *recall.Mail) (all []string) {
+	for _, r := range m.Recipients {
+		all = append(all, strings.ToLower(r.Address))
+	}
+	return all
+}
+
+// isLocal says whether a domain is one of ours: mail for it comes in.
+func isLocal(m *recall.Mail, domain string) bool {
+	for _, a := range addresses(m) {
+		if domain != "" && strings.HasSuffix(a, "@"+domain) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,228 @@
+// Package inbound looks at the mail that comes in: it takes out what only a gateway may write, finds recall commands
+// among it, asks who sent them and what they mean, has the policy judge, and remembers what could be recalled later.
+//
+// Failure rules: ordinary mail costs no DNS, no body and no wait for Redis. What goes wrong while a command is checked
+// never lets it act, and never loses it: the client tries again, or it is delivered with the verdict fail.
+package inbound
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Memory is what the gate needs of the hold store; holdstore.Store says what each method promises.
+type Memory interface {
+	Remember(ctx context.Context, all []holdstore.Received, keep time.Duration) error
+	Remembered(ctx context.Context, from, messageID, subject string) ([]holdstore.Received, error)
+	Once(ctx context.Context, what, user string, keep time.Duration) (bool, error)
+	Count(ctx context.Context, domain string, per time.Duration) (int, error)
+}
+
+// Log is told of each verdict.
+type Log interface {
+	Judged(sub holdstore.Submission, form, domain string, v policy.InboundVerdict)
+	Trouble(msg string, err error)
+}
+
+// Options are the tables [inbound] and [inbound.recall].
+type Options struct {
+	AuthservID string // empty: the MTA's own host name
+	Prefixes   []string
+	Rules      policy.InboundOptions
+	OnFail     string // reject | tag | quarantine
+	Remember   time.Duration
+}
+
+// Gate looks at mail that comes in. Safe for concurrent use.
+type Gate struct {
+	o        Options
+	known    *recall.Recogniser
+	verifier *authenticate.Verifier
+	memory   Memory
+	log      Log
+	arrived  chan holdstore.Received
+}
+
+// New returns a gate. It remembers nothing before Run.
+func New(o Options, verifier *authenticate.Verifier, memory Memory, log Log) *Gate {
+	return &Gate{o: o, known: recall.NewRecogniser(o.Prefixes), verifier: verifier, memory: memory, log: log,
+		arrived: make(chan holdstore.Received, maxWaiting)}
+}
+
+// Look is what a message needs.
+type Look struct {
+	Strip   []Nth // fields to take out, in this order
+	Command bool  // it may be a recall command: its body is needed
+}
+
+// Look says at the end of the header what a message needs.
+func (g *Gate) Look(m *recall.Mail) Look {
+	return Look{Strip: forged(m.Fields, g.id(m)), Command: g.known.Maybe(m)}
+}
+
+func (g *Gate) id(m *recall.Mail) string {
+	if g.o.AuthservID != "" {
+		return g.o.AuthservID
+	}
+	return m.Gateway
+}
+
+// Ruling is what becomes of a message.
+type Ruling struct {
+	Command    bool           // it is a recall command: nobody can recall it
+	Reply      string         // an SMTP reply that refuses it, empty: it is delivered
+	Quarantine string         // why it is to be kept back
+	Add        []policy.Field // to put on top, in this order
+}
+
+// Judge looks at the whole of what may be a command.
+func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
+	sight := g.known.Recognise(m)
+	if sight.Form == "" {
+		return Ruling{}
+	}
+	c, e := g.command(ctx, m, sight)
+	v := g.o.Rules.Judge(c)
+	g.log.Judged(m.Submission, sight.Form, e.From, v)
+	return g.ruling(m, e, v)
+}
+
+// command gathers the facts, the cheap ones first: what is wrong in itself costs no DNS, and what is not authentic
+// costs no rate of the domain that it claims.
+func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) (policy.Command, authenticate.Evidence) {
+	from, defect := author(m)
+	_, domain, _ := strings.Cut(from, "@")
+	c := policy.Command{Defect: defect, Domain: domain, NullSender: m.Sender.Address == "", Now: time.Now()}
+	e := authenticate.Evidence{SPF: authenticate.None, DMARC: authenticate.None, From: domain}
+	c.Local = isLocal(m, domain)
+	c.Sent, c.Expires = moment(m, "Date"), moment(m, "Expiry-Date")
+	if defect != "" || c.NullSender {
+		return c, e
+	}
+	address, _ := netip.ParseAddr(m.Client.Address)
+	e = g.verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO, MailFrom: m.Sender.Address,
+		From: domain, Content: content(m), Cover: sight.Signed})
+	c.Aligned, c.Why = e.Aligned, e.Why()
+	if e.Temporary {
+		c.Temporary = "DNS could not be asked, " + c.Why
+	}
+	if c.Aligned || len(sight.Keys) > 0 {
+		if err := g.recalls(ctx, m, sight, from, &c); err != nil {
+			c.Aligned, c.Temporary = false, "the store could not be asked"
+			g.log.Trouble("a recall command can't be checked, and does nothing", err)
+		}
+	}
+	return c, e
+}
+
+// recalls asks the store what the command means, and whether it may be used.
+func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, from string, c *policy.Command) (err error) {
+	if c.Targets, err = g.targets(ctx, m, sight, from); err != nil {
+		return err
+	}
+	if c.Count, err = g.memory.Count(ctx, c.Domain, g.o.Rules.Per); err != nil {
+		return err
+	}
+	once := []string{"m " + m.MessageID}
+	for _, k := range sight.Keys {
+		once = append(once, "k "+k.String())
+	}
+	for _, what := range once {
+		first, err := g.memory.Once(ctx, what, user(m), 2*g.o.Rules.MaxAge)
+		if err != nil {
+			return err
+		}
+		c.Used = c.Used || !first
+	}
+	return nil
+}
+
+// user is who may send the same command again: the client that could not know that it was taken.
+func user(m *recall.Mail) string {
+	return m.Client.Address + "\n" + m.Sender.Address + "\n" + strings.Join(addresses(m), "\n")
+}
+
+func (g *Gate) targets(ctx context.Context, m *recall.Mail, sight recall.Sight, from string) (all []policy.Arrived, err error) {
+	subject := ""
+	if len(sight.Subjects) > 0 {
+		subject = sight.Subjects[0]
+	}
+	if sight.Target == "" && subject == "" {
+		return nil, nil
+	}
+	found, err := g.memory.Remembered(ctx, from, sight.Target, subject)
+	for _, r := range found {
+		locks, _ := cancel.Parse(r.Lock)
+		all = append(all, policy.Arrived{MessageID: r.MessageID, At: r.At, SameFrom: r.IsFrom(from),
+			SameTo: r.WentTo(addresses(m)), Unlocked: cancel.Opens(sight.Keys, locks)})
+	}
+	return all, err
+}
+
+// ruling is the verdict as the MTA and those behind it see it.
+func (g *Gate) ruling(m *recall.Mail, e authenticate.Evidence, v policy.InboundVerdict) Ruling {
+	failed := v.Result == policy.InboundFail || v.Result == policy.InboundTemp
+	switch {
+	case v.Result == policy.InboundTemp && g.o.OnFail == "reject":
+		return Ruling{Command: true, Reply: "451 4.7.1 the recall can't be checked now, try again later"}
+	case failed && g.o.OnFail == "reject":
+		return Ruling{Command: true, Reply: "550 5.7.1 recall refused: " + printable(v.Reason)}
+	}
+	r := Ruling{Command: true, Add: []policy.Field{{Name: "X-Recall-Policy", Value: header(e.From, v)},
+		{Name: "Authentication-Results", Value: e.Field(g.id(m), word(v))}}}
+	if failed && g.o.OnFail == "quarantine" {
+		r.Quarantine = "recall refused: " + printable(v.Reason)
+	}
+	return r
+}
+
+// word is the result as programs behind us read it: none is no pass.
+func word(v policy.InboundVerdict) string {
+	if v.Result == policy.InboundPass {
+		return "pass"
+	}
+	return "fail"
+}
+
+func header(domain string, v policy.InboundVerdict) string {
+	result := v.Result
+	if result == policy.InboundTemp {
+		result = policy.InboundFail
+	}
+	text := result + "; reason=" + printable(v.Reason) + "; domain=" + printable(domain)
+	if v.Target != "" {
+		text += "; target=" + printable(v.Target)
+	}
+	return text
+}
+
+// printable keeps what others typed from ending a line or a parameter.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || r == ';' {
+			return '?'
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 400)]
+}
+
+// content is the message as it was received.
+func content(m *recall.Mail) []byte {
+	var b bytes.Buffer
+	for _, f := range m.Fields {
+		b.WriteString(f.Name + ":" + f.Value + "\r\n")
+	}
+	b.WriteString("\r\n")
+	b.Write(m.Body)
+	return b.Bytes()
+}

@@ -1,0 +1,115 @@
+package recall
+
+import (
+	"mime"
+	"slices"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Forms of a recall command that comes in.
+const (
+	FormRequest = "request" // of another gateway: multipart/report with message/recall-request
+	FormTNEF    = "outlook" // Outlook over SMTP: a winmail.dat of the class of recalls
+	FormPlain   = "exchange"
+	FormCloud   = "cloud" // Exchange Online, made in the cloud
+)
+
+// Sight is what a mail that comes in is taken for. It says nothing about who sent it.
+type Sight struct {
+	Form     string // empty: no command
+	Target   string // Message-ID of the original, when the form names it
+	Subjects []string
+	Keys     []cancel.Element
+	Signed   []string // fields that make it a command: a signature must cover them
+}
+
+// Recogniser knows recall commands among the mail that comes in, by the prefixes with which Outlook names a recall.
+// Safe for concurrent use.
+type Recogniser struct{ d Desk }
+
+// NewRecogniser returns one for the prefixes of recall.subject_prefixes.
+func NewRecogniser(prefixes []string) *Recogniser {
+	return &Recogniser{Desk{o: Options{Outlook: true, SubjectPrefixes: prefixes}}}
+}
+
+// Maybe says by the header alone whether the body is worth a look. Most mail ends here.
+func (r *Recogniser) Maybe(m *Mail) bool {
+	kind, _, _ := mime.ParseMediaType(m.field("Content-Type"))
+	switch {
+	case isRequest(m), exchangeRecall(m):
+		return true
+	case r.d.maybeOutlook(m):
+		return kind == "multipart/mixed" || kind == "application/ms-tnef" || cloudRecall(m)
+	}
+	return false
+}
+
+// Recognise looks at the whole mail. The fields of forms B and C are signed by nobody, so anyone who has a signed mail
+// could add them: only its subject, which is signed, makes such a mail a recall, and only with a known prefix.
+func (r *Recogniser) Recognise(m *Mail) (s Sight) {
+	subject := decoded(m.field("Subject"))
+	switch {
+	case isRequest(m):
+		s = request(m)
+	case winmail(m) != nil:
+		t := winmail(m)
+		s = Sight{Form: FormTNEF, Subjects: r.bare(inCodepage(t.Codepage, t.OriginalSubject)), Signed: []string{"Subject", "Content-Type"}}
+	case exchangeRecall(m) && r.d.named(subject):
+		s = Sight{Form: FormPlain, Subjects: r.bare(subject), Signed: []string{"Subject"}}
+	case cloudRecall(m) && r.d.named(subject):
+		s = Sight{Form: FormCloud, Subjects: r.bare(subject), Signed: []string{"Subject"}}
+	}
+	if keys, err := cancel.Parse(m.field("Cancel-Key")); err == nil && s.Form != "" {
+		s.Keys = append(s.Keys, keys...)
+	}
+	return s
+}
+
+func (r *Recogniser) bare(subject string) []string {
+	if b := r.d.bare(subject); b != "" {
+		return []string{b}
+	}
+	return nil
+}
+
+// Bare is a subject, on one line, without the prefixes of recalls and replies, for comparing.
+func (r *Recogniser) Bare(subject string) string { return r.d.bare(decoded(subject)) }
+
+func isRequest(m *Mail) bool {
+	kind, params, err := mime.ParseMediaType(m.field("Content-Type"))
+	return err == nil && kind == "multipart/report" && strings.EqualFold(params["report-type"], "recall-request")
+}
+
+// cloudRecall knows form C: handed over by HTTP inside Exchange Online, with a Message-ID whose right side is no domain.
+func cloudRecall(m *Mail) bool {
+	_, right, _ := strings.Cut(strings.Trim(m.field("Message-ID"), "<>"), "@")
+	return !strings.Contains(right, ".") && slices.ContainsFunc(m.Fields, func(f policy.Field) bool {
+		return strings.EqualFold(f.Name, "Received") && strings.Contains(f.Value, "substrate.office.com") && strings.Contains(f.Value, "with HTTP")
+	})
+}
+
+// request reads what another gateway asks for. What is said twice is said by nobody.
+func request(m *Mail) Sight {
+	s := Sight{Form: FormRequest, Signed: []string{"Subject", "Content-Type"}}
+	m.parts(func(p part) bool {
+		if p.kind != "message/recall-request" {
+			return true
+		}
+		for _, line := range strings.Split(string(p.body), "\n") {
+			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
+			switch value = strings.TrimSpace(value); {
+			case strings.EqualFold(name, "Original-Message-ID") && s.Target == "" && bracketed.MatchString(value):
+				s.Target = bracketed.FindString(value)
+			case strings.EqualFold(name, "Cancel-Key"):
+				if keys, err := cancel.Parse(value); err == nil {
+					s.Keys = append(s.Keys, keys...)
+				}
+			}
+		}
+		return false
+	})
+	return s
+}

@@ -1,0 +1,114 @@
+package milter
+
+import (
+	"context"
+	"errors"
+
+	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/internal/inbound"
+	"github.com/recall-milter/recall-milter/internal/recall"
+)
+
+// Inbound looks at mail that comes in; inbound.Gate says what each method promises.
+type Inbound interface {
+	Look(m *recall.Mail) inbound.Look
+	Judge(ctx context.Context, m *recall.Mail) inbound.Ruling
+	Remember(m *recall.Mail)
+}
+
+// arrival is a message that comes in: its body is only wanted when it may be a recall command.
+type arrival struct {
+	mail recall.Mail
+	look inbound.Look
+}
+
+// look asks at the end of the headers what the message needs. Most need nothing, and end here for us.
+func (s *session) look() gomilter.Response {
+	m := &s.msg
+	if m.oversize { // what can't be looked at whole could hide a forged verdict
+		s.server.Log.Passed(m.sub, "refused: its header is too large")
+		s.reset()
+		return tempfail("552 5.3.4 the header of the message is too large")
+	}
+	m.arrival.mail = recall.Mail{Submission: m.sub, Fields: m.fields}
+	m.arrival.look = s.server.Inbound.Look(&m.arrival.mail)
+	if len(m.arrival.look.Strip) == 0 && !m.arrival.look.Command {
+		return s.arrived()
+	}
+	return gomilter.RespContinue
+}
+
+// arrived lets the message come in.
+func (s *session) arrived() gomilter.Response {
+	s.server.Inbound.Remember(&s.msg.arrival.mail)
+	sub := s.msg.sub
+	s.reset()
+	s.server.Log.Skipped(sub, "inbound")
+	return gomilter.RespAccept
+}
+
+// keep takes a piece of the body of what may be a command.
+func (s *session) keep(chunk []byte) gomilter.Response {
+	a := s.msg.arrival
+	switch {
+	case !a.look.Command || a.mail.Cut:
+		return s.skip()
+	case len(a.mail.Body)+len(chunk) > recall.MaxBody:
+		a.mail.Cut = true
+		return s.skip()
+	}
+	a.mail.Body = append(a.mail.Body, chunk...)
+	return gomilter.RespContinue
+}
+
+// arrive ends the message: forged fields go, a command gets its verdict.
+func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
+	a := s.msg.arrival
+	if !s.msg.judged {
+		return s.deferred(errors.New("the MTA never ended the headers"))
+	}
+	var r inbound.Ruling
+	if a.look.Command {
+		ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
+		defer cancel()
+		if err := s.meanwhile(func() { r = s.server.Inbound.Judge(ctx, &a.mail) }); err != nil {
+			return s.deferred(err)
+		}
+	}
+	if r.Reply != "" {
+		s.reset()
+		return tempfail(r.Reply)
+	}
+	if err := s.change(mod, a.look, r); err != nil {
+		return s.deferred(err)
+	}
+	if r.Command {
+		sub := s.msg.sub
+		s.reset()
+		s.server.Log.Skipped(sub, "inbound recall command")
+		return gomilter.RespAccept
+	}
+	return s.arrived()
+}
+
+// change tells the MTA what to take out of the header and what to put on top of it.
+func (s *session) change(mod *gomilter.Modifier, look inbound.Look, r inbound.Ruling) error {
+	const all = gomilter.OptAddHeader | gomilter.OptChangeHeader | gomilter.OptQuarantine
+	if s.conn.offer.actions&all != all {
+		return errors.New("the MTA does not let milters change headers: allow it in its milter settings")
+	}
+	for _, f := range look.Strip {
+		if err := mod.ChangeHeader(f.N, f.Name, ""); err != nil {
+			return err
+		}
+	}
+	for _, f := range r.Add {
+		if err := mod.InsertHeader(0, f.Name, " "+f.Value); err != nil {
+			return err
+		}
+	}
+	if r.Quarantine != "" {
+		return mod.Quarantine(r.Quarantine)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// InboundOptions are the site's rules for recall commands that come in.
+type InboundOptions struct {
+	Require  []string // aligned, cancel_key; all listed must hold
+	Partners Patterns // sender domains whose commands may act
+	MaxAge   time.Duration
+	Rate     int // commands of one sender domain in Per; 0: no limit
+	Per      time.Duration
+}
+
+// Arrived is a message that came in earlier, and could be the target of a recall.
+type Arrived struct {
+	MessageID string
+	At        time.Time
+	SameFrom  bool // its From is the command's
+	SameTo    bool // every recipient of the command got it
+	Unlocked  bool // a Cancel-Key of the command opens its Cancel-Lock
+}
+
+// Command is what is known of a recall command that came in.
+type Command struct {
+	Defect     string // why it can't be judged: more than one From, too large; empty: it can
+	Domain     string // of From
+	Local      bool   // that domain is a recipient's as well: ours
+	NullSender bool
+	Aligned    bool
+	Why        string // why it is not aligned
+	Temporary  string // what could not be asked now; empty: all could
+	Sent       time.Time
+	Expires    time.Time // Expiry-Date; zero: none
+	Now        time.Time
+	Used       bool // its Message-ID or Cancel-Key served before
+	Count      int  // commands of the domain in the present span, this one included
+	Targets    []Arrived
+}
+
+// Results of an inbound verdict.
+const (
+	InboundPass = "pass"
+	InboundNone = "none"
+	InboundFail = "fail"
+	InboundTemp = "temperror"
+)
+
+// InboundVerdict is what a recall command is worth.
+type InboundVerdict struct {
+	Result string // pass, none, fail, temperror
+	Reason string // in a few words, without ";"
+	Target string // Message-ID that it may act on; only with pass
+	Steps  []string
+}
+
+// slack is how far clocks of other sites may be ahead.
+const slack = 15 * time.Minute
+
+// Judge gives the verdict. The order is from what the command is, over who sent it, to what it asks for; the first
+// thing that does not hold decides.
+func (o InboundOptions) Judge(c Command) (v InboundVerdict) {
+	target := c.target()
+	no := func(holds bool, result, step, reason string) bool {
+		if holds {
+			v.Steps = append(v.Steps, step+": holds")
+			return false
+		}
+		v.Steps = append(v.Steps, step+": does not hold")
+		v.Result, v.Reason = result, reason
+		return true
+	}
+	needsAligned := slices.Contains(o.Require, "aligned") || c.Local || !slices.Contains(o.Require, "cancel_key")
+	switch {
+	case no(c.Defect == "", InboundFail, "the command is well formed", c.Defect):
+	case no(!c.NullSender, InboundFail, "it has an envelope sender", "null sender"):
+	case no(c.Domain != "" && o.Partners.Match(c.Domain), InboundFail, "its domain is a partner", "domain is no partner"):
+	case no(c.Aligned || c.Temporary == "", InboundTemp, "everything could be asked", c.Temporary):
+	case no(c.Aligned || !c.Local, InboundFail, "it is not from outside with a domain of ours and no evidence", "forged, a local domain without evidence"):
+	case no(c.Aligned || !needsAligned, InboundFail, "the sender is aligned", "sender not authenticated, "+c.Why):
+	case no(c.fresh(o.MaxAge), InboundFail, "it is not expired", "the command is expired"):
+	case no(o.Rate <= 0 || c.Count <= o.Rate, InboundFail, "the domain keeps the rate", "too many recalls from this domain"):
+	case no(!c.Used, InboundFail, "it is seen for the first time", "the command was used before"):
+	case no(target != nil, InboundNone, "a message of that sender to that recipient came in", "no message of that sender to that recipient is known"):
+	case no(c.Now.Sub(target.At) <= o.MaxAge, InboundFail, "the message is not too old", "the message is too old"):
+	case no(target.Unlocked || !slices.Contains(o.Require, "cancel_key"), InboundFail, "a Cancel-Key opens its Cancel-Lock", "no Cancel-Key that opens the message's Cancel-Lock"):
+	default:
+		v.Result, v.Reason, v.Target = InboundPass, "aligned", target.MessageID
+		if target.Unlocked {
+			v.Reason = "cancel-key"
+		}
+	}
+	v.Reason = strings.ReplaceAll(v.Reason, ";", ",")
+	return v
+}
+
+// target is the newest message that the command can mean.
+func (c *Command) target() (best *Arrived) {
+	for n := range c.Targets {
+		t := &c.Targets[n]
+		if t.SameFrom && t.SameTo && (best == nil || t.At.After(best.At)) {
+			best = t
+		}
+	}
+	return best
+}
+
+func (c *Command) fresh(maxAge time.Duration) bool {
+	if !c.Expires.IsZero() && c.Now.After(c.Expires) {
+		return false
+	}
+	return c.Now.Sub(c.Sent) <= maxAge && c.Sent.Sub(c.Now) <= slack
+}
