@@ -41,6 +41,14 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 		return nil, err
 	}
 	d.outbound.Store(rules)
+	if c.SecretFile != "" {
+		if _, err := readSecret(c.SecretFile); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := wiring.SealKeys(c.Seal.KeyFile); err != nil {
+		return nil, err
+	}
 	if d.texts, err = wiring.Texts(file); err != nil {
 		return nil, err
 	}
