@@ -24,6 +24,8 @@ func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case t.last && len(mine) > 1 && mine[0].HeldAt.Equal(mine[1].HeldAt):
+		return &answer{kind: "ambiguous", asked: "LAST", held: mine[:2]}, nil
 	case t.last && len(mine) > 0:
 		return d.recall(ctx, m, "LAST", mine[:1], t.only, nil)
 	case t.last:
