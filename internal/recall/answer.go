@@ -87,8 +87,11 @@ func clock(t time.Time) string { return t.Local().Format("15:04:05 on 2 Jan 2006
 // answer tells the sender and the log.
 func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
 	id := a.asked
-	if len(a.done) > 0 {
+	switch {
+	case len(a.done) > 0:
 		id = a.done[0].ID
+	case a.form == "outlook": // a subject, which is for no log
+		id = ""
 	}
 	d.log.Commanded(m.Submission, a.form, a.kind, strings.TrimSpace(id+" "+a.why))
 	if d.o.Reports == "never" || d.o.Reports == "failures" && a.kind == "recalled" {

@@ -114,18 +114,17 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []string) (Ruling,
 	if err != nil {
 		return keep, err
 	}
-	asked := decoded(m.field("Subject"))
-	a := &answer{kind: "not-found", asked: asked}
+	a := &answer{kind: "not-found"}
 	switch found := d.recalledBy(m, d.mine(m, latest), subjects); {
 	case len(found) > 1:
 		a.kind, a.held = "ambiguous", found
 	case len(found) == 1:
-		if a, err = d.recall(ctx, m, asked, found, addresses(m.Recipients), nil); err != nil {
+		if a, err = d.recall(ctx, m, "Outlook's recall", found, addresses(m.Recipients), nil); err != nil {
 			return keep, err
 		}
 		keep.Keep = a.left(m.Recipients)
 	}
-	a.form = "outlook"
+	a.form, a.asked = "outlook", decoded(m.field("Subject"))
 	return keep, d.answer(ctx, m, a)
 }
 

@@ -118,6 +118,9 @@ func TestARecallThatFitsSeveralMessagesIsAnsweredAndGoesOn(t *testing.T) {
 	if !strings.Contains(answer, "several messages match") || !strings.Contains(answer, one) || !strings.Contains(answer, two) {
 		t.Errorf("the answer:\n%s", answer)
 	}
+	if strings.Contains(strings.Join(o.log, "\n"), "price") {
+		t.Errorf("the log tells the subject: %q", o.log)
+	}
 	if o.state(one) != holdstore.Held || o.state(two) != holdstore.Held {
 		t.Error("one of them was recalled")
 	}

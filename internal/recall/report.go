@@ -69,7 +69,9 @@ func (a *answer) status(m *Mail) string {
 		if result == "" {
 			result = "refused"
 		}
-		line("Original-Message-ID", a.asked)
+		if id := bracketed.FindString(a.asked); id != "" {
+			line("Original-Message-ID", id)
+		}
 		fmt.Fprintf(&b, "\r\nFinal-Recipient: rfc822; %s\r\nOutcome: %s\r\n", oneLine(m.Sender.Address), result)
 		line("Diagnostic", strings.TrimSpace(a.kind+" "+a.why))
 		return b.String()
