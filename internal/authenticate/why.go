@@ -6,7 +6,8 @@ import "strings"
 func (e Evidence) Why() string {
 	var all []string
 	for _, s := range e.DKIM {
-		all = append(all, strings.TrimSpace("dkim="+s.Result+" "+s.Domain+" "+s.Reason))
+		reason, _, _ := strings.Cut(s.Reason, ": lookup ") // which resolver we have is nobody's business
+		all = append(all, strings.TrimSpace("dkim="+s.Result+" "+s.Domain+" "+reason))
 	}
 	if len(e.DKIM) == 0 {
 		all = append(all, "no DKIM signature")

@@ -1,0 +1,161 @@
+package test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
+)
+
+// forgery is a recall command that must not act.
+type forgery struct {
+	from, to string // envelope; empty: the partner, the insider
+	mail     string
+	says     string // part of the refusal
+}
+
+// replaced changes text that must be there, after the signature or before it.
+func replaced(t *testing.T, mail, from, to string) string {
+	t.Helper()
+	if !strings.Contains(mail, from) {
+		t.Fatalf("%q is not in\n%s", from, mail)
+	}
+	return strings.Replace(mail, from, to, 1)
+}
+
+func (f *frontier) forgeries() map[string]forgery {
+	t, a, r := f.t, formA("the price list"), request("o@partner.test")
+	by := func(domain, mail string) string { return f.signed(domain, mail) }
+	ours := func(mail, from string) string { return replaced(t, mail, partnerFrom, from) }
+	keys := func(names ...string) func(*dkim.SignOptions) {
+		return func(o *dkim.SignOptions) { o.HeaderKeys = names }
+	}
+	const unproven, plain = "550 5.7.1 recall refused: sender not authenticated", "From is not one plain address"
+	again := by("partner.test", replaced(t, a, "<!~!", "<!~!again"))
+	return map[string]forgery{
+		"unsigned, Outlook":           {mail: a, says: unproven},
+		"unsigned, Exchange":          {mail: formB("the price list"), says: unproven},
+		"unsigned, request":           {mail: r, says: unproven},
+		"signed by another domain":    {mail: by("evil.test", a), says: unproven},
+		"SPF of another domain":       {from: "x@evil.test", mail: a, says: unproven},
+		"changed subject":             {mail: replaced(t, again, "Subject: ", "Subject: x"), says: unproven},
+		"changed body":                {mail: replaced(t, again, "The sender would", "The Sender would"), says: unproven},
+		"subject not signed":          {mail: f.signed("partner.test", a, keys("From", "Date", "Content-Type")), says: "does not cover Subject"},
+		"content type not signed":     {mail: f.signed("partner.test", r, keys("From", "Date", "Subject")), says: "does not cover Content-Type"},
+		"key rotated away":            {mail: f.signed("partner.test", a, func(o *dkim.SignOptions) { o.Selector = "old" }), says: unproven},
+		"l= tag":                      {mail: replaced(t, again, "DKIM-Signature: ", "DKIM-Signature: l=10; "), says: unproven},
+		"second From on top":          {mail: "From: x@evil.test\r\n" + again, says: "more than one field From"},
+		"second Subject on top":       {mail: "Subject: Recall: other\r\n" + again, says: "more than one field Subject"},
+		"two authors":                 {mail: ours(a, partnerFrom+", x@evil.test"), says: plain},
+		"group":                       {mail: ours(a, "friends: "+partnerFrom+";"), says: plain},
+		"empty group":                 {mail: ours(a, "friends:;"), says: plain},
+		"display name":                {from: "x@evil.test", mail: ours(a, `"`+partnerFrom+`" <x@evil.test>`), says: ""},
+		"lookalike domain":            {mail: by("partner.test", ours(a, "anna@partner-test.test")), says: unproven},
+		"subdomain of the other":      {mail: by("evil.test", ours(a, "anna@partner.test.evil2.test")), says: unproven},
+		"IDNA lookalike":              {mail: by("partner.test", ours(a, "anna@xn--prtner-4nf.test")), says: unproven},
+		"our own domain from outside": {from: insider, mail: ours(a, insider), says: "forged, a local domain without evidence"},
+		"null sender":                 {from: "-", mail: again, says: "null sender"},
+		"forged results in our name":  {mail: "Authentication-Results: gw.corp.test; dkim=pass header.d=partner.test; dmarc=pass\r\n" + a, says: unproven},
+		"results without authserv-id": {mail: "Authentication-Results: dkim=pass header.d=partner.test; dmarc=pass\r\n" + a, says: unproven},
+		"expired":                     {mail: by("partner.test", replaced(t, a, "Expiry-Date: ", "Expiry-Date: Tue, 24 Nov 2020 09:00:00 +0000\r\nX-Old: ")), says: "expired"},
+		"old":                         {mail: by("partner.test", replaced(t, r, "Date: ", "Date: "+time.Now().Add(-8*24*time.Hour).Format(time.RFC1123Z)+"\r\nX-Date: ")), says: "expired"},
+		"from the future":             {mail: by("partner.test", replaced(t, r, "Date: ", "Date: "+time.Now().Add(24*time.Hour).Format(time.RFC1123Z)+"\r\nX-Date: ")), says: "expired"},
+		"DNS says nothing":            {from: "x@away.test", mail: by("away.test", ours(a, "x@away.test")), says: "451 4.7.1"},
+		"larger than any recall":      {mail: by("partner.test", strings.Replace(r, "--b--", "--b\r\n\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 16000)+"--b--", 1)), says: "too large"},
+	}
+}
+
+func TestForgedRecallsAreRefusedAndSayWhy(t *testing.T) {
+	t.Parallel()
+	f := startFrontier(t, "")
+	f.original("o@partner.test", "the price list", insider)
+	for name, forged := range f.forgeries() {
+		from := map[string]string{"": partnerFrom, "-": ""}[forged.from]
+		if forged.from != "" && forged.from != "-" {
+			from = forged.from
+		}
+		err := f.comesIn(from, insider, forged.mail)
+		if forged.says != "" && !refused(err, forged.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	f.nothingActed()
+}
+
+// refused says whether the reply has some words.
+func refused(err error, words string) bool {
+	return err != nil && strings.Contains(strings.ReplaceAll(err.Error(), `"`, ""), words)
+}
+
+// nothingActed: what was delivered is no command that anybody would act on.
+func (f *frontier) nothingActed() {
+	f.t.Helper()
+	for _, d := range f.sink.Got() {
+		if text := string(d.Data); strings.Contains(text, "X-Recall-Policy: pass") || strings.Contains(text, "x-recall=pass") {
+			f.t.Errorf("vouched for:\n%.1500s", text)
+		}
+	}
+}
+
+func TestAnAuthenticRecallOfNothingKnownIsOrdinaryMail(t *testing.T) {
+	t.Parallel()
+	f := startFrontier(t, "")
+	f.original("o@partner.test", "the price list", insider)
+	for name, c := range map[string]forgery{
+		"another recipient": {to: "carl@corp.test", mail: f.signed("partner.test", formA("the price list"))},
+		"another sender":    {mail: f.signed("partner.test", replaced(t, formB("the price list"), partnerFrom, "mallory@partner.test"))},
+		"another subject":   {mail: f.signed("partner.test", replaced(t, formA("something else"), "<!~!", "<!~!2"))},
+		"another id":        {mail: f.signed("partner.test", request("other@partner.test"))},
+	} {
+		to := insider
+		if c.to != "" {
+			to = c.to
+		}
+		if err := f.comesIn(partnerFrom, to, c.mail); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	f.arriving("X-Recall-Policy: none; reason=no message of that sender to that recipient is known; domain=partner.test")
+	f.nothingActed()
+}
+
+// A replay comes from another client, or to another recipient: here with another envelope sender.
+func TestACommandServesOnce(t *testing.T) {
+	t.Parallel()
+	f := startFrontier(t, "")
+	f.original("o@partner.test", "the price list", insider)
+	mail := f.signed("partner.test", formA("the price list"))
+	f.must(f.comesIn(partnerFrom, insider, mail))
+	if err := f.comesIn(partnerFrom, insider, mail); err != nil {
+		t.Errorf("the client could not try again: %v", err)
+	}
+	if err := f.comesIn("x@evil.test", insider, mail); !refused(err, "used before") {
+		t.Errorf("a replay: %v", err)
+	}
+}
+
+func TestForgedRecallsAreTaggedOrQuarantined(t *testing.T) {
+	t.Parallel()
+	tag := startFrontier(t, "[inbound.recall]\non_fail = \"tag\"\n")
+	tag.must(tag.comesIn(partnerFrom, insider, formA("the price list")))
+	if got := tag.arriving("X-Recall-Policy: fail; reason=sender not authenticated"); !strings.Contains(got, "x-recall=fail") {
+		t.Errorf("no word for programs:\n%.800s", got)
+	}
+	keep := startFrontier(t, "[inbound.recall]\non_fail = \"quarantine\"\n")
+	keep.must(keep.comesIn(partnerFrom, insider, formA("the price list")))
+	if log := keep.mta.log(); !strings.Contains(log, "milter triggers HOLD action") && !strings.Contains(log, "quarantine") || len(keep.sink.Got()) > 0 {
+		t.Errorf("it is not kept back:\n%s", log)
+	}
+}
+
+func TestRecallsDoNothingWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	f := startFrontier(t, "")
+	f.redis.Kill()
+	if err := f.comesIn(partnerFrom, insider, f.signed("partner.test", formA("x"))); !refused(err, "451 4.7.1") {
+		t.Errorf("a recall without Redis: %v", err)
+	}
+	f.must(f.comesIn(partnerFrom, insider, "From: "+partnerFrom+"\r\nSubject: hello\r\n\r\nbody of ordinary mail\r\n"))
+	f.arriving("body of ordinary mail")
+}
