@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint deps bench packages run clean
+.PHONY: build test lint deps bench torture packages run clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -27,6 +27,10 @@ test: deps lint
 bench: deps
 	test/deps/install libmilter-dev
 	$(GO) test -tags bench -run TestBench -v -count=1 -timeout 30m ./test
+
+# Kills everything at random under load for some minutes, and counts what arrives.
+torture: deps
+	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
 
 # The deb and the rpm, in dist/; checked by what distributions check with.
 packages:
