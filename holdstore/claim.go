@@ -119,7 +119,7 @@ func (s *Store) Claim(ctx context.Context, max int) ([]*Claim, error) {
 	var damaged error
 	for _, row := range rows {
 		id, fields := claimRow(row)
-		h, err := parseHold(id, fields)
+		h, err := s.parseHold(id, fields)
 		if err != nil {
 			damaged = err // its lease expires, and it is met again; the others go out
 			continue

@@ -29,7 +29,7 @@ func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 	if len(fields) == 0 {
 		return nil, fmt.Errorf("%s: %w", canonical, ErrNotFound)
 	}
-	return parseHold(canonical, fields)
+	return s.parseHold(canonical, fields)
 }
 
 // load reads many holds in one round trip, leaving out those that are gone meanwhile.
@@ -50,7 +50,7 @@ func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
 		if len(replies[n].Val()) == 0 {
 			continue
 		}
-		h, err := parseHold(id, replies[n].Val())
+		h, err := s.parseHold(id, replies[n].Val())
 		if err != nil {
 			return nil, err
 		}

@@ -238,7 +238,9 @@ func (p *Put) arguments(t Terms) []any {
 	if len(p.body) > 0 {
 		p.chunks++
 	}
-	meta, _ := json.Marshal(armour(p.sub))
+	sub := p.sub
+	sub.Subject = p.s.seal.wrapSubject(sub.Subject, p.id)
+	meta, _ := json.Marshal(armour(sub))
 	args := []any{p.id, p.nonce, p.chunks, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil))), meta, t.Rule, t.Grace.Milliseconds(),
 		p.size, len(p.sub.Recipients), unconfirmedFor.Milliseconds(), eventLine(Event{Verb: "held", Detail: t.Rule})}
 	args = append(args, p.replacingArgs(t)...)

@@ -37,12 +37,13 @@ func eventLine(e Event) string {
 }
 
 // parseHold reads the hash of a hold.
-func parseHold(id string, f map[string]string) (*Hold, error) {
+func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	h := &Hold{ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"]}
 	if err := json.Unmarshal([]byte(f["meta"]), &h.Submission); err != nil {
 		return nil, fmt.Errorf("hold %s can't be read, its record is damaged: %w", id, err)
 	}
 	h.Submission = disarmed(h.Submission)
+	h.Subject = s.seal.unwrapSubject(h.Subject, id)
 	h.Rule = f["rule"]
 	grace, _ := strconv.ParseInt(f["grace"], 10, 64)
 	h.Grace = time.Duration(grace) * time.Millisecond

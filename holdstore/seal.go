@@ -145,6 +145,34 @@ func (s *sealer) unwrap(stored []byte, at place) ([]byte, error) {
 	return piece, nil
 }
 
+// sealedSubject marks a subject in a record that is sealed; no header field has a NUL.
+const sealedSubject = "\x00"
+
+// wrapSubject makes of a subject what stands in the record of a hold, which outlives its content.
+func (s *sealer) wrapSubject(subject, id string) string {
+	if s.first == nil || subject == "" {
+		return subject
+	}
+	return sealedSubject + base64.StdEncoding.EncodeToString(s.wrap([]byte(subject), place{id: id, staging: "subject"}))
+}
+
+// unwrapSubject is the opposite; a subject whose key is missing is "".
+func (s *sealer) unwrapSubject(stored, id string) string {
+	text, ok := strings.CutPrefix(stored, sealedSubject)
+	if !ok {
+		return stored
+	}
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return ""
+	}
+	subject, err := s.unwrap(raw, place{id: id, staging: "subject"})
+	if err != nil {
+		return ""
+	}
+	return string(subject)
+}
+
 // fingerprint keeps the digest of a message from telling whoever reads the store what was sent.
 func (s *sealer) fingerprint(digest []byte) []byte {
 	if s.first == nil {

@@ -38,7 +38,20 @@ func read(t *testing.T, s *Store, id string) (string, error) {
 func TestNothingOfASealedMessageCanBeReadInRedis(t *testing.T) {
 	r := server.StartRedis(t)
 	s := openSealed(t, r.Addr, key(1))
-	id := put(t, s, "topsecret", time.Hour, "the wages of all").ID
+	sub := submission("topsecret")
+	sub.Subject = "=?utf-8?q?f=C3=BCr?= the chiefs"
+	p := s.Put(sub, []byte(header("topsecret")))
+	if err := p.Write(t.Context(), []byte("the wages of all")); err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := p.Commit(t.Context(), Terms{Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := receipt.ID
+	if h, err := s.Get(t.Context(), id); err != nil || h.Subject != sub.Subject {
+		t.Errorf("its record: %q %v", h.Subject, err)
+	}
 	want := header("topsecret") + "\r\nthe wages of all"
 	if got, err := read(t, s, id); err != nil || got != want {
 		t.Fatalf("%q %v, want %q", got, err, want)
@@ -49,7 +62,7 @@ func TestNothingOfASealedMessageCanBeReadInRedis(t *testing.T) {
 	}
 	for _, name := range keys {
 		dump, _ := s.redis.Dump(t.Context(), name).Result()
-		for _, word := range []string{"wages", "Subject", "f=C3=BC"} {
+		for _, word := range []string{"wages", "Subject", "f=C3=BC", "chiefs"} {
 			if strings.Contains(dump, word) || strings.Contains(name, word) {
 				t.Errorf("%q stands in %s", word, name)
 			}

@@ -18,7 +18,6 @@ import (
 type torture struct {
 	*gateway
 	store *holdstore.Store
-	grace time.Duration
 
 	mu       sync.Mutex
 	sent     int
@@ -95,9 +94,11 @@ func (o *torture) recalls(ctx context.Context) {
 		}
 		won, err := o.recallOne(ctx, id)
 		o.mu.Lock()
-		if err != nil {
+		switch {
+		case errors.Is(err, holdstore.ErrNotNow): // by the other hand, or by a recall that was not answered
+		case err != nil:
 			o.unclear[id] = true
-		} else {
+		default:
 			o.recalled[id] = won
 		}
 		o.mu.Unlock()
@@ -118,13 +119,11 @@ func (o *torture) recallOne(ctx context.Context, id string) (won bool, err error
 		return false, fmt.Errorf("%d holds, %v", len(holds), err)
 	}
 	_, err = o.store.Recall(ctx, holds[0].ID, holdstore.Act{By: "torture"})
-	if errors.Is(err, holdstore.ErrTooLate) || errors.Is(err, holdstore.ErrNotNow) && !o.wasUnclear(id) {
+	if errors.Is(err, holdstore.ErrTooLate) {
 		return false, nil
 	}
 	return err == nil, err
 }
-
-func (o *torture) wasUnclear(id string) bool { o.mu.Lock(); defer o.mu.Unlock(); return o.unclear[id] }
 
 // kill ends one thing after the other as hard as it gets, and starts it again.
 func (o *torture) kill(ctx context.Context) {
