@@ -80,8 +80,12 @@ func (d *daemon) serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { d.reloadOnHangup(ctx) })
+	wg.Go(func() { d.reloadOnHangup(ctx, gate) })
 	wg.Go(func() { gate.Run(ctx) })
+
+	for _, what := range unbuilt(d.config) {
+		d.log.Trouble("not built yet: "+what, nil)
+	}
 
 	// MTAs are answered at once, also while Redis, which may have the secret, is away.
 	marker := &mark.Marker{}

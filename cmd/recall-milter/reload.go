@@ -7,11 +7,12 @@ import (
 	"syscall"
 
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
-// reloadOnHangup re-reads the rules at SIGHUP; a bad file keeps the old ones.
-func (d *daemon) reloadOnHangup(ctx context.Context) {
+// reloadOnHangup re-reads the rules and the inbound policy at SIGHUP; a bad file keeps the old ones.
+func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -20,14 +21,14 @@ func (d *daemon) reloadOnHangup(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			if err := d.reload(); err != nil {
+			if err := d.reload(gate); err != nil {
 				d.log.Trouble("reload: the file is refused, the old rules stay in force", err)
 			}
 		}
 	}
 }
 
-func (d *daemon) reload() error {
+func (d *daemon) reload(gate *inbound.Gate) error {
 	c, err := config.Load(d.file)
 	if err != nil {
 		return err
@@ -36,6 +37,11 @@ func (d *daemon) reload() error {
 	if err != nil {
 		return err
 	}
+	arriving, err := wiring.Inbound(c)
+	if err != nil {
+		return err
+	}
 	d.outbound.Store(rules)
+	gate.Use(arriving)
 	return nil
 }

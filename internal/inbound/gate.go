@@ -10,6 +10,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -44,7 +45,7 @@ type Options struct {
 
 // Gate looks at mail that comes in. Safe for concurrent use.
 type Gate struct {
-	o        Options
+	o        atomic.Pointer[Options] // replaced by Use
 	known    *recall.Recogniser
 	verifier *authenticate.Verifier
 	memory   Memory
@@ -54,9 +55,14 @@ type Gate struct {
 
 // New returns a gate. It remembers nothing before Run.
 func New(o Options, verifier *authenticate.Verifier, memory Memory, log Log) *Gate {
-	return &Gate{o: o, known: recall.NewRecogniser(o.Prefixes), verifier: verifier, memory: memory, log: log,
+	g := &Gate{known: recall.NewRecogniser(o.Prefixes), verifier: verifier, memory: memory, log: log,
 		arrived: make(chan holdstore.Received, maxWaiting)}
+	g.Use(o)
+	return g
 }
+
+// Use replaces the options from the next message on, all but Prefixes.
+func (g *Gate) Use(o Options) { g.o.Store(&o) }
 
 // Look is what a message needs.
 type Look struct {
@@ -70,8 +76,8 @@ func (g *Gate) Look(m *recall.Mail) Look {
 }
 
 func (g *Gate) id(m *recall.Mail) string {
-	if g.o.AuthservID != "" {
-		return g.o.AuthservID
+	if g.o.Load().AuthservID != "" {
+		return g.o.Load().AuthservID
 	}
 	return m.Gateway
 }
@@ -91,7 +97,7 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 		return Ruling{}
 	}
 	c, e := g.command(ctx, m, sight)
-	v := g.o.Rules.Judge(c)
+	v := g.o.Load().Rules.Judge(c)
 	g.log.Judged(m.Submission, sight.Form, e.From, v)
 	return g.ruling(m, e, v)
 }
@@ -129,7 +135,7 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 	if c.Targets, err = g.targets(ctx, m, sight, from); err != nil {
 		return err
 	}
-	if c.Count, err = g.memory.Count(ctx, c.Domain, g.o.Rules.Per); err != nil {
+	if c.Count, err = g.memory.Count(ctx, c.Domain, g.o.Load().Rules.Per); err != nil {
 		return err
 	}
 	once := []string{"m " + m.MessageID}
@@ -137,7 +143,7 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 		once = append(once, "k "+k.String())
 	}
 	for _, what := range once {
-		first, err := g.memory.Once(ctx, what, user(m), 2*g.o.Rules.MaxAge)
+		first, err := g.memory.Once(ctx, what, user(m), 2*g.o.Load().Rules.MaxAge)
 		if err != nil {
 			return err
 		}
@@ -172,14 +178,14 @@ func (g *Gate) targets(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 func (g *Gate) ruling(m *recall.Mail, e authenticate.Evidence, v policy.InboundVerdict) Ruling {
 	failed := v.Result == policy.InboundFail || v.Result == policy.InboundTemp
 	switch {
-	case v.Result == policy.InboundTemp && g.o.OnFail == "reject":
+	case v.Result == policy.InboundTemp && g.o.Load().OnFail == "reject":
 		return Ruling{Command: true, Reply: "451 4.7.1 the recall can't be checked now, try again later"}
-	case failed && g.o.OnFail == "reject":
+	case failed && g.o.Load().OnFail == "reject":
 		return Ruling{Command: true, Reply: "550 5.7.1 recall refused: " + printable(v.Reason)}
 	}
 	r := Ruling{Command: true, Add: []policy.Field{{Name: "X-Recall-Policy", Value: header(e.From, v)},
 		{Name: "Authentication-Results", Value: e.Field(g.id(m), word(v))}}}
-	if failed && g.o.OnFail == "quarantine" {
+	if failed && g.o.Load().OnFail == "quarantine" {
 		r.Quarantine = "recall refused: " + printable(v.Reason)
 	}
 	return r

@@ -17,7 +17,7 @@ const (
 // Remember notes a message that came in. Never waits.
 func (g *Gate) Remember(m *recall.Mail) {
 	from, defect := author(m)
-	if g.o.Remember <= 0 || defect != "" || m.MessageID == "" {
+	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" {
 		return
 	}
 	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(m),
@@ -43,7 +43,7 @@ func (g *Gate) Run(ctx context.Context) {
 			some = append(some, <-g.arrived)
 		}
 		write, cancel := context.WithTimeout(ctx, writeTime)
-		err := g.memory.Remember(write, some, g.o.Remember)
+		err := g.memory.Remember(write, some, g.o.Load().Remember)
 		cancel()
 		if err != nil && !failing && ctx.Err() == nil {
 			g.log.Trouble("mail that comes in is not remembered, recalls of it will find nothing", err)

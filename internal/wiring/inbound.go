@@ -11,13 +11,18 @@ import (
 
 // Gate makes the gate for mail that comes in.
 func Gate(c *config.Config, memory inbound.Memory, log inbound.Log) (*inbound.Gate, error) {
-	r := c.Inbound.Recall
-	partners, err := policy.ParsePatterns(r.Partners)
+	o, err := Inbound(c)
 	if err != nil {
 		return nil, err
 	}
+	return inbound.New(o, authenticate.New(authenticate.NewResolver(c.Inbound.DNS), c.Inbound.Verify), memory, log), nil
+}
+
+// Inbound makes the options of the gate, which SIGHUP replaces.
+func Inbound(c *config.Config) (inbound.Options, error) {
+	r := c.Inbound.Recall
+	partners, err := policy.ParsePatterns(r.Partners)
 	rules := policy.InboundOptions{Require: r.Require, Partners: partners, MaxAge: time.Duration(r.MaxAge), Rate: r.Rate.Count, Per: r.Rate.Per}
-	return inbound.New(inbound.Options{AuthservID: c.Inbound.AuthservID, Prefixes: c.Recall.SubjectPrefixes, Rules: rules,
-		OnFail: r.OnFail, Remember: time.Duration(c.Inbound.Remember)},
-		authenticate.New(authenticate.NewResolver(c.Inbound.DNS), c.Inbound.Verify), memory, log), nil
+	return inbound.Options{AuthservID: c.Inbound.AuthservID, Prefixes: c.Recall.SubjectPrefixes, Rules: rules,
+		OnFail: r.OnFail, Remember: time.Duration(c.Inbound.Remember)}, err
 }
