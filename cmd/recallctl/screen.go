@@ -53,9 +53,10 @@ func (s *screen) interactive(stdin io.Reader) bool { return isTerminal(stdin) &&
 // size returns the columns and lines of the terminal; 0: there is none, and nothing is cut.
 func (s *screen) size() (width, height int) {
 	if file, ok := s.stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		if w, h, err := term.GetSize(int(file.Fd())); err == nil {
+		if w, h, err := term.GetSize(int(file.Fd())); err == nil && w > 0 && h > 0 {
 			return w, h
 		}
+		return 80, 24 // a terminal that does not say
 	}
 	return 0, 0
 }
