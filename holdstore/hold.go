@@ -97,6 +97,12 @@ type Hold struct {
 	staging string // the random part of the content's key names
 }
 
+// RuleOwn is the rule name of the gateway's own mails: reports, requests, statuses. They wait for nothing.
+const RuleOwn = "report"
+
+// Own says whether it is a mail of the gateway itself.
+func (h *Hold) Own() bool { return h.Rule == RuleOwn }
+
 // Act says who does something to a hold, from where and why; it goes into the timeline and the audit trail.
 type Act struct {
 	By     string // "alice (uid 1000)"

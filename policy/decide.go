@@ -103,6 +103,7 @@ func (v *Verdict) open(rule string, grace time.Duration) {
 		v.Rule, v.Grace, v.Reason = rule, grace, "rule "+rule+" may hold: grace "+short(grace)
 	}
 	v.Certain = v.Certain && grace == 0
+	v.unsettled = true
 }
 
 // ruled notes the rule that holds, behind those that are open.

@@ -11,7 +11,7 @@ func (p *Outbound) wish(f *Facts, v *Verdict) {
 		if p.o.RequestHeader == "" || !strings.EqualFold(field.Name, p.o.RequestHeader) {
 			continue
 		}
-		if !signed(f.Header, field.Name) {
+		if !Signed(f.Header, field.Name) {
 			v.Wish = field.Name
 		}
 		grace, ok := p.asked(unfold(field.Value))
@@ -20,11 +20,12 @@ func (p *Outbound) wish(f *Facts, v *Verdict) {
 			v.step("wish: not understood")
 			v.Reason += "; wish not understood"
 		case grace > p.o.MaxGrace:
+			v.Certain = v.Certain && !v.unsettled
 			v.Grace, v.Reason = p.o.MaxGrace, "asked for "+short(grace)+", capped to "+short(p.o.MaxGrace)
 			v.step("wish: " + v.Reason)
 		default:
 			v.Grace, v.Reason = grace, "asked for "+short(grace)
-			v.Certain = v.Certain || grace == 0
+			v.Certain = grace == 0 || v.Certain && !v.unsettled // whose rule it is decides who may recall it
 			v.step("wish: " + v.Reason)
 		}
 		return
@@ -39,8 +40,9 @@ func (p *Outbound) asked(text string) (time.Duration, bool) {
 	return grace, err == nil
 }
 
-// signed says whether a DKIM signature covers the field (RFC 6376 section 3.5, tag h): then it must stay.
-func signed(header []Field, name string) bool {
+// Signed says whether a DKIM signature covers a field, there or not (RFC 6376 section 3.5, tag h): then it must stay as
+// it is.
+func Signed(header []Field, name string) bool {
 	for _, field := range header {
 		if !strings.EqualFold(field.Name, "DKIM-Signature") {
 			continue

@@ -127,6 +127,6 @@ func (d *daemon) serve(ctx context.Context) error {
 
 func (d *daemon) releaseOptions() release.Options {
 	r := d.config.Release
-	return release.Options{SMTP: r.SMTP, Concurrency: r.Concurrency, First: time.Duration(r.Retry.First),
+	return release.Options{SMTP: r.SMTP, OwnSMTP: r.OwnSMTP, CancelLock: r.CancelLock, Concurrency: r.Concurrency, First: time.Duration(r.Retry.First),
 		Max: time.Duration(r.Retry.Max), GiveUpAfter: time.Duration(r.Retry.GiveUpAfter)}
 }

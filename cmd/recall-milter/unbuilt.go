@@ -15,6 +15,5 @@ func unbuilt(c *config.Config) []string {
 	say(len(c.Inbound.Trust) > 0, "inbound.trust: what an earlier milter found is not believed, inbound.verify checks again")
 	say(c.Inbound.Recall.OnPass == "execute", `inbound.recall.on_pass = "execute": a genuine recall is vouched for, and nothing is taken back`)
 	say(c.Inbound.Mailbox.Backend != "none", "inbound.mailbox: nothing is taken out of mailboxes")
-	say(c.Release.CancelLock, "release.cancel_lock: released mail gets no Cancel-Lock")
 	return all
 }

@@ -22,6 +22,9 @@ func (c *Config) check(s *source) {
 	s.each("recall.request_domains", c.Recall.RequestDomains, checkPattern)
 	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, checkPattern)
 	s.is("release.smtp", checkAddress(c.Release.SMTP))
+	if c.Release.OwnSMTP != "" {
+		s.is("release.own_smtp", checkAddress(c.Release.OwnSMTP))
+	}
 	s.is("inbound.mailbox.unread", checkFolder(c.Inbound.Mailbox.Unread, "delete", "replace"))
 	s.is("inbound.mailbox.read", checkFolder(c.Inbound.Mailbox.Read, "keep"))
 	s.is("hold.request_header", checkFieldName(c.Hold.RequestHeader))

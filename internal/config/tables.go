@@ -66,6 +66,7 @@ type Rule struct {
 // Release is the table [release].
 type Release struct {
 	SMTP        string `toml:"smtp"`
+	OwnSMTP     string `toml:"own_smtp"` // empty: SMTP
 	Concurrency int    `toml:"concurrency"`
 	Retry       Retry  `toml:"retry"`
 	CancelLock  bool   `toml:"cancel_lock"`

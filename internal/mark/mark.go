@@ -11,6 +11,8 @@ import (
 	"encoding/base32"
 	"strings"
 	"sync/atomic"
+
+	"github.com/recall-milter/recall-milter/internal/cancel"
 )
 
 // macLen is the length of the MAC in characters: 100 bits, more than anybody can guess, short enough for a header.
@@ -41,6 +43,38 @@ func (m *Marker) Stamp(id, sender, messageID string) string {
 func (m *Marker) Genuine(stamp, sender, messageID string) bool {
 	id, mac, ok := strings.Cut(stamp, ".")
 	return ok && m.secret.Load() != nil && hmac.Equal([]byte(mac), []byte(m.mac(id, sender, messageID)))
+}
+
+// CancelKey returns the Cancel-Key of a message with this Message-ID (with its angle brackets); ok is false while there
+// is no secret, and for a message without a Message-ID.
+func (m *Marker) CancelKey(messageID string) (key cancel.Element, ok bool) {
+	secret := m.secret.Load()
+	if secret == nil || messageID == "" {
+		return cancel.Element{}, false
+	}
+	return cancel.Key(*secret, messageID), true
+}
+
+// Token returns 26 characters that nobody without the secret can guess, always the same for the same texts.
+func (m *Marker) Token(texts ...string) (token string, ok bool) {
+	secret := m.secret.Load()
+	if secret == nil {
+		return "", false
+	}
+	h := hmac.New(sha256.New, *secret)
+	for _, part := range append([]string{"recall-milter token"}, texts...) {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return alphabet.EncodeToString(h.Sum(nil))[:TokenLen], true
+}
+
+// TokenLen is how many characters a token has: 130 bits.
+const TokenLen = 26
+
+// IsToken says whether a text could be a token.
+func IsToken(text string) bool {
+	return len(text) == TokenLen && strings.Trim(text, "ABCDEFGHJKMNPQRSTUVWXYZ23456789a") == ""
 }
 
 func (m *Marker) mac(id, sender, messageID string) string {

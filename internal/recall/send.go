@@ -10,9 +10,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// ruleReport is the rule name under which our own mails are in the store.
-const ruleReport = "report"
-
 // send puts a mail of ours to the sender of m into the store, to be released at once. It has a part for programs
 // unless status is empty, and belongs to the thread of the given Message-ID.
 func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status, thread string) error {
@@ -44,7 +41,7 @@ func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status,
 		put.Abandon()
 		return err
 	}
-	_, err = put.Commit(ctx, holdstore.Terms{Rule: ruleReport})
+	_, err = put.Commit(ctx, holdstore.Terms{Rule: holdstore.RuleOwn})
 	return err
 }
 

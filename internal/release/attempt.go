@@ -22,6 +22,7 @@ const (
 type sender struct {
 	loop *Loop
 	c    *client
+	to   string // the port that c leads to
 }
 
 // release makes one attempt and settles what it brought.
@@ -68,9 +69,7 @@ func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Sett
 	}
 	detail := "every recipient is settled"
 	if len(paths) > 0 {
-		stamp := l.marker.Stamp(c.ID, c.Sender.Address, c.MessageID)
-		got, err := s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: paths, ready: leased(c),
-			content: io.MultiReader(strings.NewReader(received(&c.Hold, stamp)), l.store.Content(ctx, &c.Hold))})
+		got, err := s.sendHold(ctx, c, paths)
 		detail = got.summary(err)
 		if unreadable(err) {
 			l.log.Trouble("hold "+c.ID+": its message can't be read from the store, so it can't be sent; it stays held: look with recallctl show "+c.ID, err)
@@ -87,6 +86,18 @@ func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Sett
 		l.log.Retried(&c.Hold, st.Detail, st.RetryIn)
 	}
 	return st
+}
+
+// sendHold sends the message of a hold to some of its recipients.
+func (s *sender) sendHold(ctx context.Context, c *holdstore.Claim, to []holdstore.Path) (sent, error) {
+	l := s.loop
+	lock, err := l.lock(ctx, &c.Hold)
+	if err != nil {
+		return sent{}, err
+	}
+	trace := received(&c.Hold, l.marker.Stamp(c.ID, c.Sender.Address, c.MessageID)) + lock
+	return s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: to, ready: leased(c), own: c.Own(),
+		content: io.MultiReader(strings.NewReader(trace), l.store.Content(ctx, &c.Hold))})
 }
 
 // unreadable says whether it is the store that doesn't give the message: a piece or its key is missing, or it was
@@ -157,12 +168,19 @@ func (s *sender) send(ctx context.Context, e envelope) (sent, error) {
 }
 
 func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
+	port := s.loop.o.SMTP
+	if e.own && s.loop.o.OwnSMTP != "" {
+		port = s.loop.o.OwnSMTP
+	}
+	if s.to != port {
+		s.hangUp()
+	}
 	if s.c == nil {
-		c, err := dial(s.loop.o.SMTP, "recall-milter")
+		c, err := dial(port, "recall-milter")
 		if err != nil {
 			return sent{}, err
 		}
-		s.c = c
+		s.c, s.to = c, port
 	}
 	conn := s.c.conn
 	stop := context.AfterFunc(ctx, func() { conn.Close() })

@@ -70,7 +70,7 @@ func (s *sender) sendBounce(ctx context.Context, c *holdstore.Claim, tell []int,
 			return "", err
 		}
 	}
-	e := envelope{to: []holdstore.Path{{Address: c.Sender.Address}}, content: strings.NewReader(n.text(returned)), ready: leased(c)}
+	e := envelope{to: []holdstore.Path{{Address: c.Sender.Address}}, content: strings.NewReader(n.text(returned)), ready: leased(c), own: true}
 	if n.international {
 		e.from.Args = []string{"SMTPUTF8"}
 	}

@@ -41,6 +41,8 @@ type Log interface {
 // Options say where to, how many at once, and how patiently.
 type Options struct {
 	SMTP                    string // host:port or unix:/path
+	OwnSMTP                 string // the same for the gateway's own mails; empty: SMTP
+	CancelLock              bool   // add Cancel-Lock to what is released
 	Concurrency             int
 	First, Max, GiveUpAfter time.Duration
 }

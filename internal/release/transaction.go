@@ -14,6 +14,7 @@ type envelope struct {
 	client  *holdstore.Hold // whose SMTP client is told by XFORWARD; nil: none
 	from    holdstore.Path
 	to      []holdstore.Path
+	own     bool // a mail of the gateway itself
 	content io.Reader
 	ready   func() error // asked before DATA and before the final dot; an error ends the attempt unsent
 }
