@@ -125,6 +125,9 @@ func (p *Postfix) Start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	if err := out.Chmod(0o666); err != nil { // after a kill, postsuper reports what is left as Postfix's own user
+		p.t.Fatal(err)
+	}
 	defer out.Close()
 	p.cmd = exec.Command(Program(p.t, "postfix"), "-c", filepath.Join(p.Dir, "conf"), "start-fg")
 	p.cmd.Stdout, p.cmd.Stderr = out, out
