@@ -115,9 +115,30 @@ func (s *Store) Once(ctx context.Context, what, user string, keep time.Duration)
 	return by == digest(user), explain(err)
 }
 
+// Spent says whether Once would say no, and notes nothing.
+func (s *Store) Spent(ctx context.Context, what, user string) (bool, error) {
+	by, err := s.redis.Get(ctx, s.keys.used(digest(what))).Result()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	return by != digest(user), explain(err)
+}
+
+// Counted is the present number of Count, and counts nothing.
+func (s *Store) Counted(ctx context.Context, domain string, per time.Duration) (int, error) {
+	n, err := s.redis.Get(ctx, s.keys.rate(digest(domain), span(per))).Int()
+	if errors.Is(err, redis.Nil) {
+		return 0, nil
+	}
+	return n, explain(err)
+}
+
+// span is the number of the present span of time.
+func span(per time.Duration) int64 { return time.Now().UnixNano() / int64(max(per, time.Second)) }
+
 // Count counts recall commands of a domain in fixed spans of time, over all gateways, and returns the present number.
 func (s *Store) Count(ctx context.Context, domain string, per time.Duration) (int, error) {
-	key := s.keys.rate(digest(domain), time.Now().UnixNano()/int64(max(per, time.Second)))
+	key := s.keys.rate(digest(domain), span(per))
 	p := s.redis.Pipeline()
 	n := p.Incr(ctx, key)
 	p.Expire(ctx, key, max(per, time.Second))

@@ -32,6 +32,10 @@ func page(root *cobra.Command) string {
 		}
 		line(".SS %s\n%s.", roff(verb.Use), roff(verb.Short))
 		verb.LocalNonPersistentFlags().VisitAll(option(line))
+		for _, sub := range verb.Commands() {
+			line(".TP\n.B %s %s\n%s.", roff(verb.Name()), roff(sub.Use), roff(sub.Short))
+			sub.LocalNonPersistentFlags().VisitAll(option(line))
+		}
 	}
 	line(".SH EXIT STATUS")
 	for _, e := range [][2]string{{"0", "all done"}, {"1", "nothing matched"}, {"2", "some or all were too late; each is said on its line"},

@@ -31,15 +31,16 @@ func TestStories(t *testing.T) {
 		env.Setenv("REDIS", redis.Addr)
 		env.Setenv("TZ", "UTC")
 		env.Values["redis"] = redis
+		env.Values["t"] = env.T()
 		conf := fmt.Sprintf("[redis]\naddresses = [%q]\n", redis.Addr)
 		return os.WriteFile(filepath.Join(env.WorkDir, "c.toml"), []byte(conf), 0o600)
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"hold": holdMessage, "release": releaseDue, "redis": killRedis}})
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"hold": holdMessage, "release": releaseDue, "redis": killRedis, "partner": partnerWrites}})
 }
 
 // holdMessage holds a message: hold NAME SENDER RECIPIENT[,RECIPIENT] GRACE [SUBJECT]. Its Message-ID is <NAME@mid.test>, its
 // queue ID Q, its login the sender's; $NAME becomes its hold ID.
 func holdMessage(ts *testscript.TestScript, _ bool, args []string) {
-	store := opened(ts)
+	store := storeOf(ts)
 	defer store.Close()
 	grace, err := time.ParseDuration(args[3])
 	ts.Check(err)
@@ -58,7 +59,7 @@ func holdMessage(ts *testscript.TestScript, _ bool, args []string) {
 
 // releaseDue releases what is due, as the daemon would: release RESULT, for all recipients but the first, which is sent.
 func releaseDue(ts *testscript.TestScript, _ bool, args []string) {
-	store := opened(ts)
+	store := storeOf(ts)
 	defer store.Close()
 	claims, err := store.Claim(context.Background(), 10)
 	ts.Check(err)
@@ -82,7 +83,7 @@ func killRedis(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Value("redis").(*server.Redis).Kill()
 }
 
-func opened(ts *testscript.TestScript) *holdstore.Store {
+func storeOf(ts *testscript.TestScript) *holdstore.Store {
 	store, err := holdstore.Open(holdstore.Options{Addresses: []string{ts.Getenv("REDIS")}, Durability: "strict"})
 	ts.Check(err)
 	return store

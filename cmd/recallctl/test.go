@@ -100,40 +100,60 @@ func (t *trial) facts(file string, stdin io.Reader) (policy.Facts, error) {
 	if f.Now.IsZero() {
 		f.Now = time.Now()
 	}
-	from := stdin
-	if file != "-" {
-		open, err := os.Open(file)
-		if err != nil {
-			return f, fmt.Errorf("the message can't be read: %w", err)
-		}
-		defer open.Close()
-		from = open
+	from, err := opened(file, stdin)
+	if err != nil {
+		return f, err
 	}
+	defer from.Close()
 	return f, readMessage(from, &f)
 }
 
-// readMessage reads fields and size. The MTA gives a milter folds as CRLF, so a file with LF gets them too.
-func readMessage(from io.Reader, f *policy.Facts) error {
+// opened opens a file with a message; - is standard input.
+func opened(file string, stdin io.Reader) (io.ReadCloser, error) {
+	if file == "-" {
+		return io.NopCloser(stdin), nil
+	}
+	open, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("the message can't be read: %w", err)
+	}
+	return open, nil
+}
+
+// readMessage reads fields and size.
+func readMessage(from io.Reader, f *policy.Facts) (err error) {
 	counted := &counter{from: io.LimitReader(from, maxTested)}
 	r := bufio.NewReader(counted)
-	header, err := textproto.ReadHeader(r)
-	if err != nil {
-		return usage("the message's header can't be read: %v", err)
+	if f.Header, err = readHeader(r); err != nil {
+		return err
 	}
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return fmt.Errorf("the message can't be read: %w", err)
 	}
 	f.Size = counted.n
+	return nil
+}
+
+// readHeader reads fields. The MTA gives a milter folds as CRLF, so a file with LF gets them too.
+func readHeader(r *bufio.Reader) (all []policy.Field, err error) {
+	header, err := textproto.ReadHeader(r)
+	if err != nil {
+		return nil, usage("the message's header can't be read: %v", err)
+	}
 	for fields := header.Fields(); fields.Next(); {
 		raw, err := fields.Raw()
 		if err != nil {
-			return usage("the message's header can't be read: %v", err)
+			return nil, usage("the message's header can't be read: %v", err)
 		}
 		name, value, _ := strings.Cut(string(raw), ":")
-		value = strings.TrimRight(strings.ReplaceAll(strings.ReplaceAll(value, "\r\n", "\n"), "\n", "\r\n"), "\r\n")
-		f.Header = append(f.Header, policy.Field{Name: name, Value: value})
+		all = append(all, policy.Field{Name: name, Value: strings.TrimRight(crlf(value), "\r\n")})
 	}
-	return nil
+	return all, nil
+}
+
+// crlf gives every line the end that it has on the wire.
+func crlf(text string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
 }
 
 // counter counts the bytes that are read.

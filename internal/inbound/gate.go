@@ -92,14 +92,11 @@ type Ruling struct {
 
 // Judge looks at the whole of what may be a command.
 func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
-	sight := g.known.Recognise(m)
-	if sight.Form == "" {
-		return Ruling{}
+	o := g.Opinion(ctx, m)
+	if o.Sight.Form != "" {
+		g.log.Judged(m.Submission, o.Sight.Form, o.Evidence.From, o.Verdict)
 	}
-	c, e := g.command(ctx, m, sight)
-	v := g.o.Load().Rules.Judge(c)
-	g.log.Judged(m.Submission, sight.Form, e.From, v)
-	return g.ruling(m, e, v)
+	return o.Ruling
 }
 
 // command gathers the facts, the cheap ones first: what is wrong in itself costs no DNS, and what is not authentic

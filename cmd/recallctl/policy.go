@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/inbound"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/wiring"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// stranger is a message as if it came in now, and its envelope.
+type stranger struct {
+	client, helo, sender string
+	recipients           []string
+}
+
+func (c *ctl) policy() *cobra.Command {
+	cmd := &cobra.Command{Use: "policy", Short: "what the inbound policy makes of a recall command", Args: func(_ *cobra.Command, args []string) error {
+		return usage("say what: recallctl policy test FILE")
+	}, RunE: func(*cobra.Command, []string) error { return nil }}
+	var s stranger
+	test := &cobra.Command{Use: "test FILE", Short: "judges a mail as if it came in now, and says why line by line; - reads it from standard input",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("policy test needs one FILE with a message, or - for standard input")
+			}
+			return nil
+		}}
+	flags := test.Flags()
+	flags.StringVar(&s.client, "client", "", "client `address`; none: SPF is not asked")
+	flags.StringVar(&s.helo, "helo", "", "`name` that the client said in EHLO")
+	flags.StringVar(&s.sender, "sender", "", "envelope sender, an `address`; <> is the null sender")
+	flags.StringSliceVar(&s.recipients, "recipient", nil, "envelope recipients, `addresses`")
+	test.RunE = c.onStore(func(ctx context.Context, args []string) error { return c.judged(ctx, &s, args[0]) })
+	cmd.AddCommand(test)
+	return cmd
+}
+
+// judged prints what the gate thinks, and changes nothing: neither mail nor the memory of what was used.
+func (c *ctl) judged(ctx context.Context, s *stranger, file string) error {
+	from, err := opened(file, c.stdin)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	m, err := s.mail(from)
+	if err != nil {
+		return err
+	}
+	m.Gateway, _ = os.Hostname()
+	gate, err := wiring.Gate(c.config, glance{c.store}, teller{c.screen})
+	if err != nil {
+		return asConfig(err)
+	}
+	o := gate.Opinion(ctx, m)
+	if c.json {
+		err = c.encode(opinionLine(o))
+	} else {
+		c.explain(o)
+	}
+	if err != nil {
+		return err
+	}
+	return worth(o)
+}
+
+// mail is what the milter would know at the end of the message.
+func (s *stranger) mail(from io.Reader) (*recall.Mail, error) {
+	if s.sender == "" || len(s.recipients) == 0 {
+		return nil, usage("--sender and --recipient are needed: a verdict depends on them")
+	}
+	if _, err := netip.ParseAddr(s.client); err != nil && s.client != "" {
+		return nil, usage("--client %q is no IP address", s.client)
+	}
+	r := bufio.NewReader(io.LimitReader(from, maxTested))
+	fields, err := readHeader(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("the message can't be read: %w", err)
+	}
+	body = []byte(crlf(string(body)))
+	m := &recall.Mail{Fields: fields, Body: body[:min(len(body), recall.MaxBody)], Cut: len(body) > recall.MaxBody}
+	m.Client = holdstore.Client{Address: s.client, HELO: s.helo}
+	m.Sender.Address = strings.Trim(s.sender, "<>")
+	for _, f := range fields {
+		if m.MessageID == "" && strings.EqualFold(f.Name, "Message-ID") {
+			m.MessageID = strings.TrimSpace(f.Value)
+		}
+	}
+	for _, a := range s.recipients {
+		m.Recipients = append(m.Recipients, holdstore.Path{Address: strings.Trim(a, "<>")})
+	}
+	return m, nil
+}
+
+// opinion is what a mail is worth, in JSON.
+type opinion struct {
+	Form      string      `json:"form"`
+	Verdict   string      `json:"verdict"`
+	Reason    string      `json:"reason"`
+	Target    string      `json:"target"`
+	Domain    string      `json:"domain"`
+	DKIM      []signature `json:"dkim"`
+	SPF       string      `json:"spf"`
+	DMARC     string      `json:"dmarc"`
+	AlignedBy string      `json:"aligned_by"`
+	Steps     []string    `json:"steps"`
+	Reply     string      `json:"reply"`
+}
+
+type signature struct {
+	Domain string `json:"domain"`
+	Result string `json:"result"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func opinionLine(o inbound.Opinion) opinion {
+	e := o.Evidence
+	line := opinion{Form: o.Sight.Form, Verdict: o.Verdict.Result, Reason: o.Verdict.Reason, Target: o.Verdict.Target, Domain: e.From,
+		DKIM: []signature{}, SPF: e.SPF, DMARC: e.DMARC, AlignedBy: e.By, Steps: append([]string{}, o.Verdict.Steps...), Reply: o.Ruling.Reply}
+	for _, s := range e.DKIM {
+		line.DKIM = append(line.DKIM, signature{s.Domain, s.Result, s.Reason})
+	}
+	return line
+}
+
+// explain prints the evidence, each step, the verdict, and what becomes of the mail.
+func (c *ctl) explain(o inbound.Opinion) {
+	line := func(format string, args ...any) { fmt.Fprintln(c.stdout, cell(fmt.Sprintf(format, args...))) }
+	if o.Sight.Form == "" {
+		line("no recall command: delivered as ordinary mail")
+		return
+	}
+	e := o.Evidence
+	line("form: %s", o.Sight.Form)
+	for _, s := range e.DKIM {
+		line("dkim: %s %s %s", s.Result, s.Domain, s.Reason)
+	}
+	if len(e.DKIM) == 0 {
+		line("dkim: none")
+	}
+	line("spf: %s %s", e.SPF, e.SPFDomain)
+	line("dmarc: %s, From is of %s, aligned by %s", e.DMARC, cmp.Or(e.From, "no domain"), cmp.Or(e.By, "nothing"))
+	for _, t := range o.Facts.Targets {
+		line("may mean: %s of %s, same From: %v, same recipients: %v, opened by a Cancel-Key: %v", t.MessageID,
+			t.At.Format(time.RFC3339), t.SameFrom, t.SameTo, t.Unlocked)
+	}
+	for _, step := range o.Verdict.Steps {
+		line("%s", step)
+	}
+	line("%s: %s %s", o.Verdict.Result, o.Verdict.Reason, o.Verdict.Target)
+	switch {
+	case o.Ruling.Reply != "":
+		line("refused: %s", o.Ruling.Reply)
+	case o.Ruling.Quarantine != "":
+		line("quarantined: %s", o.Ruling.Quarantine)
+	default:
+		line("delivered with %s: %s", o.Ruling.Add[0].Name, o.Ruling.Add[0].Value)
+	}
+}
+
+// worth is the exit code of a verdict.
+func worth(o inbound.Opinion) error {
+	switch o.Verdict.Result {
+	case policy.InboundPass:
+		return nil
+	case policy.InboundFail:
+		return &exit{exitNotAllowed, "the recall would be refused"}
+	case policy.InboundTemp:
+		return &exit{exitStore, "the recall could not be checked"}
+	}
+	return &exit{exitNothing, "the mail would recall nothing"}
+}
+
+// glance is the memory of the gate for one that only looks.
+type glance struct{ *holdstore.Store }
+
+func (g glance) Once(ctx context.Context, what, user string, _ time.Duration) (bool, error) {
+	spent, err := g.Spent(ctx, what, user)
+	return !spent, err
+}
+
+func (g glance) Count(ctx context.Context, domain string, per time.Duration) (int, error) {
+	n, err := g.Counted(ctx, domain, per)
+	return n + 1, err
+}
+
+// teller is the log of the gate on a screen.
+type teller struct{ s *screen }
+
+func (t teller) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}
+
+func (t teller) Trouble(what string, err error) { t.s.say("%s: %v", what, err) }

@@ -1,0 +1,30 @@
+package inbound
+
+import (
+	"context"
+
+	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Opinion is what the gate thinks of a mail, and what that rests on.
+type Opinion struct {
+	Sight    recall.Sight // no form: it is no recall command, and the rest is empty
+	Evidence authenticate.Evidence
+	Facts    policy.Command
+	Verdict  policy.InboundVerdict
+	Ruling   Ruling
+}
+
+// Opinion judges the whole of a mail. What the memory notes of it (Once, Count) stays noted.
+func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
+	o := Opinion{Sight: g.known.Recognise(m)}
+	if o.Sight.Form == "" {
+		return o
+	}
+	o.Facts, o.Evidence = g.command(ctx, m, o.Sight)
+	o.Verdict = g.o.Load().Rules.Judge(o.Facts)
+	o.Ruling = g.ruling(m, o.Evidence, o.Verdict)
+	return o
+}
