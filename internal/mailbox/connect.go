@@ -1,0 +1,205 @@
+package mailbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// ErrLogin says that the server refused the master user for this user.
+var ErrLogin = errors.New("login refused")
+
+// maxSaid is how many bytes a server may say in one job: about a thousand folders, and the headers of some copies.
+const maxSaid = 2 << 20
+
+var errTooMuch = fmt.Errorf("the IMAP server says more than %d bytes", maxSaid)
+
+// box is an open mailbox.
+type box struct {
+	*imapclient.Client
+	s       *IMAP
+	user    string
+	release func() bool
+	caps    imap.CapSet
+	within  string // folder that is selected
+}
+
+// bounded is a connection that has one deadline, which the IMAP client does not move, and an end to what it reads.
+type bounded struct {
+	net.Conn
+	left int
+}
+
+func (c *bounded) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errTooMuch
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
+}
+
+func (c *bounded) SetReadDeadline(time.Time) error  { return nil }
+func (c *bounded) SetWriteDeadline(time.Time) error { return nil }
+
+// open connects and logs in as a user; without one it does not log in.
+func (b *IMAP) open(ctx context.Context, user string) (*box, error) {
+	conn, err := b.dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the IMAP server at %s can't be reached: %w", b.s.Address, err)
+	}
+	o := &box{s: b, user: user, release: context.AfterFunc(ctx, func() { conn.Close() })}
+	if o.Client, err = b.greet(conn); err == nil && user != "" {
+		err = o.login()
+	}
+	if err != nil {
+		o.close()
+		return nil, because(ctx, err)
+	}
+	return o, nil
+}
+
+// dial connects, and with tls = "tls" makes it private at once.
+func (b *IMAP) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", b.s.Address)
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
+	}
+	if b.s.TLS == "tls" {
+		private := tls.Client(conn, b.tlsConfig())
+		if err := private.HandshakeContext(ctx); err != nil {
+			conn.Close()
+			return nil, err
+		}
+		conn = private
+	}
+	return &bounded{Conn: conn, left: maxSaid}, nil
+}
+
+func (b *IMAP) tlsConfig() *tls.Config {
+	host, _, _ := net.SplitHostPort(b.s.Address)
+	return &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, NextProtos: []string{"imap"}}
+}
+
+// greet makes a client of a connection.
+func (b *IMAP) greet(conn net.Conn) (*imapclient.Client, error) {
+	if b.s.TLS == "starttls" {
+		c, err := imapclient.NewStartTLS(conn, &imapclient.Options{TLSConfig: b.tlsConfig()})
+		if err != nil {
+			return nil, fmt.Errorf("no STARTTLS with %s: %w", b.s.Address, err)
+		}
+		return c, nil
+	}
+	c := imapclient.New(conn, nil)
+	if err := c.WaitGreeting(); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// login logs in as the user with the master user's password (RFC 4616 would need AUTHENTICATE PLAIN, which not all
+// servers give a master user; all know user*master).
+func (o *box) login() error {
+	password, err := o.s.password()
+	if err != nil {
+		return err
+	}
+	name := o.user + o.s.s.Separator + o.s.s.MasterUser
+	if err := o.Login(name, password).Wait(); err != nil {
+		var said *imap.Error
+		if errors.As(err, &said) && said.Code != imap.ResponseCodeUnavailable {
+			return fmt.Errorf("%w as %s (%s): the password in %s is wrong, %s is no master user, or there is no such mailbox",
+				ErrLogin, name, clean(said.Text), o.s.s.PasswordFile, o.s.s.MasterUser)
+		}
+		return err
+	}
+	if o.caps = o.Caps(); o.caps == nil {
+		return errors.New("the IMAP server does not say what it can")
+	}
+	return nil
+}
+
+// password reads the password file; its last line end is no part of the password.
+func (b *IMAP) password() (string, error) {
+	f, err := os.Open(b.s.PasswordFile)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 4<<10))
+	if err != nil {
+		return "", err
+	}
+	password := strings.TrimRight(string(text), "\r\n")
+	if password == "" {
+		return "", fmt.Errorf("%s is empty", b.s.PasswordFile)
+	}
+	return password, nil
+}
+
+// close ends the connection; a server that does not answer LOGOUT has had its time.
+func (o *box) close() {
+	if o.Client != nil {
+		if o.State() != imap.ConnStateLogout {
+			o.Logout().Wait()
+		}
+		o.Client.Close()
+	}
+	o.release()
+}
+
+// canExpunge says whether one message can be removed without those that the user has marked himself (RFC 4315).
+func (o *box) canExpunge() bool { return o.caps.Has(imap.CapUIDPlus) || o.caps.Has(imap.CapIMAP4rev2) }
+
+func (o *box) knowsChanges() bool { return o.caps.Has(imap.CapCondStore) }
+
+// because prefers the reason why we hung up to what the connection says of it.
+func because(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("the IMAP server took too long: %w", ctx.Err())
+	}
+	return err
+}
+
+// refusal says why a server refuses for good; empty: it doesn't, so err is worth another try.
+func refusal(err error) string {
+	var said *imap.Error
+	if !errors.As(err, &said) || said.Type == imap.StatusResponseTypeBye {
+		return ""
+	}
+	switch said.Code {
+	case imap.ResponseCodeUnavailable, imap.ResponseCodeInUse, imap.ResponseCodeServerBug, imap.ResponseCodeLimit:
+		return ""
+	}
+	return "the mail server refused: " + clean(said.Text)
+}
+
+// clean makes a server's words fit for a log line and a mail.
+func clean(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(text, "?"))
+	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
