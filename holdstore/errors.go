@@ -59,6 +59,8 @@ func outcome(word, id string) error {
 		return fmt.Errorf("%s: %w", id, ErrNotFound)
 	case "late":
 		return fmt.Errorf("%s: %w: it is on its way or sent", id, ErrTooLate)
+	case "asked already":
+		return fmt.Errorf("%s: %w: it was sent, and the gateways of its recipients were asked before", id, ErrNotNow)
 	case "lost":
 		return fmt.Errorf("%s: %w: another release took it over", id, ErrLost)
 	case "pending":

@@ -31,9 +31,11 @@ type Client struct {
 
 // Submission is what is known of a message when its headers have ended. It never changes.
 type Submission struct {
-	QueueID    string `json:"q,omitempty"` // of the MTA; MTAs reuse queue IDs
-	MessageID  string `json:"m,omitempty"` // with its angle brackets
-	Subject    string `json:"u,omitempty"` // the field's value, still encoded, at most 500 bytes
+	QueueID    string `json:"q,omitempty"`  // of the MTA; MTAs reuse queue IDs
+	MessageID  string `json:"m,omitempty"`  // with its angle brackets
+	Subject    string `json:"u,omitempty"`  // the field's value, still encoded, at most 500 bytes
+	Author     string `json:"f,omitempty"`  // the address in From, when it is not the sender's
+	Date       string `json:"dt,omitempty"` // the field's value
 	Sender     Path   `json:"s"`
 	Recipients []Path `json:"r"`
 	Client     Client `json:"c"`
@@ -61,6 +63,12 @@ const (
 	Sent      Outcome = "sent"     // the MTA answered 250 for it
 	Failed    Outcome = "failed"   // refused for good, or given up on
 	TakenBack Outcome = "recalled" // recalled before it was sent
+
+	Requested   Outcome = "requested"    // its gateway was asked to take it back
+	Retracted   Outcome = "retracted"    // its gateway took it back
+	AlreadyRead Outcome = "already read" // and so it stays
+	Refused     Outcome = "refused"      // its gateway does not take it back
+	Unknown     Outcome = "unknown"      // its gateway did not find it, or did not answer
 )
 
 // Result is the outcome for one recipient.

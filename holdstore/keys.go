@@ -22,6 +22,8 @@ import (
 //	x:ID            tombstone: a commit of this ID comes too late
 //	in:HASH         a message that came in, for recalls; in:t:HASH its names by sender and subject, score: when
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
+//	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends
+//	rq:ID           a recall request that we made
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
 type keys string
 
@@ -41,7 +43,8 @@ func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
 func (k keys) rate(h string, span int64) string {
 	return string(k) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)
 }
-func (k keys) secret() string { return string(k) + "secret" }
+func (k keys) request(id string) string { return string(k) + "rq:" + id }
+func (k keys) secret() string           { return string(k) + "secret" }
 
 func (k keys) chunk(id, nonce string, n int) string {
 	return string(k) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)

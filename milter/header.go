@@ -3,6 +3,7 @@ package milter
 import (
 	"bytes"
 	"fmt"
+	"net/mail"
 	"net/textproto"
 	"strings"
 
@@ -42,6 +43,8 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	m.sub.QueueID = s.macros["i"]
 	m.sub.MessageID = first(m.fields, "Message-ID")
 	m.sub.Subject = shortened(first(m.fields, "Subject"))
+	m.sub.Date = shortened(first(m.fields, "Date"))
+	m.sub.Author = author(first(m.fields, "From"), m.sub.Sender.Address)
 	m.judged = true
 	if m.arrival != nil {
 		return s.look(), nil
@@ -130,6 +133,18 @@ func first(fields []policy.Field, name string) string {
 	}
 	return ""
 }
+
+// author is the one address in From, "" when it is the sender's, or when there is no such address.
+func author(from, sender string) string {
+	a, err := mail.ParseAddress(from)
+	if err != nil || strings.EqualFold(a.Address, sender) || len(a.Address) > maxAuthor {
+		return ""
+	}
+	return a.Address
+}
+
+// maxAuthor is the longest address (RFC 5321 section 4.5.3.1).
+const maxAuthor = 320
 
 // maxSubject bounds what is kept of a subject in the record of a hold.
 const maxSubject = 500

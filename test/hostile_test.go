@@ -106,7 +106,7 @@ func submit(addr, from, to, content string) error {
 	return err
 }
 
-// to returns what a recipient got, without the trace of the way: the Received fields at the top.
+// to returns what a recipient got, without what the way adds at the top: Received fields and a Cancel-Lock.
 func (g *gateway) to(address string) []string {
 	var all []string
 	for _, d := range g.sink.Got() {
@@ -122,8 +122,10 @@ func withoutTrace(data string) string {
 		end := fieldEnd.FindStringIndex(data)
 		data = data[end[1]-1:]
 	}
-	return data
+	return ownLock.ReplaceAllString(data, "")
 }
+
+var ownLock = regexp.MustCompile(`^Cancel-Lock: sha256:[A-Za-z0-9+/=]{44}\r\n`)
 
 var fieldEnd = regexp.MustCompile(`\r\n[^ \t]`)
 

@@ -18,6 +18,8 @@ type answer struct {
 	done  []*holdstore.Hold // after the recall
 	held  []*holdstore.Hold // for help: what could be recalled
 	only  []string
+
+	answerBy time.Time // until when other gateways may answer; zero: none was asked
 }
 
 // outcomes lists the recipients that were asked about, with their results.
@@ -41,7 +43,8 @@ func (a *answer) judge(only []string) {
 		switch o.Outcome {
 		case holdstore.TakenBack:
 			back++
-		case holdstore.Sent, holdstore.Pending: // pending after a recall: it is being sent
+		case holdstore.Failed:
+		default: // pending after a recall: it is being sent
 			gone++
 		}
 	}
@@ -63,10 +66,17 @@ type outcome struct {
 
 // word is the outcome of a recall status.
 func (o outcome) word() string {
-	if o.Outcome == holdstore.TakenBack {
-		return "recalled"
+	switch o.Outcome {
+	case holdstore.TakenBack:
+		return StatusRecalled
+	case holdstore.Retracted:
+		return StatusRetracted
+	case holdstore.AlreadyRead:
+		return StatusRead
+	case holdstore.Unknown:
+		return StatusNotFound
 	}
-	return "refused"
+	return StatusRefused
 }
 
 // Words says what became of the recipient, for people.
@@ -76,10 +86,17 @@ func (o outcome) Words() string {
 		return "recalled, nothing was sent"
 	case holdstore.Sent:
 		return "sent " + clock(o.At) + ": " + o.Detail
+	case holdstore.Requested:
+		return "sent; its mail system was asked " + clock(o.At) + " to take it back"
+	case holdstore.Unknown:
+		return "sent, and nothing is known: " + o.Detail
 	case holdstore.Failed:
 		return "not sent, it could not be delivered: " + o.Detail
 	}
-	return "being sent at this moment"
+	if o.Outcome == holdstore.Pending {
+		return "being sent at this moment"
+	}
+	return string(o.Outcome) + ": " + o.Detail
 }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)") }
@@ -101,5 +118,5 @@ func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
 	if a.form == "supersedes" || a.form == "outlook" { // whoever answers the report must not recall that mail with it
 		thread = ""
 	}
-	return d.send(ctx, m, a.kind, a.letter(d), a.status(m), thread)
+	return d.send(ctx, m, a.kind, a.letter(d.post.address), a.status(m), thread)
 }

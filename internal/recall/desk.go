@@ -53,11 +53,16 @@ type Desk struct {
 	rule  func(name string) policy.Rule // the rule under which a message was held
 	log   Log
 	rate  limiter
+	post  *Post
 }
 
 // New returns a desk.
 func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *Desk {
-	return &Desk{o: o, store: store, rule: rule, log: log, rate: limiter{most: o.Rate, per: o.Per}}
+	address := ""
+	if len(o.Addresses) > 0 {
+		address = o.Addresses[0]
+	}
+	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log, rate: limiter{most: o.Rate, per: o.Per}}
 }
 
 // Ruling is what becomes of a mail that may be a command.
@@ -132,4 +137,15 @@ func (d *Desk) limited(m *Mail) string {
 	}
 	d.log.Commanded(m.Submission, "any", "refused", "rate")
 	return fmt.Sprintf("550 5.7.1 too many recalls: %d in %v are allowed; ask your administrator, or try again later", d.o.Rate, d.o.Per)
+}
+
+// send answers the sender of m. It has a part for programs unless status is nil, and belongs to the thread of the given
+// Message-ID.
+func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status *Status, thread string) error {
+	mail := dispatch{to: []holdstore.Path{{Address: m.Sender.Address}}, gateway: m.Gateway, auto: "auto-replied",
+		thread: thread, text: text, letter: l}
+	if status != nil {
+		mail.kind, mail.part = "recall-status", status.String()
+	}
+	return d.post.send(ctx, mail)
 }

@@ -20,6 +20,7 @@ const (
 // Sight is what a mail that comes in is taken for. It says nothing about who sent it.
 type Sight struct {
 	Form     string // empty: no command
+	ID       string // of a request
 	Target   string // Message-ID of the original, when the form names it
 	Subjects []string
 	Keys     []cancel.Element
@@ -78,10 +79,7 @@ func (r *Recogniser) bare(subject string) []string {
 // Bare is a subject, on one line, without the prefixes of recalls and replies, for comparing.
 func (r *Recogniser) Bare(subject string) string { return r.d.bare(decoded(subject)) }
 
-func isRequest(m *Mail) bool {
-	kind, params, err := mime.ParseMediaType(m.field("Content-Type"))
-	return err == nil && kind == "multipart/report" && strings.EqualFold(params["report-type"], "recall-request")
-}
+func isRequest(m *Mail) bool { return isReport(m, "recall-request") }
 
 // cloudRecall knows form C: handed over by HTTP inside Exchange Online, with a Message-ID whose right side is no domain.
 func cloudRecall(m *Mail) bool {
@@ -91,25 +89,8 @@ func cloudRecall(m *Mail) bool {
 	})
 }
 
-// request reads what another gateway asks for. What is said twice is said by nobody.
+// request reads what another gateway asks for.
 func request(m *Mail) Sight {
-	s := Sight{Form: FormRequest, Signed: []string{"Subject", "Content-Type"}}
-	m.parts(func(p part) bool {
-		if p.kind != "message/recall-request" {
-			return true
-		}
-		for _, line := range strings.Split(string(p.body), "\n") {
-			name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
-			switch value = strings.TrimSpace(value); {
-			case strings.EqualFold(name, "Original-Message-ID") && s.Target == "" && bracketed.MatchString(value):
-				s.Target = bracketed.FindString(value)
-			case strings.EqualFold(name, "Cancel-Key"):
-				if keys, err := cancel.Parse(value); err == nil {
-					s.Keys = append(s.Keys, keys...)
-				}
-			}
-		}
-		return false
-	})
-	return s
+	q, _ := ParseRequest(m)
+	return Sight{Form: FormRequest, ID: q.ID, Target: q.MessageID, Keys: q.Keys, Signed: []string{"Subject", "Content-Type"}}
 }

@@ -1,7 +1,6 @@
 package recall
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -20,14 +19,20 @@ type letter struct {
 	Asked     string
 	Why       string
 	Held      []waiting
+	From      string // address of who asks to recall
+	AnswerBy  string // until when other gateways may answer; empty: none was asked
+	Told      []told
 	Address   string // where to send recall commands; empty: there is none
 }
+
+// told is what another gateway is told of a recipient.
+type told struct{ Address, Words, Detail string }
 
 // waiting is one held message in a list.
 type waiting struct{ ID, Subject, To, Until string }
 
-func (a *answer) letter(d *Desk) letter {
-	l := letter{Asked: oneLine(a.asked), Why: oneLine(a.why), Address: d.address()}
+func (a *answer) letter(address string) letter {
+	l := letter{Asked: oneLine(a.asked), Why: oneLine(a.why), Address: address, AnswerBy: until(a.answerBy)}
 	if len(a.done) > 0 {
 		h := a.done[0]
 		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = decoded(h.Subject), oneLine(h.MessageID), h.ID, clock(h.HeldAt), clock(h.Due)
@@ -52,36 +57,22 @@ func (a *answer) letter(d *Desk) letter {
 	return l
 }
 
-func (d *Desk) address() string {
-	if len(d.o.Addresses) == 0 {
-		return ""
-	}
-	return d.o.Addresses[0]
-}
-
-// status writes message/recall-status; without recipients there is only the general part.
-func (a *answer) status(m *Mail) string {
-	var b strings.Builder
-	line := func(name, value string) { fmt.Fprintf(&b, "%s: %s\r\n", name, oneLine(value)) }
-	line("Request-Id", m.MessageID)
+// status is what programs read; without recipients there is only what became of the command.
+func (a *answer) status(m *Mail) *Status {
+	s := &Status{RequestID: m.MessageID, MessageID: bracketed.FindString(a.asked)}
 	if len(a.done) == 0 {
-		result := map[string]string{"not-found": "not-found", "help": "not-found"}[a.kind]
-		if result == "" {
-			result = "refused"
+		result := StatusRefused
+		if a.kind == "not-found" || a.kind == "help" {
+			result = StatusNotFound
 		}
-		if id := bracketed.FindString(a.asked); id != "" {
-			line("Original-Message-ID", id)
-		}
-		fmt.Fprintf(&b, "\r\nFinal-Recipient: rfc822; %s\r\nOutcome: %s\r\n", oneLine(m.Sender.Address), result)
-		line("Diagnostic", strings.TrimSpace(a.kind+" "+a.why))
-		return b.String()
+		s.Recipients = []StatusOf{{m.Sender.Address, result, strings.TrimSpace(a.kind + " " + a.why)}}
+		return s
 	}
-	line("Original-Message-ID", a.done[0].MessageID)
+	s.MessageID = a.done[0].MessageID
 	for _, o := range a.outcomes() {
-		fmt.Fprintf(&b, "\r\nFinal-Recipient: rfc822; %s\r\nOutcome: %s\r\n", oneLine(o.Address), o.word())
-		line("Diagnostic", o.Words())
+		s.Recipients = append(s.Recipients, StatusOf{o.Address, o.word(), o.Words()})
 	}
-	return b.String()
+	return s
 }
 
 // oneLine keeps what others typed on its line.

@@ -10,33 +10,74 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// send puts a mail of ours to the sender of m into the store, to be released at once. It has a part for programs
-// unless status is empty, and belongs to the thread of the given Message-ID.
-func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status, thread string) error {
-	subject, body, err := d.o.Texts.write(text, l)
+// Post writes the gateway's own mails and puts them into the store, to be released at once.
+type Post struct {
+	put     func(sub holdstore.Submission, header []byte) *holdstore.Put
+	texts   *Texts
+	address string // where recall commands go; empty: there is none
+}
+
+// NewPost returns a post. address is where recall commands go, empty: nowhere.
+func NewPost(store Putter, texts *Texts, address string) *Post {
+	return &Post{store.Put, texts, address}
+}
+
+// Putter takes mail; holdstore.Store says what Put promises.
+type Putter interface {
+	Put(sub holdstore.Submission, header []byte) *holdstore.Put
+}
+
+// dispatch is one mail of ours.
+type dispatch struct {
+	sender  string // of the envelope; "" is the null sender
+	author  string // address in From; empty: the recall address
+	to      []holdstore.Path
+	gateway string // host name of the MTA
+	id      string // left side of the Message-ID; empty: by chance
+	auto    string // value of Auto-Submitted
+	thread  string // Message-ID of what it answers
+	text    string // name of the text
+	letter  letter // what fills it in
+	kind    string // report-type; empty: only for people
+	part    string // what programs read
+	headers string // of the message that it is about; empty: none
+}
+
+// send puts a mail into the store.
+func (p *Post) send(ctx context.Context, d dispatch) error {
+	subject, body, err := p.texts.write(d.text, d.letter)
 	if err != nil {
 		return err
 	}
-	host := oneLine(m.Gateway)
+	host := oneLine(d.gateway)
 	if host == "" {
 		host = "localhost"
 	}
-	from := d.address()
-	if from == "" {
-		from = "MAILER-DAEMON@" + host
+	from := "Message recall <" + p.address + ">"
+	switch {
+	case d.author != "":
+		from = "<" + oneLine(d.author) + ">"
+	case p.address == "":
+		from = "Message recall <MAILER-DAEMON@" + host + ">"
 	}
-	id := "<recall." + rand.Text() + "@" + host + ">"
-	header := "From: Message recall <" + from + ">\r\nTo: <" + oneLine(m.Sender.Address) + ">\r\n" +
+	if d.id == "" {
+		d.id = rand.Text()
+	}
+	id := "<recall." + d.id + "@" + host + ">"
+	var to []string
+	for _, r := range d.to {
+		to = append(to, "<"+oneLine(r.Address)+">")
+	}
+	header := "From: " + from + "\r\nTo: " + strings.Join(to, ",\r\n\t") + "\r\n" +
 		"Subject: " + encodedWords(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id + "\r\n" +
-		inReply(thread) + "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-	more, content := multipartReport(body, status)
-	sub := holdstore.Submission{MessageID: id, Subject: encodedWords(subject), Gateway: m.Gateway,
-		Sender:     holdstore.Path{Args: []string{"BODY=8BITMIME"}},
-		Recipients: []holdstore.Path{{Address: m.Sender.Address}}}
-	if strings.ContainsFunc(m.Sender.Address, func(r rune) bool { return r >= 0x80 }) {
+		inReply(d.thread) + "Auto-Submitted: " + d.auto + "\r\nMIME-Version: 1.0\r\n"
+	more, content := multipartReport(body, d)
+	sub := holdstore.Submission{MessageID: id, Subject: encodedWords(subject), Gateway: d.gateway,
+		Sender: holdstore.Path{Address: d.sender, Args: []string{"BODY=8BITMIME"}}, Recipients: d.to}
+	if international(d) {
 		sub.Sender.Args = append(sub.Sender.Args, "SMTPUTF8")
 	}
-	put := d.store.Put(sub, []byte(header+more))
+	put := p.put(sub, []byte(header+more))
 	if err := put.Write(ctx, []byte(content)); err != nil {
 		put.Abandon()
 		return err
@@ -45,17 +86,29 @@ func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status,
 	return err
 }
 
-// multipartReport writes the fields and the body of a report (RFC 6522), or of plain text when status is empty.
-func multipartReport(body, status string) (header, content string) {
+// international says whether the mail needs SMTPUTF8 (RFC 6531).
+func international(d dispatch) bool {
+	all := d.sender + d.author
+	for _, r := range d.to {
+		all += r.Address
+	}
+	return strings.ContainsFunc(all, func(r rune) bool { return r >= 0x80 })
+}
+
+// multipartReport writes the fields and the body of a report (RFC 6522), or of plain text when it is only for people.
+func multipartReport(body string, d dispatch) (header, content string) {
 	const plain = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
-	if status == "" {
+	if d.kind == "" {
 		return plain, body
 	}
 	boundary := rand.Text()
-	header = "Content-Type: multipart/report; report-type=recall-status;\r\n\tboundary=\"" + boundary + "\"\r\n"
+	header = "Content-Type: multipart/report; report-type=" + d.kind + ";\r\n\tboundary=\"" + boundary + "\"\r\n"
 	content = "--" + boundary + "\r\n" + plain + "\r\n" + body + "\r\n--" + boundary +
-		"\r\nContent-Type: message/recall-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + status + "\r\n--" + boundary + "--\r\n"
-	return header, content
+		"\r\nContent-Type: message/" + d.kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + d.part
+	if d.headers != "" {
+		content += "\r\n--" + boundary + "\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + d.headers
+	}
+	return header, content + "\r\n--" + boundary + "--\r\n"
 }
 
 // inReply puts a mail into a thread.

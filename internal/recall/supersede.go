@@ -64,7 +64,7 @@ func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Receipt) {
 	case d.o.Notice == "always" && !r.Found && automatic(m) == "":
 		a := &answer{done: []*holdstore.Hold{{ID: r.ID, HeldAt: r.HeldAt, Due: r.Due, Submission: m.Submission,
 			Results: make([]holdstore.Result, len(m.Recipients))}}}
-		err = d.send(ctx, m, "notice", a.letter(d), "", m.MessageID)
+		err = d.send(ctx, m, "notice", a.letter(d.post.address), nil, m.MessageID)
 	}
 	if err != nil {
 		d.log.Trouble("hold "+r.ID+" is safe, but its sender could not be told of it", err)

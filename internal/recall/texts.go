@@ -16,7 +16,8 @@ import (
 var english embed.FS
 
 // names lists the texts; a site's file of the same name, NAME.txt, replaces ours.
-var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice"}
+var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice",
+	"request", "status", "outcome"}
 
 // Texts are the words of our mails. The first line of each is its subject.
 type Texts struct{ all map[string]*template.Template }
@@ -39,7 +40,7 @@ func ReadTexts(folder string) (*Texts, error) {
 		tmpl, err := template.New(name).Parse(string(source))
 		if err == nil {
 			t.all[name] = tmpl
-			_, _, err = t.write(name, letter{Rcpt: []outcome{{}}, Held: []waiting{{}}, Address: "x"})
+			_, _, err = t.write(name, letter{Rcpt: []outcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Address: "x", AnswerBy: "x"})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("text of reports: %s: %w", file, err)

@@ -1,0 +1,180 @@
+package holdstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Kinds of jobs that Ask adds.
+const (
+	JobAsk    = "ask"    // write one request; its data is an Asked
+	JobReport = "report" // tell the sender what came of it; its data is the hold's ID
+)
+
+// Asked is what one recall request is about.
+type Asked struct {
+	RequestID  string `json:"q"`
+	Hold       string `json:"h"`
+	Domain     string `json:"d"` // of all its recipients
+	Recipients []int  `json:"r"` // indexes
+	Reason     string `json:"y,omitempty"`
+}
+
+// askScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the
+// two jobs, then each Asked as JSON. Output: "ok", "none", "late" (not released yet), or "asked".
+var askScript = drain(jobMoves + `
+local id, state, asked = ARGV[1], get(ARGV[1], 'state'), false
+if not state then return 'none' end
+if state ~= 'released' then return state == 'recalled' and state or 'late' end
+for i = 10, #ARGV do
+  local a, fresh = cjson.decode(ARGV[i]), false
+  for _, n in ipairs(a.r) do
+    local r = cjson.decode(get(id, 'r' .. n) or '{}')
+    if r.o == 'sent' then
+      set(id, 'r' .. n, cjson.encode({o = 'requested', d = r.d, t = now}))
+      fresh = true
+    end
+  end
+  if fresh then
+    asked = true
+    redis.call('SET', P .. 'rq:' .. a.q, ARGV[i], 'PX', ARGV[7])
+    addJob('ask:' .. a.q, ARGV[8], ARGV[i], now)
+  end
+end
+if not asked then return 'asked already' end
+addJob('report:' .. id, ARGV[9], cjson.encode(id), now + ARGV[6])
+redis.call('ZADD', P .. 'z:released', 'GT', int(now + ARGV[7]), id)
+note(id, ARGV[2])
+audit(id, 'ask', ARGV[3], ARGV[4], ARGV[5], '')
+return 'ok'
+`)
+
+// Ask notes in one step that the gateways of recipients are asked to take a released message back, and adds the jobs
+// that do it: a request each, and after within the report to the sender. ErrTooLate: it is not released yet; ErrNotNow:
+// all were asked before.
+func (s *Store) Ask(ctx context.Context, id string, all []Asked, within time.Duration, a Act) (*Hold, error) {
+	keep := max(s.recordTime(), within+24*time.Hour)
+	args := []any{within.Milliseconds(), keep.Milliseconds(), JobAsk, JobReport}
+	var domains []string
+	for _, asked := range all {
+		b, err := json.Marshal(asked)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, b)
+		domains = append(domains, asked.Domain)
+	}
+	return s.act(ctx, askScript, "asked", id, "the gateways of "+strings.Join(domains, " "), a, args...)
+}
+
+// Request returns what a request is about. ErrNotFound: we never made it, or long ago.
+func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
+	var a Asked
+	text, err := s.redis.Get(ctx, s.keys.request(requestID)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return a, fmt.Errorf("no request has this ID: %w", ErrNotFound)
+	}
+	if err == nil {
+		return a, json.Unmarshal(text, &a)
+	}
+	return a, explain(err)
+}
+
+// answerScript writes what became of recipients. What is retracted stays retracted, and what changes nothing is not
+// noted. ARGV: id, event, record ms, kind of the report, then index and result of each. Output: "ok", "same", or "none".
+var answerScript = drain(jobMoves + `
+local id, changed, open = ARGV[1], false, false
+if not get(id, 'state') then return 'none' end
+for i = 5, #ARGV, 2 do
+  local old, new = cjson.decode(get(id, 'r' .. ARGV[i]) or '{}'), cjson.decode(ARGV[i + 1])
+  if old.o ~= 'retracted' and (old.o ~= new.o or old.d ~= new.d) then
+    new.t = now
+    set(id, 'r' .. ARGV[i], cjson.encode(new))
+    changed = true
+  end
+end
+if not changed then return 'same' end
+note(id, ARGV[2])
+for n = 0, num(id, 'nrcpt') - 1 do
+  if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then open = true end
+end
+if not open then
+  local job = 'report:' .. id
+  if redis.call('ZSCORE', P .. 'jobs', job) == false then drop(P .. 'j:' .. job) end
+  if not addJob(job, ARGV[4], cjson.encode(id), now) then redis.call('ZADD', P .. 'jobs', 'XX', int(now), job) end
+end
+return 'ok'
+`)
+
+// Answer is what another gateway says about one recipient.
+type Answer struct {
+	Recipient int // index
+	Outcome   Outcome
+	Detail    string
+}
+
+// Answered writes answers to a request. When nobody is left who was asked and has not answered, the report is due; late
+// news make another one.
+func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer) error {
+	var words []string
+	args := []any{s.recordTime().Milliseconds(), JobReport}
+	for _, a := range answers {
+		b, err := json.Marshal(storedResult{Outcome: a.Outcome, Detail: a.Detail})
+		if err != nil {
+			return err
+		}
+		args = append(args, a.Recipient, b)
+		words = append(words, fmt.Sprintf("recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail))
+	}
+	event := eventLine(Event{Verb: "answered", By: from, Detail: strings.Join(words, "; ")})
+	w, err := s.run(ctx, answerScript, append([]any{id, event}, args...)...).Text()
+	if err != nil {
+		return explain(err)
+	}
+	if w == "same" {
+		return nil
+	}
+	return outcome(w, id)
+}
+
+// silentScript ends the wait for answers. ARGV: id, event, detail. Output: "ok" or "none".
+var silentScript = drain(`
+local id, ended = ARGV[1], false
+if not get(id, 'state') then return 'none' end
+for n = 0, num(id, 'nrcpt') - 1 do
+  if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then
+    set(id, 'r' .. n, cjson.encode({o = 'unknown', d = ARGV[3], t = now}))
+    ended = true
+  end
+end
+if ended then note(id, ARGV[2]) end
+return 'ok'
+`)
+
+// NoAnswer says of all recipients that were asked and have not answered that nothing is known of them, and returns the
+// hold.
+func (s *Store) NoAnswer(ctx context.Context, id string) (*Hold, error) {
+	const detail = "no answer from its gateway"
+	if err := s.word(ctx, silentScript, id, eventLine(Event{Verb: "unanswered"}), detail); err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, id)
+}
+
+// noteScript: ARGV: id, event. Output: "ok" or "none".
+var noteScript = drain(`
+if not get(ARGV[1], 'state') then return 'none' end
+note(ARGV[1], ARGV[2])
+return 'ok'
+`)
+
+// Note adds a line to the timeline of a hold.
+func (s *Store) Note(ctx context.Context, id string, e Event) error {
+	return s.word(ctx, noteScript, id, eventLine(e))
+}

@@ -1,0 +1,129 @@
+package holdstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Job is work that must be done even when the daemon that began it dies: to ask another gateway, to take a message out
+// of a mailbox, to report. All jobs are in one sorted set by when they are due; whoever claims one moves it behind its
+// lease, and so it is due again when nobody finishes it.
+type Job struct {
+	ID       string
+	Kind     string
+	Attempts int
+	Since    time.Time // when it was added
+
+	data  string
+	token string
+}
+
+// Read fills what Add or Save wrote into v.
+func (j *Job) Read(v any) error {
+	if err := json.Unmarshal([]byte(j.data), v); err != nil {
+		return fmt.Errorf("job %s is damaged: %w", j.ID, err)
+	}
+	return nil
+}
+
+// jobMoves is what scripts do with jobs. addJob returns false for one that is known, done or not.
+const jobMoves = `
+local function addJob(id, kind, data, due)
+  if redis.call('EXISTS', P .. 'j:' .. id) == 1 then return false end
+  redis.call('HSET', P .. 'j:' .. id, 'kind', kind, 'data', data, 'since', int(now))
+  redis.call('ZADD', P .. 'jobs', int(due), id)
+  if due <= now then redis.call('PUBLISH', P .. 'wake', int(due)) end
+  return true
+end
+`
+
+// addJobScript: ARGV: id, kind, data, ms until it is due. Output: "ok" or "known".
+var addJobScript = script(jobMoves + `
+if addJob(ARGV[1], ARGV[2], ARGV[3], now + ARGV[4]) then return 'ok' end
+return 'known'
+`)
+
+// AddJob adds a job that is due after a while; an ID that is known, done or not, changes nothing. v is kept as JSON.
+func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error {
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return explain(s.run(ctx, addJobScript, id, kind, data, in.Milliseconds()).Err())
+}
+
+// jobLease is how long one attempt may take.
+const jobLease = 2 * time.Minute
+
+// claimJobScript: ARGV: lease ms, token. Output: {} or {id, kind, data, attempts, since}
+var claimJobScript = drain(`
+local id = redis.call('ZRANGEBYSCORE', P .. 'jobs', '-inf', int(now), 'LIMIT', 0, 1)[1]
+if not id then return {} end
+local key = P .. 'j:' .. id
+if redis.call('EXISTS', key) == 0 then redis.call('ZREM', P .. 'jobs', id) return {} end
+redis.call('ZADD', P .. 'jobs', int(now + ARGV[1]), id)
+redis.call('HSET', key, 'tok', ARGV[2])
+local n = redis.call('HINCRBY', key, 'attempts', 1)
+return {id, redis.call('HGET', key, 'kind'), redis.call('HGET', key, 'data'), tostring(n), redis.call('HGET', key, 'since')}
+`)
+
+// ClaimJob leases the job that has been due for longest, for two minutes; nil: none is due.
+func (s *Store) ClaimJob(ctx context.Context) (*Job, error) {
+	token := randomText(16)
+	f, err := s.run(ctx, claimJobScript, jobLease.Milliseconds(), token).StringSlice()
+	if err != nil || len(f) < 5 {
+		return nil, explain(err)
+	}
+	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), token: token}
+	fmt.Sscan(f[3], &j.Attempts)
+	return j, nil
+}
+
+// endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known.
+// Output: "ok" or "lost".
+var endJobScript = drain(`
+local key = P .. 'j:' .. ARGV[1]
+if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
+redis.call('HDEL', key, 'tok')
+if ARGV[3] ~= '' then
+  redis.call('ZADD', P .. 'jobs', int(now + ARGV[3]), ARGV[1])
+else
+  redis.call('ZREM', P .. 'jobs', ARGV[1])
+  redis.call('HDEL', key, 'data')
+  redis.call('PEXPIRE', key, ARGV[4])
+end
+return 'ok'
+`)
+
+// FinishJob ends a job. It stays known for a while, so that the same ID does not do it again. ErrLost.
+func (s *Store) FinishJob(ctx context.Context, j *Job, known time.Duration) error {
+	return s.word(ctx, endJobScript, j.ID, j.token, "", max(known, time.Second).Milliseconds())
+}
+
+// RetryJob ends an attempt that has to be made again. ErrLost.
+func (s *Store) RetryJob(ctx context.Context, j *Job, in time.Duration) error {
+	return s.word(ctx, endJobScript, j.ID, j.token, in.Milliseconds(), "")
+}
+
+// saveJobScript: ARGV: id, token, data, lease ms. Output: "ok" or "lost".
+var saveJobScript = drain(`
+local key = P .. 'j:' .. ARGV[1]
+if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
+redis.call('HSET', key, 'data', ARGV[3])
+redis.call('ZADD', P .. 'jobs', int(now + ARGV[4]), ARGV[1])
+return 'ok'
+`)
+
+// SaveJob keeps how far a job is, and renews its lease. ErrLost.
+func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.word(ctx, saveJobScript, j.ID, j.token, data, jobLease.Milliseconds())
+}

@@ -1,0 +1,123 @@
+package recall
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// Author is the address in From of a held message.
+func Author(h *holdstore.Hold) string {
+	if h.Author != "" {
+		return h.Author
+	}
+	return h.Sender.Address
+}
+
+// Request asks the gateway of a message's recipients to take it back. The mail is from the message's author, so that
+// it aligns as the message did; bounces of it would only confuse him, and there are none.
+func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q Request) error {
+	var to []holdstore.Path
+	for _, r := range q.Recipients {
+		to = append(to, holdstore.Path{Address: r, Args: []string{"NOTIFY=NEVER"}})
+	}
+	headers := fmt.Sprintf("From: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\n", oneLine(Author(h)), oneLine(h.Subject), oneLine(h.MessageID))
+	if h.Date != "" {
+		headers += "Date: " + oneLine(h.Date) + "\r\n"
+	}
+	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID, auto: "auto-generated",
+		text: "request", letter: letter{Subject: decoded(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt), From: oneLine(Author(h)), Why: oneLine(q.Reason)},
+		kind: "recall-request", part: q.String(), headers: headers})
+}
+
+// Inquirer is whom a status goes to.
+type Inquirer struct {
+	Address   string // of the author of the request, whose domain is authentic
+	MessageID string // of the request
+	Gateway   string // our MTA's host name
+	From      string // address in From: of a domain that the request's recipients are in
+}
+
+// Status tells who asked what was done.
+func (p *Post) Status(ctx context.Context, to Inquirer, s Status) error {
+	l := letter{MessageID: s.MessageID}
+	for _, r := range s.Recipients {
+		l.Told = append(l.Told, told{oneLine(r.Address), wordsOf(r.Outcome), oneLine(r.Diagnostic)})
+	}
+	return p.send(ctx, dispatch{author: to.From, to: []holdstore.Path{{Address: to.Address}}, gateway: to.Gateway, auto: "auto-replied",
+		thread: to.MessageID, text: "status", letter: l, kind: "recall-status", part: s.String()})
+}
+
+// wordsOf says an outcome of a status to people.
+func wordsOf(outcome string) string {
+	switch outcome {
+	case StatusRecalled:
+		return "taken back before it was delivered"
+	case StatusRetracted:
+		return "taken out of the mailbox, unread"
+	case StatusReplaced:
+		return "replaced by a notice, unread"
+	case StatusRead:
+		return "read already, and so it stays"
+	case StatusMoved:
+		return "moved to another folder"
+	case StatusNotFound:
+		return "not found in the mailbox"
+	}
+	return "not taken back"
+}
+
+// Result turns the outcome of a status into the result that is kept of a recipient.
+func (s StatusOf) Result() (holdstore.Outcome, string) {
+	detail := wordsOf(s.Outcome)
+	if s.Diagnostic != "" {
+		detail += ": " + s.Diagnostic
+	}
+	switch s.Outcome {
+	case StatusRecalled, StatusRetracted, StatusReplaced, StatusMoved:
+		return holdstore.Retracted, detail
+	case StatusRead:
+		return holdstore.AlreadyRead, detail
+	case StatusNotFound:
+		return holdstore.Unknown, detail
+	}
+	return holdstore.Refused, detail
+}
+
+// Outcome is the report on a message that was recalled after its release.
+func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold) error {
+	a := &answer{kind: "outcome", done: []*holdstore.Hold{h}}
+	s := Status{RequestID: h.ID, MessageID: h.MessageID}
+	for _, o := range a.outcomes() {
+		s.Recipients = append(s.Recipients, StatusOf{o.Address, o.word(), o.Words()})
+	}
+	l := a.letter(p.address)
+	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway, auto: "auto-replied",
+		text: "outcome", letter: l, kind: "recall-status", part: s.String()})
+}
+
+// Good says whether all recipients of a message have got rid of it.
+func Good(h *holdstore.Hold) bool {
+	for _, r := range h.Results {
+		if r.Outcome != holdstore.TakenBack && r.Outcome != holdstore.Retracted && r.Outcome != holdstore.Failed {
+			return false
+		}
+	}
+	return true
+}
+
+// DomainOf is the domain of an address, in lower case.
+func DomainOf(address string) string {
+	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
+}
+
+// until says a moment, or nothing for the zero time.
+func until(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return clock(t)
+}

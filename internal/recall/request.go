@@ -1,0 +1,205 @@
+package recall
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"mime"
+	"net/textproto"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/cancel"
+)
+
+// Media types of the parts that gateways exchange; the manual's protocol.md specifies them.
+const (
+	requestType = "message/recall-request"
+	statusType  = "message/recall-status"
+)
+
+// Bounds of what another gateway may say.
+const (
+	maxAsked = 1000 // recipients of one mail
+	maxValue = 1000 // bytes of one field
+)
+
+// Request asks another gateway to take a message back from some of its recipients.
+type Request struct {
+	ID         string
+	MessageID  string // of the original, with its angle brackets
+	Sender     string // address of the original's author
+	Date       string // of the original, as it stands there
+	Recipients []string
+	Keys       []cancel.Element
+	Reason     string
+}
+
+func (q *Request) String() string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s: %s\r\n", name, oneLine(value))
+		}
+	}
+	line("Request-Id", q.ID)
+	line("Original-Message-ID", q.MessageID)
+	line("Original-Sender", q.Sender)
+	line("Original-Date", q.Date)
+	for _, k := range q.Keys {
+		line("Cancel-Key", k.String())
+	}
+	line("Reason", q.Reason)
+	for _, r := range q.Recipients {
+		b.WriteString("\r\n")
+		line("Original-Recipient", addressType(r)+"; "+r)
+		line("Action", "delete")
+	}
+	return b.String()
+}
+
+// addressType is the type of an address in such parts (RFC 6533 section 3).
+func addressType(address string) string {
+	if strings.ContainsFunc(address, func(r rune) bool { return r >= 0x80 }) {
+		return "utf-8"
+	}
+	return "rfc822"
+}
+
+// ParseRequest reads the request in a mail; ok is false when there is none, or none to the letter.
+func ParseRequest(m *Mail) (q Request, ok bool) {
+	groups := m.groups("recall-request", requestType)
+	if len(groups) == 0 {
+		return q, false
+	}
+	g := groups[0]
+	q = Request{ID: g.Get("Request-Id"), MessageID: bracketed.FindString(g.Get("Original-Message-ID")),
+		Sender: g.Get("Original-Sender"), Date: g.Get("Original-Date"), Reason: g.Get("Reason")}
+	for _, value := range g.Values("Cancel-Key") {
+		if keys, err := cancel.Parse(value); err == nil {
+			q.Keys = append(q.Keys, keys...)
+		}
+	}
+	for _, g := range groups {
+		for _, value := range g.Values("Original-Recipient") {
+			q.Recipients = append(q.Recipients, typed(value))
+		}
+	}
+	return q, q.ID != "" && q.MessageID != ""
+}
+
+// Status is what a gateway did with a request.
+type Status struct {
+	RequestID  string
+	MessageID  string // of the original
+	Recipients []StatusOf
+}
+
+// StatusOf is the status for one recipient.
+type StatusOf struct{ Address, Outcome, Diagnostic string }
+
+// Outcomes of a status.
+const (
+	StatusRecalled  = "recalled"
+	StatusRetracted = "retracted"
+	StatusReplaced  = "replaced"
+	StatusRead      = "already-read"
+	StatusMoved     = "moved"
+	StatusNotFound  = "not-found"
+	StatusRefused   = "refused"
+)
+
+func (s *Status) String() string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%s: %s\r\n", name, oneLine(value))
+		}
+	}
+	line("Request-Id", s.RequestID)
+	line("Original-Message-ID", s.MessageID)
+	for _, r := range s.Recipients {
+		b.WriteString("\r\n")
+		line("Final-Recipient", addressType(r.Address)+"; "+r.Address)
+		line("Outcome", r.Outcome)
+		line("Diagnostic", r.Diagnostic)
+	}
+	return b.String()
+}
+
+// ParseStatus reads the status in a mail; ok is false when there is none.
+func ParseStatus(m *Mail) (s Status, ok bool) {
+	groups := m.groups("recall-status", statusType)
+	if len(groups) == 0 {
+		return s, false
+	}
+	s = Status{RequestID: groups[0].Get("Request-Id"), MessageID: bracketed.FindString(groups[0].Get("Original-Message-ID"))}
+	for _, g := range groups[1:] {
+		if to := typed(g.Get("Final-Recipient")); to != "" {
+			s.Recipients = append(s.Recipients, StatusOf{to, strings.ToLower(g.Get("Outcome")), g.Get("Diagnostic")})
+		}
+	}
+	return s, s.RequestID != ""
+}
+
+// isReport says by the header whether a mail is a multipart/report of this type (RFC 6522).
+func isReport(m *Mail, reportType string) bool {
+	kind, params, err := mime.ParseMediaType(m.field("Content-Type"))
+	return err == nil && kind == "multipart/report" && strings.EqualFold(params["report-type"], reportType)
+}
+
+// groups returns the groups of fields in the first part of this kind. A field that is said twice in a group where only
+// one can count spoils all of it: programs would differ in which they believe.
+func (m *Mail) groups(reportType, kind string) (all []textproto.MIMEHeader) {
+	if m.Cut || !isReport(m, reportType) {
+		return nil
+	}
+	m.parts(func(p part) bool {
+		if p.kind == kind {
+			all = readGroups(p.body)
+		}
+		return p.kind != kind
+	})
+	for _, g := range all {
+		for name, values := range g {
+			if len(values) > 1 && name != "Cancel-Key" && name != "Original-Recipient" {
+				return nil
+			}
+		}
+	}
+	return all
+}
+
+// readGroups reads groups of fields with empty lines between; nil when a line is none, or when there is too much.
+func readGroups(body []byte) (all []textproto.MIMEHeader) {
+	lines := bufio.NewScanner(bytes.NewReader(body))
+	lines.Buffer(make([]byte, 0, 4096), 2*maxValue)
+	open := false
+	for lines.Scan() {
+		line := strings.TrimRight(lines.Text(), " \t\r")
+		if line == "" {
+			open = false
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if value = strings.TrimSpace(value); !ok || name == "" || strings.ContainsAny(name, " \t") || len(value) > maxValue {
+			return nil
+		}
+		if !open {
+			all, open = append(all, textproto.MIMEHeader{}), true
+		}
+		if len(all) > maxAsked+1 {
+			return nil
+		}
+		all[len(all)-1].Add(name, strings.ToValidUTF8(value, "?"))
+	}
+	if lines.Err() != nil {
+		return nil
+	}
+	return all
+}
+
+// typed takes the type from an address: "rfc822; b@x.test".
+func typed(value string) string {
+	_, address, _ := strings.Cut(value, ";")
+	return strings.TrimSpace(address)
+}
