@@ -75,9 +75,15 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 			return s.deferred(err)
 		}
 	}
-	if r.Reply != "" {
+	switch {
+	case r.Reply != "":
 		s.reset()
 		return tempfail(r.Reply)
+	case r.Done:
+		sub := s.msg.sub
+		s.reset()
+		s.server.Log.Skipped(sub, "a recall command that has served")
+		return gomilter.RespDiscard
 	}
 	if err := s.change(mod, a.look, r); err != nil {
 		return s.deferred(err)

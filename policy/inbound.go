@@ -26,6 +26,7 @@ type Arrived struct {
 
 // Command is what is known of a recall command that came in.
 type Command struct {
+	From       string // the one address in From, in lower case
 	Defect     string // why it can't be judged: more than one From, too large; empty: it can
 	Domain     string // of From
 	Local      bool   // that domain is a recipient's as well: ours
@@ -63,7 +64,7 @@ const slack = 15 * time.Minute
 // Judge gives the verdict. The order is from what the command is, over who sent it, to what it asks for; the first
 // thing that does not hold decides.
 func (o InboundOptions) Judge(c Command) (v InboundVerdict) {
-	target := c.target()
+	target := c.Target()
 	no := func(holds bool, result, step, reason string) bool {
 		if holds {
 			v.Steps = append(v.Steps, step+": holds")
@@ -97,8 +98,8 @@ func (o InboundOptions) Judge(c Command) (v InboundVerdict) {
 	return v
 }
 
-// target is the newest message that the command can mean.
-func (c *Command) target() (best *Arrived) {
+// Target is the newest message that the command can mean.
+func (c *Command) Target() (best *Arrived) {
 	for n := range c.Targets {
 		t := &c.Targets[n]
 		if t.SameFrom && t.SameTo && (best == nil || t.At.After(best.At)) {

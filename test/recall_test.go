@@ -77,7 +77,7 @@ func (g *gateway) report(login, subject string) string {
 	var text string
 	server.Eventually(g.t, "a report \""+subject+"\" to "+login, func() bool {
 		for _, d := range g.sink.Got() {
-			if strings.Contains(strings.Join(d.Rcpt, " "), "<"+login+"@corp.test>") && strings.Contains(string(d.Data), "\r\nSubject: "+subject) {
+			if strings.Contains(strings.Join(d.Rcpt, " "), "<"+login+"@") && strings.Contains(string(d.Data), "\r\nSubject: "+subject) {
 				text = string(d.Data)
 			}
 		}

@@ -42,7 +42,7 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 	}
 	d.outbound.Store(rules)
 	if c.SecretFile != "" {
-		if _, err := readSecret(c.SecretFile); err != nil {
+		if _, err := wiring.Secret(c.SecretFile); err != nil {
 			return nil, err
 		}
 	}
@@ -63,7 +63,12 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	defer store.Close()
 	log := monitor.New(d.log, store, version)
-	gate, err := wiring.Gate(d.config, store, log)
+	marker := &mark.Marker{}
+	late, err := wiring.Exchange(d.config, d.texts, store, marker, log)
+	if err != nil {
+		return err
+	}
+	gate, err := wiring.Gate(d.config, store, late, log)
 	if err != nil {
 		return err
 	}
@@ -88,14 +93,13 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 
 	// MTAs are answered at once, also while Redis, which may have the secret, is away.
-	marker := &mark.Marker{}
 	server := &milter.Server{
 		Policy:         func() milter.Policy { return d.outbound.Load() },
 		Store:          milter.HoldStore(store),
 		Mark:           marker,
 		Log:            log,
 		Inbound:        gate,
-		Commands:       wiring.Desk(d.config, d.texts, store, rule, log),
+		Commands:       wiring.Desk(d.config, d.texts, store, rule, late, log),
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),
 	}
@@ -122,6 +126,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		return err
 	}
 	marker.Use(secret)
+	wg.Go(func() { late.Run(ctx) })
 	return loop.Run(ctx)
 }
 

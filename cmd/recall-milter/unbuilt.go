@@ -11,9 +11,7 @@ func unbuilt(c *config.Config) []string {
 			all = append(all, what)
 		}
 	}
-	say(c.Recall.AfterRelease == "request", `recall.after_release = "request": the sender of a late recall is told that it is too late, and no gateway is asked`)
 	say(len(c.Inbound.Trust) > 0, "inbound.trust: what an earlier milter found is not believed, inbound.verify checks again")
-	say(c.Inbound.Recall.OnPass == "execute", `inbound.recall.on_pass = "execute": a genuine recall is vouched for, and nothing is taken back`)
 	say(c.Inbound.Mailbox.Backend != "none", "inbound.mailbox: nothing is taken out of mailboxes")
 	return all
 }

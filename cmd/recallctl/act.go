@@ -128,6 +128,9 @@ func (a *act) each(ctx context.Context, holds []*holdstore.Hold) error {
 	for n, r := range results[:begun] {
 		id := holds[n].ID
 		switch {
+		case errors.Is(r.err, holdstore.ErrTooLate) && a.name == "recall":
+			failed++
+			a.failure(id, fmt.Errorf("not recalled: %w%s", r.err, a.askedLine(ctx, id)))
 		case errors.Is(r.err, holdstore.ErrTooLate), errors.Is(r.err, holdstore.ErrNotNow), errors.Is(r.err, holdstore.ErrNotFound):
 			failed++
 			a.failure(id, fmt.Errorf("not %s: %w", past(a.name), r.err))

@@ -60,7 +60,7 @@ func (c *ctl) judged(ctx context.Context, s *stranger, file string) error {
 		return err
 	}
 	m.Gateway, _ = os.Hostname()
-	gate, err := wiring.Gate(c.config, glance{c.store}, teller{c.screen})
+	gate, err := wiring.Gate(c.config, glance{c.store}, nil, teller{c.screen})
 	if err != nil {
 		return asConfig(err)
 	}

@@ -61,6 +61,7 @@ type Evidence struct {
 	DMARC     string
 	From      string // domain
 	Aligned   bool   // a method passed whose domain is aligned with From
+	Bare      string // a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
 	By        string // "dkim=DOMAIN" or "spf=DOMAIN": what is aligned
 	Temporary bool   // not aligned, and something could not be asked now: a later try may end differently
 }
@@ -142,10 +143,10 @@ func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
 	for _, c := range checks {
 		s := Signature{Domain: strings.ToLower(c.Domain), Result: Pass}
 		switch {
-		case c.Err == nil && missing(c.HeaderKeys, m.Cover) != "":
-			s.Result, s.Reason = Fail, "the signature does not cover "+missing(c.HeaderKeys, m.Cover)
-		case c.Err == nil && aligned(s.Domain, e.From, strict) && !e.Aligned:
-			e.Aligned, e.By = true, "dkim="+s.Domain
+		case c.Err == nil && aligned(s.Domain, e.From, strict):
+			if bare := missing(c.HeaderKeys, m.Cover); !e.Aligned || bare == "" {
+				e.Aligned, e.By, e.Bare = true, "dkim="+s.Domain, bare
+			}
 		case dkim.IsTempFail(c.Err):
 			s.Result, s.Reason, e.Temporary = TempError, c.Err.Error(), true
 		case dkim.IsPermFail(c.Err):
@@ -182,8 +183,8 @@ func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
 	if result == spf.TempError {
 		e.Temporary = true
 	}
-	if result == spf.Pass && !e.Aligned && aligned(e.SPFDomain, e.From, strict) {
-		e.Aligned, e.By = true, "spf="+e.SPFDomain
+	if result == spf.Pass && (!e.Aligned || e.Bare != "") && aligned(e.SPFDomain, e.From, strict) {
+		e.Aligned, e.By, e.Bare = true, "spf="+e.SPFDomain, "" // it comes straight from there, as it is
 	}
 }
 

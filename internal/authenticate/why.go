@@ -5,6 +5,9 @@ import "strings"
 // Why says in a few words why nothing is aligned with From.
 func (e Evidence) Why() string {
 	var all []string
+	if e.Bare != "" {
+		all = append(all, "the signature does not cover "+e.Bare)
+	}
 	for _, s := range e.DKIM {
 		reason, _, _ := strings.Cut(s.Reason, ": lookup ") // which resolver we have is nobody's business
 		all = append(all, strings.TrimSpace("dkim="+s.Result+" "+s.Domain+" "+reason))

@@ -16,6 +16,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -41,6 +42,14 @@ type Options struct {
 	Rules      policy.InboundOptions
 	OnFail     string // reject | tag | quarantine
 	Remember   time.Duration
+	Execute    bool // what passes is done; else only vouched for
+}
+
+// Exchange does what passes; exchange.Exchange says what each method promises.
+type Exchange interface {
+	Take(ctx context.Context, o exchange.Order, request bool) (bool, error)
+	Ours(s recall.Status) bool
+	Told(ctx context.Context, s recall.Status, domain string) error
 }
 
 // Gate looks at mail that comes in. Safe for concurrent use.
@@ -50,12 +59,13 @@ type Gate struct {
 	verifier *authenticate.Verifier
 	memory   Memory
 	log      Log
+	exchange Exchange
 	arrived  chan holdstore.Received
 }
 
 // New returns a gate. It remembers nothing before Run.
-func New(o Options, verifier *authenticate.Verifier, memory Memory, log Log) *Gate {
-	g := &Gate{known: recall.NewRecogniser(o.Prefixes), verifier: verifier, memory: memory, log: log,
+func New(o Options, verifier *authenticate.Verifier, memory Memory, x Exchange, log Log) *Gate {
+	g := &Gate{known: recall.NewRecogniser(o.Prefixes), verifier: verifier, memory: memory, exchange: x, log: log,
 		arrived: make(chan holdstore.Received, maxWaiting)}
 	g.Use(o)
 	return g
@@ -87,14 +97,22 @@ type Ruling struct {
 	Command    bool           // it is a recall command: nobody can recall it
 	Reply      string         // an SMTP reply that refuses it, empty: it is delivered
 	Quarantine string         // why it is to be kept back
+	Done       bool           // it has served: nobody needs it any more
 	Add        []policy.Field // to put on top, in this order
 }
 
 // Judge looks at the whole of what may be a command.
 func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
+	if s, ok := recall.ParseStatus(m); ok {
+		return g.status(ctx, m, s)
+	}
 	o := g.Opinion(ctx, m)
-	if o.Sight.Form != "" {
-		g.log.Judged(m.Submission, o.Sight.Form, o.Evidence.From, o.Verdict)
+	if o.Sight.Form == "" {
+		return o.Ruling
+	}
+	g.log.Judged(m.Submission, o.Sight.Form, o.Evidence.From, o.Verdict)
+	if o.Verdict.Result == policy.InboundPass && g.o.Load().Execute {
+		g.execute(ctx, m, &o)
 	}
 	return o.Ruling
 }
@@ -104,27 +122,37 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) (policy.Command, authenticate.Evidence) {
 	from, defect := author(m)
 	_, domain, _ := strings.Cut(from, "@")
-	c := policy.Command{Defect: defect, Domain: domain, NullSender: m.Sender.Address == "", Now: time.Now()}
+	c := policy.Command{From: from, Defect: defect, Domain: domain, NullSender: m.Sender.Address == "", Now: time.Now()}
 	e := authenticate.Evidence{SPF: authenticate.None, DMARC: authenticate.None, From: domain}
 	c.Local = isLocal(m, domain)
 	c.Sent, c.Expires = moment(m, "Date"), moment(m, "Expiry-Date")
 	if defect != "" || c.NullSender {
 		return c, e
 	}
-	address, _ := netip.ParseAddr(m.Client.Address)
-	e = g.verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO, MailFrom: m.Sender.Address,
-		From: domain, Content: content(m), Cover: sight.Signed})
-	c.Aligned, c.Why = e.Aligned, e.Why()
+	e = g.evidence(ctx, m, sight.Signed, domain)
+	c.Aligned, c.Why = e.Aligned && e.Bare == "", e.Why()
 	if e.Temporary {
 		c.Temporary = "DNS could not be asked, " + c.Why
 	}
-	if c.Aligned || len(sight.Keys) > 0 {
+	if e.Aligned || len(sight.Keys) > 0 {
 		if err := g.recalls(ctx, m, sight, from, &c); err != nil {
 			c.Aligned, c.Temporary = false, "the store could not be asked"
 			g.log.Trouble("a recall command can't be checked, and does nothing", err)
+			return c, e
 		}
 	}
+	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other mail
+	// made into a recall. Many signers leave Content-Type out.
+	if target := c.Target(); e.Aligned && target != nil && target.Unlocked {
+		c.Aligned = true
+	}
 	return c, e
+}
+
+func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, domain string) authenticate.Evidence {
+	address, _ := netip.ParseAddr(m.Client.Address)
+	return g.verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO, MailFrom: m.Sender.Address,
+		From: domain, Content: content(m), Cover: cover})
 }
 
 // recalls asks the store what the command means, and whether it may be used.

@@ -123,6 +123,22 @@ func (l *Log) Judged(s holdstore.Submission, form, domain string, v policy.Inbou
 		pair{"domain", domain}, pair{"verdict", v.Result}, pair{"reason", v.Reason}, pair{"target", v.Target})...)
 }
 
+// Asked: the gateways of a domain are asked to take a released message back.
+func (l *Log) Asked(h *holdstore.Hold, domain, requestID string) {
+	l.event("ask", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"domain", domain}, pair{"request", requestID})
+}
+
+// Retracted: another gateway's request was carried out for one recipient, and this came of it.
+func (l *Log) Retracted(messageID, recipient, requestID, outcome, detail string) {
+	l.event("retract", "", pair{"message-id", messageID}, pair{"to", "<" + recipient + ">"}, pair{"request", requestID},
+		pair{"outcome", outcome}, pair{"detail", detail})
+}
+
+// Reported: the sender is told what came of a recall after the release.
+func (l *Log) Reported(h *holdstore.Hold) {
+	l.event("report", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + h.Sender.Address + ">"})
+}
+
 // Released: the MTA took the message for so many recipients; reply has its new queue ID.
 func (l *Log) Released(h *holdstore.Hold, recipients int, reply string, late time.Duration) {
 	l.event("release", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"nrcpt", strconv.Itoa(recipients)},

@@ -27,6 +27,11 @@ type Store interface {
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
 }
 
+// Late goes on where a recall came too late; exchange.Exchange says what Ask promises.
+type Late interface {
+	Ask(ctx context.Context, id string, only []string, a holdstore.Act) (*holdstore.Hold, time.Time, error)
+}
+
 // Log is told of each command.
 type Log interface {
 	Commanded(sub holdstore.Submission, form, outcome, detail string)
@@ -44,6 +49,7 @@ type Options struct {
 	Rate            int    // commands of one login in Per; 0: no limit
 	Per             time.Duration
 	Texts           *Texts
+	Late            Late // nil: too late is too late
 }
 
 // Desk takes commands. Safe for concurrent use.

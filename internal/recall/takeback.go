@@ -34,10 +34,31 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 		}
 		a.done = append(a.done, after)
 	}
-	if len(a.done) > 0 {
-		a.judge(only)
+	if len(a.done) == 0 {
+		return a, nil
 	}
-	return a, nil
+	a.judge(only)
+	return a, d.ask(ctx, m, a)
+}
+
+// ask has the gateways asked of who got a message that could not be recalled here.
+func (d *Desk) ask(ctx context.Context, m *Mail, a *answer) error {
+	for n, h := range a.done {
+		if d.o.Late == nil || h.State != holdstore.Released {
+			continue
+		}
+		after, by, err := d.o.Late.Ask(ctx, h.ID, a.only, act(m, a.asked))
+		if errors.Is(err, holdstore.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if a.done[n] = after; !by.IsZero() {
+			a.answerBy = by
+		}
+	}
+	return nil
 }
 
 // What is being sent is waited for: after a 4xx of the MTA it can still be recalled, and else its outcome is known.

@@ -10,12 +10,12 @@ import (
 )
 
 // Gate makes the gate for mail that comes in.
-func Gate(c *config.Config, memory inbound.Memory, log inbound.Log) (*inbound.Gate, error) {
+func Gate(c *config.Config, memory inbound.Memory, x inbound.Exchange, log inbound.Log) (*inbound.Gate, error) {
 	o, err := Inbound(c)
 	if err != nil {
 		return nil, err
 	}
-	return inbound.New(o, authenticate.New(authenticate.NewResolver(c.Inbound.DNS), c.Inbound.Verify), memory, log), nil
+	return inbound.New(o, authenticate.New(authenticate.NewResolver(c.Inbound.DNS), c.Inbound.Verify), memory, x, log), nil
 }
 
 // Inbound makes the options of the gate, which SIGHUP replaces.
@@ -24,5 +24,5 @@ func Inbound(c *config.Config) (inbound.Options, error) {
 	partners, err := policy.ParsePatterns(r.Partners)
 	rules := policy.InboundOptions{Require: r.Require, Partners: partners, MaxAge: time.Duration(r.MaxAge), Rate: r.Rate.Count, Per: r.Rate.Per}
 	return inbound.Options{AuthservID: c.Inbound.AuthservID, Prefixes: c.Recall.SubjectPrefixes, Rules: rules,
-		OnFail: r.OnFail, Remember: time.Duration(c.Inbound.Remember)}, err
+		OnFail: r.OnFail, Execute: r.OnPass == "execute", Remember: time.Duration(c.Inbound.Remember)}, err
 }

@@ -15,9 +15,9 @@ func Texts(file string) (*recall.Texts, error) {
 }
 
 // Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held.
-func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule func(string) policy.Rule, log recall.Log) *recall.Desk {
+func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late, log recall.Log) *recall.Desk {
 	r := c.Recall
 	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, Outlook: r.Outlook,
 		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
-		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts})
+		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Late: late})
 }

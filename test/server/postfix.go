@@ -18,6 +18,7 @@ import (
 type Postfix struct {
 	SMTP     string // the port that clients submit to
 	Reinject string // the port without milters
+	Own      string // the port for the gateway's own mails, with the milters of the setting own_milters
 	Dir      string
 
 	t     testing.TB
@@ -32,8 +33,8 @@ func StartPostfix(t testing.TB, milter, nextHop string, settings ...string) *Pos
 	if os.Getuid() != 0 {
 		t.Skip("a private Postfix needs root")
 	}
-	p := &Postfix{t: t, Dir: postfixDir(t), SMTP: FreeAddr(t), Reinject: FreeAddr(t)}
-	p.write("main.cf", p.mainCf(milter, nextHop)+strings.Join(settings, "\n")+"\n")
+	p := &Postfix{t: t, Dir: postfixDir(t), SMTP: FreeAddr(t), Reinject: FreeAddr(t), Own: FreeAddr(t)}
+	p.write("main.cf", overridden(p.mainCf(milter, nextHop), strings.Join(settings, "\n")+"\n"))
 	p.write("master.cf", p.masterCf())
 	p.Start()
 	t.Cleanup(p.Kill)
@@ -89,6 +90,7 @@ inet_protocols = ipv4
 relayhost = [%[2]s]:%[3]s
 smtpd_recipient_restrictions = permit_mynetworks, reject
 smtpd_milters = inet:%[4]s
+own_milters =
 milter_default_action = tempfail
 in_flow_delay = 0
 alias_maps =
@@ -103,16 +105,29 @@ smtputf8_enable = yes
 `, p.Dir, host, port, milter)
 }
 
+// overridden leaves out what further settings say again: Postfix warns of it in every line of its log.
+func overridden(main, settings string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(main) {
+		name, _, _ := strings.Cut(line, " =")
+		if !strings.Contains("\n"+settings, "\n"+name+" =") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String() + settings
+}
+
 func (p *Postfix) masterCf() string {
 	text := fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.SMTP) +
 		fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.Reinject) +
 		"  -o smtpd_milters=\n  -o receive_override_options=no_milters,no_header_body_checks\n" +
 		"  -o smtpd_authorized_xforward_hosts=127.0.0.0/8\n" +
+		fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.Own) + "  -o smtpd_milters=$own_milters\n" +
 		"pickup unix n - n 60 1 pickup\nqmgr unix n - n 300 1 qmgr\ncleanup unix n - n - 0 cleanup\n" +
 		"postlog unix-dgram n - n - 1 postlogd\nflush unix n - n - 0 flush\nshowq unix n - n - - showq\n" +
 		"defer unix - - n - 0 bounce\nretry unix - - n - - error\nrewrite unix - - n - - trivial-rewrite\n" +
-		"trace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
-	for _, name := range []string{"bounce", "smtp", "error", "local", "proxymap", "verify"} {
+		"bounce unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
+	for _, name := range []string{"smtp", "error", "local", "proxymap", "verify"} {
 		text += name + " unix - - n - - " + name + "\n"
 	}
 	return text

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/exchange"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/wiring"
+)
+
+// askedLine is late as the end of a line about a hold.
+func (a *act) askedLine(ctx context.Context, id string) string {
+	said, err := a.late(ctx, id, a.who())
+	switch {
+	case err != nil:
+		return "; the gateways of its recipients could not be asked: " + err.Error()
+	case said == "":
+		return ""
+	}
+	return "; " + said + " (recallctl show " + id + ")"
+}
+
+// late asks the gateways of who got a message that was recalled too late, and says whom; empty: nobody.
+func (a *act) late(ctx context.Context, id string, by holdstore.Act) (string, error) {
+	x, err := a.exchange(ctx)
+	if err != nil {
+		return "", err
+	}
+	h, answerBy, err := x.Ask(ctx, id, a.only, by)
+	if err != nil {
+		return "", err
+	}
+	var domains []string
+	for n, r := range h.Results {
+		if d := recall.DomainOf(h.Recipients[n].Address); r.Outcome == holdstore.Requested && !strings.Contains(" "+strings.Join(domains, " ")+" ", " "+d+" ") {
+			domains = append(domains, d)
+		}
+	}
+	switch {
+	case len(domains) == 0:
+		return "", nil
+	case answerBy.IsZero():
+		return "asked before: " + strings.Join(domains, ", "), nil
+	}
+	return fmt.Sprintf("asked to take it back: %s; its sender hears of it by %s", strings.Join(domains, ", "), answerBy.Local().Format("15:04:05")), nil
+}
+
+// exchange asks other gateways as the daemon does, which writes the mails.
+func (a *act) exchange(ctx context.Context) (*exchange.Exchange, error) {
+	secret, err := a.secret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return wiring.Exchange(a.config, nil, a.store, mark.New(secret), nil)
+}
+
+func (a *act) secret(ctx context.Context) ([]byte, error) {
+	if a.config.SecretFile != "" {
+		return wiring.Secret(a.config.SecretFile)
+	}
+	return a.store.Secret(ctx)
+}

@@ -1,0 +1,86 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/recall"
+)
+
+// Ask asks the gateways of the recipients who got a released message to take it back; only says of which, nil: of all.
+// It returns the hold as it is then, and by when its sender hears what came of it: the zero time when nobody is asked now,
+// because the configuration says so, or because all were asked before.
+func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstore.Act) (*holdstore.Hold, time.Time, error) {
+	h, err := x.store.Get(ctx, id)
+	if err != nil || h.State != holdstore.Released {
+		return h, time.Time{}, err
+	}
+	all := x.requests(h, only, a.Reason)
+	if len(all) == 0 {
+		return h, time.Time{}, nil
+	}
+	after, err := x.store.Ask(ctx, h.ID, all, x.o.Within, a)
+	if errors.Is(err, holdstore.ErrNotNow) { // somebody was faster
+		return h, time.Time{}, nil
+	}
+	return after, time.Now().Add(x.o.Within), err
+}
+
+// requests plans one request for each domain of the recipients who got the message. Every message ID of ours is made of
+// the secret, the hold and the domain, so that asking again asks the same.
+func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (all []holdstore.Asked) {
+	if !x.o.Ask || h.Own() || h.Sender.Address == "" || h.MessageID == "" {
+		return nil
+	}
+	byDomain := map[string]int{}
+	for n, r := range h.Recipients {
+		meant := only == nil || slices.ContainsFunc(only, func(a string) bool { return strings.EqualFold(a, r.Address) })
+		domain := recall.DomainOf(r.Address)
+		if !meant || h.Results[n].Outcome != holdstore.Sent || domain == "" || !x.o.Domains.Match(domain) {
+			continue
+		}
+		i, known := byDomain[domain]
+		if !known {
+			id, ok := x.marker.Token("request", h.ID, domain)
+			if !ok {
+				return nil
+			}
+			i = len(all)
+			byDomain[domain] = i
+			all = append(all, holdstore.Asked{RequestID: id, Hold: h.ID, Domain: domain, Reason: reason})
+		}
+		all[i].Recipients = append(all[i].Recipients, n)
+	}
+	return all
+}
+
+// ask writes one request, or for recipients of our own takes the message back here.
+func (x *Exchange) ask(ctx context.Context, asked holdstore.Asked) error {
+	h, err := x.store.Get(ctx, asked.Hold)
+	if errors.Is(err, holdstore.ErrNotFound) { // its record is older than it is kept
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	q := recall.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: recall.Author(h), Date: h.Date, Reason: asked.Reason}
+	for _, n := range asked.Recipients {
+		if n < len(h.Recipients) {
+			q.Recipients = append(q.Recipients, h.Recipients[n].Address)
+		}
+	}
+	x.log.Asked(h, asked.Domain, asked.RequestID)
+	if x.boxes != nil && recall.DomainOf(recall.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
+		return x.store.AddJob(ctx, jobRetract+":"+asked.RequestID, jobRetract, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
+			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Gateway: h.Gateway, Own: true}, 0)
+	}
+	if key, ok := x.marker.CancelKey(h.MessageID); ok {
+		q.Keys = []cancel.Element{key}
+	}
+	return x.post.Request(ctx, h, q)
+}

@@ -1,0 +1,76 @@
+// Package exchange goes on where a recall comes too late: it asks the gateways of the recipients to take a message back,
+// takes messages out of its own users' mailboxes when another gateway asks, and sees to it that both sides hear what came
+// of it.
+//
+// Failure rules: everything here is a job in the store, done again until it is done, by whichever gateway is alive. What
+// is done twice does nothing twice: a request has the same ID and Message-ID each time, and what will be done to a
+// mailbox is noted before it is done. Who may ask is decided before (package inbound); nothing is authorised here.
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Store is what the exchange needs of the hold store; holdstore.Store says what each method promises.
+type Store interface {
+	Get(ctx context.Context, id string) (*holdstore.Hold, error)
+	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
+	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
+
+	Ask(ctx context.Context, id string, all []holdstore.Asked, within time.Duration, a holdstore.Act) (*holdstore.Hold, error)
+	Request(ctx context.Context, requestID string) (holdstore.Asked, error)
+	Answered(ctx context.Context, id, from string, answers []holdstore.Answer) error
+	NoAnswer(ctx context.Context, id string) (*holdstore.Hold, error)
+	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
+
+	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
+	ClaimJob(ctx context.Context) (*holdstore.Job, error)
+	SaveJob(ctx context.Context, j *holdstore.Job, v any) error
+	FinishJob(ctx context.Context, j *holdstore.Job, known time.Duration) error
+	RetryJob(ctx context.Context, j *holdstore.Job, in time.Duration) error
+	Wake(ctx context.Context) <-chan struct{}
+}
+
+// Mailbox takes delivered messages out of mailboxes; mailbox.IMAP says what Take promises.
+type Mailbox interface {
+	Take(ctx context.Context, t mailbox.Target, plan func(mailbox.Result) error) (mailbox.Result, error)
+}
+
+// Log is told what is done.
+type Log interface {
+	Asked(h *holdstore.Hold, domain, requestID string)
+	Retracted(messageID, recipient, requestID, outcome, detail string)
+	Reported(h *holdstore.Hold)
+	Trouble(msg string, err error)
+}
+
+// Options are what the tables [recall] and [inbound] say about it.
+type Options struct {
+	Ask     bool            // after_release = "request"
+	Domains policy.Patterns // recipient domains that are asked
+	Within  time.Duration   // how long answers are waited for
+	Reports string          // always | failures | never
+	Keep    time.Duration   // how long a job that is done is known, so that it is not done again
+}
+
+// Exchange asks and answers. Safe for concurrent use.
+type Exchange struct {
+	o      Options
+	store  Store
+	post   *recall.Post
+	boxes  Mailbox // nil: there is no way into the mailboxes
+	marker *mark.Marker
+	log    Log
+}
+
+// New returns an exchange; Run does its jobs. boxes may be nil.
+func New(store Store, post *recall.Post, boxes Mailbox, marker *mark.Marker, log Log, o Options) *Exchange {
+	return &Exchange{o: o, store: store, post: post, boxes: boxes, marker: marker, log: log}
+}

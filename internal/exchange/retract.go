@@ -1,0 +1,156 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/recall"
+)
+
+// Order is a recall that the policy has let pass: take this message out of these mailboxes.
+type Order struct {
+	RequestID  string    `json:"q"`
+	CommandID  string    `json:"c"` // Message-ID of the command
+	MessageID  string    `json:"m"` // of the message
+	From       string    `json:"f"` // address of its author, who asks
+	Recipients []string  `json:"r"`
+	Received   time.Time `json:"t"` // when the message came in
+	Gateway    string    `json:"g"` // our MTA's host name
+	Own        bool      `json:"o,omitempty"`
+
+	Done map[string]mailbox.Result `json:"d,omitempty"` // by recipient
+	Plan map[string]mailbox.Result `json:"p,omitempty"` // what was about to be done
+	Told bool                      `json:"i,omitempty"` // that it takes longer
+}
+
+// Take takes an order, once it returns true; then the command needs no delivery. False: there is no way into the
+// mailboxes here, so the command goes to the recipient, and a gateway that asked hears so.
+func (x *Exchange) Take(ctx context.Context, o Order, request bool) (bool, error) {
+	if x.boxes == nil {
+		if !request {
+			return false, nil
+		}
+		s := recall.Status{RequestID: o.RequestID, MessageID: o.MessageID}
+		for _, r := range o.Recipients {
+			s.Recipients = append(s.Recipients, recall.StatusOf{Address: r, Outcome: recall.StatusRefused,
+				Diagnostic: "this gateway has no way into the mailbox; the recipient has got the request"})
+		}
+		return false, x.post.Status(ctx, inquirer(o), s)
+	}
+	id := jobRetract + ":" + recall.DomainOf(o.From) + ":" + o.RequestID + o.CommandID
+	return true, x.store.AddJob(ctx, id, jobRetract, o, 0)
+}
+
+// inquirer is whom the status goes to. It is from the domain of the recipients, whose DKIM signature makes it authentic.
+func inquirer(o Order) recall.Inquirer {
+	return recall.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: "postmaster@" + recall.DomainOf(o.Recipients[0])}
+}
+
+// Times of an order whose mailbox can't be reached.
+const (
+	tellAfter   = 10 * time.Minute // then who asked hears that it takes longer
+	giveUpAfter = 24 * time.Hour
+)
+
+// retract carries an order out. An error means that some mailbox has to be tried again.
+func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) error {
+	var again error
+	for _, r := range o.Recipients {
+		if _, done := o.Done[r]; done {
+			continue
+		}
+		result, err := x.takeFrom(ctx, j, o, r)
+		switch {
+		case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable):
+			return err
+		case err != nil && time.Since(j.Since) > giveUpAfter:
+			result = mailbox.Result{Outcome: recall.StatusRefused, Detail: "the mailbox could not be reached"}
+		case err != nil:
+			again = err
+			continue
+		}
+		x.log.Retracted(o.MessageID, r, o.RequestID, result.Outcome, result.Detail)
+		set(&o.Done, r, result)
+		if err := x.store.Audit(ctx, "retract", "", holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}, r+" "+o.MessageID+": "+result.Outcome); err != nil {
+			return err
+		}
+		if err := x.store.SaveJob(ctx, j, o); err != nil {
+			return err
+		}
+	}
+	if again != nil && (o.Told || time.Since(j.Since) < tellAfter) {
+		return again
+	}
+	if err := x.tell(ctx, o); err != nil || again == nil {
+		return err
+	}
+	o.Told = true
+	if err := x.store.SaveJob(ctx, j, o); err != nil {
+		return err
+	}
+	return again
+}
+
+// takeFrom takes the message from one recipient: from the hold when it waits here, else out of the mailbox.
+func (x *Exchange) takeFrom(ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result, error) {
+	held, err := x.stillHeld(ctx, o, recipient)
+	if err != nil || held {
+		return mailbox.Result{Outcome: recall.StatusRecalled}, err
+	}
+	result, err := x.boxes.Take(ctx, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received},
+		func(plan mailbox.Result) error {
+			set(&o.Plan, recipient, plan)
+			return x.store.SaveJob(ctx, j, o)
+		})
+	if plan, planned := o.Plan[recipient]; err == nil && planned && result.Outcome == recall.StatusNotFound {
+		return plan, nil // it was done, and whoever did it died before saying so
+	}
+	return result, err
+}
+
+// stillHeld recalls the message for one recipient if it still waits on this gateway.
+func (x *Exchange) stillHeld(ctx context.Context, o *Order, recipient string) (bool, error) {
+	holds, err := x.store.Resolve(ctx, o.MessageID)
+	if err != nil {
+		return false, err
+	}
+	for _, h := range holds {
+		to := slices.ContainsFunc(h.Recipients, func(p holdstore.Path) bool { return strings.EqualFold(p.Address, recipient) })
+		if h.State != holdstore.Held || h.MessageID != o.MessageID || !to || !strings.EqualFold(recall.Author(h), o.From) {
+			continue
+		}
+		_, err := x.store.RecallOnly(ctx, h.ID, []string{recipient}, holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID})
+		if err == nil || !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// tell says what is known to who asked.
+func (x *Exchange) tell(ctx context.Context, o *Order) error {
+	s := recall.Status{RequestID: o.RequestID, MessageID: o.MessageID}
+	for _, r := range o.Recipients {
+		said := recall.StatusOf{Address: r, Outcome: recall.StatusRefused, Diagnostic: "the mailbox can't be reached now; it is tried again"}
+		if result, done := o.Done[r]; done {
+			said.Outcome, said.Diagnostic = result.Outcome, result.Detail
+		}
+		s.Recipients = append(s.Recipients, said)
+	}
+	if o.Own {
+		return x.Told(ctx, s, recall.DomainOf(o.From))
+	}
+	return x.post.Status(ctx, inquirer(*o), s)
+}
+
+func set(m *map[string]mailbox.Result, key string, r mailbox.Result) {
+	if *m == nil {
+		*m = map[string]mailbox.Result{}
+	}
+	(*m)[key] = r
+}

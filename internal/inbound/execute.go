@@ -1,0 +1,73 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+
+	"github.com/recall-milter/recall-milter/internal/exchange"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// execute hands a command that passed over to the exchange. When that fails, the client tries again; that is safe.
+func (g *Gate) execute(ctx context.Context, m *recall.Mail, o *Opinion) {
+	id, target := o.Sight.ID, o.Verdict.Target
+	if id == "" {
+		id = m.MessageID
+	}
+	order := exchange.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From, Recipients: addresses(m), Gateway: m.Gateway}
+	for _, t := range o.Facts.Targets {
+		if t.MessageID == target && (order.Received.IsZero() || t.At.Before(order.Received)) {
+			order.Received = t.At
+		}
+	}
+	done, err := g.exchange.Take(ctx, order, o.Sight.Form == recall.FormRequest)
+	if err != nil {
+		g.log.Trouble("a genuine recall can't be carried out now, and its sender tries again", err)
+		o.Ruling = Ruling{Command: true, Reply: "451 4.3.0 the recall can't be carried out now, try again later"}
+	}
+	o.Ruling.Done = done && err == nil
+}
+
+// status takes what another gateway says of a request of ours. Only one that is authentic, and that answers a request to
+// that very domain, counts; a report of some gateway to its own user is ordinary mail.
+func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruling {
+	if !g.exchange.Ours(s) {
+		return Ruling{}
+	}
+	from, defect := author(m)
+	domain := recall.DomainOf(from)
+	v := policy.InboundVerdict{Result: policy.InboundFail, Reason: defect}
+	if defect == "" {
+		v = g.answered(ctx, m, s, domain)
+	}
+	g.log.Judged(m.Submission, "status", domain, v)
+	switch v.Result {
+	case policy.InboundPass:
+		return Ruling{Command: true, Done: true}
+	case policy.InboundTemp:
+		return Ruling{Command: true, Reply: "451 4.7.1 the recall status can't be checked now, try again later"}
+	}
+	return Ruling{Command: true, Reply: "550 5.7.1 recall status refused: " + printable(v.Reason)}
+}
+
+func (g *Gate) answered(ctx context.Context, m *recall.Mail, s recall.Status, domain string) policy.InboundVerdict {
+	e := g.evidence(ctx, m, nil, domain) // the ID of the request, which nobody else knows, binds it
+	switch {
+	case e.Temporary:
+		return policy.InboundVerdict{Result: policy.InboundTemp, Reason: "DNS could not be asked, " + e.Why()}
+	case !e.Aligned:
+		return policy.InboundVerdict{Result: policy.InboundFail, Reason: "sender not authenticated, " + e.Why()}
+	}
+	told, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	err := g.exchange.Told(told, s, domain)
+	switch {
+	case err == nil:
+		return policy.InboundVerdict{Result: policy.InboundPass, Reason: "aligned", Target: s.MessageID}
+	case errors.Is(err, exchange.ErrUnasked):
+		return policy.InboundVerdict{Result: policy.InboundFail, Reason: err.Error()}
+	}
+	g.log.Trouble("a recall status can't be kept now, and its sender tries again", err)
+	return policy.InboundVerdict{Result: policy.InboundTemp, Reason: "the store could not be asked"}
+}

@@ -1,0 +1,34 @@
+package wiring
+
+import (
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/exchange"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Exchange makes the exchange with other gateways. The marker needs its secret before anything is asked.
+func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, marker *mark.Marker, log exchange.Log) (*exchange.Exchange, error) {
+	domains, err := policy.ParsePatterns(c.Recall.RequestDomains)
+	if err != nil {
+		return nil, err
+	}
+	address := ""
+	if len(c.Recall.Addresses) > 0 {
+		address = c.Recall.Addresses[0]
+	}
+	boxes, err := Mailbox(c)
+	if err != nil {
+		return nil, err
+	}
+	return exchange.New(store, recall.NewPost(store, texts, address), boxes, marker, log, exchange.Options{
+		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
+		Reports: c.Recall.Reports, Keep: max(time.Duration(c.RecordRetention), time.Duration(c.Inbound.Remember))}), nil
+}
+
+// Mailbox makes the way into the mailboxes; nil: there is none.
+func Mailbox(c *config.Config) (exchange.Mailbox, error) { return nil, nil }
