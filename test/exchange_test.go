@@ -3,8 +3,12 @@ package test
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -14,6 +18,7 @@ type organisation struct {
 	*gateway
 	domain string
 	port   *server.Proxy // where mail from the world comes in
+	boxes  *server.Mailboxes
 }
 
 // world is two organisations that know each other by DNS only.
@@ -22,19 +27,29 @@ type world struct {
 	dns       *server.DNS
 }
 
-func startWorld(t *testing.T, farSettings string) *world {
+// startWorld starts corp.test, where anna works, and far.test, where bert does; boxes says whether the gateway of far.test
+// has a way into its mailboxes, and settings are further lines of that table.
+func startWorld(t *testing.T, boxes bool, settings ...string) *world {
 	t.Helper()
 	w := &world{dns: server.StartDNS(t)}
 	corpPort, farPort := server.StartProxy(t), server.StartProxy(t)
 	w.corp = w.organisation(t, "corp.test", corpPort, "far.test", farPort)
-	w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort)
-	w.corp.open(w.dns, "[recall]\naddresses = [\"recall@corp.test\"]\nanswer_within = \"20s\"\n")
-	w.far.open(w.dns, farSettings)
+	w.corp.open(w.dns, "[recall]\naddresses = [\"recall@corp.test\"]\nanswer_within = \"30s\"\n")
+	if !boxes {
+		w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort)
+		w.far.open(w.dns, "")
+		return w
+	}
+	m := server.StartMailboxes(t)
+	w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort, "lmtp:"+m.LMTP)
+	w.far.boxes = m
+	w.far.open(w.dns, fmt.Sprintf("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = %q, master_user = %q, password_file = %q }\n%s\n",
+		m.IMAP, m.Master, m.MasterPassword, strings.Join(settings, "\n")))
 	return w
 }
 
 // organisation starts the servers of a site whose mail to a peer goes to a port.
-func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, peer string, peerPort *server.Proxy) *organisation {
+func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, peer string, peerPort *server.Proxy, local ...string) *organisation {
 	t.Helper()
 	signer := server.StartOpenDKIM(t, domain)
 	w.dns.Add(t, "s1._domainkey."+domain+`. TXT "`+signer.Record+`"`)
@@ -44,12 +59,20 @@ func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, pe
 		host, number, _ := net.SplitHostPort(peerPort.Addr)
 		postfix = server.StartPostfix(t, milter, nextHop, "myhostname = gw."+domain,
 			"smtpd_milters = inet:"+signer.Milter+", inet:"+milter, "own_milters = inet:"+signer.Milter,
-			fmt.Sprintf("transport_maps = inline:{ {%s = smtp:[%s]:%s} }", peer, host, number),
+			"transport_maps = inline:{ "+strings.Join(append(delivery(domain, local), fmt.Sprintf("{%s = smtp:[%s]:%s}", peer, host, number)), ", ")+" }",
 			server.StartLogins(t, "anna", "bert"))
 		return mta{postfix.SMTP, postfix.Reinject, postfix.Log}
 	})
 	g.postfix = postfix
-	return &organisation{g, domain, port}
+	return &organisation{gateway: g, domain: domain, port: port}
+}
+
+// delivery says how mail for a domain of ours is delivered, when it isn't relayed.
+func delivery(domain string, local []string) (all []string) {
+	for _, way := range local {
+		all = append(all, fmt.Sprintf("{%s = %s}", domain, strings.Replace(way, "lmtp:", "lmtp:inet:", 1)))
+	}
+	return all
 }
 
 // open configures the gateway and lets mail of the world in.
@@ -79,7 +102,7 @@ func (w *world) sent(id string, to ...string) {
 
 func TestALateRecallIsAskedForAndTheSenderHearsWhatCameOfIt(t *testing.T) {
 	t.Parallel()
-	w := startWorld(t, "")
+	w := startWorld(t, false)
 	w.sent("late@corp.test", "bert@far.test")
 	server.Eventually(t, "it is delivered", func() bool { return w.far.arrived("late@corp.test") == 1 })
 	w.corp.command("anna", "Subject: RECALL <late@corp.test>\r\n", "")
@@ -97,5 +120,86 @@ func TestALateRecallIsAskedForAndTheSenderHearsWhatCameOfIt(t *testing.T) {
 		if !strings.Contains(request, want) {
 			t.Errorf("the request lacks %q:\n%s", want, request)
 		}
+	}
+}
+
+// inbox lists the Message-IDs in a folder of a user at far.test.
+func (o *organisation) folder(user, name string) (ids []string) {
+	o.t.Helper()
+	c := o.login(user)
+	defer c.Close()
+	if _, err := c.Select(name, &imap.SelectOptions{ReadOnly: true}).Wait(); err != nil {
+		return nil
+	}
+	all, err := c.Fetch(imap.SeqSet{imap.SeqRange{Start: 1}}, &imap.FetchOptions{Envelope: true}).Collect()
+	if err != nil { // an empty folder
+		return nil
+	}
+	for _, m := range all {
+		ids = append(ids, m.Envelope.MessageID)
+	}
+	return ids
+}
+
+func (o *organisation) login(user string) *imapclient.Client {
+	o.t.Helper()
+	c, err := imapclient.DialInsecure(o.boxes.IMAP, nil)
+	if err == nil {
+		err = c.Login(user, server.Password).Wait()
+	}
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return c
+}
+
+// flag sets a flag on the newest message of a user's inbox.
+func (o *organisation) flag(user string, flag imap.Flag) {
+	o.t.Helper()
+	c := o.login(user)
+	defer c.Close()
+	box, err := c.Select("INBOX", nil).Wait()
+	o.must(err)
+	o.must(c.Store(imap.SeqSetNum(box.NumMessages), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{flag}}, nil).Close())
+}
+
+// delivered sends a message of anna's, and waits until it is in all mailboxes.
+func (w *world) delivered(id string, to ...string) {
+	w.corp.t.Helper()
+	w.sent(id, to...)
+	for _, r := range to {
+		server.Eventually(w.corp.t, id+" is in the inbox of "+r, func() bool { return slices.Contains(w.far.folder(r, "INBOX"), id) })
+	}
+}
+
+func TestALateRecallEmptiesTheInboxUnlessItWasRead(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true)
+	w.delivered("price@corp.test", "bert@far.test", "carl@far.test")
+	w.delivered("other@corp.test", "bert@far.test")
+	w.far.flag("carl@far.test", imap.FlagSeen)
+	out, code := w.corp.ctl("recall", "price@corp.test", "--reason", "wrong list")
+	if code != 2 || strings.Contains(out, "recalled") {
+		t.Errorf("recallctl says %q and ends with %d", out, code)
+	}
+	w.corp.result("price@corp.test", "bert@far.test", "retracted")
+	w.corp.result("price@corp.test", "carl@far.test", "already read")
+	if got := w.far.folder("bert@far.test", "INBOX"); !slices.Equal(got, []string{"other@corp.test"}) {
+		t.Errorf("bert has %q", got)
+	}
+	if got := w.far.folder("carl@far.test", "INBOX"); !slices.Equal(got, []string{"price@corp.test"}) {
+		t.Errorf("carl has %q", got)
+	}
+	report := w.corp.report("anna", "What became of your recall: the price list")
+	for _, want := range []string{"Final-Recipient: rfc822; bert@far.test\r\nOutcome: retracted", "Final-Recipient: rfc822; carl@far.test\r\nOutcome: already-read"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("the report lacks %q:\n%s", want, report)
+		}
+	}
+	if log, _ := w.far.ctl("log"); !strings.Contains(log, "bert@far.test <price@corp.test>: retracted") {
+		t.Errorf("the audit trail of far.test:\n%s", log)
+	}
+	if shown, _ := w.corp.ctl("show", "price@corp.test"); !strings.Contains(shown, "answered") {
+		t.Errorf("the timeline:\n%s", shown)
 	}
 }

@@ -77,7 +77,7 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Asked) error {
 	x.log.Asked(h, asked.Domain, asked.RequestID)
 	if x.boxes != nil && recall.DomainOf(recall.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
 		return x.store.AddJob(ctx, jobRetract+":"+asked.RequestID, jobRetract, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
-			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Gateway: h.Gateway, Own: true}, 0)
+			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Own: true}, 0)
 	}
 	if key, ok := x.marker.CancelKey(h.MessageID); ok {
 		q.Keys = []cancel.Element{key}

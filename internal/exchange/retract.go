@@ -19,8 +19,9 @@ type Order struct {
 	MessageID  string    `json:"m"` // of the message
 	From       string    `json:"f"` // address of its author, who asks
 	Recipients []string  `json:"r"`
-	Received   time.Time `json:"t"` // when the message came in
-	Gateway    string    `json:"g"` // our MTA's host name
+	Received   time.Time `json:"t"`           // when the message came in
+	Date       string    `json:"w,omitempty"` // its Date field, when the command says it
+	Gateway    string    `json:"g"`           // our MTA's host name
 	Own        bool      `json:"o,omitempty"`
 
 	Done map[string]mailbox.Result `json:"d,omitempty"` // by recipient
@@ -102,7 +103,7 @@ func (x *Exchange) takeFrom(ctx context.Context, j *holdstore.Job, o *Order, rec
 	if err != nil || held {
 		return mailbox.Result{Outcome: recall.StatusRecalled}, err
 	}
-	result, err := x.boxes.Take(ctx, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received},
+	result, err := x.boxes.Take(ctx, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, Date: o.Date},
 		func(plan mailbox.Result) error {
 			set(&o.Plan, recipient, plan)
 			return x.store.SaveJob(ctx, j, o)

@@ -15,7 +15,7 @@ func (g *Gate) execute(ctx context.Context, m *recall.Mail, o *Opinion) {
 	if id == "" {
 		id = m.MessageID
 	}
-	order := exchange.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From, Recipients: addresses(m), Gateway: m.Gateway}
+	order := exchange.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From, Recipients: addresses(m), Date: o.Sight.Date, Gateway: m.Gateway}
 	for _, t := range o.Facts.Targets {
 		if t.MessageID == target && (order.Received.IsZero() || t.At.Before(order.Received)) {
 			order.Received = t.At

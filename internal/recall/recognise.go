@@ -21,6 +21,7 @@ const (
 type Sight struct {
 	Form     string // empty: no command
 	ID       string // of a request
+	Date     string // of the original, as a request says it
 	Target   string // Message-ID of the original, when the form names it
 	Subjects []string
 	Keys     []cancel.Element
@@ -92,5 +93,5 @@ func cloudRecall(m *Mail) bool {
 // request reads what another gateway asks for.
 func request(m *Mail) Sight {
 	q, _ := ParseRequest(m)
-	return Sight{Form: FormRequest, ID: q.ID, Target: q.MessageID, Keys: q.Keys, Signed: []string{"Subject", "Content-Type"}}
+	return Sight{Form: FormRequest, ID: q.ID, Date: q.Date, Target: q.MessageID, Keys: q.Keys, Signed: []string{"Subject", "Content-Type"}}
 }

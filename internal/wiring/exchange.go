@@ -6,6 +6,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/exchange"
+	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
@@ -21,9 +22,11 @@ func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, mar
 	if len(c.Recall.Addresses) > 0 {
 		address = c.Recall.Addresses[0]
 	}
-	boxes, err := Mailbox(c)
-	if err != nil {
+	var boxes exchange.Mailbox
+	if imap, err := Mailbox(c); err != nil {
 		return nil, err
+	} else if imap != nil {
+		boxes = imap
 	}
 	return exchange.New(store, recall.NewPost(store, texts, address), boxes, marker, log, exchange.Options{
 		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
@@ -31,4 +34,11 @@ func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, mar
 }
 
 // Mailbox makes the way into the mailboxes; nil: there is none.
-func Mailbox(c *config.Config) (exchange.Mailbox, error) { return nil, nil }
+func Mailbox(c *config.Config) (*mailbox.IMAP, error) {
+	m := c.Inbound.Mailbox
+	if m.Backend != "imap" {
+		return nil, nil
+	}
+	return mailbox.New(mailbox.Settings{Address: m.IMAP.Address, TLS: m.IMAP.TLS, MasterUser: m.IMAP.MasterUser,
+		PasswordFile: m.IMAP.PasswordFile, Separator: m.IMAP.Separator, Unread: m.Unread, Read: m.Read})
+}

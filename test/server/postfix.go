@@ -127,7 +127,7 @@ func (p *Postfix) masterCf() string {
 		"postlog unix-dgram n - n - 1 postlogd\nflush unix n - n - 0 flush\nshowq unix n - n - - showq\n" +
 		"defer unix - - n - 0 bounce\nretry unix - - n - - error\nrewrite unix - - n - - trivial-rewrite\n" +
 		"bounce unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
-	for _, name := range []string{"smtp", "error", "local", "proxymap", "verify"} {
+	for _, name := range []string{"smtp", "lmtp", "error", "local", "proxymap", "verify"} {
 		text += name + " unix - - n - - " + name + "\n"
 	}
 	return text
