@@ -57,8 +57,9 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 	return explain(s.run(ctx, addJobScript, id, kind, data, in.Milliseconds()).Err())
 }
 
-// jobLease is how long one attempt may take.
-const jobLease = 2 * time.Minute
+// JobLease is how long a claimed job stays with who claimed it without being renewed: so late goes on what a daemon that
+// died had begun.
+const JobLease = 15 * time.Second
 
 // claimJobScript: ARGV: lease ms, token. Output: {} or {id, kind, data, attempts, since}
 var claimJobScript = drain(`
@@ -72,10 +73,10 @@ local n = redis.call('HINCRBY', key, 'attempts', 1)
 return {id, redis.call('HGET', key, 'kind'), redis.call('HGET', key, 'data'), tostring(n), redis.call('HGET', key, 'since')}
 `)
 
-// ClaimJob leases the job that has been due for longest, for two minutes; nil: none is due.
+// ClaimJob leases the job that has been due for longest, for JobLease; nil: none is due.
 func (s *Store) ClaimJob(ctx context.Context) (*Job, error) {
 	token := randomText(16)
-	f, err := s.run(ctx, claimJobScript, jobLease.Milliseconds(), token).StringSlice()
+	f, err := s.run(ctx, claimJobScript, JobLease.Milliseconds(), token).StringSlice()
 	if err != nil || len(f) < 5 {
 		return nil, explain(err)
 	}
@@ -110,6 +111,18 @@ func (s *Store) RetryJob(ctx context.Context, j *Job, in time.Duration) error {
 	return s.word(ctx, endJobScript, j.ID, j.token, in.Milliseconds(), "")
 }
 
+// renewJobScript: ARGV: id, token, lease ms. Output: "ok" or "lost".
+var renewJobScript = drain(`
+if redis.call('HGET', P .. 'j:' .. ARGV[1], 'tok') ~= ARGV[2] then return 'lost' end
+redis.call('ZADD', P .. 'jobs', int(now + ARGV[3]), ARGV[1])
+return 'ok'
+`)
+
+// RenewJob renews the lease. ErrLost.
+func (s *Store) RenewJob(ctx context.Context, j *Job) error {
+	return s.word(ctx, renewJobScript, j.ID, j.token, JobLease.Milliseconds())
+}
+
 // saveJobScript: ARGV: id, token, data, lease ms. Output: "ok" or "lost".
 var saveJobScript = drain(`
 local key = P .. 'j:' .. ARGV[1]
@@ -125,5 +138,5 @@ func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
 	if err != nil {
 		return err
 	}
-	return s.word(ctx, saveJobScript, j.ID, j.token, data, jobLease.Milliseconds())
+	return s.word(ctx, saveJobScript, j.ID, j.token, data, JobLease.Milliseconds())
 }

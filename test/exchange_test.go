@@ -3,6 +3,8 @@ package test
 import (
 	"fmt"
 	"net"
+	"net/smtp"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -201,5 +203,150 @@ func TestALateRecallEmptiesTheInboxUnlessItWasRead(t *testing.T) {
 	}
 	if shown, _ := w.corp.ctl("show", "price@corp.test"); !strings.Contains(shown, "answered") {
 		t.Errorf("the timeline:\n%s", shown)
+	}
+}
+
+// asks recalls a message at corp.test, and waits until its recipient's gateway was asked.
+func (w *world) asks(id string) {
+	w.corp.t.Helper()
+	if out, code := w.corp.ctl("recall", id); code != 2 {
+		w.corp.t.Fatalf("recallctl recall %s: exit %d\n%s", id, code, out)
+	}
+}
+
+func TestALateRecallFindsWhatAFilterMovedAndMissesWhatIsGone(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true)
+	w.delivered("moved@corp.test", "bert@far.test", "carl@far.test")
+	bert, carl := w.far.login("bert@far.test"), w.far.login("carl@far.test")
+	defer bert.Close()
+	defer carl.Close()
+	w.far.must(bert.Create("Lists", nil).Wait())
+	for _, c := range []*imapclient.Client{bert, carl} {
+		_, err := c.Select("INBOX", nil).Wait()
+		w.far.must(err)
+	}
+	_, err := bert.Move(imap.SeqSetNum(1), "Lists").Wait()
+	w.far.must(err)
+	w.far.must(carl.Store(imap.SeqSetNum(1), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close())
+	w.far.must(carl.Expunge().Close())
+	w.asks("moved@corp.test")
+	w.corp.result("moved@corp.test", "bert@far.test", "retracted")
+	w.corp.result("moved@corp.test", "carl@far.test", "unknown")
+	if got := w.far.folder("bert@far.test", "Lists"); len(got) > 0 {
+		t.Errorf("bert still has %q", got)
+	}
+}
+
+func TestColleaguesMailboxesAreEmptiedWithoutAMail(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true)
+	header := "Subject: the price list\r\nMessage-ID: <own@far.test>\r\n"
+	w.far.must(smtp.SendMail(w.far.mta.smtp, smtp.PlainAuth("", "anna", server.Password, "127.0.0.1"), "anna@far.test", []string{"bert@far.test"},
+		[]byte("From: anna@far.test\r\nTo: bert@far.test\r\nDate: "+now()+"\r\n"+header+"\r\nbody\r\n")))
+	w.far.result("own@far.test", "bert@far.test", "sent")
+	server.Eventually(t, "it is delivered", func() bool { return len(w.far.folder("bert@far.test", "INBOX")) == 1 })
+	w.far.ctl("recall", "own@far.test")
+	w.far.result("own@far.test", "bert@far.test", "retracted")
+	if got := w.far.folder("bert@far.test", "INBOX"); len(got) > 0 {
+		t.Errorf("bert has %q", got)
+	}
+}
+
+// requestID reads from a log which request was made last.
+func (o *organisation) requestID() (id string) {
+	o.t.Helper()
+	server.Eventually(o.t, "a request is made", func() bool {
+		log, _ := os.ReadFile(o.log)
+		_, rest, found := strings.Cut(string(log), ", request=")
+		id, _, _ = strings.Cut(rest, "\n")
+		return found
+	})
+	return id
+}
+
+// signedFrom sends a mail that the organisation's signer signs.
+func (o *organisation) signedFrom(envelope, to, text string) error {
+	return smtp.SendMail(o.postfix.Own, nil, envelope, []string{to}, []byte(text))
+}
+
+func statusMail(from, id, outcome string) string {
+	return "From: " + from + "\r\nTo: anna@corp.test\r\nSubject: status\r\nDate: " + now() + "\r\nMessage-ID: <status." + outcome + from + ">\r\nMIME-Version: 1.0\r\n" +
+		"Content-Type: multipart/report; report-type=recall-status; boundary=b\r\n\r\n--b\r\n\r\nforged\r\n--b\r\nContent-Type: message/recall-status\r\n\r\n" +
+		"Request-Id: " + id + "\r\nOriginal-Message-ID: <m@corp.test>\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nOutcome: " + outcome + "\r\n\r\n--b--\r\n"
+}
+
+func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true)
+	w.delivered("m@corp.test", "bert@far.test")
+	w.far.boxes.Stop() // so that no true status comes
+	w.asks("m@corp.test")
+	id := w.corp.requestID()
+	other := strings.Repeat("A", len(id))
+	stranger := func(from, id string) error {
+		return smtp.SendMail(w.corp.mta.smtp, nil, "", []string{"anna@corp.test"}, []byte(statusMail(from, id, "retracted")))
+	}
+	for name, err := range map[string]error{
+		"not signed":      stranger("postmaster@far.test", id),
+		"another domain":  stranger("postmaster@evil.test", id),
+		"unknown request": stranger("postmaster@far.test", other),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "recall status refused") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("bert@far.test", other, "retracted")))
+	server.Eventually(t, "the refusal is in the audit trail", func() bool {
+		log, _ := w.corp.ctl("log")
+		return strings.Contains(log, "status refused") && strings.Contains(log, "the request is unknown")
+	})
+	if out, _ := w.corp.ctl("--json", "show", "m@corp.test"); !strings.Contains(out, `"result":"requested"`) {
+		t.Errorf("a forged status counts:\n%s", out)
+	}
+	// A colleague of the author asks for her message: authentic, and without effect.
+	request := strings.NewReplacer(partnerFrom, "carl@corp.test", insider, "bert@far.test", "request@partner.test", "r@corp.test").Replace(request("m@corp.test"))
+	w.corp.must(w.corp.signedFrom("carl@corp.test", "bert@far.test", request))
+	server.Eventually(t, "it is judged", func() bool {
+		log, _ := os.ReadFile(w.far.log)
+		return strings.Contains(string(log), "<r@corp.test>") && !strings.Contains(string(log), "target=<m@corp.test>\nretract")
+	})
+	w.far.boxes.Start()
+	w.corp.result("m@corp.test", "bert@far.test", "retracted") // by the true request, which waited for the mailboxes
+	log, _ := os.ReadFile(w.far.log)
+	if n := strings.Count(string(log), ": retract: "); n != 1 {
+		t.Errorf("%d retractions:\n%s", n, log)
+	}
+}
+
+func TestAnUnsignedRequestWithTheKeyCountsWhereOnlyTheKeyIsRequired(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true, "[inbound.recall]\nrequire = [\"cancel_key\"]")
+	w.corp.change("own_smtp = \""+w.corp.postfix.Own+"\"", "own_smtp = \"\"") // as if a list had broken the signature
+	w.corp.killDaemon()
+	w.corp.startDaemon()
+	w.delivered("listed@corp.test", "bert@far.test")
+	w.asks("listed@corp.test")
+	w.corp.result("listed@corp.test", "bert@far.test", "retracted")
+	w.far.said("reason=cancel-key, target=<listed@corp.test>")
+}
+
+func TestTheOutcomeOfALateRecallSurvivesKillsAtEveryStep(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true)
+	for step, kill := range map[string]func(){
+		"before the request": func() { w.corp.killDaemon(); w.corp.startDaemon() },
+		"both stores":        func() { w.corp.redis.Kill(); w.far.redis.Kill(); w.corp.redis.Start(); w.far.redis.Start() },
+		"the mailboxes":      func() { w.far.boxes.Stop(); w.corp.requestID(); w.far.boxes.Start() },
+		"the other daemon":   func() { w.far.killDaemon(); w.far.startDaemon() },
+	} {
+		id := strings.ReplaceAll(step, " ", ".") + "@corp.test"
+		w.delivered(id, "bert@far.test")
+		w.asks(id)
+		kill()
+		w.corp.result(id, "bert@far.test", "retracted")
+	}
+	if got := w.far.folder("bert@far.test", "INBOX"); len(got) > 0 {
+		t.Errorf("bert has %q", got)
 	}
 }

@@ -32,6 +32,7 @@ type Store interface {
 
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
 	ClaimJob(ctx context.Context) (*holdstore.Job, error)
+	RenewJob(ctx context.Context, j *holdstore.Job) error
 	SaveJob(ctx context.Context, j *holdstore.Job, v any) error
 	FinishJob(ctx context.Context, j *holdstore.Job, known time.Duration) error
 	RetryJob(ctx context.Context, j *holdstore.Job, in time.Duration) error

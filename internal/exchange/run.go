@@ -57,7 +57,7 @@ func sleep(ctx context.Context, wake <-chan struct{}) {
 func (x *Exchange) do(ctx context.Context, j *holdstore.Job) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), jobTime)
 	defer cancel()
-	err := x.attempt(ctx, j)
+	err := x.renewed(ctx, j)
 	end := func() error { return x.store.FinishJob(ctx, j, x.o.Keep) }
 	if err != nil && !errors.Is(err, holdstore.ErrLost) {
 		in := min(firstTry<<min(j.Attempts-1, 10), longest)
@@ -66,8 +66,46 @@ func (x *Exchange) do(ctx context.Context, j *holdstore.Job) {
 		}
 		end = func() error { return x.store.RetryJob(ctx, j, in) }
 	}
-	if err := end(); err != nil && !errors.Is(err, holdstore.ErrLost) {
+	if err := insist(ctx, end); err != nil && !errors.Is(err, holdstore.ErrLost) {
 		x.log.Trouble("a job for recalls ("+j.ID+") will be done again, which changes nothing", err)
+	}
+}
+
+// renewed makes one attempt while the lease is renewed.
+func (x *Exchange) renewed(ctx context.Context, j *holdstore.Job) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		tick := time.NewTicker(holdstore.JobLease / 4)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if errors.Is(x.store.RenewJob(ctx, j), holdstore.ErrLost) {
+					cancel()
+				}
+			}
+		}
+	})
+	return x.attempt(ctx, j)
+}
+
+// insist repeats what a store that is away for a moment could not do: else the job waits for its lease to end.
+func insist(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if !errors.Is(err, holdstore.ErrUnavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(firstTry / 4):
+		}
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	renewEvery = 15 * time.Second // a quarter of the lease
-	minLease   = 10 * time.Second // with less left, another daemon may soon send the same message: do not go on
-	idleTime   = 60 * time.Second // unused connections end then; Postfix ends them after 300 s
+	renewEvery  = 15 * time.Second       // a quarter of the lease
+	minLease    = 10 * time.Second       // with less left, another daemon may soon send the same message: do not go on
+	settleEvery = 250 * time.Millisecond // between two tries to write an outcome
+	idleTime    = 60 * time.Second       // unused connections end then; Postfix ends them after 300 s
 )
 
 // sender is one worker with its connection to the port.
@@ -33,9 +34,26 @@ func (s *sender) release(ctx context.Context, c *holdstore.Claim) {
 	defer wg.Wait()
 	defer cancel()
 	st := s.attempt(ctx, c)
-	if err := s.loop.store.Settle(ctx, c, st); err != nil {
+	if err := s.settle(ctx, c, st); err != nil {
 		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
 	}
+}
+
+// settle writes the outcome, and while the lease runs waits for a store that is away: whoever takes the hold over would
+// send a second copy.
+func (s *sender) settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error {
+	err := s.loop.store.Settle(ctx, c, st)
+	for errors.Is(err, holdstore.ErrUnavailable) && c.LeaseLeft() > 0 {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(settleEvery):
+		}
+		if err = s.loop.store.Settle(ctx, c, st); errors.Is(err, holdstore.ErrLost) && c.LeaseLeft() > 0 {
+			return nil // it was written, and only the answer was lost
+		}
+	}
+	return err
 }
 
 // renew keeps the lease. When it is lost, or nearly over while the store is away, the attempt ends before it can send

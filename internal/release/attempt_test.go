@@ -175,3 +175,11 @@ func TestWhatTheMessageNeedsMustBeOffered(t *testing.T) {
 		}
 	}
 }
+
+func TestAnOutcomeIsWrittenWhenTheStoreIsBackSoThatNobodySendsACopy(t *testing.T) {
+	m, p := &memory{content: message, away: 3}, startPort(t, nil)
+	_, log := attempted(t, m, p, claim("b@x.test"))
+	if len(m.settled) != 1 || m.settled[0].Results[0].Outcome != holdstore.Sent || strings.Contains(log.text(), "trouble") {
+		t.Errorf("%+v\n%s", m.settled, log.text())
+	}
+}

@@ -19,6 +19,7 @@ type memory struct {
 	due     []*holdstore.Claim
 	settled []holdstore.Settlement
 	content string
+	away    int   // so many settlements find the store away
 	broken  error // what reading the content ends with
 	bell    chan struct{}
 }
@@ -56,6 +57,9 @@ func (m *memory) Header(context.Context, *holdstore.Hold) ([]byte, error) {
 func (m *memory) Settle(_ context.Context, c *holdstore.Claim, st holdstore.Settlement) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.away--; m.away >= 0 {
+		return holdstore.ErrUnavailable
+	}
 	m.settled = append(m.settled, st)
 	for i, r := range st.Results {
 		c.Results[i] = r
