@@ -14,7 +14,7 @@ import (
 // TestBenchLateRecall measures from a recall after the release until the message is out of the other organisation's
 // mailbox, beside the recall of a held one.
 func TestBenchLateRecall(t *testing.T) {
-	const messages = 40
+	const messages = 30
 	w := startWorld(t, true, "[inbound.recall]\nrate = \"1000/h\"")
 	var late, held []time.Duration
 	for n := range messages {
