@@ -116,6 +116,13 @@ func TestALateRecallIsAskedForAndTheSenderHearsWhatCameOfIt(t *testing.T) {
 	if !strings.Contains(report, "this gateway has no way into the mailbox") || !strings.Contains(report, "Outcome: refused") {
 		t.Errorf("the report:\n%s", report)
 	}
+	w.corp.must(smtp.SendMail(w.corp.mta.smtp, nil, "", []string{"anna@corp.test"}, []byte("From: bert@far.test\r\nTo: anna@corp.test\r\nSubject: Read\r\n"+
+		"Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n--b\r\n\r\nbody of receipt\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\n"+
+		"Reporting-UA: x\r\nFinal-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: <late@corp.test>\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--b--\r\n")))
+	if shown, _ := w.corp.ctl("show", "late@corp.test"); !strings.Contains(shown, "receipt") || !strings.Contains(shown, "displayed, says a receipt") {
+		t.Errorf("the receipt is not shown:\n%s", shown)
+	}
+	server.Eventually(t, "the receipt is delivered", func() bool { return w.corp.arrived("receipt") == 1 })
 	request := w.far.report("bert", "anna@corp.test would like to recall a message")
 	for _, want := range []string{"X-Recall-Policy: pass; reason=cancel-key; domain=corp.test; target=<late@corp.test>", "Original-Recipient: rfc822; bert@far.test",
 		"DKIM-Signature", "Auto-Submitted: auto-generated", "Original-Message-ID: <late@corp.test>"} {

@@ -50,6 +50,27 @@ func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) err
 	return x.store.Answered(ctx, h.ID, by.By, answers)
 }
 
+// Receipt notes in the timeline of a message that was recalled after its release what a recipient's program says of it.
+func (x *Exchange) Receipt(ctx context.Context, r recall.Receipt) error {
+	holds, err := x.store.Resolve(ctx, r.MessageID)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		for n, to := range h.Recipients {
+			late := h.State == holdstore.Released && h.Results[n].Outcome != holdstore.Sent && h.Results[n].Outcome != holdstore.Failed
+			if !late || !strings.EqualFold(to.Address, r.Recipient) {
+				continue
+			}
+			err := x.store.Note(ctx, h.ID, holdstore.Event{Verb: "receipt", By: to.Address, Detail: r.Disposition + ", says a receipt that nobody vouches for"})
+			if err != nil && !errors.Is(err, holdstore.ErrNotFound) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (x *Exchange) unasked(ctx context.Context, id string, by holdstore.Act, why string) error {
 	if err := x.store.Audit(ctx, "status refused", id, by, why); err != nil {
 		return err

@@ -50,6 +50,7 @@ type Exchange interface {
 	Take(ctx context.Context, o exchange.Order, request bool) (bool, error)
 	Ours(s recall.Status) bool
 	Told(ctx context.Context, s recall.Status, domain string) error
+	Receipt(ctx context.Context, r recall.Receipt) error
 }
 
 // Gate looks at mail that comes in. Safe for concurrent use.
@@ -105,6 +106,12 @@ type Ruling struct {
 func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 	if s, ok := recall.ParseStatus(m); ok {
 		return g.status(ctx, m, s)
+	}
+	if r, ok := recall.ParseReceipt(m); ok {
+		if err := g.exchange.Receipt(ctx, r); err != nil {
+			g.log.Trouble("a receipt came in, and is not noted", err)
+		}
+		return Ruling{}
 	}
 	o := g.Opinion(ctx, m)
 	if o.Sight.Form == "" {
