@@ -20,7 +20,7 @@ import (
 //	i:KIND:VALUE    index: s sender, r recipient, l login, c client address, m Message-ID, q queue ID; score held_at
 //	u:FINGERPRINT   ID of an unconfirmed hold
 //	x:ID            tombstone: a commit of this ID comes too late
-//	in:HASH         a message that came in, for recalls; in:t:HASH its names by sender and subject, score: when
+//	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject, score: when
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
 //	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends
 //	rq:ID           a recall request that we made
@@ -37,7 +37,7 @@ func (k keys) log() string               { return string(k) + "log" }
 func (k keys) wake() string              { return string(k) + "wake" }
 func (k keys) bytes() string             { return string(k) + "bytes" }
 func (k keys) late() string              { return string(k) + "late" }
-func (k keys) received(h string) string  { return string(k) + "in:" + h }
+func (k keys) received(h string) string  { return string(k) + "in:m:" + h }
 func (k keys) topic(h string) string     { return string(k) + "in:t:" + h }
 func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
 func (k keys) rate(h string, span int64) string {

@@ -27,6 +27,7 @@ type Received struct {
 const (
 	maxRemembered = 1000    // recipients of one message
 	maxLock       = 2 << 10 // bytes
+	slotLen       = 2       // characters of base64: at most 4096 transactions of one message
 	maxTopic      = 16      // newest messages of one sender with one subject
 )
 
@@ -68,7 +69,9 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 			return err
 		}
 		name := digest(r.MessageID) + r.From // who else claims the Message-ID overwrites nothing
-		p.Set(ctx, s.keys.received(name), value, keep)
+		// A message with many recipients comes in by several transactions.
+		p.HSet(ctx, s.keys.received(name), digest(strings.Join(r.Recipients, " "))[:slotLen], value)
+		p.PExpire(ctx, s.keys.received(name), keep)
 		p.ZAdd(ctx, topic, redis.Z{Score: float64(r.At.UnixMilli()), Member: name})
 		p.ZRemRangeByRank(ctx, topic, 0, -maxTopic-1)
 		p.PExpire(ctx, topic, keep)
@@ -88,19 +91,33 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 	}
 	var all []Received
 	for _, name := range names {
-		value, err := s.redis.Get(ctx, s.keys.received(name)).Bytes()
-		if errors.Is(err, redis.Nil) {
-			continue
-		}
+		values, err := s.redis.HVals(ctx, s.keys.received(name)).Result()
 		if err != nil {
 			return nil, explain(err)
 		}
-		var r Received
-		if err := json.Unmarshal(value, &r); err == nil {
-			all = append(all, r)
-		}
+		all = append(all, together(values)...)
 	}
 	return all, nil
+}
+
+// together joins the transactions of one message. With another lock it is another message with the same Message-ID.
+func together(values []string) (all []Received) {
+	for _, value := range values {
+		var r Received
+		if json.Unmarshal([]byte(value), &r) != nil {
+			continue
+		}
+		n := slices.IndexFunc(all, func(other Received) bool { return other.Lock == r.Lock })
+		if n < 0 {
+			all = append(all, r)
+			continue
+		}
+		all[n].Recipients = append(all[n].Recipients, r.Recipients...)
+		if r.At.Before(all[n].At) {
+			all[n].At = r.At
+		}
+	}
+	return all
 }
 
 // Once says whether something is used for the first time within a span, or again by the same user, who may have to
