@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/mail"
 	"net/netip"
 	"reflect"
@@ -43,6 +44,14 @@ func (c *Config) check(s *source) {
 	s.demand("hold.grace", c.Hold.Grace <= c.Hold.MaxGrace, "must not be longer than hold.max_grace")
 	s.demand("hold.max_size", c.Hold.MaxSize > 0, "must be above 0")
 	c.checkRules(s)
+	if m := c.Inbound.Mailbox.IMAP; c.Inbound.Mailbox.Backend == "imap" {
+		const at = "inbound.mailbox.imap."
+		s.demand(at+"address", m.Address != "", "must not be empty with backend = \"imap\"")
+		s.demand(at+"master_user", m.MasterUser != "", "must not be empty with backend = \"imap\"")
+		s.demand(at+"password_file", m.PasswordFile != "", "must not be empty with backend = \"imap\"")
+		s.demand(at+"separator", m.Separator != "", "must not be empty with backend = \"imap\"")
+		s.demand(at+"tls", m.TLS != "none" || isLoopback(m.Address), "must be starttls or tls: the server is on another machine, and the password would cross the network unencrypted")
+	}
 }
 
 func (c *Config) checkRules(s *source) {
@@ -145,6 +154,13 @@ func checkFolder(v string, allowed ...string) error {
 		return nil
 	}
 	return fmt.Errorf("%q is not possible here: allowed are %s, move:Folder", v, strings.Join(allowed, ", "))
+}
+
+// isLoopback says whether host:port is on this machine.
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // checkFieldName takes what RFC 5322 section 3.6.8 allows; empty is none.

@@ -120,6 +120,7 @@ type Mailbox struct {
 	Backend string `toml:"backend" allowed:"none,imap"`
 	Unread  string `toml:"unread"` // delete, replace, move:Folder
 	Read    string `toml:"read"`   // keep, move:Folder
+	DryRun  bool   `toml:"dry_run"`
 	IMAP    IMAP   `toml:"imap"`
 }
 

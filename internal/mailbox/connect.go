@@ -90,7 +90,7 @@ func (b *IMAP) dial(ctx context.Context) (net.Conn, error) {
 
 func (b *IMAP) tlsConfig() *tls.Config {
 	host, _, _ := net.SplitHostPort(b.s.Address)
-	return &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, NextProtos: []string{"imap"}}
+	return &tls.Config{RootCAs: b.roots, ServerName: host, MinVersion: tls.VersionTLS12, NextProtos: []string{"imap"}}
 }
 
 // greet makes a client of a connection.
@@ -196,10 +196,4 @@ func clean(text string) string {
 		return c
 	}, strings.ToValidUTF8(text, "?"))
 	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
-}
-
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }

@@ -56,19 +56,19 @@ service auth {
 // Mailboxes is a private Dovecot with real mailboxes, to which Postfix delivers by LMTP. Its users log in with Password,
 // and Master's password opens everybody's.
 type Mailboxes struct {
-	IMAP, POP3, LMTP string // 127.0.0.1:port
-	Master           string // user name
-	MasterPassword   string // file
-	CA               string // file: who vouches for its certificate
-	dir              string
-	t                testing.TB
-	stop             func()
+	IMAP, IMAPS, POP3, LMTP string // 127.0.0.1:port
+	Master                  string // user name
+	MasterPassword          string // file
+	CA                      string // file: who vouches for its certificate
+	dir                     string
+	t                       testing.TB
+	stop                    func()
 }
 
 // StartMailboxes starts a Dovecot with a mailbox for every address. More lines may be added to its configuration.
 func StartMailboxes(t testing.TB, more ...string) *Mailboxes {
 	t.Helper()
-	m := &Mailboxes{IMAP: FreeAddr(t), POP3: FreeAddr(t), LMTP: FreeAddr(t), Master: "recall", dir: publicDir(t), t: t}
+	m := &Mailboxes{IMAP: FreeAddr(t), IMAPS: FreeAddr(t), POP3: FreeAddr(t), LMTP: FreeAddr(t), Master: "recall", dir: publicDir(t), t: t}
 	m.MasterPassword, m.CA = filepath.Join(m.dir, "password"), filepath.Join(m.dir, "cert.pem")
 	certificate(t, m.CA, filepath.Join(m.dir, "key.pem"))
 	mail := filepath.Join(m.dir, "mail")
@@ -113,7 +113,7 @@ service pop3-login {
 service lmtp {
   %[5]s
 }
-`, m.dir, Password, listener("imap", m.IMAP)+"\n"+noListener("imaps"), listener("pop3", m.POP3)+"\n"+noListener("pop3s"), listener("lmtp", m.LMTP)) +
+`, m.dir, Password, listener("imap", m.IMAP)+"\n"+listener("imaps", m.IMAPS), listener("pop3", m.POP3)+"\n"+noListener("pop3s"), listener("lmtp", m.LMTP)) +
 		strings.Join(more, "\n") + "\n"
 	writeAll(t, m.dir, map[string]string{"dovecot.conf": conf, "masters": m.Master + ":{PLAIN}master-secret\n", "password": "master-secret\n"})
 	m.Start()
@@ -143,7 +143,8 @@ func (m *Mailboxes) Log() string {
 
 func listener(name, addr string) string {
 	host, port, _ := net.SplitHostPort(addr)
-	return fmt.Sprintf("inet_listener %s {\n    address = %s\n    port = %s\n  }", name, host, port)
+	tls := map[bool]string{true: "\n    ssl = yes"}[strings.HasSuffix(name, "s")]
+	return fmt.Sprintf("inet_listener %s {\n    address = %s\n    port = %s%s\n  }", name, host, port, tls)
 }
 
 func noListener(name string) string { return "  inet_listener " + name + " {\n    port = 0\n  }" }
