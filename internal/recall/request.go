@@ -34,25 +34,30 @@ type Request struct {
 	Reason     string
 }
 
+// fields are what a part for programs consists of.
+type fields struct{ strings.Builder }
+
+// line adds a field, unless it is empty.
+func (f *fields) line(name, value string) {
+	if value != "" {
+		fmt.Fprintf(f, "%s: %s\r\n", name, oneLine(value))
+	}
+}
+
 func (q *Request) String() string {
-	var b strings.Builder
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\r\n", name, oneLine(value))
-		}
-	}
-	line("Request-Id", q.ID)
-	line("Original-Message-ID", q.MessageID)
-	line("Original-Sender", q.Sender)
-	line("Original-Date", q.Date)
+	var b fields
+	b.line("Request-Id", q.ID)
+	b.line("Original-Message-ID", q.MessageID)
+	b.line("Original-Sender", q.Sender)
+	b.line("Original-Date", q.Date)
 	for _, k := range q.Keys {
-		line("Cancel-Key", k.String())
+		b.line("Cancel-Key", k.String())
 	}
-	line("Reason", q.Reason)
+	b.line("Reason", q.Reason)
 	for _, r := range q.Recipients {
 		b.WriteString("\r\n")
-		line("Original-Recipient", addressType(r)+"; "+r)
-		line("Action", "delete")
+		b.line("Original-Recipient", addressType(r)+"; "+r)
+		b.line("Action", "delete")
 	}
 	return b.String()
 }
@@ -109,19 +114,14 @@ const (
 )
 
 func (s *Status) String() string {
-	var b strings.Builder
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(&b, "%s: %s\r\n", name, oneLine(value))
-		}
-	}
-	line("Request-Id", s.RequestID)
-	line("Original-Message-ID", s.MessageID)
+	var b fields
+	b.line("Request-Id", s.RequestID)
+	b.line("Original-Message-ID", s.MessageID)
 	for _, r := range s.Recipients {
 		b.WriteString("\r\n")
-		line("Final-Recipient", addressType(r.Address)+"; "+r.Address)
-		line("Outcome", r.Outcome)
-		line("Diagnostic", r.Diagnostic)
+		b.line("Final-Recipient", addressType(r.Address)+"; "+r.Address)
+		b.line("Outcome", r.Outcome)
+		b.line("Diagnostic", r.Diagnostic)
 	}
 	return b.String()
 }
