@@ -30,7 +30,6 @@ type box struct {
 	user    string
 	release func() bool
 	caps    imap.CapSet
-	within  string // folder that is selected
 }
 
 // bounded is a connection that has one deadline, which the IMAP client does not move, and an end to what it reads.

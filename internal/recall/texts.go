@@ -20,12 +20,15 @@ var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "
 	"request", "status", "outcome"}
 
 // Texts are the words of our mails. The first line of each is its subject.
-type Texts struct{ all map[string]*template.Template }
+type Texts struct {
+	Folder string // with a site's own; empty: none
+	all    map[string]*template.Template
+}
 
 // ReadTexts reads our texts and those of a site's folder, which need not exist. A text that can't be filled in is an
 // error now, and not when a sender waits for an answer.
 func ReadTexts(folder string) (*Texts, error) {
-	t := &Texts{all: map[string]*template.Template{}}
+	t := &Texts{Folder: folder, all: map[string]*template.Template{}}
 	for _, name := range names {
 		source, _ := english.ReadFile("texts/" + name + ".txt")
 		file := filepath.Join(folder, name+".txt")

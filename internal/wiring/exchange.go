@@ -23,7 +23,7 @@ func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, mar
 		address = c.Recall.Addresses[0]
 	}
 	var boxes exchange.Mailbox
-	if imap, err := Mailbox(c); err != nil {
+	if imap, err := Mailbox(c, texts); err != nil {
 		return nil, err
 	} else if imap != nil {
 		boxes = imap
@@ -34,11 +34,14 @@ func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, mar
 }
 
 // Mailbox makes the way into the mailboxes; nil: there is none.
-func Mailbox(c *config.Config) (*mailbox.IMAP, error) {
-	m := c.Inbound.Mailbox
+func Mailbox(c *config.Config, texts *recall.Texts) (*mailbox.IMAP, error) {
+	m, folder := c.Inbound.Mailbox, ""
 	if m.Backend != "imap" {
 		return nil, nil
 	}
+	if texts != nil {
+		folder = texts.Folder
+	}
 	return mailbox.New(mailbox.Settings{Address: m.IMAP.Address, TLS: m.IMAP.TLS, MasterUser: m.IMAP.MasterUser,
-		PasswordFile: m.IMAP.PasswordFile, Separator: m.IMAP.Separator, Unread: m.Unread, Read: m.Read})
+		PasswordFile: m.IMAP.PasswordFile, Separator: m.IMAP.Separator, Unread: m.Unread, Read: m.Read, DryRun: m.DryRun, Texts: folder})
 }
