@@ -99,6 +99,10 @@ func formB(subject string) string {
 	return fresh(outlook.Recall{From: partnerFrom, To: insider, Subject: subject, Prefix: "Recall:"}.FormB())
 }
 
+func formC(subject string) string {
+	return fresh(outlook.Recall{From: partnerFrom, To: insider, Subject: subject, Prefix: "Recall:"}.FormC())
+}
+
 func request(id string) string {
 	return "From: " + partnerFrom + "\r\nTo: " + insider + "\r\nSubject: Recall request\r\nDate: " + now() + "\r\nMessage-ID: <request@partner.test>\r\nMIME-Version: 1.0\r\n" +
 		"Auto-Submitted: auto-generated\r\nContent-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n\r\nAnna would like to recall a message.\r\n" +
@@ -113,7 +117,8 @@ func fresh(mail string) string {
 
 func TestGenuineRecallsOfEachFormAreVouchedFor(t *testing.T) {
 	t.Parallel()
-	for form, mail := range map[string]string{"outlook": formA("the price list"), "exchange": formB("the price list"), "request": request("o@partner.test")} {
+	for form, mail := range map[string]string{"outlook": formA("the price list"), "exchange": formB("the price list"),
+		"cloud": formC("the price list"), "request": request("o@partner.test")} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			f := startFrontier(t, "")

@@ -48,6 +48,14 @@ func (r Recall) FormB() string {
 		"The sender would like to recall the message, \"x\".\r\n"
 }
 
+// FormC is the recall that Exchange Online makes in its cloud, for recipients outside.
+func (r Recall) FormC() string {
+	topic, _ := r.word(r.Subject)
+	return "Received: from AM0PR0000001.eurprd01.prod.outlook.com by substrate.office.com with HTTP; Tue, 24 Nov 2026 09:01:00 +0000\r\n" +
+		r.head("<1f0c2e9a@AM0PR0000001>") + "Thread-Topic: " + topic + "\r\n" +
+		"Content-Type: text/plain; charset=\"us-ascii\"\r\n\r\nThe sender would like to recall the message, \"x\".\r\n"
+}
+
 func (r Recall) head(messageID string) string {
 	subject, _ := r.word(r.Prefix + " " + r.Subject)
 	return fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: Tue, 24 Nov 2026 09:01:00 +0000\r\nMessage-ID: %s\r\nMIME-Version: 1.0\r\n",
