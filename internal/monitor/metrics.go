@@ -22,6 +22,8 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	verdicts, releases, commands *prometheus.CounterVec
+	retractions                  *prometheus.CounterVec
+	requests                     prometheus.Counter
 	lateness, heldFor            prometheus.Histogram
 	heldBytes, troubles          prometheus.Counter
 }
@@ -35,9 +37,11 @@ func New(log *maillog.Log, store Store, version string) *Metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "recall_milter_" + name, Help: help})
 	}
 	m := &Metrics{Log: log, registry: prometheus.NewRegistry(),
-		verdicts: vec("verdicts_total", "Messages by what was done with them.", "verdict"),
-		releases: vec("releases_total", "Attempts of release by what came of them.", "result"),
-		commands: vec("commands_total", "Recall commands by mail, by what came of them.", "outcome"),
+		verdicts:    vec("verdicts_total", "Messages by what was done with them.", "verdict"),
+		releases:    vec("releases_total", "Attempts of release by what came of them.", "result"),
+		commands:    vec("commands_total", "Recall commands by mail, by what came of them.", "outcome"),
+		retractions: vec("retractions_total", "Messages that other gateways asked for, by what became of them.", "outcome"),
+		requests:    counter("requests_total", "Recall requests to other gateways."),
 		lateness: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "recall_milter_release_lateness_seconds",
 			Help: "From the due moment to the port's 250.", Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 5, 30, 120, 600, 3600}}),
 		heldFor: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "recall_milter_hold_seconds",
@@ -48,7 +52,7 @@ func New(log *maillog.Log, store Store, version string) *Metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "recall_milter_build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.verdicts, m.releases, m.commands, m.lateness, m.heldFor, m.heldBytes, m.troubles, build, gauges{store},
+	m.registry.MustRegister(m.verdicts, m.releases, m.commands, m.retractions, m.requests, m.lateness, m.heldFor, m.heldBytes, m.troubles, build, gauges{store},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, verdict := range []string{"hold", "hold_again", "pass", "skip", "unheld", "defer"} { // known from the start, at 0
 		m.verdicts.WithLabelValues(verdict)
@@ -98,6 +102,18 @@ func (m *Metrics) Deferred(s holdstore.Submission, err error) {
 func (m *Metrics) Commanded(s holdstore.Submission, form, outcome, detail string) {
 	m.commands.WithLabelValues(strings.ReplaceAll(outcome, " ", "_")).Inc()
 	m.Log.Commanded(s, form, outcome, detail)
+}
+
+// Asked counts and logs.
+func (m *Metrics) Asked(h *holdstore.Hold, domain, requestID string) {
+	m.requests.Inc()
+	m.Log.Asked(h, domain, requestID)
+}
+
+// Retracted counts and logs.
+func (m *Metrics) Retracted(messageID, recipient, requestID, outcome, detail string) {
+	m.retractions.WithLabelValues(outcome).Inc()
+	m.Log.Retracted(messageID, recipient, requestID, outcome, detail)
 }
 
 // Released counts and logs.

@@ -65,9 +65,12 @@ func TestMetricsCountWhatTheLogIsTold(t *testing.T) {
 	m.Held(holdstore.Submission{}, holdstore.Receipt{Found: true}, holdstore.Terms{}, 100)
 	m.Deferred(holdstore.Submission{}, errors.New("away"))
 	m.Released(&holdstore.Hold{HeldAt: time.Now()}, 1, "250 ok", 30*time.Millisecond)
+	m.Asked(&holdstore.Hold{}, "far.test", "1")
+	m.Retracted("<1@corp.test>", "bert@far.test", "1", "retracted", "unread")
 	_, text := get("/metrics")
 	for _, line := range []string{`recall_milter_verdicts_total{verdict="hold"} 1`, `recall_milter_verdicts_total{verdict="hold_again"} 1`,
 		`recall_milter_verdicts_total{verdict="defer"} 1`, `recall_milter_verdicts_total{verdict="unheld"} 0`, `recall_milter_held_bytes_total 100`,
+		`recall_milter_requests_total 1`, `recall_milter_retractions_total{outcome="retracted"} 1`,
 		`recall_milter_release_lateness_seconds_bucket{le="0.05"} 1`, `recall_milter_holds{state="held"} 7`, `recall_milter_store_bytes 1234`,
 		`recall_milter_store_up 1`, `recall_milter_build_info{version="1.2.3"} 1`} {
 		if !strings.Contains(text, line+"\n") {
