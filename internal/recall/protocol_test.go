@@ -82,6 +82,21 @@ func TestWhatIsNoRequestToTheLetterIsNone(t *testing.T) {
 	}
 }
 
+func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
+	read := reporting("disposition-notification", "Final-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: <1@corp.test>\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n")
+	delivered := reporting("delivery-status", "Reporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nAction: delivered\r\nDiagnostic-Code: smtp; 250\r\n    ok\r\n"+
+		"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nMessage-ID: <1@corp.test>\r\n")
+	for what, m := range map[string]*Mail{"displayed": read, "delivered": delivered} {
+		r, ok := ParseReceipt(m)
+		if diff := cmp.Diff(Receipt{"<1@corp.test>", "bert@far.test", what}, r); !ok || diff != "" {
+			t.Error(what, ok, diff)
+		}
+	}
+	if r, ok := ParseReceipt(reporting("delivery-status", "Reporting-MTA: dns; x\r\n")); ok {
+		t.Errorf("about nothing: %+v", r)
+	}
+}
+
 // FuzzProtocol reads any part as request and as status; what is written of it is read as the same.
 func FuzzProtocol(f *testing.F) {
 	f.Add("Request-Id: 1\r\nOriginal-Message-ID: <a@b.test>\r\nCancel-Key: sha256:YQ==\r\n\r\nOriginal-Recipient: rfc822; a@b.test\r\n")
@@ -93,6 +108,7 @@ func FuzzProtocol(f *testing.F) {
 				t.Errorf("%+v is read as %+v", q, again)
 			}
 		}
+		ParseReceipt(reporting("delivery-status", part))
 		if s, ok := ParseStatus(reporting("recall-status", part)); ok && len(s.Recipients) > maxAsked {
 			t.Errorf("%d recipients", len(s.Recipients))
 		}

@@ -41,7 +41,7 @@ func NewRecogniser(prefixes []string) *Recogniser {
 func (r *Recogniser) Maybe(m *Mail) bool {
 	kind, _, _ := mime.ParseMediaType(m.field("Content-Type"))
 	switch {
-	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), exchangeRecall(m):
+	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), isReport(m, "delivery-status"), exchangeRecall(m):
 		return true
 	case r.d.maybeOutlook(m):
 		return kind == "multipart/mixed" || kind == "application/ms-tnef" || cloudRecall(m)
