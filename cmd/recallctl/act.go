@@ -144,7 +144,10 @@ func (a *act) each(ctx context.Context, holds []*holdstore.Hold) error {
 			after = append(after, r.hold)
 		}
 	}
-	a.holds(ctx, a.store, after)
+	if stopped == nil && begun < len(holds) {
+		stopped = ctx.Err()
+	}
+	a.holds(context.WithoutCancel(ctx), a.store, after)
 	switch {
 	case stopped != nil:
 		return fmt.Errorf("%d of %s %s, then: %w; the same command goes on with the rest", len(after), count(len(holds)), past(a.name), stopped)
