@@ -76,14 +76,23 @@ func (s *Store) Ask(ctx context.Context, id string, all []Asked, within time.Dur
 // Request returns what a request is about. ErrNotFound: we never made it, or long ago.
 func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
 	var a Asked
-	text, err := s.redis.Get(ctx, s.keys.request(requestID)).Bytes()
-	if errors.Is(err, redis.Nil) {
-		return a, fmt.Errorf("no request has this ID: %w", ErrNotFound)
+	pipe := s.redis.Pipeline()
+	replies := make([]*redis.StringCmd, len(s.shards)) // it is kept with its hold, whose ID the request does not tell
+	for n, at := range s.shards {
+		replies[n] = pipe.Get(ctx, at.request(requestID))
 	}
-	if err == nil {
+	pipe.Exec(ctx)
+	for _, r := range replies {
+		text, err := r.Bytes()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err != nil {
+			return a, explain(err)
+		}
 		return a, json.Unmarshal(text, &a)
 	}
-	return a, explain(err)
+	return a, fmt.Errorf("no request has this ID: %w", ErrNotFound)
 }
 
 // answerScript writes what became of recipients. What is retracted stays retracted, and what changes nothing is not
@@ -133,7 +142,7 @@ func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer)
 		words = append(words, fmt.Sprintf("recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail))
 	}
 	event := eventLine(Event{Verb: "answered", By: from, Detail: strings.Join(words, "; ")})
-	w, err := s.run(ctx, answerScript, append([]any{id, event}, args...)...).Text()
+	w, err := s.run(ctx, s.of(id), answerScript, append([]any{id, event}, args...)...).Text()
 	if err != nil {
 		return explain(err)
 	}

@@ -177,7 +177,7 @@ func TestAJobIsDoneOnceAndSurvivesWhoClaimedIt(t *testing.T) {
 	if err := s.SaveJob(t.Context(), first, "more"); err != nil {
 		t.Fatal(err)
 	}
-	s.redis.ZAdd(t.Context(), string(s.keys)+"jobs", redis.Z{Member: "1"}) // as if its lease had ended
+	s.redis.ZAdd(t.Context(), string(s.shards[0])+"jobs", redis.Z{Member: "1"}) // as if its lease had ended
 	second, err := s.ClaimJob(t.Context())
 	var data string
 	if err != nil || second == nil || second.Attempts != 2 || second.Read(&data) != nil || data != "more" {

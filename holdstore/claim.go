@@ -12,17 +12,14 @@ import (
 
 // NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held.
 func (s *Store) NextDue(ctx context.Context) (wait time.Duration, ok bool, err error) {
-	pipe := s.redis.Pipeline()
-	head := pipe.ZRangeWithScores(ctx, s.keys.state(Held), 0, 0)
-	clock := pipe.Time(ctx)
-	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, false, explain(err)
+	all, now, err := s.heads(ctx, heldSet)
+	if err != nil || len(all) == 0 {
+		return 0, false, err
 	}
-	if len(head.Val()) == 0 {
-		return 0, false, nil
-	}
-	return time.UnixMilli(int64(head.Val()[0].Score)).Sub(clock.Val()), true, nil
+	return time.UnixMilli(int64(all[0].score)).Sub(now), true, nil
 }
+
+func heldSet(at keys) string { return at.state(Held) }
 
 const (
 	wakePing  = 30 * time.Second // a connection that died without a word is noticed so
@@ -39,7 +36,7 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 		defer close(bell)
 		defer cancel()
 		defer stop()
-		sub := s.redis.Subscribe(ctx, s.keys.wake())
+		sub := s.redis.Subscribe(ctx, s.wakes()...)
 		defer sub.Close()
 		closing := context.AfterFunc(ctx, func() { sub.Close() })
 		defer closing()
@@ -48,6 +45,14 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 		}
 	})
 	return bell
+}
+
+// wakes lists the channels of all shards.
+func (s *Store) wakes() (names []string) {
+	for _, at := range s.shards {
+		names = append(names, at.wake())
+	}
+	return names
 }
 
 // listen waits for one message of the channel, or finds out that the connection is dead.
@@ -108,10 +113,33 @@ return out
 
 const claimBatch = 100 // keeps one script short, whatever the caller asks for
 
-// Claim leases up to max due holds, soonest due first.
-func (s *Store) Claim(ctx context.Context, max int) ([]*Claim, error) {
+// Claim leases up to max due holds, soonest due first. An error says that nothing was claimed, and why that may be more
+// than that nothing is due; a shard that is away does not keep the holds of the others back.
+func (s *Store) Claim(ctx context.Context, max int) (claims []*Claim, err error) {
+	if len(s.shards) == 1 {
+		return s.claimAt(ctx, s.shards[0], max)
+	}
+	all, now, err := s.heads(ctx, heldSet)
+	for _, h := range all {
+		if len(claims) >= max || h.score > float64(now.UnixMilli()) {
+			break
+		}
+		some, wrong := s.claimAt(ctx, h.at, max-len(claims))
+		claims = append(claims, some...)
+		if wrong != nil {
+			err = wrong
+		}
+	}
+	if len(claims) > 0 {
+		return claims, nil
+	}
+	return nil, err
+}
+
+// claimAt leases due holds of a shard.
+func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error) {
 	token, until := randomText(16), time.Now().Add(s.lease)
-	rows, err := s.run(ctx, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token).Slice()
+	rows, err := s.run(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token).Slice()
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -223,7 +251,7 @@ func (c *content) Read(p []byte) (int, error) {
 func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) { return s.piece(ctx, h, 0) }
 
 func (s *Store) piece(ctx context.Context, h *Hold, n int) ([]byte, error) {
-	b, err := s.redis.Get(ctx, s.keys.chunk(h.ID, h.staging, n)).Bytes()
+	b, err := s.redis.Get(ctx, s.of(h.ID).chunk(h.ID, h.staging, n)).Bytes()
 	if err == redis.Nil {
 		return nil, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
 	}

@@ -16,7 +16,7 @@ const (
 // confirmations wait here for the background loop.
 type confirmations struct {
 	mu   sync.Mutex
-	ids  []any
+	ids  []string
 	bell chan struct{}
 }
 
@@ -56,12 +56,27 @@ func (s *Store) confirmLoop() {
 	}
 }
 
+// tellConfirmed sends confirmations to their shards, and returns those that could not be sent.
+func (s *Store) tellConfirmed(ctx context.Context, batch []string) (failed []string) {
+	groups := s.grouped(batch)
+	for _, at := range inOrder(groups) {
+		var ids []any
+		for _, id := range groups[at] {
+			ids = append(ids, id)
+		}
+		if s.run(ctx, at, confirmScript, ids...).Err() != nil {
+			failed = append(failed, groups[at]...)
+		}
+	}
+	return failed
+}
+
 // confirmSome sends one batch and says whether it is worth to go on at once.
 func (s *Store) confirmSome() bool {
 	c := &s.confirmed
 	c.mu.Lock()
 	n := min(len(c.ids), confirmBatch)
-	batch := append([]any{}, c.ids[:n]...)
+	batch := append([]string{}, c.ids[:n]...)
 	c.ids = c.ids[n:]
 	c.mu.Unlock()
 	if n == 0 {
@@ -69,11 +84,12 @@ func (s *Store) confirmSome() bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
-	if s.run(ctx, confirmScript, batch...).Err() == nil {
+	failed := s.tellConfirmed(ctx, batch)
+	if len(failed) == 0 {
 		return true
 	}
 	c.mu.Lock()
-	c.ids = append(batch, c.ids...)
+	c.ids = append(failed, c.ids...)
 	c.mu.Unlock()
 	select {
 	case <-time.After(confirmPause):

@@ -13,62 +13,73 @@ import (
 // durabilityAge is how long a finding about Redis's settings is believed.
 const durabilityAge = 10 * time.Second
 
-// durability remembers the last finding; a new connection makes it stale.
+// durability remembers which servers were found durable, and when; a new connection makes it stale.
 type durability struct {
 	checking sync.Mutex // one check at a time; the others wait for its finding
 	mu       sync.Mutex
-	at       time.Time
-	finding  error
+	found    map[redis.UniversalClient]time.Time
 }
 
 func (d *durability) forget() {
 	d.mu.Lock()
-	d.at = time.Time{}
+	clear(d.found)
 	d.mu.Unlock()
 }
 
-func (d *durability) fresh() (error, bool) {
+func (d *durability) fresh(node redis.UniversalClient) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.finding, !d.at.IsZero() && time.Since(d.at) < durabilityAge
+	at, ok := d.found[node]
+	return ok && time.Since(at) < durabilityAge
 }
 
-func (d *durability) remember(err error) {
+func (d *durability) remember(node redis.UniversalClient, err error) {
 	d.mu.Lock()
-	d.at, d.finding = time.Now(), err
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	delete(d.found, node)
+	if err != nil {
+		return
+	}
+	if d.found == nil {
+		d.found = map[redis.UniversalClient]time.Time{}
+	}
+	d.found[node] = time.Now()
 }
 
-// Ready says whether the store may take holds now: nil, ErrUnavailable or ErrNotDurable with the mend.
+// Ready says whether the whole store may take holds now: nil, ErrUnavailable or ErrNotDurable with the mend.
 func (s *Store) Ready(ctx context.Context) error {
-	if err, ok := s.durable.fresh(); ok && err == nil {
+	return s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []keys) error {
+		return s.nodeReady(ctx, node)
+	})
+}
+
+// ready says the same of one shard.
+func (s *Store) ready(ctx context.Context, at keys) error {
+	node, err := s.node(ctx, at)
+	if err != nil {
+		return explain(err)
+	}
+	return s.nodeReady(ctx, node)
+}
+
+func (s *Store) nodeReady(ctx context.Context, node redis.UniversalClient) error {
+	if s.durable.fresh(node) {
 		return nil
 	}
 	s.durable.checking.Lock()
 	defer s.durable.checking.Unlock()
-	if err, ok := s.durable.fresh(); ok && err == nil {
+	if s.durable.fresh(node) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	err := s.examine(ctx)
-	s.durable.remember(err)
+	err := s.examine(ctx, node)
+	s.durable.remember(node, err)
 	return err
 }
 
-// node returns the server that owns the keys: CONFIG, INFO, WAIT and SCAN have no key that would lead there.
-func (s *Store) node(ctx context.Context) (redis.Cmdable, error) {
-	if c, ok := s.redis.(*redis.ClusterClient); ok {
-		return c.MasterForKey(ctx, string(s.keys))
-	}
-	return s.redis, nil
-}
-
-func (s *Store) examine(ctx context.Context) error {
-	node, err := s.node(ctx)
-	if err != nil {
-		return explain(err)
-	}
+// examine looks at one server.
+func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
 	text, err := node.Info(ctx, "persistence", "replication").Result()
 	if err != nil {
 		return explain(err)

@@ -22,7 +22,7 @@ func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
-	fields, err := s.redis.HGetAll(ctx, s.keys.hold(canonical)).Result()
+	fields, err := s.redis.HGetAll(ctx, s.of(canonical).hold(canonical)).Result()
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -40,7 +40,7 @@ func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
 	pipe := s.redis.Pipeline()
 	replies := make([]*redis.MapStringStringCmd, len(ids))
 	for n, id := range ids {
-		replies[n] = pipe.HGetAll(ctx, s.keys.hold(id))
+		replies[n] = pipe.HGetAll(ctx, s.of(id).hold(id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, explain(err)
@@ -69,13 +69,19 @@ func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 		return nil, err
 	}
 	bare := strings.Trim(ref, "<>")
-	var ids []string
+	pipe := s.redis.Pipeline()
+	var found []*redis.StringSliceCmd
 	for _, entry := range []string{indexEntry("m", "<"+bare+">"), indexEntry("m", bare), indexEntry("q", ref)} {
-		some, err := s.redis.ZRange(ctx, s.keys.index(entry), 0, findPage-1).Result()
-		if err != nil {
-			return nil, explain(err)
+		for _, at := range s.shards {
+			found = append(found, pipe.ZRange(ctx, at.index(entry), 0, findPage-1))
 		}
-		ids = append(ids, some...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, explain(err)
+	}
+	var ids []string
+	for _, some := range found {
+		ids = append(ids, some.Val()...)
 	}
 	slices.Sort(ids)
 	return s.load(ctx, slices.Compact(ids))
@@ -132,20 +138,21 @@ func (s *Store) candidates(ctx context.Context, q Query) ([]string, error) {
 		}
 		bounds := &redis.ZRangeBy{Min: "-inf", Max: "+inf"}
 		if !q.Since.IsZero() {
-			bounds.Min = strconv.FormatInt(q.Since.UnixMilli(), 10)
+			bounds.Min = stamp(q.Since)
 		}
 		if !q.Until.IsZero() {
-			bounds.Max = strconv.FormatInt(q.Until.UnixMilli(), 10)
+			bounds.Max = stamp(q.Until)
 		}
-		ids, err := s.redis.ZRangeByScore(ctx, s.keys.index(indexEntry(by.kind, by.value)), bounds).Result()
-		return ids, explain(err)
+		return s.gather(ctx, func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd {
+			return pipe.ZRangeByScore(ctx, at.index(indexEntry(by.kind, by.value)), bounds)
+		})
 	}
 	var ids []string
 	seen := map[string]bool{}
 	for _, st := range q.States {
-		some, err := s.redis.ZRange(ctx, s.keys.state(st), 0, -1).Result()
+		some, err := s.inState(ctx, st)
 		if err != nil {
-			return nil, explain(err)
+			return nil, err
 		}
 		for _, id := range some {
 			if !seen[id] {
@@ -157,39 +164,87 @@ func (s *Store) candidates(ctx context.Context, q Query) ([]string, error) {
 	return ids, nil
 }
 
+// inState lists all holds in a state.
+func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
+	return s.gather(ctx, func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd {
+		return pipe.ZRange(ctx, at.state(st), 0, -1)
+	})
+}
+
+// gather asks all shards the same, and returns their answers together.
+func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd) (all []string, err error) {
+	pipe := s.redis.Pipeline()
+	replies := make([]*redis.StringSliceCmd, len(s.shards))
+	for n, at := range s.shards {
+		replies[n] = ask(pipe, at)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, explain(err)
+	}
+	for _, r := range replies {
+		all = append(all, r.Val()...)
+	}
+	return all, nil
+}
+
 // Stats counts.
 type Stats struct {
 	Count    map[State]int
 	Bytes    int64         // content of held and releasing
 	Oldest   time.Time     // HeldAt of the oldest held
-	Lateness time.Duration // of the latest release
+	Lateness time.Duration // of the latest release; of several shards the largest
 }
 
 // Stats reads the counts.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
-	states := []State{Held, Releasing, Released, Recalled}
 	pipe := s.redis.Pipeline()
-	var counts []*redis.IntCmd
-	for _, st := range states {
-		counts = append(counts, pipe.ZCard(ctx, s.keys.state(st)))
+	var all []*shardStats
+	for _, at := range s.shards {
+		all = append(all, askStats(ctx, pipe, at))
 	}
-	oldest := pipe.ZRangeWithScores(ctx, s.keys.age(), 0, 0)
-	numbers := pipe.MGet(ctx, s.keys.bytes(), s.keys.late())
 	if _, err := pipe.Exec(ctx); err != nil {
 		return Stats{}, explain(err)
 	}
 	out := Stats{Count: map[State]int{}}
-	for n, st := range states {
-		out.Count[st] = int(counts[n].Val())
+	for _, st := range all {
+		st.addTo(&out)
 	}
-	if first := oldest.Val(); len(first) > 0 {
-		out.Oldest = time.UnixMilli(int64(first[0].Score)).UTC()
+	return out, nil
+}
+
+var allStates = []State{Held, Releasing, Released, Recalled}
+
+// shardStats are the replies about one shard.
+type shardStats struct {
+	counts  []*redis.IntCmd
+	oldest  *redis.ZSliceCmd
+	numbers *redis.SliceCmd
+}
+
+func askStats(ctx context.Context, pipe redis.Pipeliner, at keys) *shardStats {
+	st := &shardStats{}
+	for _, state := range allStates {
+		st.counts = append(st.counts, pipe.ZCard(ctx, at.state(state)))
+	}
+	st.oldest = pipe.ZRangeWithScores(ctx, at.age(), 0, 0)
+	st.numbers = pipe.MGet(ctx, at.bytes(), at.late())
+	return st
+}
+
+func (st *shardStats) addTo(out *Stats) {
+	for n, state := range allStates {
+		out.Count[state] += int(st.counts[n].Val())
+	}
+	if first := st.oldest.Val(); len(first) > 0 {
+		if at := time.UnixMilli(int64(first[0].Score)).UTC(); out.Oldest.IsZero() || at.Before(out.Oldest) {
+			out.Oldest = at
+		}
 	}
 	number := func(n int) int64 {
-		text, _ := numbers.Val()[n].(string)
+		text, _ := st.numbers.Val()[n].(string)
 		v, _ := strconv.ParseInt(text, 10, 64)
 		return v
 	}
-	out.Bytes, out.Lateness = number(0), time.Duration(number(1))*time.Millisecond
-	return out, nil
+	out.Bytes += number(0)
+	out.Lateness = max(out.Lateness, time.Duration(number(1))*time.Millisecond)
 }

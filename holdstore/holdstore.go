@@ -26,7 +26,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -60,11 +59,11 @@ const (
 
 // Store is a client of the hold store. Safe for concurrent use.
 type Store struct {
-	opt   Options
-	keys  keys
-	redis redis.UniversalClient
-	seal  *sealer
-	lease time.Duration // shorter in tests
+	opt    Options
+	shards []keys
+	redis  redis.UniversalClient
+	seal   *sealer
+	lease  time.Duration // shorter in tests
 
 	ctx    context.Context // of the background work; ended by Close
 	cancel context.CancelFunc
@@ -72,7 +71,7 @@ type Store struct {
 
 	durable   durability
 	confirmed confirmations
-	scanned   atomic.Uint64 // where Reap's slow walk over all holds stands
+	scanned   scan // where Reap's slow walk over all holds stands
 }
 
 // Open makes the client; it does not need Redis to be there. An error is one of the options'.
@@ -89,7 +88,7 @@ func Open(o Options) (*Store, error) {
 	if len(o.Addresses) == 0 {
 		return nil, errors.New("no redis address: give host:port or unix:/path")
 	}
-	s := &Store{opt: o, keys: newKeys(o.Prefix), lease: leaseTime}
+	s := &Store{opt: o, lease: leaseTime}
 	var err error
 	if s.seal, err = newSealer(o.SealKeys); err != nil {
 		return nil, err
@@ -98,6 +97,7 @@ func Open(o Options) (*Store, error) {
 	if s.redis, err = s.client(o); err != nil {
 		return nil, err
 	}
+	s.shards = shardsOf(s.redis, o.Prefix)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.confirmed.bell = make(chan struct{}, 1)
 	s.work.Go(s.confirmLoop)
@@ -160,9 +160,9 @@ func (silent) Printf(context.Context, string, ...any) {}
 func (s *Store) Secret(ctx context.Context) ([]byte, error) {
 	fresh := make([]byte, 32)
 	rand.Read(fresh)
-	if err := s.redis.SetNX(ctx, s.keys.secret(), fresh, 0).Err(); err != nil {
+	if err := s.redis.SetNX(ctx, s.shards[0].secret(), fresh, 0).Err(); err != nil {
 		return nil, explain(err)
 	}
-	secret, err := s.redis.Get(ctx, s.keys.secret()).Bytes()
+	secret, err := s.redis.Get(ctx, s.shards[0].secret()).Bytes()
 	return secret, explain(err)
 }

@@ -16,6 +16,7 @@ type Job struct {
 	Attempts int
 	Since    time.Time // when it was added
 
+	at    keys
 	data  string
 	token string
 }
@@ -47,14 +48,14 @@ return 'known'
 
 // AddJob adds a job that is due after a while; an ID that is known, done or not, changes nothing. v is kept as JSON.
 func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error {
-	if err := s.Ready(ctx); err != nil {
+	if err := s.ready(ctx, s.of(id)); err != nil {
 		return err
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return explain(s.run(ctx, addJobScript, id, kind, data, in.Milliseconds()).Err())
+	return explain(s.run(ctx, s.of(id), addJobScript, id, kind, data, in.Milliseconds()).Err())
 }
 
 // JobLease is how long a claimed job stays with who claimed it without being renewed: so late goes on what a daemon that
@@ -75,12 +76,32 @@ return {id, redis.call('HGET', key, 'kind'), redis.call('HGET', key, 'data'), to
 
 // ClaimJob leases the job that has been due for longest, for JobLease; nil: none is due.
 func (s *Store) ClaimJob(ctx context.Context) (*Job, error) {
+	if len(s.shards) == 1 {
+		return s.claimJobAt(ctx, s.shards[0])
+	}
+	all, now, err := s.heads(ctx, keys.jobs)
+	for _, h := range all {
+		if h.score > float64(now.UnixMilli()) {
+			break
+		}
+		j, wrong := s.claimJobAt(ctx, h.at)
+		if j != nil {
+			return j, nil
+		}
+		if wrong != nil {
+			err = wrong
+		}
+	}
+	return nil, err
+}
+
+func (s *Store) claimJobAt(ctx context.Context, at keys) (*Job, error) {
 	token := randomText(16)
-	f, err := s.run(ctx, claimJobScript, JobLease.Milliseconds(), token).StringSlice()
+	f, err := s.run(ctx, at, claimJobScript, JobLease.Milliseconds(), token).StringSlice()
 	if err != nil || len(f) < 5 {
 		return nil, explain(err)
 	}
-	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), token: token}
+	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), at: at, token: token}
 	fmt.Sscan(f[3], &j.Attempts)
 	return j, nil
 }
@@ -103,12 +124,12 @@ return 'ok'
 
 // FinishJob ends a job. It stays known for a while, so that the same ID does not do it again. ErrLost.
 func (s *Store) FinishJob(ctx context.Context, j *Job, known time.Duration) error {
-	return s.word(ctx, endJobScript, j.ID, j.token, "", max(known, time.Second).Milliseconds())
+	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, "", max(known, time.Second).Milliseconds())
 }
 
 // RetryJob ends an attempt that has to be made again. ErrLost.
 func (s *Store) RetryJob(ctx context.Context, j *Job, in time.Duration) error {
-	return s.word(ctx, endJobScript, j.ID, j.token, in.Milliseconds(), "")
+	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "")
 }
 
 // renewJobScript: ARGV: id, token, lease ms. Output: "ok" or "lost".
@@ -120,7 +141,7 @@ return 'ok'
 
 // RenewJob renews the lease. ErrLost.
 func (s *Store) RenewJob(ctx context.Context, j *Job) error {
-	return s.word(ctx, renewJobScript, j.ID, j.token, JobLease.Milliseconds())
+	return s.wordAt(ctx, j.at, renewJobScript, j.ID, j.token, JobLease.Milliseconds())
 }
 
 // saveJobScript: ARGV: id, token, data, lease ms. Output: "ok" or "lost".
@@ -138,5 +159,5 @@ func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
 	if err != nil {
 		return err
 	}
-	return s.word(ctx, saveJobScript, j.ID, j.token, data, JobLease.Milliseconds())
+	return s.wordAt(ctx, j.at, saveJobScript, j.ID, j.token, data, JobLease.Milliseconds())
 }

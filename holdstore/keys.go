@@ -1,7 +1,6 @@
 package holdstore
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -10,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// keys builds all key names. Its value is what every name begins with: the prefix and one hash tag, which keeps
-// all keys of a script in one Cluster slot.
+// keys builds the key names of one shard. Its value is what every name begins with: the prefix and one hash tag, which
+// keeps all keys of a script in one Cluster slot.
 //
 //	h:ID            hash: the hold, or the record of one
 //	b:ID:NONCE:n    piece n of the content; 0 is the header block
@@ -27,7 +26,9 @@ import (
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
 type keys string
 
-func newKeys(prefix string) keys { return keys(prefix + ":{mh0}:") }
+func newKeys(prefix string, shard int) keys {
+	return keys(prefix + ":{mh" + strconv.Itoa(shard) + "}:")
+}
 
 func (k keys) hold(id string) string     { return string(k) + "h:" + id }
 func (k keys) state(st State) string     { return string(k) + "z:" + string(st) }
@@ -43,6 +44,7 @@ func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
 func (k keys) rate(h string, span int64) string {
 	return string(k) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)
 }
+func (k keys) jobs() string             { return string(k) + "jobs" }
 func (k keys) request(id string) string { return string(k) + "rq:" + id }
 func (k keys) secret() string           { return string(k) + "secret" }
 
@@ -152,18 +154,4 @@ func script(body string) *redis.Script { return redis.NewScript("#!lua\n" + prel
 // drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
 func drain(body string) *redis.Script {
 	return redis.NewScript("#!lua flags=allow-oom\n" + prelude + body)
-}
-
-// run runs a script, loading it when Redis does not know it (any more).
-func (s *Store) run(ctx context.Context, sc *redis.Script, args ...any) *redis.Cmd {
-	return sc.Run(ctx, s.redis, []string{string(s.keys)}, args...)
-}
-
-// word runs a script that answers with one word.
-func (s *Store) word(ctx context.Context, sc *redis.Script, id string, args ...any) error {
-	w, err := s.run(ctx, sc, append([]any{id}, args...)...).Text()
-	if err != nil {
-		return explain(err)
-	}
-	return outcome(w, id)
 }

@@ -2,8 +2,8 @@ package holdstore
 
 import (
 	"context"
-	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,56 +12,105 @@ import (
 
 // Entry is one line of the audit trail.
 type Entry struct {
-	Cursor string // opaque; pass to Log to go on behind it
-	At     time.Time
-	Verb   string
-	ID     string
+	At   time.Time
+	Verb string
+	ID   string
 	Act
 	Detail string
 }
 
 const (
-	logPage = 500
-	logWait = time.Second // a blocking read can't be interrupted: this is how late the end of ctx is noticed
+	logPage  = 500         // entries of one shard that one round trip reads
+	logPause = time.Second // between two looks for more
 )
 
-// Log yields the audit trail behind a cursor ("" from the beginning), oldest first; with follow it waits for more until ctx ends.
-func (s *Store) Log(ctx context.Context, cursor string, follow bool) iter.Seq2[Entry, error] {
+// Log yields the audit trail from a moment on (zero: from its beginning), oldest first; with follow it waits for more
+// until ctx ends.
+func (s *Store) Log(ctx context.Context, since time.Time, follow bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		if cursor == "" {
-			cursor = "0-0"
-		}
-		block := time.Duration(-1) // do not wait
+		t := newTrail(s, since)
 		for ctx.Err() == nil {
-			streams, err := s.redis.XRead(ctx, &redis.XReadArgs{
-				Streams: []string{s.keys.log(), cursor}, Count: logPage, Block: block,
-			}).Result()
-			if err != nil && !errors.Is(err, redis.Nil) {
+			entries, err := t.more(ctx)
+			if err != nil {
 				if ctx.Err() == nil {
-					yield(Entry{}, explain(err))
+					yield(Entry{}, err)
 				}
 				return
 			}
-			if len(streams) == 0 || len(streams[0].Messages) == 0 {
-				if !follow {
+			for _, e := range entries {
+				if !yield(e, nil) {
 					return
 				}
-				block = logWait
+			}
+			if len(entries) > 0 {
 				continue
 			}
-			for _, m := range streams[0].Messages {
-				cursor = m.ID
-				if !yield(entry(m), nil) {
-					return
-				}
+			if !follow {
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(logPause):
 			}
 		}
 	}
 }
 
+// trail is a reader of all shards' streams: where it stands in each.
+type trail struct {
+	s     *Store
+	after []string
+}
+
+func newTrail(s *Store, since time.Time) *trail {
+	start := "0-0"
+	if !since.IsZero() {
+		start = stamp(since) + "-0"
+	}
+	t := &trail{s: s, after: make([]string, len(s.shards))}
+	for n := range t.after {
+		t.after[n] = start
+	}
+	return t
+}
+
+// more reads on. Of shards with more than a page it takes no entry that is younger than what another shard has not
+// shown yet.
+func (t *trail) more(ctx context.Context) ([]Entry, error) {
+	pipe := t.s.redis.Pipeline()
+	pages := make([]*redis.XMessageSliceCmd, len(t.after))
+	for n, at := range t.s.shards {
+		pages[n] = pipe.XRangeN(ctx, at.log(), "("+t.after[n], "+", logPage)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, explain(err)
+	}
+	var until time.Time // zero: all there is was read
+	for _, p := range pages {
+		if page := p.Val(); len(page) == logPage {
+			if last := entry(page[logPage-1]).At; until.IsZero() || last.Before(until) {
+				until = last
+			}
+		}
+	}
+	var all []Entry
+	for n, p := range pages {
+		for _, m := range p.Val() {
+			e := entry(m)
+			if !until.IsZero() && e.At.After(until) {
+				break
+			}
+			all = append(all, e)
+			t.after[n] = m.ID
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return a.At.Compare(b.At) })
+	return all, nil
+}
+
 func entry(m redis.XMessage) Entry {
 	text := func(name string) string { v, _ := m.Values[name].(string); return v }
 	ms, _, _ := strings.Cut(m.ID, "-")
-	return Entry{Cursor: m.ID, At: moment(ms), Verb: text("verb"), ID: text("id"), Detail: text("detail"),
+	return Entry{At: moment(ms), Verb: text("verb"), ID: text("id"), Detail: text("detail"),
 		Act: Act{By: text("by"), From: text("from"), Reason: text("reason")}}
 }

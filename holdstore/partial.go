@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -74,9 +75,13 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int) ([]*Hol
 	if login == "" {
 		entry = indexEntry("s", sender)
 	}
-	ids, err := s.redis.ZRangeArgs(ctx, redis.ZRangeArgs{Key: s.keys.index(entry), Start: 0, Stop: n - 1, Rev: true}).Result()
+	ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd {
+		return pipe.ZRangeArgs(ctx, redis.ZRangeArgs{Key: at.index(entry), Start: 0, Stop: n - 1, Rev: true})
+	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
-	return s.load(ctx, ids)
+	holds, err := s.load(ctx, ids)
+	slices.SortStableFunc(holds, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
+	return holds[:min(n, len(holds))], err
 }

@@ -27,6 +27,7 @@ type Put struct {
 	s      *Store
 	sub    Submission
 	id     string
+	at     keys // the shard of the ID
 	nonce  string
 	header []byte
 	body   []byte // gathered, not yet sent
@@ -45,12 +46,14 @@ type Put struct {
 // Nothing is sent before enough is gathered.
 func (s *Store) Put(sub Submission, header []byte) *Put {
 	p := &Put{
-		s: s, sub: sub, id: newID(time.Now()), nonce: randomText(8), header: header,
+		s: s, sub: sub, nonce: randomText(8), header: header,
 		size: int64(len(header)) + 2, sum: sha256.New(), chunks: 1, slots: make(chan struct{}, inFlight),
 	}
 	// The length keeps the envelope apart from the content; the queue ID and the client's port differ on a retry.
 	envelope := armour(sub)
 	b, _ := json.Marshal([]any{envelope.Sender, envelope.Recipients, envelope.Login})
+	p.id = s.idNear(string(b))
+	p.at = s.of(p.id)
 	fmt.Fprintf(p.sum, "%d:%s%d:", len(b), b, len(header))
 	p.sum.Write(header)
 	return p
@@ -77,7 +80,7 @@ func (p *Put) Write(ctx context.Context, b []byte) error {
 // stage sends the gathered piece in the background, and waits while too many are on their way.
 func (p *Put) stage(ctx context.Context) error {
 	if p.chunks == 1 {
-		if err := p.s.Ready(ctx); err != nil {
+		if err := p.s.ready(ctx, p.at); err != nil {
 			return err
 		}
 	}
@@ -90,7 +93,7 @@ func (p *Put) stage(ctx context.Context) error {
 	p.body, p.chunks = nil, p.chunks+1
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		if err := p.s.redis.Set(ctx, p.s.keys.chunk(p.id, p.nonce, n), p.s.seal.wrap(piece, p.place(n, false)), stagedFor).Err(); err != nil {
+		if err := p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), p.s.seal.wrap(piece, p.place(n, false)), stagedFor).Err(); err != nil {
 			p.fail(explain(err))
 		}
 	})
@@ -167,14 +170,22 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	if err := p.err(); err != nil {
 		return Receipt{}, err
 	}
-	if err := p.s.Ready(ctx); err != nil {
+	if err := p.s.ready(ctx, p.at); err != nil {
 		return Receipt{}, err
 	}
 	p.sent = true
 	reply, err := p.send(ctx, t)
+	if err == nil {
+		r, wrong := p.receipt(reply)
+		if wrong != nil {
+			return r, wrong
+		}
+		if err = p.replaceElsewhere(ctx, t); err == nil {
+			return r, nil
+		}
+		return p.fence(err)
+	}
 	switch {
-	case err == nil:
-		return p.receipt(reply)
 	case answered(err) || unsent(err):
 		return Receipt{}, explain(err)
 	}
@@ -185,10 +196,6 @@ var errFewReplicas = errors.New("too few replicas acknowledged the hold")
 
 // send sends the last pieces and the commit in one go: one round trip, and one fsync, for a small message.
 func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
-	node, err := p.s.node(ctx)
-	if err != nil {
-		return nil, err
-	}
 	args := p.arguments(t)
 	header := p.s.seal.wrap(p.header, p.place(0, p.chunks == 1))
 	var body []byte
@@ -197,28 +204,36 @@ func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
 	}
 	var commit *redis.Cmd
 	var acks *redis.Cmd
-	exec := func(first bool) error {
+	exec := func(known bool) error {
+		node, err := p.s.node(ctx, p.at)
+		if err != nil {
+			commit = redis.NewCmd(ctx)
+			return err
+		}
 		pipe := node.Pipeline()
-		if first {
-			pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, 0), header, stagedFor)
-			if body != nil {
-				pipe.Set(ctx, p.s.keys.chunk(p.id, p.nonce, p.chunks-1), body, stagedFor)
-			}
-			commit = commitScript.EvalSha(ctx, pipe, []string{string(p.s.keys)}, args...)
+		pipe.Set(ctx, p.at.chunk(p.id, p.nonce, 0), header, stagedFor)
+		if body != nil {
+			pipe.Set(ctx, p.at.chunk(p.id, p.nonce, p.chunks-1), body, stagedFor)
+		}
+		if known {
+			commit = commitScript.EvalSha(ctx, pipe, []string{string(p.at)}, args...)
 		} else {
-			commit = commitScript.Eval(ctx, pipe, []string{string(p.s.keys)}, args...)
+			commit = commitScript.Eval(ctx, pipe, []string{string(p.at)}, args...)
 		}
 		if p.s.opt.Replicas > 0 {
 			acks = pipe.Do(ctx, "WAIT", p.s.opt.Replicas, replicaWait.Milliseconds())
 		}
-		_, err := pipe.Exec(ctx)
+		_, err = pipe.Exec(ctx)
 		// Only the commit's own error tells its outcome: a refused piece says nothing about a reply that never came.
 		if commit.Err() != nil || answered(err) {
 			return commit.Err()
 		}
 		return err
 	}
-	err = exec(true)
+	err := exec(true)
+	for n := 0; n < maxMoves && p.s.moved(ctx, commit.Err()); n++ {
+		err = exec(true)
+	}
 	if redis.HasErrorPrefix(commit.Err(), "NOSCRIPT") {
 		err = exec(false)
 	}
@@ -277,7 +292,7 @@ return {'fenced'}
 func (p *Put) fence(cause error) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
-	reply, err := p.s.run(ctx, fenceScript, p.id, time.Hour.Milliseconds()).StringSlice()
+	reply, err := p.s.run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds()).StringSlice()
 	switch {
 	case err != nil:
 		return Receipt{}, fmt.Errorf("%w: %s may be held, a retry will find it: %w (then %w)", ErrUnavailable, p.id, cause, err)
@@ -303,7 +318,7 @@ func (p *Put) drop() {
 	defer cancel()
 	names := []string{}
 	for n := range p.chunks {
-		names = append(names, p.s.keys.chunk(p.id, p.nonce, n))
+		names = append(names, p.at.chunk(p.id, p.nonce, n))
 	}
 	p.s.redis.Unlink(ctx, names...)
 }

@@ -3,6 +3,9 @@ package holdstore
 import (
 	"context"
 	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -56,28 +59,80 @@ return mended
 // Reap takes expired leases back to held, forgets expired records, and mends what no state knows.
 // Bounded work per call: call it every few seconds.
 func (s *Store) Reap(ctx context.Context) (Reaped, error) {
-	counts, err := s.run(ctx, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"})).Int64Slice()
-	if err != nil || len(counts) != 2 {
-		return Reaped{}, explain(err)
+	var mu sync.Mutex
+	var total Reaped
+	err := s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, shards []keys) error {
+		done, err := s.reapNode(ctx, node, shards)
+		mu.Lock()
+		defer mu.Unlock()
+		total.LeasesExpired += done.LeasesExpired
+		total.RecordsForgotten += done.RecordsForgotten
+		total.OrphansDropped += done.OrphansDropped
+		return err
+	})
+	return total, err
+}
+
+func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards []keys) (done Reaped, err error) {
+	for _, at := range shards {
+		counts, err := s.run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"})).Int64Slice()
+		if err != nil || len(counts) != 2 {
+			return done, explain(err)
+		}
+		done.LeasesExpired += int(counts[0])
+		done.RecordsForgotten += int(counts[1])
 	}
-	done := Reaped{LeasesExpired: int(counts[0]), RecordsForgotten: int(counts[1])}
-	node, err := s.node(ctx)
+	names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.anyHold(), scanBatch).Result()
 	if err != nil {
 		return done, explain(err)
 	}
-	names, cursor, err := node.Scan(ctx, s.scanned.Load(), globQuote(s.keys.hold(""))+"*", scanBatch).Result()
-	if err != nil {
-		return done, explain(err)
-	}
-	s.scanned.Store(cursor)
-	args := []any{s.recordTime().Milliseconds()}
+	s.scanned.set(node, cursor)
+	var ids []string
 	for _, name := range names {
-		args = append(args, strings.TrimPrefix(name, s.keys.hold("")))
+		ids = append(ids, name[strings.LastIndexByte(name, ':')+1:])
 	}
-	if len(names) > 0 {
-		done.OrphansDropped, err = s.run(ctx, repairScript, args...).Int()
+	groups := s.grouped(ids)
+	for _, at := range inOrder(groups) {
+		args := []any{s.recordTime().Milliseconds()}
+		for _, id := range groups[at] {
+			args = append(args, id)
+		}
+		mended, err := s.run(ctx, at, repairScript, args...).Int()
+		if err != nil {
+			return done, explain(err)
+		}
+		done.OrphansDropped += mended
 	}
-	return done, explain(err)
+	return done, nil
+}
+
+// anyHold is the pattern of the names of all holds.
+func (s *Store) anyHold() string {
+	if len(s.shards) == 1 {
+		return globQuote(s.shards[0].hold("")) + "*"
+	}
+	return globQuote(s.opt.Prefix) + ":{mh*}:h:*"
+}
+
+// scan remembers how far a slow walk over the keys of each server is.
+type scan struct {
+	mu      sync.Mutex
+	cursors map[redis.UniversalClient]uint64
+}
+
+func (s *scan) at(node redis.UniversalClient) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursors[node]
+}
+
+func (s *scan) set(node redis.UniversalClient, cursor uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cursors == nil {
+		s.cursors = map[redis.UniversalClient]uint64{}
+	}
+	s.cursors[node] = cursor
 }
 
 // globQuote keeps Redis from reading a name as a pattern.

@@ -26,6 +26,9 @@ func moment(ms string) time.Time {
 	return time.UnixMilli(n).UTC()
 }
 
+// stamp is the opposite of moment.
+func stamp(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
 // eventLine is a timeline line without its moment, which the script puts before it.
 func eventLine(e Event) string {
 	b, _ := json.Marshal(struct {

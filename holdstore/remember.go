@@ -54,7 +54,7 @@ func (r Received) WentTo(addresses []string) bool {
 func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration) error {
 	p := s.redis.Pipeline()
 	for _, r := range all {
-		topic := s.keys.topic(digest(r.From + "\n" + r.Subject))
+		at, topic := s.of(digest(r.From)), digest(r.From+"\n"+r.Subject)
 		r.From = digest(r.From)
 		to := r.Recipients[:min(len(r.Recipients), maxRemembered)]
 		r.Recipients = make([]string, len(to))
@@ -70,11 +70,11 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 		}
 		name := digest(r.MessageID) + r.From // who else claims the Message-ID overwrites nothing
 		// A message with many recipients comes in by several transactions.
-		p.HSet(ctx, s.keys.received(name), digest(strings.Join(r.Recipients, " "))[:slotLen], value)
-		p.PExpire(ctx, s.keys.received(name), keep)
-		p.ZAdd(ctx, topic, redis.Z{Score: float64(r.At.UnixMilli()), Member: name})
-		p.ZRemRangeByRank(ctx, topic, 0, -maxTopic-1)
-		p.PExpire(ctx, topic, keep)
+		p.HSet(ctx, at.received(name), digest(strings.Join(r.Recipients, " "))[:slotLen], value)
+		p.PExpire(ctx, at.received(name), keep)
+		p.ZAdd(ctx, at.topic(topic), redis.Z{Score: float64(r.At.UnixMilli()), Member: name})
+		p.ZRemRangeByRank(ctx, at.topic(topic), 0, -maxTopic-1)
+		p.PExpire(ctx, at.topic(topic), keep)
 	}
 	_, err := p.Exec(ctx)
 	return explain(err)
@@ -82,16 +82,16 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 
 // Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a subject.
 func (s *Store) Remembered(ctx context.Context, from, messageID, subject string) ([]Received, error) {
-	names := []string{digest(messageID) + digest(from)}
+	at, names := s.of(digest(from)), []string{digest(messageID) + digest(from)}
 	if messageID == "" {
 		var err error
-		if names, err = s.redis.ZRevRange(ctx, s.keys.topic(digest(from+"\n"+subject)), 0, maxTopic-1).Result(); err != nil {
+		if names, err = s.redis.ZRevRange(ctx, at.topic(digest(from+"\n"+subject)), 0, maxTopic-1).Result(); err != nil {
 			return nil, explain(err)
 		}
 	}
 	var all []Received
 	for _, name := range names {
-		values, err := s.redis.HVals(ctx, s.keys.received(name)).Result()
+		values, err := s.redis.HVals(ctx, at.received(name)).Result()
 		if err != nil {
 			return nil, explain(err)
 		}
@@ -123,7 +123,7 @@ func together(values []string) (all []Received) {
 // Once says whether something is used for the first time within a span, or again by the same user, who may have to
 // try again.
 func (s *Store) Once(ctx context.Context, what, user string, keep time.Duration) (bool, error) {
-	key := s.keys.used(digest(what))
+	key := s.of(digest(what)).used(digest(what))
 	first, err := s.redis.SetNX(ctx, key, digest(user), keep).Result()
 	if err != nil || first {
 		return first, explain(err)
@@ -134,7 +134,7 @@ func (s *Store) Once(ctx context.Context, what, user string, keep time.Duration)
 
 // Spent says whether Once would say no, and notes nothing.
 func (s *Store) Spent(ctx context.Context, what, user string) (bool, error) {
-	by, err := s.redis.Get(ctx, s.keys.used(digest(what))).Result()
+	by, err := s.redis.Get(ctx, s.of(digest(what)).used(digest(what))).Result()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
@@ -143,11 +143,16 @@ func (s *Store) Spent(ctx context.Context, what, user string) (bool, error) {
 
 // Counted is the present number of Count, and counts nothing.
 func (s *Store) Counted(ctx context.Context, domain string, per time.Duration) (int, error) {
-	n, err := s.redis.Get(ctx, s.keys.rate(digest(domain), span(per))).Int()
+	n, err := s.redis.Get(ctx, s.rate(domain, per)).Int()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
 	return n, explain(err)
+}
+
+// rate names the counter of a domain in the present span of time.
+func (s *Store) rate(domain string, per time.Duration) string {
+	return s.of(digest(domain)).rate(digest(domain), span(per))
 }
 
 // span is the number of the present span of time.
@@ -155,7 +160,7 @@ func span(per time.Duration) int64 { return time.Now().UnixNano() / int64(max(pe
 
 // Count counts recall commands of a domain in fixed spans of time, over all gateways, and returns the present number.
 func (s *Store) Count(ctx context.Context, domain string, per time.Duration) (int, error) {
-	key := s.keys.rate(digest(domain), span(per))
+	key := s.rate(domain, per)
 	p := s.redis.Pipeline()
 	n := p.Incr(ctx, key)
 	p.Expire(ctx, key, max(per, time.Second))

@@ -102,24 +102,24 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 	noise := func(c byte) string { return strings.Repeat(string(c)+"-", chunkSize) } // two full pieces
 	for name, harm := range map[string]func(a, b *Hold){
 		"a bit changed": func(a, _ *Hold) {
-			n := s.keys.chunk(a.ID, a.staging, 1)
+			n := s.of(a.ID).chunk(a.ID, a.staging, 1)
 			v, _ := s.redis.Get(ctx, n).Bytes()
 			v[len(v)-1] ^= 1
 			s.redis.Set(ctx, n, v, 0)
 		},
 		"two swapped": func(a, _ *Hold) {
-			one, two := s.keys.chunk(a.ID, a.staging, 1), s.keys.chunk(a.ID, a.staging, 2)
+			one, two := s.of(a.ID).chunk(a.ID, a.staging, 1), s.of(a.ID).chunk(a.ID, a.staging, 2)
 			v, w := s.redis.Get(ctx, one).Val(), s.redis.Get(ctx, two).Val()
 			s.redis.MSet(ctx, one, w, two, v)
 		},
 		"of another message": func(a, b *Hold) {
-			s.redis.Set(ctx, s.keys.chunk(a.ID, a.staging, 1), s.redis.Get(ctx, s.keys.chunk(b.ID, b.staging, 1)).Val(), 0)
+			s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), s.redis.Get(ctx, s.of(b.ID).chunk(b.ID, b.staging, 1)).Val(), 0)
 		},
 		"the end cut off": func(a, _ *Hold) {
-			s.redis.HSet(ctx, s.keys.hold(a.ID), "chunks", a.chunks-1, "size", a.Size-chunkSize)
+			s.redis.HSet(ctx, s.of(a.ID).hold(a.ID), "chunks", a.chunks-1, "size", a.Size-chunkSize)
 		},
-		"truncated":       func(a, _ *Hold) { s.redis.Set(ctx, s.keys.chunk(a.ID, a.staging, 1), "\x03abc", 0) },
-		"of unknown form": func(a, _ *Hold) { s.redis.Set(ctx, s.keys.chunk(a.ID, a.staging, 1), "\x80abc", 0) },
+		"truncated":       func(a, _ *Hold) { s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), "\x03abc", 0) },
+		"of unknown form": func(a, _ *Hold) { s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), "\x80abc", 0) },
 	} {
 		a, _ := s.Get(ctx, put(t, s, name+"a", time.Hour, noise('a')).ID)
 		b, _ := s.Get(ctx, put(t, s, name+"b", time.Hour, noise('b')).ID)

@@ -12,9 +12,9 @@ import (
 func (s *Store) SealUsage(ctx context.Context) (map[string]int, error) {
 	usage := map[string]int{}
 	for _, state := range []State{Held, Releasing, Recalled} {
-		ids, err := s.redis.ZRange(ctx, s.keys.state(state), 0, -1).Result()
+		ids, err := s.inState(ctx, state)
 		if err != nil {
-			return nil, explain(err)
+			return nil, err
 		}
 		for page := range slices.Chunk(ids, findPage) {
 			if err := s.countSealed(ctx, page, usage); err != nil {
@@ -33,7 +33,7 @@ func (s *Store) countSealed(ctx context.Context, ids []string, usage map[string]
 	pipe := s.redis.Pipeline()
 	var beginnings []*redis.StringCmd
 	for _, h := range holds {
-		beginnings = append(beginnings, pipe.GetRange(ctx, s.keys.chunk(h.ID, h.staging, 0), 0, keyIDSize))
+		beginnings = append(beginnings, pipe.GetRange(ctx, s.of(h.ID).chunk(h.ID, h.staging, 0), 0, keyIDSize))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return explain(err)

@@ -144,7 +144,7 @@ func TestRecallAndRestore(t *testing.T) {
 		t.Errorf("restored twice: %v", err)
 	}
 	var verbs []string
-	for e, err := range s.Log(ctx, "", false) {
+	for e, err := range s.Log(ctx, time.Time{}, false) {
 		if err != nil || e.By != alice.By || e.ID != r.ID {
 			t.Fatalf("entry %+v, %v", e, err)
 		}

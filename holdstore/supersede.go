@@ -1,6 +1,10 @@
 package holdstore
 
-import "strings"
+import (
+	"context"
+	"errors"
+	"strings"
+)
 
 // takingBack are the moves of recall and restore, for all scripts that make them.
 // takeBack returns "ok", "none", "late", or the state that forbids it; giveBack as well, or "gone".
@@ -66,10 +70,35 @@ end
 
 // replacingArgs are ARGV 12 to 16 of the commit script.
 func (p *Put) replacingArgs(t Terms) []any {
-	by := "login " + p.sub.Login
-	if p.sub.Login == "" {
-		by = "<" + p.sub.Sender.Address + ">"
+	var here []string
+	for _, old := range t.Replaces {
+		if p.s.of(old) == p.at {
+			here = append(here, old)
+		}
 	}
-	return []any{strings.Join(t.Replaces, " "), p.s.opt.RecallRetention.Milliseconds(), p.s.recordTime().Milliseconds(),
+	by := p.submitter()
+	return []any{strings.Join(here, " "), p.s.opt.RecallRetention.Milliseconds(), p.s.recordTime().Milliseconds(),
 		eventLine(Event{Verb: "recalled", By: by, Detail: "replaced by " + p.id}), by}
+}
+
+func (p *Put) submitter() string {
+	if p.sub.Login == "" {
+		return "<" + p.sub.Sender.Address + ">"
+	}
+	return "login " + p.sub.Login
+}
+
+// replaceElsewhere takes back what the new hold replaces in other shards, where no script can do it in the same step: a
+// crash between the two sends both messages, never none.
+func (p *Put) replaceElsewhere(ctx context.Context, t Terms) error {
+	for _, old := range t.Replaces {
+		if p.s.of(old) == p.at {
+			continue
+		}
+		_, err := p.s.Recall(ctx, old, Act{By: p.submitter(), From: "mail with Supersedes", Reason: "replaced by " + p.id})
+		if err != nil && !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrNotNow) && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }

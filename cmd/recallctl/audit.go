@@ -62,7 +62,7 @@ func (c *ctl) ids(ctx context.Context, refs []string) (map[string]bool, error) {
 
 func (c *ctl) trail(ctx context.Context, from, to time.Time, ids map[string]bool, follow bool) error {
 	found := false
-	for e, err := range c.store.Log(ctx, cursor(from), follow) {
+	for e, err := range c.store.Log(ctx, from, follow) {
 		if err != nil {
 			return err
 		}
@@ -78,14 +78,6 @@ func (c *ctl) trail(ctx context.Context, from, to time.Time, ids map[string]bool
 		return &exit{exitNothing, "nothing in the audit trail matched"}
 	}
 	return nil
-}
-
-// cursor is the place in the trail just before a moment.
-func cursor(from time.Time) string {
-	if from.IsZero() {
-		return ""
-	}
-	return fmt.Sprintf("%d-0", from.UnixMilli())
 }
 
 func (c *ctl) auditEntry(e holdstore.Entry) {

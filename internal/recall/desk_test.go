@@ -110,7 +110,7 @@ func patterns(t *testing.T, texts ...string) policy.Patterns {
 }
 
 func (o *office) audited(verb string) (n int) {
-	for e, err := range o.store.Log(o.t.Context(), "", false) {
+	for e, err := range o.store.Log(o.t.Context(), time.Time{}, false) {
 		if err != nil {
 			o.t.Fatal(err)
 		}

@@ -1,0 +1,185 @@
+package holdstore
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Cluster holds clusterShards shards, which its slots spread over all its servers; any other Redis holds one. What
+// belongs together in one script is in one shard: a hold, its content, its index entries, its jobs.
+const clusterShards = 64
+
+// maxMoves bounds how often one script follows its shard to another server.
+const maxMoves = 3
+
+// shardsOf makes the names of all shards.
+func shardsOf(client redis.UniversalClient, prefix string) []keys {
+	n := 1
+	if _, ok := client.(*redis.ClusterClient); ok {
+		n = clusterShards
+	}
+	all := make([]keys, n)
+	for i := range all {
+		all[i] = newKeys(prefix, i)
+	}
+	return all
+}
+
+// of returns the shard that something belongs to, by its name: the ID of a hold or job, a digest.
+func (s *Store) of(name string) keys { return s.shards[s.number(name)] }
+
+func (s *Store) number(name string) int {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return int(h.Sum32() % uint32(len(s.shards)))
+}
+
+// idNear makes an ID that belongs to the shard of a name: a message that is submitted again must meet its first hold.
+func (s *Store) idNear(name string) string {
+	now := time.Now()
+	for {
+		if id := newID(now); s.number(id) == s.number(name) {
+			return id
+		}
+	}
+}
+
+// node returns the server that owns a shard. It repeats nothing by itself: a script whose reply was lost may have run.
+func (s *Store) node(ctx context.Context, at keys) (redis.UniversalClient, error) {
+	if c, ok := s.redis.(*redis.ClusterClient); ok {
+		return c.MasterForKey(ctx, string(at))
+	}
+	return s.redis, nil
+}
+
+// moved says whether a server refused a command because its shard is elsewhere, and looks where. Nothing was done then.
+func (s *Store) moved(ctx context.Context, err error) bool {
+	c, ok := s.redis.(*redis.ClusterClient)
+	if !ok || !redis.HasErrorPrefix(err, "MOVED") && !redis.HasErrorPrefix(err, "READONLY") {
+		return false
+	}
+	c.ReloadState(ctx)
+	return true
+}
+
+// run runs a script in a shard, loading it when Redis does not know it (any more).
+func (s *Store) run(ctx context.Context, at keys, sc *redis.Script, args ...any) *redis.Cmd {
+	var cmd *redis.Cmd
+	for range maxMoves {
+		node, err := s.node(ctx, at)
+		if err != nil {
+			cmd = redis.NewCmd(ctx)
+			cmd.SetErr(err)
+			return cmd
+		}
+		if cmd = sc.Run(ctx, node, []string{string(at)}, args...); !s.moved(ctx, cmd.Err()) {
+			break
+		}
+	}
+	return cmd
+}
+
+// word runs a script that answers with one word, in the shard of a hold.
+func (s *Store) word(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+	return s.wordAt(ctx, s.of(id), sc, id, args...)
+}
+
+func (s *Store) wordAt(ctx context.Context, at keys, sc *redis.Script, id string, args ...any) error {
+	w, err := s.run(ctx, at, sc, append([]any{id}, args...)...).Text()
+	if err != nil {
+		return explain(err)
+	}
+	return outcome(w, id)
+}
+
+// byNode calls f for each server with the shards that it owns, for all servers at once: one that is away delays no other.
+// The errors are joined, as ours.
+func (s *Store) byNode(ctx context.Context, f func(ctx context.Context, node redis.UniversalClient, shards []keys) error) error {
+	groups := map[redis.UniversalClient][]keys{}
+	var failed []error
+	for _, at := range s.shards {
+		node, err := s.node(ctx, at)
+		if err != nil {
+			failed = append(failed, explain(err))
+			continue
+		}
+		groups[node] = append(groups[node], at)
+	}
+	failed = slices.CompactFunc(failed, func(a, b error) bool { return a.Error() == b.Error() })
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for node, shards := range groups {
+		wg.Go(func() {
+			err := f(ctx, node, shards)
+			if err == nil {
+				return
+			}
+			s.moved(ctx, err)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, err)
+		})
+	}
+	wg.Wait()
+	return errors.Join(failed...)
+}
+
+// head is the first member of a sorted set of a shard.
+type head struct {
+	at    keys
+	score float64 // when it is due, in ms
+}
+
+// headTime bounds the look at one server's heads: a server that hangs must not hold up what the others have.
+const headTime = 3 * time.Second
+
+// heads returns the first member of a sorted set of each shard, soonest first, and the time of the server that is ahead.
+// With an error it returns what the other servers have.
+func (s *Store) heads(ctx context.Context, name func(keys) string) (all []head, now time.Time, err error) {
+	var mu sync.Mutex
+	err = s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, shards []keys) error {
+		ctx, cancel := context.WithTimeout(ctx, headTime)
+		defer cancel()
+		pipe := node.Pipeline()
+		clock := pipe.Time(ctx)
+		firsts := make([]*redis.ZSliceCmd, len(shards))
+		for n, at := range shards {
+			firsts[n] = pipe.ZRangeWithScores(ctx, name(at), 0, 0)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return explain(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for n, first := range firsts {
+			if len(first.Val()) > 0 {
+				all = append(all, head{shards[n], first.Val()[0].Score})
+			}
+		}
+		if clock.Val().After(now) {
+			now = clock.Val()
+		}
+		return nil
+	})
+	slices.SortFunc(all, func(a, b head) int { return int(a.score - b.score) })
+	return all, now, err
+}
+
+// grouped sorts names by shard.
+func (s *Store) grouped(names []string) map[keys][]string {
+	groups := map[keys][]string{}
+	for _, name := range names {
+		groups[s.of(name)] = append(groups[s.of(name)], name)
+	}
+	return groups
+}
+
+// inOrder lists the shards of a group, so that work on several of them is always done in the same order.
+func inOrder(groups map[keys][]string) []keys { return slices.Sorted(maps.Keys(groups)) }

@@ -1,0 +1,43 @@
+package server
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Cluster is a private Redis Cluster.
+type Cluster struct {
+	Nodes []*Redis // the first three began as masters, the others as their replicas
+}
+
+// Addrs lists the addresses of all nodes.
+func (c *Cluster) Addrs() (all []string) {
+	for _, n := range c.Nodes {
+		all = append(all, n.Addr)
+	}
+	return all
+}
+
+// StartCluster starts three masters, each with a replica, durable as the daemon demands. A master that is away is replaced
+// after two seconds.
+func StartCluster(t testing.TB, extra ...string) *Cluster {
+	t.Helper()
+	c := &Cluster{}
+	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0",
+		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, extra...)
+	for range 6 {
+		c.Nodes = append(c.Nodes, StartRedis(t, args...))
+	}
+	create := append([]string{"--cluster", "create"}, c.Addrs()...)
+	out, err := exec.Command(Program(t, "redis-cli"), append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("no cluster: %v\n%s", err, out)
+	}
+	for _, n := range c.Nodes {
+		Eventually(t, "all nodes of the cluster know each other", func() bool {
+			return strings.Contains(n.Do("CLUSTER INFO"), "cluster_state:ok") && strings.Contains(n.Do("CLUSTER INFO"), "cluster_known_nodes:6")
+		})
+	}
+	return c
+}
