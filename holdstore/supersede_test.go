@@ -1,0 +1,54 @@
+package holdstore
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// A corrected message takes back what it replaces wherever that is, and what was sent already stays sent.
+func TestAHoldReplacesOthersInAnyShard(t *testing.T) {
+	c := server.StartCluster(t)
+	s, err := Open(Options{Addresses: c.Addrs(), Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	hold := func(mark string, grace time.Duration, replaces ...string) Receipt {
+		sub := submission(mark)
+		sub.Recipients = []Path{{Address: mark + "@far.test"}}
+		r, err := s.Put(sub, []byte(header(mark))).Commit(t.Context(), Terms{Rule: "default", Grace: grace, Replaces: replaces})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	hold("sent", 0)
+	sent := claimOne(t, s)
+	replaces := []string{sent.ID}
+	shards := map[int]bool{}
+	for n := range 20 {
+		r := hold(fmt.Sprint("old", n), time.Hour)
+		replaces = append(replaces, r.ID)
+		shards[s.number(r.ID)] = true
+	}
+	if len(shards) < 5 {
+		t.Fatalf("twenty messages to different recipients are in %d shards only", len(shards))
+	}
+	fresh := hold("new", time.Hour, replaces...)
+	for _, id := range replaces[1:] {
+		h, err := s.Get(t.Context(), id)
+		if err != nil || h.State != Recalled || h.Timeline[len(h.Timeline)-1].Detail != "replaced by "+fresh.ID {
+			t.Errorf("%s: %v %+v", id, err, h)
+		}
+	}
+	if err := s.Settle(t.Context(), sent, Settlement{Results: map[int]Result{0: {Outcome: Sent}}}); err != nil {
+		t.Errorf("what was being sent: %v", err)
+	}
+	if _, err := s.Recall(t.Context(), sent.ID, alice); !errors.Is(err, ErrTooLate) {
+		t.Errorf("what was sent: %v", err)
+	}
+}
