@@ -13,6 +13,7 @@ build:
 deps:
 	test/deps/install ca-certificates gcc libc6-dev redis-server postfix opendkim swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d
 	test/deps/unpack sendmail sendmail-bin sendmail-base sendmail-cf
+	test/deps/unpack prometheus prometheus
 
 lint:
 	@unformatted=$$(gofmt -l cmd holdstore internal milter policy test); \

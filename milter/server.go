@@ -66,6 +66,8 @@ type Server struct {
 	Inbound        Inbound  // nil: mail that comes in is not looked at
 	OnStoreFailure string   // tempfail | deliver
 	MaxSize        int64    // bytes; larger mail passes unheld
+
+	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know
 }
 
 // drainTime is how long messages that are under way may take once ctx has ended; what is cut then is tempfailed by
@@ -118,6 +120,9 @@ func pause(ctx context.Context, d time.Duration) {
 func (srv *Server) session(parent context.Context, nc net.Conn) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	defer cancel()
+	if srv.Session != nil {
+		defer srv.Session()()
+	}
 	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
 	s.conn = &conn{Conn: nc, in: bufio.NewReaderSize(prompt{nc}, 64<<10), session: s}
 	defer s.conn.endDrain()

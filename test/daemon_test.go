@@ -99,7 +99,7 @@ func TestSupervisorsSeeHowTheDaemonIs(t *testing.T) {
 		}
 	}
 	g.mustSend("m@corp.test")
-	if code, text := g.get(status, "/metrics"); code != 200 || !strings.Contains(text, `recall_milter_verdicts_total{verdict="hold"} 1`) {
+	if code, text := g.get(status, "/metrics"); code != 200 || !strings.Contains(text, `recall_milter_verdicts_total{reason="rule",verdict="hold"} 1`) {
 		t.Errorf("metrics: %d\n%s", code, text)
 	}
 	server.Eventually(t, "it is ready", func() bool { code, _ := g.get(status, "/readyz"); return code == 200 })

@@ -95,13 +95,14 @@ func (d *daemon) serve(ctx context.Context) error {
 	// MTAs are answered at once, also while Redis, which may have the secret, is away.
 	server := &milter.Server{
 		Policy:         func() milter.Policy { return d.outbound.Load() },
-		Store:          milter.HoldStore(store),
+		Store:          log.Taking(milter.HoldStore(store)),
 		Mark:           marker,
 		Log:            log,
 		Inbound:        gate,
 		Commands:       wiring.Desk(d.config, d.texts, store, rule, late, log),
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),
+		Session:        log.Session,
 	}
 	for _, l := range listeners {
 		wg.Go(func() {
@@ -110,7 +111,7 @@ func (d *daemon) serve(ctx context.Context) error {
 			}
 		})
 	}
-	loop := release.New(store, marker, log, d.releaseOptions())
+	loop := release.New(log.Timed(store), marker, log, d.releaseOptions())
 	if status != nil {
 		wg.Go(func() {
 			if err := monitor.Serve(ctx, status, log, store, loop.Alive); err != nil {
@@ -118,6 +119,7 @@ func (d *daemon) serve(ctx context.Context) error {
 			}
 		})
 	}
+	wg.Go(func() { log.Follow(ctx, store) })
 	wg.Go(func() { watchdog(ctx, loop.Alive) })
 	tell(systemd.SdNotifyReady)
 	defer tell(systemd.SdNotifyStopping)

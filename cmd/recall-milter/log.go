@@ -18,7 +18,9 @@ func newLog(c config.Log, stderr io.Writer) (*maillog.Log, error) {
 	}
 	sink := zapcore.Lock(zapcore.AddSync(stderr))
 	if c.Format == "json" {
-		return maillog.New(zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), sink, level)), true), nil
+		fields := zap.NewProductionEncoderConfig()
+		fields.TimeKey, fields.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
+		return maillog.New(zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(fields), sink, level)), true), nil
 	}
 	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "msg", LineEnding: "\n"})
 	return maillog.New(zap.New(zapcore.NewCore(encoder, sink, level)), false), nil

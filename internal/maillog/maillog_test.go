@@ -2,10 +2,13 @@ package maillog
 
 import (
 	"errors"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -48,5 +51,54 @@ func TestForgedLineBreaksStayOnTheLine(t *testing.T) {
 	got := line("pass", "", []pair{{"from", "<a\nB: hold: id=1\x1b[2J\"q\">"}})
 	if want := `NOQUEUE: pass: from=<a\nB: hold: id=1\x1b[2J"q">`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// every calls all methods that tell of a message.
+func every(l *Log) {
+	s := holdstore.Submission{QueueID: "4XyZ", MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "a@corp.test"}}
+	h := &holdstore.Hold{ID: "7K3MPQ2A9BCDE", Submission: s}
+	l.Held(s, holdstore.Receipt{ID: h.ID}, holdstore.Terms{Rule: "default"}, 1234)
+	l.Held(s, holdstore.Receipt{ID: h.ID, Found: true}, holdstore.Terms{}, 1234)
+	l.Skipped(s, "inbound")
+	l.Passed(s, "a\nb")
+	l.Unheld(s, errors.New("full"))
+	l.Deferred(s, errors.New("away"))
+	l.Commanded(s, "address", "recalled", "x")
+	l.Judged(s, "outlook", "far.test", policy.InboundVerdict{Result: "pass"})
+	l.Asked(h, "far.test", "9")
+	l.Retracted(s.MessageID, "b@x.test", "9", "retracted", "unread")
+	l.Reported(h)
+	l.Released(h, 2, "250 2.0.0 Ok: queued as 4XyQ", time.Second)
+	l.Retried(h, "452 full", time.Second)
+	l.Failed(h, "b@x.test", "550 no")
+	l.Bounced(h, "a@corp.test", "250 ok")
+}
+
+func TestJSONHasTheFieldsOfTheText(t *testing.T) {
+	text, lines := observer.New(zap.DebugLevel)
+	every(New(zap.New(text), false))
+	object, objects := observer.New(zap.DebugLevel)
+	every(New(zap.New(object), true))
+	for n, e := range objects.All() {
+		line := lines.All()[n].Message
+		queueID, rest, _ := strings.Cut(line, ": ")
+		verb, rest, _ := strings.Cut(rest, ": ")
+		fields := e.ContextMap()
+		if id := fields["queue_id"]; id != queueID && (id != "" || queueID != "NOQUEUE") || e.Message != verb {
+			t.Errorf("%s %v is not %s", e.Message, fields, line)
+		}
+		delete(fields, "queue_id")
+		for name, value := range fields {
+			if pair := strings.ReplaceAll(name, "_", "-") + "=" + clean(value.(string)); !strings.Contains(", "+rest+", ", ", "+pair+", ") {
+				t.Errorf("%s is not in %s", pair, line)
+			}
+		}
+		if want := len(regexp.MustCompile(`(^|, )[a-z-]+=`).FindAllString(rest, -1)); len(fields) != want {
+			t.Errorf("%d fields of %d: %s", len(fields), want, line)
+		}
+	}
+	if objects.Len() < 15 {
+		t.Errorf("only %d lines", objects.Len())
 	}
 }

@@ -3,13 +3,17 @@ package monitor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -24,6 +28,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fixed struct{ err error }
 
 func (f *fixed) Ready(context.Context) error { return f.err }
+func (f *fixed) NextDue(context.Context) (time.Duration, bool, error) {
+	return -30 * time.Second, true, f.err
+}
 func (f *fixed) Stats(context.Context) (holdstore.Stats, error) {
 	return holdstore.Stats{Count: map[holdstore.State]int{holdstore.Held: 7}, Bytes: 1234, Oldest: time.Now().Add(-time.Minute)}, f.err
 }
@@ -63,16 +70,16 @@ func TestMetricsCountWhatTheLogIsTold(t *testing.T) {
 	m, get := monitored(t, &fixed{}, &alive)
 	m.Held(holdstore.Submission{}, holdstore.Receipt{}, holdstore.Terms{}, 100)
 	m.Held(holdstore.Submission{}, holdstore.Receipt{Found: true}, holdstore.Terms{}, 100)
-	m.Deferred(holdstore.Submission{}, errors.New("away"))
+	m.Deferred(holdstore.Submission{}, fmt.Errorf("%w: maxmemory", holdstore.ErrFull))
 	m.Released(&holdstore.Hold{HeldAt: time.Now()}, 1, "250 ok", 30*time.Millisecond)
 	m.Asked(&holdstore.Hold{}, "far.test", "1")
 	m.Retracted("<1@corp.test>", "bert@far.test", "1", "retracted", "unread")
 	_, text := get("/metrics")
-	for _, line := range []string{`recall_milter_verdicts_total{verdict="hold"} 1`, `recall_milter_verdicts_total{verdict="hold_again"} 1`,
-		`recall_milter_verdicts_total{verdict="defer"} 1`, `recall_milter_verdicts_total{verdict="unheld"} 0`, `recall_milter_held_bytes_total 100`,
+	for _, line := range []string{`recall_milter_verdicts_total{reason="rule",verdict="hold"} 1`, `recall_milter_verdicts_total{reason="rule",verdict="hold_again"} 1`,
+		`recall_milter_verdicts_total{reason="full",verdict="defer"} 1`, `recall_milter_verdicts_total{reason="away",verdict="unheld"} 0`, `recall_milter_held_bytes_total 100`,
 		`recall_milter_requests_total 1`, `recall_milter_retractions_total{outcome="retracted"} 1`,
 		`recall_milter_release_lateness_seconds_bucket{le="0.05"} 1`, `recall_milter_holds{state="held"} 7`, `recall_milter_store_bytes 1234`,
-		`recall_milter_store_up 1`, `recall_milter_build_info{version="1.2.3"} 1`} {
+		`recall_milter_oldest_overdue_seconds 30`, `recall_milter_store_up 1`, `recall_milter_build_info{version="1.2.3"} 1`} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("missing: %s", line)
 		}
@@ -106,4 +113,45 @@ func TestALoopThatStandsStillIsDead(t *testing.T) {
 	if code, _ := get("/readyz"); code != 200 {
 		t.Errorf("readyz: %d", code)
 	}
+}
+
+// away is a trail that ends in an error after some entries.
+type away struct {
+	entries []holdstore.Entry
+	asked   chan time.Time
+}
+
+func (a *away) Log(_ context.Context, since time.Time, _ bool) iter.Seq2[holdstore.Entry, error] {
+	return func(yield func(holdstore.Entry, error) bool) {
+		a.asked <- since
+		for _, e := range a.entries {
+			if e.At.Before(since) || yield(e, nil) {
+				continue
+			}
+			return
+		}
+		yield(holdstore.Entry{}, errors.New("away"))
+	}
+}
+
+func TestActsAreCountedOnceAlsoWhenTheStoreWasAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := New(maillog.New(zap.NewNop(), false), &fixed{}, "1")
+		at := time.Now().Add(time.Second)
+		trail := &away{asked: make(chan time.Time), entries: []holdstore.Entry{{At: at, Verb: "recall"}, {At: at, Verb: "recall refused"}, {At: at, Verb: "<b@x.test>"}}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); m.Follow(ctx, trail) }()
+		<-trail.asked
+		if second := <-trail.asked; !second.After(at) {
+			t.Errorf("asked again from %v", second)
+		}
+		cancel()
+		<-done
+		for _, verb := range []string{"recall", "recall_refused", "other"} {
+			if n := testutil.ToFloat64(m.acts.WithLabelValues(verb)); n != 1 {
+				t.Errorf("%s counted %v times", verb, n)
+			}
+		}
+	})
 }
