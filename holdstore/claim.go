@@ -92,8 +92,9 @@ func (c *Claim) LeaseLeft() time.Duration {
 	return time.Until(c.until)
 }
 
-// claimScript leases due holds. ARGV: how many, lease ms, token. Output: {{id, fields of the hash...}...}
+// claimScript leases due holds. ARGV: how many, lease ms, token. Output: {{id, fields of the hash...}...}, or {"paused"}.
 var claimScript = drain(`
+if redis.call('EXISTS', P .. 'paused') == 1 then return {'paused'} end
 local out = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   if get(id, 'state') ~= 'held' then
@@ -113,7 +114,7 @@ return out
 
 const claimBatch = 100 // keeps one script short, whatever the caller asks for
 
-// Claim leases up to max due holds, soonest due first. An error says that nothing was claimed, and why that may be more
+// Claim leases up to max due holds, soonest due first. ErrPaused: not now, by somebody's order. Any other error says that nothing was claimed, and why that may be more
 // than that nothing is due; a shard that is away does not keep the holds of the others back.
 func (s *Store) Claim(ctx context.Context, max int) (claims []*Claim, err error) {
 	if len(s.shards) == 1 {
@@ -142,6 +143,9 @@ func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error)
 	rows, err := s.run(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token).Slice()
 	if err != nil {
 		return nil, explain(err)
+	}
+	if len(rows) == 1 && rows[0] == "paused" {
+		return nil, ErrPaused
 	}
 	var claims []*Claim
 	var damaged error

@@ -4,6 +4,7 @@ package test
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"net/smtp"
@@ -50,6 +51,7 @@ type gateway struct {
 	daemon  *exec.Cmd
 	log     string
 	environ []string // of the daemon, beside the test's own
+	program string   // another daemon than the tree's; empty: that one
 }
 
 // mta is what a gateway needs to know of Postfix or Sendmail.
@@ -87,15 +89,20 @@ func startGatewayWith(t *testing.T, grace string, start func(milter, nextHop str
 	g := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
 		milter: server.FreeAddr(t), redis: server.StartRedis(t), sink: server.StartSink(t)}
 	g.mta = start(g.milter, g.sink.Addr)
-	host, port, _ := net.SplitHostPort(g.milter)
-	text := fmt.Sprintf("listen = [\"inet:%s@%s\"]\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = \"1s\", max = \"2s\", give_up_after = \"5d\" }\n[http]\nlisten = \"\"\n",
-		port, host, g.redis.Addr, grace, g.mta.reinject)
+	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = \"1s\", max = \"2s\", give_up_after = \"5d\" }\n[http]\nlisten = \"\"\n",
+		listenLine(g.milter), g.redis.Addr, grace, g.mta.reinject)
 	if err := os.WriteFile(g.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g.startDaemon()
 	t.Cleanup(g.killDaemon)
 	return g
+}
+
+// listenLine is the line of the config for a milter at host:port.
+func listenLine(milter string) string {
+	host, port, _ := net.SplitHostPort(milter)
+	return fmt.Sprintf("listen = [\"inet:%s@%s\"]", port, host)
 }
 
 func (g *gateway) startDaemon() {
@@ -105,7 +112,8 @@ func (g *gateway) startDaemon() {
 		g.t.Fatal(err)
 	}
 	defer out.Close()
-	g.daemon = exec.Command(filepath.Join(programs, "recall-milter"), "-c", g.conf)
+	program := cmp.Or(g.program, filepath.Join(programs, "recall-milter"))
+	g.daemon = exec.Command(program, "-c", g.conf)
 	g.daemon.Stdout, g.daemon.Stderr = out, out
 	g.daemon.Env = append(os.Environ(), g.environ...)
 	if err := g.daemon.Start(); err != nil {

@@ -31,7 +31,7 @@ func (c *ctl) list() *cobra.Command {
 			return err
 		}
 		c.holds(ctx, c.store, holds)
-		return nil
+		return c.sayPaused(ctx)
 	})
 	return cmd
 }
@@ -49,6 +49,13 @@ func parseStates(names []string) ([]holdstore.State, error) {
 		states = append(states, state)
 	}
 	return states, nil
+}
+
+func noArgument(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s concerns all mail of the store, and takes no REF", cmd.Name())
+	}
+	return nil
 }
 
 func noREF(cmd *cobra.Command, args []string) error {

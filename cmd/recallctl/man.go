@@ -38,7 +38,7 @@ func page(root *cobra.Command) string {
 		}
 	}
 	line(".SH EXIT STATUS")
-	for _, e := range [][2]string{{"0", "all done"}, {"1", "nothing matched"}, {"2", "some or all were too late; each is said on its line"},
+	for _, e := range [][2]string{{"0", "all done"}, {"1", "nothing matched"}, {"2", "some or all were too late, or could not be sent; each is said on its line"},
 		{"64", "the command is wrong, and nothing was changed"}, {"69", "the store can't be reached or written"},
 		{"77", "not allowed"}, {"78", "the config is wrong"}} {
 		line(".TP\n.B %s\n%s", e[0], roff(e[1]))

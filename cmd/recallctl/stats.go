@@ -19,6 +19,7 @@ type numbers struct {
 	Bytes     int64      `json:"bytes"`
 	Oldest    *time.Time `json:"oldest_held_at"` // null: nothing is held
 	Lateness  float64    `json:"latest_lateness_seconds"`
+	Paused    *pauseLine `json:"paused"` // null: releases go on
 }
 
 func (c *ctl) stats() *cobra.Command {
@@ -28,9 +29,13 @@ func (c *ctl) stats() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		words, line, err := c.paused(ctx)
+		if err != nil {
+			return err
+		}
 		if c.json {
 			n := numbers{Held: s.Count[holdstore.Held], Releasing: s.Count[holdstore.Releasing], Released: s.Count[holdstore.Released],
-				Recalled: s.Count[holdstore.Recalled], Bytes: s.Bytes, Lateness: s.Lateness.Seconds()}
+				Recalled: s.Count[holdstore.Recalled], Bytes: s.Bytes, Lateness: s.Lateness.Seconds(), Paused: line}
 			if !s.Oldest.IsZero() {
 				n.Oldest = &s.Oldest
 			}
@@ -40,6 +45,9 @@ func (c *ctl) stats() *cobra.Command {
 			fmt.Fprintf(c.stdout, "%-16s %d\n", state, s.Count[state])
 		}
 		fmt.Fprintf(c.stdout, "%-16s %s\n%-16s %s\n%-16s %v\n", "waiting bytes", sized(s.Bytes), "oldest held", since(s.Oldest), "latest lateness", s.Lateness)
+		if words != "" {
+			fmt.Fprintf(c.stdout, "%-16s %s\n", "paused", cell(words))
+		}
 		return nil
 	})
 	return cmd

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -52,11 +53,19 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 	width, height := c.size()
 	var b strings.Builder
 	fmt.Fprintf(&b, "\x1b[H%s waiting at %s; Ctrl-C ends this list\x1b[K\n", count(len(holds)), time.Now().Format("15:04:05"))
+	room := height - 3
+	if err == nil {
+		var words string
+		if words, _, err = c.paused(ctx); words != "" {
+			fmt.Fprintf(&b, "%s\x1b[K\n", runewidth.Truncate(cell("releases are paused "+words), width, "…"))
+			room--
+		}
+	}
 	if err != nil {
 		fmt.Fprintf(&b, "%s\x1b[K\n", cell(err.Error()))
 	}
 	var rows [][]string
-	for _, h := range holds[:min(len(holds), max(height-3, 0))] {
+	for _, h := range holds[:min(len(holds), max(room, 0))] {
 		rows = append(rows, row(h, subject(ctx, c.store, h), h.State != holdstore.Held))
 	}
 	for _, line := range laidOut([]string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}, rows, width) {

@@ -13,6 +13,7 @@ import (
 type Store interface {
 	Stats(ctx context.Context) (holdstore.Stats, error)
 	NextDue(ctx context.Context) (time.Duration, bool, error)
+	Paused(ctx context.Context) (*holdstore.Pause, error)
 	Ready(ctx context.Context) error
 }
 
@@ -30,11 +31,12 @@ var (
 	size    = prometheus.NewDesc(prefix+"store_bytes", "Bytes of the messages that wait."+shared, nil, nil)
 	oldest  = prometheus.NewDesc(prefix+"oldest_held_seconds", "Age of the oldest message that waits."+shared, nil, nil)
 	overdue = prometheus.NewDesc(prefix+"oldest_overdue_seconds", "How long ago the first message that is held became due; 0: none is overdue."+shared, nil, nil)
+	pausing = prometheus.NewDesc(prefix+"paused", "1: somebody has paused the releases of the store (recallctl pause)."+shared, nil, nil)
 	up      = prometheus.NewDesc(prefix+"store_up", "1: the store answers and is durable as the config demands.", nil, nil)
 )
 
 func (g gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{holds, size, oldest, overdue, up} {
+	for _, d := range []*prometheus.Desc{holds, size, oldest, overdue, pausing, up} {
 		to <- d
 	}
 }
@@ -59,6 +61,11 @@ func (g gauges) backlog(ctx context.Context, to chan<- prometheus.Metric) error 
 	if err != nil {
 		return err
 	}
+	pause, err := g.store.Paused(ctx)
+	if err != nil {
+		return err
+	}
+	gauge(to, pausing, map[bool]float64{true: 1}[pause != nil])
 	for state, n := range s.Count {
 		gauge(to, holds, float64(n), string(state))
 	}

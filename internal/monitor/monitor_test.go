@@ -27,7 +27,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fixed is a store that says the same again and again.
 type fixed struct{ err error }
 
-func (f *fixed) Ready(context.Context) error { return f.err }
+func (f *fixed) Ready(context.Context) error                      { return f.err }
+func (f *fixed) Paused(context.Context) (*holdstore.Pause, error) { return &holdstore.Pause{}, f.err }
 func (f *fixed) NextDue(context.Context) (time.Duration, bool, error) {
 	return -30 * time.Second, true, f.err
 }
@@ -79,7 +80,7 @@ func TestMetricsCountWhatTheLogIsTold(t *testing.T) {
 		`recall_milter_verdicts_total{reason="full",verdict="defer"} 1`, `recall_milter_verdicts_total{reason="away",verdict="unheld"} 0`, `recall_milter_held_bytes_total 100`,
 		`recall_milter_requests_total 1`, `recall_milter_retractions_total{outcome="retracted"} 1`,
 		`recall_milter_release_lateness_seconds_bucket{le="0.05"} 1`, `recall_milter_holds{state="held"} 7`, `recall_milter_store_bytes 1234`,
-		`recall_milter_oldest_overdue_seconds 30`, `recall_milter_store_up 1`, `recall_milter_build_info{version="1.2.3"} 1`} {
+		`recall_milter_oldest_overdue_seconds 30`, `recall_milter_paused 1`, `recall_milter_store_up 1`, `recall_milter_build_info{version="1.2.3"} 1`} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("missing: %s", line)
 		}

@@ -28,7 +28,7 @@ func kindOf(err error) string {
 // took notes how long the store took, and why it failed.
 func (m *Metrics) took(operation string, began time.Time, err error) {
 	m.storeTime.WithLabelValues(operation).Observe(time.Since(began).Seconds())
-	if err != nil {
+	if err != nil && !errors.Is(err, holdstore.ErrPaused) {
 		m.storeErrors.WithLabelValues(operation, kindOf(err)).Inc()
 	}
 }

@@ -7,6 +7,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -53,7 +54,7 @@ type Loop struct {
 	marker *mark.Marker
 	log    Log
 	o      Options
-	away   bool         // the store did not answer last time
+	stands string       // why nothing was claimed last time, as it was said; "": all is well
 	beat   atomic.Int64 // when Run last went round, in seconds since 1970; 0: not yet
 }
 
@@ -151,11 +152,10 @@ func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sende
 			}
 		}
 	}
-	if failed != nil && ctx.Err() == nil && !l.away {
-		l.log.Trouble("nothing is released until the store answers again", failed)
+	if ctx.Err() == nil {
+		l.say(failed)
 	}
-	l.away = failed != nil
-	if !l.away {
+	if l.stands != storeAway {
 		hangUpIdle(free)
 	}
 	timer := time.NewTimer(wait)
@@ -165,6 +165,26 @@ func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sende
 	case <-wake:
 	case <-timer.C:
 	}
+}
+
+const (
+	storeAway = "nothing is released until the store answers again"
+	paused    = "nothing is released until somebody types recallctl resume; recallctl stats says who paused it"
+)
+
+// say tells once why nothing is released.
+func (l *Loop) say(failed error) {
+	why := ""
+	switch {
+	case errors.Is(failed, holdstore.ErrPaused):
+		why = paused
+	case failed != nil:
+		why = storeAway
+	}
+	if why != "" && why != l.stands {
+		l.log.Trouble(why, failed)
+	}
+	l.stands = why
 }
 
 // hangUpIdle ends connections that are not used, before the port does.

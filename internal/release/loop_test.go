@@ -128,3 +128,38 @@ func TestPausesGrowToTheirBound(t *testing.T) {
 		t.Error("gateways would come at once")
 	}
 }
+
+// pausedStore is paused until up.
+type pausedStore struct {
+	memory
+	up    atomic.Bool
+	tries atomic.Int64
+}
+
+func (p *pausedStore) Claim(ctx context.Context, n int) ([]*holdstore.Claim, error) {
+	if !p.up.Load() {
+		p.tries.Add(1)
+		return nil, holdstore.ErrPaused
+	}
+	return p.memory.Claim(ctx, n)
+}
+
+func TestAPauseIsSaidOnceAndEndsWithAWakeUp(t *testing.T) {
+	p, d := startPort(t, nil), &pausedStore{}
+	d.content, d.due, d.bell = message, []*holdstore.Claim{claim("a@x.test")}, make(chan struct{})
+	log, _, wait := run(t, d, p.addr)
+	eventually(t, "it is said", func() bool { return strings.Contains(log.text(), "until somebody types recallctl resume") })
+	for range 3 { // more tries of the loop
+		d.bell <- struct{}{}
+	}
+	if n := d.tries.Load(); n > 5 {
+		t.Errorf("the store was asked %d times", n)
+	}
+	d.up.Store(true)
+	d.bell <- struct{}{}
+	eventually(t, "the hold leaves", func() bool { return strings.Contains(log.text(), "released") })
+	wait()
+	if n := strings.Count(log.text(), "trouble"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, log.text())
+	}
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// pauseLine is a pause in JSON.
+type pauseLine struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	From   string    `json:"from"`
+	Reason string    `json:"reason"`
+}
+
+func (c *ctl) pause() *cobra.Command {
+	a := &act{ctl: c, name: "pause"}
+	cmd := &cobra.Command{Use: "pause", Short: "stop the releases of all gateways on this store; mail is held and recalled as ever", Args: noArgument}
+	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
+	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
+		if err := c.store.Pause(ctx, a.who()); err != nil {
+			return err
+		}
+		s, err := c.store.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		if n := s.Count[holdstore.Releasing]; n > 0 {
+			c.say("%s being sent at this moment, and will be", isOrAre(n))
+		}
+		c.say("nothing is released until recallctl resume; %s held", isOrAre(s.Count[holdstore.Held]))
+		return nil
+	})
+	return cmd
+}
+
+func (c *ctl) resume() *cobra.Command {
+	a := &act{ctl: c, name: "resume"}
+	cmd := &cobra.Command{Use: "resume", Short: "let the releases go on, what is overdue first", Args: noArgument}
+	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
+	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
+		was, err := c.store.Resume(ctx, a.who())
+		switch {
+		case err != nil:
+			return err
+		case !was:
+			return &exit{exitNothing, "releases were not paused"}
+		}
+		c.say("releases go on")
+		return nil
+	})
+	return cmd
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "1 message is"
+	}
+	return count(n) + " are"
+}
+
+// paused says, when somebody has paused the releases, who did, when and why; "" when nobody has.
+func (c *ctl) paused(ctx context.Context) (words string, line *pauseLine, err error) {
+	p, err := c.store.Paused(ctx)
+	if p == nil || err != nil {
+		return "", nil, err
+	}
+	words = fmt.Sprintf("since %s by %s from %s", local(p.At), p.By, p.From)
+	if p.Reason != "" {
+		words += ", reason: " + p.Reason
+	}
+	return words, &pauseLine{p.At, p.By, p.From, p.Reason}, nil
+}
+
+// sayPaused tells, beside an answer, why what is due does not leave.
+func (c *ctl) sayPaused(ctx context.Context) error {
+	words, _, err := c.paused(ctx)
+	if words != "" {
+		c.say("releases are paused %s", words)
+	}
+	return err
+}

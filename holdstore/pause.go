@@ -1,0 +1,87 @@
+package holdstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ErrPaused: somebody has stopped the releases of all gateways on this store; nothing is wrong with it.
+var ErrPaused = errors.New("releases are paused")
+
+// Pause says who stopped the releases, when and why.
+type Pause struct {
+	At time.Time
+	Act
+}
+
+// pauseScript stops the releases of a shard: a claim sees it in its own script, so that none comes after it.
+// ARGV: by, from, reason, "audit" or "". Output: 1 when they were not paused before.
+var pauseScript = drain(`
+local new = redis.call('EXISTS', P .. 'paused') == 0
+redis.call('DEL', P .. 'paused')
+redis.call('HSET', P .. 'paused', 'at', int(now), 'by', ARGV[1], 'from', ARGV[2], 'reason', ARGV[3])
+if ARGV[4] == 'audit' then audit('', 'pause', ARGV[1], ARGV[2], ARGV[3], '') end
+return new and 1 or 0
+`)
+
+// resumeScript lets a shard's releases go on. ARGV as above. Output: 1 when they were paused.
+var resumeScript = drain(`
+local old = redis.call('DEL', P .. 'paused')
+if ARGV[4] == 'audit' then audit('', 'resume', ARGV[1], ARGV[2], ARGV[3], '') end
+redis.call('PUBLISH', P .. 'wake', int(now))
+return old
+`)
+
+// Pause stops the releases of all gateways on the store: from its return on, none begins. Held mail keeps its due moment,
+// what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words.
+func (s *Store) Pause(ctx context.Context, a Act) error {
+	_, err := s.everywhere(ctx, pauseScript, a)
+	return err
+}
+
+// Resume lets the releases go on, what is overdue first. It says whether they were paused.
+func (s *Store) Resume(ctx context.Context, a Act) (was bool, err error) {
+	return s.everywhere(ctx, resumeScript, a)
+}
+
+// everywhere runs a script of one act in every shard; one line in the trail tells of all. It says whether any changed.
+func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (changed bool, err error) {
+	var failed []error
+	for n, at := range s.shards {
+		audit := ""
+		if n == 0 {
+			audit = "audit"
+		}
+		did, err := s.run(ctx, at, sc, a.By, a.From, a.Reason, audit).Int()
+		if err != nil {
+			failed = append(failed, explain(err))
+		}
+		changed = changed || did == 1
+	}
+	if len(failed) > 0 { // one server's shards fail alike
+		err = failed[0]
+	}
+	return changed, err
+}
+
+// Paused returns who paused the releases; nil when nobody did. In a Cluster a pause that could not reach every server is
+// one too.
+func (s *Store) Paused(ctx context.Context) (*Pause, error) {
+	pipe := s.redis.Pipeline()
+	replies := make([]*redis.MapStringStringCmd, len(s.shards))
+	for n, at := range s.shards {
+		replies[n] = pipe.HGetAll(ctx, at.paused())
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, explain(err)
+	}
+	for _, r := range replies {
+		if f := r.Val(); len(f) > 0 {
+			return &Pause{At: moment(f["at"]), Act: Act{By: f["by"], From: f["from"], Reason: f["reason"]}}, nil
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,112 @@
+package holdstore
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+func TestAPauseStopsReleasesAndNothingElse(t *testing.T) {
+	redis := server.StartRedis(t)
+	s, other := open(t, redis.Addr), open(t, redis.Addr)
+	ctx := t.Context()
+	if p, err := s.Paused(ctx); p != nil || err != nil {
+		t.Fatalf("paused from the start: %+v %v", p, err)
+	}
+	due, back := put(t, s, "due", 0, "x"), put(t, s, "back", time.Hour, "x")
+	if err := s.Pause(ctx, alice); err != nil {
+		t.Fatal(err)
+	}
+	if cs, err := other.Claim(ctx, 10); len(cs) != 0 || !errors.Is(err, ErrPaused) {
+		t.Fatalf("another gateway claimed %d: %v", len(cs), err)
+	}
+	p, err := other.Paused(ctx)
+	if err != nil || p == nil || p.By != alice.By || p.Reason != alice.Reason || time.Since(p.At) > time.Minute {
+		t.Fatalf("paused: %+v %v", p, err)
+	}
+	later := put(t, s, "later", 0, "x")
+	if _, err := s.Recall(ctx, back.ID, alice); err != nil {
+		t.Error(err)
+	}
+	if h, err := s.Restore(ctx, back.ID, alice); err != nil || h.State != Held {
+		t.Errorf("restore: %+v %v", h, err)
+	}
+	redis.Restart()
+	if _, err := s.Claim(ctx, 10); !errors.Is(err, ErrPaused) && !errors.Is(err, ErrUnavailable) {
+		t.Errorf("after a restart of Redis: %v", err)
+	}
+	redis.Do("CONFIG SET maxmemory 1mb") // a full store can be paused and resumed as well
+	bell := other.Wake(ctx)
+	for was := false; !was; {
+		if was, err = s.Resume(ctx, alice); err != nil {
+			t.Fatal(err)
+		}
+		if was {
+			<-bell
+		}
+	}
+	if err := s.Pause(ctx, alice); err != nil {
+		t.Fatal(err)
+	}
+	if was, err := s.Resume(ctx, alice); !was || err != nil {
+		t.Fatal(was, err)
+	}
+	if was, err := s.Resume(ctx, alice); was || err != nil {
+		t.Errorf("resumed twice: %v %v", was, err)
+	}
+	cs, err := other.Claim(ctx, 10)
+	if err != nil || len(cs) != 2 || cs[0].ID != due.ID || cs[1].ID != later.ID || !cs[0].Due.Equal(due.Due) {
+		t.Errorf("after the pause %d claims, %v", len(cs), err)
+	}
+	var verbs []string
+	for e, err := range s.Log(ctx, time.Time{}, false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		verbs = append(verbs, e.Verb)
+	}
+	if got := fmt.Sprint(verbs); got != "[pause recall restore resume pause resume resume]" {
+		t.Errorf("trail: %s", got)
+	}
+}
+
+func TestHastenedHoldsAreDueNow(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	ctx := t.Context()
+	for n := range 2*hastenBatch + 1 {
+		put(t, s, fmt.Sprint("m", n), time.Hour, "x")
+	}
+	late := put(t, s, "late", 0, "x")
+	ids, err := s.WaitingIDs(ctx)
+	if err != nil || len(ids) != 2*hastenBatch+2 {
+		t.Fatalf("%d wait, %v", len(ids), err)
+	}
+	if _, err := s.Recall(ctx, ids[0], alice); err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	if err := s.Hasten(ctx, append(ids, "2222222222222"), alice, func(n int) { looked = n }); err != nil || looked != len(ids)+1 {
+		t.Fatalf("looked at %d, %v", looked, err)
+	}
+	claimed := 0
+	for {
+		cs, err := s.Claim(ctx, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(cs) == 0 {
+			break
+		}
+		if claimed == 0 && cs[0].ID != late.ID {
+			t.Error("what was due before comes later")
+		}
+		claimed += len(cs)
+	}
+	states, err := s.States(ctx, []string{ids[0], ids[1], "2222222222222"})
+	if err != nil || claimed != len(ids)-1 || fmt.Sprint(states) != "[recalled releasing ]" {
+		t.Errorf("claimed %d of %d; states %q, %v", claimed, len(ids), states, err)
+	}
+}
