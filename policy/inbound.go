@@ -6,13 +6,30 @@ import (
 	"time"
 )
 
-// InboundOptions are the site's rules for recall commands that come in.
-type InboundOptions struct {
-	Require  []string // aligned, cancel_key; all listed must hold
+// InboundRule says what recall commands of some sender domains need, and what becomes of them.
+type InboundRule struct {
+	Name     string
 	Partners Patterns // sender domains whose commands may act
+	Require  []string // aligned, cancel_key; all listed must hold
 	MaxAge   time.Duration
 	Rate     int // commands of one sender domain in Per; 0: no limit
 	Per      time.Duration
+	Execute  bool   // what passes is done; else only vouched for
+	OnFail   string // reject | tag | quarantine
+}
+
+// InboundRules are the site's rules for recall commands that come in; the first whose partners match decides, and the
+// last for all others.
+type InboundRules []InboundRule
+
+// For returns the rule for a sender domain.
+func (all InboundRules) For(domain string) InboundRule {
+	for _, r := range all[:len(all)-1] {
+		if domain != "" && r.Partners.Match(domain) {
+			return r
+		}
+	}
+	return all[len(all)-1]
 }
 
 // Arrived is a message that came in earlier, and could be the target of a recall.
@@ -55,6 +72,7 @@ type InboundVerdict struct {
 	Result string // pass, none, fail, temperror
 	Reason string // in a few words, without ";"
 	Target string // Message-ID that it may act on; only with pass
+	Rule   string
 	Steps  []string
 }
 
@@ -63,8 +81,9 @@ const slack = 15 * time.Minute
 
 // Judge gives the verdict. The order is from what the command is, over who sent it, to what it asks for; the first
 // thing that does not hold decides.
-func (o InboundOptions) Judge(c Command) (v InboundVerdict) {
+func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	target := c.Target()
+	v.Rule = r.Name
 	no := func(holds bool, result, step, reason string) bool {
 		if holds {
 			v.Steps = append(v.Steps, step+": holds")
@@ -74,20 +93,20 @@ func (o InboundOptions) Judge(c Command) (v InboundVerdict) {
 		v.Result, v.Reason = result, reason
 		return true
 	}
-	needsAligned := slices.Contains(o.Require, "aligned") || c.Local || !slices.Contains(o.Require, "cancel_key")
+	needsAligned := slices.Contains(r.Require, "aligned") || c.Local || !slices.Contains(r.Require, "cancel_key")
 	switch {
 	case no(c.Defect == "", InboundFail, "the command is well formed", c.Defect):
 	case no(!c.NullSender, InboundFail, "it has an envelope sender", "null sender"):
-	case no(c.Domain != "" && o.Partners.Match(c.Domain), InboundFail, "its domain is a partner", "domain is no partner"):
+	case no(c.Domain != "" && r.Partners.Match(c.Domain), InboundFail, "its domain is a partner", "domain is no partner"):
 	case no(c.Aligned || c.Temporary == "", InboundTemp, "everything could be asked", c.Temporary):
 	case no(c.Aligned || !c.Local, InboundFail, "it is not from outside with a domain of ours and no evidence", "forged, a local domain without evidence"):
 	case no(c.Aligned || !needsAligned, InboundFail, "the sender is aligned", "sender not authenticated, "+c.Why):
-	case no(c.fresh(o.MaxAge), InboundFail, "it is not expired", "the command is expired"):
-	case no(o.Rate <= 0 || c.Count <= o.Rate, InboundFail, "the domain keeps the rate", "too many recalls from this domain"):
+	case no(c.fresh(r.MaxAge), InboundFail, "it is not expired", "the command is expired"):
+	case no(r.Rate <= 0 || c.Count <= r.Rate, InboundFail, "the domain keeps the rate", "too many recalls from this domain"):
 	case no(!c.Used, InboundFail, "it is seen for the first time", "the command was used before"):
 	case no(target != nil, InboundNone, "a message of that sender to that recipient came in", "no message of that sender to that recipient is known"):
-	case no(c.Now.Sub(target.At) <= o.MaxAge, InboundFail, "the message is not too old", "the message is too old"):
-	case no(target.Unlocked || !slices.Contains(o.Require, "cancel_key"), InboundFail, "a Cancel-Key opens its Cancel-Lock", "no Cancel-Key that opens the message's Cancel-Lock"):
+	case no(c.Now.Sub(target.At) <= r.MaxAge, InboundFail, "the message is not too old", "the message is too old"):
+	case no(target.Unlocked || !slices.Contains(r.Require, "cancel_key"), InboundFail, "a Cancel-Key opens its Cancel-Lock", "no Cancel-Key that opens the message's Cancel-Lock"):
 	default:
 		v.Result, v.Reason, v.Target = InboundPass, "aligned", target.MessageID
 		if target.Unlocked {

@@ -11,7 +11,7 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	any, _ := ParsePatterns([]string{"*"})
 	some, _ := ParsePatterns([]string{"friend.test"})
-	aligned := InboundOptions{Require: []string{"aligned"}, Partners: any, MaxAge: time.Hour, Rate: 2, Per: time.Hour}
+	aligned := InboundRule{Require: []string{"aligned"}, Partners: any, MaxAge: time.Hour, Rate: 2, Per: time.Hour}
 	key := aligned
 	key.Require = []string{"cancel_key"}
 	both := aligned
@@ -25,7 +25,7 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 	}
 	cases := []struct {
 		name           string
-		rules          InboundOptions
+		rules          InboundRule
 		edit           func(*Command)
 		result, reason string
 	}{

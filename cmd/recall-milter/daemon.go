@@ -88,10 +88,6 @@ func (d *daemon) serve(ctx context.Context) error {
 	wg.Go(func() { d.reloadOnHangup(ctx, gate) })
 	wg.Go(func() { gate.Run(ctx) })
 
-	for _, what := range unbuilt(d.config) {
-		d.log.Trouble("not built yet: "+what, nil)
-	}
-
 	// MTAs are answered at once, also while Redis, which may have the secret, is away.
 	server := &milter.Server{
 		Policy:         func() milter.Policy { return d.outbound.Load() },

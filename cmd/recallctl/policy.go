@@ -24,6 +24,7 @@ import (
 type stranger struct {
 	client, helo, sender string
 	recipients           []string
+	queueID              string
 }
 
 func (c *ctl) policy() *cobra.Command {
@@ -42,6 +43,7 @@ func (c *ctl) policy() *cobra.Command {
 	flags.StringVar(&s.client, "client", "", "client `address`; none: SPF is not asked")
 	flags.StringVar(&s.helo, "helo", "", "`name` that the client said in EHLO")
 	flags.StringVar(&s.sender, "sender", "", "envelope sender, an `address`; <> is the null sender")
+	flags.StringVar(&s.queueID, "queue-id", "", "the MTA's queue `ID`: with it, fields of earlier milters named in inbound.trust are believed")
 	flags.StringSliceVar(&s.recipients, "recipient", nil, "envelope recipients, `addresses`")
 	test.RunE = c.onStore(func(ctx context.Context, args []string) error { return c.judged(ctx, &s, args[0]) })
 	cmd.AddCommand(test)
@@ -95,6 +97,7 @@ func (s *stranger) mail(from io.Reader) (*recall.Mail, error) {
 	}
 	body = []byte(crlf(string(body)))
 	m := &recall.Mail{Fields: fields, Body: body[:min(len(body), recall.MaxBody)], Cut: len(body) > recall.MaxBody}
+	m.QueueID = s.queueID
 	m.Client = holdstore.Client{Address: s.client, HELO: s.helo}
 	m.Sender.Address = strings.Trim(s.sender, "<>")
 	for _, f := range fields {
@@ -118,7 +121,12 @@ type opinion struct {
 	DKIM      []signature `json:"dkim"`
 	SPF       string      `json:"spf"`
 	DMARC     string      `json:"dmarc"`
+	ARC       string      `json:"arc,omitempty"`
+	Believed  []string    `json:"believed"`
+	Doubt     string      `json:"doubt,omitempty"`
 	AlignedBy string      `json:"aligned_by"`
+	Bare      string      `json:"uncovered,omitempty"`
+	Rule      string      `json:"rule"`
 	Steps     []string    `json:"steps"`
 	Reply     string      `json:"reply"`
 }
@@ -132,7 +140,8 @@ type signature struct {
 func opinionLine(o inbound.Opinion) opinion {
 	e := o.Evidence
 	line := opinion{Form: o.Sight.Form, Verdict: o.Verdict.Result, Reason: o.Verdict.Reason, Target: o.Verdict.Target, Domain: e.From,
-		DKIM: []signature{}, SPF: e.SPF, DMARC: e.DMARC, AlignedBy: e.By, Steps: append([]string{}, o.Verdict.Steps...), Reply: o.Ruling.Reply}
+		DKIM: []signature{}, SPF: e.SPF, DMARC: e.DMARC, ARC: e.ARC.Result, Believed: append([]string{}, e.Believed...), Doubt: e.Doubt,
+		AlignedBy: e.By, Bare: e.Bare, Rule: o.Verdict.Rule, Steps: append([]string{}, o.Verdict.Steps...), Reply: o.Ruling.Reply}
 	for _, s := range e.DKIM {
 		line.DKIM = append(line.DKIM, signature{s.Domain, s.Result, s.Reason})
 	}
@@ -155,11 +164,24 @@ func (c *ctl) explain(o inbound.Opinion) {
 		line("dkim: none")
 	}
 	line("spf: %s %s", e.SPF, e.SPFDomain)
+	if e.ARC.Result != "" {
+		line("arc: %s %s %s", e.ARC.Result, e.ARC.Domain, e.ARC.Reason)
+	}
+	if len(e.Believed) > 0 {
+		line("believed of an earlier milter: %s", strings.Join(e.Believed, ", "))
+	}
+	if e.Doubt != "" {
+		line("no earlier milter is believed: %s", e.Doubt)
+	}
 	line("dmarc: %s, From is of %s, aligned by %s", e.DMARC, cmp.Or(e.From, "no domain"), cmp.Or(e.By, "nothing"))
 	for _, t := range o.Facts.Targets {
 		line("may mean: %s of %s, same From: %v, same recipients: %v, opened by a Cancel-Key: %v", t.MessageID,
 			t.At.Format(time.RFC3339), t.SameFrom, t.SameTo, t.Unlocked)
 	}
+	if e.Bare != "" {
+		line("not covered by the signature: %s", e.Bare)
+	}
+	line("rule: %s", o.Verdict.Rule)
 	for _, step := range o.Verdict.Steps {
 		line("%s", step)
 	}

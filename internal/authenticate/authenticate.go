@@ -20,6 +20,8 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 	"github.com/emersion/go-msgauth/dmarc"
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 const (
@@ -31,10 +33,23 @@ const (
 type Message struct {
 	Client   netip.Addr
 	HELO     string
-	MailFrom string   // envelope sender without <>; "" is the null sender
-	From     string   // the domain of the one address in From, lower case, in A-labels
-	Content  []byte   // the whole message as it was received
-	Cover    []string // fields that a DKIM signature must cover besides From
+	MailFrom string // envelope sender without <>; "" is the null sender
+	From     string // the domain of the one address in From, lower case, in A-labels
+	QueueID  string // of the MTA that is receiving it
+	Header   []policy.Field
+	Body     []byte
+	Cover    []string // fields that a signature must cover besides From
+}
+
+// content is the message as it was received.
+func (m Message) content() []byte {
+	var b bytes.Buffer
+	for _, f := range m.Header {
+		b.WriteString(f.Name + ":" + f.Value + "\r\n")
+	}
+	b.WriteString("\r\n")
+	b.Write(m.Body)
+	return b.Bytes()
 }
 
 // Results of a method (RFC 8601 section 2.7).
@@ -59,28 +74,41 @@ type Evidence struct {
 	SPF       string
 	SPFDomain string // of MAIL FROM, or HELO for the null sender
 	DMARC     string
-	From      string // domain
-	Aligned   bool   // a method passed whose domain is aligned with From
-	Bare      string // a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
-	By        string // "dkim=DOMAIN" or "spf=DOMAIN": what is aligned
-	Temporary bool   // not aligned, and something could not be asked now: a later try may end differently
+	ARC       Signature // of the newest seal; no result: there is none, or nobody asked
+	From      string    // domain
+	Believed  []string  // methods whose results an earlier milter brought
+	Doubt     string    // why claims of earlier milters are not believed
+	Aligned   bool      // a method passed whose domain is aligned with From
+	Bare      string    // a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
+	By        string    // "dkim=DOMAIN", "spf=DOMAIN" or "arc=SEALER": what is aligned
+	Temporary bool      // not aligned, and something could not be asked now: a later try may end differently
+}
+
+// passed notes that a domain is authentic, which counts when it is aligned; bare is what the evidence leaves uncovered.
+func (e *Evidence) passed(by, domain, bare string, strict bool) {
+	if !aligned(domain, e.From, strict) || e.Aligned && (e.Bare == "" || bare != "") {
+		return
+	}
+	e.Aligned, e.By, e.Bare = true, by, bare
+}
+
+// Options say what is checked here and who is believed.
+type Options struct {
+	Methods []string // "dkim", "spf", "dmarc": what no earlier milter found is checked here
+	Trust   []string // authserv-ids of earlier milters
+	Sealers []string // domains whose ARC seals are believed
 }
 
 // Verifier checks messages. Safe for concurrent use.
 type Verifier struct {
 	resolver *Resolver
-	methods  map[string]bool
+	o        Options
 }
 
-// New returns a verifier for some of the methods "dkim", "spf" and "dmarc". Without dmarc no record is asked for,
-// and only a domain equal to From's is aligned.
-func New(resolver *Resolver, methods []string) *Verifier {
-	v := &Verifier{resolver, map[string]bool{}}
-	for _, m := range methods {
-		v.methods[m] = true
-	}
-	return v
-}
+// New returns a verifier. Where nobody looks for a DMARC record, only a domain equal to From's is aligned.
+func New(resolver *Resolver, o Options) *Verifier { return &Verifier{resolver, o} }
+
+func (v *Verifier) checks(method string) bool { return slices.Contains(v.o.Methods, method) }
 
 // Check authenticates one message. A panic in a library counts as a permanent error of the check.
 func (v *Verifier) Check(ctx context.Context, m Message) (e Evidence) {
@@ -93,23 +121,42 @@ func (v *Verifier) Check(ctx context.Context, m Message) (e Evidence) {
 		}
 	}()
 	q := v.resolver.query(ctx)
-	strict := func(string) bool { return true }
-	if v.methods["dmarc"] {
-		strict = v.dmarc(q, &e)
-	}
-	if v.methods["dkim"] {
-		v.dkim(q, m, &e, strict("dkim"))
-	}
-	if v.methods["spf"] {
-		v.spf(q, m, &e, strict("spf"))
+	strict := v.direct(q, m, &e)
+	if len(v.o.Sealers) > 0 && (!e.Aligned || e.Bare != "") {
+		v.arc(q, m, &e, strict)
 	}
 	if e.Aligned {
 		e.Temporary = false
 	}
-	if e.Aligned && e.DMARC == Fail {
+	return e
+}
+
+// direct asks the methods that need nobody in between. It returns whether alignment is strict for DKIM.
+func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
+	believed := v.believe(m, e)
+	strict := func(string) bool { return true }
+	loose, told := e.takeDMARC(believed["dmarc"])
+	switch {
+	case loose:
+		strict = func(string) bool { return false }
+	case !told && v.checks("dmarc"):
+		strict = v.dmarc(q, e)
+	}
+	if results := believed["dkim"]; len(results) > 0 {
+		e.takeDKIM(m, results, strict("dkim"))
+	} else if v.checks("dkim") {
+		v.dkim(q, m, e, strict("dkim"))
+	}
+	if !e.takeSPF(m, believed["spf"], strict("spf")) && v.checks("spf") {
+		v.spf(q, m, e, strict("spf"))
+	}
+	switch {
+	case e.DMARC == Fail && told: // whoever asks for the record has the last word
+		e.Aligned, e.By, e.Bare = false, "", ""
+	case e.DMARC == Fail && e.Aligned:
 		e.DMARC = Pass
 	}
-	return e
+	return strict("dkim")
 }
 
 // dmarc looks for the policy record of From's domain, then of its organisation (RFC 7489 section 6.6.3). The answer
@@ -135,7 +182,7 @@ func (v *Verifier) dmarc(q *query, e *Evidence) func(method string) bool {
 }
 
 func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
-	checks, err := dkim.VerifyWithOptions(bytes.NewReader(m.Content), &dkim.VerifyOptions{LookupTXT: q.txt, MaxVerifications: maxSignatures})
+	checks, err := dkim.VerifyWithOptions(bytes.NewReader(m.content()), &dkim.VerifyOptions{LookupTXT: q.txt, MaxVerifications: maxSignatures})
 	if err != nil && !errors.Is(err, dkim.ErrTooManySignatures) {
 		e.DKIM = append(e.DKIM, Signature{Result: PermError, Reason: err.Error()})
 		return
@@ -143,37 +190,33 @@ func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
 	for _, c := range checks {
 		s := Signature{Domain: strings.ToLower(c.Domain), Result: Pass}
 		switch {
-		case c.Err == nil && aligned(s.Domain, e.From, strict):
-			if bare := missing(c.HeaderKeys, m.Cover); !e.Aligned || bare == "" {
-				e.Aligned, e.By, e.Bare = true, "dkim="+s.Domain, bare
-			}
+		case c.Err == nil:
+			e.passed("dkim="+s.Domain, s.Domain, missing(c.HeaderKeys, m.Cover), strict)
 		case dkim.IsTempFail(c.Err):
 			s.Result, s.Reason, e.Temporary = TempError, c.Err.Error(), true
 		case dkim.IsPermFail(c.Err):
 			s.Result, s.Reason = PermError, c.Err.Error()
-		case c.Err != nil:
+		default:
 			s.Result, s.Reason = Fail, c.Err.Error()
 		}
 		e.DKIM = append(e.DKIM, s)
 	}
 }
 
-// missing returns the first field that is wanted and not signed.
-func missing(signed, wanted []string) string {
-	for _, field := range wanted {
-		if !slices.ContainsFunc(signed, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), field) }) {
-			return field
-		}
+// spfDomain is the domain whose SPF record counts.
+func (m Message) spfDomain() string {
+	_, domain, _ := strings.Cut(m.MailFrom, "@")
+	switch {
+	case m.MailFrom == "":
+		domain = m.HELO
+	case strings.ContainsAny(domain, "@\""):
+		return "" // a quoted local part, which programs part in more than one way
 	}
-	return ""
+	return strings.ToLower(strings.TrimSuffix(domain, "."))
 }
 
 func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
-	_, domain, _ := strings.Cut(m.MailFrom, "@")
-	if m.MailFrom == "" {
-		domain = m.HELO
-	}
-	e.SPFDomain = strings.ToLower(strings.TrimSuffix(domain, "."))
+	e.SPFDomain = m.spfDomain()
 	if !m.Client.IsValid() || e.SPFDomain == "" {
 		return
 	}
@@ -183,8 +226,8 @@ func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
 	if result == spf.TempError {
 		e.Temporary = true
 	}
-	if result == spf.Pass && (!e.Aligned || e.Bare != "") && aligned(e.SPFDomain, e.From, strict) {
-		e.Aligned, e.By, e.Bare = true, "spf="+e.SPFDomain, "" // it comes straight from there, as it is
+	if result == spf.Pass {
+		e.passed("spf="+e.SPFDomain, e.SPFDomain, "", strict) // it comes straight from there, as it is
 	}
 }
 
@@ -217,6 +260,9 @@ func (e Evidence) Field(authservID, recall string) string {
 		b.WriteString(";\r\n\tdkim=none")
 	}
 	fmt.Fprintf(&b, ";\r\n\tspf=%s smtp.mailfrom=%s;\r\n\tdmarc=%s header.from=%s", e.SPF, token(e.SPFDomain), e.DMARC, token(e.From))
+	if e.ARC.Result != "" {
+		b.WriteString(";\r\n\tarc=" + e.ARC.Result)
+	}
 	if recall != "" {
 		b.WriteString(";\r\n\tx-recall=" + recall)
 	}

@@ -15,5 +15,12 @@ func (e Evidence) Why() string {
 	if len(e.DKIM) == 0 {
 		all = append(all, "no DKIM signature")
 	}
-	return strings.Join(append(all, "spf="+e.SPF+" "+e.SPFDomain), ", ")
+	all = append(all, "spf="+e.SPF+" "+e.SPFDomain)
+	if e.ARC.Result != "" {
+		all = append(all, strings.TrimSpace("arc="+e.ARC.Result+" "+e.ARC.Domain+" "+e.ARC.Reason))
+	}
+	if e.Doubt != "" {
+		all = append(all, e.Doubt)
+	}
+	return strings.Join(all, ", ")
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -22,6 +23,8 @@ func (c *Config) check(s *source) {
 	s.each("recall.addresses", c.Recall.Addresses, checkMailAddress)
 	s.each("recall.request_domains", c.Recall.RequestDomains, checkPattern)
 	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, checkPattern)
+	s.each("inbound.trust", c.Inbound.Trust, checkServID)
+	s.each("inbound.arc_sealers", c.Inbound.ARCSealers, checkDomain)
 	s.is("release.smtp", checkAddress(c.Release.SMTP))
 	if c.Release.OwnSMTP != "" {
 		s.is("release.own_smtp", checkAddress(c.Release.OwnSMTP))
@@ -44,6 +47,7 @@ func (c *Config) check(s *source) {
 	s.demand("hold.grace", c.Hold.Grace <= c.Hold.MaxGrace, "must not be longer than hold.max_grace")
 	s.demand("hold.max_size", c.Hold.MaxSize > 0, "must be above 0")
 	c.checkRules(s)
+	c.checkInboundRules(s)
 	if m := c.Inbound.Mailbox.IMAP; c.Inbound.Mailbox.Backend == "imap" {
 		const at = "inbound.mailbox.imap."
 		s.demand(at+"address", m.Address != "", "must not be empty with backend = \"imap\"")
@@ -58,11 +62,7 @@ func (c *Config) checkRules(s *source) {
 	seen := map[string]bool{"default": true}
 	for i, r := range c.Hold.Rules {
 		path := "hold.rule." + strconv.Itoa(i)
-		s.demand(path, r.Name != "", "a rule needs a name")
-		at := path + ".name"
-		s.demand(at, r.Name == "" || !seen[r.Name], fmt.Sprintf("there is a rule %q already, and \"default\" is the name for mail that meets none", r.Name))
-		s.demand(at, !strings.ContainsFunc(r.Name, func(c rune) bool { return c <= ' ' || c == ',' || c == 0x7f }), "must have no blanks and commas: it stands in log lines")
-		seen[r.Name] = true
+		s.ruleName(path, r.Name, seen)
 		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient, "login": r.Login,
 			"daemon_name": r.DaemonName, "delegates": r.Delegates} {
 			s.each(path+"."+key, list, checkPattern)
@@ -79,6 +79,26 @@ func (c *Config) checkRules(s *source) {
 	}
 }
 
+// ruleName checks the name of a rule among those of its list.
+func (s *source) ruleName(path, name string, seen map[string]bool) {
+	s.demand(path, name != "", "a rule needs a name")
+	at := path + ".name"
+	s.demand(at, name == "" || !seen[name], fmt.Sprintf("there is a rule %q already, and \"default\" is the name for mail that meets none", name))
+	s.demand(at, !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == ',' || c == 0x7f }), "must have no blanks and commas: it stands in log lines")
+	seen[name] = true
+}
+
+func (c *Config) checkInboundRules(s *source) {
+	seen := map[string]bool{"default": true}
+	for i, r := range c.Inbound.Recall.Rules {
+		path := "inbound.recall.rule." + strconv.Itoa(i)
+		s.ruleName(path, r.Name, seen)
+		s.demand(path, len(r.Partners) > 0, "a rule needs partners: the sender domains that it is for")
+		s.each(path+".partners", r.Partners, checkPattern)
+		s.demand(path+".require", r.Require == nil || len(r.Require) > 0, "must not be empty: leave it out, and it is as in [inbound.recall]")
+	}
+}
+
 // words checks every field with a tag "allowed".
 func (s *source) words(v reflect.Value, path, allowed string) {
 	switch {
@@ -89,7 +109,11 @@ func (s *source) words(v reflect.Value, path, allowed string) {
 				s.words(v.Field(i), join(path, key), tag.Get("allowed"))
 			}
 		}
-	case allowed == "":
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		for i := range v.Len() {
+			s.words(v.Index(i), join(path, strconv.Itoa(i)), "")
+		}
+	case allowed == "" || v.Kind() == reflect.String && v.String() == "" && !s.tables[path]: // left out
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
 			s.words(v.Index(i), join(path, strconv.Itoa(i)), allowed)
@@ -145,6 +169,23 @@ func checkAddress(v string) error {
 func named(v string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%q is no address: %w", v, err)
+	}
+	return nil
+}
+
+// checkServID takes an authserv-id without the queue ID that a message's fields have behind it.
+func checkServID(v string) error {
+	if v == "" || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`/;()"`, c) }) {
+		return fmt.Errorf("%q is no authserv-id: allowed are names like \"mx.corp.test\"", v)
+	}
+	return nil
+}
+
+func checkDomain(v string) error {
+	if !strings.Contains(v, ".") || strings.ContainsFunc(v, func(c rune) bool {
+		return c != '-' && c != '.' && c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	}) {
+		return fmt.Errorf("%q is no domain: allowed are values like \"lists.example\"", v)
 	}
 	return nil
 }

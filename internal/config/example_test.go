@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 const example = "../../packaging/recall-milter.toml"
@@ -25,7 +26,7 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	c.Recall.Addresses, c.Inbound.Trust = want.Recall.Addresses, want.Inbound.Trust // empty lists, nil or not
+	c.Recall.Addresses, c.Inbound.Trust, c.Inbound.ARCSealers = want.Recall.Addresses, want.Inbound.Trust, want.Inbound.ARCSealers // empty lists, nil or not
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", c, want)
 	}
@@ -56,10 +57,13 @@ func TestTheExampleShowsEveryKey(t *testing.T) {
 }
 
 func TestTheRulesOfTheExampleWork(t *testing.T) {
-	text := regexp.MustCompile(`(?m)^#(\[\[|[a-z]+ = )`).ReplaceAllString(string(read(t, example)), "$1")
+	text := regexp.MustCompile(`(?m)^#(\[\[|[a-z_]+ = )`).ReplaceAllString(string(read(t, example)), "$1")
 	c, err := Parse(example, []byte(text))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r := c.Inbound.Recall.Rules; len(r) != 1 || r[0].Partners[0] != "bank.test" || *r[0].MaxAge != Duration(24*time.Hour) || r[0].OnFail != "quarantine" {
+		t.Errorf("inbound rules: %+v", r)
 	}
 	if len(c.Hold.Rules) != 2 || c.Hold.Rules[1].Delegates[0] != "assistant@corp.test" || *c.Hold.Rules[0].Grace != 0 {
 		t.Errorf("rules: %+v", c.Hold.Rules)

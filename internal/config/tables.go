@@ -99,6 +99,7 @@ type Inbound struct {
 	AuthservID string        `toml:"authserv_id"` // empty: the MTA's own host name
 	Verify     []string      `toml:"verify" allowed:"dkim,spf,dmarc"`
 	Trust      []string      `toml:"trust"`
+	ARCSealers []string      `toml:"arc_sealers"`
 	DNS        string        `toml:"dns"`
 	Remember   Duration      `toml:"remember"`
 	Recall     InboundRecall `toml:"recall"`
@@ -107,12 +108,24 @@ type Inbound struct {
 
 // InboundRecall is the table [inbound.recall].
 type InboundRecall struct {
-	Require  []string `toml:"require" allowed:"aligned,cancel_key"`
-	Partners []string `toml:"partners"`
-	MaxAge   Duration `toml:"max_age"`
-	Rate     Rate     `toml:"rate"`
-	OnPass   string   `toml:"on_pass" allowed:"execute,vouch"`
-	OnFail   string   `toml:"on_fail" allowed:"reject,tag,quarantine"`
+	Require  []string      `toml:"require" allowed:"aligned,cancel_key"`
+	Partners []string      `toml:"partners"`
+	MaxAge   Duration      `toml:"max_age"`
+	Rate     Rate          `toml:"rate"`
+	OnPass   string        `toml:"on_pass" allowed:"execute,vouch"`
+	OnFail   string        `toml:"on_fail" allowed:"reject,tag,quarantine"`
+	Rules    []InboundRule `toml:"rule"`
+}
+
+// InboundRule is one [[inbound.recall.rule]]; what it leaves out is as in the table.
+type InboundRule struct {
+	Name     string    `toml:"name"`
+	Partners []string  `toml:"partners"`
+	Require  []string  `toml:"require" allowed:"aligned,cancel_key"`
+	MaxAge   *Duration `toml:"max_age"`
+	Rate     *Rate     `toml:"rate"`
+	OnPass   string    `toml:"on_pass" allowed:"execute,vouch"`
+	OnFail   string    `toml:"on_fail" allowed:"reject,tag,quarantine"`
 }
 
 // Mailbox is the table [inbound.mailbox].

@@ -6,7 +6,6 @@
 package inbound
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
 	"strings"
@@ -39,10 +38,9 @@ type Log interface {
 type Options struct {
 	AuthservID string // empty: the MTA's own host name
 	Prefixes   []string
-	Rules      policy.InboundOptions
-	OnFail     string // reject | tag | quarantine
+	Rules      policy.InboundRules
 	Remember   time.Duration
-	Execute    bool // what passes is done; else only vouched for
+	Verifier   *authenticate.Verifier
 }
 
 // Exchange does what passes; exchange.Exchange says what each method promises.
@@ -57,7 +55,6 @@ type Exchange interface {
 type Gate struct {
 	o        atomic.Pointer[Options] // replaced by Use
 	known    *recall.Recogniser
-	verifier *authenticate.Verifier
 	memory   Memory
 	log      Log
 	exchange Exchange
@@ -65,8 +62,8 @@ type Gate struct {
 }
 
 // New returns a gate. It remembers nothing before Run.
-func New(o Options, verifier *authenticate.Verifier, memory Memory, x Exchange, log Log) *Gate {
-	g := &Gate{known: recall.NewRecogniser(o.Prefixes), verifier: verifier, memory: memory, exchange: x, log: log,
+func New(o Options, memory Memory, x Exchange, log Log) *Gate {
+	g := &Gate{known: recall.NewRecogniser(o.Prefixes), memory: memory, exchange: x, log: log,
 		arrived: make(chan holdstore.Received, maxWaiting)}
 	g.Use(o)
 	return g
@@ -83,7 +80,8 @@ type Look struct {
 
 // Look says at the end of the header what a message needs.
 func (g *Gate) Look(m *recall.Mail) Look {
-	return Look{Strip: forged(m.Fields, g.id(m)), Command: g.known.Maybe(m)}
+	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
+	return Look{Strip: forged(m.Fields, g.id(m), believed), Command: g.known.Maybe(m)}
 }
 
 func (g *Gate) id(m *recall.Mail) string {
@@ -118,7 +116,7 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 		return o.Ruling
 	}
 	g.log.Judged(m.Submission, o.Sight.Form, o.Evidence.From, o.Verdict)
-	if o.Verdict.Result == policy.InboundPass && g.o.Load().Execute {
+	if o.Verdict.Result == policy.InboundPass && o.Rule.Execute {
 		g.execute(ctx, m, &o)
 	}
 	return o.Ruling
@@ -126,15 +124,16 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 
 // command gathers the facts, the cheap ones first: what is wrong in itself costs no DNS, and what is not authentic
 // costs no rate of the domain that it claims.
-func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) (policy.Command, authenticate.Evidence) {
+func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) (policy.Command, policy.InboundRule, authenticate.Evidence) {
 	from, defect := author(m)
-	_, domain, _ := strings.Cut(from, "@")
+	domain := recall.DomainOf(from)
+	rule := g.o.Load().Rules.For(domain)
 	c := policy.Command{From: from, Defect: defect, Domain: domain, NullSender: m.Sender.Address == "", Now: time.Now()}
 	e := authenticate.Evidence{SPF: authenticate.None, DMARC: authenticate.None, From: domain}
 	c.Local = isLocal(m, domain)
 	c.Sent, c.Expires = moment(m, "Date"), moment(m, "Expiry-Date")
 	if defect != "" || c.NullSender {
-		return c, e
+		return c, rule, e
 	}
 	e = g.evidence(ctx, m, sight.Signed, domain)
 	c.Aligned, c.Why = e.Aligned && e.Bare == "", e.Why()
@@ -142,10 +141,10 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 		c.Temporary = "DNS could not be asked, " + c.Why
 	}
 	if e.Aligned || len(sight.Keys) > 0 {
-		if err := g.recalls(ctx, m, sight, from, &c); err != nil {
+		if err := g.recalls(ctx, m, sight, rule, &c); err != nil {
 			c.Aligned, c.Temporary = false, "the store could not be asked"
 			g.log.Trouble("a recall command can't be checked, and does nothing", err)
-			return c, e
+			return c, rule, e
 		}
 	}
 	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other mail
@@ -153,21 +152,21 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 	if target := c.Target(); e.Aligned && target != nil && target.Unlocked {
 		c.Aligned = true
 	}
-	return c, e
+	return c, rule, e
 }
 
 func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, domain string) authenticate.Evidence {
 	address, _ := netip.ParseAddr(m.Client.Address)
-	return g.verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO, MailFrom: m.Sender.Address,
-		From: domain, Content: content(m), Cover: cover})
+	return g.o.Load().Verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO, MailFrom: m.Sender.Address,
+		From: domain, QueueID: m.QueueID, Header: m.Fields, Body: m.Body, Cover: cover})
 }
 
 // recalls asks the store what the command means, and whether it may be used.
-func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, from string, c *policy.Command) (err error) {
-	if c.Targets, err = g.targets(ctx, m, sight, from); err != nil {
+func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule, c *policy.Command) (err error) {
+	if c.Targets, err = g.targets(ctx, m, sight, c.From); err != nil {
 		return err
 	}
-	if c.Count, err = g.memory.Count(ctx, c.Domain, g.o.Load().Rules.Per); err != nil {
+	if c.Count, err = g.memory.Count(ctx, c.Domain, rule.Per); err != nil {
 		return err
 	}
 	once := []string{"m " + m.MessageID}
@@ -175,7 +174,7 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 		once = append(once, "k "+k.String())
 	}
 	for _, what := range once {
-		first, err := g.memory.Once(ctx, what, user(m), 2*g.o.Load().Rules.MaxAge)
+		first, err := g.memory.Once(ctx, what, user(m), 2*rule.MaxAge)
 		if err != nil {
 			return err
 		}
@@ -207,17 +206,17 @@ func (g *Gate) targets(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 }
 
 // ruling is the verdict as the MTA and those behind it see it.
-func (g *Gate) ruling(m *recall.Mail, e authenticate.Evidence, v policy.InboundVerdict) Ruling {
+func (g *Gate) ruling(m *recall.Mail, e authenticate.Evidence, v policy.InboundVerdict, onFail string) Ruling {
 	failed := v.Result == policy.InboundFail || v.Result == policy.InboundTemp
 	switch {
-	case v.Result == policy.InboundTemp && g.o.Load().OnFail == "reject":
+	case v.Result == policy.InboundTemp && onFail == "reject":
 		return Ruling{Command: true, Reply: "451 4.7.1 the recall can't be checked now, try again later"}
-	case failed && g.o.Load().OnFail == "reject":
+	case failed && onFail == "reject":
 		return Ruling{Command: true, Reply: "550 5.7.1 recall refused: " + printable(v.Reason)}
 	}
 	r := Ruling{Command: true, Add: []policy.Field{{Name: "X-Recall-Policy", Value: header(e.From, v)},
 		{Name: "Authentication-Results", Value: e.Field(g.id(m), word(v))}}}
-	if failed && g.o.Load().OnFail == "quarantine" {
+	if failed && onFail == "quarantine" {
 		r.Quarantine = "recall refused: " + printable(v.Reason)
 	}
 	return r
@@ -252,15 +251,4 @@ func printable(s string) string {
 		return r
 	}, s)
 	return s[:min(len(s), 400)]
-}
-
-// content is the message as it was received.
-func content(m *recall.Mail) []byte {
-	var b bytes.Buffer
-	for _, f := range m.Fields {
-		b.WriteString(f.Name + ":" + f.Value + "\r\n")
-	}
-	b.WriteString("\r\n")
-	b.Write(m.Body)
-	return b.Bytes()
 }

@@ -13,6 +13,7 @@ type Opinion struct {
 	Sight    recall.Sight // no form: it is no recall command, and the rest is empty
 	Evidence authenticate.Evidence
 	Facts    policy.Command
+	Rule     policy.InboundRule // of the sender domain
 	Verdict  policy.InboundVerdict
 	Ruling   Ruling
 }
@@ -23,8 +24,8 @@ func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
 	if o.Sight.Form == "" {
 		return o
 	}
-	o.Facts, o.Evidence = g.command(ctx, m, o.Sight)
-	o.Verdict = g.o.Load().Rules.Judge(o.Facts)
-	o.Ruling = g.ruling(m, o.Evidence, o.Verdict)
+	o.Facts, o.Rule, o.Evidence = g.command(ctx, m, o.Sight)
+	o.Verdict = o.Rule.Judge(o.Facts)
+	o.Ruling = g.ruling(m, o.Evidence, o.Verdict, o.Rule.OnFail)
 	return o
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -14,8 +15,9 @@ type Nth struct {
 }
 
 // forged lists the fields that only we may write: X-Recall-* and Authentication-Results in our name (RFC 8601 section
-// 5). The last comes first, since each removal renumbers those behind it.
-func forged(fields []policy.Field, authservID string) (strip []Nth) {
+// 5), also with a queue ID behind it, except what an earlier milter that is believed has written. The last comes first,
+// since each removal renumbers those behind it.
+func forged(fields []policy.Field, authservID string, believed func(id string) bool) (strip []Nth) {
 	seen := map[string]int{}
 	for _, f := range fields {
 		name := strings.ToLower(strings.TrimRight(f.Name, " \t"))
@@ -24,7 +26,7 @@ func forged(fields []policy.Field, authservID string) (strip []Nth) {
 			continue
 		}
 		seen[name]++
-		if recall || sameID(claimed(f.Value), authservID) {
+		if recall || claims(authenticate.ServID(f.Value), authservID) && !believed(authenticate.ServID(f.Value)) {
 			strip = append(strip, Nth{name, seen[name]})
 		}
 	}
@@ -32,44 +34,8 @@ func forged(fields []policy.Field, authservID string) (strip []Nth) {
 	return strip
 }
 
-func sameID(a, b string) bool {
-	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
-}
-
-// claimed returns the authserv-id of an Authentication-Results field (RFC 8601 section 2.2): the first word, between
-// comments and folds, maybe in quotes.
-func claimed(value string) string {
-	rest := uncommented(value)
-	if quoted, ok := strings.CutPrefix(rest, `"`); ok {
-		var id strings.Builder
-		for i := 0; i < len(quoted) && quoted[i] != '"'; i++ {
-			if quoted[i] == '\\' && i+1 < len(quoted) {
-				i++
-			}
-			id.WriteByte(quoted[i])
-		}
-		return strings.TrimSpace(id.String())
-	}
-	if end := strings.IndexAny(rest, " \t\r\n;("); end >= 0 {
-		rest = rest[:end]
-	}
-	return rest
-}
-
-// uncommented steps over blanks, folds and comments, also nested ones (RFC 5322 section 3.2.2).
-func uncommented(value string) string {
-	depth := 0
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
-		case c == '(':
-			depth++
-		case c == ')' && depth > 0:
-			depth--
-		case depth > 0 && c == '\\':
-			i++
-		case depth == 0 && !strings.ContainsRune(" \t\r\n", rune(c)):
-			return value[i:]
-		}
-	}
-	return ""
+// claims says whether an authserv-id is ours, bare or with a queue ID.
+func claims(id, ours string) bool {
+	name, _ := authenticate.SplitID(id)
+	return authenticate.SameID(id, ours) || authenticate.SameID(name, ours)
 }

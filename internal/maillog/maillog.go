@@ -120,7 +120,7 @@ func (l *Log) Commanded(s holdstore.Submission, form, outcome, detail string) {
 // Judged: a recall command came in, and this is what it is worth.
 func (l *Log) Judged(s holdstore.Submission, form, domain string, v policy.InboundVerdict) {
 	l.event("inbound-recall", s.QueueID, append(from("", s), pair{"client", s.Client.Address}, pair{"form", form},
-		pair{"domain", domain}, pair{"verdict", v.Result}, pair{"reason", v.Reason}, pair{"target", v.Target})...)
+		pair{"domain", domain}, pair{"rule", v.Rule}, pair{"verdict", v.Result}, pair{"reason", v.Reason}, pair{"target", v.Target})...)
 }
 
 // Asked: the gateways of a domain are asked to take a released message back.

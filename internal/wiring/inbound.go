@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/authenticate"
@@ -15,14 +16,40 @@ func Gate(c *config.Config, memory inbound.Memory, x inbound.Exchange, log inbou
 	if err != nil {
 		return nil, err
 	}
-	return inbound.New(o, authenticate.New(authenticate.NewResolver(c.Inbound.DNS), c.Inbound.Verify), memory, x, log), nil
+	return inbound.New(o, memory, x, log), nil
 }
 
 // Inbound makes the options of the gate, which SIGHUP replaces.
 func Inbound(c *config.Config) (inbound.Options, error) {
-	r := c.Inbound.Recall
-	partners, err := policy.ParsePatterns(r.Partners)
-	rules := policy.InboundOptions{Require: r.Require, Partners: partners, MaxAge: time.Duration(r.MaxAge), Rate: r.Rate.Count, Per: r.Rate.Per}
-	return inbound.Options{AuthservID: c.Inbound.AuthservID, Prefixes: c.Recall.SubjectPrefixes, Rules: rules,
-		OnFail: r.OnFail, Execute: r.OnPass == "execute", Remember: time.Duration(c.Inbound.Remember)}, err
+	in := c.Inbound
+	rules, err := inboundRules(&in.Recall)
+	verifier := authenticate.New(authenticate.NewResolver(in.DNS),
+		authenticate.Options{Methods: in.Verify, Trust: in.Trust, Sealers: in.ARCSealers})
+	return inbound.Options{AuthservID: in.AuthservID, Prefixes: c.Recall.SubjectPrefixes, Rules: rules,
+		Remember: time.Duration(in.Remember), Verifier: verifier}, err
+}
+
+// inboundRules ends with the rule "default", which is the table itself; the others take from it what they leave out.
+func inboundRules(table *config.InboundRecall) (all policy.InboundRules, err error) {
+	for _, r := range append(table.Rules[:len(table.Rules):len(table.Rules)], config.InboundRule{Name: "default", Partners: table.Partners}) {
+		rate := table.Rate
+		if r.Rate != nil {
+			rate = *r.Rate
+		}
+		maxAge := table.MaxAge
+		if r.MaxAge != nil {
+			maxAge = *r.MaxAge
+		}
+		require := table.Require
+		if len(r.Require) > 0 {
+			require = r.Require
+		}
+		partners, err := policy.ParsePatterns(r.Partners)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, policy.InboundRule{Name: r.Name, Partners: partners, Require: require, MaxAge: time.Duration(maxAge), Rate: rate.Count,
+			Per: rate.Per, Execute: cmp.Or(r.OnPass, table.OnPass) == "execute", OnFail: cmp.Or(r.OnFail, table.OnFail)})
+	}
+	return all, nil
 }
