@@ -61,6 +61,37 @@ func TestTheDaemonChecksItsConfig(t *testing.T) {
 	}
 }
 
+// In a container the environment sets keys over the file, and secrets are files; under systemd they may be credentials.
+func TestTheDaemonTakesItsConfigFromTheEnvironment(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "1h")
+	g.killDaemon()
+	folder := t.TempDir()
+	g.ctl("key", "new", filepath.Join(folder, "seal"))
+	g.change("[redis]", "secret_file = \"credential:secret\"\n[seal]\nkey_file = \"credential:seal\"\n[redis]")
+	g.environ = []string{"CREDENTIALS_DIRECTORY=" + folder, "RECALL_MILTER_HOLD_GRACE=1s"}
+	check := func() (string, int) {
+		c := exec.Command(filepath.Join(programs, "recall-milter"), "-t", "-c", g.conf)
+		c.Env = append(os.Environ(), g.environ...)
+		out, _ := c.CombinedOutput()
+		return string(out), c.ProcessState.ExitCode()
+	}
+	if text, code := check(); code != 78 || !strings.Contains(text, "secret_file: there is no credential secret") {
+		t.Errorf("without a credential: exit %d: %s", code, text)
+	}
+	g.must(os.WriteFile(filepath.Join(folder, "secret"), []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n"), 0o400))
+	if text, code := check(); code != 0 || !strings.Contains(text, "set by the environment: hold.grace\n") {
+		t.Errorf("exit %d: %s", code, text)
+	}
+	g.startDaemon()
+	g.mustSend("m@corp.test")
+	server.Eventually(t, "the message leaves after the second that the environment says", func() bool { return g.arrived("m@corp.test") == 1 })
+	g.environ = append(g.environ, "RECALL_MILTER_HOLD_GRAZE=1s")
+	if text, code := check(); code != 78 || !strings.Contains(text, "environment variable RECALL_MILTER_HOLD_GRAZE") {
+		t.Errorf("an unknown variable: exit %d: %s", code, text)
+	}
+}
+
 func TestHangupTakesNewRulesAndKeepsTheOldOnesOfABadFile(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1h")

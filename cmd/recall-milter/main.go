@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -62,6 +63,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if *check {
 		fmt.Fprintf(stdout, "recall-milter: %s is valid\n", *file)
+		if len(c.Environment) > 0 {
+			fmt.Fprintf(stdout, "recall-milter: set by the environment: %s\n", strings.Join(c.Environment, ", "))
+		}
 		return 0
 	}
 	if err := d.serve(ctx); err != nil {

@@ -24,6 +24,8 @@ type Config struct {
 	Recall          Recall   `toml:"recall"`
 	Inbound         Inbound  `toml:"inbound"`
 	HTTP            HTTP     `toml:"http"`
+
+	Environment []string // keys that the environment set, over the file
 }
 
 // Default returns the values of keys that a file leaves out.
@@ -50,25 +52,30 @@ func Default() *Config {
 	}
 }
 
-// Load reads a file. An error that is about its content is of type Problems.
+// Load reads a file, and over it the variables RECALL_MILTER_...; *_file keys may name credentials of systemd. An error
+// that is about their content is of type Problems.
 func Load(path string) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("the config can't be read: %w", err)
 	}
-	return Parse(path, text)
+	return parse(path, text, os.Environ(), os.Getenv("CREDENTIALS_DIRECTORY"))
 }
 
 // maxFile bounds a config file.
 const maxFile = 1 << 20
 
-// Parse reads the text of the file called name.
-func Parse(name string, text []byte) (*Config, error) {
+// Parse reads the text of the file called name, without an environment.
+func Parse(name string, text []byte) (*Config, error) { return parse(name, text, nil, "") }
+
+func parse(name string, text []byte, environ []string, folder string) (*Config, error) {
 	c, s := Default(), newSource(name, text)
 	if len(text) > maxFile {
 		s.problem("", "the file has %d bytes, and at most %d are read", len(text), maxFile)
 	} else if s.decode(c); !s.broken {
+		s.environment(c, environ)
 		c.check(s)
+		c.credentials(s, folder)
 	}
 	if len(s.problems) > 0 {
 		return nil, s.problems

@@ -18,18 +18,23 @@ type source struct {
 	name     string
 	text     []byte
 	parser   unstable.Parser
-	places   map[string]int // offset of each value
+	places   map[string]int    // offset of each value
+	fromEnv  map[string]string // the variable that set a value in place of the file
 	tables   map[string]bool
 	problems Problems
 	broken   bool // the rest could not be read
 }
 
 func newSource(name string, text []byte) *source {
-	return &source{name: name, text: text, places: map[string]int{}, tables: map[string]bool{}}
+	return &source{name: name, text: text, places: map[string]int{}, fromEnv: map[string]string{}, tables: map[string]bool{}}
 }
 
 // problem notes what is wrong with the value at path, or with the whole file when there is no such value in it.
 func (s *source) problem(path, format string, args ...any) {
+	if name := s.variable(path); name != "" {
+		s.problems = append(s.problems, Problem{File: "environment variable " + name, Text: fmt.Sprintf(format, args...)})
+		return
+	}
 	offset, ok := s.places[path]
 	if !ok {
 		text := fmt.Sprintf(format, args...)
@@ -40,6 +45,14 @@ func (s *source) problem(path, format string, args ...any) {
 		return
 	}
 	s.problemAt(offset, format, args...)
+}
+
+// variable returns the variable that set the value at path, or the list that it is in.
+func (s *source) variable(path string) string {
+	if name, ok := s.fromEnv[path]; ok {
+		return name
+	}
+	return s.fromEnv[path[:max(strings.LastIndexByte(path, '.'), 0)]]
 }
 
 func (s *source) problemAt(offset int, format string, args ...any) {
@@ -166,6 +179,9 @@ func (s *source) field(v reflect.Value, path string, key *unstable.Node) reflect
 		var known []string
 		for i := range v.NumField() {
 			tag := v.Type().Field(i).Tag.Get("toml")
+			if tag == "" {
+				continue // not of the file
+			}
 			if tag == name {
 				return v.Field(i)
 			}
