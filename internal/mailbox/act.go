@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 )
 
 // touches are the flags that tell that its user has seen a message.
@@ -32,7 +33,9 @@ func has(flags []imap.Flag, f imap.Flag) bool {
 
 // look returns the flags of a copy now.
 func (o *box) look(c found) (now state, there bool, err error) {
-	messages, err := o.Fetch(imap.UIDSetNum(c.uid), &imap.FetchOptions{UID: true, Flags: true, ModSeq: o.knowsChanges()}).Collect()
+	messages, err := await(o, func() ([]*imapclient.FetchMessageBuffer, error) {
+		return o.Fetch(imap.UIDSetNum(c.uid), &imap.FetchOptions{UID: true, Flags: true, ModSeq: o.knowsChanges()}).Collect()
+	})
 	if err != nil {
 		return state{}, false, err
 	}
@@ -47,9 +50,7 @@ func (o *box) look(c found) (now state, there bool, err error) {
 // mark marks a copy as deleted, and looks whether its user was faster: then the mark is taken back. With CONDSTORE (RFC
 // 7162) a copy that changed since isn't marked at all.
 func (o *box) mark(c found, since state) (again bool, err error) {
-	err = o.Store(imap.UIDSetNum(c.uid), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}},
-		&imap.StoreOptions{UnchangedSince: since.changed}).Close()
-	if err != nil {
+	if err := o.store(c, imap.StoreFlagsAdd, since.changed); err != nil {
 		return false, err
 	}
 	now, there, err := o.look(c)
@@ -64,13 +65,19 @@ func (o *box) mark(c found, since state) (again bool, err error) {
 	return false, nil
 }
 
-func (o *box) unmark(c found) error {
-	return o.Store(imap.UIDSetNum(c.uid), &imap.StoreFlags{Op: imap.StoreFlagsDel, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close()
+func (o *box) unmark(c found) error { return o.store(c, imap.StoreFlagsDel, 0) }
+
+// store sets or takes the mark of a copy; unless it is 0, only while the copy is as it was at a mod-sequence.
+func (o *box) store(c found, op imap.StoreFlagsOp, unchanged uint64) error {
+	return o.do(func() error {
+		return o.Store(imap.UIDSetNum(c.uid), &imap.StoreFlags{Op: op, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}},
+			&imap.StoreOptions{UnchangedSince: unchanged}).Close()
+	})
 }
 
 // expunge removes a marked copy, and no other that its user has marked.
 func (o *box) expunge(c found, r Result) (Result, bool, error) {
-	if err := o.UIDExpunge(imap.UIDSetNum(c.uid)).Close(); err != nil {
+	if err := o.do(func() error { return o.UIDExpunge(imap.UIDSetNum(c.uid)).Close() }); err != nil {
 		return r, false, err
 	}
 	_, there, err := o.look(c)
@@ -82,7 +89,7 @@ func (o *box) expunge(c found, r Result) (Result, bool, error) {
 }
 
 // move moves a copy to a folder of the policy, which is made when it is missing.
-func (o *box) move(c found, target string, r Result) (Result, bool, error) {
+func (o *box) move(t Target, c found, target string, r Result) (Result, bool, error) {
 	target, err := o.named(target)
 	if err != nil || c.folder.name == target { // an earlier try moved it
 		return r, false, err
@@ -97,10 +104,29 @@ func (o *box) move(c found, target string, r Result) (Result, bool, error) {
 	if err := o.create(target); err != nil {
 		return r, false, err
 	}
-	if _, err := o.Move(imap.UIDSetNum(c.uid), target).Wait(); err != nil {
+	if _, err := await(o, func() (*imapclient.MoveData, error) { return o.Move(imap.UIDSetNum(c.uid), target).Wait() }); err != nil {
 		return r, false, err
 	}
 	r.Detail += "; moved by the policy"
+	return o.moved(t, target, r)
+}
+
+// moved looks at a copy where it is now: its flags went with it, so they tell whether its user read it while it was
+// being moved.
+func (o *box) moved(t Target, target string, r Result) (Result, bool, error) {
+	copies, err := o.findIn(folder{name: target}, t)
+	if err != nil {
+		return r, false, err
+	}
+	for _, c := range copies {
+		now, _, err := o.look(c)
+		if err != nil {
+			return r, false, err
+		}
+		if why := touched(now.flags); why != "" && r.Outcome == Moved {
+			r.Outcome, r.Detail = Read, why+" at the last moment; moved by the policy"
+		}
+	}
 	return r, false, nil
 }
 
@@ -109,7 +135,7 @@ func (o *box) named(target string) (string, error) {
 	if !o.caps.Has(imap.CapNamespace) && !o.caps.Has(imap.CapIMAP4rev2) {
 		return target, nil
 	}
-	spaces, err := o.Namespace().Wait()
+	spaces, err := o.spaces()
 	if err != nil || len(spaces.Personal) == 0 {
 		return target, err
 	}
@@ -125,13 +151,14 @@ func (o *box) named(target string) (string, error) {
 
 // create makes a folder that its user will see; one that is there is all right.
 func (o *box) create(name string) error {
-	there, err := o.List("", name, nil).Collect()
+	there, err := o.list(name)
 	if err != nil || len(there) > 0 {
 		return err
 	}
 	var said *imap.Error
-	if err := o.Create(name, nil).Wait(); err != nil && !(errors.As(err, &said) && said.Code == imap.ResponseCodeAlreadyExists) {
+	err = o.do(func() error { return o.Create(name, nil).Wait() })
+	if err != nil && !(errors.As(err, &said) && said.Code == imap.ResponseCodeAlreadyExists) {
 		return err
 	}
-	return o.Subscribe(name).Wait()
+	return o.do(func() error { return o.Subscribe(name).Wait() })
 }

@@ -26,6 +26,7 @@ var errTooMuch = fmt.Errorf("the IMAP server says more than %d bytes", maxSaid)
 // box is an open mailbox.
 type box struct {
 	*imapclient.Client
+	ctx     context.Context // of the job: its end closes the connection
 	s       *IMAP
 	user    string
 	release func() bool
@@ -56,8 +57,8 @@ func (b *IMAP) open(ctx context.Context, user string) (*box, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the IMAP server at %s can't be reached: %w", b.s.Address, err)
 	}
-	o := &box{s: b, user: user, release: context.AfterFunc(ctx, func() { conn.Close() })}
-	if o.Client, err = b.greet(conn); err == nil && user != "" {
+	o := &box{ctx: ctx, s: b, user: user, release: context.AfterFunc(ctx, func() { conn.Close() })}
+	if o.Client, err = await(o, func() (*imapclient.Client, error) { return b.greet(conn) }); err == nil && user != "" {
 		err = o.login()
 	}
 	if err != nil {
@@ -117,7 +118,7 @@ func (o *box) login() error {
 		return err
 	}
 	name := o.user + o.s.s.Separator + o.s.s.MasterUser
-	if err := o.Login(name, password).Wait(); err != nil {
+	if err := o.do(func() error { return o.Login(name, password).Wait() }); err != nil {
 		var said *imap.Error
 		if errors.As(err, &said) && said.Code != imap.ResponseCodeUnavailable {
 			return fmt.Errorf("%w as %s (%s): the password in %s is wrong, %s is no master user, or there is no such mailbox",
@@ -125,7 +126,7 @@ func (o *box) login() error {
 		}
 		return err
 	}
-	if o.caps = o.Caps(); o.caps == nil {
+	if o.caps, _ = await(o, func() (imap.CapSet, error) { return o.Caps(), nil }); o.caps == nil {
 		return errors.New("the IMAP server does not say what it can")
 	}
 	return nil
@@ -153,9 +154,9 @@ func (b *IMAP) password() (string, error) {
 func (o *box) close() {
 	if o.Client != nil {
 		if o.State() != imap.ConnStateLogout {
-			o.Logout().Wait()
+			o.do(func() error { return o.Logout().Wait() })
 		}
-		o.Client.Close()
+		o.do(o.Client.Close)
 	}
 	o.release()
 }

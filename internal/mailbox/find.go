@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 )
 
 const (
@@ -61,7 +62,7 @@ func (o *box) find(t Target) (all []found, skipped string, err error) {
 // folders lists the user's own, the inbox first. Folders of others and shared ones are not his, and folders that show
 // what is elsewhere hold nothing (RFC 6154: \All, \Flagged).
 func (o *box) folders() ([]folder, error) {
-	listed, err := o.List("", "*", nil).Collect()
+	listed, err := o.list("*")
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +90,15 @@ func (o *box) folders() ([]folder, error) {
 	return all, nil
 }
 
+// list lists the folders with such a name, which may have "*" in it.
+func (o *box) list(name string) ([]*imap.ListData, error) {
+	return await(o, func() ([]*imap.ListData, error) { return o.List("", name, nil).Collect() })
+}
+
+func (o *box) spaces() (*imap.NamespaceData, error) {
+	return await(o, func() (*imap.NamespaceData, error) { return o.Namespace().Wait() })
+}
+
 func inboxFirst(name string) int {
 	if strings.EqualFold(name, "INBOX") {
 		return 0
@@ -111,7 +121,7 @@ func (o *box) foreign() (prefixes []string, err error) {
 	if !o.caps.Has(imap.CapNamespace) && !o.caps.Has(imap.CapIMAP4rev2) {
 		return nil, nil
 	}
-	spaces, err := o.Namespace().Wait()
+	spaces, err := o.spaces()
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +143,9 @@ func (o *box) findIn(f folder, t Target) ([]found, error) {
 	if err != nil || len(uids) == 0 {
 		return nil, err
 	}
-	if len(uids) > maxCopies {
-		return nil, fmt.Errorf("%d messages of one folder look like it, more than %d", len(uids), maxCopies)
-	}
-	messages, err := o.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true,
-		BodySection: []*imap.FetchItemBodySection{identity, trace}}).Collect()
+	messages, err := await(o, func() ([]*imapclient.FetchMessageBuffer, error) {
+		return o.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{identity, trace}}).Collect()
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -157,16 +165,32 @@ func (o *box) propose(t Target) ([]imap.UID, error) {
 	if !t.Received.IsZero() {
 		wanted.Since = t.Received.UTC().Add(-48 * time.Hour)
 	}
-	data, err := o.UIDSearch(wanted, nil).Wait()
+	data, err := await(o, func() (*imap.SearchData, error) { return o.UIDSearch(wanted, nil).Wait() })
 	if err != nil {
 		return nil, err
 	}
-	return data.AllUIDs(), nil
+	set, _ := data.All.(imap.UIDSet)
+	return few(set)
+}
+
+// few returns the UIDs of a set. A server may say "1:*", or all four thousand million: that is no answer.
+func few(set imap.UIDSet) (uids []imap.UID, err error) {
+	for _, r := range set {
+		if r.Start == 0 || r.Stop < r.Start || uint64(len(uids))+uint64(r.Stop-r.Start) >= maxCopies {
+			return nil, fmt.Errorf("more than %d messages of one folder look like it", maxCopies)
+		}
+		for uid := r.Start; uid <= r.Stop && uid != 0; uid++ {
+			uids = append(uids, uid)
+		}
+	}
+	return uids, nil
 }
 
 // selects opens a folder and returns the validity of its UIDs.
 func (o *box) selects(name string, readOnly bool) (validity uint32, err error) {
-	data, err := o.Select(name, &imap.SelectOptions{ReadOnly: readOnly, CondStore: !readOnly && o.knowsChanges()}).Wait()
+	data, err := await(o, func() (*imap.SelectData, error) {
+		return o.Select(name, &imap.SelectOptions{ReadOnly: readOnly, CondStore: !readOnly && o.knowsChanges()}).Wait()
+	})
 	if err != nil {
 		return 0, err
 	}

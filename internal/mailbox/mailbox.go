@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"text/template"
 	"time"
 )
@@ -67,7 +68,8 @@ type IMAP struct {
 	s      Settings
 	notice *template.Template
 	slots  chan struct{}
-	roots  *x509.CertPool // nil: the system's
+	known  atomic.Pointer[string] // a user whose mailbox was opened
+	roots  *x509.CertPool         // nil: the system's
 }
 
 // New reads the text of the notice; it connects to nothing.
@@ -93,15 +95,33 @@ func (b *IMAP) Take(ctx context.Context, t Target, plan func(Result) error) (Res
 	}
 	defer func() { <-b.slots }()
 	box, err := b.open(ctx, t.Recipient)
+	if errors.Is(err, ErrLogin) && b.opensOthers(ctx) {
+		return Result{Outcome: NotFound, Detail: "there is no mailbox of this name"}, nil
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("mailbox of <%s>: %w", t.Recipient, err)
 	}
+	b.known.Store(&t.Recipient)
 	defer box.close()
 	r, err := box.take(t, plan)
 	if err != nil {
 		return Result{}, fmt.Errorf("mailbox of <%s>: message %s stays for now: %w", t.Recipient, t.MessageID, because(ctx, err))
 	}
 	return r, nil
+}
+
+// opensOthers says whether the master user still opens a mailbox that it has opened before: then a login that is refused
+// means that there is no such mailbox, and not that the master user's password is wrong.
+func (b *IMAP) opensOthers(ctx context.Context) bool {
+	user := b.known.Load()
+	if user == nil {
+		return false
+	}
+	box, err := b.open(ctx, *user)
+	if err == nil {
+		box.close()
+	}
+	return err == nil
 }
 
 // Check connects, and logs in as a user if one is given. An error says what is wrong.

@@ -72,8 +72,13 @@ func (o *box) replace(t Target, c found) error {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	a := o.Append(c.folder.name, int64(len(text)), &imap.AppendOptions{Time: at})
-	_, err = a.Write(text)
+	return o.do(func() error { return o.append(c.folder.name, text, at) })
+}
+
+// append puts a mail into a folder, as if it had come at a moment.
+func (o *box) append(folder string, text []byte, at time.Time) error {
+	a := o.Append(folder, int64(len(text)), &imap.AppendOptions{Time: at})
+	_, err := a.Write(text)
 	if ended := a.Close(); err == nil {
 		err = ended
 	}

@@ -6,10 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,16 +221,78 @@ func TestTooManyAtOnceWait(t *testing.T) {
 	}
 }
 
+// relay leads to an IMAP server, and calls before once when a command that has some text is on its way there.
+func relay(t *testing.T, addr, text string, before func()) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	wg.Go(func() {
+		in, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer in.Close()
+		out, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		wg.Go(func() { io.Copy(in, out); in.Close() })
+		defer out.Close()
+		for lines := bufio.NewScanner(in); lines.Scan(); {
+			if strings.Contains(lines.Text(), text) {
+				before()
+			}
+			fmt.Fprintf(out, "%s\r\n", lines.Text())
+		}
+	})
+	return l.Addr().String()
+}
+
+// A mailbox that isn't there is told from a password that is wrong by a mailbox that was opened before.
+func TestNoSuchMailboxIsSaidOnceTheMasterUserIsKnownToWork(t *testing.T) {
+	const in, out = "%s OK [CAPABILITY IMAP4rev1 UIDPLUS] in\r\n", "%s NO [AUTHENTICATIONFAILED] no\r\n"
+	for want, logins := range map[string][]string{NotFound: {in, out, in}, "": {in, out, out}} {
+		b := actor(t, func(command, tag string) string {
+			if command != "LOGIN" || len(logins) == 0 {
+				return polite(command, tag)
+			}
+			answer := logins[0]
+			logins = logins[1:]
+			return fmt.Sprintf(answer, tag)
+		})
+		gone := target(id)
+		gone.Recipient = "alias@far.test"
+		if r, err := b.Take(t.Context(), target(id), func(Result) error { return errors.New("not now") }); err == nil {
+			t.Fatalf("%+v", r)
+		}
+		r, err := b.Take(t.Context(), gone, nil)
+		if r.Outcome != want || errors.Is(err, ErrLogin) != (want == "") {
+			t.Errorf("got %+v, %v; want %q", r, err, want)
+		}
+	}
+}
+
 // Whatever a server answers to one command, the job ends, and nothing is said to be done that is not planned.
 func FuzzServer(f *testing.F) {
 	for _, command := range []string{"", "LOGIN", "LIST", "EXAMINE", "SEARCH", "FETCH", "SELECT", "STORE", "EXPUNGE"} {
 		f.Add(command, polite(command, "T"))
 		f.Add(command, "* OK [COPYUID 1 2:3 4:*] x\r\nT OK [APPENDUID 1 99] x\r\n")
 	}
+	f.Add("SEARCH", "* ESEARCH (TAG \"T\") UID ALL 1:*\r\nT OK x\r\n")
+	f.Add("EXPUNGE", "* 0 EXPUNGE\r\n* 1 EXPUNGE\r\nT OK x\r\n")
 	f.Fuzz(func(t *testing.T, command, answer string) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
-		planned := false
+		start, planned := time.Now(), false
+		defer func() {
+			if took := time.Since(start); took > 5*lastMoment {
+				t.Errorf("it took %v", took)
+			}
+		}()
 		r, err := actor(t, func(c, tag string) string {
 			if c == command {
 				return strings.ReplaceAll(answer, "T ", tag+" ")

@@ -115,7 +115,7 @@ func (o *box) act(t Target, c found, now state, policy string, r Result, plan fu
 		if r.Outcome != Read {
 			r.Outcome = Moved
 		}
-		return o.move(c, target, r)
+		return o.move(t, c, target, r)
 	case !o.canExpunge():
 		r.Outcome, r.Detail = Refused, "the mail server can't remove one message alone"
 		return r, false, nil

@@ -195,6 +195,19 @@ func TestReadAtTheLastMoment(t *testing.T) {
 	s.takes(target(id), Read)
 }
 
+// The user reads the message while it is being moved: no server has a MOVE that depends on flags, but they tell it later.
+func TestReadWhileItIsMoved(t *testing.T) {
+	s := start(t, "move:Recalled", "keep")
+	s.deliver(message(id))
+	settings := s.settings()
+	settings.Unread, settings.Address = "move:Recalled", relay(t, s.box.IMAP, " MOVE ", func() { s.flag("INBOX", id, imap.FlagSeen) })
+	s.with(settings)
+	if r := s.takes(target(id), Read); r.Detail != "read at the last moment; moved by the policy" {
+		t.Errorf("it says %q", r.Detail)
+	}
+	s.has("Recalled", id)
+}
+
 func TestAPlanThatCantBeKeptEndsTheTry(t *testing.T) {
 	s := start(t, "delete", "keep")
 	s.deliver(message(id))
