@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/file"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
@@ -51,11 +50,11 @@ func freshKey() (key []byte, line string) {
 	return key, base64.StdEncoding.EncodeToString(key) + "\n"
 }
 
-func (c *ctl) newKey(file string) error {
+func (c *ctl) newKey(name string) error {
 	key, line := freshKey()
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
 	if errors.Is(err, fs.ErrExist) {
-		return usage("%s is there already: recallctl key rotate adds a key to it", file)
+		return usage("%s is there already: recallctl key rotate adds a key to it", name)
 	}
 	if err != nil {
 		return fmt.Errorf("no key was made: %w", err)
@@ -67,7 +66,7 @@ func (c *ctl) newKey(file string) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("no key was made: %w", err)
 	}
-	c.say("key %s is in %s: let the daemon read it (chgrp recall-milter), name it in seal.key_file, keep a copy apart from the store, and restart the daemon", holdstore.KeyID(key), file)
+	c.say("key %s is in %s: let the daemon read it (chgrp recall-milter), name it in seal.key_file, keep a copy apart from the store, and restart the daemon", holdstore.KeyID(key), name)
 	return nil
 }
 
@@ -76,51 +75,23 @@ func (c *ctl) rotateKey() error {
 	if err := c.load(); err != nil {
 		return err
 	}
-	file := c.config.Seal.KeyFile
-	if file == "" {
+	name := c.config.Seal.KeyFile
+	if name == "" {
 		return usage("seal.key_file is not set: make a key with recallctl key new FILE, and name it there")
 	}
-	if _, err := wiring.SealKeys(file); err != nil {
+	if _, err := wiring.SealKeys(name); err != nil {
 		return asConfig(err)
 	}
-	old, err := os.ReadFile(file)
+	old, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
 	key, line := freshKey()
-	if err := replace(file, append([]byte(line), old...)); err != nil {
+	if err := file.Write(name, append([]byte(line), old...), name); err != nil {
 		return fmt.Errorf("the keys are as before: %w", err)
 	}
 	c.say("key %s seals from the restart of the daemon on; bring the file to all gateways of this store first", holdstore.KeyID(key))
 	return nil
-}
-
-func replace(file string, text []byte) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
-			return err
-		}
-	}
-	if err := f.Chmod(info.Mode().Perm()); err != nil {
-		return err
-	}
-	if _, err := f.Write(text); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }
 
 func (c *ctl) keyStatus(ctx context.Context, _ []string) error {

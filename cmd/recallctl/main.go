@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
+	if err != nil && err.Error() != "" {
 		fmt.Fprintln(stderr, "recallctl:", clean(strings.ReplaceAll(err.Error(), "\t", "  ")))
 	}
 	if ctx.Err() != nil {

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/internal/doctor"
+	"github.com/recall-milter/recall-milter/internal/wiring"
+)
+
+// Exit codes of doctor, as monitoring plugins have them.
+const (
+	exitWarnings = 1
+	exitErrors   = 2
+)
+
+// surroundings are what of the machine is looked at.
+type surroundings struct{ postfix, sendmail, user, probe string }
+
+func (c *ctl) doctor() *cobra.Command {
+	var o surroundings
+	cmd := &cobra.Command{Use: "doctor", Short: "looks for every cause of lost, unheld, late or doubled mail, and says how to mend it",
+		Long: "Looks for every cause of lost, unheld, late or doubled mail, and says how to mend it; nothing is changed.\n" +
+			"Exit: 0 all is well, 1 warnings, 2 errors. What can't be looked at is a warning.\n" +
+			"docs/doctor.md explains each finding under its name, which --json says as \"check\".", Args: noREF}
+	o.flags(cmd)
+	cmd.Flags().StringVar(&o.probe, "probe", "", "send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		site, found := c.site(&o)
+		if site != nil {
+			found = doctor.Examine(cmd.Context(), site)
+		}
+		c.findings(found)
+		return verdictOf(found)
+	}
+	return cmd
+}
+
+func (o *surroundings) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.postfix, "postfix", "", "Postfix's configuration `DIR` (default /etc/postfix)")
+	cmd.Flags().StringVar(&o.sendmail, "sendmail", "", "Sendmail's configuration `FILE` (default /etc/mail/sendmail.cf, when there is no Postfix)")
+	cmd.Flags().StringVar(&o.user, "user", "recall-milter", "the `USER` that the daemon runs as")
+}
+
+// site gathers what is looked at. Without a usable config there is nothing but the finding that says so.
+func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
+	if err := c.load(); err != nil {
+		return nil, []doctor.Finding{c.configFinding(err)}
+	}
+	err := c.open()
+	if err != nil { // what is wrong with the keys is said by the checks of files; Redis can be looked at without
+		keyless := *c.config
+		keyless.Seal.KeyFile = ""
+		c.store, err = wiring.Store(&keyless)
+	}
+	s := &doctor.Site{File: c.file, Config: c.config, Store: c.store, NoStore: err, Version: version, User: o.user,
+		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe}
+	if s.Postfix == "" && s.Sendmail == "" {
+		s.Postfix, s.Sendmail = "/etc/postfix", "/etc/mail/sendmail.cf"
+		if _, err := os.Stat(s.Postfix); err == nil {
+			s.Sendmail = ""
+		}
+	}
+	return s, nil
+}
+
+func (c *ctl) configFinding(err error) doctor.Finding {
+	f := doctor.Finding{Check: "config.valid", Level: doctor.Error, Text: err.Error(), Mend: "recall-milter -t -c " + c.file + " shows it until it is right"}
+	if errors.Is(err, os.ErrPermission) {
+		f.Check, f.Text, f.Mend = "config.unreadable", f.Text+": nothing else could be checked", "run this as root, or as a member of the group recall-milter"
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		f.Check, f.Text, f.Mend = "config.missing", f.Text+": nothing else could be checked", "name it with -c FILE, or put the packaged one back"
+	}
+	return f
+}
+
+// verdictOf turns findings into doctor's exit code; all words are said already.
+func verdictOf(found []doctor.Finding) error {
+	switch doctor.Worst(found) {
+	case doctor.Error:
+		return &exit{code: exitErrors}
+	case doctor.Warning:
+		return &exit{code: exitWarnings}
+	}
+	return nil
+}
+
+// findings writes one line a finding, and a summary.
+func (c *ctl) findings(found []doctor.Finding) {
+	count := map[doctor.Level]int{}
+	width, _ := c.size()
+	for _, f := range found {
+		count[f.Level]++
+		if c.json {
+			c.encode(f)
+			continue
+		}
+		for _, line := range findingLines(f, width) {
+			fmt.Fprintln(c.stdout, line)
+		}
+	}
+	if !c.json {
+		fmt.Fprintf(c.stdout, "%s, %s, %d fine\n", plural(count[doctor.Error], "error"), plural(count[doctor.Warning], "warning"), count[doctor.OK])
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// findingLines is one line, or where a terminal is too narrow, several: the mend, which is to be copied, begins its own.
+func findingLines(f doctor.Finding, width int) []string {
+	area, _, _ := strings.Cut(f.Check, ".")
+	const margin = 9
+	head := fmt.Sprintf("%-*s%s: %s", margin, f.Level, area, cell(f.Text))
+	mend := cell(f.Mend)
+	if mend == "" && (width == 0 || runewidth.StringWidth(head) <= width) {
+		return []string{head}
+	}
+	if one := head + " — " + mend; mend != "" && (width == 0 || runewidth.StringWidth(one) <= width) {
+		return []string{one}
+	}
+	lines := wrapped(head, width, margin)
+	if mend != "" {
+		lines = append(lines, wrapped(strings.Repeat(" ", margin)+"— "+mend, width, margin+2)...)
+	}
+	return lines
+}
+
+// wrapped breaks text between words; lines after the first are indented.
+func wrapped(text string, width, indent int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.SplitAfter(text, " ") {
+		if line != "" && strings.TrimSpace(line) != "" && runewidth.StringWidth(strings.TrimRight(line+word, " ")) > width {
+			lines = append(lines, strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", indent)
+		}
+		line += word
+	}
+	return append(lines, strings.TrimRight(line, " "))
+}

@@ -1,0 +1,134 @@
+package doctor
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/internal/postfix"
+)
+
+// briefly bounds one question to a server that is near.
+const briefly = 5 * time.Second
+
+// startDaemon is how the daemon is started.
+const startDaemon = "systemctl enable --now recall-milter; journalctl -u recall-milter says why it does not run"
+
+// daemon looks whether the daemon answers MTAs and monitoring.
+func daemon(ctx context.Context, s *Site, r report) {
+	good := 0
+	for _, at := range s.Listening() {
+		switch err := negotiates(ctx, at); {
+		case errors.Is(err, errNoMilter):
+			r.bad("daemon.other", "stop what listens there, or change listen", "something else than our daemon answers at %s: %v", at.Address, err)
+		case err != nil:
+			r.bad("daemon.listen", startDaemon, "the daemon does not answer at %s: the MTA does with all mail what its milter settings say: %v", at.Address, err)
+		default:
+			good++
+		}
+	}
+	if good == len(s.Config.Listen) {
+		r.fine("daemon", "answers at %s", strings.Join(s.Config.Listen, ", "))
+	}
+	if good > 0 && s.Config.HTTP.Listen != "" {
+		s.monitoring(ctx, r)
+	}
+}
+
+var errNoMilter = errors.New("it speaks no milter protocol")
+
+// negotiates opens a milter session as an MTA would (milter protocol 6, all that we can do offered), and ends it.
+func negotiates(ctx context.Context, at postfix.Endpoint) error {
+	ctx, cancel := context.WithTimeout(ctx, briefly)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, at.Network, at.Address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	until, _ := ctx.Deadline()
+	conn.SetDeadline(until)
+	offer := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 13, 'O'}, 6)
+	offer = binary.BigEndian.AppendUint32(offer, 0x1ff)
+	offer = binary.BigEndian.AppendUint32(offer, 0x1fffff)
+	if _, err := conn.Write(offer); err != nil {
+		return err
+	}
+	in := bufio.NewReader(conn)
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(in, head); err != nil || head[4] != 'O' || binary.BigEndian.Uint32(head) > 64<<10 {
+		return errNoMilter
+	}
+	conn.Write([]byte{0, 0, 0, 1, 'Q'})
+	return nil
+}
+
+// monitoring looks at what the daemon says of itself.
+func (s *Site) monitoring(ctx context.Context, r report) {
+	ready, err := s.ask(ctx, "/readyz")
+	if err != nil {
+		r.warn("daemon.http", "free the port that http.listen names, or restart the daemon: systemctl restart recall-milter",
+			"monitoring does not answer at %s, though the daemon runs: %v", s.Config.HTTP.Listen, err)
+		return
+	}
+	if ready.status != http.StatusOK {
+		r.bad("daemon.ready", "mend what this report says of Redis, then: systemctl restart recall-milter", "the daemon says: %s", ready.text)
+	}
+	if live, err := s.ask(ctx, "/livez"); err == nil && live.status != http.StatusOK {
+		r.bad("daemon.release", "systemctl restart recall-milter", "the daemon says: %s", live.text)
+	}
+	metrics, err := s.ask(ctx, "/metrics")
+	if err != nil {
+		return
+	}
+	if runs := buildInfo.FindStringSubmatch(metrics.text); runs != nil && runs[1] != s.Version {
+		r.warn("daemon.version", "systemctl restart recall-milter", "the daemon that runs is %s, and this program is %s: the upgrade is not finished", runs[1], s.Version)
+	}
+}
+
+var buildInfo = regexp.MustCompile(`(?m)^recall_milter_build_info\{version="([^"]*)"\} 1`)
+
+// answer is what the http port says.
+type answer struct {
+	status int
+	text   string
+}
+
+// maxAnswer bounds what is read of it, in bytes.
+const maxAnswer = 1 << 20
+
+func (s *Site) ask(ctx context.Context, path string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, briefly)
+	defer cancel()
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(s.Config.HTTP.Listen)+path, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	reply, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(q)
+	if err != nil {
+		return answer{}, err
+	}
+	defer reply.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(reply.Body, maxAnswer))
+	if err != nil {
+		return answer{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return answer{reply.StatusCode, strings.TrimSpace(string(text))}, nil
+}
+
+// reachable is an address that this machine can dial for one that listens everywhere.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}

@@ -1,0 +1,142 @@
+// Package doctor looks at a gateway from outside for every cause of lost, unheld, late or doubled mail that can be seen
+// there, and says for each how to mend it.
+//
+// Failure rules: a check that can't be made is a finding of its own, never silence; no check waits for long; nothing
+// that is looked at is changed, and no mail is sent (probes are taken back).
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/postfix"
+)
+
+// Level says how bad a finding is.
+type Level string
+
+// Levels. A warning is late mail, lost comfort, or a check that could not be made; an error is mail that is lost, unheld,
+// doubled or stuck.
+const (
+	OK      Level = "ok"
+	Warning Level = "warning"
+	Error   Level = "error"
+)
+
+// Finding is what one check found.
+type Finding struct {
+	Check string `json:"check"` // "postfix.order": the area, and the name under which docs/doctor.md explains it
+	Level Level  `json:"level"`
+	Text  string `json:"text"`
+	Mend  string `json:"mend"` // a command or a config line; "" when nothing is to be mended
+}
+
+// Site is what is looked at.
+type Site struct {
+	File     string           // the config file
+	Config   *config.Config   // what it says
+	Store    *holdstore.Store // nil: it can't even be opened
+	NoStore  error            // why it can't be, then why it does not answer
+	Version  string           // of this program
+	User     string           // whom the daemon runs as
+	Postfix  string           // its configuration folder; "": it is not looked at
+	Sendmail string           // its configuration file; "": it is not looked at
+	Probe    string           // an address for probes; "": none are made
+
+	mta   *postfix.Config // nil: no Postfix here
+	noMTA error           // why
+}
+
+// report takes findings.
+type report func(Finding)
+
+func (r report) fine(check, format string, args ...any) {
+	r(Finding{check, OK, fmt.Sprintf(format, args...), ""})
+}
+
+func (r report) warn(check, mend, format string, args ...any) {
+	r(Finding{check, Warning, fmt.Sprintf(format, args...), mend})
+}
+
+func (r report) bad(check, mend, format string, args ...any) {
+	r(Finding{check, Error, fmt.Sprintf(format, args...), mend})
+}
+
+// family is the checks of one area.
+type family func(context.Context, *Site, report)
+
+// patience bounds what all families together may take, in parallel; probes have a bound of their own.
+const patience = 15 * time.Second
+
+// Examine makes all checks.
+func Examine(ctx context.Context, s *Site) []Finding {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if s.Postfix != "" {
+		s.mta, s.noMTA = postfix.Read(bounded, s.Postfix)
+	}
+	if s.Store != nil {
+		s.NoStore = s.Store.Ready(bounded)
+	}
+	found := inParallel(bounded, s, files, redis, holds, daemon, port, mtas, dns)
+	if s.Probe != "" {
+		found = append(found, inParallel(ctx, s, probes)...)
+	}
+	return found
+}
+
+// Before makes the checks that must be fine before mail is given to the daemon.
+func Before(ctx context.Context, s *Site) []Finding {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if s.Store != nil {
+		s.NoStore = s.Store.Ready(bounded)
+	}
+	return inParallel(bounded, s, files, redis, daemon)
+}
+
+// inParallel runs families side by side and returns what they found, in their order.
+func inParallel(ctx context.Context, s *Site, families ...family) []Finding {
+	found := make([][]Finding, len(families))
+	var wg sync.WaitGroup
+	for n, f := range families {
+		wg.Go(func() { f(ctx, s, func(one Finding) { found[n] = append(found[n], one) }) })
+	}
+	wg.Wait()
+	return slices.Concat(found...)
+}
+
+// Worst returns the highest level.
+func Worst(found []Finding) Level {
+	worst := OK
+	for _, f := range found {
+		if f.Level == Error || f.Level == Warning && worst == OK {
+			worst = f.Level
+		}
+	}
+	return worst
+}
+
+// Endpoint is a configured address as an endpoint: host:port or unix:/path.
+func Endpoint(address string) postfix.Endpoint {
+	if path, ok := cutUnix(address); ok {
+		return postfix.Endpoint{Network: "unix", Address: path}
+	}
+	return postfix.Endpoint{Network: "tcp", Address: address}
+}
+
+// Listening returns where the daemon listens.
+func (s *Site) Listening() []postfix.Endpoint {
+	var all []postfix.Endpoint
+	for _, l := range s.Config.Listen {
+		if network, address, err := config.ParseListen(l); err == nil {
+			all = append(all, postfix.Endpoint{Network: network, Address: address})
+		}
+	}
+	return all
+}

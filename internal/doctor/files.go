@@ -1,0 +1,116 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+)
+
+const configKey = "the config"
+
+// files looks who can read and write what must be secret.
+func files(_ context.Context, s *Site, r report) {
+	found := 0
+	counted := report(func(f Finding) { found++; r(f) })
+	who := account(s.User)
+	for _, f := range []struct{ key, path string }{
+		{configKey, s.File},
+		{"secret_file", s.Config.SecretFile},
+		{"seal.key_file", s.Config.Seal.KeyFile},
+		{"redis.password_file", s.Config.Redis.PasswordFile},
+		{"inbound.mailbox.imap.password_file", s.Config.Inbound.Mailbox.IMAP.PasswordFile},
+	} {
+		if f.path != "" {
+			look(f.key, f.path, who, counted)
+		}
+	}
+	if found == 0 {
+		r.fine("files", "config, keys and passwords are readable by their owners only")
+	}
+}
+
+func look(key, path string, who *identity, r report) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.bad("files.missing", "put "+path+" back, from another gateway of this store or from a backup", "%s: %s is not there: the daemon does not start, and what needs it can't be opened", key, path)
+		return
+	case err != nil:
+		r.warn("files.unchecked", "run this as root", "%s: %s", key, words(err))
+		return
+	}
+	mode, owner := info.Mode().Perm(), info.Sys().(*syscall.Stat_t)
+	switch {
+	case mode&0o022 != 0:
+		r.bad("files.writable", "chmod 0640 "+path, "%s: %s can be written by more than its owner (mode %04o)", key, path, mode)
+	case mode&0o007 != 0 && key == configKey:
+		r.warn("files.open", "chmod 0640 "+path, "%s: %s can be read by everybody (mode %04o): rules and addresses are in it", key, path, mode)
+	case mode&0o007 != 0:
+		r.bad("files.open", "chmod 0640 "+path, "%s: %s can be read by everybody (mode %04o)", key, path, mode)
+	case who != nil && owner.Uid != 0 && int(owner.Uid) != who.uid && int(owner.Uid) != os.Getuid():
+		r.warn("files.owner", "chown root "+path, "%s: %s belongs to the user %d, who is neither root nor %s", key, path, owner.Uid, who.name)
+	}
+	if who != nil && !who.reaches(path, 0o4) {
+		r.bad("files.daemon", "chgrp "+who.name+" "+path+" && chmod g+r "+path, "%s: the daemon's user %s can't read %s: it does not start", key, who.name, path)
+	}
+}
+
+// identity is whom a server runs as.
+type identity struct {
+	name string
+	uid  int
+	gids []int
+}
+
+// account looks a user up; nil: there is none of that name here.
+func account(name string) *identity {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil
+	}
+	id := &identity{name: name}
+	id.uid, _ = strconv.Atoi(u.Uid)
+	groups, _ := u.GroupIds()
+	for _, g := range append(groups, u.Gid) {
+		n, _ := strconv.Atoi(g)
+		id.gids = append(id.gids, n)
+	}
+	return id
+}
+
+// reaches says whether the user has the rights (4 read, 2 write) to a file, and may enter all folders above it. What can't
+// be looked at counts as reached.
+func (id *identity) reaches(path string, rights fs.FileMode) bool {
+	if !id.may(path, rights) {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if !id.may(dir, 0o1) {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
+func (id *identity) may(path string, rights fs.FileMode) bool {
+	info, err := os.Stat(path)
+	if err != nil || id.uid == 0 {
+		return true
+	}
+	owner, mode := info.Sys().(*syscall.Stat_t), info.Mode().Perm()
+	switch {
+	case int(owner.Uid) == id.uid:
+		return mode>>6&rights == rights
+	case slices.Contains(id.gids, int(owner.Gid)):
+		return mode>>3&rights == rights
+	}
+	return mode&rights == rights
+}

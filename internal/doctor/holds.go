@@ -1,0 +1,59 @@
+package doctor
+
+import (
+	"context"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/wiring"
+)
+
+// late is how long after its moment a hold or job is a finding: a lease ends, and a daemon that starts catches up, in less.
+const late = 90 * time.Second
+
+// holds looks at what is held.
+func holds(ctx context.Context, s *Site, r report) {
+	if s.Store == nil {
+		return // the checks of Redis say why
+	}
+	stats, err := s.Store.Stats(ctx)
+	if err != nil {
+		return // as above
+	}
+	found := 0
+	counted := report(func(f Finding) { found++; r(f) })
+	s.overdue(ctx, counted)
+	s.keys(ctx, counted)
+	if found == 0 {
+		r.fine("holds", "%d held, %d releasing, none overdue", stats.Count[holdstore.Held], stats.Count[holdstore.Releasing])
+	}
+}
+
+func (s *Site) overdue(ctx context.Context, r report) {
+	if o, err := s.Store.OverdueHolds(ctx, late); err == nil && o.Count > 0 {
+		r.bad("holds.overdue", startDaemon, "%d messages should have left, the first %v ago: no daemon takes them up", o.Count, o.By.Round(time.Second))
+	}
+	if o, err := s.Store.OverdueJobs(ctx, late); err == nil && o.Count > 0 {
+		r.warn("holds.jobs", startDaemon, "%d requests, retractions or reports should have been done, the first %v ago: no daemon takes them up", o.Count, o.By.Round(time.Second))
+	}
+}
+
+// keys looks whether everything held can be opened.
+func (s *Site) keys(ctx context.Context, r report) {
+	keys, err := wiring.SealKeys(s.Config.Seal.KeyFile)
+	if err != nil {
+		return // the checks of files say why
+	}
+	usage, err := s.Store.SealUsage(ctx)
+	if err != nil {
+		r.warn("holds.unchecked", "recallctl key status takes its time", "not all messages were looked at: %s", words(err))
+		return
+	}
+	for _, key := range keys {
+		delete(usage, holdstore.KeyID(key))
+	}
+	delete(usage, "")
+	for id, n := range usage {
+		r.bad("holds.key", "put the key back into seal.key_file (recallctl key status), and restart the daemon", "%d messages are sealed with key %s, which is missing: they can't be sent", n, id)
+	}
+}

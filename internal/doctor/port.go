@@ -1,0 +1,113 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/smtp"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/postfix"
+)
+
+// port looks at the re-injection port, where mail leaves the hold.
+func port(ctx context.Context, s *Site, r report) {
+	at := Endpoint(s.Config.Release.SMTP)
+	if slices.ContainsFunc(s.Listening(), func(l postfix.Endpoint) bool { return l.Network == at.Network && same(l, at) }) {
+		r.bad("port.ours", `release.smtp = "127.0.0.1:10026", and the service for it in the MTA`, "release.smtp is %s, where the daemon itself listens: nothing can be released", at.Address)
+		return
+	}
+	c, err := dialSMTP(ctx, at)
+	if err != nil {
+		r.bad("port.reachable", "recallctl setup --apply --reload (Sendmail: the lines of recall-milter.m4)", "held mail can't leave: the re-injection port %s does not take it: %s", at.Address, words(err))
+		return
+	}
+	defer c.Close()
+	found := 0
+	counted := report(func(f Finding) { found++; r(f) })
+	s.offers(c, counted)
+	takes(c, counted)
+	if found == 0 {
+		r.fine("port", "%s takes mail", at.Address)
+	}
+	c.Quit()
+	s.ownPort(ctx, r)
+}
+
+func same(l, at postfix.Endpoint) bool {
+	if at.Network == "unix" {
+		return l.Address == at.Address
+	}
+	return postfix.SameHostPort(at.Address, l.Address)
+}
+
+// ownPort looks at the port of the gateway's own mails.
+func (s *Site) ownPort(ctx context.Context, r report) {
+	if s.Config.Release.OwnSMTP == "" {
+		return
+	}
+	c, err := dialSMTP(ctx, Endpoint(s.Config.Release.OwnSMTP))
+	if err != nil {
+		r.bad("port.own", "add the service to the MTA, or take release.own_smtp out", "reports and requests can't leave by release.own_smtp %s: %s", s.Config.Release.OwnSMTP, words(err))
+		return
+	}
+	c.Quit()
+}
+
+// dialSMTP connects and greets.
+func dialSMTP(ctx context.Context, at postfix.Endpoint) (*smtp.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, briefly)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, at.Network, at.Address)
+	if err != nil {
+		return nil, err
+	}
+	until, _ := ctx.Deadline()
+	conn.SetDeadline(until)
+	c, err := smtp.NewClient(conn, "localhost")
+	if err == nil {
+		err = c.Hello("localhost")
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// offers looks at what the port's answer to EHLO lacks.
+func (s *Site) offers(c *smtp.Client, r report) {
+	for _, need := range []struct{ name, meaning, mend string }{
+		{"8BITMIME", "mail in 8 bits may be damaged on its way", "take 8BITMIME out of smtpd_discard_ehlo_keywords"},
+		{"DSN", "what senders said about receipts and bounces (NOTIFY, RET, ENVID) is lost", "take DSN out of smtpd_discard_ehlo_keywords"},
+		{"SMTPUTF8", "mail with addresses in other scripts waits until it is given up", "postconf -e smtputf8_enable=yes"},
+		{"XFORWARD", "the MTA's log shows 127.0.0.1 as the client of all released mail", "add -o smtpd_authorized_xforward_hosts=127.0.0.0/8 to the service"},
+	} {
+		if need.name[0] != '8' && need.name != "DSN" && s.mta == nil {
+			continue // Sendmail has neither, and takes no mail that needs them
+		}
+		if ok, _ := c.Extension(need.name); !ok {
+			r.warn("port."+strings.ToLower(need.name), need.mend, "the re-injection port does not offer %s: %s", need.name, need.meaning)
+		}
+	}
+	_, size := c.Extension("SIZE")
+	if limit, err := strconv.ParseInt(size, 10, 64); err == nil && limit > 0 && limit < int64(s.Config.Hold.MaxSize) {
+		r.bad("port.size", "raise message_size_limit of the service (Sendmail: MaxMessageSize), or lower hold.max_size",
+			"the re-injection port takes %s, and up to %s are held: larger mail comes back as a bounce when its grace ends", sized(limit), sized(int64(s.Config.Hold.MaxSize)))
+	}
+}
+
+// takes looks whether the port takes our envelopes. Nothing is sent: there is no DATA.
+func takes(c *smtp.Client, r report) {
+	err := c.Mail("")
+	if err == nil {
+		err = c.Rcpt("doctor@example.org")
+	}
+	var no *textproto.Error
+	if errors.As(err, &no) && (strings.Contains(no.Msg, ".7.") || no.Code/100 == 4 && !strings.Contains(no.Msg, "4.1.")) {
+		r.bad("port.refuses", "let the service take mail from this machine for everybody, as the lines of postfix-example.cf do", "the re-injection port refuses us: %d %s", no.Code, no.Msg)
+	}
+}

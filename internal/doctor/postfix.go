@@ -1,0 +1,240 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/internal/postfix"
+)
+
+// mtas looks at the configuration of the MTA in front of the daemon.
+func mtas(_ context.Context, s *Site, r report) {
+	postfixHere, sendmailHere := s.mta != nil, s.Sendmail != "" && exists(s.Sendmail)
+	if s.noMTA != nil && exists(s.Postfix) && !errors.Is(s.noMTA, postfix.ErrNone) {
+		r.bad("postfix.unreadable", "postfix check", "Postfix's configuration can't be read: %s", words(s.noMTA))
+		postfixHere = true
+	}
+	if !postfixHere && !sendmailHere {
+		r.warn("mta.unchecked", "run this on the gateway, or name what it has: --postfix DIR, --sendmail FILE", "no MTA is here: neither %s nor %s", cmp.Or(s.Postfix, "Postfix"), cmp.Or(s.Sendmail, "Sendmail"))
+	}
+	if s.mta != nil {
+		postfixLines(s, r)
+	}
+	if sendmailHere {
+		sendmailLines(s, r)
+	}
+}
+
+func postfixLines(s *Site, r report) {
+	found := 0
+	counted := report(func(f Finding) { found++; r(f) })
+	s.entries(counted)
+	s.locally(counted)
+	s.inFlow(counted)
+	s.limits(counted)
+	s.reinjection(counted)
+	if found == 0 {
+		r.fine("postfix", "all that it takes comes to the daemon last, and can come back")
+	}
+}
+
+// ours is our milter in a list of a service; nil: it is not there. last says whether it is the last.
+func (s *Site) ours(service *postfix.Service, list string) (m *postfix.Milter, last bool) {
+	all := postfix.Milters(service.Get(list))
+	for n := range all {
+		for _, at := range s.Listening() {
+			if service.Reaches(all[n].Address, at) {
+				return &all[n], n == len(all)-1
+			}
+		}
+	}
+	return nil, false
+}
+
+// milterAddress is how Postfix writes where the daemon listens.
+func (s *Site) milterAddress() string { return postfix.MilterAddress(s.mta, s.Listening()[0]) }
+
+// releases says whether a service is a port by which the gateway hands its mail back.
+func (s *Site) releases(service *postfix.Service) bool {
+	return service.Listens(Endpoint(s.Config.Release.SMTP)) ||
+		s.Config.Release.OwnSMTP != "" && service.Listens(Endpoint(s.Config.Release.OwnSMTP))
+}
+
+// entries looks at every way in by SMTP.
+func (s *Site) entries(r report) {
+	told := false // one mend of main.cf serves all services
+	for _, service := range s.mta.Running("smtpd") {
+		if s.releases(service) {
+			continue
+		}
+		m, last := s.ours(service, "smtpd_milters")
+		mend, own := s.milterMend(service)
+		skips := strings.Contains(service.Get("receive_override_options"), "no_milters")
+		switch {
+		case (m == nil || skips) && service.Loopback() && service.Overrides("smtpd_milters"):
+			// the way back from a content filter: its mail came by another service
+		case m != nil && skips:
+			r.bad("postfix.entry", "postconf -P '"+service.String()+"/receive_override_options=' && postfix reload", "mail that comes by %s is never held: it has no_milters", service)
+		case m == nil && s.outside(service, "smtpd_milters"):
+			s.chroot(service, r)
+		case m == nil && own:
+			r.bad("postfix.entry", mend, "mail that comes by %s is never held: its own smtpd_milters leaves our milter out", service)
+		case m == nil && !told:
+			told = true
+			r.bad("postfix.milter", mend, "no mail is held: our milter is not in smtpd_milters")
+		case m != nil:
+			s.milter(service, *m, last, mend, r)
+		}
+	}
+}
+
+// milterMend is the command that makes our milter the last one of a service; own: in its own line of master.cf.
+func (s *Site) milterMend(service *postfix.Service) (mend string, own bool) {
+	list := postfix.WithLast(service, "smtpd_milters", s.Listening(), s.milterAddress())
+	if service.Overrides("smtpd_milters") {
+		return "postconf -P '" + service.String() + "/smtpd_milters=" + postfix.Compact(list) + "' && postfix reload", true
+	}
+	return "postconf -e 'smtpd_milters = " + list + "' && postfix reload", false
+}
+
+// milter looks at our entry in the list of one service.
+func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, mend string, r report) {
+	if !last {
+		r.bad("postfix.order", mend, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same", service)
+	}
+	if service.Get("smtpd_proxy_filter") != "" {
+		r.bad("postfix.proxy", "give smtpd_milters to the service behind the proxy instead", "%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
+	}
+	if service.Get("smtpd_milter_maps") != "" {
+		r.warn("postfix.maps", "look into smtpd_milter_maps: "+service.Get("smtpd_milter_maps"), "%s: for some clients smtpd_milter_maps says which milters they meet: theirs may not be held", service)
+	}
+	s.action(service, m, r)
+	if v, err := strconv.Atoi(service.Option(m, "protocol")); err == nil && v < 6 {
+		r.bad("postfix.protocol", "postconf -e milter_protocol=6 && postfix reload", "%s: milter protocol %d can't carry mail byte for byte: the daemon refuses it, and clients hear 451", service, v)
+	}
+	for _, name := range []string{"connect_timeout", "command_timeout", "content_timeout"} {
+		if d, ok := postfix.Duration(service.Option(m, name)); ok && d < leastTimeout {
+			r.warn("postfix.timeout", "postconf -e milter_"+name+"="+defaultTimeouts[name], "%s: milter_%s is %v: when Redis is slow for a moment, clients hear 451 and their mail is late", service, name, d)
+		}
+	}
+	s.socket(service, m, r)
+}
+
+// leastTimeout is twice the longest pause that the daemon makes between two signs of life.
+const leastTimeout = 10 * time.Second
+
+var defaultTimeouts = map[string]string{"connect_timeout": "30s", "command_timeout": "30s", "content_timeout": "300s"}
+
+// action looks what Postfix does while the daemon is away.
+func (s *Site) action(service *postfix.Service, m postfix.Milter, r report) {
+	meaning := map[string]string{"accept": "goes out unheld", "quarantine": "lies in Postfix's hold queue until somebody looks", "reject": "is refused for good"}
+	action := service.Option(m, "default_action")
+	if meaning[action] == "" {
+		return // tempfail, shutdown
+	}
+	mend := "postconf -e milter_default_action=tempfail && postfix reload"
+	if _, own := m.Options["default_action"]; own {
+		mend = "write default_action=tempfail into the braces of our milter"
+	}
+	r.bad("postfix.default-action", mend, "%s: milter_default_action is %s: while the daemon is down, mail %s", service, action, meaning[action])
+}
+
+// locally looks at mail that programs submit by sendmail(1).
+func (s *Site) locally(r report) {
+	cleanup := s.mta.Find("cleanup", "unix")
+	if cleanup == nil {
+		return
+	}
+	m, last := s.ours(cleanup, "non_smtpd_milters")
+	mend := "postconf -e 'non_smtpd_milters = " + postfix.WithLast(cleanup, "non_smtpd_milters", s.Listening(), s.milterAddress()) + "' && postfix reload"
+	switch {
+	case m == nil && s.outside(cleanup, "non_smtpd_milters"):
+		s.chroot(cleanup, r)
+	case m == nil:
+		r.bad("postfix.local", mend, "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters")
+	case !last:
+		r.bad("postfix.order", mend, "non_smtpd_milters: a milter stands behind ours: what it refuses is held, and sent, all the same")
+	default:
+		s.socket(cleanup, *m, r)
+	}
+}
+
+// inFlow looks at the token bucket that discarded messages never fill again.
+func (s *Site) inFlow(r report) {
+	told := map[*postfix.Service]bool{}
+	for _, service := range s.mta.Running("smtpd") {
+		cleanup := service.Cleanup()
+		if m, _ := s.ours(service, "smtpd_milters"); m == nil || cleanup == nil || told[cleanup] || s.releases(service) {
+			continue
+		}
+		told[cleanup] = true
+		if d, ok := postfix.Duration(cleanup.Get("in_flow_delay")); ok && d > 0 {
+			r.warn("postfix.in-flow", "postconf -e in_flow_delay=0 && postfix reload", "in_flow_delay is %v: after about 50 held messages each further one waits as long", d)
+		}
+	}
+}
+
+// limits looks at settings of all Postfix.
+func (s *Site) limits(r report) {
+	size, _ := strconv.ParseInt(s.mta.Get("message_size_limit"), 10, 64)
+	if most := int64(s.Config.Hold.MaxSize); size == 0 || size > most {
+		allowed := sized(size)
+		if size == 0 {
+			allowed = "any size"
+		}
+		r.warn("postfix.size", "hold.max_size = \""+strconv.FormatInt(size>>20+1, 10)+"MB\", or postconf -e message_size_limit="+strconv.FormatInt(most, 10),
+			"Postfix takes %s, and up to %s are held: larger mail goes out unheld", allowed, sized(most))
+	}
+	if s.mta.Get("soft_bounce") == "yes" {
+		r.warn("postfix.soft-bounce", "postconf -e soft_bounce=no && postfix reload", "soft_bounce is on: what the re-injection port refuses for good is tried until it is given up, instead of coming back at once")
+	}
+}
+
+// reinjection looks at the service by which held mail comes back.
+func (s *Site) reinjection(r report) {
+	at := Endpoint(s.Config.Release.SMTP)
+	if !at.Local() {
+		return
+	}
+	all := s.mta.Running("smtpd")
+	n := slices.IndexFunc(all, func(v *postfix.Service) bool { return v.Listens(at) })
+	if n < 0 {
+		r.bad("postfix.port", "recallctl setup --apply --reload", "held mail has no way back: no service of master.cf listens at release.smtp %s", at.Address)
+		return
+	}
+	service := all[n]
+	overrides := service.Get("receive_override_options")
+	set := func(setting string) string {
+		return "postconf -P '" + service.String() + "/" + setting + "' && postfix reload"
+	}
+	if m, _ := s.ours(service, "smtpd_milters"); m != nil && !strings.Contains(overrides, "no_milters") {
+		r.bad("postfix.loop", set("smtpd_milters="), "%s, where held mail comes back, has our milter: released mail comes in again, and waits again when its mark is lost", service)
+	}
+	if strings.Contains(overrides, "no_address_mappings") {
+		r.bad("postfix.mapping", set("receive_override_options=no_milters,no_header_body_checks"), "%s has no_address_mappings: aliases, canonical addresses and always_bcc are lost", service)
+	}
+	if !strings.Contains(overrides, "no_header_body_checks") && s.checksContent() {
+		r.warn("postfix.checks", set("receive_override_options=no_milters,no_header_body_checks"), "%s applies header_checks and body_checks a second time: what they add is doubled, and breaks DKIM signatures", service)
+	}
+	if !service.Loopback() {
+		r.warn("postfix.open", "let it listen at 127.0.0.1 only", "%s can be reached from outside: who uses it goes round the hold", service)
+	}
+	if filter := service.Get("content_filter"); filter != "" && strings.HasSuffix(filter, ":"+at.Address) {
+		r.bad("postfix.filter-loop", set("content_filter="), "%s: content_filter leads back to the re-injection port: mail goes round for ever", service)
+	}
+}
+
+// checksContent says whether Postfix looks into content by itself.
+func (s *Site) checksContent() bool {
+	for _, name := range []string{"header_checks", "mime_header_checks", "nested_header_checks", "body_checks"} {
+		if v := s.mta.Get(name); v != "" && !strings.HasPrefix(v, "$") {
+			return true
+		}
+	}
+	return false
+}

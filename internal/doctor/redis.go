@@ -1,0 +1,222 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// Bounds beyond which Redis is a finding.
+const (
+	clockWarning = 2 * time.Second
+	clockError   = time.Minute
+	slow         = 50 * time.Millisecond // of a command that writes nothing
+	nearlyFull   = 75                    // per cent of the memory
+	full         = 90
+)
+
+// redis looks at the servers that keep the holds.
+func redis(ctx context.Context, s *Site, r report) {
+	switch err := s.NoStore; {
+	case s.Store == nil && errors.As(err, new(*fs.PathError)):
+		return // the checks of files say why
+	case s.Store == nil:
+		r.bad("redis.config", "correct the table [redis]", "%s", words(err))
+		return
+	case errors.Is(err, holdstore.ErrNotAllowed):
+		r.bad("redis.allowed", "see redis.username, redis.password_file, and Redis's ACL LIST", "%s", words(err))
+		return
+	case errors.Is(err, holdstore.ErrUnavailable):
+		r.bad("redis.reachable", startRedis(s), "%s", words(err))
+		return
+	case err != nil:
+		text, mend := cutMend(words(err))
+		r.bad("redis.durable", mend, "%s", text)
+	}
+	all, err := s.Store.Health(ctx)
+	if err != nil {
+		r.warn("redis.unchecked", "", "not all could be asked: %s", words(err))
+	}
+	stats, _ := s.Store.Stats(ctx)
+	for _, h := range all {
+		s.judge(h, stats, len(all), r)
+	}
+}
+
+// judge looks at what one of n servers says.
+func (s *Site) judge(h holdstore.Health, stats holdstore.Stats, n int, r report) {
+	before := 0
+	counted := report(func(f Finding) { before++; r(f) })
+	s.version(h, counted)
+	s.durable(h, counted)
+	s.disk(h, counted)
+	s.replicas(h, counted)
+	s.memory(h, stats, n, counted)
+	clock(h, counted)
+	if before == 0 && s.NoStore == nil {
+		r.fine("redis", "Redis %s keeps what it acknowledges, %s of memory used, its clock is right", h.Info["redis_version"], h.Info["used_memory_human"])
+	}
+}
+
+func (s *Site) version(h holdstore.Health, r report) {
+	major, _, _ := strings.Cut(h.Info["redis_version"], ".")
+	if n, err := strconv.Atoi(major); err == nil && n < 7 {
+		r.bad("redis.version", "upgrade Redis to 7.0 or newer", "Redis %s does not know the flags of our scripts: nothing is held, and a full store can't let go what it has", h.Info["redis_version"])
+	}
+}
+
+// durable looks at settings that the store's own check leaves to the operator.
+func (s *Site) durable(h holdstore.Health, r report) {
+	if d := s.Config.Redis.Durability; d != "strict" {
+		for _, w := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"}} {
+			if got, known := h.Config[w[0]]; known && got != w[1] {
+				r.warn("redis.relaxed", "CONFIG SET "+w[0]+" "+w[1]+", write it into redis.conf, and set redis.durability = \"strict\"",
+					"durability is %q, and Redis has %s %q: acknowledged mail is lost when this machine loses power", d, w[0], got)
+			}
+		}
+	}
+	if h.Config["no-appendfsync-on-rewrite"] == "yes" {
+		r.bad("redis.rewrite", "CONFIG SET no-appendfsync-on-rewrite no, and write it into redis.conf",
+			"no-appendfsync-on-rewrite is yes: while the append-only file is rewritten, acknowledged mail is not on the disk")
+	}
+	if h.Info["rdb_last_bgsave_status"] == "err" && h.Config["stop-writes-on-bgsave-error"] == "yes" && h.Config["save"] != "" {
+		r.bad("redis.snapshot", `free space in Redis's dir, or: CONFIG SET save ""`, "the last snapshot failed, and so Redis refuses all mail: clients hear 451")
+	}
+}
+
+// disk looks at how Redis gets on with its disk.
+func (s *Site) disk(h holdstore.Health, r report) {
+	if h.Info["aof_last_bgrewrite_status"] == "err" {
+		r.warn("redis.aof", "free space in Redis's dir, then: redis-cli BGREWRITEAOF", "the last rewrite of the append-only file failed: it grows until the disk is full")
+	}
+	free, known := freeBytes(h.Config["dir"])
+	size := number(h.Info["aof_current_size"])
+	if known && s.redisIsHere() && free < max(2*size, minimumFree) {
+		r.warn("redis.disk", "make room in "+h.Config["dir"], "%s are free where the append-only file (%s) lies: when the disk is full, no mail is taken", sized(free), sized(size))
+	}
+}
+
+// minimumFree is what a disk needs besides what the append-only file takes when it is rewritten, in bytes.
+const minimumFree = 256 << 20
+
+func (s *Site) replicas(h holdstore.Health, r report) {
+	there, wanted := number(h.Info["connected_slaves"]), int64(s.Config.Redis.Replicas)
+	if there < wanted {
+		r.bad("redis.replicas", "start the replicas, or lower redis.replicas", "redis.replicas wants %d acknowledgements and %d replicas are connected: no mail can be held", wanted, there)
+	}
+	if least := number(h.Config["min-replicas-to-write"]); there < least {
+		r.bad("redis.min-replicas", "start the replicas, or: CONFIG SET min-replicas-to-write 0", "min-replicas-to-write is %d and %d replicas are connected: Redis refuses all mail", least, there)
+	}
+}
+
+// memory looks whether what is held, and what is to come at this rate, has room.
+func (s *Site) memory(h holdstore.Health, stats holdstore.Stats, n int, r report) {
+	used, limit := number(h.Info["used_memory"]), number(h.Info["maxmemory"])
+	mend, whose := "raise maxmemory of Redis, or: recallctl release --all", "maxmemory"
+	if limit == 0 {
+		limit, whose = number(h.Info["total_system_memory"]), "this machine's memory, as maxmemory is not set"
+		mend = "set maxmemory of Redis, for example 1gb: else the kernel kills what overfills the machine"
+	}
+	if limit == 0 {
+		return
+	}
+	switch share := used * 100 / limit; {
+	case share >= full:
+		r.bad("redis.memory", mend, "Redis uses %s, %d %% of %s: a full store takes no mail, and clients hear 451", sized(used), share, whose)
+	case share >= nearlyFull:
+		r.warn("redis.memory", mend, "Redis uses %s, %d %% of %s: a full store takes no mail", sized(used), share, whose)
+	case s.coming(stats)/int64(n) > limit*full/100-used:
+		r.warn("redis.rate", mend, "at this rate %s more are held before the first is released, and %s are left of %s: the store will be full, and clients hear 451",
+			sized(s.coming(stats)), sized(limit-used), whose)
+	}
+}
+
+// coming is how many bytes will come, at the rate of what is held, before holds begin to leave.
+func (s *Site) coming(stats holdstore.Stats) int64 {
+	age, grace := time.Since(stats.Oldest), time.Duration(s.Config.Hold.Grace)
+	if stats.Oldest.IsZero() || age >= grace || age < grace/10 {
+		return 0
+	}
+	return int64(float64(stats.Bytes) * float64(grace-age) / float64(age))
+}
+
+func clock(h holdstore.Health, r report) {
+	ahead := h.Ahead.Abs()
+	if ahead > h.RoundTrip && ahead > clockWarning {
+		direction := map[bool]string{true: "ahead of", false: "behind"}[h.Ahead > 0]
+		say := r.warn
+		if ahead > clockError {
+			say = r.bad
+		}
+		say("redis.clock", "let both machines keep time: systemctl enable --now systemd-timesyncd (or chrony)",
+			"the clock of Redis is %v %s ours: due moments are Redis's, dates in mails and logs are ours", ahead.Round(time.Millisecond), direction)
+	}
+	if h.RoundTrip > slow {
+		r.warn("redis.slow", "put Redis nearer, or look into its SLOWLOG and LATENCY DOCTOR", "Redis takes %v for a command: each message waits for several", h.RoundTrip.Round(time.Millisecond))
+	}
+}
+
+// startRedis is how the Redis of the package is started here.
+func startRedis(s *Site) string {
+	for _, a := range s.Config.Redis.Addresses {
+		if strings.Contains(a, "redis-recall-milter") {
+			if exists("/lib/systemd/system/recall-milter-redis.service") || exists("/usr/lib/systemd/system/recall-milter-redis.service") {
+				return "systemctl enable --now recall-milter-redis"
+			}
+			return "systemctl enable --now redis-server@recall-milter"
+		}
+	}
+	return "start Redis at " + strings.Join(s.Config.Redis.Addresses, ", ") + ", or correct redis.addresses"
+}
+
+// redisIsHere says whether Redis writes to a disk of this machine.
+func (s *Site) redisIsHere() bool {
+	for _, a := range s.Config.Redis.Addresses {
+		if !Endpoint(a).Local() {
+			return false
+		}
+	}
+	return s.Config.Redis.SentinelMaster == ""
+}
+
+// cutMend divides what the store says into what is wrong and how it is mended.
+func cutMend(text string) (wrong, mend string) {
+	for _, verb := range []string{"run ", "free ", "allow "} {
+		if wrong, rest, ok := strings.Cut(text, ": "+verb); ok {
+			return wrong, strings.TrimPrefix(verb, "run ") + rest
+		}
+	}
+	return text, ""
+}
+
+// freeBytes is what a disk has left for users.
+func freeBytes(dir string) (int64, bool) {
+	var disk syscall.Statfs_t
+	if dir == "" || syscall.Statfs(dir, &disk) != nil {
+		return 0, false
+	}
+	return int64(disk.Bavail) * int64(disk.Bsize), true
+}
+
+func number(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
+}
+
+// sized is a number of bytes for people.
+func sized(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KB", float64(n)/(1<<10))
+}

@@ -1,0 +1,204 @@
+package doctor
+
+import (
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/postfix"
+)
+
+// cf is what of a sendmail.cf bears on the hold.
+type cf struct {
+	filters map[string]equates // X lines by name
+	input   []string           // O InputMailFilters
+	ports   []equates          // O DaemonPortOptions
+	size    int64              // O MaxMessageSize; 0: any
+}
+
+// equates are "Name=value" fields.
+type equates map[string]string
+
+// maxCF bounds a sendmail.cf; real ones have 100 KB.
+const maxCF = 4 << 20
+
+func readCF(path string) (*cf, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &cf{filters: map[string]equates{}}
+	for line := range strings.Lines(string(text[:min(len(text), maxCF)])) {
+		line = strings.TrimSpace(line)
+		if rest, ok := strings.CutPrefix(line, "X"); ok {
+			name, fields, _ := strings.Cut(rest, ",")
+			c.filters[strings.TrimSpace(name)] = readEquates(fields)
+		}
+		option, ok := strings.CutPrefix(line, "O ")
+		if name, value, set := strings.Cut(option, "="); ok && set {
+			c.option(strings.TrimSpace(name), value)
+		}
+	}
+	return c, nil
+}
+
+func (c *cf) option(name, value string) {
+	switch name {
+	case "InputMailFilters":
+		c.input = names(value)
+	case "DaemonPortOptions":
+		c.ports = append(c.ports, readEquates(value))
+	case "MaxMessageSize":
+		c.size, _ = strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	}
+}
+
+// names reads a list divided by commas or semicolons.
+func names(list string) []string {
+	return strings.FieldsFunc(list, func(c rune) bool { return strings.ContainsRune(",; \t", c) })
+}
+
+func readEquates(text string) equates {
+	e := equates{}
+	for _, field := range strings.Split(text, ",") {
+		if name, value, ok := strings.Cut(field, "="); ok {
+			e[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	return e
+}
+
+// listens says whether a port is at an endpoint. Sendmail's own default is port 25 everywhere.
+func (e equates) listens(at postfix.Endpoint) bool {
+	port := firstOf(e, "25", "Port", "P")
+	if port == "smtp" {
+		port = "25"
+	}
+	return postfix.SameHostPort(at.Address, net.JoinHostPort(firstOf(e, "0.0.0.0", "Addr", "A"), port))
+}
+
+func firstOf(e equates, otherwise string, names ...string) string {
+	for _, name := range names {
+		if v := e[name]; v != "" {
+			return v
+		}
+	}
+	return otherwise
+}
+
+// filters returns the milters that a port asks. A port without a list of its own asks those of all.
+func (c *cf) filtersOf(port equates) []string {
+	for _, name := range []string{"InputMailFilters", "I"} {
+		if v, ok := port[name]; ok {
+			return names(v)
+		}
+	}
+	return c.input
+}
+
+// sendmailLines looks at the lines of sendmail.cf.
+func sendmailLines(s *Site, r report) {
+	c, err := readCF(s.Sendmail)
+	if err != nil {
+		r.warn("sendmail.unreadable", "run this as root", "%s", words(err))
+		return
+	}
+	found := 0
+	counted := report(func(f Finding) { found++; r(f) })
+	name := s.filterIn(c)
+	if name == "" {
+		counted.bad("sendmail.milter", "the INPUT_MAIL_FILTER line of recall-milter.m4 in sendmail.mc, then: make -C /etc/mail", "no mail is held: %s names no filter where the daemon listens", s.Sendmail)
+	} else {
+		s.filter(name, c.filters[name], counted)
+		s.ports(name, c, counted)
+	}
+	s.way(name, c, counted)
+	if most := int64(s.Config.Hold.MaxSize); c.size == 0 || c.size > most {
+		counted.warn("sendmail.size", "define(`confMAX_MESSAGE_SIZE', `"+strconv.FormatInt(most, 10)+"')", "Sendmail takes larger mail than the %s that are held: it goes out unheld", sized(most))
+	}
+	if found == 0 {
+		r.fine("sendmail", "all that it takes comes to the daemon last, and can come back")
+	}
+}
+
+// filterIn is the name of our filter.
+func (s *Site) filterIn(c *cf) string {
+	for name, f := range c.filters {
+		network, address := socketOf(f["S"])
+		for _, at := range s.Listening() {
+			if network == at.Network && (at.Address == address || network == "tcp" && postfix.SameHostPort(address, at.Address)) {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// socketOf reads inet:port@host, local:/path.
+func socketOf(s string) (network, address string) {
+	kind, rest, _ := strings.Cut(s, ":")
+	if kind == "local" || kind == "unix" {
+		return "unix", rest
+	}
+	port, host, _ := strings.Cut(rest, "@")
+	return "tcp", net.JoinHostPort(strings.Trim(host, "[]"), port)
+}
+
+// filter looks at the line of our filter.
+func (s *Site) filter(name string, f equates, r report) {
+	meaning := map[string]string{"": "goes out unheld", "R": "is refused for good"}
+	if what, wrong := meaning[f["F"]]; wrong {
+		r.bad("sendmail.flag", "F=T in the INPUT_MAIL_FILTER line of "+name, "F=%s: while the daemon is down, mail %s", f["F"], what)
+	}
+	for _, part := range []string{"S", "R"} {
+		if d, ok := postfix.Duration(waits(f["T"])[part]); !ok || d <= leastTimeout {
+			r.warn("sendmail.timeout", "T=C:1m;S:2m;R:2m;E:5m in the INPUT_MAIL_FILTER line of "+name, "Sendmail waits at most 10 seconds for an answer: when Redis is slow for a moment, clients hear 451 and their mail is late")
+			return
+		}
+	}
+}
+
+// waits reads T=C:1m;S:2m;R:2m;E:5m.
+func waits(text string) map[string]string {
+	all := map[string]string{}
+	for _, part := range strings.Split(text, ";") {
+		name, value, _ := strings.Cut(part, ":")
+		all[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return all
+}
+
+// ports looks at every way in.
+func (s *Site) ports(name string, c *cf, r report) {
+	ports := c.ports
+	if len(ports) == 0 {
+		ports = []equates{{"Name": "MTA"}}
+	}
+	for _, port := range ports {
+		asked, label := c.filtersOf(port), firstOf(port, "MTA", "Name", "N")
+		switch at := slices.Index(asked, name); {
+		case port.listens(Endpoint(s.Config.Release.SMTP)):
+		case at < 0:
+			r.bad("sendmail.entry", "take InputMailFilters= out of its DAEMON_OPTIONS, or name "+name+" there", "mail that comes by the port %s is never held: it does not ask our filter", label)
+		case at < len(asked)-1:
+			r.bad("sendmail.order", "name "+name+" last among the INPUT_MAIL_FILTER lines", "port %s: a filter stands behind ours: what it refuses is held, and sent, all the same", label)
+		}
+	}
+}
+
+// way looks at the port by which held mail comes back.
+func (s *Site) way(name string, c *cf, r report) {
+	at := Endpoint(s.Config.Release.SMTP)
+	n := slices.IndexFunc(c.ports, func(p equates) bool { return p.listens(at) })
+	switch {
+	case !at.Local():
+	case n < 0:
+		r.bad("sendmail.port", "the DAEMON_OPTIONS line recall-reinject of recall-milter.m4, then: make -C /etc/mail", "held mail has no way back: no port of %s listens at release.smtp %s", s.Sendmail, at.Address)
+	case slices.Contains(c.filtersOf(c.ports[n]), name):
+		r.bad("sendmail.loop", "InputMailFilters= (empty) in its DAEMON_OPTIONS line", "the re-injection port, where held mail comes back, asks our filter: released mail comes in again, and waits again when its mark is lost")
+	case firstOf(c.ports[n], "", "Addr", "A") == "":
+		r.warn("sendmail.open", "Addr=127.0.0.1 in its DAEMON_OPTIONS line", "the re-injection port can be reached from outside: who uses it goes round the hold")
+	}
+}

@@ -1,0 +1,181 @@
+package postfix
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// Needs is what a hold needs of Postfix.
+type Needs struct {
+	Milter  []Endpoint // where the daemon listens; the first is written down
+	Release Endpoint   // the re-injection port
+}
+
+// Change is one line that is to be changed.
+type Change struct {
+	File string `json:"file"` // main.cf, master.cf
+	Name string `json:"name"` // of the parameter, or service/type, or service/type/parameter
+	From string `json:"from"` // what is there, with $names; "" also for nothing
+	To   string `json:"to"`
+
+	kind, setting string // arguments of postconf
+}
+
+// Command is what makes the change.
+func (c Change) Command(dir string) string {
+	return "postconf -c " + dir + " " + c.kind + " '" + strings.ReplaceAll(c.setting, "'", `'\''`) + "'"
+}
+
+// Lines shows the change as a diff would.
+func (c Change) Lines() []string {
+	line := c.Name + " = "
+	if c.kind == "-M" {
+		entry, options, _ := strings.Cut(c.To, " -o ")
+		lines := []string{"+ " + entry}
+		for _, o := range strings.Split(options, " -o ") {
+			lines = append(lines, "+   -o "+o)
+		}
+		return lines
+	}
+	if c.From == "" {
+		return []string{"+ " + line + c.To}
+	}
+	return []string{"- " + line + c.From, "+ " + line + c.To}
+}
+
+// Plan says what has to be changed, nothing when all is well. An error says why no change would do.
+func (c *Config) Plan(n Needs) ([]Change, error) {
+	p := &plan{c: c, needs: n, ours: MilterAddress(c, n.Milter[0])}
+	if queue := c.Get("queue_directory"); p.chrooted() && strings.HasPrefix(p.ours, "unix:/") {
+		return nil, fmt.Errorf("smtpd is chrooted to %s and can't see the daemon's socket %s: set listen = [\"inet:8890@127.0.0.1\"], or a socket below %s (docs/install.md)",
+			queue, n.Milter[0].Address, queue)
+	}
+	p.lists()
+	p.parameter("milter_default_action", "tempfail", "tempfail", "shutdown")
+	p.parameter("milter_protocol", "6", "6")
+	if cleanup := c.Find("cleanup", "unix"); cleanup == nil || !never(cleanup.Get("in_flow_delay")) {
+		p.main("in_flow_delay", "0")
+	}
+	p.reinjection()
+	return p.changes, nil
+}
+
+// never says whether a delay is none.
+func never(delay string) bool {
+	d, ok := Duration(delay)
+	return ok && d == 0
+}
+
+type plan struct {
+	c       *Config
+	needs   Needs
+	ours    string
+	changes []Change
+}
+
+// parameter sets a parameter of main.cf unless it has one of the good values.
+func (p *plan) parameter(name, value string, good ...string) {
+	for _, g := range good {
+		if p.c.Get(name) == g {
+			return
+		}
+	}
+	p.main(name, value)
+}
+
+func (p *plan) main(name, value string) {
+	p.changes = append(p.changes, Change{"main.cf", name, p.c.raw[name], value, "-e", name + "=" + value})
+}
+
+func (p *plan) service(s *Service, name, value string) {
+	path, value := s.String()+"/"+name, Compact(value)
+	p.changes = append(p.changes, Change{"master.cf", path, s.Raw(name), value, "-P", path + "=" + value})
+}
+
+// Compact writes a list without blanks, which postconf does not take for a setting of one service.
+func Compact(list string) string {
+	all := entries(list)
+	for n, entry := range all {
+		if inner, braced := strings.CutPrefix(entry, "{"); braced {
+			all[n] = "{" + Compact(strings.TrimSuffix(inner, "}")) + "}"
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// lists puts our milter at the end of the lists of milters: those of main.cf, and those of services that have their own.
+func (p *plan) lists() {
+	main := &Service{config: p.c, Chroot: p.chrooted()}
+	for _, list := range []string{"smtpd_milters", "non_smtpd_milters"} {
+		if !p.last(main, list) && !(list == "non_smtpd_milters" && p.c.raw[list] == "$smtpd_milters") {
+			p.main(list, WithLast(main, list, p.needs.Milter, p.ours))
+		}
+	}
+	for _, s := range p.c.Running("smtpd") {
+		if s.Submission() && s.Overrides("smtpd_milters") && !p.last(s, "smtpd_milters") {
+			p.service(s, "smtpd_milters", WithLast(s, "smtpd_milters", p.needs.Milter, p.ours))
+		}
+	}
+}
+
+// chrooted says whether the first smtpd is.
+func (p *plan) chrooted() bool {
+	all := p.c.Running("smtpd")
+	return len(all) > 0 && all[0].Chroot
+}
+
+func (p *plan) last(s *Service, list string) bool {
+	all := Milters(s.Get(list))
+	return len(all) > 0 && s.reachesAny(all[len(all)-1].Address, p.needs.Milter)
+}
+
+// Submission says whether the service is where users submit, by its name or port.
+func (s *Service) Submission() bool {
+	_, port, err := net.SplitHostPort(s.hostPort())
+	if s.Type != "inet" || err != nil {
+		return false
+	}
+	switch port {
+	case "submission", "submissions", "smtps", "587", "465":
+		return true
+	}
+	return false
+}
+
+// reinjection is the service by which held mail comes back.
+func (p *plan) reinjection() {
+	at := p.needs.Release
+	if at.Network != "tcp" || !at.Local() {
+		return
+	}
+	for _, s := range p.c.Running("smtpd") {
+		if s.Listens(at) {
+			p.mended(s)
+			return
+		}
+	}
+	line := at.Address + " inet n - n - - smtpd -o smtpd_milters= -o receive_override_options=no_milters,no_header_body_checks" +
+		" -o smtpd_authorized_xforward_hosts=127.0.0.0/8 -o smtpd_client_restrictions=permit_mynetworks,reject" +
+		" -o smtpd_relay_restrictions=permit_mynetworks,reject -o smtpd_recipient_restrictions= -o mynetworks=127.0.0.0/8"
+	p.changes = append(p.changes, Change{"master.cf", at.Address + "/inet", "", line, "-M", at.Address + "/inet=" + line})
+}
+
+// mended is a service that is there already.
+func (p *plan) mended(s *Service) {
+	options := s.Get("receive_override_options")
+	inherits := !s.Overrides("smtpd_milters") || s.has(s.Get("smtpd_milters"), p.needs.Milter)
+	if inherits && !strings.Contains(options, "no_milters") {
+		p.service(s, "smtpd_milters", "")
+	}
+	if strings.Contains(options, "no_address_mappings") {
+		p.service(s, "receive_override_options", "no_milters,no_header_body_checks")
+	}
+}
+
+// Reload makes a running Postfix use the configuration.
+func (c *Config) Reload(ctx context.Context) error {
+	_, err := run(ctx, "postfix", "-c", c.Dir, "reload")
+	return err
+}

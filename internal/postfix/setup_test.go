@@ -1,0 +1,216 @@
+package postfix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// site makes a configuration for the real postconf: main.cf lines, and master.cf lines behind a usual beginning.
+func site(t *testing.T, main, master string) (dir string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("postfix check needs root")
+	}
+	if _, err := program("postconf"); err != nil {
+		t.Fatalf("%v: run make deps", err)
+	}
+	dir, err := os.MkdirTemp("", "postfix") // t.TempDir is closed to Postfix's own user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	owner, err := user.Lookup("postfix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(owner.Uid)
+	os.Chmod(dir, 0o755)
+	for _, sub := range []string{"spool", "data"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Chown(filepath.Join(dir, "data"), uid, -1)
+	main = fmt.Sprintf("compatibility_level = 3.6\nmyhostname = gw.corp.test\nmynetworks = 127.0.0.0/8\nqueue_directory = %[1]s/spool\ndata_directory = %[1]s/data\nmaillog_file = /dev/stdout\nmaillog_file_prefixes = /dev\n", dir) + main
+	master = "smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\ncleanup unix n - y - 0 cleanup\nqmgr unix n - n 300 1 qmgr\n" +
+		"postlog unix-dgram n - n - 1 postlogd\n" + master
+	for name, text := range map[string]string{"main.cf": main, "master.cf": master} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-time.Hour) // Postfix's programs wait until a file is two seconds old
+		os.Chtimes(path, old, old)
+	}
+	return dir
+}
+
+var needs = Needs{Milter: []Endpoint{{"tcp", "127.0.0.1:8890"}}, Release: Endpoint{"tcp", "127.0.0.1:10026"}}
+
+func read(t *testing.T, dir string) *Config {
+	t.Helper()
+	c, err := Read(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func texts(t *testing.T, dir string) string {
+	t.Helper()
+	var all string
+	for _, name := range files {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(text)
+	}
+	return all
+}
+
+// setup applies what is planned and returns the configuration then.
+func setup(t *testing.T, dir string) *Config {
+	t.Helper()
+	c := read(t, dir)
+	changes, err := c.Plan(needs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Setup(context.Background(), changes); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, dir)
+}
+
+func TestSetupKeepsOtherMiltersAndPutsOursLast(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ main, master, name, want string }{
+		"none yet":            {"", "", "smtpd_milters", "inet:127.0.0.1:8890"},
+		"behind others":       {"smtpd_milters = inet:localhost:8891, { unix:/rspamd, default_action=accept }\n", "", "smtpd_milters", "inet:localhost:8891, { unix:/rspamd, default_action=accept }, inet:127.0.0.1:8890"},
+		"moved to the end":    {"smtpd_milters = inet:localhost:8890 inet:localhost:8891\n", "", "smtpd_milters", "inet:localhost:8891, inet:127.0.0.1:8890"},
+		"with its own braces": {"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=60s }, inet:localhost:8891\n", "", "smtpd_milters", "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }"},
+		"names stay":          {"signer = inet:localhost:8891\nsmtpd_milters = $signer\n", "", "smtpd_milters", "$signer, inet:127.0.0.1:8890"},
+		"hidden in a name":    {"both = inet:localhost:8890, inet:localhost:8891\nsmtpd_milters = $both\n", "", "smtpd_milters", "inet:localhost:8891, inet:127.0.0.1:8890"},
+		"submission's own":    {"", "submission inet n - y - - smtpd\n  -o { smtpd_milters = inet:localhost:8891, { unix:/x, protocol=6 } }\n", "submission/inet/smtpd_milters", "inet:localhost:8891,{unix:/x,protocol=6},inet:127.0.0.1:8890"},
+		"another service's":   {"", "27 inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n", "27/inet/smtpd_milters", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changes, err := read(t, site(t, c.main, c.master)).Plan(needs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, change := range changes {
+				if change.Name == c.name {
+					got = change.To
+				}
+			}
+			if got != c.want {
+				t.Errorf("%s would be %q, want %q", c.name, got, c.want)
+			}
+		})
+	}
+}
+
+func TestSetupWritesAllThatAHoldNeedsOnce(t *testing.T) {
+	t.Parallel()
+	dir := site(t, "milter_default_action = accept\nmilter_protocol = 2\n", "submission inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n")
+	c := setup(t, dir)
+	for name, want := range map[string]string{"non_smtpd_milters": "inet:127.0.0.1:8890", "milter_default_action": "tempfail", "milter_protocol": "6", "in_flow_delay": "0"} {
+		if got := c.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	port := c.Find("127.0.0.1:10026", "inet")
+	if port == nil || port.Get("smtpd_milters") != "" || port.Get("receive_override_options") != "no_milters,no_header_body_checks" || !port.Loopback() {
+		t.Errorf("the re-injection port: %+v", port)
+	}
+	if again, err := c.Plan(needs); err != nil || len(again) != 0 {
+		t.Errorf("a second setup wants %v, %v", again, err)
+	}
+}
+
+func TestSetupMendsAReinjectionPortThatIsThere(t *testing.T) {
+	t.Parallel()
+	c := setup(t, site(t, "", "localhost:10026 inet n - n - - smtpd\n  -o receive_override_options=no_address_mappings\n"))
+	port := c.Find("localhost:10026", "inet")
+	if port.Get("smtpd_milters") != "" || port.Get("receive_override_options") != "no_milters,no_header_body_checks" || c.Find("127.0.0.1:10026", "inet") != nil {
+		t.Errorf("the re-injection port: %+v", port)
+	}
+}
+
+func TestUndoPutsBackEveryByte(t *testing.T) {
+	t.Parallel()
+	dir := site(t, "# a comment\nsmtpd_milters=inet:localhost:8891   # not a comment\n", "")
+	was := texts(t, dir)
+	setup(t, dir)
+	if texts(t, dir) == was {
+		t.Fatal("nothing was changed")
+	}
+	if _, err := Undo(dir); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*recall*"))
+	if texts(t, dir) != was || len(left) > 0 {
+		t.Errorf("left %v, and:\n%s\nwant\n%s", left, texts(t, dir), was)
+	}
+	if _, err := Undo(dir); !errors.Is(err, ErrNoSetup) {
+		t.Errorf("a second undo: %v", err)
+	}
+}
+
+func TestUndoLeavesWhatSomebodyChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := site(t, "", "")
+	setup(t, dir)
+	name := filepath.Join(dir, "main.cf")
+	text, _ := os.ReadFile(name)
+	os.WriteFile(name, append(text, "relayhost = [mail.corp.test]\n"...), 0o644)
+	was := texts(t, dir)
+	if _, err := Undo(dir); err == nil || !strings.Contains(err.Error(), "diff -u") {
+		t.Errorf("undo says %v", err)
+	}
+	if texts(t, dir) != was {
+		t.Error("undo changed a file that it refused to restore")
+	}
+}
+
+// A change that Postfix refuses leaves no trace.
+func TestARefusedSetupLeavesAllAsItWas(t *testing.T) {
+	t.Parallel()
+	dir := site(t, "", "")
+	was := texts(t, dir)
+	c := read(t, dir)
+	changes, _ := c.Plan(needs)
+	changes = append(changes, Change{"main.cf", "data_directory", "", "/dev/null", "-e", "data_directory=/dev/null"})
+	if _, err := c.Setup(context.Background(), changes); err == nil || !strings.Contains(err.Error(), "all is as before") {
+		t.Errorf("setup says %v", err)
+	}
+	left, _ := filepath.Glob(filepath.Join(dir, "*recall*"))
+	if texts(t, dir) != was || len(left) > 0 {
+		t.Errorf("left %v, and:\n%s", left, texts(t, dir))
+	}
+}
+
+func TestSetupRefusesASocketThatPostfixCanNotSee(t *testing.T) {
+	t.Parallel()
+	c := read(t, site(t, "", ""))
+	socket := Needs{Milter: []Endpoint{{"unix", "/run/recall-milter/sock"}}, Release: needs.Release}
+	if _, err := c.Plan(socket); err == nil || !strings.Contains(err.Error(), "chrooted") {
+		t.Errorf("got %v", err)
+	}
+	socket.Milter[0].Address = filepath.Join(c.Get("queue_directory"), "recall-milter/sock")
+	if changes, err := c.Plan(socket); err != nil || changes[0].To != "unix:recall-milter/sock" {
+		t.Errorf("below the queue: %v, %v", changes, err)
+	}
+}
