@@ -1,51 +1,63 @@
 #!/bin/sh
-# Makes the user, the secret and the seal key. It starts nothing that could hold mail: that is for "recallctl setup" or the administrator.
+# Makes the user, the secret and the seal key. It starts nothing that could hold mail: that is for "recallctl setup" or
+# the administrator. It says nothing.
 set -e
 
+# deb says "configure" and the version that was there before, rpm how many there are now.
 case "$1" in
-abort-*) exit 0 ;;
+configure) before=$2 ;;
+1) before= ;;
+2) before=some ;;
+*) exit 0 ;; # deb: something was aborted, and all is as it was
 esac
 
-if command -v systemd-sysusers >/dev/null 2>&1; then
-	systemd-sysusers recall-milter.conf
-elif ! getent passwd recall-milter >/dev/null; then
-	if command -v adduser >/dev/null 2>&1 && [ -e /etc/debian_version ]; then
-		adduser --quiet --system --group --no-create-home --home /nonexistent recall-milter
-	else
-		useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /sbin/nologin recall-milter
-	fi
+if command -v systemd-sysusers >/dev/null; then
+	SYSTEMD_LOG_LEVEL=warning systemd-sysusers recall-milter.conf
 fi
 
-# An administrator's own choice of owner and mode stands (dpkg-statoverride).
+# own MODE FILE gives a file to root and the daemon. An administrator's own choice (dpkg-statoverride) stands.
 own() {
-	if command -v dpkg-statoverride >/dev/null 2>&1 && dpkg-statoverride --list "$2" >/dev/null 2>&1; then
-		return
+	[ -e "$2" ] || return 0
+	file=$2 owner=root:recall-milter mode=$1
+	if command -v dpkg-statoverride >/dev/null && choice=$(dpkg-statoverride --list "${file%.new}"); then
+		# shellcheck disable=SC2086 # OWNER GROUP MODE FILE, split into words
+		set -- $choice
+		owner=${1#\#}:${2#\#} mode=$3
 	fi
-	chown root:recall-milter "$2"
-	chmod "$1" "$2"
+	chown "$owner" "$file"
+	chmod "$mode" "$file"
 }
-own 0750 /etc/recall-milter
-own 0640 /etc/recall-milter/recall-milter.toml
+
+# Later versions leave what the administrator has made of it.
+if [ -z "$before" ]; then
+	own 0750 /etc/recall-milter
+	own 0640 /etc/recall-milter/recall-milter.toml
+fi
 
 # Made once, kept for ever: marks, links and locks of mail that is already out are made with it.
 if [ ! -e /etc/recall-milter/secret ]; then
 	(umask 077 && head -c 32 /dev/urandom | base64 >/etc/recall-milter/secret.new)
+	own 0640 /etc/recall-milter/secret.new
 	mv /etc/recall-milter/secret.new /etc/recall-milter/secret
-	own 0640 /etc/recall-milter/secret
 fi
 
-# Held mail is sealed by default. Made at the first installation only: a new key could not open what is held.
+# Held mail is sealed by default. Made once: a new key could not open what is held.
 if [ ! -e /etc/recall-milter/seal.keys ]; then
-	recallctl key new /etc/recall-milter/seal.keys 2>/dev/null
-	own 0640 /etc/recall-milter/seal.keys
-fi
-
-if getent passwd redis >/dev/null && [ ! -e /var/lib/redis/recall-milter ]; then
-	install -d -o redis -g redis -m 0750 /var/lib/redis/recall-milter
+	rm -f /etc/recall-milter/seal.keys.new
+	recallctl key new /etc/recall-milter/seal.keys.new 2>/dev/null
+	own 0640 /etc/recall-milter/seal.keys.new
+	mv /etc/recall-milter/seal.keys.new /etc/recall-milter/seal.keys
 fi
 
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
-	# After an upgrade: what ran goes on with the new version, and what did not run stays as it is.
-	systemctl try-restart recall-milter.service || true
+	# After an upgrade, what ran goes on with the new version, and what did not run stays as it is.
+	if systemctl --quiet is-active recall-milter.service; then
+		if recall-milter -t >/dev/null; then
+			systemctl restart recall-milter.service || true
+		else
+			echo "recall-milter: this version does not take the config, so the daemon of the version before goes on." >&2
+			echo "recall-milter: mend it (recall-milter -t says where), then: systemctl restart recall-milter" >&2
+		fi
+	fi
 fi

@@ -1,17 +1,27 @@
 #!/bin/sh
-# Says how much mail is still held before the daemon goes: nothing would release it.
+# Says what removing the daemon means for mail, while something can be done about it.
 set -e
 
 # An upgrade keeps the daemon: deb says "upgrade", rpm 1.
 case "$1" in
-upgrade | 1) exit 0 ;;
+remove | 0) ;;
+*) exit 0 ;;
 esac
 
-held=$(recallctl --json stats 2>/dev/null | sed -n 's/.*"held":\([0-9]*\).*/\1/p') || held=
-if [ -n "$held" ] && [ "$held" -gt 0 ]; then
-	echo "recall-milter: $held messages are still held. They stay in Redis, and leave only by a daemon:" >&2
-	echo "recall-milter: install it again, or release them first with: recallctl release --all --yes" >&2
+held=$(timeout 10 recallctl --json stats 2>/dev/null | sed -n 's/.*"held":\([0-9]*\).*/\1/p') || held=
+if [ "${held:-0}" -gt 0 ]; then
+	echo "recall-milter: messages that are still held: $held. They stay in Redis, and leave only by a daemon:" >&2
+	echo "recall-milter: install it again, and before you remove it: recallctl release --all --yes" >&2
+fi
+if command -v postconf >/dev/null && { postconf -h smtpd_milters non_smtpd_milters && postconf -P; } 2>/dev/null |
+	grep -E '8890|recall-milter' | grep -q .; then
+	echo "recall-milter: Postfix still asks it, and will refuse all mail for now (451) until you take it out of" >&2
+	echo "recall-milter: smtpd_milters and non_smtpd_milters in main.cf or master.cf, and type: postfix reload" >&2
 fi
 if [ -d /run/systemd/system ]; then
 	systemctl --no-reload disable --now recall-milter.service >/dev/null 2>&1 || true
+	# rpm: its unit goes with us. Debian's template stays, and so does the store, until a purge.
+	if [ "$1" = 0 ]; then
+		systemctl --no-reload disable --now recall-milter-redis.service >/dev/null 2>&1 || true
+	fi
 fi

@@ -1,0 +1,98 @@
+package maillog
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// Every event is either one that logcheck keeps from the administrator's mail, or one that they should see.
+func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
+	s := holdstore.Submission{QueueID: "4XyZ0b1c", MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "a b@corp.test"},
+		Recipients: []holdstore.Path{{Address: "b@x.test"}}}
+	h := &holdstore.Hold{ID: "7K3MPQ2A9BCDE", Submission: s}
+	away := errors.New("dial unix /run/redis.sock: connection refused")
+	events := map[string]struct {
+		seen bool
+		log  func(*Log)
+	}{
+		"Held": {false, func(l *Log) {
+			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now()}, holdstore.Terms{Rule: "the default"}, 1234)
+			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now(), Found: true}, holdstore.Terms{Rule: "default"}, 1234)
+		}},
+		"Skipped":   {false, func(l *Log) { l.Skipped(holdstore.Submission{}, "inbound") }},
+		"Passed":    {false, func(l *Log) { l.Passed(holdstore.Submission{}, "larger than hold.max_size") }},
+		"Unheld":    {true, func(l *Log) { l.Unheld(s, away) }},
+		"Deferred":  {true, func(l *Log) { l.Deferred(s, away) }},
+		"Commanded": {false, func(l *Log) { l.Commanded(s, "recall address", "recalled", "") }},
+		"Judged": {false, func(l *Log) {
+			l.Judged(s, "outlook", "far.test", policy.InboundVerdict{Result: "fail", Reason: "not aligned"})
+		}},
+		"Asked":     {false, func(l *Log) { l.Asked(h, "far.test", "1") }},
+		"Retracted": {false, func(l *Log) { l.Retracted("<1@far.test>", "b@corp.test", "1", "retracted", "") }},
+		"Reported":  {false, func(l *Log) { l.Reported(h) }},
+		"Released": {false, func(l *Log) {
+			l.Released(h, 1, "250 2.0.0 Ok: queued as 4XyZ", 1500*time.Microsecond)
+			l.Released(h, 1, "250 2.0.0 Ok: queued as 4XyZ", -time.Hour)
+		}},
+		"Retried": {true, func(l *Log) { l.Retried(h, "connection refused", time.Minute) }},
+		"Failed":  {false, func(l *Log) { l.Failed(h, "b@x.test", "550 5.1.1 unknown") }},
+		"Bounced": {false, func(l *Log) { l.Bounced(h, "a@corp.test", "") }},
+		"Trouble": {true, func(l *Log) { l.Trouble("nothing is released until the store answers again", away) }},
+	}
+	for n := range reflect.TypeFor[*Log]().NumMethod() {
+		name := reflect.TypeFor[*Log]().Method(n).Name
+		if _, ok := events[name]; !ok {
+			t.Errorf("say here and in packaging/logcheck/recall-milter whether an administrator should see the lines of %s", name)
+		}
+	}
+	rules, err := os.ReadFile("../../packaging/logcheck/recall-milter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range events {
+		for _, line := range written(e.log) {
+			if got := shown(t, strings.TrimSpace(string(rules)), line); got != e.seen {
+				t.Errorf("%s: shown %v, want %v: %s", name, got, e.seen, line)
+			}
+		}
+	}
+}
+
+// written gives the lines as the daemon writes them.
+func written(log func(*Log)) []string {
+	var out bytes.Buffer
+	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "msg", LineEnding: "\n"})
+	log(New(zap.New(zapcore.NewCore(encoder, zapcore.AddSync(&out), zap.DebugLevel)), false))
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+}
+
+// shown says whether the line is left when logcheck has dropped what its rules match, with either form of syslog's date.
+func shown(t *testing.T, rules, line string) bool {
+	t.Helper()
+	var answers []bool
+	for _, date := range []string{"May  1 09:00:00", "2026-05-01T09:00:00.123456+02:00"} {
+		grep := exec.Command("grep", "-E", "-v", "-q", "-e", rules)
+		grep.Stdin = strings.NewReader(date + " gw.corp.test recall-milter[4711]: " + line + "\n")
+		err := grep.Run()
+		var code *exec.ExitError
+		if err != nil && (!errors.As(err, &code) || code.ExitCode() != 1) {
+			t.Fatalf("grep: %v", err)
+		}
+		answers = append(answers, err == nil)
+	}
+	if answers[0] != answers[1] {
+		t.Errorf("the form of the date makes a difference: %s", line)
+	}
+	return answers[0]
+}
