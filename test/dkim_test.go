@@ -15,8 +15,7 @@ func TestSignaturesMadeBeforeTheHoldStayValid(t *testing.T) {
 	t.Parallel()
 	signer := server.StartOpenDKIM(t, "corp.test")
 	g := startGatewayWith(t, "1s", func(milter, nextHop string) mta {
-		p := server.StartPostfix(t, signer.Milter+", inet:"+milter, nextHop)
-		return mta{p.SMTP, p.Reinject, p.Log}
+		return ofPostfix(server.StartPostfix(t, signer.Milter+", inet:"+milter, nextHop))
 	})
 	names := []string{"folded by tabs", "trailing blanks", "8-bit body", "lone dots", "bare CR", "CRCRLF", "empty lines at the end",
 		"empty body", "duplicates in order", "folded by blanks", "blank at a body line's end", "UTF-8 header"} // no line over 998: Postfix itself breaks those when it delivers

@@ -63,7 +63,7 @@ func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, pe
 			"smtpd_milters = inet:"+signer.Milter+", inet:"+milter, "own_milters = inet:"+signer.Milter,
 			"transport_maps = inline:{ "+strings.Join(append(delivery(domain, local), fmt.Sprintf("{%s = smtp:[%s]:%s}", peer, host, number)), ", ")+" }",
 			server.StartLogins(t, "anna", "bert"))
-		return mta{postfix.SMTP, postfix.Reinject, postfix.Log}
+		return ofPostfix(postfix)
 	})
 	g.postfix = postfix
 	return &organisation{gateway: g, domain: domain, port: port}

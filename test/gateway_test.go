@@ -54,20 +54,10 @@ type gateway struct {
 	program string   // another daemon than the tree's; empty: that one
 }
 
-// mta is what a gateway needs to know of Postfix or Sendmail.
-type mta struct {
-	smtp, reinject string
-	log            func() string
-}
-
 // startGatewayTo starts a gateway with Postfix whose re-injection port is a sink of the test's own.
 func startGatewayTo(t *testing.T, grace string) (*gateway, *server.Sink) {
 	t.Helper()
-	port := server.StartSink(t)
-	return startGatewayWith(t, grace, func(milter, nextHop string) mta {
-		postfix := server.StartPostfix(t, milter, nextHop)
-		return mta{postfix.SMTP, port.Addr, postfix.Log}
-	}), port
+	return kind(withPostfix).gatewayTo(t, grace)
 }
 
 // startGateway starts a gateway with Postfix; settings are further main.cf lines.
@@ -76,7 +66,7 @@ func startGateway(t *testing.T, grace string, settings ...string) *gateway {
 	var postfix *server.Postfix
 	g := startGatewayWith(t, grace, func(milter, nextHop string) mta {
 		postfix = server.StartPostfix(t, milter, nextHop, settings...)
-		return mta{postfix.SMTP, postfix.Reinject, postfix.Log}
+		return ofPostfix(postfix)
 	})
 	g.postfix = postfix
 	return g

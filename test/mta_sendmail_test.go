@@ -11,20 +11,9 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// sendmailGateway is a gateway with Sendmail, made of the lines that we ship for it.
-func sendmailGateway(t *testing.T, grace string) (*gateway, *server.Sendmail) {
-	t.Helper()
-	var s *server.Sendmail
-	g := startGatewayWith(t, grace, func(milter, nextHop string) mta {
-		s = server.StartSendmail(t, "../packaging/sendmail/recall-milter.m4", milter, nextHop)
-		return mta{s.SMTP, s.Reinject, s.Log}
-	})
-	return g, s
-}
-
 func TestSendmailReleasesAsSubmitted(t *testing.T) {
 	t.Parallel()
-	g, _ := sendmailGateway(t, "1s")
+	g := kind(withSendmail).gateway(t, "1s")
 	header := "X-Folded: one\r\n\ttwo\r\n   three \t\r\nX-Empty:\r\nX-8bit: \xe4\xf6\r\nSubject: the\tprice  list\r\n" +
 		"Message-ID: <one@corp.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nFrom: a@corp.test\r\nTo: b@x.test\r\n"
 	body := ".dot\r\ntrailing blanks \t\r\n\r\n\xff\xfe 8 bit\r\nbody of one@corp.test\r\n"
@@ -39,26 +28,9 @@ func TestSendmailReleasesAsSubmitted(t *testing.T) {
 	}
 }
 
-func TestSendmailNeverSendsWhatIsRecalled(t *testing.T) {
-	t.Parallel()
-	g, _ := sendmailGateway(t, "1h")
-	g.mustSend("keep@corp.test")
-	g.mustSend("back@corp.test")
-	if _, code := g.ctl("recall", "back@corp.test"); code != 0 {
-		t.Fatalf("recall: exit %d", code)
-	}
-	if _, code := g.ctl("release", "keep@corp.test"); code != 0 {
-		t.Fatalf("release: exit %d", code)
-	}
-	server.Eventually(t, "the other message arrives", func() bool { return g.arrived("keep@corp.test") == 1 })
-	if g.arrived("back@corp.test") != 0 {
-		t.Error("the recalled message was sent")
-	}
-}
-
 func TestSendmailWithSeveralMessagesInASession(t *testing.T) {
 	t.Parallel()
-	g, _ := sendmailGateway(t, "1h")
+	g := kind(withSendmail).gateway(t, "1h")
 	c, err := smtp.Dial(g.mta.smtp)
 	if err != nil {
 		t.Fatal(err)
@@ -93,23 +65,12 @@ func (g *gateway) must(err error) {
 	}
 }
 
-func TestSendmailDefersMailWhileRedisIsAway(t *testing.T) {
-	t.Parallel()
-	g, _ := sendmailGateway(t, "1h")
-	g.redis.Kill()
-	if err := g.send("away@corp.test"); err == nil || !strings.Contains(err.Error(), "the message can't be held") {
-		t.Fatalf("got %v, want our 451", err)
-	}
-	g.redis.Start()
-	server.Eventually(t, "mail is taken again", func() bool { return g.send("back@corp.test") == nil })
-}
-
 // Programs that submit by "sendmail -bs" go through the milters, as Sendmail's own submission program does by SMTP.
 func TestSendmailHoldsWhatProgramsSubmit(t *testing.T) {
 	t.Parallel()
-	g, s := sendmailGateway(t, "1h")
+	g := kind(withSendmail).gateway(t, "1h")
 	here, there := net.Pipe()
-	program := s.Command("-bs")
+	program := g.mta.command("-bs")
 	program.Stdin, program.Stdout = there, there
 	g.must(program.Start())
 	c, err := smtp.NewClient(here, "localhost")
@@ -128,22 +89,11 @@ func TestSendmailHoldsWhatProgramsSubmit(t *testing.T) {
 	}
 }
 
-func TestSendmailDoesNotLeakBcc(t *testing.T) {
-	t.Parallel()
-	g, _ := sendmailGateway(t, "1s")
-	speak(t, g.mta.smtp, "MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "RCPT TO:<secret@x.test>", "DATA",
-		"Message-ID: <m@corp.test>\r\nTo: b@x.test\r\nBcc: secret@x.test\r\n\r\nbody of m@corp.test\r\n.")
-	server.Eventually(t, "the message arrives", func() bool { return g.arrived("m@corp.test") == 1 })
-	if got := g.delivery("m@corp.test"); bytes.Contains(got.Data, []byte("secret")) || len(got.Rcpt) != 2 {
-		t.Errorf("recipients %q of\n%s", got.Rcpt, got.Data)
-	}
-}
-
 // docs/sendmail.md warns of this way round the milter.
 func TestSendmailRunByRootTakesNoMilter(t *testing.T) {
 	t.Parallel()
-	g, s := sendmailGateway(t, "1h")
-	c := s.Command("-Am", "-f", "cron@corp.test", "b@x.test")
+	g := kind(withSendmail).gateway(t, "1h")
+	c := g.mta.command("-Am", "-f", "cron@corp.test", "b@x.test")
 	c.Stdin = strings.NewReader("Message-ID: <cron@corp.test>\nSubject: x\n\nbody of cron@corp.test\n")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -20,7 +20,7 @@ func (g *gateway) beside(program string) *gateway {
 	g.t.Helper()
 	other := &gateway{t: g.t, conf: g.conf + ".other", log: g.log + ".other", milter: server.FreeAddr(g.t), redis: g.redis, sink: g.sink, program: program}
 	other.postfix = server.StartPostfix(g.t, other.milter, g.sink.Addr)
-	other.mta = mta{other.postfix.SMTP, other.postfix.Reinject, other.postfix.Log}
+	other.mta = ofPostfix(other.postfix)
 	text, err := os.ReadFile(g.conf)
 	g.must(err)
 	g.must(os.WriteFile(other.conf, text, 0o600))
@@ -91,69 +91,70 @@ func TestADrainSendsEverythingAndSaysWhatItCouldNot(t *testing.T) {
 
 // Sessions that are open when the daemon is told to end get through it or are told to try again; none is lost or doubled.
 func TestOpenSessionsSurviveARestart(t *testing.T) {
-	t.Parallel()
-	g := startGateway(t, "1h")
-	before := []string{"EHLO client.test", "MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "DATA"}
-	var open []*textproto.Conn
-	for n := range 2 * (len(before) + 1) { // two at each stage; the last ones stop inside DATA
-		c, err := textproto.Dial("tcp", g.mta.smtp)
-		g.must(err)
-		defer c.Close()
-		_, _, err = c.ReadResponse(220)
-		g.must(err)
-		for _, line := range before[:n/2] {
-			g.must(c.PrintfLine("%s", line))
-			_, _, err := c.ReadResponse(0)
+	eachMTA(t, func(t *testing.T, k kind) {
+		g := k.gateway(t, "1h")
+		before := []string{"EHLO client.test", "MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "DATA"}
+		var open []*textproto.Conn
+		for n := range 2 * (len(before) + 1) { // two at each stage; the last ones stop inside DATA
+			c, err := textproto.Dial("tcp", g.mta.smtp)
 			g.must(err)
+			defer c.Close()
+			_, _, err = c.ReadResponse(220)
+			g.must(err)
+			for _, line := range before[:n/2] {
+				g.must(c.PrintfLine("%s", line))
+				_, _, err := c.ReadResponse(0)
+				g.must(err)
+			}
+			if n/2 == len(before) {
+				g.must(c.PrintfLine("Message-ID: <s%d@corp.test>\r\nSubject: x\r\n\r\nhalf of it", n))
+			}
+			open = append(open, c)
 		}
-		if n/2 == len(before) {
-			g.must(c.PrintfLine("Message-ID: <s%d@corp.test>\r\nSubject: x\r\n\r\nhalf of it", n))
-		}
-		open = append(open, c)
-	}
-	g.must(g.daemon.Process.Signal(syscall.SIGTERM))
-	taken := map[string]bool{}
-	for n, c := range open {
-		rest := append([]string{}, before[n/2:]...)
-		text := fmt.Sprintf("body of s%d@corp.test\r\n.", n)
-		if n/2 < len(before) {
-			text = fmt.Sprintf("Message-ID: <s%d@corp.test>\r\nSubject: x\r\n\r\n", n) + text
-		}
-		code, words := 0, ""
-		for _, line := range append(rest, text) {
-			g.must(c.PrintfLine("%s", line))
-			var err error
-			if code, words, err = c.ReadResponse(0); code >= 400 || code == 0 {
-				if code/100 != 4 {
-					t.Errorf("session %d at %.20q: %d %s %v, want 2xx or 4xx", n, line, code, words, err)
+		g.must(g.daemon.Process.Signal(syscall.SIGTERM))
+		taken := map[string]bool{}
+		for n, c := range open {
+			rest := append([]string{}, before[n/2:]...)
+			text := fmt.Sprintf("body of s%d@corp.test\r\n.", n)
+			if n/2 < len(before) {
+				text = fmt.Sprintf("Message-ID: <s%d@corp.test>\r\nSubject: x\r\n\r\n", n) + text
+			}
+			code, words := 0, ""
+			for _, line := range append(rest, text) {
+				g.must(c.PrintfLine("%s", line))
+				var err error
+				if code, words, err = c.ReadResponse(0); code >= 400 || code == 0 {
+					if code/100 != 4 {
+						t.Errorf("session %d at %.20q: %d %s %v, want 2xx or 4xx", n, line, code, words, err)
+					}
+					break
 				}
-				break
+			}
+			if code == 250 {
+				taken[fmt.Sprintf("s%d@corp.test", n)] = true
 			}
 		}
-		if code == 250 {
-			taken[fmt.Sprintf("s%d@corp.test", n)] = true
+		g.must(g.daemon.Wait())
+		g.startDaemon()
+		for n := range open { // clients try again what they were told to
+			if id := fmt.Sprintf("s%d@corp.test", n); !taken[id] {
+				g.mustSend(id)
+			}
 		}
-	}
-	g.must(g.daemon.Wait())
-	g.startDaemon()
-	for n := range open { // clients try again what they were told to
-		if id := fmt.Sprintf("s%d@corp.test", n); !taken[id] {
-			g.mustSend(id)
+		if _, code := g.ctl("drain", "--yes"); code != 0 {
+			t.Fatalf("drain: exit %d", code)
 		}
-	}
-	if _, code := g.ctl("drain", "--yes"); code != 0 {
-		t.Fatalf("drain: exit %d", code)
-	}
-	server.Eventually(t, "all have arrived", func() bool { return len(g.sink.Got()) >= len(open) })
-	for id, n := range arrivals(g.sink) {
-		if n != 1 {
-			t.Errorf("%s arrived %d times", id, n)
+		server.Eventually(t, "all have arrived", func() bool { return len(g.sink.Got()) >= len(open) })
+		for id, n := range arrivals(g.sink) {
+			if n != 1 {
+				t.Errorf("%s arrived %d times", id, n)
+			}
 		}
-	}
-	t.Logf("%d of %d open sessions were taken by the daemon that ended", len(taken), len(open))
-	if len(taken) == 0 {
-		t.Error("no message that was under way was finished")
-	}
+		t.Logf("%d of %d open sessions were taken by the daemon that ended", len(taken), len(open))
+		if len(taken) == 0 {
+			t.Error("no message that was under way was finished")
+		}
+	})
 }
 
 // Two versions work on one store while the gateways are upgraded one after the other, under load.

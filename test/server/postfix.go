@@ -133,6 +133,11 @@ func (p *Postfix) masterCf() string {
 	return text
 }
 
+// Command returns a run of the sendmail program with this configuration.
+func (p *Postfix) Command(args ...string) *exec.Cmd {
+	return exec.Command(Program(p.t, "sendmail"), append([]string{"-C", filepath.Join(p.Dir, "conf")}, args...)...)
+}
+
 // Start starts the master process (again) and waits until both ports answer.
 func (p *Postfix) Start() {
 	p.t.Helper()

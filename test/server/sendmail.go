@@ -46,8 +46,8 @@ func StartSendmail(t testing.TB, example, milter, nextHop string) *Sendmail {
 	s.write("aliases", "")
 	s.write("sendmail.mc", s.mc(example, milter, nextHop))
 	s.build()
-	s.start()
-	t.Cleanup(s.kill)
+	s.Start()
+	t.Cleanup(s.Kill)
 	return s
 }
 
@@ -80,7 +80,7 @@ func (s *Sendmail) mc(example, milter, nextHop string) string {
 	}
 	port := func(addr string) string { _, p, _ := net.SplitHostPort(addr); return p }
 	ours := strings.NewReplacer("inet:8890@", "inet:"+port(milter)+"@", "Port=10026", "Port="+port(s.Reinject),
-		"Port=25", "Addr=127.0.0.1, Port="+port(s.SMTP)).Replace(string(lines))
+		"Port=25", "Addr=127.0.0.1, Listen=100, Port="+port(s.SMTP)).Replace(string(lines))
 	return fmt.Sprintf("define(`_CF_DIR_', `%[1]s/usr/share/sendmail/cf/')dnl\n"+
 		"include(_CF_DIR_`'m4/cf.m4)dnl\n"+
 		"OSTYPE(`linux')dnl\n"+
@@ -133,7 +133,8 @@ func (s *Sendmail) Command(args ...string) *exec.Cmd {
 	return c
 }
 
-func (s *Sendmail) start() {
+// Start starts the daemon (again) and waits until both ports answer.
+func (s *Sendmail) Start() {
 	s.t.Helper()
 	out, err := os.OpenFile(filepath.Join(s.Dir, "output"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -153,8 +154,8 @@ func (s *Sendmail) start() {
 	}
 }
 
-// kill ends the whole process group at once.
-func (s *Sendmail) kill() {
+// Kill ends the whole process group at once.
+func (s *Sendmail) Kill() {
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	<-s.ended
 }

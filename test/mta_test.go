@@ -1,0 +1,63 @@
+package test
+
+import (
+	"os/exec"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// mta is what a gateway needs to know of Postfix or Sendmail.
+type mta struct {
+	smtp, reinject string
+	log            func() string
+	kill, start    func()                              // at once, and again
+	command        func(arguments ...string) *exec.Cmd // a run of its sendmail program
+}
+
+// kind starts an MTA for a milter and a next hop.
+type kind func(t *testing.T, milter, nextHop string) mta
+
+var kinds = map[string]kind{"Postfix": withPostfix, "Sendmail": withSendmail}
+
+func withPostfix(t *testing.T, milter, nextHop string) mta {
+	return ofPostfix(server.StartPostfix(t, milter, nextHop))
+}
+
+func ofPostfix(p *server.Postfix) mta {
+	return mta{smtp: p.SMTP, reinject: p.Reinject, log: p.Log, kill: p.Kill, start: p.Start, command: p.Command}
+}
+
+// withSendmail starts a Sendmail made of the lines that we ship for it.
+func withSendmail(t *testing.T, milter, nextHop string) mta {
+	s := server.StartSendmail(t, "../packaging/sendmail/recall-milter.m4", milter, nextHop)
+	return mta{smtp: s.SMTP, reinject: s.Reinject, log: s.Log, kill: s.Kill, start: s.Start, command: s.Command}
+}
+
+// eachMTA runs a test behind Postfix and behind Sendmail.
+func eachMTA(t *testing.T, test func(t *testing.T, k kind)) {
+	t.Parallel()
+	for name, k := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, k)
+		})
+	}
+}
+
+// gateway starts a gateway with this MTA.
+func (k kind) gateway(t *testing.T, grace string) *gateway {
+	t.Helper()
+	return startGatewayWith(t, grace, func(milter, nextHop string) mta { return k(t, milter, nextHop) })
+}
+
+// gatewayTo starts one whose re-injection port is a sink of the test's own.
+func (k kind) gatewayTo(t *testing.T, grace string) (*gateway, *server.Sink) {
+	t.Helper()
+	port := server.StartSink(t)
+	return startGatewayWith(t, grace, func(milter, nextHop string) mta {
+		m := k(t, milter, nextHop)
+		m.reinject = port.Addr
+		return m
+	}), port
+}
