@@ -26,14 +26,28 @@ const partnerFrom, insider = "anna@partner.test", "bert@corp.test"
 
 func startFrontier(t *testing.T, settings string) *frontier {
 	t.Helper()
+	return startFrontierWith(t, settings, func(_ *server.DNS, milter, nextHop string) mta {
+		p := server.StartPostfix(t, milter, nextHop)
+		return mta{p.SMTP, p.Reinject, p.Log}
+	})
+}
+
+// startFrontierWith starts one with the MTA that start starts.
+func startFrontierWith(t *testing.T, settings string, start func(d *server.DNS, milter, nextHop string) mta) *frontier {
+	t.Helper()
 	key := ed25519.NewKeyFromSeed([]byte("a seed of 32 bytes for this test"))
-	record := "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
+	record := dkimRecord(key)
 	d := server.StartDNS(t, `partner.test. TXT "v=spf1 -all"`, `_dmarc.partner.test. TXT "v=DMARC1; p=reject"`,
 		`s1._domainkey.partner.test. TXT "`+record+`"`, `s1._domainkey.evil.test. TXT "`+record+`"`, `evil.test. TXT "v=spf1 ip4:127.0.0.1 -all"`)
 	d.Fail("s1._domainkey.away.test")
-	f := &frontier{startGateway(t, "1h"), d, key}
+	f := &frontier{startGatewayWith(t, "1h", func(milter, nextHop string) mta { return start(d, milter, nextHop) }), d, key}
 	f.configure(fmt.Sprintf("[outbound]\nnetworks = []\ndaemon_names = []\n[inbound]\nauthserv_id = \"gw.corp.test\"\ndns = %q\n%s", d.Addr, settings))
 	return f
+}
+
+// dkimRecord is what DNS says of a key.
+func dkimRecord(key ed25519.PrivateKey) string {
+	return "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
 }
 
 // signed signs a message as a domain; edit changes the options.

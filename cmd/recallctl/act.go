@@ -137,9 +137,9 @@ func (a *act) each(ctx context.Context, holds []*holdstore.Hold) error {
 		case r.err != nil:
 			stopped = r.err
 		default:
-			if why := short(r.hold, a.only); a.name == "recall" && why != "" {
+			if a.name == "recall" && sentBefore(r.hold, a.only) {
 				failed++
-				a.failure(id, errors.New(why+": see recallctl show "+id))
+				a.failure(id, errors.New("recalled for the recipients that were still pending; others have it already: see recallctl show "+id))
 			}
 			after = append(after, r.hold)
 		}
@@ -185,19 +185,15 @@ func (a *act) all(ctx context.Context, holds []*holdstore.Hold) (results []done,
 	return results, min(int(next.Load()), len(holds))
 }
 
-// short says why a recall did less than was asked; "": nobody has the message.
-func short(h *holdstore.Hold, only []string) (why string) {
+// sentBefore says whether a recall came too late for some of the recipients.
+func sentBefore(h *holdstore.Hold, only []string) bool {
 	for n, r := range h.Results {
 		asked := func(address string) bool { return strings.EqualFold(address, h.Recipients[n].Address) }
-		switch {
-		case len(only) > 0 && !slices.ContainsFunc(only, asked):
-		case r.Outcome == holdstore.Sent:
-			return "recalled for the recipients that were still pending; others have it already"
-		case r.Outcome == holdstore.Unknown:
-			why = "recalled, but " + r.Detail
+		if r.Outcome == holdstore.Sent && (len(only) == 0 || slices.ContainsFunc(only, asked)) {
+			return true
 		}
 	}
-	return why
+	return false
 }
 
 func past(verb string) string {

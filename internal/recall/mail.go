@@ -76,19 +76,23 @@ type part struct {
 }
 
 // parts calls visit for each leaf of the mail, in order, until it says false. Defects end a branch, not the walk.
-func (m *Mail) parts(visit func(part) bool) {
+// It says whether all of them could be seen; that visit said false hides none.
+func (m *Mail) parts(visit func(part) bool) (whole bool) {
 	w := walk{visit: visit, left: maxParts}
 	w.entity(m.field("Content-Type"), m.field("Content-Transfer-Encoding"), m.Body, 0)
+	return !w.unseen
 }
 
 type walk struct {
-	visit func(part) bool
-	left  int
+	visit  func(part) bool
+	left   int
+	unseen bool // a defect or a bound hides parts, which other programs may see
 }
 
 // entity visits one entity and says whether to go on.
 func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool {
 	if w.left--; w.left < 0 {
+		w.unseen = true
 		return false
 	}
 	kind, params, err := mime.ParseMediaType(contentType)
@@ -100,6 +104,7 @@ func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool
 		for {
 			p, err := r.NextRawPart()
 			if err != nil {
+				w.unseen = w.unseen || err != io.EOF
 				return true
 			}
 			inner, _ := io.ReadAll(p) // what came before a defect counts
@@ -108,6 +113,7 @@ func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool
 			}
 		}
 	}
+	w.unseen = w.unseen || strings.HasPrefix(kind, "multipart/")
 	body = plain(encoding, body)
 	p := part{kind: kind, name: params["name"], body: body}
 	if strings.HasPrefix(kind, "text/") {

@@ -73,6 +73,18 @@ func winmail(m *Mail) (found *tnef.Message) {
 	return found
 }
 
+// carries says whether a mail has a winmail.dat with more in it than a recall, or parts that can't be seen.
+func carries(m *Mail) (more bool) {
+	whole := m.parts(func(p part) bool {
+		if p.kind == "application/ms-tnef" || strings.EqualFold(p.name, "winmail.dat") || tnef.Is(p.body) {
+			t, err := tnef.Read(p.body)
+			more = err != nil || t.Class != tnef.RecallClass || t.Attachments
+		}
+		return !more
+	})
+	return more || !whole
+}
+
 // codepages are those in which Outlook writes a subject, by the names that decoders have.
 var codepages = map[uint32]string{932: "shift_jis", 936: "gb2312", 949: "ks_c_5601-1987", 950: "big5", 1250: "windows-1250",
 	1251: "windows-1251", 1252: "windows-1252", 1253: "windows-1253", 1254: "windows-1254", 1255: "windows-1255",

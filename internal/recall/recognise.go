@@ -51,13 +51,15 @@ func (r *Recogniser) Maybe(m *Mail) bool {
 
 // Recognise looks at the whole mail. The fields of forms B and C are signed by nobody, so anyone who has a signed mail
 // could add them: only its subject, which is signed, makes such a mail a recall, and only with a known prefix.
+// A mail with a winmail.dat that carries anything else is none: who vouched for it would vouch for that, unseen.
 func (r *Recogniser) Recognise(m *Mail) (s Sight) {
 	subject := decoded(m.field("Subject"))
-	switch {
+	switch t := winmail(m); {
+	case !m.Cut && carries(m):
+		return Sight{}
 	case isRequest(m):
 		s = request(m)
-	case winmail(m) != nil:
-		t := winmail(m)
+	case t != nil:
 		s = Sight{Form: FormTNEF, Subjects: r.bare(inCodepage(t.Codepage, t.OriginalSubject)), Signed: []string{"Subject", "Content-Type"}}
 	case exchangeRecall(m) && r.d.named(subject):
 		s = Sight{Form: FormPlain, Subjects: r.bare(subject), Signed: []string{"Subject"}}

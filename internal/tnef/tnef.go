@@ -41,9 +41,13 @@ type Message struct {
 	SearchKey       []byte    // of the original, from PidTagReportTag or property 0x6800; 16 bytes
 	Expiry          time.Time // PidTagExpiryTime
 	Recipients      []string  // SMTP addresses of the recipient table, mostly absent
+	Attachments     bool      // it carries more than the message
 }
 
 var errShort = errors.New("the data ends in the middle of a value")
+
+// Is says whether data begins as a winmail.dat does.
+func Is(data []byte) bool { return (&reader{data: data}).u32() == signature }
 
 // Read reads a whole winmail.dat. What it says proves nothing about who said it.
 func Read(data []byte) (*Message, error) {
@@ -60,7 +64,8 @@ func Read(data []byte) (*Message, error) {
 		if n == maxAttributes {
 			return nil, fmt.Errorf("more than %d attributes", maxAttributes)
 		}
-		id, value := attribute(r)
+		level, id, value := attribute(r)
+		f.Attachments = f.Attachments || level == 2
 		if r.err == nil {
 			r.err = f.take(id, value)
 		}
@@ -72,8 +77,8 @@ func Read(data []byte) (*Message, error) {
 }
 
 // attribute reads level, id, length, data and checksum (MS-OXTNEF section 2.1.3.2).
-func attribute(r *reader) (id uint32, value []byte) {
-	level := r.u8()
+func attribute(r *reader) (level uint8, id uint32, value []byte) {
+	level = r.u8()
 	id = r.u32()
 	value = r.bytes(r.u32())
 	sum := r.u16()
@@ -83,7 +88,7 @@ func attribute(r *reader) (id uint32, value []byte) {
 	if r.err == nil && (level != 1 && level != 2 || sum != 0) {
 		r.err = fmt.Errorf("attribute %#x has a wrong level or checksum", id)
 	}
-	return id, value
+	return level, id, value
 }
 
 // file gathers the message over its attributes.

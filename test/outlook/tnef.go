@@ -16,8 +16,15 @@ func NewTNEF() *TNEF {
 }
 
 // Attribute adds one attribute of the message with a right checksum.
-func (t *TNEF) Attribute(id uint32, data []byte) *TNEF {
-	t.out = binary.LittleEndian.AppendUint32(append(t.out, 1), id)
+func (t *TNEF) Attribute(id uint32, data []byte) *TNEF { return t.attribute(1, id, data) }
+
+// Attachment adds a file.
+func (t *TNEF) Attachment(data []byte) *TNEF {
+	return t.attribute(2, 0x00069002, make([]byte, 14)).attribute(2, 0x0006800F, data)
+}
+
+func (t *TNEF) attribute(level byte, id uint32, data []byte) *TNEF {
+	t.out = binary.LittleEndian.AppendUint32(append(t.out, level), id)
 	t.out = append(binary.LittleEndian.AppendUint32(t.out, uint32(len(data))), data...)
 	var sum uint16
 	for _, b := range data {
@@ -78,7 +85,14 @@ func Ticks(unix int64) []byte {
 }
 
 // Winmail is the winmail.dat of a recall of the message with this subject, in the given codepage.
-func Winmail(subject []byte, codepage uint32) []byte {
+func Winmail(subject []byte, codepage uint32) []byte { return recalling(subject, codepage).Bytes() }
+
+// WinmailWith is such a winmail.dat that carries a file too, as Outlook never makes it.
+func WinmailWith(subject, file []byte) []byte {
+	return recalling(subject, 65001).Attachment(file).Bytes()
+}
+
+func recalling(subject []byte, codepage uint32) *TNEF {
 	key := []byte("0123456789abcdef")
 	return NewTNEF().
 		Attribute(0x00089006, []byte{0, 0, 1, 0}).
@@ -91,5 +105,5 @@ func Winmail(subject []byte, codepage uint32) []byte {
 			Property(0x0003, 0x8001, append(Named("Count"), 7, 0, 0, 0)),
 			Property(0x0102, 0x6800, Variable(key)),
 			Property(0x101E, 0x8002, append(Named("Keywords"), binary.LittleEndian.AppendUint32(nil, 0)...)),
-		)).Bytes()
+		))
 }

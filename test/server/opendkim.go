@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -45,17 +46,45 @@ func StartOpenDKIM(t testing.TB, domain string) *OpenDKIM {
 	if err := os.WriteFile(conf, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(Program(t, "opendkim"), "-f", "-x", conf)
+	startListener(t, o.Milter, "opendkim", "-f", "-x", conf)
+	return o
+}
+
+// StartOpenDKIMVerifier starts a verifier that asks a name server, writes its results in the name of an authserv-id, and
+// returns its host:port. settings are further lines of its file.
+func StartOpenDKIMVerifier(t testing.TB, d *DNS, authservID string, settings ...string) string {
+	t.Helper()
+	dir, addr := t.TempDir(), FreeAddr(t)
+	host, port, _ := net.SplitHostPort(addr)
+	name, number, _ := net.SplitHostPort(d.Addr)
+	resolver, conf := filepath.Join(dir, "unbound.conf"), filepath.Join(dir, "opendkim.conf")
+	write(t, resolver, fmt.Sprintf("server:\n  do-not-query-localhost: no\n  module-config: iterator\n  local-zone: \"test.\" nodefault\nforward-zone:\n  name: \".\"\n  forward-addr: %s@%s\n", name, number))
+	write(t, conf, fmt.Sprintf("Mode v\nAuthservID %s\nAlwaysAddARHeader yes\nResolverConfiguration %s\nSocket inet:%s@%s\nSyslog no\n%s\n",
+		authservID, resolver, port, host, strings.Join(settings, "\n")))
+	startListener(t, addr, "opendkim", "-f", "-x", conf)
+	return addr
+}
+
+func write(t testing.TB, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startListener runs a program until the test ends, and waits until its port answers.
+func startListener(t testing.TB, addr, program string, args ...string) {
+	t.Helper()
+	c := exec.Command(Program(t, program), args...)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	Eventually(t, "opendkim listens", func() bool {
-		conn, err := net.DialTimeout("tcp", o.Milter, time.Second)
+	Eventually(t, program+" listens", func() bool {
+		conn, err := net.DialTimeout("tcp", addr, time.Second)
 		if err == nil {
 			conn.Close()
 		}
 		return err == nil
 	})
-	return o
 }

@@ -1,0 +1,49 @@
+package recall
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/policy"
+	"github.com/recall-milter/recall-milter/test/outlook"
+)
+
+// arriving is a mail that comes in, from its text.
+func arriving(text string) *Mail {
+	head, body, _ := strings.Cut(text, "\r\n\r\n")
+	m := &Mail{Body: []byte(body)}
+	for _, line := range strings.Split(strings.ReplaceAll(head, "\r\n\t", " "), "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		m.Fields = append(m.Fields, policy.Field{Name: name, Value: value})
+	}
+	return m
+}
+
+// Who vouches for a mail so that filters let its winmail.dat through must know all that is in it.
+func TestARecallThatCarriesMoreIsNone(t *testing.T) {
+	r := outlook.Recall{From: "anna@partner.test", To: "bert@corp.test", Subject: "x", Prefix: "Recall:"}
+	const end = "------=_NextPart_000_0000_01DC--\r\n"
+	beside := func(mail, part string) string {
+		return strings.Replace(mail, end, "------=_NextPart_000_0000_01DC\r\n"+part+"\r\n"+end, 1)
+	}
+	note := string(outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Note\x00")).Bytes())
+	whole := r.FormA()
+	for name, c := range map[string]struct{ mail, form string }{
+		"a recall":                            {whole, FormTNEF},
+		"a text beside":                       {beside(whole, "Content-Type: text/html\r\n\r\n<p>x</p>"), FormTNEF},
+		"a file in winmail.dat":               {r.FormAWith(outlook.WinmailWith([]byte("x"), []byte("MZ"))), ""},
+		"another winmail.dat beside":          {beside(whole, "Content-Type: application/ms-tnef\r\n\r\n"+note), ""},
+		"another winmail.dat of another name": {beside(whole, "Content-Type: application/octet-stream\r\n\r\n"+note), ""},
+		"a broken winmail.dat beside":         {beside(whole, "Content-Type: x/y; name=WINMAIL.DAT\r\n\r\nxxx"), ""},
+		"no end":                              {strings.Replace(whole, end, "", 1), ""},
+		"more parts than are looked at":       {beside(whole, strings.Repeat("\r\n------=_NextPart_000_0000_01DC\r\n\r\nx", 100)), ""},
+		"more depth than is looked at": {beside(whole, strings.Repeat("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", 9)+
+			"\r\nx"+strings.Repeat("\r\n--b--", 9)), ""},
+		"a request with a winmail.dat": {"Content-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n" +
+			"Content-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <a@b>\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n" + note + "\r\n--b--\r\n", ""},
+	} {
+		if got := NewRecogniser([]string{"Recall:"}).Recognise(arriving(c.mail)).Form; got != c.form {
+			t.Errorf("%s: form %q, want %q", name, got, c.form)
+		}
+	}
+}

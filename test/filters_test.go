@@ -1,0 +1,218 @@
+package test
+
+import (
+	"fmt"
+	"net/smtp"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/test/outlook"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// filtered is a frontier whose Postfix asks opendkim, opendmarc, us, and rspamd, as docs/filters.md says. A second port
+// asks the same programs without us.
+type filtered struct {
+	*frontier
+	rspamd *server.Rspamd
+	plain  string // the port without us
+	sent   map[string]int
+}
+
+const (
+	ally      = "anna@ally.test" // of a partner
+	colleague = "anna@corp.test" // of ours, who sends from outside: her mailbox is in a cloud
+)
+
+// A site's own rules, each strict enough to refuse a message. FROM_US and so on are docs/filters.md's.
+const siteMaps = `
+FROM_US { type = "header"; header = "From"; filter = "email:domain"; map = ["corp.test"]; score = 0.0; }
+CLIENT_OF_OURS { type = "ip"; map = ["127.0.0.0/8"]; score = 0.0; }
+WINMAIL_DAT { type = "filename"; map = ["winmail.dat"]; score = 20.0; }
+`
+
+const siteComposites = `
+LOCAL_SPOOF { expression = "FROM_US & !CLIENT_OF_OURS"; score = 20.0; policy = "leave"; }
+`
+
+const siteRegexps = `
+SITE_PHISHING = { re = "/verify your password/i{mime}"; score = 20.0; }
+`
+
+// gtube is what every spam filter takes for the worst.
+const gtube = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+func startFiltered(t *testing.T) *filtered {
+	t.Helper()
+	f := &filtered{sent: map[string]int{}}
+	f.frontier = startFrontierWith(t, "[inbound.recall]\non_fail = \"tag\"\n", func(d *server.DNS, milter, nextHop string) mta {
+		publish(t, d)
+		f.rspamd = server.StartRspamd(t, d, map[string]string{
+			"options.inc":     shipped(t, "rspamd/local.d/options.inc"),
+			"regexp.conf":     siteRegexps,
+			"multimap.conf":   shipped(t, "rspamd/local.d/multimap.conf") + siteMaps,
+			"composites.conf": shipped(t, "rspamd/local.d/composites.conf") + siteComposites,
+		})
+		dkim := server.StartOpenDKIMVerifier(t, d, "dkim.gw.corp.test")
+		const strict = "v=DMARC1; p=reject"
+		dmarc := server.StartOpenDMARC(t, "dmarc.gw.corp.test", "dkim.gw.corp.test", map[string]string{"ally.test": strict, "corp.test": strict, "evil.test": strict})
+		before, after := dkim+", inet:"+dmarc, ", inet:"+f.rspamd.Milter
+		p := server.StartPostfix(t, before+", inet:"+milter+after, nextHop, "own_milters = inet:"+before+after, "smtpd_authorized_xclient_hosts = 127.0.0.0/8",
+			"relay_domains = corp.test", "relay_transport = smtp", "smtpd_recipient_restrictions = reject_unauth_destination")
+		f.plain = p.Own
+		return mta{p.SMTP, p.Reinject, p.Log}
+	})
+	for _, domain := range []string{"ally.test", "corp.test"} {
+		f.dns.Add(t, "s1._domainkey."+domain+`. TXT "`+dkimRecord(f.key)+`"`)
+	}
+	f.original("o@ally.test", "the price list", ally)
+	f.original("o@corp.test", "the price list", colleague)
+	return f
+}
+
+// publish is the DNS of sites that are in order; their SPF proves nothing, so that it is DKIM that counts.
+func publish(t *testing.T, d *server.DNS) {
+	t.Helper()
+	for domain, host := range map[string]int{"ally.test": 7, "corp.test": 1, "evil.test": 66} {
+		for _, record := range []string{"%s. A 192.0.2.%d", "%s. AAAA 2001:db8::%d", "mail.%s. A 192.0.2.%d", "mail.%s. AAAA 2001:db8::%d"} {
+			d.Add(t, fmt.Sprintf(record, domain, host))
+		}
+		d.Add(t, fmt.Sprintf("%s. MX 10 mail.%s.", domain, domain))
+		d.Add(t, "_dmarc."+domain+`. TXT "v=DMARC1; p=reject"`)
+		if domain != "evil.test" {
+			d.Add(t, domain+`. TXT "v=spf1 ?all"`)
+		}
+	}
+}
+
+func shipped(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../packaging", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// original lets a message come in from a client of ours, which the site's rules spare, and waits until it is remembered.
+func (f *filtered) original(id, subject, from string) {
+	f.t.Helper()
+	f.must(f.comesIn(from, insider, fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
+		from, insider, subject, now(), id, id)))
+	f.arriving("body of " + id)
+}
+
+// fromOutside hands a message over at a port as the host mail.DOMAIN of its sender does.
+func (f *filtered) fromOutside(port, from, message string) error {
+	c, err := smtp.Dial(port)
+	f.must(err)
+	defer c.Close()
+	host := "mail." + domainOf(from)
+	f.must(c.Hello(host))
+	for _, line := range []string{"XCLIENT ADDR=" + map[string]string{"ally.test": "192.0.2.7", "corp.test": "192.0.2.1", "evil.test": "192.0.2.66"}[domainOf(from)] + " NAME=" + host, "EHLO " + host} {
+		f.must(c.Text.PrintfLine("%s", line))
+		_, _, err := c.Text.ReadResponse(2)
+		f.must(err)
+	}
+	f.must(c.Mail(from))
+	f.must(c.Rcpt(insider))
+	w, err := c.Data()
+	f.must(err)
+	_, err = w.Write([]byte(message))
+	f.must(err)
+	return w.Close()
+}
+
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+// judged is what Rspamd thinks of a message from outside at one of the ports, and whether the client was refused for it.
+func (f *filtered) judged(port, from, message string) server.Judgement {
+	f.t.Helper()
+	id := between(message, "Message-ID: <", ">")
+	f.sent[id]++
+	err := f.fromOutside(port, from, message)
+	var all []server.Judgement
+	server.Eventually(f.t, "rspamd judges "+id, func() bool {
+		all = f.rspamd.Judgements(id)
+		return len(all) == f.sent[id]
+	})
+	got := all[len(all)-1]
+	if (err != nil) != (got.Action == "reject") {
+		f.t.Errorf("%s: rspamd says %s, the client hears %v", id, got.Action, err)
+	}
+	return got
+}
+
+func between(s, begin, end string) string {
+	_, s, _ = strings.Cut(s, begin)
+	s, _, _ = strings.Cut(s, end)
+	return s
+}
+
+// recalls are the forms of a recall of the author's message about the price list, unsigned. No two have the same ID.
+func recalls(author, mark string) map[string]string {
+	r := outlook.Recall{From: author, To: insider, Subject: "the price list", Prefix: "Recall:"}
+	all := map[string]string{"request": strings.ReplaceAll(request("o@"+domainOf(author)), partnerFrom, author),
+		"outlook": fresh(r.FormA()), "exchange": fresh(r.FormB()), "cloud": fresh(r.FormC())}
+	for form, mail := range all {
+		all[form] = strings.Replace(mail, "Message-ID: <", "Message-ID: <!~!"+form+"."+mark+".", 1)
+	}
+	return all
+}
+
+// The same message, the same Rspamd: with us it is no spam, without us the site's rules refuse it.
+func TestFiltersLetGenuineRecallsThroughAndNothingElse(t *testing.T) {
+	t.Parallel()
+	f := startFiltered(t)
+	for author, forms := range map[string][]string{colleague: {"request", "outlook", "exchange", "cloud"}, ally: {"outlook"}} {
+		for _, form := range forms {
+			mail := f.signed(domainOf(author), recalls(author, domainOf(author))[form])
+			if got := f.judged(f.plain, author, mail); got.Action != "reject" || !got.Has("DMARC_POLICY_ALLOW") {
+				t.Errorf("%s of %s without us: %+v", form, author, got)
+			}
+			if got := f.judged(f.mta.smtp, author, mail); got.Action != "no action" || !got.Has("RECALL_GENUINE") {
+				t.Errorf("%s of %s with us: %+v", form, author, got)
+			}
+		}
+	}
+	for name, c := range f.notGenuine() {
+		got := f.judged(f.mta.smtp, c.from, c.mail)
+		if got.Action != "reject" || got.Has("RECALL_GENUINE") != c.genuine || got.Has("RECALL_VOUCHED") != c.genuine || c.symbol != "" && !got.Has(c.symbol) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// judging is a message that must be judged as it would be without us.
+type judging struct {
+	from, mail string
+	genuine    bool   // Rspamd sees that it is a genuine recall, and that it is bad for another reason
+	symbol     string // found
+}
+
+func (f *filtered) notGenuine() map[string]judging {
+	t, by := f.t, f.signed
+	winmail := outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Note\x00")).Bytes()
+	ordinary := func(from, mark string) string {
+		mail := outlook.Recall{From: from, To: insider, Subject: "the figures"}.FormAWith(winmail)
+		return replaced(t, fresh(mail), "Message-ID: <", "Message-ID: <"+mark+".")
+	}
+	recall := func(author, mark string) string { return recalls(author, mark)["outlook"] }
+	smuggled := outlook.Recall{From: ally, To: insider, Subject: "the price list", Prefix: "Recall:"}.
+		FormAWith(outlook.WinmailWith([]byte("the price list"), []byte("MZ")))
+	const vouched = "X-Recall-Policy: pass; reason=aligned; domain=evil.test; target=<o@ally.test>\r\n" +
+		"Authentication-Results: gw.corp.test; dkim=pass header.d=evil.test; dmarc=pass header.from=evil.test; x-recall=pass\r\n"
+	const evil = "mallory@evil.test"
+	return map[string]judging{
+		"ordinary mail with a winmail.dat":             {ally, by("ally.test", ordinary(ally, "ordinary")), false, "WINMAIL_DAT"},
+		"a forged recall of a colleague":               {evil, by("evil.test", recall(colleague, "forged")), false, "LOCAL_SPOOF"},
+		"an unsigned recall of a colleague":            {colleague, recall(colleague, "unsigned"), false, "LOCAL_SPOOF"},
+		"our verdict forged, aligned for the forger":   {evil, vouched + by("evil.test", ordinary(evil, "verdict")), false, "DMARC_POLICY_ALLOW"},
+		"our verdict forged, signed":                   {evil, by("evil.test", vouched+ordinary(evil, "signedverdict")), false, "WINMAIL_DAT"},
+		"a recall with a file in its winmail.dat":      {ally, by("ally.test", replaced(t, fresh(smuggled), "Message-ID: <", "Message-ID: <smuggled.")), false, "WINMAIL_DAT"},
+		"a genuine recall that asks for passwords":     {ally, by("ally.test", replaced(t, recall(ally, "phishing"), "The sender would", "Verify your password. The sender would")), true, "SITE_PHISHING"},
+		"a genuine recall with a virus, or so it says": {ally, by("ally.test", replaced(t, recall(ally, "virus"), "The sender would", gtube+"\r\nThe sender would")), false, "GTUBE"},
+	}
+}
