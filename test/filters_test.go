@@ -62,7 +62,7 @@ func startFiltered(t *testing.T) *filtered {
 		p := server.StartPostfix(t, before+", inet:"+milter+after, nextHop, "own_milters = inet:"+before+after, "smtpd_authorized_xclient_hosts = 127.0.0.0/8",
 			"relay_domains = corp.test", "relay_transport = smtp", "smtpd_recipient_restrictions = reject_unauth_destination")
 		f.plain = p.Own
-		return mta{p.SMTP, p.Reinject, p.Log}
+		return ofPostfix(p)
 	})
 	for _, domain := range []string{"ally.test", "corp.test"} {
 		f.dns.Add(t, "s1._domainkey."+domain+`. TXT "`+dkimRecord(f.key)+`"`)

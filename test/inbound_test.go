@@ -27,8 +27,7 @@ const partnerFrom, insider = "anna@partner.test", "bert@corp.test"
 func startFrontier(t *testing.T, settings string) *frontier {
 	t.Helper()
 	return startFrontierWith(t, settings, func(_ *server.DNS, milter, nextHop string) mta {
-		p := server.StartPostfix(t, milter, nextHop)
-		return mta{p.SMTP, p.Reinject, p.Log}
+		return withPostfix(t, milter, nextHop)
 	})
 }
 
