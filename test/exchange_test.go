@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/smtp"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -27,13 +26,19 @@ type organisation struct {
 type world struct {
 	corp, far *organisation
 	dns       *server.DNS
+	signing   []string // further lines for the signers
 }
 
 // startWorld starts corp.test, where anna works, and far.test, where bert does; boxes says whether the gateway of far.test
 // has a way into its mailboxes, and settings are further lines of that table.
 func startWorld(t *testing.T, boxes bool, settings ...string) *world {
 	t.Helper()
-	w := &world{dns: server.StartDNS(t)}
+	return (&world{}).start(t, boxes, settings...)
+}
+
+func (w *world) start(t *testing.T, boxes bool, settings ...string) *world {
+	t.Helper()
+	w.dns = server.StartDNS(t)
 	corpPort, farPort := server.StartProxy(t), server.StartProxy(t)
 	w.corp = w.organisation(t, "corp.test", corpPort, "far.test", farPort)
 	w.corp.open(w.dns, "[recall]\naddresses = [\"recall@corp.test\"]\nanswer_within = \"30s\"\n")
@@ -53,7 +58,7 @@ func startWorld(t *testing.T, boxes bool, settings ...string) *world {
 // organisation starts the servers of a site whose mail to a peer goes to a port.
 func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, peer string, peerPort *server.Proxy, local ...string) *organisation {
 	t.Helper()
-	signer := server.StartOpenDKIM(t, domain)
+	signer := server.StartOpenDKIM(t, domain, w.signing...)
 	w.dns.Add(t, "s1._domainkey."+domain+`. TXT "`+signer.Record+`"`)
 	w.dns.Add(t, "_dmarc."+domain+`. TXT "v=DMARC1; p=reject"`)
 	var postfix *server.Postfix
@@ -214,9 +219,9 @@ func TestALateRecallEmptiesTheInboxUnlessItWasRead(t *testing.T) {
 }
 
 // asks recalls a message at corp.test, and waits until its recipient's gateway was asked.
-func (w *world) asks(id string) {
+func (w *world) asks(id string, flags ...string) {
 	w.corp.t.Helper()
-	if out, code := w.corp.ctl("recall", id); code != 2 {
+	if out, code := w.corp.ctl(append([]string{"recall", id}, flags...)...); code != 2 {
 		w.corp.t.Fatalf("recallctl recall %s: exit %d\n%s", id, code, out)
 	}
 }
@@ -260,72 +265,6 @@ func TestColleaguesMailboxesAreEmptiedWithoutAMail(t *testing.T) {
 	}
 }
 
-// requestID reads from a log which request was made last.
-func (o *organisation) requestID() (id string) {
-	o.t.Helper()
-	server.Eventually(o.t, "a request is made", func() bool {
-		log, _ := os.ReadFile(o.log)
-		_, rest, found := strings.Cut(string(log), ", request=")
-		id, _, _ = strings.Cut(rest, "\n")
-		return found
-	})
-	return id
-}
-
-// signedFrom sends a mail that the organisation's signer signs.
-func (o *organisation) signedFrom(envelope, to, text string) error {
-	return smtp.SendMail(o.postfix.Own, nil, envelope, []string{to}, []byte(text))
-}
-
-func statusMail(from, id, outcome string) string {
-	return "From: " + from + "\r\nTo: anna@corp.test\r\nSubject: status\r\nDate: " + now() + "\r\nMessage-ID: <status." + outcome + from + ">\r\nMIME-Version: 1.0\r\n" +
-		"Content-Type: multipart/report; report-type=recall-status; boundary=b\r\n\r\n--b\r\n\r\nforged\r\n--b\r\nContent-Type: message/recall-status\r\n\r\n" +
-		"Request-Id: " + id + "\r\nOriginal-Message-ID: <m@corp.test>\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nOutcome: " + outcome + "\r\n\r\n--b--\r\n"
-}
-
-func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
-	t.Parallel()
-	w := startWorld(t, true)
-	w.delivered("m@corp.test", "bert@far.test")
-	w.far.boxes.Stop() // so that no true status comes
-	w.asks("m@corp.test")
-	id := w.corp.requestID()
-	other := strings.Repeat("A", len(id))
-	stranger := func(from, id string) error {
-		return smtp.SendMail(w.corp.mta.smtp, nil, "", []string{"anna@corp.test"}, []byte(statusMail(from, id, "retracted")))
-	}
-	for name, err := range map[string]error{
-		"not signed":      stranger("postmaster@far.test", id),
-		"another domain":  stranger("postmaster@evil.test", id),
-		"unknown request": stranger("postmaster@far.test", other),
-	} {
-		if err == nil || !strings.Contains(err.Error(), "recall status refused") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("bert@far.test", other, "retracted")))
-	server.Eventually(t, "the refusal is in the audit trail", func() bool {
-		log, _ := w.corp.ctl("log")
-		return strings.Contains(log, "status refused") && strings.Contains(log, "the request is unknown")
-	})
-	if out, _ := w.corp.ctl("--json", "show", "m@corp.test"); !strings.Contains(out, `"result":"requested"`) {
-		t.Errorf("a forged status counts:\n%s", out)
-	}
-	// A colleague of the author asks for her message: authentic, and without effect.
-	request := strings.NewReplacer(partnerFrom, "carl@corp.test", insider, "bert@far.test", "request@partner.test", "r@corp.test").Replace(request("m@corp.test"))
-	w.corp.must(w.corp.signedFrom("carl@corp.test", "bert@far.test", request))
-	server.Eventually(t, "it is judged", func() bool {
-		log, _ := os.ReadFile(w.far.log)
-		return strings.Contains(string(log), "<r@corp.test>") && !strings.Contains(string(log), "target=<m@corp.test>\nretract")
-	})
-	w.far.boxes.Start()
-	w.corp.result("m@corp.test", "bert@far.test", "retracted") // by the true request, which waited for the mailboxes
-	log, _ := os.ReadFile(w.far.log)
-	if n := strings.Count(string(log), ": retract: "); n != 1 {
-		t.Errorf("%d retractions:\n%s", n, log)
-	}
-}
-
 func TestAnUnsignedRequestWithTheKeyCountsWhereOnlyTheKeyIsRequired(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, true, "[inbound.recall]\nrequire = [\"cancel_key\"]")
@@ -336,24 +275,4 @@ func TestAnUnsignedRequestWithTheKeyCountsWhereOnlyTheKeyIsRequired(t *testing.T
 	w.asks("listed@corp.test")
 	w.corp.result("listed@corp.test", "bert@far.test", "retracted")
 	w.far.said("reason=cancel-key, target=<listed@corp.test>")
-}
-
-func TestTheOutcomeOfALateRecallSurvivesKillsAtEveryStep(t *testing.T) {
-	t.Parallel()
-	w := startWorld(t, true)
-	for step, kill := range map[string]func(){
-		"before the request": func() { w.corp.killDaemon(); w.corp.startDaemon() },
-		"both stores":        func() { w.corp.redis.Kill(); w.far.redis.Kill(); w.corp.redis.Start(); w.far.redis.Start() },
-		"the mailboxes":      func() { w.far.boxes.Stop(); w.corp.requestID(); w.far.boxes.Start() },
-		"the other daemon":   func() { w.far.killDaemon(); w.far.startDaemon() },
-	} {
-		id := strings.ReplaceAll(step, " ", ".") + "@corp.test"
-		w.delivered(id, "bert@far.test")
-		w.asks(id)
-		kill()
-		w.corp.result(id, "bert@far.test", "retracted")
-	}
-	if got := w.far.folder("bert@far.test", "INBOX"); len(got) > 0 {
-		t.Errorf("bert has %q", got)
-	}
 }

@@ -17,23 +17,29 @@ var ErrUnasked = errors.New("no request of this gateway has this ID and domain")
 // Ours says whether a status could be the answer to a request of ours; others are mail between people.
 func (x *Exchange) Ours(s recall.Status) bool { return mark.IsToken(s.RequestID) }
 
-// Told takes a status from a domain, which is authentic. Who asked no such thing of that domain gets ErrUnasked, and
-// the attempt is in the audit trail.
+// Told takes a status from a domain, which is authentic. ErrUnasked: no such thing was asked of that domain.
 func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) error {
 	asked, err := x.store.Request(ctx, s.RequestID)
-	by := holdstore.Act{By: "gateway of " + domain, From: "status mail"}
 	switch {
 	case errors.Is(err, holdstore.ErrNotFound):
-		return x.unasked(ctx, "", by, "the request is unknown")
+		return fmt.Errorf("%w: the request is unknown", ErrUnasked)
 	case err != nil:
 		return err
 	case !strings.EqualFold(asked.Domain, domain):
-		return x.unasked(ctx, asked.Hold, by, "the request went to "+asked.Domain)
+		return fmt.Errorf("%w: the request went to %s", ErrUnasked, asked.Domain)
 	}
 	h, err := x.store.Get(ctx, asked.Hold)
-	if err != nil {
-		return err
+	if err == nil {
+		err = x.answered(ctx, h, asked, s, domain)
 	}
+	if errors.Is(err, holdstore.ErrNotFound) {
+		return fmt.Errorf("%w: the message is forgotten", ErrUnasked)
+	}
+	return err
+}
+
+// answered writes what a status says of the recipients who were asked about.
+func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Asked, s recall.Status, domain string) error {
 	var answers []holdstore.Answer
 	for _, n := range asked.Recipients {
 		for _, said := range s.Recipients {
@@ -45,37 +51,9 @@ func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) err
 		}
 	}
 	if len(answers) == 0 {
-		return x.unasked(ctx, h.ID, by, "it names none of the recipients")
+		return fmt.Errorf("%w: it names none of the recipients", ErrUnasked)
 	}
-	return x.store.Answered(ctx, h.ID, by.By, answers)
-}
-
-// Receipt notes in the timeline of a message that was recalled after its release what a recipient's program says of it.
-func (x *Exchange) Receipt(ctx context.Context, r recall.Receipt) error {
-	holds, err := x.store.Resolve(ctx, r.MessageID)
-	if err != nil {
-		return err
-	}
-	for _, h := range holds {
-		for n, to := range h.Recipients {
-			late := h.State == holdstore.Released && h.Results[n].Outcome != holdstore.Sent && h.Results[n].Outcome != holdstore.Failed
-			if !late || !strings.EqualFold(to.Address, r.Recipient) {
-				continue
-			}
-			err := x.store.Note(ctx, h.ID, holdstore.Event{Verb: "receipt", By: to.Address, Detail: r.Disposition + ", says a receipt that nobody vouches for"})
-			if err != nil && !errors.Is(err, holdstore.ErrNotFound) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (x *Exchange) unasked(ctx context.Context, id string, by holdstore.Act, why string) error {
-	if err := x.store.Audit(ctx, "status refused", id, by, why); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: %s", ErrUnasked, why)
+	return x.store.Answered(ctx, h.ID, "gateway of "+domain, answers)
 }
 
 // report tells the sender what came of a recall after the release.

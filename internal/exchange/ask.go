@@ -3,12 +3,14 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
@@ -31,8 +33,7 @@ func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstor
 	return after, time.Now().Add(x.o.Within), err
 }
 
-// requests plans one request for each domain of the recipients who got the message. Every message ID of ours is made of
-// the secret, the hold and the domain, so that asking again asks the same.
+// requests plans one request for each domain of the recipients who got the message, and were not asked before.
 func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (all []holdstore.Asked) {
 	if !x.o.Ask || h.Own() || h.Sender.Address == "" || h.MessageID == "" {
 		return nil
@@ -46,17 +47,26 @@ func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (al
 		}
 		i, known := byDomain[domain]
 		if !known {
-			id, ok := x.marker.Token("request", h.ID, domain)
-			if !ok {
-				return nil
-			}
 			i = len(all)
 			byDomain[domain] = i
-			all = append(all, holdstore.Asked{RequestID: id, Hold: h.ID, Domain: domain, Reason: reason})
+			all = append(all, holdstore.Asked{Hold: h.ID, Domain: domain, Reason: reason})
 		}
 		all[i].Recipients = append(all[i].Recipients, n)
 	}
+	for i := range all {
+		id, ok := RequestID(x.marker, all[i])
+		if !ok {
+			return nil
+		}
+		all[i].RequestID = id
+	}
 	return all
+}
+
+// RequestID is made of the secret and of what is asked, so that asking again asks the same, and asking for further
+// recipients of the same domain asks something else. false: there is no secret yet.
+func RequestID(m *mark.Marker, a holdstore.Asked) (string, bool) {
+	return m.Token("request", a.Hold, a.Domain, fmt.Sprint(a.Recipients))
 }
 
 // ask writes one request, or for recipients of our own takes the message back here.

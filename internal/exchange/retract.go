@@ -2,6 +2,8 @@ package exchange
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -43,8 +45,13 @@ func (x *Exchange) Take(ctx context.Context, o Order, request bool) (bool, error
 		}
 		return false, x.post.Status(ctx, inquirer(o), s)
 	}
-	id := jobRetract + ":" + recall.DomainOf(o.From) + ":" + o.RequestID + o.CommandID
-	return true, x.store.AddJob(ctx, id, jobRetract, o, 0)
+	return true, x.store.AddJob(ctx, o.job(), jobRetract, o, 0)
+}
+
+// job is the ID of the job that carries the order out: of each piece of a request that came in by several transactions.
+func (o *Order) job() string {
+	to := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(o.Recipients)), "\n")))
+	return jobRetract + ":" + recall.DomainOf(o.From) + ":" + o.RequestID + o.CommandID + hex.EncodeToString(to[:6])
 }
 
 // inquirer is whom the status goes to. It is from the domain of the recipients, whose DKIM signature makes it authentic.
@@ -144,7 +151,10 @@ func (x *Exchange) tell(ctx context.Context, o *Order) error {
 		s.Recipients = append(s.Recipients, said)
 	}
 	if o.Own {
-		return x.Told(ctx, s, recall.DomainOf(o.From))
+		if err := x.Told(ctx, s, recall.DomainOf(o.From)); !errors.Is(err, ErrUnasked) { // else its record is gone: nobody wants to know
+			return err
+		}
+		return nil
 	}
 	return x.post.Status(ctx, inquirer(*o), s)
 }

@@ -48,6 +48,7 @@ func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruli
 	case policy.InboundTemp:
 		return Ruling{Command: true, Reply: "451 4.7.1 the recall status can't be checked now, try again later"}
 	}
+	g.refusedStatus(ctx, m, s, from, v)
 	return Ruling{Command: true, Reply: "550 5.7.1 recall status refused: " + printable(v.Reason)}
 }
 

@@ -26,6 +26,8 @@ type Memory interface {
 	Remembered(ctx context.Context, from, messageID, subject string) ([]holdstore.Received, error)
 	Once(ctx context.Context, what, user string, keep time.Duration) (bool, error)
 	Count(ctx context.Context, domain string, per time.Duration) (int, error)
+	Request(ctx context.Context, requestID string) (holdstore.Asked, error)
+	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
 }
 
 // Log is told of each verdict.
@@ -48,7 +50,7 @@ type Exchange interface {
 	Take(ctx context.Context, o exchange.Order, request bool) (bool, error)
 	Ours(s recall.Status) bool
 	Told(ctx context.Context, s recall.Status, domain string) error
-	Receipt(ctx context.Context, r recall.Receipt) error
+	Receipts(ctx context.Context, all []recall.Receipt) error
 }
 
 // Gate looks at mail that comes in. Safe for concurrent use.
@@ -58,13 +60,14 @@ type Gate struct {
 	memory   Memory
 	log      Log
 	exchange Exchange
+	audits   recall.Limiter
 	arrived  chan holdstore.Received
 }
 
 // New returns a gate. It remembers nothing before Run.
 func New(o Options, memory Memory, x Exchange, log Log) *Gate {
 	g := &Gate{known: recall.NewRecogniser(o.Prefixes), memory: memory, exchange: x, log: log,
-		arrived: make(chan holdstore.Received, maxWaiting)}
+		audits: recall.Limiter{Most: auditMost, Per: auditPer}, arrived: make(chan holdstore.Received, maxWaiting)}
 	g.Use(o)
 	return g
 }
@@ -105,8 +108,8 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 	if s, ok := recall.ParseStatus(m); ok {
 		return g.status(ctx, m, s)
 	}
-	if r, ok := recall.ParseReceipt(m); ok {
-		if err := g.exchange.Receipt(ctx, r); err != nil {
+	if receipts := recall.ParseReceipts(m); len(receipts) > 0 {
+		if err := g.exchange.Receipts(ctx, receipts); err != nil {
 			g.log.Trouble("a receipt came in, and is not noted", err)
 		}
 		return Ruling{}
@@ -116,7 +119,10 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 		return o.Ruling
 	}
 	g.log.Judged(m.Submission, o.Sight.Form, o.Evidence.From, o.Verdict)
-	if o.Verdict.Result == policy.InboundPass && o.Rule.Execute {
+	switch {
+	case o.Verdict.Result == policy.InboundFail:
+		g.refusedCommand(ctx, m, &o)
+	case o.Verdict.Result == policy.InboundPass && o.Rule.Execute:
 		g.execute(ctx, m, &o)
 	}
 	return o.Ruling
@@ -159,33 +165,6 @@ func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, dom
 	address, _ := netip.ParseAddr(m.Client.Address)
 	return g.o.Load().Verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO, MailFrom: m.Sender.Address,
 		From: domain, QueueID: m.QueueID, Header: m.Fields, Body: m.Body, Cover: cover})
-}
-
-// recalls asks the store what the command means, and whether it may be used.
-func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule, c *policy.Command) (err error) {
-	if c.Targets, err = g.targets(ctx, m, sight, c.From); err != nil {
-		return err
-	}
-	if c.Count, err = g.memory.Count(ctx, c.Domain, rule.Per); err != nil {
-		return err
-	}
-	once := []string{"m " + m.MessageID}
-	for _, k := range sight.Keys {
-		once = append(once, "k "+k.String())
-	}
-	for _, what := range once {
-		first, err := g.memory.Once(ctx, what, user(m), 2*rule.MaxAge)
-		if err != nil {
-			return err
-		}
-		c.Used = c.Used || !first
-	}
-	return nil
-}
-
-// user is who may send the same command again: the client that could not know that it was taken.
-func user(m *recall.Mail) string {
-	return m.Client.Address + "\n" + m.Sender.Address + "\n" + strings.Join(addresses(m), "\n")
 }
 
 func (g *Gate) targets(ctx context.Context, m *recall.Mail, sight recall.Sight, from string) (all []policy.Arrived, err error) {

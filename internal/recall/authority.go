@@ -2,8 +2,6 @@ package recall
 
 import (
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
@@ -38,33 +36,4 @@ func by(sub holdstore.Submission) string {
 		return "login " + sub.Login
 	}
 	return "<" + strings.ToLower(sub.Sender.Address) + "> from " + sub.Client.Address
-}
-
-// limiter counts commands of each submitter in fixed spans of time. The zero limiter allows all.
-type limiter struct {
-	most int
-	per  time.Duration
-
-	mu    sync.Mutex
-	since time.Time
-	seen  map[string]int
-}
-
-// maxSeen bounds the submitters of one span; beyond, all are refused until it ends.
-const maxSeen = 100_000
-
-func (l *limiter) allow(who string, now time.Time) bool {
-	if l.most <= 0 {
-		return true
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.since) >= l.per {
-		l.since, l.seen = now, map[string]int{}
-	}
-	if _, known := l.seen[who]; !known && len(l.seen) >= maxSeen {
-		return false
-	}
-	l.seen[who]++
-	return l.seen[who] <= l.most
 }

@@ -58,7 +58,7 @@ type Desk struct {
 	store Store
 	rule  func(name string) policy.Rule // the rule under which a message was held
 	log   Log
-	rate  limiter
+	rate  Limiter
 	post  *Post
 }
 
@@ -68,7 +68,7 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *D
 	if len(o.Addresses) > 0 {
 		address = o.Addresses[0]
 	}
-	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log, rate: limiter{most: o.Rate, per: o.Per}}
+	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log, rate: Limiter{Most: o.Rate, Per: o.Per}}
 }
 
 // Ruling is what becomes of a mail that may be a command.
@@ -138,7 +138,7 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 
 // limited refuses commands beyond the rate.
 func (d *Desk) limited(m *Mail) string {
-	if d.rate.allow(by(m.Submission), time.Now()) {
+	if d.rate.Allow(by(m.Submission), time.Now()) {
 		return ""
 	}
 	d.log.Commanded(m.Submission, "any", "refused", "rate")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
 // Author is the address in From of a held message.
@@ -48,7 +49,16 @@ func (p *Post) Status(ctx context.Context, to Inquirer, s Status) error {
 		l.Told = append(l.Told, told{oneLine(r.Address), wordsOf(r.Outcome), oneLine(r.Diagnostic)})
 	}
 	return p.send(ctx, dispatch{author: to.From, to: []holdstore.Path{{Address: to.Address}}, gateway: to.Gateway, auto: "auto-replied",
-		thread: to.MessageID, text: "status", letter: l, kind: "recall-status", part: s.String()})
+		id: to.id(s), thread: to.MessageID, text: "status", letter: l, kind: "recall-status", part: s.String()})
+}
+
+// id is for the Message-ID of a status. What another gateway calls a request need not fit into one.
+func (to Inquirer) id(s Status) string {
+	about := "status"
+	if mark.IsToken(s.RequestID) {
+		about = s.RequestID
+	}
+	return idOf(about, to.Address+"\n"+to.MessageID+"\n"+s.String())
 }
 
 // wordsOf says an outcome of a status to people.
@@ -95,7 +105,7 @@ func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold) error {
 		s.Recipients = append(s.Recipients, StatusOf{o.Address, o.word(), o.Words()})
 	}
 	l := a.letter(p.address)
-	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway, auto: "auto-replied",
+	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway, id: idOf(h.ID, s.String()), auto: "auto-replied",
 		text: "outcome", letter: l, kind: "recall-status", part: s.String()})
 }
 

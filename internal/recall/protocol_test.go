@@ -1,6 +1,7 @@
 package recall
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -87,13 +88,20 @@ func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
 	delivered := reporting("delivery-status", "Reporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nAction: delivered\r\nDiagnostic-Code: smtp; 250\r\n    ok\r\n"+
 		"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nMessage-ID: <1@corp.test>\r\n")
 	for what, m := range map[string]*Mail{"displayed": read, "delivered": delivered} {
-		r, ok := ParseReceipt(m)
-		if diff := cmp.Diff(Receipt{"<1@corp.test>", "bert@far.test", what}, r); !ok || diff != "" {
-			t.Error(what, ok, diff)
+		if diff := cmp.Diff([]Receipt{{"<1@corp.test>", "bert@far.test", what}}, ParseReceipts(m)); diff != "" {
+			t.Error(what, diff)
 		}
 	}
-	if r, ok := ParseReceipt(reporting("delivery-status", "Reporting-MTA: dns; x\r\n")); ok {
-		t.Errorf("about nothing: %+v", r)
+	if all := ParseReceipts(reporting("delivery-status", "Reporting-MTA: dns; x\r\n")); len(all) > 0 {
+		t.Errorf("about nothing: %+v", all)
+	}
+	groups := ""
+	for n := range maxReceipts + 10 {
+		groups += fmt.Sprintf("\r\nFinal-Recipient: rfc822; b%d@far.test\r\nAction: relayed\r\n", n)
+	}
+	many := ParseReceipts(reporting("delivery-status", "Reporting-MTA: dns; x\r\n"+groups+"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <1@corp.test>\r\n\r\nx\r\n"))
+	if len(many) != maxReceipts || many[1] != (Receipt{"<1@corp.test>", "b1@far.test", "relayed"}) {
+		t.Errorf("of many recipients %d are read: %+v", len(many), many)
 	}
 }
 
@@ -108,7 +116,7 @@ func FuzzProtocol(f *testing.F) {
 				t.Errorf("%+v is read as %+v", q, again)
 			}
 		}
-		ParseReceipt(reporting("delivery-status", part))
+		ParseReceipts(reporting("delivery-status", part))
 		if s, ok := ParseStatus(reporting("recall-status", part)); ok && len(s.Recipients) > maxAsked {
 			t.Errorf("%d recipients", len(s.Recipients))
 		}

@@ -1,6 +1,7 @@
 package recall
 
 import (
+	"net/textproto"
 	"regexp"
 	"strings"
 )
@@ -12,36 +13,50 @@ type Receipt struct {
 	Disposition string // "displayed", "deleted", "delivered", ...
 }
 
-// maxDisposition bounds what is kept of it.
-const maxDisposition = 60
+// Bounds of what is kept of one mail.
+const (
+	maxDisposition = 60
+	maxReceipts    = 50
+)
 
-// ParseReceipt reads the receipt in a mail; ok is false when there is none.
-func ParseReceipt(m *Mail) (r Receipt, ok bool) {
+// ParseReceipts reads what a mail says of recipients of one message; none: it is no receipt.
+func ParseReceipts(m *Mail) (all []Receipt) {
+	var messageID string
+	add := func(recipient, what string) {
+		r := Receipt{MessageID: messageID, Recipient: recipient, Disposition: oneLine(strings.TrimSpace(what))}
+		r.Disposition = r.Disposition[:min(len(r.Disposition), maxDisposition)]
+		if messageID != "" && recipient != "" && r.Disposition != "" && len(all) < maxReceipts {
+			all = append(all, r)
+		}
+	}
 	if groups := m.groups("disposition-notification", "message/disposition-notification"); len(groups) > 0 {
 		_, what, _ := strings.Cut(groups[0].Get("Disposition"), ";")
-		r = Receipt{MessageID: bracketed.FindString(groups[0].Get("Original-Message-ID")), Recipient: typed(groups[0].Get("Final-Recipient")), Disposition: what}
+		messageID = bracketed.FindString(groups[0].Get("Original-Message-ID"))
+		add(typed(groups[0].Get("Final-Recipient")), what)
 	} else if isReport(m, "delivery-status") && !m.Cut {
-		r = delivery(m)
+		var groups []textproto.MIMEHeader
+		messageID, groups = delivery(m)
+		for _, g := range groups {
+			add(typed(g.Get("Final-Recipient")), g.Get("Action"))
+		}
 	}
-	r.Disposition = oneLine(strings.TrimSpace(r.Disposition))
-	r.Disposition = r.Disposition[:min(len(r.Disposition), maxDisposition)]
-	return r, r.MessageID != "" && r.Recipient != "" && r.Disposition != ""
+	return all
 }
 
 var fold = regexp.MustCompile(`\r?\n[ \t]+`)
 
-// delivery reads the first recipient of a delivery status notification, and which message it is about.
-func delivery(m *Mail) (r Receipt) {
+// delivery reads which message a delivery status notification is about, and what it says of each recipient.
+func delivery(m *Mail) (messageID string, recipients []textproto.MIMEHeader) {
 	m.parts(func(p part) bool {
 		switch p.kind {
 		case "message/delivery-status":
 			if groups := readGroups(fold.ReplaceAll(p.body, []byte(" "))); len(groups) > 1 {
-				r.Recipient, r.Disposition = typed(groups[1].Get("Final-Recipient")), groups[1].Get("Action")
+				recipients = groups[1:]
 			}
 		case "text/rfc822-headers", "message/rfc822":
-			r.MessageID = bracketed.FindString(p.original())
+			messageID = bracketed.FindString(p.original())
 		}
 		return true
 	})
-	return r
+	return messageID, recipients
 }

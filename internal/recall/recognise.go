@@ -19,13 +19,14 @@ const (
 
 // Sight is what a mail that comes in is taken for. It says nothing about who sent it.
 type Sight struct {
-	Form     string // empty: no command
-	ID       string // of a request
-	Date     string // of the original, as a request says it
-	Target   string // Message-ID of the original, when the form names it
-	Subjects []string
-	Keys     []cancel.Element
-	Signed   []string // fields that make it a command: a signature must cover them
+	Form       string   // empty: no command
+	ID         string   // of a request
+	Date       string   // of the original, as a request says it
+	Recipients []string // whom a request names, in lower case
+	Target     string   // Message-ID of the original, when the form names it
+	Subjects   []string
+	Keys       []cancel.Element
+	Signed     []string // fields that make it a command: a signature must cover them
 }
 
 // Recogniser knows recall commands among the mail that comes in, by the prefixes with which Outlook names a recall.
@@ -95,5 +96,8 @@ func cloudRecall(m *Mail) bool {
 // request reads what another gateway asks for.
 func request(m *Mail) Sight {
 	q, _ := ParseRequest(m)
-	return Sight{Form: FormRequest, ID: q.ID, Date: q.Date, Target: q.MessageID, Keys: q.Keys, Signed: []string{"Subject", "Content-Type"}}
+	for n := range q.Recipients {
+		q.Recipients[n] = strings.ToLower(q.Recipients[n])
+	}
+	return Sight{Form: FormRequest, ID: q.ID, Date: q.Date, Recipients: q.Recipients, Target: q.MessageID, Keys: q.Keys, Signed: []string{"Subject", "Content-Type"}}
 }

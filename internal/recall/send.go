@@ -1,9 +1,13 @@
 package recall
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"mime"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,19 +16,20 @@ import (
 
 // Post writes the gateway's own mails and puts them into the store, to be released at once.
 type Post struct {
-	put     func(sub holdstore.Submission, header []byte) *holdstore.Put
+	store   Putter
 	texts   *Texts
 	address string // where recall commands go; empty: there is none
 }
 
 // NewPost returns a post. address is where recall commands go, empty: nowhere.
 func NewPost(store Putter, texts *Texts, address string) *Post {
-	return &Post{store.Put, texts, address}
+	return &Post{store, texts, address}
 }
 
-// Putter takes mail; holdstore.Store says what Put promises.
+// Putter takes mail; holdstore.Store says what each method promises.
 type Putter interface {
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
+	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 }
 
 // dispatch is one mail of ours.
@@ -33,7 +38,7 @@ type dispatch struct {
 	author  string // address in From; empty: the recall address
 	to      []holdstore.Path
 	gateway string // host name of the MTA
-	id      string // left side of the Message-ID; empty: by chance
+	id      string // for the Message-ID: a mail with the same is sent once; empty: by chance
 	auto    string // value of Auto-Submitted
 	thread  string // Message-ID of what it answers
 	text    string // name of the text
@@ -60,10 +65,10 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	case p.address == "":
 		from = "Message recall <MAILER-DAEMON@" + host + ">"
 	}
-	if d.id == "" {
-		d.id = rand.Text()
+	id := "<recall." + cmp.Or(d.id, rand.Text()) + "@" + host + ">"
+	if sent, err := p.sent(ctx, d, id); sent || err != nil {
+		return err
 	}
-	id := "<recall." + d.id + "@" + host + ">"
 	var to []string
 	for _, r := range d.to {
 		to = append(to, "<"+oneLine(r.Address)+">")
@@ -77,13 +82,28 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	if international(d) {
 		sub.Sender.Args = append(sub.Sender.Args, "SMTPUTF8")
 	}
-	put := p.put(sub, []byte(header+more))
+	put := p.store.Put(sub, []byte(header+more))
 	if err := put.Write(ctx, []byte(content)); err != nil {
 		put.Abandon()
 		return err
 	}
 	_, err = put.Commit(ctx, holdstore.Terms{Rule: holdstore.RuleOwn})
 	return err
+}
+
+// sent says whether a mail was sent before: by a daemon that died before it could say so.
+func (p *Post) sent(ctx context.Context, d dispatch, messageID string) (bool, error) {
+	if d.id == "" {
+		return false, nil
+	}
+	holds, err := p.store.Resolve(ctx, messageID)
+	return slices.ContainsFunc(holds, (*holdstore.Hold).Own), err
+}
+
+// idOf makes an ID of who or what a mail is about, and what it says.
+func idOf(about, says string) string {
+	sum := sha256.Sum256([]byte(says))
+	return about + "." + hex.EncodeToString(sum[:8])
 }
 
 // international says whether the mail needs SMTPUTF8 (RFC 6531).

@@ -22,8 +22,9 @@ type OpenDKIM struct {
 	Record string // what DNS says at s1._domainkey.DOMAIN
 }
 
-// StartOpenDKIM starts a signer for mail from a domain, with selector s1, simple/simple.
-func StartOpenDKIM(t testing.TB, domain string) *OpenDKIM {
+// StartOpenDKIM starts a signer for mail from a domain, with selector s1, simple/simple. More lines may be added to its
+// configuration.
+func StartOpenDKIM(t testing.TB, domain string, more ...string) *OpenDKIM {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -42,7 +43,7 @@ func StartOpenDKIM(t testing.TB, domain string) *OpenDKIM {
 	o := &OpenDKIM{Milter: FreeAddr(t), Record: "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)}
 	host, port, _ := net.SplitHostPort(o.Milter)
 	conf := filepath.Join(dir, "opendkim.conf")
-	settings := fmt.Sprintf("Domain %s\nSelector s1\nKeyFile %s\nMode s\nCanonicalization simple/simple\nRequireSafeKeys no\nInternalHosts 127.0.0.1\nSocket inet:%s@%s\nSyslog no\n", domain, file, port, host)
+	settings := fmt.Sprintf("Domain %s\nSelector s1\nKeyFile %s\nMode s\nCanonicalization simple/simple\nRequireSafeKeys no\nInternalHosts 127.0.0.1\nSocket inet:%s@%s\nSyslog no\n", domain, file, port, host) + strings.Join(more, "\n") + "\n"
 	if err := os.WriteFile(conf, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ type Proxy struct {
 	listener net.Listener
 	mu       sync.Mutex
 	to       string
+	watch    Watch
+	conns    int
 	open     map[net.Conn]bool
 	work     sync.WaitGroup
 }
@@ -41,6 +43,16 @@ func (p *Proxy) To(addr string) {
 	}
 }
 
+// Watch sees each piece of what passes over a connection before it arrives, and may keep it as long as it likes.
+type Watch func(conn int, toServer bool, piece []byte)
+
+// Watched has new connections watched.
+func (p *Proxy) Watched(w Watch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watch = w
+}
+
 func (p *Proxy) accept() {
 	for {
 		c, err := p.listener.Accept()
@@ -54,7 +66,9 @@ func (p *Proxy) accept() {
 func (p *Proxy) join(in net.Conn) {
 	defer in.Close()
 	p.mu.Lock()
-	to := p.to
+	to, watch := p.to, p.watch
+	p.conns++
+	conn := p.conns
 	p.open[in] = true
 	p.mu.Unlock()
 	defer func() { p.mu.Lock(); delete(p.open, in); p.mu.Unlock() }()
@@ -66,6 +80,27 @@ func (p *Proxy) join(in net.Conn) {
 		return
 	}
 	defer out.Close()
-	p.work.Go(func() { io.Copy(out, in); out.(*net.TCPConn).CloseWrite() })
-	io.Copy(in, out)
+	p.work.Go(func() { pass(out, in, conn, true, watch); out.(*net.TCPConn).CloseWrite() })
+	pass(in, out, conn, false, watch)
+}
+
+// pass copies one direction of a connection.
+func pass(to, from net.Conn, conn int, toServer bool, watch Watch) {
+	if watch == nil {
+		io.Copy(to, from)
+		return
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 {
+			watch(conn, toServer, buf[:n])
+			if _, broken := to.Write(buf[:n]); broken != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
 }

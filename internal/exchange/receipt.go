@@ -1,0 +1,54 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
+)
+
+// maxNoted is how many receipts of one recipient a timeline takes: anybody can write them, and it forgets its oldest lines.
+const maxNoted = 3
+
+// Receipts notes in the timeline of a message that was recalled after its release what recipients' programs say of it. All
+// are about one message.
+func (x *Exchange) Receipts(ctx context.Context, all []recall.Receipt) error {
+	holds, err := x.store.Resolve(ctx, all[0].MessageID)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		for n, to := range h.Recipients {
+			late := h.State == holdstore.Released && h.Results[n].Outcome != holdstore.Sent && h.Results[n].Outcome != holdstore.Failed
+			for _, r := range all {
+				if !late || !strings.EqualFold(to.Address, r.Recipient) {
+					continue
+				}
+				if err := x.noteReceipt(ctx, h, to.Address, r.Disposition+", says a receipt that nobody vouches for"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// noteReceipt notes what is new.
+func (x *Exchange) noteReceipt(ctx context.Context, h *holdstore.Hold, recipient, says string) error {
+	noted := 0
+	for _, e := range h.Timeline {
+		if e.Verb != "receipt" || e.By != recipient {
+			continue
+		}
+		if noted++; noted >= maxNoted || e.Detail == says {
+			return nil
+		}
+	}
+	err := x.store.Note(ctx, h.ID, holdstore.Event{Verb: "receipt", By: recipient, Detail: says})
+	if errors.Is(err, holdstore.ErrNotFound) {
+		return nil
+	}
+	return err
+}
