@@ -30,7 +30,10 @@ func ofPostfix(p *server.Postfix) mta {
 
 // withSendmail starts a Sendmail made of the lines that we ship for it.
 func withSendmail(t *testing.T, milter, nextHop string) mta {
-	s := server.StartSendmail(t, "../packaging/sendmail/recall-milter.m4", milter, nextHop)
+	return ofSendmail(server.StartSendmail(t, "../packaging/sendmail/recall-milter.m4", milter, nextHop))
+}
+
+func ofSendmail(s *server.Sendmail) mta {
 	return mta{smtp: s.SMTP, reinject: s.Reinject, log: s.Log, kill: s.Kill, start: s.Start, command: s.Command}
 }
 

@@ -59,7 +59,7 @@ func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
 		c.store, err = wiring.Store(&keyless)
 	}
 	s := &doctor.Site{File: c.file, Config: c.config, Store: c.store, NoStore: err, Version: version, User: o.user,
-		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe}
+		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe, Act: (&act{ctl: c, name: "doctor", reason: "a probe"}).who()}
 	if s.Postfix == "" && s.Sendmail == "" {
 		s.Postfix, s.Sendmail = "/etc/postfix", "/etc/mail/sendmail.cf"
 		if _, err := os.Stat(s.Postfix); err == nil {

@@ -21,7 +21,7 @@ func TestClaimsOfANameAreReadAsAnyProgramMay(t *testing.T) {
 func TestResultsOfRealProgramsAreRead(t *testing.T) {
 	for value, want := range map[string]string{
 		" mx.test/4A3B;\r\n\tdkim=pass (2048-bit key; unprotected) header.d=a.test header.i=@a.test header.a=rsa-sha256 header.s=s1 header.b=\"kL8s/x+=\";\r\n\tdkim-atps=neutral": "dkim=pass a.test kl8s/x+=; dkim-atps=neutral  ",
-		" mx.test/4A3B; dmarc=pass (p=reject dis=none) header.from=a.test":                                                                                                         "dmarc=pass  ",
+		" mx.test/4A3B; dmarc=pass (p=reject dis=none) header.from=a.test":                     "dmarc=pass  ",
 		" mx.test 1; spf=pass (a (b) c) smtp.mailfrom=\"x; dkim=pass header.d=b.test\"@a.test": "spf=pass  ",
 		" mx.test; none": "", " mx.test;": "", " mx.test": "",
 		" mx.test; dmarc=pass action=none header.from=a.test;compauth=pass reason=100;dkim=pass header.d=A.test": "dmarc=pass  ; compauth=pass  ; dkim=pass a.test ",

@@ -47,6 +47,7 @@ type Site struct {
 	Postfix  string           // its configuration folder; "": it is not looked at
 	Sendmail string           // its configuration file; "": it is not looked at
 	Probe    string           // an address for probes; "": none are made
+	Act      holdstore.Act    // who takes probes back
 
 	mta   *postfix.Config // nil: no Postfix here
 	noMTA error           // why
@@ -83,11 +84,32 @@ func Examine(ctx context.Context, s *Site) []Finding {
 	if s.Store != nil {
 		s.NoStore = s.Store.Ready(bounded)
 	}
-	found := inParallel(bounded, s, files, redis, holds, daemon, port, mtas, dns)
+	found := causes(inParallel(bounded, s, settings, files, redis, holds, daemon, port, mtas, dns))
 	if s.Probe != "" {
 		found = append(found, inParallel(ctx, s, probes)...)
 	}
 	return found
+}
+
+// consequences are findings that say nothing new beside their cause.
+var consequences = map[string][]string{
+	"postfix.port":    {"port.reachable", "port.xforward"},
+	"sendmail.port":   {"port.reachable"},
+	"port.ours":       {"postfix.port", "sendmail.port"},
+	"redis.reachable": {"daemon.ready", "daemon.release"},
+	"redis.allowed":   {"daemon.ready", "daemon.release"},
+	"redis.durable":   {"daemon.ready"},
+}
+
+// causes leaves consequences out.
+func causes(found []Finding) []Finding {
+	drop := map[string]bool{}
+	for _, f := range found {
+		for _, c := range consequences[f.Check] {
+			drop[c] = true
+		}
+	}
+	return slices.DeleteFunc(found, func(f Finding) bool { return drop[f.Check] })
 }
 
 // Before makes the checks that must be fine before mail is given to the daemon.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -56,8 +57,15 @@ func look(key, path string, who *identity, r report) {
 	case who != nil && owner.Uid != 0 && int(owner.Uid) != who.uid && int(owner.Uid) != os.Getuid():
 		r.warn("files.owner", "chown root "+path, "%s: %s belongs to the user %d, who is neither root nor %s", key, path, owner.Uid, who.name)
 	}
-	if who != nil && !who.reaches(path, 0o4) {
-		r.bad("files.daemon", "chgrp "+who.name+" "+path+" && chmod g+r "+path, "%s: the daemon's user %s can't read %s: it does not start", key, who.name, path)
+	if who == nil || strings.HasPrefix(path, "/run/credentials/") { // systemd gives those to the daemon by a list of rights
+		return
+	}
+	if at := who.barrier(path, 0o4); at != "" {
+		mend := "chgrp " + who.name + " " + at + " && chmod g+r " + at
+		if at != path {
+			mend = "chmod o+x " + at
+		}
+		r.bad("files.daemon", mend, "%s: %s can't be read by the daemon's user %s, whom %s stops: it does not start", key, path, who.name, at)
 	}
 }
 
@@ -84,18 +92,18 @@ func account(name string) *identity {
 	return id
 }
 
-// reaches says whether the user has the rights (4 read, 2 write) to a file, and may enter all folders above it. What can't
-// be looked at counts as reached.
-func (id *identity) reaches(path string, rights fs.FileMode) bool {
+// barrier returns what keeps the user from the rights (4 read, 2 write) to a file: the file itself, or a folder above it that
+// he may not enter; "" when nothing does. What can't be looked at is none.
+func (id *identity) barrier(path string, rights fs.FileMode) string {
 	if !id.may(path, rights) {
-		return false
+		return path
 	}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if !id.may(dir, 0o1) {
-			return false
+			return dir
 		}
 		if dir == filepath.Dir(dir) {
-			return true
+			return ""
 		}
 	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -13,20 +14,32 @@ const late = 90 * time.Second
 
 // holds looks at what is held.
 func holds(ctx context.Context, s *Site, r report) {
-	if s.Store == nil {
+	if s.Store == nil || errors.Is(s.NoStore, holdstore.ErrUnavailable) {
 		return // the checks of Redis say why
 	}
 	stats, err := s.Store.Stats(ctx)
 	if err != nil {
-		return // as above
+		r.warn("holds.unchecked", "run this again", "what is held could not be looked at: %s", words(err))
+		return
 	}
 	found := 0
 	counted := report(func(f Finding) { found++; r(f) })
-	s.overdue(ctx, counted)
+	if p, err := s.Store.Paused(ctx); err == nil && p != nil {
+		counted.warn("holds.paused", "recallctl resume", "releases are paused since %s by %s%s: what is due waits", p.At.Local().Format(time.DateTime), p.By, reason(p.Reason))
+	} else {
+		s.overdue(ctx, counted)
+	}
 	s.keys(ctx, counted)
 	if found == 0 {
 		r.fine("holds", "%d held, %d releasing, none overdue", stats.Count[holdstore.Held], stats.Count[holdstore.Releasing])
 	}
+}
+
+func reason(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }
 
 func (s *Site) overdue(ctx context.Context, r report) {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/smtp"
@@ -20,7 +21,7 @@ func port(ctx context.Context, s *Site, r report) {
 		r.bad("port.ours", `release.smtp = "127.0.0.1:10026", and the service for it in the MTA`, "release.smtp is %s, where the daemon itself listens: nothing can be released", at.Address)
 		return
 	}
-	c, err := dialSMTP(ctx, at)
+	c, err := dialSMTP(ctx, at, false)
 	if err != nil {
 		r.bad("port.reachable", "recallctl setup --apply --reload (Sendmail: the lines of recall-milter.m4)", "held mail can't leave: the re-injection port %s does not take it: %s", at.Address, words(err))
 		return
@@ -49,7 +50,7 @@ func (s *Site) ownPort(ctx context.Context, r report) {
 	if s.Config.Release.OwnSMTP == "" {
 		return
 	}
-	c, err := dialSMTP(ctx, Endpoint(s.Config.Release.OwnSMTP))
+	c, err := dialSMTP(ctx, Endpoint(s.Config.Release.OwnSMTP), false)
 	if err != nil {
 		r.bad("port.own", "add the service to the MTA, or take release.own_smtp out", "reports and requests can't leave by release.own_smtp %s: %s", s.Config.Release.OwnSMTP, words(err))
 		return
@@ -57,8 +58,8 @@ func (s *Site) ownPort(ctx context.Context, r report) {
 	c.Quit()
 }
 
-// dialSMTP connects and greets.
-func dialSMTP(ctx context.Context, at postfix.Endpoint) (*smtp.Client, error) {
+// dialSMTP connects, by TLS at once when wrapped, and greets.
+func dialSMTP(ctx context.Context, at postfix.Endpoint, wrapped bool) (*smtp.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, briefly)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, at.Network, at.Address)
@@ -67,6 +68,9 @@ func dialSMTP(ctx context.Context, at postfix.Endpoint) (*smtp.Client, error) {
 	}
 	until, _ := ctx.Deadline()
 	conn.SetDeadline(until)
+	if wrapped {
+		conn = tls.Client(conn, unproven)
+	}
 	c, err := smtp.NewClient(conn, "localhost")
 	if err == nil {
 		err = c.Hello("localhost")
@@ -77,6 +81,9 @@ func dialSMTP(ctx context.Context, at postfix.Endpoint) (*smtp.Client, error) {
 	}
 	return c, nil
 }
+
+// unproven is for ports of this machine: there is nothing to prove, and nothing secret is sent.
+var unproven = &tls.Config{InsecureSkipVerify: true}
 
 // offers looks at what the port's answer to EHLO lacks.
 func (s *Site) offers(c *smtp.Client, r report) {

@@ -31,14 +31,20 @@ func mtas(_ context.Context, s *Site, r report) {
 }
 
 func postfixLines(s *Site, r report) {
-	found := 0
-	counted := report(func(f Finding) { found++; r(f) })
+	seen := map[[2]string]bool{} // what is set once for all services is said once
+	counted := report(func(f Finding) {
+		if key := [2]string{f.Check, f.Mend}; !seen[key] {
+			seen[key] = true
+			r(f)
+		}
+	})
 	s.entries(counted)
 	s.locally(counted)
 	s.inFlow(counted)
+	s.outbound(counted)
 	s.limits(counted)
 	s.reinjection(counted)
-	if found == 0 {
+	if len(seen) == 0 {
 		r.fine("postfix", "all that it takes comes to the daemon last, and can come back")
 	}
 }

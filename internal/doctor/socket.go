@@ -19,11 +19,18 @@ func (s *Site) socket(service *postfix.Service, m postfix.Milter, r report) {
 		return // the daemon's own checks say that nobody answers
 	}
 	who := account(service.Get("mail_owner"))
-	if who == nil || who.reaches(path, 0o2) {
+	if who == nil {
 		return
 	}
-	r.bad("postfix.socket", `socket_group = "`+who.name+`", socket_mode = "0660", and a folder that it may enter: `+filepath.Dir(path),
-		"%s: Postfix's user %s may not open the daemon's socket %s", service, who.name, path)
+	at := who.barrier(path, 0o2)
+	if at == "" {
+		return
+	}
+	mend := `socket_group = "` + who.name + `", socket_mode = "0660"`
+	if at != path {
+		mend = "chgrp " + who.name + " " + at + " && chmod g+x " + at
+	}
+	r.bad("postfix.socket", mend, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service, who.name, path, at)
 }
 
 // outside says that a milter's socket is named by a path that a chrooted service can't see.

@@ -94,11 +94,11 @@ func (s *Service) Listens(e Endpoint) bool {
 	if s.Type != "inet" || e.Network != "tcp" {
 		return s.Type == "unix" && e.Network == "unix" && s.socket() == filepath.Clean(e.Address)
 	}
-	return SameHostPort(e.Address, s.hostPort())
+	return SameHostPort(e.Address, s.HostPort())
 }
 
-// hostPort is the service's name, with the host that master.cf may leave out.
-func (s *Service) hostPort() string {
+// HostPort is the service's name as host:port; the host is empty when master.cf leaves it out.
+func (s *Service) HostPort() string {
 	if strings.Contains(s.Name, ":") {
 		return s.Name
 	}
@@ -107,7 +107,7 @@ func (s *Service) hostPort() string {
 
 // Loopback says whether only this machine reaches the service.
 func (s *Service) Loopback() bool {
-	host, _, err := net.SplitHostPort(s.hostPort())
+	host, _, err := net.SplitHostPort(s.HostPort())
 	if s.Type != "inet" || err != nil {
 		return s.Type == "unix"
 	}

@@ -133,7 +133,7 @@ func (p *plan) last(s *Service, list string) bool {
 
 // Submission says whether the service is where users submit, by its name or port.
 func (s *Service) Submission() bool {
-	_, port, err := net.SplitHostPort(s.hostPort())
+	_, port, err := net.SplitHostPort(s.HostPort())
 	if s.Type != "inet" || err != nil {
 		return false
 	}

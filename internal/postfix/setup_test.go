@@ -3,55 +3,13 @@ package postfix
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
-)
 
-// site makes a configuration for the real postconf: main.cf lines, and master.cf lines behind a usual beginning.
-func site(t *testing.T, main, master string) (dir string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("postfix check needs root")
-	}
-	if _, err := program("postconf"); err != nil {
-		t.Fatalf("%v: run make deps", err)
-	}
-	dir, err := os.MkdirTemp("", "postfix") // t.TempDir is closed to Postfix's own user
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	owner, err := user.Lookup("postfix")
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, _ := strconv.Atoi(owner.Uid)
-	os.Chmod(dir, 0o755)
-	for _, sub := range []string{"spool", "data"} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	os.Chown(filepath.Join(dir, "data"), uid, -1)
-	main = fmt.Sprintf("compatibility_level = 3.6\nmyhostname = gw.corp.test\nmynetworks = 127.0.0.0/8\nqueue_directory = %[1]s/spool\ndata_directory = %[1]s/data\nmaillog_file = /dev/stdout\nmaillog_file_prefixes = /dev\n", dir) + main
-	master = "smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\ncleanup unix n - y - 0 cleanup\nqmgr unix n - n 300 1 qmgr\n" +
-		"postlog unix-dgram n - n - 1 postlogd\n" + master
-	for name, text := range map[string]string{"main.cf": main, "master.cf": master} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		old := time.Now().Add(-time.Hour) // Postfix's programs wait until a file is two seconds old
-		os.Chtimes(path, old, old)
-	}
-	return dir
-}
+	"github.com/recall-milter/recall-milter/test/server"
+)
 
 var needs = Needs{Milter: []Endpoint{{"tcp", "127.0.0.1:8890"}}, Release: Endpoint{"tcp", "127.0.0.1:10026"}}
 
@@ -105,7 +63,7 @@ func TestSetupKeepsOtherMiltersAndPutsOursLast(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			changes, err := read(t, site(t, c.main, c.master)).Plan(needs)
+			changes, err := read(t, server.PostfixConf(t, c.main, c.master)).Plan(needs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +82,7 @@ func TestSetupKeepsOtherMiltersAndPutsOursLast(t *testing.T) {
 
 func TestSetupWritesAllThatAHoldNeedsOnce(t *testing.T) {
 	t.Parallel()
-	dir := site(t, "milter_default_action = accept\nmilter_protocol = 2\n", "submission inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n")
+	dir := server.PostfixConf(t, "milter_default_action = accept\nmilter_protocol = 2\n", "submission inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n")
 	c := setup(t, dir)
 	for name, want := range map[string]string{"non_smtpd_milters": "inet:127.0.0.1:8890", "milter_default_action": "tempfail", "milter_protocol": "6", "in_flow_delay": "0"} {
 		if got := c.Get(name); got != want {
@@ -142,7 +100,7 @@ func TestSetupWritesAllThatAHoldNeedsOnce(t *testing.T) {
 
 func TestSetupMendsAReinjectionPortThatIsThere(t *testing.T) {
 	t.Parallel()
-	c := setup(t, site(t, "", "localhost:10026 inet n - n - - smtpd\n  -o receive_override_options=no_address_mappings\n"))
+	c := setup(t, server.PostfixConf(t, "", "localhost:10026 inet n - n - - smtpd\n  -o receive_override_options=no_address_mappings\n"))
 	port := c.Find("localhost:10026", "inet")
 	if port.Get("smtpd_milters") != "" || port.Get("receive_override_options") != "no_milters,no_header_body_checks" || c.Find("127.0.0.1:10026", "inet") != nil {
 		t.Errorf("the re-injection port: %+v", port)
@@ -151,7 +109,7 @@ func TestSetupMendsAReinjectionPortThatIsThere(t *testing.T) {
 
 func TestUndoPutsBackEveryByte(t *testing.T) {
 	t.Parallel()
-	dir := site(t, "# a comment\nsmtpd_milters=inet:localhost:8891   # not a comment\n", "")
+	dir := server.PostfixConf(t, "# a comment\nsmtpd_milters=inet:localhost:8891   # not a comment\n", "")
 	was := texts(t, dir)
 	setup(t, dir)
 	if texts(t, dir) == was {
@@ -171,7 +129,7 @@ func TestUndoPutsBackEveryByte(t *testing.T) {
 
 func TestUndoLeavesWhatSomebodyChangedMeanwhile(t *testing.T) {
 	t.Parallel()
-	dir := site(t, "", "")
+	dir := server.PostfixConf(t, "", "")
 	setup(t, dir)
 	name := filepath.Join(dir, "main.cf")
 	text, _ := os.ReadFile(name)
@@ -188,7 +146,7 @@ func TestUndoLeavesWhatSomebodyChangedMeanwhile(t *testing.T) {
 // A change that Postfix refuses leaves no trace.
 func TestARefusedSetupLeavesAllAsItWas(t *testing.T) {
 	t.Parallel()
-	dir := site(t, "", "")
+	dir := server.PostfixConf(t, "", "")
 	was := texts(t, dir)
 	c := read(t, dir)
 	changes, _ := c.Plan(needs)
@@ -204,7 +162,7 @@ func TestARefusedSetupLeavesAllAsItWas(t *testing.T) {
 
 func TestSetupRefusesASocketThatPostfixCanNotSee(t *testing.T) {
 	t.Parallel()
-	c := read(t, site(t, "", ""))
+	c := read(t, server.PostfixConf(t, "", ""))
 	socket := Needs{Milter: []Endpoint{{"unix", "/run/recall-milter/sock"}}, Release: needs.Release}
 	if _, err := c.Plan(socket); err == nil || !strings.Contains(err.Error(), "chrooted") {
 		t.Errorf("got %v", err)

@@ -67,7 +67,7 @@ func unpacked(t testing.TB, name string) string {
 
 func (s *Sendmail) write(name, text string) {
 	s.t.Helper()
-	if err := os.WriteFile(s.file(name), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(s.File(name), []byte(text), 0o644); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -108,16 +108,17 @@ var hostname string
 func (s *Sendmail) build() {
 	s.t.Helper()
 	s.write("hostname.c", hostname)
-	s.run("cc", "-shared", "-fPIC", "-o", s.file("hostname.so"), s.file("hostname.c"))
-	s.run("cp", filepath.Join(s.root, "usr/libexec/sendmail/sendmail"), s.file("sendmail"))
-	cf, err := exec.Command(Program(s.t, "m4"), s.file("sendmail.mc")).Output()
+	s.run("cc", "-shared", "-fPIC", "-o", s.File("hostname.so"), s.File("hostname.c"))
+	s.run("cp", filepath.Join(s.root, "usr/libexec/sendmail/sendmail"), s.File("sendmail"))
+	cf, err := exec.Command(Program(s.t, "m4"), s.File("sendmail.mc")).Output()
 	if err != nil {
 		s.t.Fatalf("m4: %v", err)
 	}
 	s.write("sendmail.cf", string(cf))
 }
 
-func (s *Sendmail) file(name string) string { return filepath.Join(s.Dir, "conf", name) }
+// File is a file of its configuration.
+func (s *Sendmail) File(name string) string { return filepath.Join(s.Dir, "conf", name) }
 
 func (s *Sendmail) run(name string, args ...string) {
 	s.t.Helper()
@@ -128,8 +129,8 @@ func (s *Sendmail) run(name string, args ...string) {
 
 // Command returns a run of the sendmail program with this configuration.
 func (s *Sendmail) Command(args ...string) *exec.Cmd {
-	c := exec.Command(s.file("sendmail"), append([]string{"-C", s.file("sendmail.cf")}, args...)...)
-	c.Env = append(os.Environ(), "LD_PRELOAD="+s.file("hostname.so"))
+	c := exec.Command(s.File("sendmail"), append([]string{"-C", s.File("sendmail.cf")}, args...)...)
+	c.Env = append(os.Environ(), "LD_PRELOAD="+s.File("hostname.so"))
 	return c
 }
 

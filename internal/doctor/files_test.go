@@ -1,0 +1,78 @@
+package doctor
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestEachFaultOfAFileIsNamed(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("files of several owners need root")
+	}
+	root, err := os.MkdirTemp("", "files") // t.TempDir is closed to others
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	os.Chmod(root, 0o755)
+	const nobody = 65534
+	for name, c := range map[string]struct {
+		do   func(path string) error
+		want string
+	}{
+		"healthy":             {func(string) error { return nil }, ""},
+		"everybody reads":     {func(p string) error { return os.Chmod(p, 0o644) }, "files.open"},
+		"the group writes":    {func(p string) error { return os.Chmod(p, 0o660) }, "files.writable"},
+		"everybody writes":    {func(p string) error { return os.Chmod(p, 0o642) }, "files.writable"},
+		"somebody else's":     {func(p string) error { return os.Chown(p, 12345, nobody) }, "files.owner"},
+		"away":                {os.Remove, "files.missing"},
+		"not the daemon's":    {func(p string) error { return os.Chown(p, 0, 0) }, "files.daemon"},
+		"in a closed folder":  {func(p string) error { return os.Chmod(filepath.Dir(p), 0o700) }, "files.daemon"},
+		"only the owner's":    {func(p string) error { return os.Chmod(p, 0o600) }, "files.daemon"},
+		"the daemon's own":    {func(p string) error { return os.Chown(p, nobody, 0) }, ""},
+		"in the daemon's own": {func(p string) error { return os.Chown(filepath.Dir(p), nobody, 0) }, ""},
+	} {
+		for _, key := range []string{configKey, "secret_file", "seal.key_file", "redis.password_file", "inbound.mailbox.imap.password_file"} {
+			t.Run(name+"/"+key, func(t *testing.T) {
+				dir, err := os.MkdirTemp(root, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				os.Chmod(dir, 0o755)
+				path := filepath.Join(dir, "file")
+				os.WriteFile(path, []byte("x"), 0o640)
+				os.Chown(path, 0, nobody)
+				if err := c.do(path); err != nil {
+					t.Fatal(err)
+				}
+				found := gathered(func(r report) { files(context.Background(), siteWith(t, key, path), r) })
+				if got := strings.Join(checks(found), " "); got != c.want || c.want != "" && !strings.Contains(found[0].Text, key+": "+path) {
+					t.Errorf("found %q, want %q: %+v", got, c.want, found)
+				}
+				mended(t, found)
+			})
+		}
+	}
+}
+
+// siteWith is a site whose daemon runs as nobody, with one file.
+func siteWith(t *testing.T, key, path string) *Site {
+	t.Helper()
+	s := siteOf(t, "")
+	switch c := s.Config; key {
+	case configKey:
+		s.File = path
+	case "secret_file":
+		c.SecretFile = path
+	case "seal.key_file":
+		c.Seal.KeyFile = path
+	case "redis.password_file":
+		c.Redis.PasswordFile = path
+	default:
+		c.Inbound.Mailbox.IMAP.PasswordFile = path
+	}
+	return s
+}

@@ -1,0 +1,64 @@
+package doctor
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/postfix"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+func TestEachFaultOfTheReinjectionPortIsNamed(t *testing.T) {
+	t.Parallel()
+	const all = "250-x\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-XFORWARD NAME ADDR\r\n250 SIZE"
+	for name, c := range map[string]struct{ verb, answer, want string }{
+		"healthy":     {"EHLO", all, ""},
+		"8 bit":       {"EHLO", strings.Replace(all, "250-8BITMIME\r\n", "", 1), "port.8bitmime"},
+		"DSN":         {"EHLO", strings.Replace(all, "250-DSN\r\n", "", 1), "port.dsn"},
+		"UTF-8":       {"EHLO", strings.Replace(all, "250-SMTPUTF8\r\n", "", 1), "port.smtputf8"},
+		"XFORWARD":    {"EHLO", strings.Replace(all, "250-XFORWARD NAME ADDR\r\n", "", 1), "port.xforward"},
+		"size":        {"EHLO", all + " 10240000", "port.size"},
+		"enough size": {"EHLO", all + " 104857600", ""},
+		"greeting":    {"EHLO", "554 5.3.2 no", "port.reachable"},
+		"relaying":    {"RCPT", "454 4.7.1 Relay access denied", "port.refuses"},
+		"access":      {"RCPT", "554 5.7.1 <unknown[127.0.0.1]>: Client host rejected: Access denied", "port.refuses"},
+		"no disk":     {"MAIL", "452 4.3.1 Insufficient system storage", "port.refuses"},
+		"no such dom": {"RCPT", "450 4.1.2 Domain not found", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sink := server.StartSink(t)
+			sink.Answer(func(line string) string {
+				switch {
+				case strings.HasPrefix(line, c.verb):
+					return c.answer
+				case strings.HasPrefix(line, "EHLO"):
+					return all
+				case strings.HasPrefix(line, "HELO"):
+					return "554 5.3.2 no"
+				}
+				return ""
+			})
+			s := siteOf(t, "[release]\nsmtp = \""+sink.Addr+"\"\n")
+			s.mta = &postfix.Config{}
+			found := gathered(func(r report) { port(context.Background(), s, r) })
+			if got := strings.Join(checks(found), " "); got != c.want {
+				t.Errorf("found %q, want %q: %+v", got, c.want, found)
+			}
+			mended(t, found)
+			if len(sink.Got()) > 0 {
+				t.Error("doctor sent mail")
+			}
+		})
+	}
+}
+
+func TestThePortOfOurOwnMailsIsLookedAt(t *testing.T) {
+	t.Parallel()
+	sink := server.StartSink(t)
+	s := siteOf(t, "[release]\nsmtp = \""+sink.Addr+"\"\nown_smtp = \""+server.FreeAddr(t)+"\"\n")
+	if got := checks(gathered(func(r report) { port(context.Background(), s, r) })); len(got) != 1 || got[0] != "port.own" {
+		t.Errorf("found %v", got)
+	}
+}

@@ -1,0 +1,175 @@
+package doctor
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/postfix"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// The lines that setup writes: nothing is found in them.
+const (
+	healthyMain = "smtpd_milters = inet:127.0.0.1:8890\nnon_smtpd_milters = inet:127.0.0.1:8890\nmilter_default_action = tempfail\nin_flow_delay = 0\n"
+	healthyPort = "127.0.0.1:10026 inet n - n - - smtpd\n  -o smtpd_milters=\n  -o receive_override_options=no_milters,no_header_body_checks\n"
+)
+
+// checks are the names of what was found beside what is well.
+func checks(found []Finding) []string {
+	all := []string{}
+	for _, f := range found {
+		if f.Level != OK {
+			all = append(all, f.Check)
+		}
+	}
+	return all
+}
+
+// gathered runs checks that report.
+func gathered(f func(report)) []Finding {
+	var found []Finding
+	f(func(one Finding) { found = append(found, one) })
+	return found
+}
+
+// mended says what each finding must have: words, and a mend.
+func mended(t *testing.T, found []Finding) {
+	t.Helper()
+	for _, f := range found {
+		if f.Level != OK && (f.Text == "" || f.Mend == "") {
+			t.Errorf("a finding without words or mend: %+v", f)
+		}
+	}
+}
+
+func TestEachFaultInPostfixIsNamed(t *testing.T) {
+	t.Parallel()
+	submission := "submission inet n - y - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n"
+	for name, c := range map[string]struct {
+		main, master string // added, and replacing what is healthy
+		config       string
+		want         string
+	}{
+		"healthy":                   {"", healthyPort, "", ""},
+		"a signer before us":        {"smtpd_milters = inet:localhost:8891, inet:127.0.0.1:8890\n", healthyPort, "", ""},
+		"localhost is us":           {"smtpd_milters = inet:localhost:8890\n", healthyPort, "", ""},
+		"a submission that asks us": {"", healthyPort + submission, "", ""},
+		"a content filter's return": {"", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n", "", ""},
+		"a signer at the port":      {"", strings.Replace(healthyPort, "smtpd_milters=\n", "smtpd_milters=inet:localhost:8891\n", 1), "", ""},
+		"mappings off only outside": {"receive_override_options = no_address_mappings\n", healthyPort, "", ""},
+		"shutdown":                  {"milter_default_action = shutdown\n", healthyPort, "", ""},
+		"no delay behind us":        {"in_flow_delay = 1s\ncleanup_service_name = quick\n", healthyPort + "quick unix n - y - 0 cleanup\n  -o in_flow_delay=0\n", "", ""},
+
+		"milter missing":        {"smtpd_milters = inet:localhost:8891\n", healthyPort, "", "postfix.milter"},
+		"another port":          {"smtpd_milters = inet:127.0.0.1:8899\n", healthyPort, "", "postfix.milter"},
+		"submission leaves out": {"", healthyPort + submission + "  -o smtpd_milters=inet:localhost:8891\n", "", "postfix.entry"},
+		"no_milters":            {"", healthyPort + submission + "  -o receive_override_options=no_milters\n", "", "postfix.entry"},
+		"not last":              {"smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
+		"not last locally":      {"non_smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
+		"not last in one":       {"", healthyPort + submission + "  -o smtpd_milters=inet:127.0.0.1:8890,inet:localhost:8891\n", "", "postfix.order"},
+		"sendmail(1)":           {"non_smtpd_milters =\n", healthyPort, "", "postfix.local"},
+		"accept":                {"milter_default_action = accept\n", healthyPort, "", "postfix.default-action"},
+		"accept in braces":      {"smtpd_milters = { inet:127.0.0.1:8890, default_action=accept }\n", healthyPort, "", "postfix.default-action"},
+		"reject":                {"milter_default_action = reject\n", healthyPort, "", "postfix.default-action"},
+		"quarantine":            {"milter_default_action = quarantine\n", healthyPort, "", "postfix.default-action"},
+		"in_flow_delay":         {"in_flow_delay = 1s\n", healthyPort, "", "postfix.in-flow"},
+		"protocol":              {"milter_protocol = 2\n", healthyPort, "", "postfix.protocol"},
+		"command time-out":      {"milter_command_timeout = 3s\n", healthyPort, "", "postfix.timeout"},
+		"content time-out":      {"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=5s }\n", healthyPort, "", "postfix.timeout"},
+		"proxy filter":          {"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n", "", "postfix.proxy"},
+		"milter maps":           {"smtpd_milter_maps = inline:{ 192.0.2.1=DISABLE }\n", healthyPort, "", "postfix.maps"},
+		"any size":              {"message_size_limit = 0\n", healthyPort, "", "postfix.size"},
+		"larger than held":      {"message_size_limit = 104857600\n", healthyPort, "", "postfix.size"},
+		"soft bounce":           {"soft_bounce = yes\n", healthyPort, "", "postfix.soft-bounce"},
+		"clients not outbound":  {"mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128 192.0.2.0/24\n", healthyPort, "", "postfix.networks"},
+		"logins not outbound":   {"", healthyPort + submission, "[outbound]\nauthenticated = false\n", "postfix.logins"},
+		"no port":               {"", "", "", "postfix.port"},
+		"another release.smtp":  {"", healthyPort, "[release]\nsmtp = \"127.0.0.1:10027\"\n", "postfix.port"},
+		"port asks us":          {"", "127.0.0.1:10026 inet n - n - - smtpd\n", "", "postfix.loop"},
+		"port without mapping":  {"", strings.Replace(healthyPort, "no_milters", "no_milters,no_address_mappings", 1), "", "postfix.mapping"},
+		"port checks again":     {"header_checks = regexp:/etc/postfix/header_checks\n", strings.Replace(healthyPort, ",no_header_body_checks", "", 1), "", "postfix.checks"},
+		"port open":             {"", strings.Replace(healthyPort, "127.0.0.1:", "", 1), "", "postfix.open"},
+		"filter to the port":    {"content_filter = smtp:127.0.0.1:10026\n", healthyPort, "", "postfix.filter-loop"},
+		"socket out of sight":   {"smtpd_milters = unix:/run/recall-milter/sock\nnon_smtpd_milters =\n", healthyPort, "listen = [\"unix:/run/recall-milter/sock\"]\n", "postfix.chroot postfix.local"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := siteOf(t, c.config)
+			s.Postfix = server.PostfixConf(t, withSettings(healthyMain, c.main), c.master)
+			s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+			found := gathered(func(r report) { mtas(context.Background(), s, r) })
+			if got := strings.Join(checks(found), " "); got != c.want {
+				t.Errorf("found %q, want %q: %+v", got, c.want, found)
+			}
+			mended(t, found)
+		})
+	}
+}
+
+// withSettings replaces lines of main.cf.
+func withSettings(main, settings string) string {
+	kept := slices.DeleteFunc(strings.SplitAfter(main, "\n"), func(line string) bool {
+		name, _, _ := strings.Cut(line, "=")
+		return line != "" && strings.Contains("\n"+settings, "\n"+name+"=")
+	})
+	return strings.Join(kept, "") + settings
+}
+
+func siteOf(t *testing.T, text string) *Site {
+	t.Helper()
+	c, err := config.Parse("c.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Site{Config: c, User: "nobody"}
+}
+
+func TestConfigurationThatPostfixCanNotReadIsNamed(t *testing.T) {
+	t.Parallel()
+	s := siteOf(t, "")
+	s.Postfix = server.PostfixConf(t, "", "smtp inet\n")
+	s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+	if got := checks(gathered(func(r report) { mtas(context.Background(), s, r) })); len(got) != 1 || got[0] != "postfix.unreadable" {
+		t.Errorf("found %v", got)
+	}
+}
+
+func TestAGatewayWithoutMTAIsNamed(t *testing.T) {
+	s := siteOf(t, "")
+	s.Postfix, s.Sendmail = "/nonexistent", "/nonexistent.cf"
+	s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+	if got := checks(gathered(func(r report) { mtas(context.Background(), s, r) })); len(got) != 1 || got[0] != "mta.unchecked" {
+		t.Errorf("found %v", got)
+	}
+}
+
+func TestASocketThatPostfixMayNotOpenIsNamed(t *testing.T) {
+	t.Parallel()
+	conf := server.PostfixConf(t, "", healthyPort)
+	queue := filepath.Join(filepath.Dir(conf), "spool")
+	s := siteOf(t, `listen = ["unix:`+queue+`/recall-milter/sock"]`)
+	f, err := os.OpenFile(filepath.Join(conf, "main.cf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.WriteString("smtpd_milters = unix:recall-milter/sock\nnon_smtpd_milters = unix:recall-milter/sock\nin_flow_delay = 0\n")
+	f.Close()
+	server.Aged(t, f.Name())
+	s.Postfix = conf
+	s.mta, s.noMTA = postfix.Read(context.Background(), conf)
+	socket := filepath.Join(queue, "recall-milter/sock")
+	for mode, want := range map[os.FileMode]int{0o777: 0, 0o700: 1} {
+		os.Mkdir(filepath.Dir(socket), 0o755)
+		l := listenUnix(t, socket, mode)
+		found := checks(gathered(func(r report) { mtas(context.Background(), s, r) }))
+		if len(found) != want || want > 0 && found[0] != "postfix.socket" {
+			t.Errorf("mode %o: found %v", mode, found)
+		}
+		l.Close()
+	}
+}
