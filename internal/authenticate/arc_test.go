@@ -93,6 +93,7 @@ func TestSealsCountForTheNamedOnly(t *testing.T) {
 		"genuine":                {passes.Seal(message), ""},
 		"dkim only":              {edited(func(s *arc.Sealer) { s.Results = "dmarc=none; dkim=pass header.d=partner.test" }), ""},
 		"over another's":         {passes.Seal(arc.Sealer{Domain: "evil.test", Key: key, Results: "none"}.Seal(message)), ""},
+		"over a broken seal":     {passes.Seal(arc.Sealer{Domain: "evil.test", Key: other, Results: "none"}.Seal(message)), "seal 1 does not hold"},
 		"not named":              {edited(func(s *arc.Sealer) { s.Domain = "evil.test" }), "not named"},
 		"another's on top":       {arc.Sealer{Domain: "evil.test", Key: key, Results: passes.Results}.Seal(passes.Seal(message)), "not named"},
 		"signature of another":   {edited(func(s *arc.Sealer) { s.Signer = "evil.test" }), "of another domain"},

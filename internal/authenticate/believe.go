@@ -10,7 +10,8 @@ const maxSignatureFields = 50
 // believe returns what earlier milters found, by method. A field counts only when its authserv-id is a trusted name with
 // the queue ID of this very message: position says nothing, since our own Received is hidden from milters, and a bare
 // name can be typed by anybody. Queue IDs can be guessed now and then, so one wrong claim, or two fields for one method,
-// make all of them void: an earlier milter adds a field of its own to every message that somebody could forge one for.
+// make all of them void: an earlier milter adds a field of its own to every message that somebody could forge one for,
+// since a DKIM result counts only for signatures that it reports about.
 func (v *Verifier) believe(m Message, e *Evidence) map[string][]Result {
 	believed := map[string][]Result{}
 	for _, f := range m.Header {
@@ -100,7 +101,7 @@ func (m Message) bare(r Result) string {
 			continue
 		}
 		tag, ok := tags(f.Value)
-		if seen++; !ok || seen > maxSignatureFields {
+		if seen++; !ok || !sound(f.Value, tag) || seen > maxSignatureFields {
 			return "any field for certain"
 		}
 		if !strings.EqualFold(packed(tag["d"]), r.Properties["header.d"]) || !strings.HasPrefix(strings.ToLower(packed(tag["b"])), r.Properties["header.b"]) {

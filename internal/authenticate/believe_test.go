@@ -17,7 +17,7 @@ func header(lines ...string) (all []policy.Field) {
 	return all
 }
 
-const genuine = "DKIM-Signature: v=1; a=rsa-sha256; d=p.test; s=s1; h=From : Subject:\r\n\tContent-Type; b=ABC\r\n\tdefgh"
+const genuine = "DKIM-Signature: v=1; a=rsa-sha256; bh=AAAA; d=p.test; s=s1; h=From : Subject:\r\n\tContent-Type; b=ABC\r\n\tdefgh"
 
 // What an earlier milter found is believed with the queue ID of this message only, and what it means must be sure.
 func TestEarlierMiltersAreBelieved(t *testing.T) {
@@ -75,5 +75,26 @@ func TestATemporaryErrorOfAnEarlierMilterIsOurs(t *testing.T) {
 	e := v.Check(context.Background(), Message{From: "p.test", QueueID: "Q", Header: header("Authentication-Results: mx.test/Q; dkim=temperror header.d=p.test", genuine)})
 	if !e.Temporary || e.Aligned {
 		t.Errorf("%+v", e)
+	}
+}
+
+// About such signatures OpenDKIM says nothing, so a guessed queue ID would have no field of its own beside it.
+func TestSignaturesOfWhichOpenDKIMIsSilentProveNothing(t *testing.T) {
+	v := New(NewResolver("127.0.0.1:1"), Options{Trust: []string{"mx.test"}})
+	const ok = "Authentication-Results: mx.test/Q1; dkim=pass header.d=p.test header.b=abcdefg"
+	check := func(signature string) Evidence {
+		return v.Check(context.Background(), Message{From: "p.test", QueueID: "Q1", Header: header(ok, signature)})
+	}
+	for _, more := range []string{"", ";", "; t=5; x=99999999999", "; z=a=b", "; z=", "; q=dns/txt; i=@p.test"} {
+		if e := check(genuine + more); !e.Aligned || e.Bare != "" {
+			t.Errorf("%q: %+v", more, e)
+		}
+	}
+	for _, silent := range []string{genuine + "; \xff=x", genuine + "; z=\xff", genuine + "; z=\x01", genuine + ";;", genuine + "; ; z=1", genuine + "; =x",
+		genuine + "; z=\x7f", genuine + "; a b=x", genuine + "; -=x", genuine + "; t=abc", genuine + "; x=-5", strings.Replace(genuine, "v=1; ", "", 1),
+		strings.Replace(genuine, "s=s1", "s=/../x", 1), strings.Replace(genuine, "v=1", ";v=1", 1), strings.Replace(genuine, "bh=", "BH=", 1), genuine + "; xx"} {
+		if e := check(silent); e.Aligned && e.Bare == "" {
+			t.Errorf("%q counts", silent)
+		}
 	}
 }

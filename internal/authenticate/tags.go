@@ -7,20 +7,49 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// tags reads a tag list (RFC 6376 section 3.2). One with a tag twice is none.
+// tags reads a tag list (RFC 6376 section 3.2). One with a tag twice, or with an empty place, is none.
 func tags(value string) (map[string]string, bool) {
 	all := map[string]string{}
-	for _, pair := range strings.Split(value, ";") {
+	list := strings.Split(value, ";")
+	if strings.TrimSpace(list[len(list)-1]) == "" {
+		list = list[:len(list)-1]
+	}
+	for _, pair := range list {
 		name, value, ok := strings.Cut(pair, "=")
-		if name = strings.TrimSpace(name); !ok && name == "" {
-			continue
-		}
+		name = strings.TrimSpace(name)
 		if _, twice := all[name]; !ok || twice || name == "" {
 			return nil, false
 		}
 		all[name] = strings.TrimSpace(value)
 	}
 	return all, true
+}
+
+// sound says whether a DKIM-Signature field is one that each verifier takes for a signature, and so reports about:
+// OpenDKIM is silent about a message with another one.
+func sound(value string, tag map[string]string) bool {
+	if strings.ContainsFunc(value, func(r rune) bool { return (r < ' ' || r > '~') && !strings.ContainsRune("\t\r\n", r) }) {
+		return false
+	}
+	for name := range tag {
+		if !only(name, "_") {
+			return false
+		}
+	}
+	for _, name := range []string{"a", "b", "bh", "h", "v"} {
+		if tag[name] == "" {
+			return false
+		}
+	}
+	number := func(s string) bool { return len(s) <= 12 && strings.Trim(s, "0123456789") == "" }
+	return tag["v"] == "1" && only(packed(tag["d"]), ".-_") && only(packed(tag["s"]), ".-_") && number(tag["t"]) && number(tag["x"])
+}
+
+// only says whether a text has letters, digits and some others, and at least one of them.
+func only(text, others string) bool {
+	return text != "" && len(text) <= 253 && !strings.ContainsFunc(text, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(others, r))
+	})
 }
 
 // packed is a value without blanks and folds.
