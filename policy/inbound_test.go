@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What each piece of evidence is worth, whatever the form of the command. docs/inbound.md has the same table.
+// What each piece of evidence is worth, whatever the form of the command.
 func TestVerdictsOnRecallCommands(t *testing.T) {
 	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	any, _ := ParsePatterns([]string{"*"})
@@ -59,5 +59,26 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 		if v.Result != test.result || !strings.Contains(v.Reason, test.reason) || (v.Target != "") != (v.Result == "pass") {
 			t.Errorf("%s: %+v", test.name, v)
 		}
+	}
+}
+
+func TestTheFirstRuleOfADomainDecides(t *testing.T) {
+	rule := func(name string, partners ...string) InboundRule {
+		p, err := ParsePatterns(partners)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return InboundRule{Name: name, Partners: p}
+	}
+	rules := InboundRules{rule("bank", "bank.test", "*.bank.test"), rule("all banks", "*bank.test"), rule("default", "friend.test")}
+	for domain, want := range map[string]string{"bank.test": "bank", "BANK.test": "bank", "a.bank.test": "bank", "otherbank.test": "all banks",
+		"friend.test": "default", "stranger.test": "default", "": "default"} {
+		if got := rules.For(domain); got.Name != want {
+			t.Errorf("%q falls under %s, want %s", domain, got.Name, want)
+		}
+	}
+	c := Command{Domain: "stranger.test", Aligned: true}
+	if v := rules.For(c.Domain).Judge(c); v.Reason != "domain is no partner" || v.Rule != "default" {
+		t.Errorf("%+v", v)
 	}
 }
