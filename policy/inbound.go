@@ -106,7 +106,7 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	case no(!c.Used, InboundFail, "it is seen for the first time", "the command was used before"):
 	case no(target != nil, InboundNone, "a message of that sender to that recipient came in", "no message of that sender to that recipient is known"):
 	case no(c.Now.Sub(target.At) <= r.MaxAge, InboundFail, "the message is not too old", "the message is too old"):
-	case no(target.Unlocked || !slices.Contains(r.Require, "cancel_key"), InboundFail, "a Cancel-Key opens its Cancel-Lock", "no Cancel-Key that opens the message's Cancel-Lock"):
+	case no(target.Unlocked || !slices.Contains(r.Require, "cancel_key"), InboundFail, "a Cancel-Key opens its Cancel-Lock, or none is asked for", "no Cancel-Key that opens the message's Cancel-Lock"):
 	default:
 		v.Result, v.Reason, v.Target = InboundPass, "aligned", target.MessageID
 		if target.Unlocked {
