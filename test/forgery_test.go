@@ -1,18 +1,24 @@
 package test
 
 import (
+	"cmp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/recall-milter/recall-milter/test/server"
+	"github.com/recall-milter/recall-milter/test/signing"
 )
 
 // forgery is a recall command that must not act.
 type forgery struct {
 	from, to string // envelope; empty: the partner, the insider
 	mail     string
-	says     string // part of the refusal
+	says     string // part of the refusal; where it is only delivered without effect, of the verdict none
+	none     bool
 }
 
 // replaced changes text that must be there, after the signature or before it.
@@ -32,6 +38,7 @@ func (f *frontier) forgeries() map[string]forgery {
 		return func(o *dkim.SignOptions) { o.HeaderKeys = names }
 	}
 	const unproven, plain = "550 5.7.1 recall refused: sender not authenticated", "From is not one plain address"
+	ordinary := strings.NewReplacer("X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: 1\r\nX-FaxNumberOfPages: 0\r\n", "").Replace(formB("the price list"))
 	again := by("partner.test", replaced(t, a, "<!~!", "<!~!again"))
 	return map[string]forgery{
 		"unsigned, Outlook":           {mail: a, says: unproven},
@@ -44,13 +51,15 @@ func (f *frontier) forgeries() map[string]forgery {
 		"subject not signed":          {mail: f.signed("partner.test", a, keys("From", "Date", "Content-Type")), says: "does not cover Subject"},
 		"content type not signed":     {mail: f.signed("partner.test", r, keys("From", "Date", "Subject")), says: "does not cover Content-Type"},
 		"key rotated away":            {mail: f.signed("partner.test", a, func(o *dkim.SignOptions) { o.Selector = "old" }), says: unproven},
-		"l= tag":                      {mail: replaced(t, again, "DKIM-Signature: ", "DKIM-Signature: l=10; "), says: unproven},
+		"l= tag put in":               {mail: replaced(t, again, "DKIM-Signature: ", "DKIM-Signature: l=10; "), says: unproven},
+		"l= tag of its own signer":    {mail: signing.Partly(r, "partner.test", f.key, "From:Subject:Date:Content-Type", 20) + "<b>more</b>\r\n", says: "insecure body length tag"},
+		"a field that is oversigned":  {mail: "X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: 1\r\nX-FaxNumberOfPages: 0\r\n" + f.signed("partner.test", ordinary, keys("From", "Subject", "Date", "Content-Type", "X-CallingTelephoneNumber")), says: unproven},
 		"second From on top":          {mail: "From: x@evil.test\r\n" + again, says: "more than one field From"},
 		"second Subject on top":       {mail: "Subject: Recall: other\r\n" + again, says: "more than one field Subject"},
 		"two authors":                 {mail: ours(a, partnerFrom+", x@evil.test"), says: plain},
 		"group":                       {mail: ours(a, "friends: "+partnerFrom+";"), says: plain},
 		"empty group":                 {mail: ours(a, "friends:;"), says: plain},
-		"display name":                {from: "x@evil.test", mail: ours(a, `"`+partnerFrom+`" <x@evil.test>`), says: ""},
+		"display name":                {from: "x@evil.test", mail: ours(a, `"`+partnerFrom+`" <x@evil.test>`), says: "reason=no message of that sender to that recipient is known; domain=evil.test", none: true},
 		"lookalike domain":            {mail: by("partner.test", ours(a, "anna@partner-test.test")), says: unproven},
 		"subdomain of the other":      {mail: by("evil.test", ours(a, "anna@partner.test.evil2.test")), says: unproven},
 		"IDNA lookalike":              {mail: by("partner.test", ours(a, "anna@xn--prtner-4nf.test")), says: unproven},
@@ -71,16 +80,50 @@ func TestForgedRecallsAreRefusedAndSayWhy(t *testing.T) {
 	f := startFrontier(t, "")
 	f.original("o@partner.test", "the price list", insider)
 	for name, forged := range f.forgeries() {
-		from := map[string]string{"": partnerFrom, "-": ""}[forged.from]
-		if forged.from != "" && forged.from != "-" {
-			from = forged.from
-		}
-		err := f.comesIn(from, insider, forged.mail)
-		if forged.says != "" && !refused(err, forged.says) {
+		err := f.comesIn(forged.sender(), insider, "X-Name: "+name+"\r\n"+forged.mail)
+		switch {
+		case forged.none && err == nil:
+			f.tagged(name, "X-Recall-Policy: none; ", forged.says)
+		case forged.none || !refused(err, forged.says) || !refused(err, "550 5.7.1 recall refused: ") && name != "DNS says nothing":
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	f.nothingActed()
+}
+
+func TestForgedRecallsAreTagged(t *testing.T) {
+	t.Parallel()
+	f := startFrontier(t, "[inbound.recall]\non_fail = \"tag\"\n")
+	f.original("o@partner.test", "the price list", insider)
+	for name, forged := range f.forgeries() {
+		f.must(f.comesIn(forged.sender(), insider, "X-Name: "+name+"\r\n"+forged.mail))
+		verdict := "X-Recall-Policy: fail; reason="
+		if forged.none {
+			verdict = "X-Recall-Policy: none; "
+		}
+		f.tagged(name, verdict, strings.NewReplacer("550 5.7.1 recall refused: ", "", "451 4.7.1", "DNS could not be asked").Replace(forged.says))
+	}
+	f.nothingActed()
+}
+
+// sender is the envelope sender of a forgery.
+func (f forgery) sender() string {
+	switch f.from {
+	case "":
+		return partnerFrom
+	case "-":
+		return ""
+	}
+	return f.from
+}
+
+// tagged waits for the mail of a name, and looks for the verdict on it.
+func (f *frontier) tagged(name, verdict, says string) {
+	f.t.Helper()
+	head, _, _ := strings.Cut(f.arriving("X-Name: "+name+"\r\n"), "\r\n\r\n")
+	if !strings.Contains(head, verdict) || !strings.Contains(head, says) || !strings.Contains(head, "x-recall=fail") {
+		f.t.Errorf("%s: want %s %s in\n%s", name, verdict, says, head)
+	}
 }
 
 // refused says whether the reply has some words.
@@ -108,15 +151,9 @@ func TestAnAuthenticRecallOfNothingKnownIsOrdinaryMail(t *testing.T) {
 		"another subject":   {mail: f.signed("partner.test", replaced(t, formA("something else"), "<!~!", "<!~!2"))},
 		"another id":        {mail: f.signed("partner.test", request("other@partner.test"))},
 	} {
-		to := insider
-		if c.to != "" {
-			to = c.to
-		}
-		if err := f.comesIn(partnerFrom, to, c.mail); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		f.must(f.comesIn(partnerFrom, cmp.Or(c.to, insider), "X-Name: "+name+"\r\n"+c.mail))
+		f.tagged(name, "X-Recall-Policy: none; ", "reason=no message of that sender to that recipient is known; domain=partner.test")
 	}
-	f.arriving("X-Recall-Policy: none; reason=no message of that sender to that recipient is known; domain=partner.test")
 	f.nothingActed()
 }
 
@@ -135,13 +172,8 @@ func TestACommandServesOnce(t *testing.T) {
 	}
 }
 
-func TestForgedRecallsAreTaggedOrQuarantined(t *testing.T) {
+func TestForgedRecallsAreQuarantined(t *testing.T) {
 	t.Parallel()
-	tag := startFrontier(t, "[inbound.recall]\non_fail = \"tag\"\n")
-	tag.must(tag.comesIn(partnerFrom, insider, formA("the price list")))
-	if got := tag.arriving("X-Recall-Policy: fail; reason=sender not authenticated"); !strings.Contains(got, "x-recall=fail") {
-		t.Errorf("no word for programs:\n%.800s", got)
-	}
 	keep := startFrontier(t, "[inbound.recall]\non_fail = \"quarantine\"\n")
 	keep.must(keep.comesIn(partnerFrom, insider, formA("the price list")))
 	if log := keep.mta.log(); !strings.Contains(log, "milter triggers HOLD action") && !strings.Contains(log, "quarantine") || len(keep.sink.Got()) > 0 {
@@ -158,4 +190,35 @@ func TestRecallsDoNothingWhileRedisIsAway(t *testing.T) {
 	}
 	f.must(f.comesIn(partnerFrom, insider, "From: "+partnerFrom+"\r\nSubject: hello\r\n\r\nbody of ordinary mail\r\n"))
 	f.arriving("body of ordinary mail")
+}
+
+// Whatever DNS says or does not say, a genuine recall and a forged one have no effect; what may end differently later is
+// asked for again.
+func TestRecallsDoNothingWhileDNSIsSilentOrTalksNonsense(t *testing.T) {
+	t.Parallel()
+	reject, tag := startFrontier(t, ""), startFrontier(t, "[inbound.recall]\non_fail = \"tag\"\n")
+	replies := map[string]string{"silence": "451 4.7.1", "loop": "550 5.7.1", "binary": "550 5.7.1", "huge": "550 5.7.1"} // 451 for all else
+	var wg sync.WaitGroup
+	for _, how := range append([]string{"silence"}, server.Nonsense...) {
+		domain := how + ".test"
+		reject.dns.Misbehave(domain, how)
+		tag.dns.Misbehave(domain, how)
+		mail := reject.signed(domain, replaced(t, formB("the price list"), partnerFrom, "anna@"+domain))
+		wg.Go(func() {
+			if err := reject.comesIn("anna@"+domain, insider, mail); !refused(err, cmp.Or(replies[how], "451 4.7.1")) {
+				t.Errorf("%s: %v", how, err)
+			}
+		})
+		wg.Go(func() {
+			if err := tag.comesIn("anna@"+domain, insider, "X-Name: "+how+"\r\n"+mail); err != nil {
+				t.Errorf("%s, tagged: %v", how, err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, how := range append([]string{"silence"}, server.Nonsense...) {
+		tag.tagged(how, "X-Recall-Policy: fail; ", "domain="+how+".test")
+	}
+	reject.nothingActed()
+	tag.nothingActed()
 }

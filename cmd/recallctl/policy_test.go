@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/test/arc"
+	"github.com/recall-milter/recall-milter/test/signing"
 	"github.com/recall-milter/recall-milter/test/outlook"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -34,7 +34,7 @@ func partnerWrites(ts *testscript.TestScript, _ bool, _ []string) {
 	mail := outlook.Recall{From: from, To: to, Subject: subject, Prefix: "Recall:"}.FormB()
 	mail = strings.Replace(mail, "Tue, 24 Nov 2026 09:01:00 +0000", time.Now().Format(time.RFC1123Z), 1)
 	signed := partnerSigns(ts, mail, "From", "Subject", "Date", "Content-Type")
-	sealer := arc.Sealer{Domain: "lists.test", Key: partnerKey, Results: "dmarc=pass header.from=partner.test"}
+	sealer := signing.Sealer{Domain: "lists.test", Key: partnerKey, Results: "dmarc=pass header.from=partner.test"}
 	for name, text := range map[string]string{"unsigned": mail, "signed": strings.ReplaceAll(signed, "\r\n", "\n"), "sealed": sealer.Seal(mail),
 		"bare":     partnerSigns(ts, mail, "From", "Date"),
 		"believed": "Authentication-Results: mx.corp.test/4A3B2C; dkim=pass header.d=partner.test\r\n" + signed} {

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/policy"
-	"github.com/recall-milter/recall-milter/test/arc"
 	"github.com/recall-milter/recall-milter/test/server"
+	"github.com/recall-milter/recall-milter/test/signing"
 )
 
 // parted makes a message of its text.
@@ -83,32 +83,32 @@ func TestSealsCountForTheNamedOnly(t *testing.T) {
 	d.Fail("s1._domainkey.away.test")
 	v := New(NewResolver(d.Addr), Options{Sealers: []string{"lists.test", "away.test", "gone.test"}})
 	const message = "From: anna@partner.test\r\nSubject: Recall: x\r\nContent-Type: text/plain\r\n\r\nbody\r\n"
-	passes := arc.Sealer{Domain: "lists.test", Key: key, Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}
-	edited := func(edit func(*arc.Sealer)) string {
+	passes := signing.Sealer{Domain: "lists.test", Key: key, Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}
+	edited := func(edit func(*signing.Sealer)) string {
 		s := passes
 		edit(&s)
 		return s.Seal(message)
 	}
 	for name, test := range map[string]struct{ text, why string }{
 		"genuine":                {passes.Seal(message), ""},
-		"dkim only":              {edited(func(s *arc.Sealer) { s.Results = "dmarc=none; dkim=pass header.d=partner.test" }), ""},
-		"over another's":         {passes.Seal(arc.Sealer{Domain: "evil.test", Key: key, Results: "none"}.Seal(message)), ""},
-		"over a broken seal":     {passes.Seal(arc.Sealer{Domain: "evil.test", Key: other, Results: "none"}.Seal(message)), "seal 1 does not hold"},
-		"not named":              {edited(func(s *arc.Sealer) { s.Domain = "evil.test" }), "not named"},
-		"another's on top":       {arc.Sealer{Domain: "evil.test", Key: key, Results: passes.Results}.Seal(passes.Seal(message)), "not named"},
-		"signature of another":   {edited(func(s *arc.Sealer) { s.Signer = "evil.test" }), "of another domain"},
-		"another key":            {edited(func(s *arc.Sealer) { s.Key = other }), "key is another"},
-		"key withdrawn":          {edited(func(s *arc.Sealer) { s.Domain = "gone.test" }), "withdrawn"},
-		"cv=fail":                {edited(func(s *arc.Sealer) { s.Validity = "fail" }), "cv=fail"},
-		"cv=fail of the newest":  {arc.Sealer{Domain: "lists.test", Key: key, Results: passes.Results, Validity: "fail"}.Seal(passes.Seal(message)), "cv=fail"},
-		"found none":             {edited(func(s *arc.Sealer) { s.Results = "dkim=none; dmarc=none header.from=partner.test" }), "nothing that is aligned"},
-		"found fail":             {edited(func(s *arc.Sealer) { s.Results = "dmarc=fail header.from=partner.test" }), "nothing that is aligned"},
-		"found another From":     {edited(func(s *arc.Sealer) { s.Results = "dmarc=pass header.from=evil.test" }), "nothing that is aligned"},
-		"found in doubt":         {edited(func(s *arc.Sealer) { s.Results = "dmarc=pass header.from=partner.test(.evil.test" }), "without doubt"},
-		"body length":            {edited(func(s *arc.Sealer) { s.More = " l=6;" }), "l= tag"},
-		"From not covered":       {edited(func(s *arc.Sealer) { s.Fields = "Subject:Content-Type" }), "does not cover From"},
-		"Subject not covered":    {edited(func(s *arc.Sealer) { s.Fields = "From:Content-Type" }), "does not cover Subject"},
-		"key can't be asked now": {edited(func(s *arc.Sealer) { s.Domain = "away.test" }), "can't be asked for now"},
+		"dkim only":              {edited(func(s *signing.Sealer) { s.Results = "dmarc=none; dkim=pass header.d=partner.test" }), ""},
+		"over another's":         {passes.Seal(signing.Sealer{Domain: "evil.test", Key: key, Results: "none"}.Seal(message)), ""},
+		"over a broken seal":     {passes.Seal(signing.Sealer{Domain: "evil.test", Key: other, Results: "none"}.Seal(message)), "seal 1 does not hold"},
+		"not named":              {edited(func(s *signing.Sealer) { s.Domain = "evil.test" }), "not named"},
+		"another's on top":       {signing.Sealer{Domain: "evil.test", Key: key, Results: passes.Results}.Seal(passes.Seal(message)), "not named"},
+		"signature of another":   {edited(func(s *signing.Sealer) { s.Signer = "evil.test" }), "of another domain"},
+		"another key":            {edited(func(s *signing.Sealer) { s.Key = other }), "key is another"},
+		"key withdrawn":          {edited(func(s *signing.Sealer) { s.Domain = "gone.test" }), "withdrawn"},
+		"cv=fail":                {edited(func(s *signing.Sealer) { s.Validity = "fail" }), "cv=fail"},
+		"cv=fail of the newest":  {signing.Sealer{Domain: "lists.test", Key: key, Results: passes.Results, Validity: "fail"}.Seal(passes.Seal(message)), "cv=fail"},
+		"found none":             {edited(func(s *signing.Sealer) { s.Results = "dkim=none; dmarc=none header.from=partner.test" }), "nothing that is aligned"},
+		"found fail":             {edited(func(s *signing.Sealer) { s.Results = "dmarc=fail header.from=partner.test" }), "nothing that is aligned"},
+		"found another From":     {edited(func(s *signing.Sealer) { s.Results = "dmarc=pass header.from=evil.test" }), "nothing that is aligned"},
+		"found in doubt":         {edited(func(s *signing.Sealer) { s.Results = "dmarc=pass header.from=partner.test(.evil.test" }), "without doubt"},
+		"body length":            {edited(func(s *signing.Sealer) { s.More = " l=6;" }), "l= tag"},
+		"From not covered":       {edited(func(s *signing.Sealer) { s.Fields = "Subject:Content-Type" }), "does not cover From"},
+		"Subject not covered":    {edited(func(s *signing.Sealer) { s.Fields = "From:Content-Type" }), "does not cover Subject"},
+		"key can't be asked now": {edited(func(s *signing.Sealer) { s.Domain = "away.test" }), "can't be asked for now"},
 	} {
 		e := v.Check(context.Background(), parted(test.text))
 		counts := e.Aligned && e.Bare == ""

@@ -19,7 +19,7 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 		return yes
 	}
 	// The same again: by its Message-ID, which not every signature covers, or by the ID of a request.
-	c.Used = !first("m " + m.MessageID)
+	c.Used = !first("m " + c.Domain + " " + m.MessageID) // a stranger uses up nothing of the domain's
 	if sight.ID != "" && !first("q "+c.Domain+" "+sight.ID) {
 		c.Used = true
 	}

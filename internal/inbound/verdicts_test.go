@@ -17,9 +17,9 @@ import (
 	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
-	"github.com/recall-milter/recall-milter/test/arc"
 	"github.com/recall-milter/recall-milter/test/outlook"
 	"github.com/recall-milter/recall-milter/test/server"
+	"github.com/recall-milter/recall-milter/test/signing"
 )
 
 // trial is one recall that comes in, and the site that it comes to.
@@ -79,7 +79,7 @@ func rows(key ed25519.PrivateKey) []row {
 	sealed := func(domain string) func(*trial) {
 		return func(t *trial) {
 			t.domain = ""
-			t.after = arc.Sealer{Domain: domain, Key: key, Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}.Seal
+			t.after = signing.Sealer{Domain: domain, Key: key, Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}.Seal
 		}
 	}
 	return []row{

@@ -15,7 +15,8 @@ type DNS struct {
 
 	mu      sync.Mutex
 	records map[string][]dns.RR
-	silent  map[string]bool
+	broken  map[string]bool   // SERVFAIL
+	odd     map[string]string // by domain
 }
 
 // StartDNS starts a name server that knows these records, in the form of zone files.
@@ -25,7 +26,7 @@ func StartDNS(t testing.TB, records ...string) *DNS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &DNS{Addr: conn.LocalAddr().String(), records: map[string][]dns.RR{}, silent: map[string]bool{}}
+	d := &DNS{Addr: conn.LocalAddr().String(), records: map[string][]dns.RR{}, broken: map[string]bool{}, odd: map[string]string{}}
 	for _, r := range records {
 		d.Add(t, r)
 	}
@@ -55,17 +56,72 @@ func (d *DNS) Add(t testing.TB, record string) {
 func (d *DNS) Fail(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.silent[dns.Fqdn(name)] = true
+	d.broken[dns.Fqdn(name)] = true
+}
+
+// Nonsense lists what Misbehave knows besides silence.
+var Nonsense = []string{"garbage", "wrong-id", "other-question", "truncated", "loop", "huge", "binary"}
+
+// Misbehave makes the server answer for names below a domain with silence, or some Nonsense; "" makes it good again.
+func (d *DNS) Misbehave(domain, how string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.odd[dns.Fqdn(domain)] = how
+}
+
+// misbehave answers as Misbehave was told, and says whether it did.
+func (d *DNS) misbehave(w dns.ResponseWriter, m *dns.Msg) bool {
+	q := m.Question[0]
+	name, how := strings.ToLower(q.Name), ""
+	for domain := range d.odd {
+		if name == domain || strings.HasSuffix(name, "."+domain) {
+			how = d.odd[domain]
+		}
+	}
+	txt := func(text string) {
+		m.Answer = append(m.Answer, &dns.TXT{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{text}})
+	}
+	switch how {
+	case "":
+		return false
+	case "silence":
+		return true
+	case "garbage":
+		w.Write([]byte("\xff\x00 this is no answer \xc0\x00\xc0"))
+		return true
+	case "wrong-id":
+		m.Id++
+		txt("v=spf1 +all")
+	case "other-question":
+		m.Question[0].Name = "other.test."
+		txt("v=spf1 +all")
+	case "truncated":
+		m.Truncated = true
+	case "loop":
+		m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET}, Target: q.Name})
+	case "huge":
+		for range 200 {
+			txt(strings.Repeat("v=spf1 +all ", 20))
+		}
+	case "binary":
+		txt("v=spf1 \\255\\000 +all;;==v=DKIM1;p=\\001")
+		txt("v=DMARC1; p=\\000; adkim=zzz; ;; =")
+	}
+	w.WriteMsg(m)
+	return true
 }
 
 func (d *DNS) answer(w dns.ResponseWriter, q *dns.Msg) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m := new(dns.Msg).SetReply(q)
+	if d.misbehave(w, m) {
+		return
+	}
 	name := strings.ToLower(q.Question[0].Name)
 	all, known := d.records[name]
 	switch {
-	case d.silent[name]:
+	case d.broken[name]:
 		m.Rcode = dns.RcodeServerFailure
 	case !known:
 		m.Rcode = dns.RcodeNameError
