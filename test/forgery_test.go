@@ -76,19 +76,20 @@ func (f *frontier) forgeries() map[string]forgery {
 }
 
 func TestForgedRecallsAreRefusedAndSayWhy(t *testing.T) {
-	t.Parallel()
-	f := startFrontier(t, "")
-	f.original("o@partner.test", "the price list", insider)
-	for name, forged := range f.forgeries() {
-		err := f.comesIn(forged.sender(), insider, "X-Name: "+name+"\r\n"+forged.mail)
-		switch {
-		case forged.none && err == nil:
-			f.tagged(name, "X-Recall-Policy: none; ", forged.says)
-		case forged.none || !refused(err, forged.says) || !refused(err, "550 5.7.1 recall refused: ") && name != "DNS says nothing":
-			t.Errorf("%s: %v", name, err)
+	eachMTA(t, func(t *testing.T, k kind) {
+		f := k.frontier(t, "")
+		f.original("o@partner.test", "the price list", insider)
+		for name, forged := range f.forgeries() {
+			err := f.comesIn(forged.sender(), insider, "X-Name: "+name+"\r\n"+forged.mail)
+			switch {
+			case forged.none && err == nil:
+				f.tagged(name, "X-Recall-Policy: none; ", forged.says)
+			case forged.none || !refused(err, forged.says) || !refused(err, "550 5.7.1 recall refused: ") && name != "DNS says nothing":
+				t.Errorf("%s: %v", name, err)
+			}
 		}
-	}
-	f.nothingActed()
+		f.nothingActed()
+	})
 }
 
 func TestForgedRecallsAreTagged(t *testing.T) {
@@ -159,26 +160,28 @@ func TestAnAuthenticRecallOfNothingKnownIsOrdinaryMail(t *testing.T) {
 
 // A replay comes from another client, or to another recipient: here with another envelope sender.
 func TestACommandServesOnce(t *testing.T) {
-	t.Parallel()
-	f := startFrontier(t, "")
-	f.original("o@partner.test", "the price list", insider)
-	mail := f.signed("partner.test", formA("the price list"))
-	f.must(f.comesIn(partnerFrom, insider, mail))
-	if err := f.comesIn(partnerFrom, insider, mail); err != nil {
-		t.Errorf("the client could not try again: %v", err)
-	}
-	if err := f.comesIn("x@evil.test", insider, mail); !refused(err, "used before") {
-		t.Errorf("a replay: %v", err)
-	}
+	eachMTA(t, func(t *testing.T, k kind) {
+		f := k.frontier(t, "")
+		f.original("o@partner.test", "the price list", insider)
+		mail := f.signed("partner.test", formA("the price list"))
+		f.must(f.comesIn(partnerFrom, insider, mail))
+		if err := f.comesIn(partnerFrom, insider, mail); err != nil {
+			t.Errorf("the client could not try again: %v", err)
+		}
+		if err := f.comesIn("x@evil.test", insider, mail); !refused(err, "used before") {
+			t.Errorf("a replay: %v", err)
+		}
+	})
 }
 
 func TestForgedRecallsAreQuarantined(t *testing.T) {
-	t.Parallel()
-	keep := startFrontier(t, "[inbound.recall]\non_fail = \"quarantine\"\n")
-	keep.must(keep.comesIn(partnerFrom, insider, formA("the price list")))
-	if log := keep.mta.log(); !strings.Contains(log, "milter triggers HOLD action") && !strings.Contains(log, "quarantine") || len(keep.sink.Got()) > 0 {
-		t.Errorf("it is not kept back:\n%s", log)
-	}
+	eachMTA(t, func(t *testing.T, k kind) {
+		keep := k.frontier(t, "[inbound.recall]\non_fail = \"quarantine\"\n")
+		keep.must(keep.comesIn(partnerFrom, insider, formA("the price list")))
+		if log := keep.mta.log(); !strings.Contains(log, "milter triggers HOLD action") && !strings.Contains(log, "quarantine") || len(keep.sink.Got()) > 0 {
+			t.Errorf("it is not kept back:\n%s", log)
+		}
+	})
 }
 
 func TestRecallsDoNothingWhileRedisIsAway(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 const plainHeader = "From: a@corp.test\r\nMessage-ID: <m@corp.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n"
 
 // hostile are messages that some program on the way may want to mend. None may look different after a hold than after
-// the same Postfix without us.
+// the same MTA without us.
 var hostile = map[string]string{
 	"folded by blanks":         plainHeader + "Subject: one\r\n two\r\n   three\r\n\r\nbody\r\n",
 	"folded by tabs":           plainHeader + "Subject: one\r\n\ttwo\r\n\t\tthree\r\n\r\nbody\r\n",

@@ -26,6 +26,11 @@ const partnerFrom, insider = "anna@partner.test", "bert@corp.test"
 
 func startFrontier(t *testing.T, settings string) *frontier {
 	t.Helper()
+	return kind(withPostfix).frontier(t, settings)
+}
+
+func (k kind) frontier(t *testing.T, settings string) *frontier {
+	t.Helper()
 	return startFrontierWith(t, settings, func(_ *server.DNS, milter, nextHop string) mta {
 		return withPostfix(t, milter, nextHop)
 	})
@@ -92,16 +97,17 @@ func (f *frontier) arriving(text string) (got string) {
 }
 
 func TestForgedVerdictsAreRemovedFromAllMail(t *testing.T) {
-	t.Parallel()
-	f := startFrontier(t, "")
-	f.must(f.comesIn("x@evil.test", insider, "X-Recall-Policy: pass; reason=forged\r\nAuthentication-Results: gw.corp.test; dmarc=pass forged\r\n"+
-		"Authentication-Results: other.test; dmarc=pass kept\r\nx-rEcAll-policy:\r\n\tpass forged\r\nAUTHENTICATION-results:\r\n (a ; comment)\r\n\t\"GW.corp\\.test\" 1; dkim=pass forged\r\n"+
-		"X-Recall-Policy : pass forged\r\nX-Recall-Policy: pass forged\r\nX-Recall-Other: forged\r\nFrom: x@evil.test\r\nSubject: kept\r\nAuthentication-Results: gw.corp.test.; forged\r\n\r\nbody of forged-free\r\n"))
-	got := f.arriving("body of forged-free")
-	head, _, _ := strings.Cut(got, "\r\n\r\n")
-	if strings.Contains(head, "forged") || !strings.Contains(head, "other.test; dmarc=pass kept") || !strings.Contains(head, "Subject: kept") {
-		t.Errorf("the header is now:\n%s", head)
-	}
+	eachMTA(t, func(t *testing.T, k kind) {
+		f := k.frontier(t, "")
+		f.must(f.comesIn("x@evil.test", insider, "X-Recall-Policy: pass; reason=forged\r\nAuthentication-Results: gw.corp.test; dmarc=pass forged\r\n"+
+			"Authentication-Results: other.test; dmarc=pass kept\r\nx-rEcAll-policy:\r\n\tpass forged\r\nAUTHENTICATION-results:\r\n (a ; comment)\r\n\t\"GW.corp\\.test\" 1; dkim=pass forged\r\n"+
+			"X-Recall-Policy : pass forged\r\nX-Recall-Policy: pass forged\r\nX-Recall-Other: forged\r\nFrom: x@evil.test\r\nSubject: kept\r\nAuthentication-Results: gw.corp.test.; forged\r\n\r\nbody of forged-free\r\n"))
+		got := f.arriving("body of forged-free")
+		head, _, _ := strings.Cut(got, "\r\n\r\n")
+		if strings.Contains(head, "forged") || !strings.Contains(head, "other.test; dmarc=pass kept") || !strings.Contains(head, "Subject: kept") {
+			t.Errorf("the header is now:\n%s", head)
+		}
+	})
 }
 
 func formA(subject string) string {
@@ -129,18 +135,19 @@ func fresh(mail string) string {
 }
 
 func TestGenuineRecallsOfEachFormAreVouchedFor(t *testing.T) {
-	t.Parallel()
-	for form, mail := range map[string]string{"outlook": formA("the price list"), "exchange": formB("the price list"),
-		"cloud": formC("the price list"), "request": request("o@partner.test")} {
-		t.Run(form, func(t *testing.T) {
-			t.Parallel()
-			f := startFrontier(t, "")
-			f.original("o@partner.test", "the price list", insider)
-			f.must(f.comesIn(partnerFrom, insider, f.signed("partner.test", mail)))
-			got := f.arriving("X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>")
-			if !strings.Contains(got, "x-recall=pass") || !strings.Contains(got, "Authentication-Results: gw.corp.test") {
-				t.Errorf("no word for programs:\n%.800s", got)
-			}
-		})
-	}
+	eachMTA(t, func(t *testing.T, k kind) {
+		for form, mail := range map[string]string{"outlook": formA("the price list"), "exchange": formB("the price list"),
+			"cloud": formC("the price list"), "request": request("o@partner.test")} {
+			t.Run(form, func(t *testing.T) {
+				t.Parallel()
+				f := k.frontier(t, "")
+				f.original("o@partner.test", "the price list", insider)
+				f.must(f.comesIn(partnerFrom, insider, f.signed("partner.test", mail)))
+				got := f.arriving("X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>")
+				if !strings.Contains(got, "x-recall=pass") || !strings.Contains(got, "Authentication-Results: gw.corp.test") {
+					t.Errorf("no word for programs:\n%.800s", got)
+				}
+			})
+		}
+	})
 }

@@ -49,6 +49,7 @@ func data(id string) []string {
 	return []string{"DATA", "Message-ID: <" + id + ">\r\nSubject: x\r\n\r\nbody of " + id + "\r\n."}
 }
 
+// By a setting of Postfix; TestSendmailWithSeveralMessagesInASession has the same for Sendmail.
 func TestRecipientsAfterARefusedOneAreHeld(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1s", "smtpd_recipient_restrictions = check_recipient_access inline:{bad@x.test=REJECT}, permit_mynetworks, reject")
@@ -140,6 +141,7 @@ func TestBccIsNotLeaked(t *testing.T) {
 	})
 }
 
+// Postfix only: Sendmail has other ways, TestSendmailHoldsWhatProgramsSubmit and TestSendmailRunByRootTakesNoMilter.
 func TestSubmissionBySendmailProgramIsHeld(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1h", "non_smtpd_milters = $smtpd_milters")
@@ -154,6 +156,7 @@ func TestSubmissionBySendmailProgramIsHeld(t *testing.T) {
 	})
 }
 
+// A setting of Postfix; the lines that we ship for Sendmail have F=T, which TestOpenSessionsSurviveARestart meets.
 func TestDefaultActionAcceptDeliversUnheldWhileTheDaemonIsDead(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1h", "milter_default_action = accept")
@@ -167,6 +170,7 @@ func TestDefaultActionAcceptDeliversUnheldWhileTheDaemonIsDead(t *testing.T) {
 	}
 }
 
+// Postfix only: what is tried is the adapter, which sees a second HELO frame in the same way from both.
 func TestSecondHeloAfterStartTLSIsTheOneThatCounts(t *testing.T) {
 	t.Parallel()
 	file := certificate(t)

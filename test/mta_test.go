@@ -30,15 +30,34 @@ func ofPostfix(p *server.Postfix) mta {
 
 // withSendmail starts a Sendmail made of the lines that we ship for it.
 func withSendmail(t *testing.T, milter, nextHop string) mta {
-	return ofSendmail(server.StartSendmail(t, "../packaging/sendmail/recall-milter.m4", milter, nextHop))
+	return ofSendmail(server.StartSendmail(t, sendmailLines, milter, nextHop))
 }
+
+const sendmailLines = "../packaging/sendmail/recall-milter.m4"
 
 func ofSendmail(s *server.Sendmail) mta {
 	return mta{smtp: s.SMTP, reinject: s.Reinject, log: s.Log, kill: s.Kill, start: s.Start, command: s.Command}
 }
 
-// eachMTA runs a test behind Postfix and behind Sendmail.
+// offices are the same with users who can log in.
+var offices = map[string]kind{
+	"Postfix": func(t *testing.T, milter, nextHop string) mta {
+		return ofPostfix(server.StartPostfix(t, milter, nextHop, server.StartLogins(t, users...)))
+	},
+	"Sendmail": func(t *testing.T, milter, nextHop string) mta {
+		return ofSendmail(server.StartSendmail(t, sendmailLines, milter, nextHop, users...))
+	},
+}
+
+var users = []string{"anna", "bert", "assistant"}
+
+// eachMTA runs a test behind Postfix and behind Sendmail. What an MTA has no part in (sealing, races in the store, dead
+// daemons, other gateways) is tried with one of them, and so is what only one of them has: its own settings and ports.
 func eachMTA(t *testing.T, test func(t *testing.T, k kind)) {
+	eachOf(t, kinds, test)
+}
+
+func eachOf(t *testing.T, kinds map[string]kind, test func(t *testing.T, k kind)) {
 	t.Parallel()
 	for name, k := range kinds {
 		t.Run(name, func(t *testing.T) {

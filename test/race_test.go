@@ -13,7 +13,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// A recall and a release meet at the due moment, thousands of times. One wins, and whoever recalled is told which: what
+// Postfix only starts it: the messages are put straight into the store. A recall and a release meet at the due moment, thousands of times. One wins, and whoever recalled is told which: what
 // recall answers is what the recipient got.
 func TestRecallAndReleaseNeverBothWin(t *testing.T) {
 	t.Parallel()

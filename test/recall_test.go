@@ -16,7 +16,15 @@ const recallAddress = "recall@corp.test"
 // startOffice starts a gateway whose users log in as anna, bert and the assistant; settings are further config lines.
 func startOffice(t *testing.T, grace string, settings ...string) *gateway {
 	t.Helper()
-	g := startGateway(t, grace, server.StartLogins(t, "anna", "bert", "assistant"))
+	return offices["Postfix"].office(t, grace, settings...)
+}
+
+// eachOffice runs a test in an office with Postfix and in one with Sendmail.
+func eachOffice(t *testing.T, test func(t *testing.T, k kind)) { eachOf(t, offices, test) }
+
+func (k kind) office(t *testing.T, grace string, settings ...string) *gateway {
+	t.Helper()
+	g := k.gateway(t, grace)
 	g.configure("[recall]\naddresses = [\"" + recallAddress + "\"]\n" + strings.Join(settings, "\n") + "\n")
 	return g
 }
@@ -96,104 +104,109 @@ func (g *gateway) state(id string) string {
 }
 
 func TestTheSenderRecallsByMailAndGetsAnAnswer(t *testing.T) {
-	t.Parallel()
-	g := startOffice(t, "1h")
-	for name, subject := range map[string]string{"message-id": "RECALL Message-ID: <message-id@corp.test>", "bare": "Re: recall <bare@corp.test>"} {
-		g.message("anna", name+"@corp.test")
-		g.command("anna", "Subject: "+subject+"\r\n", "")
-		if got := g.state(name + "@corp.test"); got != "recalled" {
-			t.Errorf("%s: the message is %q", subject, got)
+	eachOffice(t, func(t *testing.T, k kind) {
+		g := k.office(t, "1h")
+		for name, subject := range map[string]string{"message-id": "RECALL Message-ID: <message-id@corp.test>", "bare": "Re: recall <bare@corp.test>"} {
+			g.message("anna", name+"@corp.test")
+			g.command("anna", "Subject: "+subject+"\r\n", "")
+			if got := g.state(name + "@corp.test"); got != "recalled" {
+				t.Errorf("%s: the message is %q", subject, got)
+			}
 		}
-	}
-	text := g.report("anna", "Recalled: the price list")
-	for _, want := range []string{"Nobody below will ever see it", "<b@x.test>", "Auto-Submitted: auto-replied", "report-type=recall-status",
-		"Content-Type: message/recall-status", "Final-Recipient: rfc822; b@x.test", "Outcome: recalled"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the report lacks %q:\n%s", want, text)
+		text := g.report("anna", "Recalled: the price list")
+		for _, want := range []string{"Nobody below will ever see it", "<b@x.test>", "Auto-Submitted: auto-replied", "report-type=recall-status",
+			"Content-Type: message/recall-status", "Final-Recipient: rfc822; b@x.test", "Outcome: recalled"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the report lacks %q:\n%s", want, text)
+			}
 		}
-	}
-	for _, d := range g.sink.Got() {
-		if strings.Contains(strings.Join(d.Rcpt, ""), "x.test") || strings.Contains(strings.Join(d.Rcpt, ""), recallAddress) {
-			t.Errorf("sent to %v:\n%s", d.Rcpt, d.Data)
+		for _, d := range g.sink.Got() {
+			if strings.Contains(strings.Join(d.Rcpt, ""), "x.test") || strings.Contains(strings.Join(d.Rcpt, ""), recallAddress) {
+				t.Errorf("sent to %v:\n%s", d.Rcpt, d.Data)
+			}
+			if strings.Contains(d.Mail, "@") {
+				t.Errorf("a report with the sender %s", d.Mail)
+			}
 		}
-		if strings.Contains(d.Mail, "@") {
-			t.Errorf("a report with the sender %s", d.Mail)
-		}
-	}
+	})
 }
 
 func TestRepliesForwardsAndTheLastMessage(t *testing.T) {
-	t.Parallel()
-	g := startOffice(t, "1h")
-	g.message("anna", "reply@corp.test")
-	g.command("anna", "Subject: Re: the price list\r\nIn-Reply-To: <reply@corp.test>\r\n", "take it back\r\n")
-	g.message("anna", "forward@corp.test")
-	g.command("anna", "Subject: Fwd: the price list\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n",
-		"Subject: the price list\r\nMessage-ID: <forward@corp.test>\r\n\r\nbody\r\n")
-	g.message("anna", "stays@corp.test")
-	g.message("anna", "last@corp.test")
-	g.command("anna", "Subject: recall last\r\n", "")
-	for id, want := range map[string]string{"reply": "recalled", "forward": "recalled", "last": "recalled", "stays": "held"} {
-		if got := g.state(id + "@corp.test"); got != want {
-			t.Errorf("%s is %s, want %s", id, got, want)
+	eachOffice(t, func(t *testing.T, k kind) {
+		g := k.office(t, "1h")
+		g.message("anna", "reply@corp.test")
+		g.command("anna", "Subject: Re: the price list\r\nIn-Reply-To: <reply@corp.test>\r\n", "take it back\r\n")
+		g.message("anna", "forward@corp.test")
+		g.command("anna", "Subject: Fwd: the price list\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n",
+			"Subject: the price list\r\nMessage-ID: <forward@corp.test>\r\n\r\nbody\r\n")
+		g.message("anna", "stays@corp.test")
+		g.message("anna", "last@corp.test")
+		g.command("anna", "Subject: recall last\r\n", "")
+		for id, want := range map[string]string{"reply": "recalled", "forward": "recalled", "last": "recalled", "stays": "held"} {
+			if got := g.state(id + "@corp.test"); got != want {
+				t.Errorf("%s is %s, want %s", id, got, want)
+			}
 		}
-	}
-	g.command("anna", "Subject: what now?\r\n", "")
-	if text := g.report("anna", "How to recall"); !strings.Contains(text, "the price list") || !strings.Contains(text, "leaves") {
-		t.Errorf("the help:\n%s", text)
-	}
+		g.command("anna", "Subject: what now?\r\n", "")
+		if text := g.report("anna", "How to recall"); !strings.Contains(text, "the price list") || !strings.Contains(text, "leaves") {
+			t.Errorf("the help:\n%s", text)
+		}
+	})
 }
 
 func TestAnotherLoginIsRefusedWhateverItForges(t *testing.T) {
-	t.Parallel()
-	g := startOffice(t, "1h")
-	g.message("anna", "hers@corp.test")
-	g.command("bert", "Subject: RECALL <hers@corp.test>\r\nSender: anna@corp.test\r\nX-Recall-Policy: pass\r\n", "")
-	g.report("bert", "Recall refused")
-	if got := g.state("hers@corp.test"); got != "held" {
-		t.Errorf("it is %s", got)
-	}
-	if out, _ := g.ctl("log"); !strings.Contains(out, "recall refused") || !strings.Contains(out, "login bert") {
-		t.Errorf("the audit trail:\n%s", out)
-	}
-	for _, field := range []string{"Auto-Submitted: auto-replied\r\n", "List-Id: <l.corp.test>\r\n"} {
-		if err := g.submit("anna", []string{recallAddress}, field+"Subject: RECALL <hers@corp.test>\r\n", ""); err == nil || !strings.HasPrefix(err.Error(), "550") {
-			t.Errorf("%s was answered %v", field, err)
+	eachOffice(t, func(t *testing.T, k kind) {
+		g := k.office(t, "1h")
+		g.message("anna", "hers@corp.test")
+		g.command("bert", "Subject: RECALL <hers@corp.test>\r\nSender: anna@corp.test\r\nX-Recall-Policy: pass\r\n", "")
+		g.report("bert", "Recall refused")
+		if got := g.state("hers@corp.test"); got != "held" {
+			t.Errorf("it is %s", got)
 		}
-	}
+		if out, _ := g.ctl("log"); !strings.Contains(out, "recall refused") || !strings.Contains(out, "login bert") {
+			t.Errorf("the audit trail:\n%s", out)
+		}
+		for _, field := range []string{"Auto-Submitted: auto-replied\r\n", "List-Id: <l.corp.test>\r\n"} {
+			if err := g.submit("anna", []string{recallAddress}, field+"Subject: RECALL <hers@corp.test>\r\n", ""); err == nil || !strings.HasPrefix(err.Error(), "550") {
+				t.Errorf("%s was answered %v", field, err)
+			}
+		}
+	})
 }
 
 func TestCommandsBeyondTheRateAreRefused(t *testing.T) {
-	t.Parallel()
-	g := startOffice(t, "1h", `rate = "3/h"`)
-	for range 3 {
-		g.command("anna", "Subject: RECALL LAST\r\n", "")
-	}
-	if err := g.submit("anna", []string{recallAddress}, "Subject: RECALL LAST\r\n", ""); err == nil || !strings.HasPrefix(err.Error(), "550") {
-		t.Errorf("the fourth command: %v", err)
-	}
+	eachOffice(t, func(t *testing.T, k kind) {
+		g := k.office(t, "1h", `rate = "3/h"`)
+		for range 3 {
+			g.command("anna", "Subject: RECALL LAST\r\n", "")
+		}
+		if err := g.submit("anna", []string{recallAddress}, "Subject: RECALL LAST\r\n", ""); err == nil || !strings.HasPrefix(err.Error(), "550") {
+			t.Errorf("the fourth command: %v", err)
+		}
+	})
 }
 
 func TestOutlooksRecallTakesBackAndIsSwallowed(t *testing.T) {
-	t.Parallel()
-	g := startOffice(t, "1h")
-	for form, mail := range map[string]func(outlook.Recall) string{"A": outlook.Recall.FormA, "B": outlook.Recall.FormB} {
-		r := outlook.Recall{From: "anna@corp.test", To: "b@x.test", Subject: "价格表 " + form, Prefix: "撤回:", Charset: "gb2312"}
-		id := "original" + form + "@corp.test"
-		g.mustSubmit("anna", []string{"b@x.test", "c@x.test"}, "Subject: "+r.SubjectField()+"\r\nMessage-ID: <"+id+">\r\n", "body\r\n")
-		g.raw("anna", mail(r), "b@x.test")
-		out, _ := g.ctl("--json", "show", id)
-		if !strings.Contains(out, `"address":"b@x.test","result":"recalled"`) || !strings.Contains(out, `"address":"c@x.test","result":"pending"`) {
-			t.Errorf("form %s: %s", form, out)
+	eachOffice(t, func(t *testing.T, k kind) {
+		g := k.office(t, "1h")
+		for form, mail := range map[string]func(outlook.Recall) string{"A": outlook.Recall.FormA, "B": outlook.Recall.FormB} {
+			r := outlook.Recall{From: "anna@corp.test", To: "b@x.test", Subject: "价格表 " + form, Prefix: "撤回:", Charset: "gb2312"}
+			id := "original" + form + "@corp.test"
+			g.mustSubmit("anna", []string{"b@x.test", "c@x.test"}, "Subject: "+r.SubjectField()+"\r\nMessage-ID: <"+id+">\r\n", "body\r\n")
+			g.raw("anna", mail(r), "b@x.test")
+			out, _ := g.ctl("--json", "show", id)
+			if !strings.Contains(out, `"address":"b@x.test","result":"recalled"`) || !strings.Contains(out, `"address":"c@x.test","result":"pending"`) {
+				t.Errorf("form %s: %s", form, out)
+			}
+			other := r
+			other.Subject = "other"
+			g.raw("anna", mail(other), "b@x.test")
 		}
-		other := r
-		other.Subject = "other"
-		g.raw("anna", mail(other), "b@x.test")
-	}
-	if out, _ := g.ctl("--json", "list", "--recipient", "b@x.test", "--subject", "*other*"); strings.Count(out, "\n") != 2 {
-		t.Errorf("recalls without a match must go on as mail: %s", out)
-	}
-	g.report("anna", "Nothing was recalled")
+		if out, _ := g.ctl("--json", "list", "--recipient", "b@x.test", "--subject", "*other*"); strings.Count(out, "\n") != 2 {
+			t.Errorf("recalls without a match must go on as mail: %s", out)
+		}
+		g.report("anna", "Nothing was recalled")
+	})
 }
 
 // raw submits a whole mail.
@@ -206,28 +219,30 @@ func (g *gateway) raw(login, text string, to ...string) {
 }
 
 func TestACorrectedMessageReplacesTheHeldOne(t *testing.T) {
-	t.Parallel()
-	g := startOffice(t, "1h")
-	g.message("anna", "wrong@corp.test")
-	g.mustSubmit("anna", []string{"b@x.test"}, "Subject: the price list\r\nSupersedes: <wrong@corp.test>\r\nMessage-ID: <right@corp.test>\r\n", "body of right\r\n")
-	g.report("anna", "Recalled: the price list")
-	if old, now := g.state("wrong@corp.test"), g.state("right@corp.test"); old != "recalled" || now != "held" {
-		t.Errorf("the old one is %s, the new one %s", old, now)
-	}
+	eachOffice(t, func(t *testing.T, k kind) {
+		g := k.office(t, "1h")
+		g.message("anna", "wrong@corp.test")
+		g.mustSubmit("anna", []string{"b@x.test"}, "Subject: the price list\r\nSupersedes: <wrong@corp.test>\r\nMessage-ID: <right@corp.test>\r\n", "body of right\r\n")
+		g.report("anna", "Recalled: the price list")
+		if old, now := g.state("wrong@corp.test"), g.state("right@corp.test"); old != "recalled" || now != "held" {
+			t.Errorf("the old one is %s, the new one %s", old, now)
+		}
+	})
 }
 
 func TestTheRecallAddressIsDroppedFromMailThatPassesUnheld(t *testing.T) {
-	t.Parallel()
-	g := startOffice(t, "1h")
-	g.message("anna", "back@corp.test")
-	g.mustSubmit("anna", []string{"c@x.test", recallAddress}, "Subject: Re: the price list\r\nX-Hold-For: 0\r\nIn-Reply-To: <back@corp.test>\r\nMessage-ID: <passes@corp.test>\r\n", "body of passes\r\n")
-	server.Eventually(t, "it arrives", func() bool { return g.arrived("passes") == 1 })
-	for _, d := range g.sink.Got() {
-		if strings.Contains(strings.Join(d.Rcpt, " "), recallAddress) {
-			t.Errorf("the recall address got mail: %v", d.Rcpt)
+	eachOffice(t, func(t *testing.T, k kind) {
+		g := k.office(t, "1h")
+		g.message("anna", "back@corp.test")
+		g.mustSubmit("anna", []string{"c@x.test", recallAddress}, "Subject: Re: the price list\r\nX-Hold-For: 0\r\nIn-Reply-To: <back@corp.test>\r\nMessage-ID: <passes@corp.test>\r\n", "body of passes\r\n")
+		server.Eventually(t, "it arrives", func() bool { return g.arrived("passes") == 1 })
+		for _, d := range g.sink.Got() {
+			if strings.Contains(strings.Join(d.Rcpt, " "), recallAddress) {
+				t.Errorf("the recall address got mail: %v", d.Rcpt)
+			}
 		}
-	}
-	if got := g.state("back@corp.test"); got != "recalled" {
-		t.Errorf("the target is %s", got)
-	}
+		if got := g.state("back@corp.test"); got != "recalled" {
+			t.Errorf("the target is %s", got)
+		}
+	})
 }

@@ -26,8 +26,8 @@ type Sendmail struct {
 }
 
 // StartSendmail starts a Sendmail that asks the milter at host:port and relays every message to the SMTP server at
-// nextHop. example is the path of recall-milter.m4.
-func StartSendmail(t testing.TB, example, milter, nextHop string) *Sendmail {
+// nextHop. example is the path of recall-milter.m4; logins are who may log in, with Password.
+func StartSendmail(t testing.TB, example, milter, nextHop string, logins ...string) *Sendmail {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("a private Sendmail needs root")
@@ -46,6 +46,7 @@ func StartSendmail(t testing.TB, example, milter, nextHop string) *Sendmail {
 	s.write("aliases", "")
 	s.write("sendmail.mc", s.mc(example, milter, nextHop))
 	s.build()
+	s.letIn(logins)
 	s.Start()
 	t.Cleanup(s.Kill)
 	return s
@@ -92,6 +93,7 @@ func (s *Sendmail) mc(example, milter, nextHop string) string {
 		"define(`confDONT_PROBE_INTERFACES', `True')dnl\n"+
 		"define(`confDONT_BLAME_SENDMAIL', `GroupWritableDirPathSafe')dnl\n"+
 		"define(`confTO_IDENT', `0')dnl\n"+
+		"define(`confAUTH_MECHANISMS', `PLAIN')dnl\nTRUST_AUTH_MECH(`PLAIN')dnl\n"+
 		"define(`confMAX_MESSAGE_SIZE', `104857600')dnl\n"+
 		"define(`SMART_HOST', `[127.0.0.1]')dnl\n"+
 		"define(`RELAY_MAILER_ARGS', `TCP $h %[3]s')dnl\n"+
@@ -108,13 +110,28 @@ var hostname string
 func (s *Sendmail) build() {
 	s.t.Helper()
 	s.write("hostname.c", hostname)
-	s.run("cc", "-shared", "-fPIC", "-o", s.File("hostname.so"), s.File("hostname.c"))
+	s.run("cc", "-shared", "-fPIC", "-DFOLDER=\""+filepath.Join(s.Dir, "conf")+"\"", "-o", s.File("hostname.so"), s.File("hostname.c"))
 	s.run("cp", filepath.Join(s.root, "usr/libexec/sendmail/sendmail"), s.File("sendmail"))
 	cf, err := exec.Command(Program(s.t, "m4"), s.File("sendmail.mc")).Output()
 	if err != nil {
 		s.t.Fatalf("m4: %v", err)
 	}
 	s.write("sendmail.cf", string(cf))
+}
+
+// letIn makes logins known.
+func (s *Sendmail) letIn(logins []string) {
+	s.t.Helper()
+	if len(logins) == 0 {
+		return
+	}
+	for _, login := range logins {
+		c := exec.Command(filepath.Join(unpacked(s.t, "sasl"), "usr/sbin/saslpasswd2"), "-c", "-p", "-f", s.File("sasldb"), "-u", "gw.corp.test", login)
+		c.Stdin = strings.NewReader(Password)
+		if out, err := c.CombinedOutput(); err != nil {
+			s.t.Fatalf("saslpasswd2: %v\n%s", err, out)
+		}
+	}
 }
 
 // File is a file of its configuration.
