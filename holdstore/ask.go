@@ -142,7 +142,7 @@ func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer)
 		words = append(words, fmt.Sprintf("recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail))
 	}
 	event := eventLine(Event{Verb: "answered", By: from, Detail: strings.Join(words, "; ")})
-	w, err := s.run(ctx, s.of(id), answerScript, append([]any{id, event}, args...)...).Text()
+	w, err := s.firmly(ctx, s.of(id), answerScript, nil, append([]any{id, event}, args...)...).Text()
 	if err != nil {
 		return explain(err)
 	}

@@ -1,29 +1,33 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held.
+// NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held. With ErrPartial it
+// tells of what the other servers have.
 func (s *Store) NextDue(ctx context.Context) (wait time.Duration, ok bool, err error) {
 	all, now, err := s.heads(ctx, heldSet)
-	if err != nil || len(all) == 0 {
+	if len(all) == 0 {
 		return 0, false, err
 	}
-	return time.UnixMilli(int64(all[0].score)).Sub(now), true, nil
+	return time.UnixMilli(int64(all[0].score)).Sub(now), true, err
 }
 
 func heldSet(at keys) string { return at.state(Held) }
 
 const (
-	wakePing  = 30 * time.Second // a connection that died without a word is noticed so
-	wakePause = time.Second      // between two attempts to reconnect
+	wakePing  = 5 * time.Second // a server that is silent for so long is pinged, and left when it stays silent
+	wakePause = time.Second     // between two attempts to connect
 )
 
 // Wake signals (capacity 1) when a hold became due earlier than what was the head; ends with ctx.
@@ -36,43 +40,50 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 		defer close(bell)
 		defer cancel()
 		defer stop()
-		sub := s.redis.Subscribe(ctx, s.wakes()...)
-		defer sub.Close()
-		closing := context.AfterFunc(ctx, func() { sub.Close() })
-		defer closing()
-		for ctx.Err() == nil {
-			s.listen(ctx, sub, bell)
+		for n := 0; ctx.Err() == nil; n++ {
+			s.listen(ctx, n, bell)
 		}
 	})
 	return bell
 }
 
-// wakes lists the channels of all shards.
-func (s *Store) wakes() (names []string) {
-	for _, at := range s.shards {
-		names = append(names, at.wake())
+// wakes lists the channels of all shards, beginning with one of them, at whose server a Cluster's client connects: any
+// server hears all channels, so that one that is away is left for the next.
+func (s *Store) wakes(first int) (names []string) {
+	for n := range s.shards {
+		names = append(names, s.shards[(first+n)%len(s.shards)].wake())
 	}
 	return names
 }
 
-// listen waits for one message of the channel, or finds out that the connection is dead.
-func (s *Store) listen(ctx context.Context, sub *redis.PubSub, bell chan<- struct{}) {
-	message, err := sub.ReceiveTimeout(ctx, wakePing)
-	if err != nil {
-		if sub.Ping(ctx) != nil {
-			select {
-			case <-time.After(wakePause):
-			case <-ctx.Done():
-			}
+// listen hears one connection until it is dead.
+func (s *Store) listen(ctx context.Context, n int, bell chan<- struct{}) {
+	sub := s.redis.Subscribe(ctx, s.wakes(n)...)
+	defer sub.Close()
+	closing := context.AfterFunc(ctx, func() { sub.Close() })
+	defer closing()
+	for pinged := false; ; {
+		message, err := sub.ReceiveTimeout(ctx, wakePing)
+		var silence net.Error
+		if errors.As(err, &silence) && silence.Timeout() && !pinged && sub.Ping(ctx) == nil {
+			pinged = true
+			continue
 		}
-		return
-	}
-	if _, pong := message.(*redis.Pong); pong {
-		return
+		if err != nil {
+			break
+		}
+		pinged = false
+		if _, pong := message.(*redis.Pong); pong {
+			continue
+		}
+		select {
+		case bell <- struct{}{}:
+		default:
+		}
 	}
 	select {
-	case bell <- struct{}{}:
-	default:
+	case <-time.After(wakePause):
+	case <-ctx.Done():
 	}
 }
 
@@ -139,8 +150,16 @@ func (s *Store) Claim(ctx context.Context, max int) (claims []*Claim, err error)
 
 // claimAt leases due holds of a shard.
 func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error) {
+	if node, err := s.node(ctx, at); err != nil || s.rests.of(node) != nil {
+		return nil, cmp.Or(explain(err), s.rests.of(node))
+	}
 	token, until := randomText(16), time.Now().Add(s.lease)
-	rows, err := s.run(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token).Slice()
+	// Firmly: when a failover undid a claim, somebody could still recall what is being sent.
+	cmd := s.firmly(ctx, at, claimScript, nil, min(max, claimBatch), s.lease.Milliseconds(), token)
+	rows, err := cmd.Slice()
+	if errors.Is(err, errFewReplicas) {
+		s.giveBackAll(ctx, at, cmd.Val(), token)
+	}
 	if err != nil {
 		return nil, explain(err)
 	}
@@ -187,7 +206,7 @@ return 'ok'
 // Renew extends the lease; ErrLost when another daemon holds it.
 func (s *Store) Renew(ctx context.Context, c *Claim) error {
 	until := time.Now().Add(s.lease)
-	err := s.word(ctx, renewScript, c.ID, c.token, s.lease.Milliseconds())
+	err := s.firmWord(ctx, renewScript, c.ID, c.token, s.lease.Milliseconds())
 	if err == nil {
 		c.mu.Lock()
 		c.until = until
@@ -210,6 +229,16 @@ return 'ok'
 // GiveBack returns a claim that was not attempted; its due moment and attempt count stay.
 func (s *Store) GiveBack(ctx context.Context, c *Claim) error {
 	return s.word(ctx, giveBackScript, c.ID, c.token)
+}
+
+// giveBackAll gives back what was just claimed, as far as it can; what is left goes back when the lease expires.
+func (s *Store) giveBackAll(ctx context.Context, at keys, rows any, token string) {
+	list, _ := rows.([]any)
+	for _, row := range list {
+		if id, _ := claimRow(row); id != "" {
+			s.run(ctx, at, giveBackScript, id, token)
+		}
+	}
 }
 
 // Content streams the message as it would be sent: header, blank line, body. A missing piece is an error.

@@ -3,6 +3,8 @@ package holdstore
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,26 +20,29 @@ type durability struct {
 	checking sync.Mutex // one check at a time; the others wait for its finding
 	mu       sync.Mutex
 	found    map[redis.UniversalClient]time.Time
+	era      int // counts the times that all was forgotten
 }
 
 func (d *durability) forget() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	clear(d.found)
-	d.mu.Unlock()
+	d.era++
 }
 
-func (d *durability) fresh(node redis.UniversalClient) bool {
+func (d *durability) fresh(node redis.UniversalClient) (ok bool, era int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at, ok := d.found[node]
-	return ok && time.Since(at) < durabilityAge
+	return ok && time.Since(at) < durabilityAge, d.era
 }
 
-func (d *durability) remember(node redis.UniversalClient, err error) {
+// remember keeps a finding, unless a connection was made meanwhile: it may lead to another server than the one examined.
+func (d *durability) remember(node redis.UniversalClient, era int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.found, node)
-	if err != nil {
+	if err != nil || era != d.era {
 		return
 	}
 	if d.found == nil {
@@ -63,24 +68,37 @@ func (s *Store) ready(ctx context.Context, at keys) error {
 }
 
 func (s *Store) nodeReady(ctx context.Context, node redis.UniversalClient) error {
-	if s.durable.fresh(node) {
+	if err := s.rests.of(node); err != nil {
+		return err
+	}
+	if ok, _ := s.durable.fresh(node); ok {
 		return nil
 	}
 	s.durable.checking.Lock()
 	defer s.durable.checking.Unlock()
-	if s.durable.fresh(node) {
+	ok, era := s.durable.fresh(node)
+	if ok {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	err := s.examine(ctx, node)
-	s.durable.remember(node, err)
+	s.durable.remember(node, era, err)
+	s.moved(ctx, err)
 	return err
+}
+
+// oldest is the first version of Redis whose scripts can say that they may run in a full store.
+const oldest = 7
+
+// settings that hold nothing back from the disk, and nothing out of memory.
+var settings = []struct{ name, value string }{
+	{"appendonly", "yes"}, {"appendfsync", "always"}, {"no-appendfsync-on-rewrite", "no"}, {"maxmemory-policy", "noeviction"},
 }
 
 // examine looks at one server.
 func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
-	text, err := node.Info(ctx, "persistence", "replication").Result()
+	text, err := node.Info(ctx).Result()
 	if err != nil {
 		return explain(err)
 	}
@@ -91,30 +109,94 @@ func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
 	if role := info["role"]; role != "master" {
 		return fmt.Errorf("%w: redis is a %s: give the address of the primary", ErrUnavailable, role)
 	}
+	if v := info["redis_version"]; major(v) < oldest {
+		return fmt.Errorf("%w: redis is version %s: install %d.0 or later", ErrUnavailable, v, oldest)
+	}
+	if n, _ := strconv.Atoi(info["connected_slaves"]); n < s.opt.Replicas {
+		return fmt.Errorf("%w: redis has %d replicas and redis.replicas asks for %d: start them, or lower redis.replicas", ErrNotDurable, n, s.opt.Replicas)
+	}
 	if s.opt.Durability == "assumed" || s.opt.Durability == "relaxed" {
 		return nil
 	}
-	for _, w := range []struct{ name, value string }{
-		{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"},
-	} {
-		got, err := node.ConfigGet(ctx, w.name).Result()
-		if err != nil && answered(err) {
-			return fmt.Errorf("%w: redis does not let us read %s: allow CONFIG GET, or set durability = \"assumed\": %w",
-				ErrNotDurable, w.name, err)
-		}
-		if err != nil {
-			return explain(err)
-		}
-		if got[w.name] != w.value {
-			return fmt.Errorf("%w: redis has %s %q: run CONFIG SET %s %s and write it into redis.conf",
-				ErrNotDurable, w.name, got[w.name], w.name, w.value)
-		}
+	if err := judge(ctx, node); err != nil {
+		return err
 	}
 	if info["aof_enabled"] != "1" || info["aof_last_write_status"] != "ok" {
 		return fmt.Errorf("%w: redis says aof_enabled:%s aof_last_write_status:%s: free space on its disk and look into its log",
 			ErrNotDurable, info["aof_enabled"], info["aof_last_write_status"])
 	}
 	return nil
+}
+
+// judge reads the settings of a server.
+func judge(ctx context.Context, node redis.UniversalClient) error {
+	pipe := node.Pipeline()
+	var replies []*redis.MapStringStringCmd
+	for _, w := range settings {
+		replies = append(replies, pipe.ConfigGet(ctx, w.name))
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !answered(err) {
+		return explain(err)
+	}
+	for n, w := range settings {
+		got, err := replies[n].Result()
+		if err != nil {
+			return fmt.Errorf("%w: redis does not let us read %s: allow CONFIG GET, or set durability = \"assumed\": %w",
+				ErrNotDurable, w.name, err)
+		}
+		if got[w.name] != w.value {
+			return fmt.Errorf("%w: redis has %s %q: run CONFIG SET %s %s and write it into redis.conf",
+				ErrNotDurable, w.name, got[w.name], w.name, w.value)
+		}
+	}
+	return nil
+}
+
+func major(version string) int {
+	text, _, _ := strings.Cut(version, ".")
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+// Warnings says what about the servers could lose or delay mail, although holds are taken: each with its mend.
+func (s *Store) Warnings(ctx context.Context) (all []string, err error) {
+	_, cluster := s.redis.(*redis.ClusterClient)
+	if s.opt.Durability == "relaxed" {
+		all = append(all, "redis.durability is \"relaxed\": a crash of redis can lose held mail: set \"strict\"")
+	}
+	if s.opt.Replicas == 0 && (cluster || s.opt.SentinelMaster != "") {
+		all = append(all, "redis.replicas is 0: a failover loses the holds of its last moments, and may send what was recalled in them: set redis.replicas = 1")
+	}
+	var mu sync.Mutex
+	err = s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []keys) error {
+		some, err := s.nodeWarnings(ctx, node, cluster)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, w := range some {
+			if !slices.Contains(all, w) {
+				all = append(all, w)
+			}
+		}
+		return err
+	})
+	return all, err
+}
+
+func (s *Store) nodeWarnings(ctx context.Context, node redis.UniversalClient, cluster bool) (all []string, err error) {
+	setting := func(name string) string {
+		got, wrong := node.ConfigGet(ctx, name).Result()
+		if wrong != nil && !answered(wrong) {
+			err = explain(wrong)
+		}
+		return got[name] // empty when we may not read it
+	}
+	if s.opt.Replicas > 0 && setting("min-replicas-to-write") == "0" {
+		all = append(all, fmt.Sprintf("redis has min-replicas-to-write 0: a primary that was cut off from its replicas goes on writing what will be thrown away: run CONFIG SET min-replicas-to-write %d", s.opt.Replicas))
+	}
+	if cluster && setting("cluster-require-full-coverage") == "yes" {
+		all = append(all, "redis has cluster-require-full-coverage yes: one master that is away stops the mail of all: run CONFIG SET cluster-require-full-coverage no")
+	}
+	return all, err
 }
 
 // infoFields reads the name:value lines of INFO.

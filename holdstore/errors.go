@@ -12,6 +12,7 @@ import (
 // Errors that callers tell apart with errors.Is.
 var (
 	ErrUnavailable = errors.New("store not reachable")                  // network, LOADING, READONLY, timeouts
+	ErrPartial     = errors.New("part of the store is not reachable")   // some servers of a Cluster; with it comes what the others have
 	ErrNotAllowed  = errors.New("not allowed by redis")                 // wrong password, or an ACL that is too tight; is ErrUnavailable too
 	ErrNotDurable  = errors.New("store could lose mail")                // strict durability refused; the text names the setting and the mend
 	ErrFull        = errors.New("store is full")                        // OOM
@@ -32,6 +33,8 @@ func explain(err error) error {
 		return fmt.Errorf("%w: raise maxmemory of redis or release mail: %w", ErrFull, err)
 	case strings.HasPrefix(text, "MISCONF"):
 		return fmt.Errorf("%w: redis can't write to its disk: free space in its dir: %w", ErrNotDurable, err)
+	case errors.Is(err, errFewReplicas), strings.HasPrefix(text, "NOREPLICAS"):
+		return fmt.Errorf("%w, %w: see to the replicas of redis: %w", ErrNotDurable, ErrUnavailable, err)
 	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOPERM"):
 		return fmt.Errorf("%w, %w: look at redis.username and redis.password_file: %w", ErrNotAllowed, ErrUnavailable, err)
 	}

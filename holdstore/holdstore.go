@@ -71,6 +71,7 @@ type Store struct {
 
 	durable   durability
 	confirmed confirmations
+	rests     rests
 	scanned   scan // where Reap's slow walk over all holds stands
 }
 
@@ -94,8 +95,13 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	redis.SetLogger(silent{})
-	if s.redis, err = s.client(o); err != nil {
+	u, err := s.universal(o)
+	if err != nil {
 		return nil, err
+	}
+	s.redis = redis.NewUniversalClient(u)
+	if c, ok := s.redis.(*redis.ClusterClient); ok {
+		c.OnNewNode(func(node *redis.Client) { node.AddHook(shortLook{}) })
 	}
 	s.shards = shardsOf(s.redis, o.Prefix)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -104,15 +110,15 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-// client makes the go-redis client. It never repeats a command by itself: a commit or a claim whose reply was lost
+// universal makes the options of go-redis, whose client never repeats a command by itself: a commit or a claim whose reply was lost
 // may have been done, and only this package knows what to do about it.
-func (s *Store) client(o Options) (redis.UniversalClient, error) {
+func (s *Store) universal(o Options) (*redis.UniversalOptions, error) {
 	u := &redis.UniversalOptions{
 		MasterName: o.SentinelMaster, Username: o.Username, Password: o.Password, DB: o.DB,
 		MaxRetries: -1, DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
 		ContextTimeoutEnabled: true, DisableIdentity: true, PoolSize: 64, DialerRetries: 1,
 		// A new connection may lead to another server, or to the same one with another config.
-		OnConnect: func(context.Context, *redis.Conn) error { s.durable.forget(); return nil },
+		OnConnect: func(ctx context.Context, c *redis.Conn) error { s.durable.forget(); return o.login(ctx, c) },
 		MaintNotificationsConfig: &maintnotifications.Config{
 			Mode: maintnotifications.ModeDisabled,
 		},
@@ -139,7 +145,41 @@ func (s *Store) client(o Options) (redis.UniversalClient, error) {
 		}
 		u.TLSConfig = c
 	}
-	return redis.NewUniversalClient(u), nil
+	return u, nil
+}
+
+// login gives a Sentinel that asks for one the login that Redis has; go-redis has done it at Redis itself.
+func (o Options) login(ctx context.Context, c *redis.Conn) error {
+	if o.SentinelMaster == "" || o.Password == "" || !redis.HasErrorPrefix(c.Ping(ctx).Err(), "NOAUTH") {
+		return nil
+	}
+	if o.Username == "" {
+		return c.Auth(ctx, o.Password).Err()
+	}
+	return c.AuthACL(ctx, o.Username, o.Password).Err()
+}
+
+// shortLook keeps the client of a Cluster from asking a server that hangs where everything is.
+type shortLook struct{}
+
+// DialHook, ProcessHook and ProcessPipelineHook are what go-redis demands of a hook.
+func (shortLook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook bounds the time for CLUSTER SLOTS.
+func (shortLook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "cluster" {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, headTime)
+			defer cancel()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// ProcessPipelineHook changes nothing.
+func (shortLook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 // Close ends the background work of the store and its connections.

@@ -24,6 +24,7 @@ import (
 //	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends
 //	rq:ID           a recall request that we made
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
+//	probe           written to see whether the replicas follow
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
 type keys string
 
@@ -40,6 +41,7 @@ func (k keys) wake() string              { return string(k) + "wake" }
 func (k keys) bytes() string             { return string(k) + "bytes" }
 func (k keys) late() string              { return string(k) + "late" }
 func (k keys) paused() string            { return string(k) + "paused" }
+func (k keys) probe() string             { return string(k) + "probe" }
 func (k keys) received(h string) string  { return string(k) + "in:m:" + h }
 func (k keys) topic(h string) string     { return string(k) + "in:t:" + h }
 func (k keys) used(h string) string      { return string(k) + "in:u:" + h }

@@ -12,7 +12,7 @@ import (
 // partialScript takes a hold back for some recipients; when nobody is left who would get it, the hold is recalled.
 // ARGV: id, event, by, from, reason, content ms, record ms, detail, recipient indexes...
 // Output: "ok", "none", "late", or the state that forbids it.
-var partialScript = drain(`
+var partialScript = drain(back + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if not state then return 'none' end
 if state == 'recalled' then return state end
@@ -20,9 +20,9 @@ if state ~= 'held' then return 'late' end
 local taken, before = 0, 0
 for i = 9, #ARGV do
   if pending(id, ARGV[i]) then
-    set(id, 'r' .. ARGV[i], cjson.encode({o = 'recalled', t = now}))
+    set(id, 'r' .. ARGV[i], back(id))
     taken = taken + 1
-  elseif cjson.decode(get(id, 'r' .. ARGV[i])).o == 'recalled' then
+  elseif wasBack(get(id, 'r' .. ARGV[i])) then
     before = before + 1
   end
 end

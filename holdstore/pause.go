@@ -55,7 +55,7 @@ func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (change
 		if n == 0 {
 			audit = "audit"
 		}
-		did, err := s.run(ctx, at, sc, a.By, a.From, a.Reason, audit).Int()
+		did, err := s.firmly(ctx, at, sc, nil, a.By, a.From, a.Reason, audit).Int()
 		if err != nil {
 			failed = append(failed, explain(err))
 		}

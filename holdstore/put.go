@@ -15,11 +15,10 @@ import (
 )
 
 const (
-	chunkSize   = 256 << 10 // one 25 MB value would keep all other writers waiting
-	inFlight    = 4         // pieces of one message on their way at a time: bounds memory, hides the round trip
-	stagedFor   = time.Hour // what is never committed goes away by itself
-	fenceTime   = 3 * time.Second
-	replicaWait = 5 * time.Second
+	chunkSize = 256 << 10 // one 25 MB value would keep all other writers waiting
+	inFlight  = 4         // pieces of one message on their way at a time: bounds memory, hides the round trip
+	stagedFor = time.Hour // what is never committed goes away by itself
+	fenceTime = 3 * time.Second
 )
 
 // Put is one message on its way into the store. Not for concurrent use.
@@ -185,14 +184,11 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 		}
 		return p.fence(err)
 	}
-	switch {
-	case answered(err) || unsent(err):
+	if answered(err) || unsent(err) {
 		return Receipt{}, explain(err)
 	}
 	return p.fence(err)
 }
-
-var errFewReplicas = errors.New("too few replicas acknowledged the hold")
 
 // send sends the last pieces and the commit in one go: one round trip, and one fsync, for a small message.
 func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
@@ -202,50 +198,12 @@ func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
 	if len(p.body) > 0 {
 		body = p.s.seal.wrap(p.body, p.place(p.chunks-1, true))
 	}
-	var commit *redis.Cmd
-	var acks *redis.Cmd
-	exec := func(known bool) error {
-		node, err := p.s.node(ctx, p.at)
-		if err != nil {
-			commit = redis.NewCmd(ctx)
-			return err
-		}
-		pipe := node.Pipeline()
+	return p.s.firmly(ctx, p.at, commitScript, func(pipe redis.Pipeliner) {
 		pipe.Set(ctx, p.at.chunk(p.id, p.nonce, 0), header, stagedFor)
 		if body != nil {
 			pipe.Set(ctx, p.at.chunk(p.id, p.nonce, p.chunks-1), body, stagedFor)
 		}
-		if known {
-			commit = commitScript.EvalSha(ctx, pipe, []string{string(p.at)}, args...)
-		} else {
-			commit = commitScript.Eval(ctx, pipe, []string{string(p.at)}, args...)
-		}
-		if p.s.opt.Replicas > 0 {
-			acks = pipe.Do(ctx, "WAIT", p.s.opt.Replicas, replicaWait.Milliseconds())
-		}
-		_, err = pipe.Exec(ctx)
-		// Only the commit's own error tells its outcome: a refused piece says nothing about a reply that never came.
-		if commit.Err() != nil || answered(err) {
-			return commit.Err()
-		}
-		return err
-	}
-	err := exec(true)
-	for n := 0; n < maxMoves && p.s.moved(ctx, commit.Err()); n++ {
-		err = exec(true)
-	}
-	if redis.HasErrorPrefix(commit.Err(), "NOSCRIPT") {
-		err = exec(false)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if acks != nil {
-		if n, err := acks.Int(); err != nil || n < p.s.opt.Replicas {
-			return nil, errFewReplicas
-		}
-	}
-	return commit.StringSlice()
+	}, args...).StringSlice()
 }
 
 // arguments lists ARGV of the commit script; the last piece of the body is counted here.
@@ -288,7 +246,10 @@ redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
 return {'fenced'}
 `)
 
-// fence settles a commit whose reply never came, by a short time of its own: the caller's may be over.
+// fence settles a commit whose reply never came, or that too few replicas have, by a short time of its own: the
+// caller's may be over. It goes to the primary of this moment. What an earlier primary did of the commit is there if it
+// was replicated, and else lost with that primary; a commit that reaches the old one late is lost with it as well.
+// When a hold has to stay and replicas count, the caller's retry finds it, and waits for them.
 func (p *Put) fence(cause error) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
@@ -296,10 +257,12 @@ func (p *Put) fence(cause error) (Receipt, error) {
 	switch {
 	case err != nil:
 		return Receipt{}, fmt.Errorf("%w: %s may be held, a retry will find it: %w (then %w)", ErrUnavailable, p.id, cause, err)
-	case len(reply) == 4:
+	case len(reply) == 4 && p.s.opt.Replicas == 0:
 		return p.receipt(reply)
+	case len(reply) == 4:
+		return Receipt{}, fmt.Errorf("%w: %s is held, a retry will find it: %w", ErrUnavailable, p.id, cause)
 	case errors.Is(cause, errFewReplicas):
-		return Receipt{}, fmt.Errorf("%w: %w: see to the replicas of redis", ErrNotDurable, cause)
+		return Receipt{}, explain(cause)
 	}
 	return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, cause)
 }

@@ -16,7 +16,8 @@ const (
 // Reaped counts what one Reap did.
 type Reaped struct{ LeasesExpired, RecordsForgotten, OrphansDropped int }
 
-// reapScript takes expired leases back and forgets expired records. ARGV: at most how many of each, event.
+// reapScript takes expired leases back: of an attempt that was cut off nobody knows whether the port took it. It also
+// forgets expired records. ARGV: at most how many of each, event.
 // Output: {leases, records}
 var reapScript = drain(`
 local leases, records = 0, 0
@@ -28,6 +29,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:releasing', '-inf', int(
     hurry(num(id, 'due'))
     move(id, 'releasing', 'held', num(id, 'due'))
     redis.call('HDEL', P .. 'h:' .. id, 'tok')
+    set(id, 'cut', 1)
     note(id, ARGV[2])
   end
 end

@@ -19,7 +19,7 @@ func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail str
 		said = a.Reason
 	}
 	event := eventLine(Event{Verb: verb, By: a.By, Detail: said})
-	err := s.word(ctx, sc, id, append([]any{event, a.By, a.From, a.Reason}, args...)...)
+	err := s.firmWord(ctx, sc, id, append([]any{event, a.By, a.From, a.Reason}, args...)...)
 	if err != nil {
 		return nil, err
 	}

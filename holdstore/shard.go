@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"maps"
 	"slices"
@@ -16,8 +17,11 @@ import (
 // belongs together in one script is in one shard: a hold, its content, its index entries, its jobs.
 const clusterShards = 64
 
-// maxMoves bounds how often one script follows its shard to another server.
-const maxMoves = 3
+// One script follows its shard to another server so often, and waits so long for the new picture of the Cluster.
+const (
+	maxMoves  = 3
+	movePause = 50 * time.Millisecond
+)
 
 // shardsOf makes the names of all shards.
 func shardsOf(client redis.UniversalClient, prefix string) []keys {
@@ -59,14 +63,33 @@ func (s *Store) node(ctx context.Context, at keys) (redis.UniversalClient, error
 	return s.redis, nil
 }
 
-// moved says whether a server refused a command because its shard is elsewhere, and looks where. Nothing was done then.
+// moved says whether a server refused a command because its shard is elsewhere: nothing was done then, and it looks
+// where. It looks too when a server did not answer, which may have been replaced.
 func (s *Store) moved(ctx context.Context, err error) bool {
 	c, ok := s.redis.(*redis.ClusterClient)
-	if !ok || !redis.HasErrorPrefix(err, "MOVED") && !redis.HasErrorPrefix(err, "READONLY") {
+	if !ok || err == nil || answered(err) && !misses(err) {
 		return false
 	}
-	c.ReloadState(ctx)
-	return true
+	c.ReloadState(context.WithoutCancel(ctx))
+	if !redis.HasErrorPrefix(err, "MOVED") && !redis.HasErrorPrefix(err, "READONLY") {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(movePause):
+		return true
+	}
+}
+
+// misses says whether a server's reply shows that our picture of the Cluster is old.
+func misses(err error) bool {
+	for _, word := range []string{"MOVED", "READONLY", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"} {
+		if redis.HasErrorPrefix(err, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // run runs a script in a shard, loading it when Redis does not know it (any more).
@@ -75,9 +98,7 @@ func (s *Store) run(ctx context.Context, at keys, sc *redis.Script, args ...any)
 	for range maxMoves {
 		node, err := s.node(ctx, at)
 		if err != nil {
-			cmd = redis.NewCmd(ctx)
-			cmd.SetErr(err)
-			return cmd
+			return failed(ctx, err)
 		}
 		if cmd = sc.Run(ctx, node, []string{string(at)}, args...); !s.moved(ctx, cmd.Err()) {
 			break
@@ -92,7 +113,19 @@ func (s *Store) word(ctx context.Context, sc *redis.Script, id string, args ...a
 }
 
 func (s *Store) wordAt(ctx context.Context, at keys, sc *redis.Script, id string, args ...any) error {
-	w, err := s.run(ctx, at, sc, append([]any{id}, args...)...).Text()
+	return worded(s.run(ctx, at, sc, append([]any{id}, args...)...), id)
+}
+
+// firmWord is word for what somebody relies on.
+func (s *Store) firmWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+	return worded(s.firmly(ctx, s.of(id), sc, nil, append([]any{id}, args...)...), id)
+}
+
+func worded(cmd *redis.Cmd, id string) error {
+	w, err := cmd.Text()
+	if errors.Is(err, errFewReplicas) {
+		return fmt.Errorf("%s: %w, and a failover now would undo it", id, explain(err))
+	}
 	if err != nil {
 		return explain(err)
 	}
@@ -100,7 +133,7 @@ func (s *Store) wordAt(ctx context.Context, at keys, sc *redis.Script, id string
 }
 
 // byNode calls f for each server with the shards that it owns, for all servers at once: one that is away delays no other.
-// The errors are joined, as ours.
+// The errors are joined, as ours; ErrPartial is among them when not all servers failed.
 func (s *Store) byNode(ctx context.Context, f func(ctx context.Context, node redis.UniversalClient, shards []keys) error) error {
 	groups := map[redis.UniversalClient][]keys{}
 	var failed []error
@@ -113,21 +146,26 @@ func (s *Store) byNode(ctx context.Context, f func(ctx context.Context, node red
 		groups[node] = append(groups[node], at)
 	}
 	failed = slices.CompactFunc(failed, func(a, b error) bool { return a.Error() == b.Error() })
+	var seen bool
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for node, shards := range groups {
 		wg.Go(func() {
 			err := f(ctx, node, shards)
-			if err == nil {
-				return
+			if err != nil {
+				s.moved(ctx, err)
 			}
-			s.moved(ctx, err)
 			mu.Lock()
 			defer mu.Unlock()
-			failed = append(failed, err)
+			if seen = seen || err == nil; err != nil {
+				failed = append(failed, err)
+			}
 		})
 	}
 	wg.Wait()
+	if seen && len(failed) > 0 {
+		failed = append([]error{ErrPartial}, failed...)
+	}
 	return errors.Join(failed...)
 }
 
@@ -137,14 +175,17 @@ type head struct {
 	score float64 // when it is due, in ms
 }
 
-// headTime bounds the look at one server's heads: a server that hangs must not hold up what the others have.
-const headTime = 3 * time.Second
+// headTime bounds the look at one server's heads. One that hangs delays what the others have once, by so much.
+const headTime = time.Second
 
 // heads returns the first member of a sorted set of each shard, soonest first, and the time of the server that is ahead.
 // With an error it returns what the other servers have.
 func (s *Store) heads(ctx context.Context, name func(keys) string) (all []head, now time.Time, err error) {
 	var mu sync.Mutex
 	err = s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, shards []keys) error {
+		if err := s.rests.of(node); err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(ctx, headTime)
 		defer cancel()
 		pipe := node.Pipeline()
@@ -154,6 +195,9 @@ func (s *Store) heads(ctx context.Context, name func(keys) string) (all []head, 
 			firsts[n] = pipe.ZRangeWithScores(ctx, name(at), 0, 0)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
+			if !answered(err) && len(s.shards) > 1 {
+				s.rests.begin(s, node, err)
+			}
 			return explain(err)
 		}
 		mu.Lock()

@@ -6,16 +6,32 @@ import (
 	"strings"
 )
 
+// CutOff is the detail of a recipient's result when a release had been cut off before the recall: what the port took of it
+// is not known. No further copy is sent, and nobody is told that none was.
+const CutOff = "a release was cut off before, and may have sent it; no further copy leaves"
+
+// back is the result of a recipient that is recalled.
+const back = `
+local function back(id)
+  if get(id, 'cut') then return cjson.encode({o = 'unknown', d = '` + CutOff + `', t = now}) end
+  return cjson.encode({o = 'recalled', t = now})
+end
+local function wasBack(r)
+  local o = cjson.decode(r)
+  return o.o == 'recalled' or o.o == 'unknown' and o.d == '` + CutOff + `'
+end
+`
+
 // takingBack are the moves of recall and restore, for all scripts that make them.
 // takeBack returns "ok", "none", "late", or the state that forbids it; giveBack as well, or "gone".
-const takingBack = `
+const takingBack = back + `
 local function takeBack(id, contentTime, recordTime)
   local state = get(id, 'state')
   if not state then return 'none' end
   if state == 'recalled' then return state end
   if state ~= 'held' or num(id, 'np') < 1 then return 'late' end
   for n = 0, num(id, 'nrcpt') - 1 do
-    if pending(id, n) then set(id, 'r' .. n, cjson.encode({o = 'recalled', t = now})) end
+    if pending(id, n) then set(id, 'r' .. n, back(id)) end
   end
   set(id, 'np', 0)
   move(id, 'held', 'recalled', now + recordTime)
@@ -34,7 +50,7 @@ local function giveBack(id)
   local np, due = 0, now + num(id, 'grace')
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = get(id, 'r' .. n)
-    if r and cjson.decode(r).o == 'recalled' then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
+    if r and wasBack(r) then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
     if pending(id, n) then np = np + 1 end
   end
   set(id, 'np', np, 'due', int(due))

@@ -137,9 +137,9 @@ func (a *act) each(ctx context.Context, holds []*holdstore.Hold) error {
 		case r.err != nil:
 			stopped = r.err
 		default:
-			if a.name == "recall" && sentBefore(r.hold, a.only) {
+			if why := short(r.hold, a.only); a.name == "recall" && why != "" {
 				failed++
-				a.failure(id, errors.New("recalled for the recipients that were still pending; others have it already: see recallctl show "+id))
+				a.failure(id, errors.New(why+": see recallctl show "+id))
 			}
 			after = append(after, r.hold)
 		}
@@ -185,15 +185,19 @@ func (a *act) all(ctx context.Context, holds []*holdstore.Hold) (results []done,
 	return results, min(int(next.Load()), len(holds))
 }
 
-// sentBefore says whether a recall came too late for some of the recipients.
-func sentBefore(h *holdstore.Hold, only []string) bool {
+// short says why a recall did less than was asked; "": nobody has the message.
+func short(h *holdstore.Hold, only []string) (why string) {
 	for n, r := range h.Results {
 		asked := func(address string) bool { return strings.EqualFold(address, h.Recipients[n].Address) }
-		if r.Outcome == holdstore.Sent && (len(only) == 0 || slices.ContainsFunc(only, asked)) {
-			return true
+		switch {
+		case len(only) > 0 && !slices.ContainsFunc(only, asked):
+		case r.Outcome == holdstore.Sent:
+			return "recalled for the recipients that were still pending; others have it already"
+		case r.Outcome == holdstore.Unknown:
+			why = "recalled, but " + r.Detail
 		}
 	}
-	return false
+	return why
 }
 
 func past(verb string) string {

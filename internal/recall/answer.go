@@ -89,6 +89,9 @@ func (o outcome) Words() string {
 	case holdstore.Requested:
 		return "sent; its mail system was asked " + clock(o.At) + " to take it back"
 	case holdstore.Unknown:
+		if o.Detail == holdstore.CutOff {
+			return "perhaps sent: " + o.Detail
+		}
 		return "sent, and nothing is known: " + o.Detail
 	case holdstore.Failed:
 		return "not sent, it could not be delivered: " + o.Detail

@@ -6,6 +6,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -72,10 +73,11 @@ func (l *Loop) Alive() bool {
 }
 
 const (
-	idle      = 5 * time.Second  // longest sleep: a wake-up that was lost delays a release by no more
-	away      = time.Second      // between two tries while the store does not answer
-	deathTime = 2 * time.Minute  // a loop that did not go round for so long never will: the longest wait for Redis is far shorter
-	drainTime = 30 * time.Second // for what is being sent when the daemon is told to end
+	idle      = 5 * time.Second       // longest sleep: a wake-up that was lost delays a release by no more
+	away      = time.Second           // between two tries while the store does not answer
+	glance    = 50 * time.Millisecond // the same while a part of it does
+	deathTime = 2 * time.Minute       // a loop that did not go round for so long never will: the longest wait for Redis is far shorter
+	drainTime = 30 * time.Second      // for what is being sent when the daemon is told to end
 )
 
 // Run releases until ctx ends, lets what is being sent finish, and returns nil.
@@ -143,13 +145,15 @@ func (l *Loop) waitFor(ctx context.Context, free chan *sender) []*sender {
 // sleep waits until the next hold is due, a wake-up, or for a moment after an error of the store, which is said once.
 func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sender, failed error) {
 	wait := away
-	if failed == nil {
+	if failed == nil || errors.Is(failed, holdstore.ErrPartial) {
 		due, ok, err := l.store.NextDue(ctx)
-		if failed = err; err == nil {
+		if failed = cmp.Or(failed, err); failed == nil {
 			wait = idle
-			if ok {
-				wait = min(max(due, time.Millisecond), idle)
-			}
+		} else if ok {
+			wait = glance // a wake-up may be lost with the server that is away
+		}
+		if ok {
+			wait = min(max(due, time.Millisecond), wait)
 		}
 	}
 	if ctx.Err() == nil {
@@ -169,6 +173,7 @@ func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sende
 
 const (
 	storeAway = "nothing is released until the store answers again"
+	partAway  = "what is held on a server that is away is not released until it answers again; all else goes on"
 	paused    = "nothing is released until somebody types recallctl resume; recallctl stats says who paused it"
 )
 
@@ -178,6 +183,8 @@ func (l *Loop) say(failed error) {
 	switch {
 	case errors.Is(failed, holdstore.ErrPaused):
 		why = paused
+	case errors.Is(failed, holdstore.ErrPartial):
+		why = partAway
 	case failed != nil:
 		why = storeAway
 	}
