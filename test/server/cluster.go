@@ -19,12 +19,22 @@ func (c *Cluster) Addrs() (all []string) {
 	return all
 }
 
+// Masters lists the nodes that call themselves so.
+func (c *Cluster) Masters() (all []*Redis) {
+	for _, n := range c.Nodes {
+		if isPrimary(n) {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
 // StartCluster starts three masters, each with a replica, durable as the daemon demands. A master that is away is replaced
 // after two seconds.
 func StartCluster(t testing.TB, extra ...string) *Cluster {
 	t.Helper()
 	c := &Cluster{}
-	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0",
+	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no",
 		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, extra...)
 	for range 6 {
 		c.Nodes = append(c.Nodes, StartRedis(t, args...))

@@ -4,6 +4,7 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -80,6 +81,33 @@ func (r *Redis) Do(command string) string {
 		r.t.Fatalf("%s: %q %v", command, reply[:n], err)
 	}
 	return string(reply[:n])
+}
+
+// ask is Do with a login, "user password" or "", and says "" when the server does not answer in a second.
+func (r *Redis) ask(login, command string) string {
+	c, err := net.DialTimeout("tcp", r.Addr, time.Second)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Second))
+	if login != "" {
+		fmt.Fprintf(c, "AUTH %s\r\n", login)
+		ok := make([]byte, len("+OK\r\n"))
+		if _, err := io.ReadFull(c, ok); err != nil {
+			return ""
+		}
+	}
+	fmt.Fprint(c, command+"\r\nPING\r\n")
+	var reply strings.Builder
+	for buf := make([]byte, 8<<10); !strings.HasSuffix(reply.String(), "+PONG\r\n"); {
+		n, err := c.Read(buf)
+		if err != nil {
+			return ""
+		}
+		reply.Write(buf[:n])
+	}
+	return reply.String()
 }
 
 // NextStart adds settings for the next start.

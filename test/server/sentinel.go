@@ -1,0 +1,128 @@
+package server
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Watched is a primary with replicas that Sentinels watch. Every server is known to the others by a proxy in front of it,
+// so that it can be cut off while it runs.
+type Watched struct {
+	Nodes     []*Redis // the first began as the primary
+	Fronts    []*Proxy // of the nodes
+	Sentinels []*Redis
+}
+
+// SentinelName is what the Sentinels call the primary.
+const SentinelName = "holds"
+
+// StartWatched starts a primary, two replicas and three Sentinels, who replace a primary that is away for two seconds.
+// extra are settings of the nodes; login, "user password" or "", is what nodes and Sentinels ask for.
+func StartWatched(t testing.TB, login string, extra ...string) *Watched {
+	t.Helper()
+	w := &Watched{}
+	user, password, _ := strings.Cut(login, " ")
+	for n := range 3 {
+		front := StartProxy(t)
+		host, port, _ := strings.Cut(front.Addr, ":")
+		args := []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--repl-timeout", "5",
+			"--replica-announce-ip", host, "--replica-announce-port", port}
+		if login != "" {
+			args = append(args, "--masteruser", user, "--masterauth", password)
+		}
+		if n > 0 {
+			first, at, _ := strings.Cut(w.Fronts[0].Addr, ":")
+			args = append(args, "--replicaof", first+" "+at)
+		}
+		node := StartRedis(t, append(args, extra...)...)
+		front.To(node.Addr)
+		w.Nodes, w.Fronts = append(w.Nodes, node), append(w.Fronts, front)
+	}
+	w.follow(t, login)
+	for range 3 {
+		w.Sentinels = append(w.Sentinels, startSentinel(t, w.Fronts[0].Addr, login))
+	}
+	for _, s := range w.Sentinels {
+		Eventually(t, "the Sentinels know each other and the replicas", func() bool {
+			reply := s.ask(login, "SENTINEL MASTER "+SentinelName)
+			return field(reply, "num-slaves") == "2" && field(reply, "num-other-sentinels") == "2"
+		})
+	}
+	return w
+}
+
+// follow waits until both replicas follow the primary.
+func (w *Watched) follow(t testing.TB, login string) {
+	t.Helper()
+	for _, n := range w.Nodes[1:] {
+		Eventually(t, "the replica follows", func() bool { return follows(n, login) })
+	}
+}
+
+// Follows says whether a server is a replica that has all that its primary had.
+func (r *Redis) Follows() bool { return follows(r, "") }
+
+// FollowsOne says whether a server is a replica of that one.
+func (r *Redis) FollowsOne(primary *Redis) bool {
+	_, port, _ := strings.Cut(primary.Addr, ":")
+	return strings.Contains(r.ask("", "INFO replication"), "master_port:"+port+"\r")
+}
+
+func follows(n *Redis, login string) bool {
+	return strings.Contains(n.ask(login, "INFO replication"), "master_link_status:up")
+}
+
+// Addrs lists the addresses of the Sentinels.
+func (w *Watched) Addrs() (all []string) {
+	for _, s := range w.Sentinels {
+		all = append(all, s.Addr)
+	}
+	return all
+}
+
+// Primary is a node that calls itself so, leaving one out; nil: there is none.
+func (w *Watched) Primary(except ...*Redis) *Redis {
+	for _, n := range w.Nodes {
+		if !slices.Contains(except, n) && isPrimary(n) {
+			return n
+		}
+	}
+	return nil
+}
+
+func isPrimary(n *Redis) bool { return strings.Contains(n.ask("", "INFO replication"), "role:master") }
+
+// field is the value behind a name in a reply that lists names and values.
+func field(reply, name string) string {
+	_, rest, _ := strings.Cut(reply, "\r\n"+name+"\r\n")
+	lines := strings.SplitN(rest, "\r\n", 3)
+	if len(lines) < 2 {
+		return ""
+	}
+	return lines[1]
+}
+
+func startSentinel(t testing.TB, primary, login string) *Redis {
+	t.Helper()
+	host, port, _ := strings.Cut(primary, ":")
+	conf := fmt.Sprintf("sentinel resolve-hostnames no\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s 1000\n"+
+		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port)
+	if user, password, ok := strings.Cut(login, " "); ok {
+		conf += fmt.Sprintf("sentinel auth-user %[1]s %[2]s\nsentinel auth-pass %[1]s %[3]s\nuser default off\nuser %[2]s on >%[3]s ~* &* +@all\n"+
+			"sentinel sentinel-user %[2]s\nsentinel sentinel-pass %[3]s\n", SentinelName, user, password)
+	}
+	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
+	file := filepath.Join(r.Dir, "sentinel.conf")
+	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, own, _ := strings.Cut(r.Addr, ":")
+	r.args = []string{file, "--sentinel", "--port", own, "--bind", "127.0.0.1", "--dir", r.Dir, "--logfile", filepath.Join(r.Dir, "sentinel.log")}
+	r.Start()
+	t.Cleanup(r.Kill)
+	return r
+}
