@@ -291,7 +291,12 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) ([]byte, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	piece, err := s.seal.unwrap(b, place{h.ID, h.staging, n, n == h.chunks-1})
+	return s.open(h, n, b)
+}
+
+// open makes a piece of what is stored.
+func (s *Store) open(h *Hold, n int, stored []byte) ([]byte, error) {
+	piece, err := s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
 	if err != nil {
 		return nil, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
 	}

@@ -40,6 +40,7 @@ var confirmScript = drain(`
 for _, id in ipairs(ARGV) do
   local fp = get(id, 'fp')
   if fp and redis.call('GET', P .. 'u:' .. fp) == id then drop(P .. 'u:' .. fp) end
+  if fp then redis.call('HDEL', P .. 'h:' .. id, 'fp') end
 end
 return 'ok'
 `)

@@ -20,7 +20,9 @@ var (
 	ErrLost        = errors.New("lease lost")                           // another daemon took the claim over
 	ErrTooLate     = errors.New("too late")                             // releasing or released
 	ErrNotFound    = errors.New("no such hold")
-	ErrNotNow      = errors.New("not possible in this state") // restore of what is not recalled, recall of what is recalled, ...
+	ErrSchema      = errors.New("store of another version")        // a newer daemon upgraded it, or it has another number of shards; is ErrUnavailable too
+	ErrPartly      = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
+	ErrNotNow      = errors.New("not possible in this state")      // restore of what is not recalled, recall of what is recalled, ...
 )
 
 // explain turns an error of Redis or of the network into one of ours, keeping the cause. nil stays nil.
@@ -29,6 +31,10 @@ func explain(err error) error {
 		return nil
 	}
 	switch text := err.Error(); {
+	case errors.Is(err, ErrSchema):
+		return err
+	case strings.HasPrefix(text, "SCHEMA"):
+		return schemaError("this store is being upgraded by another version: upgrade this gateway too; its mail waits meanwhile")
 	case strings.HasPrefix(text, "OOM"):
 		return fmt.Errorf("%w: raise maxmemory of redis or release mail: %w", ErrFull, err)
 	case strings.HasPrefix(text, "MISCONF"):
@@ -40,6 +46,14 @@ func explain(err error) error {
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
+
+// schemaError is an ErrSchema, which makes mail wait as an ErrUnavailable does.
+type schemaError string
+
+func (e schemaError) Error() string { return string(e) }
+
+// Is makes it both.
+func (e schemaError) Is(target error) bool { return target == ErrSchema || target == ErrUnavailable }
 
 // answered says whether err is Redis's own reply: then the command was refused, and its outcome is known.
 func answered(err error) bool {
@@ -58,6 +72,8 @@ func outcome(word, id string) error {
 	switch word {
 	case "ok":
 		return nil
+	case "partly":
+		return fmt.Errorf("%s: %w: it was recalled for the others", id, ErrPartly)
 	case "none":
 		return fmt.Errorf("%s: %w", id, ErrNotFound)
 	case "late":

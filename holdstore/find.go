@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +21,9 @@ func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
+	if err := s.admit(ctx, s.of(canonical)); err != nil {
+		return nil, err
+	}
 	fields, err := s.redis.HGetAll(ctx, s.of(canonical).hold(canonical)).Result()
 	if err != nil {
 		return nil, explain(err)
@@ -32,10 +34,11 @@ func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 	return s.parseHold(canonical, fields)
 }
 
-// load reads many holds in one round trip, leaving out those that are gone meanwhile.
-func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
+// loadEach reads many holds in one round trip, leaving out those that are gone meanwhile and, with an error at the end, those
+// that can't be read.
+func (s *Store) loadEach(ctx context.Context, ids []string) (holds []*Hold, damaged error, err error) {
 	if len(ids) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	pipe := s.redis.Pipeline()
 	replies := make([]*redis.MapStringStringCmd, len(ids))
@@ -43,20 +46,29 @@ func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
 		replies[n] = pipe.HGetAll(ctx, s.of(id).hold(id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, explain(err)
+		return nil, nil, explain(err)
 	}
-	var holds []*Hold
 	for n, id := range ids {
 		if len(replies[n].Val()) == 0 {
 			continue
 		}
-		h, err := s.parseHold(id, replies[n].Val())
-		if err != nil {
-			return nil, err
+		h, wrong := s.parseHold(id, replies[n].Val())
+		if wrong != nil {
+			damaged = wrong
+			continue
 		}
 		holds = append(holds, h)
 	}
-	return holds, nil
+	return holds, damaged, nil
+}
+
+// load is loadEach for which a hold that can't be read is an error.
+func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
+	holds, damaged, err := s.loadEach(ctx, ids)
+	if err == nil {
+		err = damaged
+	}
+	return holds, err
 }
 
 // Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID. Empty: none.
@@ -68,115 +80,40 @@ func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
+	if err := s.admitAll(ctx); err != nil {
+		return nil, err
+	}
 	bare := strings.Trim(ref, "<>")
-	pipe := s.redis.Pipeline()
-	var found []*redis.StringSliceCmd
-	for _, entry := range []string{indexEntry("m", "<"+bare+">"), indexEntry("m", bare), indexEntry("q", ref)} {
-		for _, at := range s.shards {
-			found = append(found, pipe.ZRange(ctx, at.index(entry), 0, findPage-1))
+	ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
+		for _, entry := range []string{s.entry("m", "<"+bare+">"), s.entry("m", bare), s.entry("q", ref)} {
+			found = append(found, pipe.ZRange(ctx, at.index(entry), 0, -1))
 		}
+		return found
+	})
+	if err != nil {
+		return nil, err
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, explain(err)
-	}
-	var ids []string
-	for _, some := range found {
-		ids = append(ids, some.Val()...)
-	}
-	slices.Sort(ids)
-	return s.load(ctx, slices.Compact(ids))
-}
-
-// Find yields what matches, soonest due first.
-func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[*Hold, error] {
-	if len(q.States) == 0 {
-		q.States = []State{Held, Releasing}
-	}
-	return func(yield func(*Hold, error) bool) {
-		m, err := newMatcher(q)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		ids, err := s.candidates(ctx, q)
-		var found []*Hold
-		for page := range slices.Chunk(ids, findPage) {
-			var some []*Hold
-			if some, err = s.load(ctx, page); err != nil {
-				break
-			}
-			for _, h := range some {
-				var ok bool
-				if ok, err = s.matches(ctx, m, h); err != nil {
-					break
-				}
-				if ok {
-					found = append(found, h)
-				}
-			}
-		}
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		slices.SortStableFunc(found, func(a, b *Hold) int { return a.Due.Compare(b.Due) })
-		for _, h := range found {
-			if !yield(h, nil) {
-				return
-			}
-		}
-	}
-}
-
-// candidates lists the holds to look at: those of the narrowest index, or all of the states asked for.
-func (s *Store) candidates(ctx context.Context, q Query) ([]string, error) {
-	for _, by := range []struct{ kind, value string }{
-		{"l", q.Login}, {"s", q.Sender}, {"r", q.Recipient}, {"c", q.Client},
-	} {
-		if by.value == "" || strings.ContainsAny(by.value, "*?/") {
-			continue
-		}
-		bounds := &redis.ZRangeBy{Min: "-inf", Max: "+inf"}
-		if !q.Since.IsZero() {
-			bounds.Min = stamp(q.Since)
-		}
-		if !q.Until.IsZero() {
-			bounds.Max = stamp(q.Until)
-		}
-		return s.gather(ctx, func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd {
-			return pipe.ZRangeByScore(ctx, at.index(indexEntry(by.kind, by.value)), bounds)
-		})
-	}
-	var ids []string
-	seen := map[string]bool{}
-	for _, st := range q.States {
-		some, err := s.inState(ctx, st)
+	var named []*Hold
+	for page := range slices.Chunk(distinct(ids), findPage) {
+		holds, _, err := s.loadEach(ctx, page)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range some {
-			if !seen[id] {
-				seen[id] = true
-				ids = append(ids, id)
+		for _, h := range holds {
+			if h.MessageID == "<"+bare+">" || h.MessageID == bare || h.QueueID == ref {
+				named = append(named, h)
 			}
 		}
 	}
-	return ids, nil
-}
-
-// inState lists all holds in a state.
-func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
-	return s.gather(ctx, func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd {
-		return pipe.ZRange(ctx, at.state(st), 0, -1)
-	})
+	return named[:min(len(named), findPage)], nil
 }
 
 // gather asks all shards the same, and returns their answers together.
-func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd) (all []string, err error) {
+func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd) (all []string, err error) {
 	pipe := s.redis.Pipeline()
-	replies := make([]*redis.StringSliceCmd, len(s.shards))
-	for n, at := range s.shards {
-		replies[n] = ask(pipe, at)
+	var replies []*redis.StringSliceCmd
+	for _, at := range s.shards {
+		replies = append(replies, ask(pipe, at)...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, explain(err)
@@ -187,64 +124,154 @@ func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at ke
 	return all, nil
 }
 
-// Stats counts.
-type Stats struct {
-	Count    map[State]int
-	Bytes    int64         // content of held and releasing
-	Oldest   time.Time     // HeldAt of the oldest held
-	Lateness time.Duration // of the latest release; of several shards the largest
+// inState lists all holds in a state.
+func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
+	if err := s.admitAll(ctx); err != nil {
+		return nil, err
+	}
+	return s.gather(ctx, func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd {
+		return []*redis.StringSliceCmd{pipe.ZRange(ctx, at.state(st), 0, -1)}
+	})
 }
 
-// Stats reads the counts.
-func (s *Store) Stats(ctx context.Context) (Stats, error) {
-	pipe := s.redis.Pipeline()
-	var all []*shardStats
-	for _, at := range s.shards {
-		all = append(all, askStats(ctx, pipe, at))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return Stats{}, explain(err)
-	}
-	out := Stats{Count: map[State]int{}}
-	for _, st := range all {
-		st.addTo(&out)
-	}
-	return out, nil
+// distinct sorts IDs, which is by time, and leaves each one once.
+func distinct(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
-var allStates = []State{Held, Releasing, Released, Recalled}
-
-// shardStats are the replies about one shard.
-type shardStats struct {
-	counts  []*redis.IntCmd
-	oldest  *redis.ZSliceCmd
-	numbers *redis.SliceCmd
-}
-
-func askStats(ctx context.Context, pipe redis.Pipeliner, at keys) *shardStats {
-	st := &shardStats{}
-	for _, state := range allStates {
-		st.counts = append(st.counts, pipe.ZCard(ctx, at.state(state)))
+// Find yields what matches, soonest due first; records by when they end. It reads the narrowest index that answers, in
+// pages: a filter by a pattern looks at all holds in the states that are asked for. What was put, released or recalled
+// meanwhile may be among them or not. Damage to a record ends nothing: it is yielded as an error, ErrDamaged, at the end.
+func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[*Hold, error] {
+	if len(q.States) == 0 {
+		q.States = []State{Held, Releasing}
 	}
-	st.oldest = pipe.ZRangeWithScores(ctx, at.age(), 0, 0)
-	st.numbers = pipe.MGet(ctx, at.bytes(), at.late())
-	return st
-}
-
-func (st *shardStats) addTo(out *Stats) {
-	for n, state := range allStates {
-		out.Count[state] += int(st.counts[n].Val())
-	}
-	if first := st.oldest.Val(); len(first) > 0 {
-		if at := time.UnixMilli(int64(first[0].Score)).UTC(); out.Oldest.IsZero() || at.Before(out.Oldest) {
-			out.Oldest = at
+	return func(yield func(*Hold, error) bool) {
+		f := &finding{s: s, q: q, yield: yield}
+		err := f.run(ctx)
+		if err == nil {
+			err = f.damaged
+		}
+		if err != nil && !f.ended {
+			yield(nil, err)
 		}
 	}
-	number := func(n int) int64 {
-		text, _ := st.numbers.Val()[n].(string)
-		v, _ := strconv.ParseInt(text, 10, 64)
-		return v
+}
+
+// finding is one Find under way.
+type finding struct {
+	s       *Store
+	q       Query
+	m       *matcher
+	yield   func(*Hold, error) bool
+	ended   bool // the caller has enough
+	damaged error
+}
+
+func (f *finding) run(ctx context.Context) (err error) {
+	if f.m, err = newMatcher(f.q); err != nil {
+		return err
 	}
-	out.Bytes += number(0)
-	out.Lateness = max(out.Lateness, time.Duration(number(1))*time.Millisecond)
+	if err := f.s.admitAll(ctx); err != nil {
+		return err
+	}
+	src, err := f.s.narrowest(ctx, f.q)
+	if err != nil {
+		return err
+	}
+	if src.sorted || f.q.AnyOrder {
+		return f.each(ctx, src, func(h *Hold) bool { return f.yield(h, nil) })
+	}
+	var all []match
+	err = f.each(ctx, src, func(h *Hold) bool {
+		m := match{id: h.ID, due: h.Due}
+		if len(all) < keptWhole {
+			m.hold = h
+		}
+		all = append(all, m)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(all, func(a, b match) int { return a.due.Compare(b.due) })
+	return f.show(ctx, all)
+}
+
+// keptWhole bounds the memory that a search takes: of what is beyond, only the ID is kept until it is shown.
+const keptWhole = 10_000
+
+// match is one hold that was found, before all are in order.
+type match struct {
+	id   string
+	due  time.Time
+	hold *Hold // nil: to be read again
+}
+
+// each calls do with all holds of a source that match, until it says false.
+func (f *finding) each(ctx context.Context, src *source, do func(*Hold) bool) error {
+	looked := 0
+	return f.s.pages(ctx, src, func(ids []string) (bool, error) {
+		holds, damaged, err := f.s.loadEach(ctx, ids)
+		if err != nil {
+			return false, err
+		}
+		if damaged != nil {
+			f.damaged = damaged
+		}
+		if holds, err = f.s.matching(ctx, f.m, holds); err != nil {
+			return false, err
+		}
+		if looked += len(ids); f.q.Progress != nil {
+			f.q.Progress(looked, max(src.count, looked))
+		}
+		for _, h := range holds {
+			if !do(h) {
+				f.ended = true
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
+// show yields what was found and put in order.
+func (f *finding) show(ctx context.Context, all []match) error {
+	for page := range slices.Chunk(all, findPage) {
+		if err := f.reload(ctx, page); err != nil {
+			return err
+		}
+		for _, m := range page {
+			if m.hold != nil && !f.yield(m.hold, nil) {
+				f.ended = true
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// reload reads again what was not kept, and leaves out what is gone or does not match any more.
+func (f *finding) reload(ctx context.Context, page []match) error {
+	var ids []string
+	for _, m := range page {
+		if m.hold == nil {
+			ids = append(ids, m.id)
+		}
+	}
+	holds, _, err := f.s.loadEach(ctx, ids)
+	if err != nil {
+		return err
+	}
+	byID := map[string]*Hold{}
+	for _, h := range holds {
+		byID[h.ID] = h
+	}
+	for n, m := range page {
+		if h := byID[m.id]; m.hold == nil && h != nil && f.m.envelope(h) {
+			page[n].hold = h
+		}
+	}
+	return nil
 }

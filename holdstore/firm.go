@@ -23,14 +23,22 @@ func (s *Store) firmly(ctx context.Context, at keys, sc *redis.Script, before fu
 	if s.opt.Replicas == 0 && before == nil {
 		return s.run(ctx, at, sc, args...)
 	}
-	cmd := s.once(ctx, at, sc.EvalSha, before, args)
-	for n := 0; n < maxMoves && s.moved(ctx, cmd.Err()); n++ {
-		cmd = s.once(ctx, at, sc.EvalSha, before, args)
+	if err := s.admit(ctx, at); err != nil {
+		return failed(ctx, err)
 	}
-	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
-		cmd = s.once(ctx, at, sc.Eval, before, args)
+	eval := evaluate(sc.EvalSha)
+	for n := 0; ; n++ {
+		cmd := s.once(ctx, at, eval, before, args)
+		if n == maxMoves {
+			return cmd
+		}
+		switch {
+		case redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT"):
+			eval = sc.Eval
+		case !s.moved(ctx, cmd.Err()) && !s.otherLayout(ctx, at, cmd):
+			return cmd
+		}
 	}
-	return cmd
 }
 
 type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd

@@ -69,10 +69,11 @@ type Store struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	durable   durability
-	confirmed confirmations
-	rests     rests
-	scanned   scan // where Reap's slow walk over all holds stands
+	admissions map[keys]*admission // by shard
+	durable    durability
+	confirmed  confirmations
+	rests      rests
+	scanned    scan // where Reap's slow walk over all holds stands
 }
 
 // Open makes the client; it does not need Redis to be there. An error is one of the options'.
@@ -104,6 +105,10 @@ func Open(o Options) (*Store, error) {
 		c.OnNewNode(func(node *redis.Client) { node.AddHook(shortLook{}) })
 	}
 	s.shards = shardsOf(s.redis, o.Prefix)
+	s.admissions = map[keys]*admission{}
+	for _, at := range s.shards {
+		s.admissions[at] = &admission{}
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.confirmed.bell = make(chan struct{}, 1)
 	s.work.Go(s.confirmLoop)

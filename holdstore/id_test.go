@@ -23,13 +23,13 @@ func TestIDs(t *testing.T) {
 }
 
 func TestIndexEntries(t *testing.T) {
-	if got := indexEntry("s", "Alice@Corp.test"); got != "s:alice@corp.test" {
+	if got := indexText("s", "Alice@Corp.test"); got != "s:alice@corp.test" {
 		t.Error(got)
 	}
-	if got := indexEntry("m", "<A@b>"); got != "m:<A@b>" {
+	if got := indexText("m", "<A@b>"); got != "m:<A@b>" {
 		t.Error(got)
 	}
-	if got := indexEntry("r", strings.Repeat("x", 1000)); len(got) > 64 {
+	if got := indexText("r", strings.Repeat("x", 1000)); len(got) > 64 {
 		t.Error(got)
 	}
 }

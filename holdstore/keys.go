@@ -1,8 +1,12 @@
 package holdstore
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +20,8 @@ import (
 //	b:ID:NONCE:n    piece n of the content; 0 is the header block
 //	z:STATE         holds by state; score: held due, releasing lease end, released and recalled the record's end (ms)
 //	z:age           held and releasing by the moment they were held
-//	i:KIND:VALUE    index: s sender, r recipient, l login, c client address, m Message-ID, q queue ID; score held_at
+//	i:KIND+NUMBER   index: s sender, r recipient, l login, c client address, m Message-ID, q queue ID; score held_at.
+//	                Several values share a number, so that none stands in a name and few keys suffice: look at the record
 //	u:FINGERPRINT   ID of an unconfirmed hold
 //	x:ID            tombstone: a commit of this ID comes too late
 //	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject, score: when
@@ -25,6 +30,7 @@ import (
 //	rq:ID           a recall request that we made
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
 //	probe           written to see whether the replicas follow
+//	schema          layout and number of shards: see schema.go
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
 type keys string
 
@@ -51,13 +57,28 @@ func (k keys) rate(h string, span int64) string {
 func (k keys) jobs() string             { return string(k) + "jobs" }
 func (k keys) request(id string) string { return string(k) + "rq:" + id }
 func (k keys) secret() string           { return string(k) + "secret" }
+func (k keys) schema() string           { return string(k) + "schema" }
 
 func (k keys) chunk(id, nonce string, n int) string {
 	return string(k) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)
 }
 
-// indexEntry returns the part of an index key behind "i:". Message-IDs and queue IDs keep their case.
-func indexEntry(kind, value string) string {
+// buckets is how many numbers each kind of index has in the whole store: with a million holds some 15 share one.
+const buckets = 1 << 16
+
+// entry returns the part of an index key behind "i:", for one of our shards.
+func (s *Store) entry(kind, value string) string {
+	return bucketOf(indexText(kind, value), buckets/len(s.shards))
+}
+
+// bucketOf is the same as bucket in reindexScript.
+func bucketOf(text string, of int) string {
+	sum := sha1.Sum([]byte(text))
+	return text[:1] + strconv.Itoa(int(binary.BigEndian.Uint16(sum[:]))%of)
+}
+
+// indexText is what is looked for in an index. Message-IDs and queue IDs keep their case.
+func indexText(kind, value string) string {
 	if kind != "m" && kind != "q" {
 		value = strings.ToLower(value)
 	}
@@ -68,31 +89,27 @@ func indexEntry(kind, value string) string {
 	return kind + ":" + value
 }
 
-// indexEntries lists all index keys of a submission, each once.
-func indexEntries(sub *Submission) []any {
-	var entries []any
-	seen := map[string]bool{}
+// indexEntries lists all index entries of a submission, each once, with blanks between.
+func (s *Store) indexEntries(sub *Submission) string {
+	var entries []string
 	add := func(kind, value string) {
-		e := indexEntry(kind, value)
-		if value != "" && !seen[e] {
-			seen[e] = true
+		if e := s.entry(kind, value); value != "" && !slices.Contains(entries, e) {
 			entries = append(entries, e)
 		}
 	}
 	add("s", sub.Sender.Address)
-	for _, r := range sub.Recipients {
-		add("r", r.Address)
-	}
 	add("l", sub.Login)
 	add("c", sub.Client.Address)
 	add("m", sub.MessageID)
 	add("q", sub.QueueID)
-	return entries
+	for _, r := range sub.Recipients {
+		add("r", r.Address)
+	}
+	return strings.Join(entries, " ")
 }
 
-// prelude begins every script: KEYS[1] is what all names begin with, and these are the moves they share.
-const prelude = `
-local P = KEYS[1]
+// moves begin every script: KEYS[1] is what all names begin with, and these are the moves they share.
+var moves = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function int(n) return string.format('%.0f', n) end
@@ -134,7 +151,7 @@ end
 local function forget(id)
   each(id, drop)
   live(id, false)
-  for _, e in ipairs(cjson.decode(get(id, 'ix') or '[]')) do redis.call('ZREM', P .. 'i:' .. e, id) end
+  for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('ZREM', P .. 'i:' .. e, id) end
   local fp = get(id, 'fp')
   if fp and redis.call('GET', P .. 'u:' .. fp) == id then drop(P .. 'u:' .. fp) end
   for _, st in ipairs({'held', 'releasing', 'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
@@ -145,17 +162,18 @@ local function pending(id, n)
   local r = get(id, 'r' .. n)
   return not r or cjson.decode(r).o == 'pending'
 end
--- audit writes what a person did into the trail.
+-- audit writes what a person did into the trail: one entry for all holds that were done at once, with blanks between IDs.
+-- Reap cuts the trail by age; the length is only a last bound.
 local function audit(id, verb, by, from, reason, detail)
-  redis.call('XADD', P .. 'log', 'MAXLEN', '~', 100000, '*', 'verb', verb, 'id', id, 'by', by, 'from', from,
+  redis.call('XADD', P .. 'log', 'MAXLEN', '~', ` + fmt.Sprint(trailMost) + `, '*', 'verb', verb, 'id', id, 'by', by, 'from', from,
     'reason', reason, 'detail', detail)
 end
 `
 
 // script makes a script that must not add to a full store.
-func script(body string) *redis.Script { return redis.NewScript("#!lua\n" + prelude + body) }
+func script(body string) *redis.Script { return redis.NewScript("#!lua\n" + admitted + moves + body) }
 
 // drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
 func drain(body string) *redis.Script {
-	return redis.NewScript("#!lua flags=allow-oom\n" + prelude + body)
+	return redis.NewScript("#!lua flags=allow-oom\n" + admitted + moves + body)
 }

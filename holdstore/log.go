@@ -10,6 +10,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// The audit trail keeps everything for as long as records are kept, and older entries while there are few. What many holds
+// had done to them at once is one entry.
+const (
+	trailFew  = 100_000   // entries of a shard that stay however old they are
+	trailMost = 1_000_000 // entries of a shard that stay however young they are: a bound for the memory, some 200 MB
+	trailCut  = 1000      // entries that one Reap drops
+)
+
 // Entry is one line of the audit trail.
 type Entry struct {
 	At   time.Time
@@ -38,7 +46,7 @@ func (s *Store) Log(ctx context.Context, since time.Time, follow bool) iter.Seq2
 				return
 			}
 			for _, e := range entries {
-				if !yield(e, nil) {
+				if !e.each(yield) {
 					return
 				}
 			}
@@ -54,6 +62,17 @@ func (s *Store) Log(ctx context.Context, since time.Time, follow bool) iter.Seq2
 			}
 		}
 	}
+}
+
+// each yields a stored entry once for each of its holds.
+func (e Entry) each(yield func(Entry, error) bool) bool {
+	for id := range strings.SplitSeq(e.ID, " ") {
+		e.ID = id
+		if !yield(e, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // trail is a reader of all shards' streams: where it stands in each.
@@ -77,6 +96,9 @@ func newTrail(s *Store, since time.Time) *trail {
 // more reads on. Of shards with more than a page it takes no entry that is younger than what another shard has not
 // shown yet.
 func (t *trail) more(ctx context.Context) ([]Entry, error) {
+	if err := t.s.admitAll(ctx); err != nil {
+		return nil, err
+	}
 	pipe := t.s.redis.Pipeline()
 	pages := make([]*redis.XMessageSliceCmd, len(t.after))
 	for n, at := range t.s.shards {
@@ -113,4 +135,17 @@ func entry(m redis.XMessage) Entry {
 	ms, _, _ := strings.Cut(m.ID, "-")
 	return Entry{At: moment(ms), Verb: text("verb"), ID: text("id"), Detail: text("detail"),
 		Act: Act{By: text("by"), From: text("from"), Reason: text("reason")}}
+}
+
+// cutTrail drops the oldest entries of a shard's trail that are beyond trailFew and older than any record.
+func (s *Store) cutTrail(ctx context.Context, node redis.UniversalClient, at keys, now time.Time) error {
+	length, err := node.XLen(ctx, at.log()).Result()
+	if err != nil || length <= trailFew {
+		return explain(err)
+	}
+	page, err := node.XRangeN(ctx, at.log(), "-", stamp(now.Add(-s.recordTime())), min(length-trailFew, trailCut)).Result()
+	if err != nil || len(page) == 0 {
+		return explain(err)
+	}
+	return explain(node.XTrimMinID(ctx, at.log(), page[len(page)-1].ID).Err())
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-message/charset"
+	"github.com/redis/go-redis/v9"
 )
 
 // Query selects holds. Empty fields do not select. Text fields are exact addresses (answered by an index) or globs
@@ -21,6 +22,9 @@ type Query struct {
 	States                                    []State   // nil: held and releasing
 	Sender, Recipient, Subject, Login, Client string    // Client: an IP address or CIDR
 	Since, Until                              time.Time // of HeldAt
+
+	AnyOrder bool                 // show each as soon as it is found
+	Progress func(looked, of int) // nil, or called now and then: how many holds were looked at, of how many
 }
 
 // matcher is a Query made ready.
@@ -81,17 +85,67 @@ func (m *matcher) envelope(h *Hold) bool {
 	return err == nil && m.client.Contains(a.Unmap())
 }
 
-// matches also reads the header when a subject is asked for; a hold without content has none.
-func (s *Store) matches(ctx context.Context, m *matcher, h *Hold) (bool, error) {
-	if !m.envelope(h) || m.subject == nil {
-		return m.envelope(h), nil
+// matching leaves the holds that match. It reads the header of those whose record does not tell the whole subject; of what
+// has no content any more, the record's is what there is.
+func (s *Store) matching(ctx context.Context, m *matcher, holds []*Hold) ([]*Hold, error) {
+	holds = slices.DeleteFunc(holds, func(h *Hold) bool { return !m.envelope(h) })
+	if m.subject == nil {
+		return holds, nil
 	}
-	header, err := s.Header(ctx, h)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
+	subjects, err := s.Subjects(ctx, holds)
+	if err != nil {
+		return nil, err
 	}
-	return err == nil && m.subject.MatchString(Subject(header)), err
+	var some []*Hold
+	for n, h := range holds {
+		if m.subject.MatchString(subjects[n]) {
+			some = append(some, h)
+		}
+	}
+	return some, nil
 }
+
+// Subjects returns the decoded subjects of holds. It reads the header of those whose record does not tell the whole subject,
+// and takes what the record has where there is no header that can be read.
+func (s *Store) Subjects(ctx context.Context, holds []*Hold) ([]string, error) {
+	subjects := make([]string, len(holds))
+	var unsure []int
+	for n, h := range holds {
+		subjects[n] = decodedText(h.Subject)
+		if (h.Subject == "" || len(h.Subject) >= wholeSubject) && h.State != Released {
+			unsure = append(unsure, n)
+		}
+	}
+	for page := range slices.Chunk(unsure, headerPage) {
+		pipe := s.redis.Pipeline()
+		pieces := make([]*redis.StringCmd, len(page))
+		for i, n := range page {
+			pieces[i] = pipe.Get(ctx, s.of(holds[n].ID).chunk(holds[n].ID, holds[n].staging, 0))
+		}
+		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+			return nil, explain(err)
+		}
+		for i, n := range page {
+			if header, err := s.headerOf(holds[n], pieces[i]); err == nil {
+				subjects[n] = Subject(header)
+			}
+		}
+	}
+	return subjects, nil
+}
+
+func (s *Store) headerOf(h *Hold, piece *redis.StringCmd) ([]byte, error) {
+	stored, err := piece.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	return s.open(h, 0, stored)
+}
+
+const (
+	wholeSubject = 490 // a longer subject may have been cut in the record
+	headerPage   = 50  // headers that one round trip reads: a header block may be large
+)
 
 // Subject returns the decoded subject of a header block; "" when there is none. What can't be decoded stays as it is.
 func Subject(header []byte) string {
@@ -112,6 +166,10 @@ func Subject(header []byte) string {
 	if !found {
 		return ""
 	}
+	return decodedText(raw)
+}
+
+func decodedText(raw string) string {
 	raw = strings.TrimSpace(raw)
 	text, err := (&mime.WordDecoder{CharsetReader: charset.Reader}).DecodeHeader(raw)
 	if err != nil {

@@ -71,17 +71,34 @@ func (h *Hold) indexes(addresses []string) (indexes []any) {
 // Latest returns up to n holds in any state, the newest first: those of a login, or of an envelope sender when login
 // is empty.
 func (s *Store) Latest(ctx context.Context, login, sender string, n int) ([]*Hold, error) {
-	entry := indexEntry("l", login)
-	if login == "" {
-		entry = indexEntry("s", sender)
-	}
-	ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) *redis.StringSliceCmd {
-		return pipe.ZRangeArgs(ctx, redis.ZRangeArgs{Key: at.index(entry), Start: 0, Stop: n - 1, Rev: true})
-	})
-	if err != nil {
+	if err := s.admitAll(ctx); err != nil {
 		return nil, err
 	}
-	holds, err := s.load(ctx, ids)
-	slices.SortStableFunc(holds, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
-	return holds[:min(n, len(holds))], err
+	entry := s.entry("l", login)
+	if login == "" {
+		entry = s.entry("s", sender)
+	}
+	is := func(h *Hold) bool {
+		return login != "" && strings.EqualFold(h.Login, login) || login == "" && strings.EqualFold(h.Sender.Address, sender)
+	}
+	var all []*Hold
+	for from := 0; ; from += n {
+		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd {
+			return []*redis.StringSliceCmd{pipe.ZRevRange(ctx, at.index(entry), int64(from), int64(from+n-1))}
+		})
+		if err != nil {
+			return nil, err
+		}
+		holds, err := s.load(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, slices.DeleteFunc(holds, func(h *Hold) bool { return !is(h) })...)
+		// Others may share the index entry.
+		if len(ids) < n || len(all) >= n {
+			break
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
+	return all[:min(n, len(all))], nil
 }

@@ -128,7 +128,7 @@ type Receipt struct {
 
 // commitScript makes a hold of what was staged. It may not run in a full store.
 // ARGV: id, nonce, chunks, fingerprint, meta, rule, grace ms, size, recipients, unconfirmed ms, event, the five of
-// replacing, index entries...
+// replacing, index entries.
 // Output: {"ok"|"found", id, held_at, due}, or {"fenced"}, {"taken"}, {"missing", n} and nothing was done.
 var commitScript = script(replacing + `
 local id, nonce, chunks, fp, grace = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[7])
@@ -145,14 +145,10 @@ for n = 0, chunks - 1 do
   if redis.call('EXISTS', b .. n) == 0 then return {'missing', tostring(n)} end
 end
 for n = 0, chunks - 1 do redis.call('PERSIST', b .. n) end
-local due, ix = now + grace, {}
-for i = 17, #ARGV do
-  ix[#ix + 1] = ARGV[i]
-  redis.call('ZADD', P .. 'i:' .. ARGV[i], int(now), id)
-end
+local due = now + grace
+for e in string.gmatch(ARGV[17], '%S+') do redis.call('ZADD', P .. 'i:' .. e, int(now), id) end
 set(id, 'meta', ARGV[5], 'rule', ARGV[6], 'grace', ARGV[7], 'size', ARGV[8], 'nrcpt', ARGV[9], 'np', ARGV[9],
-  'nonce', nonce, 'chunks', chunks, 'fp', fp, 'held_at', int(now), 'due', int(due), 'attempts', 0, 'state', 'held')
-if #ix > 0 then set(id, 'ix', cjson.encode(ix)) end
+  'nonce', nonce, 'chunks', chunks, 'fp', fp, 'held_at', int(now), 'due', int(due), 'attempts', 0, 'state', 'held', 'ix', ARGV[17])
 note(id, ARGV[11])
 live(id, true)
 hurry(due)
@@ -170,6 +166,9 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 		return Receipt{}, err
 	}
 	if err := p.s.ready(ctx, p.at); err != nil {
+		return Receipt{}, err
+	}
+	if err := p.s.admit(ctx, p.at); err != nil {
 		return Receipt{}, err
 	}
 	p.sent = true
@@ -217,7 +216,7 @@ func (p *Put) arguments(t Terms) []any {
 	args := []any{p.id, p.nonce, p.chunks, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil))), meta, t.Rule, t.Grace.Milliseconds(),
 		p.size, len(p.sub.Recipients), unconfirmedFor.Milliseconds(), eventLine(Event{Verb: "held", Detail: t.Rule})}
 	args = append(args, p.replacingArgs(t)...)
-	return append(args, indexEntries(&p.sub)...)
+	return append(args, p.s.indexEntries(&p.sub))
 }
 
 func (p *Put) receipt(reply []string) (Receipt, error) {

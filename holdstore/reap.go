@@ -84,6 +84,15 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		done.LeasesExpired += int(counts[0])
 		done.RecordsForgotten += int(counts[1])
 	}
+	now, err := node.Time(ctx).Result()
+	for _, at := range shards {
+		if err == nil {
+			err = s.cutTrail(ctx, node, at, now)
+		}
+	}
+	if err != nil {
+		return done, explain(err)
+	}
 	names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.anyHold(), scanBatch).Result()
 	if err != nil {
 		return done, explain(err)
@@ -100,6 +109,9 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 			args = append(args, id)
 		}
 		mended, err := s.run(ctx, at, repairScript, args...).Int()
+		if err == nil {
+			err = s.run(ctx, at, reindexLate, s.reindexArgs(groups[at])...).Err()
+		}
 		if err != nil {
 			return done, explain(err)
 		}

@@ -43,7 +43,7 @@ func eventLine(e Event) string {
 func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	h := &Hold{ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"]}
 	if err := json.Unmarshal([]byte(f["meta"]), &h.Submission); err != nil {
-		return nil, fmt.Errorf("hold %s can't be read, its record is damaged: %w", id, err)
+		return nil, fmt.Errorf("hold %s: %w: its record can't be read: %w", id, ErrDamaged, err)
 	}
 	h.Submission = disarmed(h.Submission)
 	h.Subject = s.seal.unwrapSubject(h.Subject, id)
@@ -57,7 +57,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 		r := storedResult{Outcome: Pending}
 		if text, ok := f["r"+strconv.Itoa(n)]; ok {
 			if err := json.Unmarshal([]byte(text), &r); err != nil {
-				return nil, fmt.Errorf("hold %s: result %d is damaged: %w", id, n, err)
+				return nil, fmt.Errorf("hold %s: %w: result %d can't be read: %w", id, ErrDamaged, n, err)
 			}
 		}
 		h.Results = append(h.Results, Result{Outcome: r.Outcome, Detail: r.Detail,

@@ -88,7 +88,7 @@ func TestKeysAreRotated(t *testing.T) {
 	if _, err := read(t, openSealed(t, r.Addr, key(2)), old); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "add key "+KeyID(key(1))) {
 		t.Errorf("without its key: %v", err)
 	}
-	usage, err := both.SealUsage(t.Context())
+	usage, err := both.SealUsage(t.Context(), nil)
 	if err != nil || usage[""] != 1 || usage[KeyID(key(1))] != 1 || usage[KeyID(key(2))] != 1 {
 		t.Errorf("usage %v %v", usage, err)
 	}

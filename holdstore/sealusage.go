@@ -2,31 +2,32 @@ package holdstore
 
 import (
 	"context"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // SealUsage counts the holds whose content is still kept by the ID of the key that they are sealed with; "" counts
-// those that are not sealed.
-func (s *Store) SealUsage(ctx context.Context) (map[string]int, error) {
-	usage := map[string]int{}
-	for _, state := range []State{Held, Releasing, Recalled} {
-		ids, err := s.inState(ctx, state)
-		if err != nil {
-			return nil, err
-		}
-		for page := range slices.Chunk(ids, findPage) {
-			if err := s.countSealed(ctx, page, usage); err != nil {
-				return nil, err
-			}
-		}
+// those that are not sealed. It looks at all of them; progress may be nil.
+func (s *Store) SealUsage(ctx context.Context, progress func(looked, of int)) (map[string]int, error) {
+	if err := s.admitAll(ctx); err != nil {
+		return nil, err
 	}
-	return usage, nil
+	src, err := s.narrowest(ctx, Query{States: []State{Held, Releasing, Recalled}})
+	if err != nil {
+		return nil, err
+	}
+	usage, looked := map[string]int{}, 0
+	err = s.pages(ctx, src, func(ids []string) (bool, error) {
+		if looked += len(ids); progress != nil {
+			progress(looked, max(src.count, looked))
+		}
+		return true, s.countSealed(ctx, ids, usage)
+	})
+	return usage, err
 }
 
 func (s *Store) countSealed(ctx context.Context, ids []string, usage map[string]int) error {
-	holds, err := s.load(ctx, ids)
+	holds, _, err := s.loadEach(ctx, ids)
 	if err != nil {
 		return err
 	}

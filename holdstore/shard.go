@@ -92,8 +92,20 @@ func misses(err error) bool {
 	return false
 }
 
-// run runs a script in a shard, loading it when Redis does not know it (any more).
+// run runs a script in a shard, loading it when Redis does not know it (any more), and only while the shard has our layout.
 func (s *Store) run(ctx context.Context, at keys, sc *redis.Script, args ...any) *redis.Cmd {
+	if err := s.admit(ctx, at); err != nil {
+		return failed(ctx, err)
+	}
+	cmd := s.runAnyway(ctx, at, sc, args...)
+	if s.otherLayout(ctx, at, cmd) {
+		cmd = s.runAnyway(ctx, at, sc, args...)
+	}
+	return cmd
+}
+
+// runAnyway is run for scripts that do not look at the layout.
+func (s *Store) runAnyway(ctx context.Context, at keys, sc *redis.Script, args ...any) *redis.Cmd {
 	var cmd *redis.Cmd
 	for range maxMoves {
 		node, err := s.node(ctx, at)

@@ -23,21 +23,26 @@ end
 `
 
 // takingBack are the moves of recall and restore, for all scripts that make them.
-// takeBack returns "ok", "none", "late", or the state that forbids it; giveBack as well, or "gone".
+// takeBack returns "ok", "partly" (some recipients have it already, or may have), "none", "late", or the state that forbids
+// it; giveBack "ok", "gone", "none", or the state.
 const takingBack = back + `
 local function takeBack(id, contentTime, recordTime)
   local state = get(id, 'state')
   if not state then return 'none' end
   if state == 'recalled' then return state end
   if state ~= 'held' or num(id, 'np') < 1 then return 'late' end
+  local word = 'ok'
   for n = 0, num(id, 'nrcpt') - 1 do
-    if pending(id, n) then set(id, 'r' .. n, back(id)) end
+    local r = get(id, 'r' .. n)
+    local was = r and cjson.decode(r).o or 'pending'
+    if was == 'pending' then set(id, 'r' .. n, back(id)) end
+    if was == 'sent' or get(id, 'cut') then word = 'partly' end
   end
   set(id, 'np', 0)
   move(id, 'held', 'recalled', now + recordTime)
   each(id, function(key) redis.call('PEXPIRE', key, contentTime) end)
   live(id, false)
-  return 'ok'
+  return word
 end
 local function giveBack(id)
   local state = get(id, 'state')
@@ -67,7 +72,8 @@ const replacing = takingBack + `
 local function replace(id)
   local taken = {}
   for old in string.gmatch(ARGV[12], '%S+') do
-    if takeBack(old, ARGV[13], ARGV[14]) == 'ok' then
+    local word = takeBack(old, ARGV[13], ARGV[14])
+    if word == 'ok' or word == 'partly' then
       taken[#taken + 1] = old
       note(old, ARGV[15])
       audit(old, 'recall', ARGV[16], 'mail with Supersedes', 'replaced by ' .. id, '')

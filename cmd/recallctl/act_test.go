@@ -3,19 +3,101 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 func TestAnInterruptedActSaysHowFarItCame(t *testing.T) {
 	var out, words bytes.Buffer
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	a := &act{ctl: &ctl{screen: newScreen(&out, &words)}, name: "recall"}
-	err := a.each(ctx, []*holdstore.Hold{{ID: "2222222222222"}, {ID: "3333333333333"}})
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{"127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	a := &act{ctl: &ctl{screen: newScreen(&out, &words), store: store}, name: "recall", deed: store.Recalling}
+	err = a.all(ctx, []string{"2222222222222", "3333333333333"})
 	if err == nil || !strings.Contains(err.Error(), "0 of 2 messages recalled") || strings.Contains(words.String(), "recalled 2") {
 		t.Errorf("%v\n%s", err, words.String())
+	}
+}
+
+// A stolen account: one command for more messages than anybody reads, which goes on after an interruption, and counts.
+func TestManyAreRecalledByOneCommand(t *testing.T) {
+	redis := server.StartRedis(t)
+	conf := filepath.Join(t.TempDir(), "c.toml")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "[redis]\naddresses = [%q]\n", redis.Addr), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	const n = 750
+	for i := range n {
+		p := store.Put(holdstore.Submission{Login: "mallory", MessageID: fmt.Sprintf("<%d@mid.test>", i), Recipients: []holdstore.Path{{Address: "b@x.test"}}},
+			[]byte(fmt.Sprintf("Subject: %d\r\n", i)))
+		if _, err := p.Commit(t.Context(), holdstore.Terms{Grace: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctl := func(args ...string) (code int, out, words string) {
+		var stdout, stderr bytes.Buffer
+		code = run(t.Context(), append([]string{"-c", conf}, args...), strings.NewReader(""), &stdout, &stderr)
+		return code, stdout.String(), stderr.String()
+	}
+	if code, out, words := ctl("list", "--limit", "7"); code != 0 || strings.Count(out, "\n") != 8 || !strings.Contains(words, "and 743 more: --limit 0 shows all") {
+		t.Errorf("list: %d\n%s%s", code, out, words)
+	}
+	if code, out, _ := ctl("--json", "list", "--login", "mallory"); code != 0 || strings.Count(out, "\n") != n {
+		t.Errorf("list --json: %d, %d lines", code, strings.Count(out, "\n"))
+	}
+	ids, err := store.WaitingIDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	told := 0
+	err = store.Bulk(ctx, store.Recalling(), ids, holdstore.Act{By: "mallory's admin"}, func(some []string, _ []error) { told += len(some); interrupt() })
+	if !errors.Is(err, context.Canceled) || told == n {
+		t.Fatalf("%d were recalled, %v", told, err)
+	}
+	if code, out, words := ctl("recall", "--login", "mallory", "--yes", "--reason", "stolen"); code != 0 || out != "" || words != fmt.Sprintf("recalled %d messages\n", n-told) {
+		t.Errorf("recall: %d\n%s%s", code, out, words)
+	}
+	if code, out, _ := ctl("--json", "log"); code != 0 || strings.Count(out, "\n") != n {
+		t.Errorf("the trail has %d lines of %d", strings.Count(out, "\n"), n)
+	}
+	all := strings.Join(append(ids, "2222222222222"), "\n")
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"-c", conf, "restore", "-"}, strings.NewReader(all), &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "2222222222222") {
+		t.Errorf("restore of one that is not here: %d %s", code, stderr.String())
+	}
+	if code := run(t.Context(), []string{"-c", conf, "restore", "-"}, strings.NewReader(strings.Join(ids, " ")), &stdout, &stderr); code != 0 {
+		t.Errorf("restore: %d %s", code, stderr.String())
+	}
+	if _, err := store.Release(t.Context(), ids[3], holdstore.Act{}); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := store.Claim(t.Context(), 1); err != nil || len(c) != 1 {
+		t.Fatal(c, err)
+	}
+	if _, err := store.Recall(t.Context(), ids[4], holdstore.Act{}); err != nil {
+		t.Fatal(err)
+	}
+	stderr.Reset()
+	code := run(t.Context(), []string{"-c", conf, "recall", "-"}, strings.NewReader(strings.Join(ids, " ")), &stdout, &stderr)
+	if want := "2 of 750 messages could not be recalled in full: 748 recalled, 1 too late, 1 in another state"; code != 2 || !strings.Contains(stderr.String(), want) {
+		t.Errorf("recall by REF: %d %s", code, stderr.String())
 	}
 }

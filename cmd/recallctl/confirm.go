@@ -12,16 +12,22 @@ import (
 // shown is how many of the matches a question shows.
 const shown = 10
 
-// confirm asks before an act on several messages; where nobody can answer, it is refused.
-func (a *act) confirm(ctx context.Context, holds []*holdstore.Hold) error {
+// confirm asks before an act on several messages, of which a filter shows the first; where nobody can answer, it is refused.
+func (a *act) confirm(ctx context.Context, n int, states ...holdstore.State) error {
 	if !a.interactive(a.stdin) {
-		return usage("%s match, and nothing was changed: look with --dry-run, then add --yes", count(len(holds)))
+		return usage("%s match, and nothing was changed: look with --dry-run, then add --yes", count(n))
 	}
-	a.holds(ctx, a.store, holds[:min(len(holds), shown)])
-	if more := len(holds) - shown; more > 0 {
+	holds, err := a.look(ctx, &a.filter, shown, states...)
+	if err != nil {
+		return err
+	}
+	if err := a.holds(ctx, a.store, holds); err != nil {
+		return err
+	}
+	if more := n - shown; more > 0 {
 		a.say("... and %d more", more)
 	}
-	fmt.Fprintf(a.stderr, "%s %s? [y/N] ", a.name, count(len(holds)))
+	fmt.Fprintf(a.stderr, "%s %s? [y/N] ", a.name, count(n))
 	answer, _ := bufio.NewReader(a.stdin).ReadString('\n')
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return usage("nothing was changed")

@@ -52,7 +52,7 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 		return &exit{exitNothing, "nothing waits"}
 	}
 	if a.dryRun || !a.yes {
-		if err := a.preview(ctx); err != nil || a.dryRun {
+		if err := a.preview(ctx, len(ids)); err != nil || a.dryRun {
 			return err
 		}
 	}
@@ -70,17 +70,15 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 }
 
 // preview shows what a drain would send, and asks unless it is a dry run.
-func (a *act) preview(ctx context.Context) error {
-	holds, err := a.look(ctx, &a.filter)
-	if err != nil {
+func (a *act) preview(ctx context.Context, n int) error {
+	if !a.dryRun {
+		return a.confirm(ctx, n, waiting...)
+	}
+	if err := a.listed(ctx, &a.filter, 0, waiting...); err != nil {
 		return err
 	}
-	if a.dryRun {
-		a.holds(ctx, a.store, holds)
-		a.say("would send %s; nothing was changed", count(len(holds)))
-		return nil
-	}
-	return a.confirm(ctx, holds)
+	a.say("would send %s; nothing was changed", count(n))
+	return nil
 }
 
 // leave waits until none of the holds waits any more, and returns those that still do when the time is over.

@@ -21,19 +21,21 @@ func (c *ctl) export() *cobra.Command {
 		ValidArgsFunction: c.complete(holdstore.Held, holdstore.Releasing, holdstore.Recalled)}
 	f.flags(cmd)
 	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {
-		holds, err := c.targets(ctx, refs, &f, anyStates...)
+		if c.json {
+			return c.each(ctx, refs, &f, func(h *holdstore.Hold) error { return c.exportOne(ctx, h) }, anyStates...)
+		}
+		ids, err := c.chosen(ctx, refs, &f, anyStates...)
 		if err != nil {
 			return err
 		}
-		if len(holds) > 1 && !c.json {
-			return usage("%s match: export writes one; name it, or add --json", count(len(holds)))
+		if len(ids) > 1 {
+			return usage("%s match: export writes one; name it, or add --json", count(len(ids)))
 		}
-		for _, h := range holds {
-			if err := c.exportOne(ctx, h); err != nil {
-				return err
-			}
+		h, err := c.store.Get(ctx, ids[0])
+		if err != nil {
+			return err
 		}
-		return nil
+		return c.exportOne(ctx, h)
 	})
 	return cmd
 }

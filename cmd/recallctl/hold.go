@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -42,41 +43,70 @@ func asJSON(h *holdstore.Hold, subject string) hold {
 	return out
 }
 
-// subject reads the subject from the header in the store; of what was released there is none any more.
-func subject(ctx context.Context, store *holdstore.Store, h *holdstore.Hold) string {
-	if h.State == holdstore.Released {
-		return ""
-	}
-	header, err := store.Header(ctx, h)
-	if err != nil {
-		return ""
-	}
-	return holdstore.Subject(header)
+// listPage is how many holds are laid out at a time.
+const listPage = 200
+
+// lister writes holds as a table, a page at a time, or as JSON.
+type lister struct {
+	s     *screen
+	store *holdstore.Store
+	page  []*holdstore.Hold
+	mixed bool // states stand where due moments would
+	begun bool
+	columns
 }
 
-// holds writes holds as a table, or as JSON.
-func (s *screen) holds(ctx context.Context, store *holdstore.Store, holds []*holdstore.Hold) {
-	if s.json {
-		for _, h := range holds {
-			s.encode(asJSON(h, subject(ctx, store, h)))
-		}
-		return
+func (l *lister) add(ctx context.Context, h *holdstore.Hold) error {
+	if l.page = append(l.page, h); len(l.page) < listPage {
+		return nil
 	}
-	if len(holds) == 0 {
-		return
+	return l.flush(ctx)
+}
+
+// flush writes what was added; it must come at the end.
+func (l *lister) flush(ctx context.Context) error {
+	subjects, err := l.store.Subjects(ctx, l.page)
+	if err != nil || len(l.page) == 0 {
+		return err
 	}
 	heading, rows := []string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}, [][]string{}
-	mixed := false
-	for _, h := range holds {
-		mixed = mixed || h.State != holdstore.Held
+	l.mixed = l.mixed || slices.ContainsFunc(l.page, func(h *holdstore.Hold) bool { return h.State != holdstore.Held })
+	for n, h := range l.page {
+		if l.s.json {
+			l.s.encode(asJSON(h, subjects[n]))
+		} else {
+			rows = append(rows, row(h, subjects[n], l.mixed))
+		}
 	}
-	for _, h := range holds {
-		rows = append(rows, row(h, subject(ctx, store, h), mixed))
-	}
-	if mixed {
+	if l.mixed {
 		heading[1] = "STATE"
 	}
-	s.table(heading, rows)
+	if !l.begun {
+		rows = slices.Insert(rows, 0, heading)
+	}
+	l.page, l.begun = l.page[:0], true
+	if l.s.json {
+		return nil
+	}
+	width, _ := l.s.size()
+	for _, line := range l.lines(rows, width) {
+		fmt.Fprintln(l.s.stdout, line)
+	}
+	return nil
+}
+
+// holds writes some holds as a table, or as JSON.
+func (s *screen) holds(ctx context.Context, store *holdstore.Store, holds []*holdstore.Hold) error {
+	l := &lister{s: s, store: store}
+	for _, h := range holds {
+		l.mixed = l.mixed || h.State != holdstore.Held
+	}
+	for _, h := range holds {
+		if err := l.add(ctx, h); err != nil {
+			return err
+		}
+	}
+	return l.flush(ctx)
 }
 
 // row is a hold on one line; among holds of several states, its state stands where the due moment would.

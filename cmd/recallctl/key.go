@@ -99,7 +99,9 @@ func (c *ctl) keyStatus(ctx context.Context, _ []string) error {
 	if err != nil {
 		return asConfig(err)
 	}
-	count, err := c.store.SealUsage(ctx)
+	bar := c.progress(0)
+	count, err := c.store.SealUsage(ctx, bar.of)
+	bar.done()
 	if err != nil {
 		return err
 	}

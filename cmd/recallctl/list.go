@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,22 +20,65 @@ var (
 func (c *ctl) list() *cobra.Command {
 	var f filter
 	var names []string
+	var limit int
 	cmd := &cobra.Command{Use: "list", Short: "what is held, soonest due first", Args: noREF}
 	f.flags(cmd)
 	cmd.Flags().StringSliceVar(&names, "state", nil, "`states`: held, releasing, released, recalled (default held,releasing)")
+	cmd.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("show no more than this `number`; 0: all (default %d on a terminal, else all)", terminalLimit))
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		states, err := parseStates(names)
 		if err != nil {
 			return err
 		}
-		holds, err := c.find(ctx, &f, states...)
-		if err != nil {
+		if width, _ := c.size(); width > 0 && !cmd.Flags().Changed("limit") {
+			limit = terminalLimit
+		}
+		if err := c.listed(ctx, &f, limit, states...); err != nil {
 			return err
 		}
-		c.holds(ctx, c.store, holds)
 		return c.sayPaused(ctx)
 	})
 	return cmd
+}
+
+// terminalLimit is how many lines a terminal gets at a time: of a million nobody reads more.
+const terminalLimit = 1000
+
+// listed writes what a filter selects, up to a limit; 0: all.
+func (c *ctl) listed(ctx context.Context, f *filter, limit int, states ...holdstore.State) error {
+	l := &lister{s: c.screen, store: c.store, mixed: slices.Contains(states, holdstore.Recalled) || slices.Contains(states, holdstore.Released)}
+	shown, more := 0, false
+	err := c.find(ctx, f, false, func(h *holdstore.Hold) error {
+		if limit > 0 && shown == limit {
+			more = true
+			return errEnough
+		}
+		shown++
+		return l.add(ctx, h)
+	}, states...)
+	if err != nil {
+		return errors.Join(l.flush(ctx), err)
+	}
+	if err := l.flush(ctx); err != nil || !more {
+		return err
+	}
+	c.say("and %s: --limit 0 shows all", c.rest(ctx, f, shown, states))
+	return nil
+}
+
+// rest says how many more there are, where it is known at once.
+func (c *ctl) rest(ctx context.Context, f *filter, shown int, states []holdstore.State) string {
+	plain := *f
+	plain.all = false
+	s, err := c.store.Stats(ctx)
+	if plain.given() || err != nil {
+		return "there are more"
+	}
+	all := 0
+	for _, state := range states {
+		all += s.Count[state]
+	}
+	return fmt.Sprintf("%d more", max(all-shown, 1))
 }
 
 func parseStates(names []string) ([]holdstore.State, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -70,16 +71,27 @@ func (s *screen) table(heading []string, rows [][]string) {
 }
 
 func laidOut(heading []string, rows [][]string, width int) []string {
-	all := append([][]string{heading}, rows...)
-	widths := make([]int, len(heading))
-	for _, row := range all {
+	var c columns
+	return c.lines(append([][]string{heading}, rows...), width)
+}
+
+// columns are as wide as what was in them so far, so that the pages of a table fit each other.
+type columns struct{ needed []int }
+
+// lines lays rows out on lines of a width; 0: of any.
+func (c *columns) lines(rows [][]string, width int) []string {
+	for _, row := range rows {
 		for n, cell := range row {
-			widths[n] = max(widths[n], runewidth.StringWidth(cell))
+			if n == len(c.needed) {
+				c.needed = append(c.needed, 0)
+			}
+			c.needed[n] = max(c.needed[n], runewidth.StringWidth(cell))
 		}
 	}
+	widths := slices.Clone(c.needed)
 	fit(widths, width-2*(len(widths)-1), width > 0)
 	var lines []string
-	for _, row := range all {
+	for _, row := range rows {
 		var b strings.Builder
 		for n, cell := range row {
 			if runewidth.StringWidth(cell) > widths[n] {
@@ -130,6 +142,14 @@ func (s *screen) progress(total int) *bar {
 	return &bar{s: s, total: total, drawn: time.Now()}
 }
 
+// of is at for work whose end moves.
+func (b *bar) of(n, total int) {
+	b.mu.Lock()
+	b.total = total
+	b.mu.Unlock()
+	b.at(n)
+}
+
 func (b *bar) at(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,7 +158,7 @@ func (b *bar) at(n int) {
 	}
 	b.drawn, b.shown = time.Now(), true
 	const width = 30
-	full := width * n / max(b.total, 1)
+	full := min(width*n/max(b.total, 1), width)
 	fmt.Fprintf(b.s.stderr, "\r[%s%s] %d of %d", strings.Repeat("=", full), strings.Repeat(" ", width-full), n, b.total)
 }
 

@@ -17,17 +17,15 @@ func (c *ctl) show() *cobra.Command {
 		ValidArgsFunction: c.complete(anyStates...)}
 	f.flags(cmd)
 	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {
-		holds, err := c.targets(ctx, refs, &f, anyStates...)
-		if err != nil {
-			return err
-		}
-		for n, h := range holds {
-			if n > 0 && !c.json {
+		first := true
+		return c.each(ctx, refs, &f, func(h *holdstore.Hold) error {
+			if !first && !c.json {
 				fmt.Fprintln(c.stdout)
 			}
+			first = false
 			c.showOne(ctx, h)
-		}
-		return nil
+			return nil
+		}, anyStates...)
 	})
 	return cmd
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -13,17 +15,45 @@ import (
 // maxRefs bounds how many REFs are read from standard input.
 const maxRefs = 1_000_000
 
-// targets finds the holds that REFs, or else a filter, name; a filter looks only at holds in the states given.
-func (c *ctl) targets(ctx context.Context, refs []string, f *filter, states ...holdstore.State) ([]*holdstore.Hold, error) {
+// each calls do with the holds that REFs, or else a filter, name; a filter looks only at holds in the states given.
+func (c *ctl) each(ctx context.Context, refs []string, f *filter, do func(*holdstore.Hold) error, states ...holdstore.State) error {
+	if err := oneWay(refs, f); err != nil {
+		return err
+	}
+	if len(refs) == 0 {
+		return c.find(ctx, f, false, do, states...)
+	}
+	holds, err := c.named(ctx, refs)
+	for _, h := range holds {
+		if err == nil {
+			err = do(h)
+		}
+	}
+	return err
+}
+
+// chosen lists the IDs of the same holds, each once; those of a filter in the order in which they were held.
+func (c *ctl) chosen(ctx context.Context, refs []string, f *filter, states ...holdstore.State) (ids []string, err error) {
+	if err := oneWay(refs, f); err != nil {
+		return nil, err
+	}
+	add := func(h *holdstore.Hold) error { ids = append(ids, h.ID); return nil }
+	if len(refs) > 0 {
+		return ids, c.each(ctx, refs, f, add)
+	}
+	err = c.find(ctx, f, true, add, states...)
+	slices.Sort(ids)
+	return slices.Compact(ids), err
+}
+
+func oneWay(refs []string, f *filter) error {
 	switch {
 	case len(refs) > 0 && f.given():
-		return nil, usage("name messages by REF or by filter, not by both")
-	case len(refs) > 0:
-		return c.named(ctx, refs)
-	case !f.given():
-		return nil, usage("say which messages: a REF (hold ID, Message-ID or queue ID), a filter like --sender, or --all")
+		return usage("name messages by REF or by filter, not by both")
+	case len(refs) == 0 && !f.given():
+		return usage("say which messages: a REF (hold ID, Message-ID or queue ID), a filter like --sender, or --all")
 	}
-	return c.find(ctx, f, states...)
+	return nil
 }
 
 // named finds the one hold of each REF; if any is unknown or ambiguous, the caller gets an error and changes nothing.
@@ -36,7 +66,10 @@ func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, erro
 	}
 	var all []*holdstore.Hold
 	seen := map[string]bool{}
-	for _, ref := range refs {
+	bar := c.progress(len(refs))
+	defer bar.done()
+	for n, ref := range refs {
+		bar.at(n)
 		h, err := c.one(ctx, ref)
 		if err != nil {
 			return nil, err
@@ -83,21 +116,38 @@ func (c *ctl) one(ctx context.Context, ref string) (*holdstore.Hold, error) {
 	return holds[0], nil
 }
 
-// find collects what a filter selects, soonest due first; nothing is an error.
-func (c *ctl) find(ctx context.Context, f *filter, states ...holdstore.State) ([]*holdstore.Hold, error) {
+// errEnough ends a find early.
+var errEnough = errors.New("enough")
+
+// find calls do with what a filter selects, soonest due first unless any order will do; nothing is an error. It shows how far
+// it is when it takes long.
+func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holdstore.Hold) error, states ...holdstore.State) error {
 	q, err := f.ready(states...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var all []*holdstore.Hold
+	bar, found := c.progress(0), false
+	defer bar.done()
+	q.AnyOrder, q.Progress = anyOrder, bar.of
 	for h, err := range c.store.Find(ctx, q) {
-		if err != nil {
-			return nil, err
+		switch {
+		case errors.Is(err, holdstore.ErrDamaged):
+			c.say("left out: %v: see recallctl fsck", err)
+			continue
+		case err != nil:
+			return err
 		}
-		all = append(all, h)
+		found = true
+		switch err := do(h); err {
+		case nil:
+		case errEnough:
+			return nil
+		default:
+			return err
+		}
 	}
-	if len(all) == 0 {
-		return nil, &exit{exitNothing, "nothing matched"}
+	if !found {
+		return &exit{exitNothing, "nothing matched"}
 	}
-	return all, nil
+	return nil
 }

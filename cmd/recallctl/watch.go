@@ -49,11 +49,11 @@ func everySecond(ctx context.Context, do func() error) error {
 
 // redraw shows what fits. It is written at once, so that nothing flickers; what goes wrong is shown, and looked at again.
 func (c *ctl) redraw(ctx context.Context, f *filter) {
-	holds, err := c.look(ctx, f)
 	width, height := c.size()
+	room := max(height-3, 1)
+	holds, err := c.look(ctx, f, room, waiting...)
 	var b strings.Builder
-	fmt.Fprintf(&b, "\x1b[H%s waiting at %s; Ctrl-C ends this list\x1b[K\n", count(len(holds)), time.Now().Format("15:04:05"))
-	room := height - 3
+	fmt.Fprintf(&b, "\x1b[H%s waiting at %s; Ctrl-C ends this list\x1b[K\n", c.waiting(ctx, f, len(holds), room), time.Now().Format("15:04:05"))
 	if err == nil {
 		var words string
 		if words, _, err = c.paused(ctx); words != "" {
@@ -64,9 +64,14 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 	if err != nil {
 		fmt.Fprintf(&b, "%s\x1b[K\n", cell(err.Error()))
 	}
+	holds = holds[:min(len(holds), max(room, 0))]
+	subjects, wrong := c.store.Subjects(ctx, holds)
+	if wrong != nil {
+		subjects = make([]string, len(holds))
+	}
 	var rows [][]string
-	for _, h := range holds[:min(len(holds), max(room, 0))] {
-		rows = append(rows, row(h, subject(ctx, c.store, h), h.State != holdstore.Held))
+	for n, h := range holds {
+		rows = append(rows, row(h, subjects[n], h.State != holdstore.Held))
 	}
 	for _, line := range laidOut([]string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}, rows, width) {
 		fmt.Fprintf(&b, "%s\x1b[K\n", line)
@@ -74,9 +79,26 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 	fmt.Fprint(c.stdout, b.String()+"\x1b[J")
 }
 
-// look is find for which nothing is no error.
-func (c *ctl) look(ctx context.Context, f *filter) ([]*holdstore.Hold, error) {
-	holds, err := c.find(ctx, f, waiting...)
+// waiting says how many wait: of those that a filter selects only those that were looked for.
+func (c *ctl) waiting(ctx context.Context, f *filter, seen, room int) string {
+	switch s, err := c.store.Stats(ctx); {
+	case seen < room || err != nil:
+		return count(seen)
+	case f.given() && !f.all:
+		return "the first " + count(seen)
+	default:
+		return count(s.Count[holdstore.Held] + s.Count[holdstore.Releasing])
+	}
+}
+
+// look is find for the first few, which may be none.
+func (c *ctl) look(ctx context.Context, f *filter, most int, states ...holdstore.State) (holds []*holdstore.Hold, err error) {
+	err = c.find(ctx, f, false, func(h *holdstore.Hold) error {
+		if holds = append(holds, h); len(holds) == most {
+			return errEnough
+		}
+		return nil
+	}, states...)
 	var e *exit
 	if errors.As(err, &e) && e.code == exitNothing {
 		return nil, nil
@@ -88,25 +110,26 @@ func (c *ctl) look(ctx context.Context, f *filter) ([]*holdstore.Hold, error) {
 func (c *ctl) follow(ctx context.Context, f *filter) error {
 	known := map[string]string{}
 	return everySecond(ctx, func() error {
-		holds, err := c.look(ctx, f)
-		if err != nil {
-			return err
-		}
 		now := map[string]string{}
-		for _, h := range holds {
-			now[h.ID] = string(h.State) + h.Due.String()
-			if known[h.ID] != now[h.ID] {
-				c.encode(asJSON(h, subject(ctx, c.store, h)))
+		l := &lister{s: c.screen, store: c.store}
+		err := c.find(ctx, f, false, func(h *holdstore.Hold) error {
+			if now[h.ID] = string(h.State) + h.Due.String(); known[h.ID] == now[h.ID] {
+				return nil
 			}
+			return l.add(ctx, h)
+		}, waiting...)
+		var e *exit
+		if err != nil && !(errors.As(err, &e) && e.code == exitNothing) {
+			return err
 		}
 		for id := range known {
 			if _, still := now[id]; !still {
 				if h, err := c.store.Get(ctx, id); err == nil {
-					c.encode(asJSON(h, subject(ctx, c.store, h)))
+					l.add(ctx, h)
 				}
 			}
 		}
 		known = now
-		return nil
+		return l.flush(ctx)
 	})
 }

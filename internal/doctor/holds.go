@@ -57,7 +57,7 @@ func (s *Site) keys(ctx context.Context, r report) {
 	if err != nil {
 		return // the checks of files say why
 	}
-	usage, err := s.Store.SealUsage(ctx)
+	usage, err := s.Store.SealUsage(ctx, nil)
 	if err != nil {
 		r.warn("holds.unchecked", "recallctl key status takes its time", "not all messages were looked at: %s", words(err))
 		return

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// shownAfter is up to how many messages are shown after an act on a terminal; of more, their number says enough.
+const shownAfter = 50
+
+// tally is what became of the messages of an act.
+type tally struct {
+	*act
+	ctx   context.Context // of what is read for the answer
+	total int
+	bar   *bar
+	table lister
+
+	done, partly, late, other, gone, unknown int
+	tooLate                                  []string
+	wrong                                    error // while the answer was read; the act goes on
+}
+
+// all acts on holds. What fails with one doesn't end the others, unless the store is away: then no more are begun.
+func (a *act) all(ctx context.Context, ids []string) error {
+	t := &tally{act: a, ctx: context.WithoutCancel(ctx), total: len(ids), bar: a.progress(len(ids)), table: lister{s: a.screen, store: a.store}}
+	do := a.store.Bulk
+	if len(a.only) > 0 {
+		do = a.oneByOne
+	}
+	stopped := do(ctx, a.deed(), ids, a.who(), t.told)
+	t.bar.done()
+	if err := t.table.flush(t.ctx); t.wrong == nil {
+		t.wrong = err
+	}
+	for _, id := range t.tooLate {
+		a.failure(id, fmt.Errorf("not recalled: %s: %w: it is on its way or sent%s", id, holdstore.ErrTooLate, a.askedLine(t.ctx, id)))
+	}
+	return t.verdict(stopped)
+}
+
+// oneByOne recalls for some of the recipients.
+func (a *act) oneByOne(ctx context.Context, _ holdstore.Deed, ids []string, by holdstore.Act, told func([]string, []error)) error {
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := a.store.RecallOnly(context.WithoutCancel(ctx), id, a.only, by)
+		told([]string{id}, []error{err})
+		if errors.Is(err, holdstore.ErrUnavailable) {
+			return err
+		}
+	}
+	return nil
+}
+
+// told counts what became of a batch.
+func (t *tally) told(ids []string, errs []error) {
+	var changed []string
+	for n, id := range ids {
+		switch err := errs[n]; {
+		case err == nil, errors.Is(err, holdstore.ErrPartly):
+			t.done++
+			changed = append(changed, id)
+		case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall":
+			t.late++
+			t.tooLate = append(t.tooLate, id)
+		case errors.Is(err, holdstore.ErrTooLate):
+			t.late++
+			t.failure(id, fmt.Errorf("not %s: %w", past(t.name), err))
+		case errors.Is(err, holdstore.ErrNotNow):
+			t.other++
+			t.failure(id, fmt.Errorf("not %s: %w", past(t.name), err))
+		case errors.Is(err, holdstore.ErrNotFound):
+			t.gone++
+			t.failure(id, fmt.Errorf("not %s: %w", past(t.name), err))
+		default:
+			t.unknown++
+		}
+	}
+	t.bar.at(t.done + t.late + t.other + t.gone)
+	if err := t.show(changed, errs); t.wrong == nil {
+		t.wrong = err
+	}
+}
+
+// show writes the holds of a batch as they are after the act: all of them to a program, to people those that matter.
+func (t *tally) show(ids []string, errs []error) error {
+	everyone := t.json || t.total <= shownAfter
+	some := everyone || t.name == "recall" && errors.Is(errors.Join(errs...), holdstore.ErrPartly)
+	if !some || len(ids) == 0 {
+		return nil
+	}
+	holds, err := t.store.GetSome(t.ctx, ids)
+	for _, h := range holds {
+		if why := short(h, t.only); t.name == "recall" && why != "" {
+			t.partly++
+			t.failure(h.ID, errors.New(why+": see recallctl show "+h.ID))
+		}
+		if everyone && err == nil {
+			err = t.table.add(t.ctx, h)
+		}
+	}
+	return err
+}
+
+// verdict is how the act ended.
+func (t *tally) verdict(stopped error) error {
+	failed := t.partly + t.late + t.other + t.gone
+	switch {
+	case stopped != nil && t.unknown > 0:
+		return fmt.Errorf("%d of %s %s, then: %w; of %d more the answer never came; the same command goes on with the rest",
+			t.done, count(t.total), past(t.name), stopped, t.unknown)
+	case stopped != nil:
+		return fmt.Errorf("%d of %s %s, then: %w; the same command goes on with the rest", t.done, count(t.total), past(t.name), stopped)
+	case failed > 0:
+		return &exit{exitTooLate, fmt.Sprintf("%d of %s could not be %s in full%s", failed, count(t.total), past(t.name), t.counts())}
+	case t.total > 1:
+		t.say("%s %s", past(t.name), count(t.total))
+	}
+	return t.wrong
+}
+
+// counts lists what became of several.
+func (t *tally) counts() string {
+	if t.total == 1 {
+		return ""
+	}
+	words := []string{fmt.Sprintf("%d %s", t.done, past(t.name))}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{t.partly, "of them not for all recipients"}, {t.late, "too late"}, {t.other, "in another state"}, {t.gone, "gone"}} {
+		if c.n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	return ": " + strings.Join(words, ", ")
+}

@@ -1,0 +1,74 @@
+package holdstore
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Stats counts.
+type Stats struct {
+	Count    map[State]int
+	Bytes    int64         // content of held and releasing
+	Oldest   time.Time     // HeldAt of the oldest held
+	Lateness time.Duration // of the latest release; of several shards the largest
+}
+
+// Stats reads the counts.
+func (s *Store) Stats(ctx context.Context) (Stats, error) {
+	if err := s.admitAll(ctx); err != nil {
+		return Stats{}, err
+	}
+	pipe := s.redis.Pipeline()
+	var all []*shardStats
+	for _, at := range s.shards {
+		all = append(all, askStats(ctx, pipe, at))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return Stats{}, explain(err)
+	}
+	out := Stats{Count: map[State]int{}}
+	for _, st := range all {
+		st.addTo(&out)
+	}
+	return out, nil
+}
+
+var allStates = []State{Held, Releasing, Released, Recalled}
+
+// shardStats are the replies about one shard.
+type shardStats struct {
+	counts  []*redis.IntCmd
+	oldest  *redis.ZSliceCmd
+	numbers *redis.SliceCmd
+}
+
+func askStats(ctx context.Context, pipe redis.Pipeliner, at keys) *shardStats {
+	st := &shardStats{}
+	for _, state := range allStates {
+		st.counts = append(st.counts, pipe.ZCard(ctx, at.state(state)))
+	}
+	st.oldest = pipe.ZRangeWithScores(ctx, at.age(), 0, 0)
+	st.numbers = pipe.MGet(ctx, at.bytes(), at.late())
+	return st
+}
+
+func (st *shardStats) addTo(out *Stats) {
+	for n, state := range allStates {
+		out.Count[state] += int(st.counts[n].Val())
+	}
+	if first := st.oldest.Val(); len(first) > 0 {
+		if at := time.UnixMilli(int64(first[0].Score)).UTC(); out.Oldest.IsZero() || at.Before(out.Oldest) {
+			out.Oldest = at
+		}
+	}
+	number := func(n int) int64 {
+		text, _ := st.numbers.Val()[n].(string)
+		v, _ := strconv.ParseInt(text, 10, 64)
+		return v
+	}
+	out.Bytes += number(0)
+	out.Lateness = max(out.Lateness, time.Duration(number(1))*time.Millisecond)
+}
