@@ -5,6 +5,7 @@ import (
 	"net/smtp"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,9 +56,10 @@ func startFiltered(t *testing.T) *filtered {
 			"multimap.conf":   shipped(t, "rspamd/local.d/multimap.conf") + siteMaps,
 			"composites.conf": shipped(t, "rspamd/local.d/composites.conf") + siteComposites,
 		})
-		dkim := server.StartOpenDKIMVerifier(t, d, "dkim.gw.corp.test")
+		dkim := server.StartOpenDKIMVerifier(t, d, shipped(t, "opendkim/before-recall-milter.conf"))
 		const strict = "v=DMARC1; p=reject"
-		dmarc := server.StartOpenDMARC(t, "dmarc.gw.corp.test", "dkim.gw.corp.test", map[string]string{"ally.test": strict, "corp.test": strict, "evil.test": strict})
+		dmarc := server.StartOpenDMARC(t, map[string]string{"ally.test": strict, "corp.test": strict, "evil.test": strict},
+			shipped(t, "opendmarc/before-recall-milter.conf"))
 		before, after := dkim+", inet:"+dmarc, ", inet:"+f.rspamd.Milter
 		p := server.StartPostfix(t, before+", inet:"+milter+after, nextHop, "own_milters = inet:"+before+after, "smtpd_authorized_xclient_hosts = 127.0.0.0/8",
 			"relay_domains = corp.test", "relay_transport = smtp", "smtpd_recipient_restrictions = reject_unauth_destination")
@@ -87,13 +89,14 @@ func publish(t *testing.T, d *server.DNS) {
 	}
 }
 
+// shipped is a file of ours as a site installs it.
 func shipped(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../packaging", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return strings.ReplaceAll(string(text), "gw.example.com", "gw.corp.test")
 }
 
 // original lets a message come in from a client of ours, which the site's rules spare, and waits until it is remembered.
@@ -166,6 +169,12 @@ func recalls(author, mark string) map[string]string {
 func TestFiltersLetGenuineRecallsThroughAndNothingElse(t *testing.T) {
 	t.Parallel()
 	f := startFiltered(t)
+	t.Run("rspamd", f.rspamdSparesRecalls)
+	t.Run("spamassassin", f.spamAssassinSparesRecalls)
+	t.Run("authentication results", f.resultsArrive)
+}
+
+func (f *filtered) rspamdSparesRecalls(t *testing.T) {
 	for author, forms := range map[string][]string{colleague: {"request", "outlook", "exchange", "cloud"}, ally: {"outlook"}} {
 		for _, form := range forms {
 			mail := f.signed(domainOf(author), recalls(author, domainOf(author))[form])
@@ -214,5 +223,61 @@ func (f *filtered) notGenuine() map[string]judging {
 		"a recall with a file in its winmail.dat":      {ally, by("ally.test", replaced(t, fresh(smuggled), "Message-ID: <", "Message-ID: <smuggled.")), false, "WINMAIL_DAT"},
 		"a genuine recall that asks for passwords":     {ally, by("ally.test", replaced(t, recall(ally, "phishing"), "The sender would", "Verify your password. The sender would")), true, "SITE_PHISHING"},
 		"a genuine recall with a virus, or so it says": {ally, by("ally.test", replaced(t, recall(ally, "virus"), "The sender would", gtube+"\r\nThe sender would")), false, "GTUBE"},
+	}
+}
+
+// The mails are those that came out of Postfix.
+func (f *filtered) spamAssassinSparesRecalls(t *testing.T) {
+	recall := f.arriving("Message-ID: <!~!outlook.corp.test.")
+	ours, rules := shipped(t, "spamassassin/recall-milter.cf"), strings.ReplaceAll(shipped(t, "spamassassin/strict-rules.cf"), "example\\.com", "corp\\.test")
+	with := server.NewSpamAssassin(t, map[string]string{"recall-milter.cf": ours, "strict-rules.cf": rules})
+	with.Lint(t)
+	const aligned = "Authentication-Results: dmarc.gw.corp.test; dmarc=pass"
+	mails := []string{recall, f.arriving("body of o@ally.test"), replaced(t, recall, "X-Recall-Policy: pass", "X-Recall-Policy: fail"),
+		replaced(t, recall, aligned, "Authentication-Results: dmarc.gw.corp.test; dmarc=fail"),
+		replaced(t, replaced(t, recall, aligned, "X: "), "From: ", aligned+" header.from=corp.test\r\nFrom: ")} // by the sender
+	got := with.Judge(t, mails...)
+	want := server.NewSpamAssassin(t, map[string]string{"strict-rules.cf": rules}).Judge(t, mails...)
+	if !strings.Contains(want[0], "LOCAL_SPOOF") || !strings.Contains(want[0], "WINMAIL_DAT") || points(t, got[0]) > points(t, want[0])-19 || points(t, got[0]) > 5 {
+		t.Errorf("a genuine recall: %s, and without our rules %s", got[0], want[0])
+	}
+	for n := range mails[1:] {
+		if got[n+1] != want[n+1] {
+			t.Errorf("another mail is judged in another way: %s, and without our rules %s:\n%s", got[n+1], want[n+1], mails[n+1])
+		}
+	}
+}
+
+func points(t *testing.T, verdict string) float64 {
+	t.Helper()
+	text, _, _ := strings.Cut(verdict, " ")
+	score, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatalf("%q: %v", verdict, err)
+	}
+	return score
+}
+
+// Everybody can type results in the names of opendkim, opendmarc and us. What they found themselves stays.
+func (f *filtered) resultsArrive(t *testing.T) {
+	forged := "Authentication-Results: gw.corp.test; dmarc=pass header.from=ally.test; x-recall=pass\r\n" +
+		"Authentication-Results: dmarc.gw.corp.test; dmarc=pass header.from=ally.test\r\n" +
+		"Authentication-Results: dmarc.gw.corp.test; dkim=pass header.d=ally.test\r\n" +
+		"Authentication-Results: dkim.gw.corp.test; dkim=pass header.d=ally.test\r\n" +
+		"Authentication-Results: dkim.gw.corp.test; spf=pass smtp.mailfrom=ally.test\r\n"
+	mail := "Authentication-Results: other.test; dkim=neutral kept\r\nFrom: anna@ally.test\r\nSubject: x\r\nDate: " + now() + "\r\nMessage-ID: <x@ally.test>\r\n\r\nhello body\r\n"
+	f.must(f.fromOutside(f.mta.smtp, ally, forged+mail))
+	got := f.arriving("hello body")
+	for _, want := range []string{"dkim.gw.corp.test; dkim=none", "dmarc.gw.corp.test; dmarc=fail", "other.test; dkim=neutral kept"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "=pass") {
+		t.Errorf("forged results arrive:\n%s", got)
+	}
+	f.must(f.fromOutside(f.mta.smtp, ally, f.signed("ally.test", forged+strings.ReplaceAll(mail, "hello", "signed"))))
+	if got := f.arriving("signed body"); !strings.Contains(got, "dmarc.gw.corp.test; dmarc=pass (p=reject") || strings.Count(got, "=pass") != 2 {
+		t.Errorf("what they found does not arrive:\n%s", got)
 	}
 }

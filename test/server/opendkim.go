@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -51,17 +50,16 @@ func StartOpenDKIM(t testing.TB, domain string, more ...string) *OpenDKIM {
 	return o
 }
 
-// StartOpenDKIMVerifier starts a verifier that asks a name server, writes its results in the name of an authserv-id, and
-// returns its host:port. settings are further lines of its file.
-func StartOpenDKIMVerifier(t testing.TB, d *DNS, authservID string, settings ...string) string {
+// StartOpenDKIMVerifier starts a verifier that asks a name server, and returns its host:port. settings are its file, as far
+// as a site writes it.
+func StartOpenDKIMVerifier(t testing.TB, d *DNS, settings string) string {
 	t.Helper()
 	dir, addr := t.TempDir(), FreeAddr(t)
 	host, port, _ := net.SplitHostPort(addr)
 	name, number, _ := net.SplitHostPort(d.Addr)
 	resolver, conf := filepath.Join(dir, "unbound.conf"), filepath.Join(dir, "opendkim.conf")
 	write(t, resolver, fmt.Sprintf("server:\n  do-not-query-localhost: no\n  module-config: iterator\n  local-zone: \"test.\" nodefault\nforward-zone:\n  name: \".\"\n  forward-addr: %s@%s\n", name, number))
-	write(t, conf, fmt.Sprintf("Mode v\nAuthservID %s\nAlwaysAddARHeader yes\nResolverConfiguration %s\nSocket inet:%s@%s\nSyslog no\n%s\n",
-		authservID, resolver, port, host, strings.Join(settings, "\n")))
+	write(t, conf, fmt.Sprintf("%s\nMode v\nResolverConfiguration %s\nSocket inet:%s@%s\nSyslog no\n", settings, resolver, port, host))
 	startListener(t, addr, "opendkim", "-f", "-x", conf)
 	return addr
 }

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// StartOpenDMARC starts an OpenDMARC that believes the DKIM results of another authserv-id, writes its own in the name of
-// authservID, and returns its host:port. It asks only the name servers of the system, so what DNS says is in its
-// settings: policies are domains and their DMARC records.
-func StartOpenDMARC(t testing.TB, authservID, trusted string, policies map[string]string) string {
+// StartOpenDMARC starts an OpenDMARC and returns its host:port. It can't ask a name server of the test's own, only those of
+// the system, so it does not check SPF, and policies are what DNS says: domains and their DMARC records. settings are its
+// file, as far as a site writes it.
+func StartOpenDMARC(t testing.TB, policies map[string]string, settings string) string {
 	t.Helper()
 	dir, addr := t.TempDir(), FreeAddr(t)
 	host, port, _ := net.SplitHostPort(addr)
@@ -21,8 +21,8 @@ func StartOpenDMARC(t testing.TB, authservID, trusted string, policies map[strin
 	}
 	data, conf := filepath.Join(dir, "dns"), filepath.Join(dir, "opendmarc.conf")
 	write(t, data, records.String())
-	write(t, conf, fmt.Sprintf("AuthservID %s\nTrustedAuthservIDs %s\nTestDNSData %s\nSocket inet:%s@%s\nBackground no\nSyslog no\n",
-		authservID, trusted, data, port, host))
+	settings = strings.Replace(settings, "SPFSelfValidate     true", "", 1)
+	write(t, conf, fmt.Sprintf("%s\nTestDNSData %s\nSocket inet:%s@%s\nBackground no\nSyslog no\n", settings, data, port, host))
 	startListener(t, addr, "opendmarc", "-f", "-c", conf)
 	return addr
 }
