@@ -41,31 +41,47 @@ func StartPostfix(t testing.TB, milter, nextHop string, settings ...string) *Pos
 	return p
 }
 
-// postfixDir returns a folder that Postfix's own user can reach: t.TempDir is closed to it.
+// postfixDir returns the folder of a Postfix.
 func postfixDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "postfix")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	owner, err := user.Lookup("postfix")
-	if err != nil {
-		t.Fatalf("there is no user postfix: run make deps: %v", err)
-	}
-	uid, _ := strconv.Atoi(owner.Uid)
-	for _, sub := range []string{"conf", "spool", "data"} {
+	dir := openDir(t, "postfix")
+	for _, sub := range []string{"conf", "spool"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	own(t, "postfix", filepath.Join(dir, "data"))
+	return dir
+}
+
+// openDir returns a folder that a program's own user can reach: t.TempDir is closed to it.
+func openDir(t testing.TB, program string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(filepath.Join(dir, "data"), uid, -1); err != nil {
+	return dir
+}
+
+// own makes a folder that a user may write to.
+func own(t testing.TB, name, dir string) {
+	t.Helper()
+	owner, err := user.Lookup(name)
+	if err != nil {
+		t.Fatalf("there is no user %s: run make deps: %v", name, err)
+	}
+	uid, _ := strconv.Atoi(owner.Uid)
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	if err := os.Chown(dir, uid, -1); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (p *Postfix) write(name, text string) {

@@ -17,7 +17,7 @@ type SpamAssassin struct{ dir string }
 // NewSpamAssassin makes a folder with the distribution's plugins and these files, by name. It asks no network.
 func NewSpamAssassin(t testing.TB, files map[string]string) SpamAssassin {
 	t.Helper()
-	s := SpamAssassin{t.TempDir()}
+	s := SpamAssassin{openDir(t, "spamassassin")}
 	plugins, err := filepath.Glob("/etc/spamassassin/*.pre")
 	if err != nil || len(plugins) == 0 {
 		t.Fatalf("spamassassin is not installed: run make deps: %v", err)
