@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint vulnerabilities deps bench torture packages run clean
+.PHONY: build test lint vulnerabilities deps bench torture soak packages run clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -39,6 +39,10 @@ bench: deps
 # Kills everything at random under load for some minutes, and counts what arrives.
 torture: deps
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
+
+# The mail of 8 hours, one a second, in some minutes: nothing may grow.
+soak: deps
+	SOAK=$(or $(SOAK),8m) $(GO) test -run TestSoak -v -count=1 -timeout 60m ./test
 
 # The deb and the rpm, in dist/; checked by what distributions check with.
 packages:

@@ -14,7 +14,11 @@ const (
 )
 
 // Reaped counts what one Reap did.
-type Reaped struct{ LeasesExpired, RecordsForgotten, OrphansDropped int }
+type Reaped struct {
+	LeasesExpired, RecordsForgotten, OrphansDropped int
+
+	More bool // a batch was full: the next call has as much to do at once
+}
 
 // reapScript takes expired leases back: of an attempt that was cut off nobody knows whether the port took it. It also
 // forgets expired records. ARGV: at most how many of each, event.
@@ -59,7 +63,7 @@ return mended
 `)
 
 // Reap takes expired leases back to held, forgets expired records, and mends what no state knows.
-// Bounded work per call: call it every few seconds.
+// Bounded work per call: call it every few seconds, and at once when there is more.
 func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 	var mu sync.Mutex
 	var total Reaped
@@ -70,6 +74,7 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 		total.LeasesExpired += done.LeasesExpired
 		total.RecordsForgotten += done.RecordsForgotten
 		total.OrphansDropped += done.OrphansDropped
+		total.More = total.More || done.More
 		return err
 	})
 	return total, err
@@ -83,6 +88,7 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		}
 		done.LeasesExpired += int(counts[0])
 		done.RecordsForgotten += int(counts[1])
+		done.More = done.More || counts[0] >= reapBatch || counts[1] >= reapBatch
 	}
 	now, err := node.Time(ctx).Result()
 	for _, at := range shards {

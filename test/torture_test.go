@@ -27,18 +27,28 @@ type torture struct {
 	kills    map[string]int
 }
 
-// TestTorture is short here; "make torture" runs it for minutes. Nothing that a client heard 250 for may be lost, and
-// nothing that was said to be recalled may arrive.
+// TestTorture is short here, and with Postfix only; "make torture" runs it for minutes with each MTA. Nothing that a client
+// heard 250 for may be lost, and nothing that was said to be recalled may arrive.
 func TestTorture(t *testing.T) {
 	t.Parallel()
-	runFor := 15 * time.Second
-	if text := os.Getenv("TORTURE"); text != "" {
-		var err error
-		if runFor, err = time.ParseDuration(text); err != nil {
-			t.Fatal(err)
-		}
+	hasty := kind(func(t *testing.T, milter, nextHop string) mta {
+		return ofPostfix(server.StartPostfix(t, milter, nextHop, "queue_run_delay = 2s"))
+	})
+	text := os.Getenv("TORTURE")
+	if text == "" {
+		hasty.torture(t, 15*time.Second)
+		return
 	}
-	g := startGateway(t, "1s", "queue_run_delay = 2s")
+	runFor, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("Postfix", func(t *testing.T) { hasty.torture(t, runFor) })
+	t.Run("Sendmail", func(t *testing.T) { kind(withSendmail).torture(t, runFor) })
+}
+
+func (k kind) torture(t *testing.T, runFor time.Duration) {
+	g := k.gateway(t, "1s")
 	g.killDaemon()
 	keys := g.conf + ".keys"
 	g.ctl("key", "new", keys)
@@ -75,6 +85,9 @@ func (o *torture) sends(ctx context.Context) {
 			o.acked = append(o.acked, id)
 		}
 		o.mu.Unlock()
+		if err != nil {
+			holdOn(ctx, 5*time.Millisecond)
+		}
 	}
 }
 
@@ -128,9 +141,9 @@ func (o *torture) recallOne(ctx context.Context, id string) (won bool, err error
 // kill ends one thing after the other as hard as it gets, and starts it again.
 func (o *torture) kill(ctx context.Context) {
 	harms := map[string]func(){
-		"daemon":  func() { o.daemon.Process.Kill(); o.daemon.Wait(); o.startDaemon() },
-		"redis":   func() { o.redis.Restart() },
-		"postfix": func() { o.postfix.Kill(); o.postfix.Start() },
+		"daemon": func() { o.daemon.Process.Kill(); o.daemon.Wait(); o.startDaemon() },
+		"redis":  func() { o.redis.Restart() },
+		"MTA":    func() { o.mta.kill(); o.mta.start() },
 		"stopped redis": func() {
 			o.redis.Pause()
 			holdOn(ctx, time.Second)
@@ -142,7 +155,7 @@ func (o *torture) kill(ctx context.Context) {
 			o.redis.Do("CONFIG SET maxmemory 0")
 		},
 	}
-	names := []string{"daemon", "redis", "postfix", "stopped redis", "full redis"}
+	names := []string{"daemon", "redis", "MTA", "stopped redis", "full redis"}
 	for n := 0; ctx.Err() == nil; n++ {
 		holdOn(ctx, time.Duration(rand.IntN(1500))*time.Millisecond)
 		name := names[n%len(names)] // each in turn, at a random moment

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -161,5 +162,30 @@ func TestAPauseIsSaidOnceAndEndsWithAWakeUp(t *testing.T) {
 	wait()
 	if n := strings.Count(log.text(), "trouble"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, log.text())
+	}
+}
+
+// fullStore has so many batches of records to forget.
+type fullStore struct {
+	memory
+	batches atomic.Int64
+}
+
+func (f *fullStore) Reap(context.Context) (holdstore.Reaped, error) {
+	left := f.batches.Add(-1)
+	return holdstore.Reaped{RecordsForgotten: 100, More: left > 0}, nil
+}
+
+func TestRecordsEndAsFastAsMailComesIn(t *testing.T) {
+	f := &fullStore{}
+	f.batches.Store(50)
+	synctest.Test(t, func(t *testing.T) {
+		l := New(f, nil, nil, Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*idle-time.Second) // one tick
+		defer cancel()
+		l.reap(ctx)
+	})
+	if left := f.batches.Load(); left != 0 {
+		t.Errorf("%d batches wait for the next tick", left)
 	}
 }
