@@ -124,6 +124,10 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		{"port of nobody", config(g.mta.reinject, "127.0.0.1:1"), asBefore, "postfix.port", 2},
 		{"port of our own", config("smtp = \""+g.mta.reinject, "smtp = \""+g.milter), asBefore, "port.ours", 2},
 		{"unheld without Redis", config("listen = [\"inet", "on_store_failure = \"deliver\"\nlisten = [\"inet"), asBefore, "config.deliver", 1},
+		{"nothing outbound", config("[hold]", "[outbound]\nauthenticated = false\nnetworks = []\ndaemon_names = []\n[hold]"), asBefore, "config.outbound postfix.networks", 2},
+		{"certificates that are none", config("[redis]", "[redis]\ntls = { enabled = true, ca_file = \"/etc/passwd\" }"), asBefore, "redis.config", 2},
+		{"a user who may not ask", redis("ACL SETUSER default -time"), redis("ACL SETUSER default +time"), "redis.unchecked", 1},
+		{"a user who may not count", redis("ACL SETUSER default -mget"), redis("ACL SETUSER default +mget"), "holds.unchecked", 1},
 		{"no grace", config("\"1h\"", "\"0s\""), asBefore, "config.grace", 2},
 		{"no DNS", config("dns = \"", "dns = \"127.0.0.1:1\" #"), asBefore, "dns.answers", 1},
 		{"config open", func() { g.must(os.Chmod(g.conf, 0o644)) }, func() { g.must(os.Chmod(g.conf, 0o600)) }, "files.open", 1},
@@ -244,6 +248,9 @@ func TestDoctorProvesWhatBypassesTheHold(t *testing.T) {
 	text, err := os.ReadFile(name)
 	g.must(err)
 	g.must(os.WriteFile(name, bytes.Replace(text, []byte("non_smtpd_milters"), []byte("own_milters"), 1), 0o644))
+	g.killDaemon()
+	g.finds("daemon.listen postfix.local probe.unchecked", 2, "--probe", "probe@corp.test")
+	g.startDaemon()
 	g.finds("postfix.local probe.bypass", 2, "--probe", "probe@corp.test")
 	server.Eventually(t, "the probe that was not held arrives", func() bool { return len(g.sink.Got()) == 1 })
 }

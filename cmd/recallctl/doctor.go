@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/mail"
 	"os"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
+	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/doctor"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
@@ -31,6 +33,9 @@ func (c *ctl) doctor() *cobra.Command {
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.probe, "probe", "", "send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if a, err := mail.ParseAddress(o.probe); o.probe != "" && (err != nil || a.Address != o.probe) {
+			return usage("--probe %q is no address like you@corp.test", o.probe)
+		}
 		site, found := c.site(&o)
 		if site != nil {
 			found = doctor.Examine(cmd.Context(), site)
@@ -49,11 +54,11 @@ func (o *surroundings) flags(cmd *cobra.Command) {
 
 // site gathers what is looked at. Without a usable config there is nothing but the finding that says so.
 func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
-	if err := c.load(); err != nil {
-		return nil, []doctor.Finding{c.configFinding(err)}
+	var err error
+	if c.config, err = config.Load(c.file); err != nil {
+		return nil, c.configFindings(err)
 	}
-	err := c.open()
-	if err != nil { // what is wrong with the keys is said by the checks of files; Redis can be looked at without
+	if c.store, err = wiring.Store(c.config); err != nil { // what is wrong with the keys is said by the checks of files; Redis can be looked at without
 		keyless := *c.config
 		keyless.Seal.KeyFile = ""
 		c.store, err = wiring.Store(&keyless)
@@ -69,15 +74,24 @@ func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
 	return s, nil
 }
 
-func (c *ctl) configFinding(err error) doctor.Finding {
-	f := doctor.Finding{Check: "config.valid", Level: doctor.Error, Text: err.Error(), Mend: "recall-milter -t -c " + c.file + " shows it until it is right"}
-	if errors.Is(err, os.ErrPermission) {
-		f.Check, f.Text, f.Mend = "config.unreadable", f.Text+": nothing else could be checked", "run this as root, or as a member of the group recall-milter"
+// configFindings say why there is no config, each of its errors by itself.
+func (c *ctl) configFindings(err error) (found []doctor.Finding) {
+	add := func(check, text, mend string) {
+		found = append(found, doctor.Finding{Check: check, Level: doctor.Error, Text: text, Mend: mend})
 	}
-	if errors.Is(err, os.ErrNotExist) {
-		f.Check, f.Text, f.Mend = "config.missing", f.Text+": nothing else could be checked", "name it with -c FILE, or put the packaged one back"
+	var wrong config.Problems
+	errors.As(err, &wrong)
+	for _, p := range wrong {
+		add("config.valid", fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text), "mend the line (recallctl doctor again, or recall-milter -t, which shows it)")
 	}
-	return f
+	switch beyond := ": nothing else could be checked"; {
+	case len(wrong) > 0:
+	case errors.Is(err, os.ErrNotExist):
+		add("config.missing", err.Error()+beyond, "name it with -c FILE, or put the packaged one back")
+	default:
+		add("config.unreadable", err.Error()+beyond, "run this as root, or as a member of the group recall-milter")
+	}
+	return found
 }
 
 // verdictOf turns findings into doctor's exit code; all words are said already.

@@ -14,6 +14,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/doctor"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -121,5 +122,28 @@ func TestSpansAndSizesAreShort(t *testing.T) {
 	h := &holdstore.Hold{Submission: holdstore.Submission{Recipients: []holdstore.Path{{Address: "a@x"}, {Address: "b@x"}}}}
 	if got := recipients(h); got != "a@x +1" {
 		t.Error(got)
+	}
+}
+
+// The mend is there to be copied: it stays whole, and begins a line of its own where a terminal is narrow.
+func TestFindingsFitTheTerminal(t *testing.T) {
+	f := doctor.Finding{Check: "postfix.local", Level: doctor.Error, Text: "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters",
+		Mend: "postconf -e 'non_smtpd_milters = inet:127.0.0.1:8890' && postfix reload"}
+	if got := findingLines(f, 0); len(got) != 1 || got[0] != "error    postfix: "+f.Text+" — "+f.Mend {
+		t.Errorf("where no terminal is: %q", got)
+	}
+	for _, width := range []int{60, 80, 100} {
+		lines := findingLines(f, width)
+		for _, line := range lines {
+			if w := runewidth.StringWidth(line); w > width {
+				t.Errorf("%d columns on a terminal of %d: %s", w, width, line)
+			}
+		}
+		if all := strings.Join(strings.Fields(strings.Join(lines, " ")), " "); all != "error postfix: "+f.Text+" — "+f.Mend {
+			t.Errorf("words are missing: %s", all)
+		}
+	}
+	if got := findingLines(f, 100); !strings.HasPrefix(got[len(got)-1], "         — postconf -e") {
+		t.Errorf("the mend does not begin a line: %q", got)
 	}
 }

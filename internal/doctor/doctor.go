@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ type Site struct {
 
 	mta   *postfix.Config // nil: no Postfix here
 	noMTA error           // why
+	sick  bool            // the daemon can't hold mail at this moment
 }
 
 // report takes findings.
@@ -86,6 +88,9 @@ func Examine(ctx context.Context, s *Site) []Finding {
 	}
 	found := causes(inParallel(bounded, s, settings, files, redis, holds, daemon, port, mtas, dns))
 	if s.Probe != "" {
+		s.sick = slices.ContainsFunc(found, func(f Finding) bool {
+			return f.Level == Error && (strings.HasPrefix(f.Check, "daemon.") || strings.HasPrefix(f.Check, "redis."))
+		})
 		found = append(found, inParallel(ctx, s, probes)...)
 	}
 	return found

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
 const configKey = "the config"
@@ -31,8 +33,29 @@ func files(_ context.Context, s *Site, r report) {
 			look(f.key, f.path, who, counted)
 		}
 	}
+	s.contents(counted)
 	if found == 0 {
 		r.fine("files", "config, keys and passwords are readable by their owners only")
+	}
+}
+
+// contents looks whether keys and secret are what the daemon can use.
+func (s *Site) contents(r report) {
+	for _, f := range []struct {
+		path string
+		read func(string) error
+		mend string
+	}{
+		{s.Config.Seal.KeyFile, func(p string) error { _, err := wiring.SealKeys(p); return err }, "put back the file from a backup (recallctl key new FILE makes a new one, which opens nothing that is held)"},
+		{s.Config.SecretFile, func(p string) error { _, err := wiring.Secret(p); return err }, "copy the file from another gateway of this store, or make one: openssl rand -base64 32"},
+	} {
+		info, err := os.Stat(f.path)
+		if err != nil || info.Mode().Perm()&0o007 != 0 {
+			continue // said already
+		}
+		if err := f.read(f.path); err != nil && !errors.Is(err, fs.ErrPermission) {
+			r.bad("files.content", f.mend, "the daemon does not start: %s", words(err))
+		}
 	}
 }
 
@@ -43,7 +66,7 @@ func look(key, path string, who *identity, r report) {
 		r.bad("files.missing", "put "+path+" back, from another gateway of this store or from a backup", "%s: %s is not there: the daemon does not start, and what needs it can't be opened", key, path)
 		return
 	case err != nil:
-		r.warn("files.unchecked", "run this as root", "%s: %s", key, words(err))
+		r.warn("files.unchecked", asRoot, "%s: %s", key, words(err))
 		return
 	}
 	mode, owner := info.Mode().Perm(), info.Sys().(*syscall.Stat_t)

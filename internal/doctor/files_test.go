@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +44,7 @@ func TestEachFaultOfAFileIsNamed(t *testing.T) {
 				}
 				os.Chmod(dir, 0o755)
 				path := filepath.Join(dir, "file")
-				os.WriteFile(path, []byte("x"), 0o640)
+				os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))+"\n"), 0o640)
 				os.Chown(path, 0, nobody)
 				if err := c.do(path); err != nil {
 					t.Fatal(err)
@@ -75,4 +76,24 @@ func siteWith(t *testing.T, key, path string) *Site {
 		c.Inbound.Mailbox.IMAP.PasswordFile = path
 	}
 	return s
+}
+
+func TestAFileThatCanNotBeUsedIsNamed(t *testing.T) {
+	for _, key := range []string{"secret_file", "seal.key_file"} {
+		path := filepath.Join(t.TempDir(), "file")
+		os.WriteFile(path, []byte("no key\n"), 0o600)
+		s := siteWith(t, key, path)
+		s.User = ""
+		found := gathered(func(r report) { files(context.Background(), s, r) })
+		if got := strings.Join(checks(found), " "); got != "files.content" {
+			t.Errorf("%s: found %q: %+v", key, got, found)
+		}
+	}
+}
+
+func TestAFileThatCanNotBeLookedAtIsNamed(t *testing.T) {
+	found := gathered(func(r report) { files(context.Background(), siteWith(t, "secret_file", "/etc/passwd/secret"), r) })
+	if got := strings.Join(checks(found), " "); got != "files.unchecked" {
+		t.Errorf("found %q: %+v", got, found)
+	}
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -54,6 +55,9 @@ func (s *Site) overdue(ctx context.Context, r report) {
 // keys looks whether everything held can be opened.
 func (s *Site) keys(ctx context.Context, r report) {
 	keys, err := wiring.SealKeys(s.Config.Seal.KeyFile)
+	if errors.Is(err, fs.ErrPermission) {
+		r.warn("holds.unchecked", asRoot, "whether all that is held can be opened was not looked at: %s", words(err))
+	}
 	if err != nil {
 		return // the checks of files say why
 	}

@@ -87,17 +87,17 @@ var unproven = &tls.Config{InsecureSkipVerify: true}
 
 // offers looks at what the port's answer to EHLO lacks.
 func (s *Site) offers(c *smtp.Client, r report) {
-	for _, need := range []struct{ name, meaning, mend string }{
-		{"8BITMIME", "mail in 8 bits may be damaged on its way", "take 8BITMIME out of smtpd_discard_ehlo_keywords"},
-		{"DSN", "what senders said about receipts and bounces (NOTIFY, RET, ENVID) is lost", "take DSN out of smtpd_discard_ehlo_keywords"},
-		{"SMTPUTF8", "mail with addresses in other scripts waits until it is given up", "postconf -e smtputf8_enable=yes"},
-		{"XFORWARD", "the MTA's log shows 127.0.0.1 as the client of all released mail", "add -o smtpd_authorized_xforward_hosts=127.0.0.0/8 to the service"},
+	for _, need := range []struct{ check, name, meaning, mend string }{
+		{"port.8bitmime", "8BITMIME", "mail in 8 bits may be damaged on its way", "take 8BITMIME out of smtpd_discard_ehlo_keywords"},
+		{"port.dsn", "DSN", "what senders said about receipts and bounces (NOTIFY, RET, ENVID) is lost", "take DSN out of smtpd_discard_ehlo_keywords"},
+		{"port.smtputf8", "SMTPUTF8", "mail with addresses in other scripts waits until it is given up", "postconf -e smtputf8_enable=yes"},
+		{"port.xforward", "XFORWARD", "the MTA's log shows 127.0.0.1 as the client of all released mail", "add -o smtpd_authorized_xforward_hosts=127.0.0.0/8 to the service"},
 	} {
 		if need.name[0] != '8' && need.name != "DSN" && s.mta == nil {
 			continue // Sendmail has neither, and takes no mail that needs them
 		}
 		if ok, _ := c.Extension(need.name); !ok {
-			r.warn("port."+strings.ToLower(need.name), need.mend, "the re-injection port does not offer %s: %s", need.name, need.meaning)
+			r.warn(need.check, need.mend, "the re-injection port does not offer %s: %s", need.name, need.meaning)
 		}
 	}
 	_, size := c.Extension("SIZE")

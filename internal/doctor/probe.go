@@ -32,8 +32,8 @@ var errLogin = errors.New("it wants a login")
 
 // probes sends a message by every way in, sees whether it is held, and takes it back.
 func probes(ctx context.Context, s *Site, r report) {
-	if s.NoStore != nil {
-		r.warn("probe.unchecked", "mend what this report says of Redis first", "no probe was sent: nothing could be held now")
+	if s.sick {
+		r.warn("probe.unchecked", "mend what this report says of Redis and the daemon first", "no probe was sent: it could not be held now")
 		return
 	}
 	if v, err := s.verdict(); err != nil || !v.Hold {

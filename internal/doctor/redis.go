@@ -25,10 +25,13 @@ const (
 // redis looks at the servers that keep the holds.
 func redis(ctx context.Context, s *Site, r report) {
 	switch err := s.NoStore; {
-	case s.Store == nil && errors.As(err, new(*fs.PathError)):
-		return // the checks of files say why
+	case s.Store == nil && errors.Is(err, fs.ErrPermission):
+		r.warn("redis.unchecked", asRoot, "Redis was not asked: %s", words(err))
+		return
+	case s.Store == nil && errors.Is(err, fs.ErrNotExist) && !exists(s.Config.Redis.PasswordFile):
+		return // the checks of files say so
 	case s.Store == nil:
-		r.bad("redis.config", "correct the table [redis]", "%s", words(err))
+		r.bad("redis.config", "correct the table [redis], and restart the daemon", "%s", words(err))
 		return
 	case errors.Is(err, holdstore.ErrNotAllowed):
 		r.bad("redis.allowed", "see redis.username, redis.password_file, and Redis's ACL LIST", "%s", words(err))
@@ -42,7 +45,7 @@ func redis(ctx context.Context, s *Site, r report) {
 	}
 	all, err := s.Store.Health(ctx)
 	if err != nil {
-		r.warn("redis.unchecked", "", "not all could be asked: %s", words(err))
+		r.warn("redis.unchecked", "allow TIME, INFO and CONFIG GET to redis.username (ACL SETUSER)", "not all could be asked: %s", words(err))
 	}
 	stats, _ := s.Store.Stats(ctx)
 	for _, h := range all {

@@ -102,7 +102,7 @@ func (c *cf) filtersOf(port equates) []string {
 func sendmailLines(s *Site, r report) {
 	c, err := readCF(s.Sendmail)
 	if err != nil {
-		r.warn("sendmail.unreadable", "run this as root", "%s", words(err))
+		r.warn("sendmail.unreadable", asRoot, "%s", words(err))
 		return
 	}
 	found := 0

@@ -57,6 +57,14 @@ func TestEachFaultInSendmailIsNamed(t *testing.T) {
 	}
 }
 
+func TestASendmailCFThatCanNotBeReadIsNamed(t *testing.T) {
+	s := siteOf(t, "")
+	s.Sendmail = t.TempDir()
+	if got := checks(gathered(func(r report) { mtas(context.Background(), s, r) })); len(got) != 1 || got[0] != "sendmail.unreadable" {
+		t.Errorf("found %v", got)
+	}
+}
+
 // FuzzSendmailCF: whatever a file says, looking at it ends.
 func FuzzSendmailCF(f *testing.F) {
 	f.Add(healthyCF)

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// asRoot is the mend of what an ordinary user can't look at.
+const asRoot = "run this as root, or as a member of the group recall-milter"
+
 // words makes one line of an error.
 func words(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
