@@ -104,6 +104,10 @@ var consequences = map[string][]string{
 	"redis.reachable": {"daemon.ready", "daemon.release"},
 	"redis.allowed":   {"daemon.ready", "daemon.release"},
 	"redis.durable":   {"daemon.ready"},
+	"redis.replicas":  {"redis.durable", "daemon.ready"},
+	"redis.loading":   {"daemon.ready"},
+	"redis.role":      {"daemon.ready"},
+	"redis.version":   {"daemon.ready"},
 }
 
 // causes leaves consequences out.

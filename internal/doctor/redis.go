@@ -36,20 +36,31 @@ func redis(ctx context.Context, s *Site, r report) {
 	case errors.Is(err, holdstore.ErrNotAllowed):
 		r.bad("redis.allowed", "see redis.username, redis.password_file, and Redis's ACL LIST", "%s", words(err))
 		return
-	case errors.Is(err, holdstore.ErrUnavailable):
-		r.bad("redis.reachable", startRedis(s), "%s", words(err))
-		return
-	case err != nil:
+	case err != nil && !errors.Is(err, holdstore.ErrUnavailable):
 		text, mend := cutMend(words(err))
 		r.bad("redis.durable", mend, "%s", text)
 	}
 	all, err := s.Store.Health(ctx)
+	if len(all) == 0 && s.NoStore != nil {
+		r.bad("redis.reachable", startRedis(s), "%s", words(s.NoStore))
+		return
+	}
 	if err != nil {
 		r.warn("redis.unchecked", "allow TIME, INFO and CONFIG GET to redis.username (ACL SETUSER)", "not all could be asked: %s", words(err))
 	}
+	s.advice(ctx, r)
 	stats, _ := s.Store.Stats(ctx)
 	for _, h := range all {
 		s.judge(h, stats, len(all), r)
+	}
+}
+
+// advice is what the store itself finds risky, although it holds mail.
+func (s *Site) advice(ctx context.Context, r report) {
+	all, _ := s.Store.Warnings(ctx)
+	for _, text := range all {
+		wrong, mend := cutMend(text)
+		r.warn("redis.advice", mend, "%s", wrong)
 	}
 }
 
@@ -57,8 +68,9 @@ func redis(ctx context.Context, s *Site, r report) {
 func (s *Site) judge(h holdstore.Health, stats holdstore.Stats, n int, r report) {
 	before := 0
 	counted := report(func(f Finding) { before++; r(f) })
-	s.version(h, counted)
-	s.durable(h, counted)
+	state(h, counted)
+	s.assumed(h, counted)
+	snapshots(h, counted)
 	s.disk(h, counted)
 	s.replicas(h, counted)
 	s.memory(h, stats, n, counted)
@@ -68,27 +80,35 @@ func (s *Site) judge(h holdstore.Health, stats holdstore.Stats, n int, r report)
 	}
 }
 
-func (s *Site) version(h holdstore.Health, r report) {
+// state looks whether a server that answers can be the store at all.
+func state(h holdstore.Health, r report) {
+	if h.Info["loading"] == "1" {
+		r.bad("redis.loading", "wait; INFO persistence says how far it is (loading_eta_seconds)", "Redis is loading its data: nothing is held or released until it has it")
+	}
+	if role, known := h.Info["role"]; known && role != "master" {
+		r.bad("redis.role", "correct redis.addresses, or name the Sentinel's group in redis.sentinel_master", "redis.addresses leads to a replica, which takes no mail")
+	}
 	major, _, _ := strings.Cut(h.Info["redis_version"], ".")
 	if n, err := strconv.Atoi(major); err == nil && n < 7 {
 		r.bad("redis.version", "upgrade Redis to 7.0 or newer", "Redis %s does not know the flags of our scripts: nothing is held, and a full store can't let go what it has", h.Info["redis_version"])
 	}
 }
 
-// durable looks at settings that the store's own check leaves to the operator.
-func (s *Site) durable(h holdstore.Health, r report) {
-	if d := s.Config.Redis.Durability; d != "strict" {
-		for _, w := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"maxmemory-policy", "noeviction"}} {
-			if got, known := h.Config[w[0]]; known && got != w[1] {
-				r.warn("redis.relaxed", "CONFIG SET "+w[0]+" "+w[1]+", write it into redis.conf, and set redis.durability = \"strict\"",
-					"durability is %q, and Redis has %s %q: acknowledged mail is lost when this machine loses power", d, w[0], got)
-			}
+// assumed looks at what the operator vouches for, where it can be read.
+func (s *Site) assumed(h holdstore.Health, r report) {
+	if s.Config.Redis.Durability != "assumed" {
+		return
+	}
+	for _, w := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"no-appendfsync-on-rewrite", "no"}, {"maxmemory-policy", "noeviction"}} {
+		if got, known := h.Config[w[0]]; known && got != w[1] {
+			r.warn("redis.assumed", "CONFIG SET "+w[0]+" "+w[1]+", write it into redis.conf, and set redis.durability = \"strict\"",
+				"redis.durability is \"assumed\", and Redis has %s %q: acknowledged mail is lost when this machine loses power", w[0], got)
 		}
 	}
-	if h.Config["no-appendfsync-on-rewrite"] == "yes" {
-		r.bad("redis.rewrite", "CONFIG SET no-appendfsync-on-rewrite no, and write it into redis.conf",
-			"no-appendfsync-on-rewrite is yes: while the append-only file is rewritten, acknowledged mail is not on the disk")
-	}
+}
+
+// snapshots looks at snapshots, which we do not need, and which stop all writes when they fail.
+func snapshots(h holdstore.Health, r report) {
 	if h.Info["rdb_last_bgsave_status"] == "err" && h.Config["stop-writes-on-bgsave-error"] == "yes" && h.Config["save"] != "" {
 		r.bad("redis.snapshot", `free space in Redis's dir, or: CONFIG SET save ""`, "the last snapshot failed, and so Redis refuses all mail: clients hear 451")
 	}
@@ -191,7 +211,7 @@ func (s *Site) redisIsHere() bool {
 
 // cutMend divides what the store says into what is wrong and how it is mended.
 func cutMend(text string) (wrong, mend string) {
-	for _, verb := range []string{"run ", "free ", "allow "} {
+	for _, verb := range []string{"run ", "free ", "allow ", "set ", "start ", "wait", "install "} {
 		if wrong, rest, ok := strings.Cut(text, ": "+verb); ok {
 			return wrong, strings.TrimPrefix(verb, "run ") + rest
 		}

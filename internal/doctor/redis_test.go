@@ -21,6 +21,7 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 	}{
 		"healthy":           {},
 		"old":               {info: map[string]string{"redis_version": "6.2.7"}, want: "redis.version"},
+		"loading":           {info: map[string]string{"loading": "1"}, want: "redis.loading"},
 		"ahead":             {ahead: 5 * time.Second, want: "redis.clock"},
 		"behind":            {ahead: -2 * time.Minute, want: "redis.clock"},
 		"far away":          {takes: 100 * time.Millisecond, ahead: 60 * time.Millisecond, want: "redis.slow"},
