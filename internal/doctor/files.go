@@ -69,6 +69,9 @@ func look(key, path string, who *identity, r report) {
 		r.warn("files.unchecked", asRoot, "%s: %s", key, words(err))
 		return
 	}
+	if !info.Mode().IsRegular() {
+		return // /dev/null, where the environment says all
+	}
 	mode, owner := info.Mode().Perm(), info.Sys().(*syscall.Stat_t)
 	switch {
 	case mode&0o022 != 0:

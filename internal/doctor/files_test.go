@@ -91,6 +91,12 @@ func TestAFileThatCanNotBeUsedIsNamed(t *testing.T) {
 	}
 }
 
+func TestAConfigThatIsOnlyInTheEnvironmentIsNoFault(t *testing.T) {
+	if got := checks(gathered(func(r report) { files(context.Background(), siteWith(t, configKey, "/dev/null"), r) })); len(got) > 0 {
+		t.Errorf("found %v", got)
+	}
+}
+
 func TestAFileThatCanNotBeLookedAtIsNamed(t *testing.T) {
 	found := gathered(func(r report) { files(context.Background(), siteWith(t, "secret_file", "/etc/passwd/secret"), r) })
 	if got := strings.Join(checks(found), " "); got != "files.unchecked" {
