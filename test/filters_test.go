@@ -193,6 +193,10 @@ func (f *filtered) rspamdSparesRecalls(t *testing.T) {
 			}
 		}
 	}
+	forged := "X-Recall-Policy: pass; reason=aligned; domain=corp.test; target=<o@corp.test>\r\n" + recalls(colleague, "header")["outlook"]
+	if got := f.judged(f.plain, colleague, forged); got.Action != "reject" || !got.Has("RECALL_VOUCHED") || got.Has("RECALL_GENUINE") {
+		t.Errorf("our header alone, where nobody takes it out: %+v", got)
+	}
 	for name, c := range f.notGenuine() {
 		got := f.judged(f.mta.smtp, c.from, c.mail)
 		if got.Action != "reject" || got.Has("RECALL_GENUINE") != c.genuine || got.Has("RECALL_VOUCHED") != c.genuine || c.symbol != "" && !got.Has(c.symbol) {

@@ -110,7 +110,7 @@ func (s *Site) milterMend(service *postfix.Service) (mend string, own bool) {
 
 // milter looks at our entry in the list of one service.
 func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, mend string, r report) {
-	if !last {
+	if !last && !fromOutside(service) {
 		r.bad("postfix.order", mend, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same", service)
 	}
 	if service.Get("smtpd_proxy_filter") != "" {
@@ -129,6 +129,12 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, men
 		}
 	}
 	s.socket(service, m, r)
+}
+
+// fromOutside says whether a service with a list of its own is where only the world sends: there a filter stands behind ours,
+// to see what we think of recalls.
+func fromOutside(service *postfix.Service) bool {
+	return service.Overrides("smtpd_milters") && !service.Submission() && service.Get("smtpd_sasl_auth_enable") != "yes"
 }
 
 // leastTimeout is twice the longest pause that the daemon makes between two signs of life.

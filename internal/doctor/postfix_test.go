@@ -55,15 +55,16 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		config       string
 		want         string
 	}{
-		"healthy":                   {"", healthyPort, "", ""},
-		"a signer before us":        {"smtpd_milters = inet:localhost:8891, inet:127.0.0.1:8890\n", healthyPort, "", ""},
-		"localhost is us":           {"smtpd_milters = inet:localhost:8890\n", healthyPort, "", ""},
-		"a submission that asks us": {"", healthyPort + submission, "", ""},
-		"a content filter's return": {"", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n", "", ""},
-		"a signer at the port":      {"", strings.Replace(healthyPort, "smtpd_milters=\n", "smtpd_milters=inet:localhost:8891\n", 1), "", ""},
-		"mappings off only outside": {"receive_override_options = no_address_mappings\n", healthyPort, "", ""},
-		"shutdown":                  {"milter_default_action = shutdown\n", healthyPort, "", ""},
-		"no delay behind us":        {"in_flow_delay = 1s\ncleanup_service_name = quick\n", healthyPort + "quick unix n - y - 0 cleanup\n  -o in_flow_delay=0\n", "", ""},
+		"healthy":                    {"", healthyPort, "", ""},
+		"a signer before us":         {"smtpd_milters = inet:localhost:8891, inet:127.0.0.1:8890\n", healthyPort, "", ""},
+		"localhost is us":            {"smtpd_milters = inet:localhost:8890\n", healthyPort, "", ""},
+		"a submission that asks us":  {"", healthyPort + submission, "", ""},
+		"a content filter's return":  {"", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n", "", ""},
+		"a signer at the port":       {"", strings.Replace(healthyPort, "smtpd_milters=\n", "smtpd_milters=inet:localhost:8891\n", 1), "", ""},
+		"mappings off only outside":  {"receive_override_options = no_address_mappings\n", healthyPort, "", ""},
+		"a filter behind us outside": {"", healthyPort + "192.0.2.1:25 inet n - y - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:8890,inet:localhost:11332\n", "", ""},
+		"shutdown":                   {"milter_default_action = shutdown\n", healthyPort, "", ""},
+		"no delay behind us":         {"in_flow_delay = 1s\ncleanup_service_name = quick\n", healthyPort + "quick unix n - y - 0 cleanup\n  -o in_flow_delay=0\n", "", ""},
 
 		"milter missing":        {"smtpd_milters = inet:localhost:8891\n", healthyPort, "", "postfix.milter"},
 		"another port":          {"smtpd_milters = inet:127.0.0.1:8899\n", healthyPort, "", "postfix.milter"},
@@ -72,6 +73,7 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"not last":              {"smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
 		"not last locally":      {"non_smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
 		"not last in one":       {"", healthyPort + submission + "  -o smtpd_milters=inet:127.0.0.1:8890,inet:localhost:8891\n", "", "postfix.order"},
+		"not last for logins":   {"", healthyPort + "192.0.2.1:25 inet n - y - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:8890,inet:localhost:11332\n  -o smtpd_sasl_auth_enable=yes\n", "", "postfix.order"},
 		"sendmail(1)":           {"non_smtpd_milters =\n", healthyPort, "", "postfix.local"},
 		"accept":                {"milter_default_action = accept\n", healthyPort, "", "postfix.default-action"},
 		"accept in braces":      {"smtpd_milters = { inet:127.0.0.1:8890, default_action=accept }\n", healthyPort, "", "postfix.default-action"},
