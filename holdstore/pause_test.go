@@ -73,40 +73,35 @@ func TestAPauseStopsReleasesAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestHastenedHoldsAreDueNow(t *testing.T) {
+func TestADrainMakesDueWhatWaits(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	ctx := t.Context()
-	for n := range 2*hastenBatch + 1 {
+	for n := range 20 {
 		put(t, s, fmt.Sprint("m", n), time.Hour, "x")
 	}
-	late := put(t, s, "late", 0, "x")
+	put(t, s, "late", 0, "x")
+	claimOne(t, s)
 	ids, err := s.WaitingIDs(ctx)
-	if err != nil || len(ids) != 2*hastenBatch+2 {
+	if err != nil || len(ids) != 21 {
 		t.Fatalf("%d wait, %v", len(ids), err)
 	}
 	if _, err := s.Recall(ctx, ids[0], alice); err != nil {
 		t.Fatal(err)
 	}
-	looked := 0
-	if err := s.Hasten(ctx, append(ids, "2222222222222"), alice, func(n int) { looked = n }); err != nil || looked != len(ids)+1 {
-		t.Fatalf("looked at %d, %v", looked, err)
-	}
-	claimed := 0
-	for {
-		cs, err := s.Claim(ctx, 100)
-		if err != nil {
-			t.Fatal(err)
+	done := 0
+	err = s.Bulk(ctx, s.Draining(), append(ids, "2222222222222"), alice, func(_ []string, errs []error) {
+		for _, err := range errs {
+			if err == nil {
+				done++
+			}
 		}
-		if len(cs) == 0 {
-			break
-		}
-		if claimed == 0 && cs[0].ID != late.ID {
-			t.Error("what was due before comes later")
-		}
-		claimed += len(cs)
+	})
+	cs, wrong := s.Claim(ctx, 100)
+	if err != nil || wrong != nil || done != 19 || len(cs) != 19 {
+		t.Errorf("%d made due, %v; %d claimed, %v", done, err, len(cs), wrong)
 	}
 	states, err := s.States(ctx, []string{ids[0], ids[1], "2222222222222"})
-	if err != nil || claimed != len(ids)-1 || fmt.Sprint(states) != "[recalled releasing ]" {
-		t.Errorf("claimed %d of %d; states %q, %v", claimed, len(ids), states, err)
+	if err != nil || fmt.Sprint(states) != "[recalled releasing ]" {
+		t.Errorf("states %q, %v", states, err)
 	}
 }

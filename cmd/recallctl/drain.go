@@ -58,7 +58,12 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 	}
 	bar := a.progress(2 * len(ids)) // they are made due, and they leave
 	defer bar.done()
-	if err := a.store.Hasten(ctx, ids, a.who(), bar.at); err != nil {
+	looked := 0
+	told := func(some []string, _ []error) { // what isn't held any more is on its way, or recalled
+		looked += len(some)
+		bar.at(looked)
+	}
+	if err := a.store.Bulk(ctx, a.store.Draining(), ids, a.who(), told); err != nil {
 		return fmt.Errorf("some of %s may not be due yet: %w; the same command goes on with the rest", count(len(ids)), err)
 	}
 	left, err := a.leave(ctx, ids, within, bar)
