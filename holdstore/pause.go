@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -48,21 +49,28 @@ func (s *Store) Resume(ctx context.Context, a Act) (was bool, err error) {
 }
 
 // everywhere runs a script of one act in every shard; one line in the trail tells of all. It says whether any changed.
+// Somebody relies on it, so replicas have it too; those that are missing are waited for once.
 func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (changed bool, err error) {
-	var failed []error
 	for n, at := range s.shards {
 		audit := ""
 		if n == 0 {
 			audit = "audit"
 		}
-		did, err := s.firmly(ctx, at, sc, nil, a.By, a.From, a.Reason, audit).Int()
-		if err != nil {
-			failed = append(failed, explain(err))
+		args := []any{a.By, a.From, a.Reason, audit}
+		var cmd *redis.Cmd
+		if errors.Is(err, ErrNotDurable) {
+			cmd = s.run(ctx, at, sc, args...)
+		} else {
+			cmd = s.firmly(ctx, at, sc, nil, args...)
 		}
+		did, wrong := cmd.Int()
 		changed = changed || did == 1
-	}
-	if len(failed) > 0 { // one server's shards fail alike
-		err = failed[0]
+		switch {
+		case errors.Is(wrong, errFewReplicas):
+			err = fmt.Errorf("it is done, but a failover now would undo it: %w", explain(wrong))
+		case wrong != nil && err == nil:
+			err = explain(wrong)
+		}
 	}
 	return changed, err
 }

@@ -105,3 +105,19 @@ func TestADrainMakesDueWhatWaits(t *testing.T) {
 		t.Errorf("states %q, %v", states, err)
 	}
 }
+
+func TestAPauseThatAFailoverWouldUndoSaysSo(t *testing.T) {
+	t.Parallel()
+	redis := server.StartRedis(t)
+	s, err := Open(Options{Addresses: []string{redis.Addr}, Durability: "strict", Replicas: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Pause(t.Context(), alice); !errors.Is(err, ErrNotDurable) {
+		t.Errorf("without a replica: %v", err)
+	}
+	if p, err := s.Paused(t.Context()); p == nil || err != nil {
+		t.Errorf("paused: %+v %v", p, err)
+	}
+}
