@@ -35,14 +35,19 @@ func TestBench(t *testing.T) {
 	t.Logf("daemon: %s resident at its peak", g.peakMemory())
 }
 
-// benchGateway is a gateway with the program as it is shipped: without the race detector.
-func benchGateway(t *testing.T) *gateway {
+// benchPrograms builds the programs as they are shipped: without the race detector.
+func benchPrograms(t *testing.T) {
 	dir := t.TempDir()
 	build := exec.Command("go", "build", "-o", dir, "../cmd/...")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	programs = dir
+}
+
+// benchGateway is a gateway of them.
+func benchGateway(t *testing.T) *gateway {
+	benchPrograms(t)
 	g := startGateway(t, "24h", "smtpd_client_connection_count_limit = 0", "default_process_limit = 200", "smtp_line_length_limit = 0")
 	g.change("grace = ", "max_grace = \"48h\"\ngrace = ")
 	g.killDaemon()

@@ -14,9 +14,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/test/signing"
 	"github.com/recall-milter/recall-milter/test/outlook"
 	"github.com/recall-milter/recall-milter/test/server"
+	"github.com/recall-milter/recall-milter/test/signing"
 )
 
 var partnerKey = ed25519.NewKeyFromSeed([]byte("a seed of 32 bytes for this test"))
