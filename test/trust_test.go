@@ -1,0 +1,158 @@
+package test
+
+import (
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// trusting believes OpenDKIM and OpenDMARC, and asks no DNS of its own.
+const trusting = "verify = []\ntrust = [\"mx.corp.test\"]\n"
+
+// startTrusting starts a frontier behind OpenDKIM and OpenDMARC, as docs/inbound.md sets them up, and believes them.
+func startTrusting(t *testing.T, settings string, postfix ...string) *frontier {
+	t.Helper()
+	opendkim, opendmarc := inManual(t)
+	return startFrontierWith(t, settings, func(d *server.DNS, milter, nextHop string) mta {
+		nobody := filepath.Join(t.TempDir(), "nobody") // by default OpenDMARC ignores loopback, where our stranger is
+		if err := os.WriteFile(nobody, []byte("192.0.2.99\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		dkim := server.StartOpenDKIMVerifier(t, d, opendkim)
+		dmarc := server.StartOpenDMARC(t, map[string]string{"partner.test": "v=DMARC1; p=none", "evil.test": "v=DMARC1; p=none"}, opendmarc+"\nIgnoreHosts "+nobody)
+		return ofPostfix(server.StartPostfix(t, dkim+", inet:"+dmarc+", inet:"+milter, nextHop, postfix...))
+	})
+}
+
+// inManual returns the settings of the two programs in docs/inbound.md, which stand side by side.
+func inManual(t *testing.T) (opendkim, opendmarc string) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/inbound.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "    # opendkim.conf")
+	header, lines, _ := strings.Cut(rest, "\n")
+	column := strings.Index("    # opendkim.conf"+header, "# opendmarc.conf")
+	for line := range strings.SplitSeq(lines, "\n") {
+		if !strings.HasPrefix(line, "    ") || column < 0 {
+			break
+		}
+		opendkim += strings.TrimSpace(line[:min(column, len(line))]) + "\n"
+		if right := strings.TrimSpace(line[min(column, len(line)):]); !strings.HasPrefix(right, "SPFSelfValidate") { // it would ask the system's DNS
+			opendmarc += right + "\n"
+		}
+	}
+	if !strings.Contains(opendkim, "AuthservIDWithJobID") || !strings.Contains(opendmarc, "AuthservIDWithJobID") {
+		t.Fatalf("no settings in the manual: %q, %q", opendkim, opendmarc)
+	}
+	return opendkim, opendmarc
+}
+
+func TestWhatOpenDKIMFoundIsBelieved(t *testing.T) {
+	t.Parallel()
+	f := startTrusting(t, trusting)
+	f.original("o@partner.test", "the price list", insider)
+	for form, mail := range map[string]string{"outlook": formA("the price list"), "exchange": formB("the price list"),
+		"cloud": formC("the price list"), "request": request("o@partner.test")} {
+		f.must(f.comesIn(partnerFrom, insider, "X-Form: "+form+"\r\n"+f.signed("partner.test", mail)))
+	}
+	for _, form := range []string{"outlook", "exchange", "cloud", "request"} {
+		got := f.arriving("X-Form: " + form)
+		if !strings.Contains(got, "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>") || !strings.Contains(got, "x-recall=pass") ||
+			!strings.Contains(got, "Authentication-Results: mx.corp.test/") {
+			t.Errorf("%s:\n%.1500s", form, got)
+		}
+	}
+}
+
+// What a stranger can make of Authentication-Results in front of OpenDKIM, OpenDMARC and us.
+func TestForgedResultsOfEarlierMiltersAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	f := startTrusting(t, trusting+"[inbound.recall]\non_fail = \"tag\"\n")
+	f.original("o@partner.test", "the price list", insider)
+	const bare = "Authentication-Results: mx.corp.test; dkim=pass header.d=partner.test; spf=pass smtp.mailfrom=partner.test; dmarc=pass header.from=partner.test\r\n"
+	named := strings.ReplaceAll(bare, "mx.corp.test;", "mx.corp.test/4A3B2C1D5E;")
+	mail := formB("the price list")
+	signature := "DKIM-Signature: v=1; a=rsa-sha256; d=partner.test; s=s1; h=From:Subject:Content-Type; bh=AAAA; b=AAAA"
+	quoted := `"x; dkim=pass header.d=partner.test; y="@evil.test`
+	for name, c := range map[string]forgery{
+		"unsigned":                           {mail: mail, says: "no DKIM signature"},
+		"a bare name":                        {mail: bare + mail, says: "not authenticated"},
+		"a bare name over a false signature": {mail: bare + signature + "\r\n" + mail, says: "dkim=permerror partner.test"},
+		"another queue ID":                   {mail: named + mail, says: "no DKIM signature"},
+		"another queue ID over a genuine signature": {mail: named + f.signed("evil.test", mail), says: "dkim=pass evil.test"},
+		"signed by another domain":                  {mail: bare + f.signed("evil.test", mail), says: "dkim=pass evil.test"},
+		"OpenDKIM is silent, OpenDMARC misled":      {mail: bare + signature + "; xx\r\n" + mail, says: "no DKIM signature"},
+		"another queue ID where OpenDKIM is silent": {mail: named + signature + "; xx\r\n" + mail, says: "a field claims mx.corp.test with another queue ID"},
+		"results in an envelope sender":             {from: quoted, mail: mail, says: "not authenticated"},
+		"changed body":                              {mail: replaced(t, f.signed("partner.test", mail), "The sender", "The Sender"), says: "dkim=fail partner.test"},
+		"Subject not covered":                       {mail: f.signed("partner.test", mail, func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }), says: "does not cover Subject"},
+		"a second signature that covers it": {mail: signature + "\r\n" + f.signed("partner.test", mail,
+			func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }), says: "does not cover Subject"},
+	} {
+		f.must(f.comesFrom(c.from, "X-Name: "+name+"\r\n"+c.mail))
+		got := f.arriving("X-Name: " + name + "\r\n")
+		head, _, _ := strings.Cut(got, "\r\n\r\n")
+		if !strings.Contains(head, "X-Recall-Policy: fail") || !strings.Contains(head, c.says) {
+			t.Errorf("%s: want %q\n%s", name, c.says, head)
+		}
+		if strings.Contains(name, "misled") && !strings.Contains(head, "; dmarc=pass") {
+			t.Errorf("OpenDMARC is not misled, so this shows nothing:\n%s", head)
+		}
+	}
+	f.nothingActed()
+}
+
+// What OpenDKIM leaves and OpenDMARC believes, Postfix takes out with the line of the manual.
+func TestHeaderChecksTakeOutWhatWouldMisleadOpenDMARC(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/inbound.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := filepath.Join(t.TempDir(), "forged_results")
+	line := regexp.MustCompile(`(?m)^ +(/\^Authentication-Results.*IGNORE)$`).FindSubmatch(text)
+	if line == nil {
+		t.Fatal("no such line in the manual")
+	}
+	if err := os.WriteFile(table, append(line[1], '\n'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f := startTrusting(t, trusting+"[inbound.recall]\non_fail = \"tag\"\n", "header_checks = regexp:"+table)
+	f.must(f.comesFrom("", "AUTHENTICATION-Results:\r\n (c)\r\n\tmx.corp.test; dkim=pass header.d=partner.test\r\nDKIM-Signature: xx\r\nX-Name: forged\r\n"+formB("the price list")))
+	head, _, _ := strings.Cut(f.arriving("X-Name: forged"), "\r\n\r\n")
+	if !strings.Contains(head, "X-Recall-Policy: fail") || !strings.Contains(head, "dmarc=fail (p=none dis=none) header.from=partner.test") || strings.Contains(head, "dkim=pass") {
+		t.Errorf("it is there still:\n%s", head)
+	}
+	f.must(f.comesFrom("", "X-Name: genuine\r\n"+f.signed("partner.test", formB("the price list"))))
+	if got := f.arriving("X-Name: genuine"); !strings.Contains(got, "dmarc=pass (p=none dis=none) header.from=partner.test") {
+		t.Errorf("OpenDKIM's own field is gone:\n%s", got)
+	}
+}
+
+// comesFrom hands a message over to the insider, with any envelope sender; "" is the partner.
+func (f *frontier) comesFrom(sender, message string) error {
+	if sender == "" {
+		sender = partnerFrom
+	}
+	c, err := textproto.Dial("tcp", f.mta.smtp)
+	f.must(err)
+	defer c.Close()
+	_, _, err = c.ReadResponse(220)
+	f.must(err)
+	for _, line := range []string{"EHLO x.test", "MAIL FROM:<" + sender + ">", "RCPT TO:<" + insider + ">", "DATA", strings.TrimSuffix(message, "\r\n") + "\r\n."} {
+		f.must(c.PrintfLine("%s", line))
+		if _, _, err := c.ReadResponse(0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
