@@ -37,7 +37,9 @@ func StartCluster(t testing.TB, extra ...string) *Cluster {
 	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no",
 		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, extra...)
 	for range 6 {
-		c.Nodes = append(c.Nodes, StartRedis(t, args...))
+		// By itself a node takes the port 10000 above its own for the others, which an outgoing connection may have.
+		_, bus, _ := strings.Cut(FreeAddr(t), ":")
+		c.Nodes = append(c.Nodes, StartRedis(t, append([]string{"--cluster-port", bus}, args...)...))
 	}
 	create := append([]string{"--cluster", "create"}, c.Addrs()...)
 	out, err := exec.Command(Program(t, "redis-cli"), append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()

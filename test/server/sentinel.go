@@ -21,19 +21,18 @@ type Watched struct {
 const SentinelName = "holds"
 
 // StartWatched starts a primary, two replicas and three Sentinels, who replace a primary that is away for two seconds.
-// extra are settings of the nodes; login, "user password" or "", is what nodes and Sentinels ask for.
-func StartWatched(t testing.TB, login string, extra ...string) *Watched {
+// user, a line "user NAME rules", is who may ask the Sentinels; empty: everybody. extra are settings of the nodes.
+func StartWatched(t testing.TB, user string, extra ...string) *Watched {
 	t.Helper()
-	w := &Watched{}
-	user, password, _ := strings.Cut(login, " ")
+	w, login := &Watched{}, ""
+	if user != "" {
+		login = "sentinel secret" // of the Sentinels among themselves
+	}
 	for n := range 3 {
 		front := StartProxy(t)
 		host, port, _ := strings.Cut(front.Addr, ":")
 		args := []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--repl-timeout", "5",
 			"--replica-announce-ip", host, "--replica-announce-port", port}
-		if login != "" {
-			args = append(args, "--masteruser", user, "--masterauth", password)
-		}
 		if n > 0 {
 			first, at, _ := strings.Cut(w.Fronts[0].Addr, ":")
 			args = append(args, "--replicaof", first+" "+at)
@@ -42,9 +41,11 @@ func StartWatched(t testing.TB, login string, extra ...string) *Watched {
 		front.To(node.Addr)
 		w.Nodes, w.Fronts = append(w.Nodes, node), append(w.Fronts, front)
 	}
-	w.follow(t, login)
+	for _, n := range w.Nodes[1:] {
+		Eventually(t, "the replica follows", n.Follows)
+	}
 	for range 3 {
-		w.Sentinels = append(w.Sentinels, startSentinel(t, w.Fronts[0].Addr, login))
+		w.Sentinels = append(w.Sentinels, startSentinel(t, w.Fronts[0].Addr, user, login))
 	}
 	for _, s := range w.Sentinels {
 		Eventually(t, "the Sentinels know each other and the replicas", func() bool {
@@ -55,25 +56,15 @@ func StartWatched(t testing.TB, login string, extra ...string) *Watched {
 	return w
 }
 
-// follow waits until both replicas follow the primary.
-func (w *Watched) follow(t testing.TB, login string) {
-	t.Helper()
-	for _, n := range w.Nodes[1:] {
-		Eventually(t, "the replica follows", func() bool { return follows(n, login) })
-	}
-}
-
 // Follows says whether a server is a replica that has all that its primary had.
-func (r *Redis) Follows() bool { return follows(r, "") }
+func (r *Redis) Follows() bool {
+	return strings.Contains(r.ask("", "INFO replication"), "master_link_status:up")
+}
 
 // FollowsOne says whether a server is a replica of that one.
 func (r *Redis) FollowsOne(primary *Redis) bool {
 	_, port, _ := strings.Cut(primary.Addr, ":")
 	return strings.Contains(r.ask("", "INFO replication"), "master_port:"+port+"\r")
-}
-
-func follows(n *Redis, login string) bool {
-	return strings.Contains(n.ask(login, "INFO replication"), "master_link_status:up")
 }
 
 // Addrs lists the addresses of the Sentinels.
@@ -106,14 +97,13 @@ func field(reply, name string) string {
 	return lines[1]
 }
 
-func startSentinel(t testing.TB, primary, login string) *Redis {
+func startSentinel(t testing.TB, primary, user, login string) *Redis {
 	t.Helper()
 	host, port, _ := strings.Cut(primary, ":")
 	conf := fmt.Sprintf("sentinel resolve-hostnames no\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s 1000\n"+
 		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port)
-	if user, password, ok := strings.Cut(login, " "); ok {
-		conf += fmt.Sprintf("sentinel auth-user %[1]s %[2]s\nsentinel auth-pass %[1]s %[3]s\nuser default off\nuser %[2]s on >%[3]s ~* &* +@all\n"+
-			"sentinel sentinel-user %[2]s\nsentinel sentinel-pass %[3]s\n", SentinelName, user, password)
+	if name, password, ok := strings.Cut(login, " "); ok {
+		conf += fmt.Sprintf("user default off\n%s\nuser %[2]s on >%[3]s ~* &* +@all\nsentinel sentinel-user %[2]s\nsentinel sentinel-pass %[3]s\n", user, name, password)
 	}
 	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
 	file := filepath.Join(r.Dir, "sentinel.conf")
