@@ -147,7 +147,13 @@ func liveAct(t *testing.T, s *Store, must check) {
 	must("latest", err)
 	ids, err := s.WaitingIDs(ctx)
 	must("waiting", err)
-	must("hasten", s.Hasten(ctx, ids, alice, func(int) {}))
+	must("bulk", s.Bulk(ctx, s.Draining(), ids, alice, func([]string, []error) {}))
+	hs, err := s.GetSome(ctx, ids)
+	must("get some", err)
+	_, err = s.Subjects(ctx, hs)
+	must("subjects", err)
+	_, err = s.States(ctx, ids)
+	must("states", err)
 }
 
 func liveJob(t *testing.T, s *Store, must check) {
