@@ -130,6 +130,7 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		{"certificates that are none", config("[redis]", "[redis]\ntls = { enabled = true, ca_file = \"/etc/passwd\" }"), asBefore, "redis.config", 2},
 		{"a user who may not ask", redis("ACL SETUSER default -time"), redis("ACL SETUSER default +time"), "redis.unchecked", 1},
 		{"a user who may not count", redis("ACL SETUSER default -mget"), redis("ACL SETUSER default +mget"), "holds.unchecked", 1},
+		{"a rule for all", config("[release]", "[[hold.rule]]\nname = \"all\"\ngrace = \"0s\"\n[release]"), asBefore, "config.rule", 2},
 		{"no grace", config("\"1h\"", "\"0s\""), asBefore, "config.grace", 2},
 		{"no DNS", config("dns = \"", "dns = \"127.0.0.1:1\" #"), asBefore, "dns.answers", 1},
 		{"config open", func() { g.must(os.Chmod(g.conf, 0o644)) }, func() { g.must(os.Chmod(g.conf, 0o600)) }, "files.open", 1},

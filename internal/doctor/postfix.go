@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -213,13 +212,16 @@ func (s *Site) reinjection(r report) {
 	if !at.Local() {
 		return
 	}
-	all := s.mta.Running("smtpd")
-	n := slices.IndexFunc(all, func(v *postfix.Service) bool { return v.Listens(at) })
-	if n < 0 {
+	service := s.mta.At(at)
+	if service == nil {
 		r.bad("postfix.port", "recallctl setup --apply --reload", "held mail has no way back: no service of master.cf listens at release.smtp %s", at.Address)
 		return
 	}
-	service := all[n]
+	if service.Public() {
+		r.bad("postfix.shared", `release.smtp = "127.0.0.1:10026", restart the daemon, then: recallctl setup --apply --reload`,
+			"release.smtp leads to %s, where others submit: held mail needs a port of its own to come back", service)
+		return
+	}
 	overrides := service.Get("receive_override_options")
 	set := func(setting string) string {
 		return "postconf -P '" + service.String() + "/" + setting + "' && postfix reload"
@@ -235,6 +237,9 @@ func (s *Site) reinjection(r report) {
 	}
 	if !service.Loopback() {
 		r.warn("postfix.open", "let it listen at 127.0.0.1 only", "%s can be reached from outside: who uses it goes round the hold", service)
+	}
+	if names := service.Judges(); len(names) > 0 {
+		r.warn("postfix.judges", "recallctl setup --apply --reload", "%s judges again what was accepted once, by %s: it may refuse held mail", service, strings.Join(names, ", "))
 	}
 	if filter := service.Get("content_filter"); filter != "" && strings.HasSuffix(filter, ":"+at.Address) {
 		r.bad("postfix.filter-loop", set("content_filter="), "%s: content_filter leads back to the re-injection port: mail goes round for ever", service)

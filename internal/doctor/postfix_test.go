@@ -96,6 +96,9 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"port without mapping":  {"", strings.Replace(healthyPort, "no_milters", "no_milters,no_address_mappings", 1), "", "postfix.mapping"},
 		"port checks again":     {"header_checks = regexp:/etc/postfix/header_checks\n", strings.Replace(healthyPort, ",no_header_body_checks", "", 1), "", "postfix.checks"},
 		"port open":             {"", strings.Replace(healthyPort, "127.0.0.1:", "", 1), "", "postfix.open"},
+		"the port of others":    {"", "", "[release]\nsmtp = \"127.0.0.1:25\"\n", "postfix.shared"},
+		"port judges senders":   {"smtpd_sender_restrictions = reject_sender_login_mismatch\n", healthyPort, "", "postfix.judges"},
+		"restrictions outside":  {"smtpd_sender_restrictions = permit_mynetworks, reject_sender_login_mismatch\n", healthyPort, "", ""},
 		"filter to the port":    {"content_filter = smtp:127.0.0.1:10026\n", healthyPort, "", "postfix.filter-loop"},
 		"socket out of sight":   {"smtpd_milters = unix:/run/recall-milter/sock\nnon_smtpd_milters =\n", healthyPort, "listen = [\"unix:/run/recall-milter/sock\"]\n", "postfix.chroot postfix.local"},
 	} {

@@ -198,7 +198,11 @@ func (s *Site) way(name string, c *cf, r report) {
 	case n < 0:
 		r.bad("sendmail.port", "the DAEMON_OPTIONS line recall-reinject of recall-milter.m4, then: make -C /etc/mail", "held mail has no way back: no port of %s listens at release.smtp %s", s.Sendmail, at.Address)
 	case slices.Contains(c.filtersOf(c.ports[n]), name):
-		r.bad("sendmail.loop", "InputMailFilters= (empty) in its DAEMON_OPTIONS line", "the re-injection port, where held mail comes back, asks our filter: released mail comes in again, and waits again when its mark is lost")
+		mend := "InputMailFilters= (empty) in its DAEMON_OPTIONS line"
+		if port := firstOf(c.ports[n], "25", "Port", "P"); port == "25" || port == "smtp" || port == "587" {
+			mend = "release.smtp = \"127.0.0.1:10026\", and the recall-reinject line of recall-milter.m4"
+		}
+		r.bad("sendmail.loop", mend, "the re-injection port, where held mail comes back, asks our filter: released mail comes in again, and waits again when its mark is lost")
 	case firstOf(c.ports[n], "", "Addr", "A") == "":
 		r.warn("sendmail.open", "Addr=127.0.0.1 in its DAEMON_OPTIONS line", "the re-injection port can be reached from outside: who uses it goes round the hold")
 	}

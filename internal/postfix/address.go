@@ -1,9 +1,11 @@
 package postfix
 
 import (
+	"context"
 	"net"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Endpoint is where something listens: network "tcp" and host:port, or "unix" and a path.
@@ -37,8 +39,30 @@ func SameHostPort(dialed, listens string) bool {
 	if err != nil || wrong != nil || number(dialPort) != number(port) {
 		return false
 	}
-	a, b := numeric(dialHost), numeric(host)
-	return a == b || b == "" && local(a)
+	to := numeric(host)
+	for _, a := range resolved(dialHost) {
+		if a == to || to == "" && local(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookTime bounds the look for a name's addresses.
+const lookTime = 2 * time.Second
+
+// resolved are the addresses of a host; one that has none stands for itself.
+func resolved(host string) []string {
+	one := numeric(host)
+	if one == "" || net.ParseIP(one) != nil {
+		return []string{one}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	if all, err := net.DefaultResolver.LookupHost(ctx, one); err == nil {
+		return all
+	}
+	return []string{one}
 }
 
 // number is a port without its name in /etc/services.
@@ -122,4 +146,10 @@ func (s *Service) Loopback() bool {
 func (s *Service) socket() string {
 	folder := map[bool]string{true: "private", false: "public"}[s.Private]
 	return filepath.Join(s.config.Get("queue_directory"), folder, s.Name)
+}
+
+// Public says whether it is a port that is known for mail of others.
+func (s *Service) Public() bool {
+	_, port, err := net.SplitHostPort(s.HostPort())
+	return s.Submission() || err == nil && (port == "smtp" || port == "25")
 }

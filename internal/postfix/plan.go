@@ -52,6 +52,9 @@ func (c *Config) Plan(n Needs) ([]Change, error) {
 		return nil, fmt.Errorf("smtpd is chrooted to %s and can't see the daemon's socket %s: set listen = [\"inet:8890@127.0.0.1\"], or a socket below %s (docs/install.md)",
 			queue, n.Milter[0].Address, queue)
 	}
+	if s := c.At(n.Release); s != nil && (s.Public() || !s.Loopback()) {
+		return nil, fmt.Errorf("release.smtp %s is where %s takes mail from others: held mail needs a port of its own to come back: set release.smtp = \"127.0.0.1:10026\" and restart the daemon", n.Release.Address, s)
+	}
 	p.lists()
 	p.parameter("milter_default_action", "tempfail", "tempfail", "shutdown")
 	p.parameter("milter_protocol", "6", "6")
@@ -144,21 +147,47 @@ func (s *Service) Submission() bool {
 	return false
 }
 
+// portOptions are the settings of the re-injection port: mail that was accepted once is not judged again.
+var portOptions = []string{"smtpd_milters=", "receive_override_options=no_milters,no_header_body_checks",
+	"smtpd_authorized_xforward_hosts=127.0.0.0/8", "mynetworks=127.0.0.0/8",
+	"smtpd_client_restrictions=permit_mynetworks,reject", "smtpd_relay_restrictions=permit_mynetworks,reject",
+	"smtpd_helo_restrictions=", "smtpd_sender_restrictions=", "smtpd_recipient_restrictions=",
+	"smtpd_data_restrictions=", "smtpd_end_of_data_restrictions=", "smtpd_tls_security_level=none"}
+
+// Judges lists the restrictions by which a service may refuse again what was accepted once: those that do not begin with a
+// permission for this machine.
+func (s *Service) Judges() (names []string) {
+	for _, stage := range []string{"client", "helo", "sender", "relay", "recipient", "data", "end_of_data"} {
+		name := "smtpd_" + stage + "_restrictions"
+		rules := entries(s.Get(name))
+		if len(rules) > 0 && rules[0] != "permit_mynetworks" && rules[0] != "permit" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// At returns the smtpd that listens at an endpoint; nil: there is none.
+func (c *Config) At(e Endpoint) *Service {
+	for _, s := range c.Running("smtpd") {
+		if s.Listens(e) {
+			return s
+		}
+	}
+	return nil
+}
+
 // reinjection is the service by which held mail comes back.
 func (p *plan) reinjection() {
 	at := p.needs.Release
 	if at.Network != "tcp" || !at.Local() {
 		return
 	}
-	for _, s := range p.c.Running("smtpd") {
-		if s.Listens(at) {
-			p.mended(s)
-			return
-		}
+	if s := p.c.At(at); s != nil {
+		p.mended(s)
+		return
 	}
-	line := at.Address + " inet n - n - - smtpd -o smtpd_milters= -o receive_override_options=no_milters,no_header_body_checks" +
-		" -o smtpd_authorized_xforward_hosts=127.0.0.0/8 -o smtpd_client_restrictions=permit_mynetworks,reject" +
-		" -o smtpd_relay_restrictions=permit_mynetworks,reject -o smtpd_recipient_restrictions= -o mynetworks=127.0.0.0/8"
+	line := at.Address + " inet n - n - - smtpd -o " + strings.Join(portOptions, " -o ")
 	p.changes = append(p.changes, Change{"master.cf", at.Address + "/inet", "", line, "-M", at.Address + "/inet=" + line})
 }
 
@@ -171,6 +200,13 @@ func (p *plan) mended(s *Service) {
 	}
 	if strings.Contains(options, "no_address_mappings") {
 		p.service(s, "receive_override_options", "no_milters,no_header_body_checks")
+	}
+	for _, name := range s.Judges() {
+		value := ""
+		if name == "smtpd_client_restrictions" || name == "smtpd_relay_restrictions" {
+			value = "permit_mynetworks,reject"
+		}
+		p.service(s, name, value)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,5 +171,34 @@ func TestSetupRefusesASocketThatPostfixCanNotSee(t *testing.T) {
 	socket.Milter[0].Address = filepath.Join(c.Get("queue_directory"), "recall-milter/sock")
 	if changes, err := c.Plan(socket); err != nil || changes[0].To != "unix:recall-milter/sock" {
 		t.Errorf("below the queue: %v, %v", changes, err)
+	}
+}
+
+func TestSetupRefusesToTurnAPortOfOthersIntoTheWayBack(t *testing.T) {
+	t.Parallel()
+	c := read(t, server.PostfixConf(t, "", "10026 inet n - n - - smtpd\n"))
+	for _, address := range []string{"127.0.0.1:25", "127.0.0.1:10026"} {
+		if changes, err := c.Plan(Needs{Milter: needs.Milter, Release: Endpoint{"tcp", address}}); err == nil {
+			t.Errorf("%s: %v", address, changes)
+		}
+	}
+}
+
+// postfix-example.cf and setup say the same about the re-injection port.
+func TestTheExampleHasTheLinesThatSetupWrites(t *testing.T) {
+	text, err := os.ReadFile("../../postfix-example.cf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "#127.0.0.1:10026 inet")
+	lines, _, _ := strings.Cut(rest, "\n\n")
+	var options []string
+	for line := range strings.Lines(lines) {
+		if _, option, ok := strings.Cut(strings.TrimSpace(line), "#  -o "); ok {
+			options = append(options, option)
+		}
+	}
+	if !slices.Equal(options, portOptions) {
+		t.Errorf("the example has\n%s\nsetup writes\n%s", strings.Join(options, "\n"), strings.Join(portOptions, "\n"))
 	}
 }
