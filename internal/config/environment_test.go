@@ -46,6 +46,19 @@ func TestBadVariablesAreNamed(t *testing.T) {
 	}
 }
 
+func FuzzEnvironment(f *testing.F) {
+	f.Add("REDIS_ADDRESSES", "a:1,b:2", "credential:x")
+	f.Add("HOLD_GRACE", "5d", "credential:../..")
+	f.Fuzz(func(t *testing.T, name, value, file string) {
+		c, err := parse("c.toml", nil, []string{variable + name + "=" + value, "RECALL_MILTER_SECRET_FILE=" + file}, t.TempDir())
+		if err != nil {
+			_ = err.Error()
+		} else if c == nil {
+			t.Error("neither a config nor an error")
+		}
+	})
+}
+
 func TestEveryKeyHasAVariableOfItsOwn(t *testing.T) {
 	seen := map[string]string{}
 	leaves(reflect.ValueOf(Default()).Elem(), "", func(path string, _ reflect.Value) {
