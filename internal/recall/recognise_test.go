@@ -32,6 +32,7 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 		"a recall":                            {whole, FormTNEF},
 		"a text beside":                       {beside(whole, "Content-Type: text/html\r\n\r\n<p>x</p>"), FormTNEF},
 		"a file in winmail.dat":               {r.FormAWith(outlook.WinmailWith([]byte("x"), []byte("MZ"))), ""},
+		"two classes in winmail.dat":          {r.FormAWith(append([]byte(note), outlook.Winmail([]byte("x"), 65001)[6:]...)), ""},
 		"another winmail.dat beside":          {beside(whole, "Content-Type: application/ms-tnef\r\n\r\n"+note), ""},
 		"another winmail.dat of another name": {beside(whole, "Content-Type: application/octet-stream\r\n\r\n"+note), ""},
 		"a broken winmail.dat beside":         {beside(whole, "Content-Type: x/y; name=WINMAIL.DAT\r\n\r\nxxx"), ""},

@@ -94,14 +94,18 @@ func attribute(r *reader) (level uint8, id uint32, value []byte) {
 // file gathers the message over its attributes.
 type file struct {
 	Message
-	left int // properties that may still come
+	left    int // properties that may still come
+	classed bool
 }
 
 func (f *file) take(id uint32, value []byte) error {
 	r := &reader{data: value}
 	switch id {
 	case attMessageClass:
-		f.Class = text8(value)
+		if f.classed {
+			return errors.New("two message classes") // programs differ in which they believe
+		}
+		f.Class, f.classed = text8(value), true
 	case attOemCodepage:
 		f.Codepage = r.u32()
 	case attMsgProps:
