@@ -10,13 +10,13 @@ import (
 )
 
 // storeKinds are the reasons why a store does not do what it should.
-var storeKinds = []string{"away", "full", "not_durable", "unknown", "lost", "other"}
+var storeKinds = []string{"away", "partial", "schema", "full", "not_durable", "unknown", "lost", "other"}
 
 func kindOf(err error) string {
 	for _, k := range []struct {
 		is   error
 		kind string
-	}{{holdstore.ErrFull, "full"}, {holdstore.ErrNotDurable, "not_durable"}, {holdstore.ErrUnknown, "unknown"},
+	}{{holdstore.ErrSchema, "schema"}, {holdstore.ErrPartial, "partial"}, {holdstore.ErrFull, "full"}, {holdstore.ErrNotDurable, "not_durable"}, {holdstore.ErrUnknown, "unknown"},
 		{holdstore.ErrLost, "lost"}, {holdstore.ErrUnavailable, "away"}} {
 		if errors.Is(err, k.is) {
 			return k.kind
