@@ -21,10 +21,11 @@ type Redis struct {
 	Addr string // 127.0.0.1:port
 	Dir  string
 
-	t     testing.TB
-	args  []string
-	cmd   *exec.Cmd
-	ended chan struct{}
+	t       testing.TB
+	args    []string
+	environ []string // nil: the test's own
+	cmd     *exec.Cmd
+	ended   chan struct{}
 }
 
 // StartRedis starts a redis-server with AOF, appendfsync always and noeviction; extra are further
@@ -45,6 +46,7 @@ func StartRedis(t testing.TB, extra ...string) *Redis {
 func (r *Redis) Start() {
 	r.t.Helper()
 	r.cmd = exec.Command(Program(r.t, "redis-server"), r.args...)
+	r.cmd.Env = r.environ
 	r.ended = make(chan struct{})
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatalf("redis-server does not start: %v", err)

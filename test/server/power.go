@@ -1,0 +1,51 @@
+package server
+
+import (
+	_ "embed"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+//go:embed synced.c.txt
+var syncedC string
+
+// WatchSyncs makes the server note, from its next start on, how much of its AOF is on the disk. PowerLoss needs it.
+func (r *Redis) WatchSyncs() {
+	r.t.Helper()
+	lib, source := filepath.Join(r.Dir, "synced.so"), filepath.Join(r.Dir, "synced.c")
+	if err := os.WriteFile(source, []byte(syncedC), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	if out, err := exec.Command(Program(r.t, "cc"), "-shared", "-fPIC", "-O1", "-o", lib, source, "-ldl").CombinedOutput(); err != nil {
+		r.t.Fatalf("%v\n%s", err, out)
+	}
+	r.environ = append(os.Environ(), "LD_PRELOAD="+lib)
+}
+
+// PowerLoss kills the server and takes from its AOF whatever was not yet on the disk, and says how many bytes that were.
+// The kernel of this machine lives on, and would have written them.
+func (r *Redis) PowerLoss() (cut int64) {
+	r.t.Helper()
+	r.Kill()
+	files, _ := filepath.Glob(filepath.Join(r.Dir, "appendonlydir", "*.incr.aof"))
+	if len(files) == 0 {
+		r.t.Fatal("there is no AOF to cut")
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		text, _ := os.ReadFile(file + ".synced") // none: nothing of it is
+		size, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if cut += info.Size() - size; info.Size() > size {
+			if err := os.Truncate(file, size); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
+	return cut
+}
