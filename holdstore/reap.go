@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	reapBatch = 100 // holds per script: one run must not keep the others waiting
-	scanBatch = 500 // keys looked at per Reap in the slow walk over everything
+	reapBatch    = 100 // holds per script: one run must not keep the others waiting
+	scanBatch    = 500 // keys that one step of the slow walk over everything looks at
+	reapsInRound = 700 // in an hour, when Reap is called every 5 seconds
+	scansMost    = 40  // steps of one Reap
 )
 
 // Reaped counts what one Reap did.
@@ -81,6 +83,10 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 }
 
 func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards []keys) (done Reaped, err error) {
+	now, err := node.Time(ctx).Result()
+	if err != nil {
+		return done, explain(err)
+	}
 	for _, at := range shards {
 		counts, err := s.run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"})).Int64Slice()
 		if err != nil || len(counts) != 2 {
@@ -89,41 +95,56 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		done.LeasesExpired += int(counts[0])
 		done.RecordsForgotten += int(counts[1])
 		done.More = done.More || counts[0] >= reapBatch || counts[1] >= reapBatch
-	}
-	now, err := node.Time(ctx).Result()
-	for _, at := range shards {
-		if err == nil {
-			err = s.cutTrail(ctx, node, at, now)
+		if err := s.cutTrail(ctx, node, at, now); err != nil {
+			return done, err
 		}
 	}
+	if !done.More {
+		done.OrphansDropped, err = s.mendSome(ctx, node)
+	}
+	return done, err
+}
+
+// mendSome goes on with the slow walk over all keys of a server, so fast that it is round in about an hour.
+func (s *Store) mendSome(ctx context.Context, node redis.UniversalClient) (mended int, err error) {
+	size, err := node.DBSize(ctx).Result()
 	if err != nil {
-		return done, explain(err)
+		return 0, explain(err)
 	}
-	names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.anyHold(), scanBatch).Result()
-	if err != nil {
-		return done, explain(err)
+	for range min(size/(scanBatch*reapsInRound)+1, scansMost) {
+		names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.anyHold(), scanBatch).Result()
+		if err != nil {
+			return mended, explain(err)
+		}
+		s.scanned.set(node, cursor)
+		var ids []string
+		for _, name := range names {
+			ids = append(ids, name[strings.LastIndexByte(name, ':')+1:])
+		}
+		n, err := s.mend(ctx, ids)
+		if mended += n; err != nil || cursor == 0 {
+			return mended, err
+		}
 	}
-	s.scanned.set(node, cursor)
-	var ids []string
-	for _, name := range names {
-		ids = append(ids, name[strings.LastIndexByte(name, ':')+1:])
-	}
+	return mended, nil
+}
+
+func (s *Store) mend(ctx context.Context, ids []string) (mended int, err error) {
 	groups := s.grouped(ids)
 	for _, at := range inOrder(groups) {
 		args := []any{s.recordTime().Milliseconds()}
 		for _, id := range groups[at] {
 			args = append(args, id)
 		}
-		mended, err := s.run(ctx, at, repairScript, args...).Int()
+		n, err := s.run(ctx, at, repairScript, args...).Int()
 		if err == nil {
 			err = s.run(ctx, at, reindexLate, s.reindexArgs(groups[at])...).Err()
 		}
-		if err != nil {
-			return done, explain(err)
+		if mended += n; err != nil {
+			return mended, explain(err)
 		}
-		done.OrphansDropped += mended
 	}
-	return done, nil
+	return mended, nil
 }
 
 // anyHold is the pattern of the names of all holds.

@@ -38,7 +38,7 @@ func (c *ctl) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%v; see recallctl %s --help", err, cmd.Name())
 	})
-	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(), c.drain(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.doctor(), c.setup(), c.man())
+	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(), c.drain(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.fsck(), c.doctor(), c.setup(), c.man())
 	return root
 }
 

@@ -78,9 +78,14 @@ func releaseDue(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// killRedis kills the story's Redis.
-func killRedis(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Value("redis").(*server.Redis).Kill()
+// killRedis kills the story's Redis; redis do COMMAND gives it a command.
+func killRedis(ts *testscript.TestScript, _ bool, args []string) {
+	redis := ts.Value("redis").(*server.Redis)
+	if len(args) > 1 {
+		redis.Do(strings.Join(args[1:], " "))
+		return
+	}
+	redis.Kill()
 }
 
 func storeOf(ts *testscript.TestScript) *holdstore.Store {

@@ -53,6 +53,12 @@ func (r *Redis) Start() {
 	}
 	go func(c *exec.Cmd, ended chan struct{}) { c.Wait(); close(ended) }(r.cmd, r.ended)
 	Eventually(r.t, "redis answers PING", func() bool {
+		select {
+		case <-r.ended:
+			log, _ := os.ReadFile(filepath.Join(r.Dir, "redis.log"))
+			r.t.Fatalf("redis-server ended at once:\n%s", log)
+		default:
+		}
 		c, err := net.DialTimeout("tcp", r.Addr, time.Second)
 		if err != nil {
 			return false
@@ -153,11 +159,12 @@ func Program(t testing.TB, name string) string {
 }
 
 // FreeAddr returns a loopback address that nothing listens on at this moment. It lies below the ports that the system
-// gives to outgoing connections: one of those could take it before the server that it is for.
+// gives to outgoing connections, and so does the port 10000 above, which a node of a Cluster takes as well: one of those could
+// take it before the server that it is for.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000)))
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000)))
 		if err == nil {
 			defer l.Close()
 			return l.Addr().String()

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// faultLine is a fault in JSON.
+type faultLine struct {
+	Name     string `json:"name"`
+	What     string `json:"what"`
+	Mend     string `json:"mend"` // "": nothing can be done
+	Repaired bool   `json:"repaired"`
+}
+
+func (c *ctl) fsck() *cobra.Command {
+	var repair bool
+	cmd := &cobra.Command{Use: "fsck", Short: "looks at everything in the store for what does not fit", Args: noArgument}
+	cmd.Flags().BoolVar(&repair, "repair", false, "mend what can be mended; no held message is deleted")
+	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
+		bar := c.progress(0)
+		defer bar.done()
+		left, mended := 0, 0
+		for f, err := range c.store.Fsck(ctx, repair, bar.of) {
+			if err != nil {
+				return fmt.Errorf("the check ended early: %w", err)
+			}
+			if f.Repaired {
+				mended++
+			} else {
+				left++
+			}
+			bar.done()
+			c.fault(f)
+		}
+		bar.done()
+		return c.checked(left, mended)
+	})
+	return cmd
+}
+
+func (c *ctl) fault(f holdstore.Fault) {
+	if c.json {
+		c.encode(faultLine(f))
+		return
+	}
+	words := f.Name + ": " + f.What
+	switch {
+	case f.Repaired:
+		words += ": mended, " + f.Mend
+	case f.Mend != "":
+		words += ": --repair mends it, " + f.Mend
+	default:
+		words += ": nothing can mend it here"
+	}
+	fmt.Fprintln(c.stdout, cell(words))
+}
+
+func (c *ctl) checked(left, mended int) error {
+	switch {
+	case left > 0 && mended > 0:
+		return &exit{exitNothing, fmt.Sprintf("%s mended, %d left", faults(mended), left)}
+	case left > 0:
+		return &exit{exitNothing, faults(left) + " found"}
+	case mended > 0:
+		c.say("%s mended", faults(mended))
+	default:
+		c.say("everything fits")
+	}
+	return nil
+}
+
+func faults(n int) string {
+	if n == 1 {
+		return "1 fault"
+	}
+	return fmt.Sprintf("%d faults", n)
+}

@@ -1,0 +1,338 @@
+package holdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Fault is something in the store that does not fit the rest of it.
+type Fault struct {
+	Name     string // of a hold, or of what else it is about: "index s123", "job ask:x"
+	What     string
+	Mend     string // what repair does, or did; empty: nothing can be done here
+	Repaired bool
+}
+
+const (
+	fsckScan = 1000 // keys that one SCAN looks at
+	fsckPage = 100  // names that one script looks at: others wait some milliseconds for it
+)
+
+// fsck is one walk over the whole store.
+type fsck struct {
+	s        *Store
+	repair   bool
+	progress func(looked, of int)
+	yield    func(Fault, error) bool
+	told     map[string]bool // SCAN may show a key twice
+	looked   int
+	of       int
+}
+
+// errFsckEnough: the caller has enough.
+var errFsckEnough = errors.New("enough")
+
+// Fsck looks at every key of the store, in pages, and yields what does not fit; with repair it mends what can be mended. It
+// works beside the daemon: each thing is looked at, and mended, in one step of Redis. It never deletes a held message, nor
+// content in a hurry: that of no hold gets the time of recalled content to live. progress may be nil.
+func (s *Store) Fsck(ctx context.Context, repair bool, progress func(looked, of int)) iter.Seq2[Fault, error] {
+	return func(yield func(Fault, error) bool) {
+		f := &fsck{s: s, repair: repair, progress: progress, yield: yield, told: map[string]bool{}}
+		if err := f.run(ctx); err != nil && err != errFsckEnough {
+			yield(Fault{}, err)
+		}
+	}
+}
+
+func (f *fsck) run(ctx context.Context) error {
+	if err := f.schemas(ctx); err != nil {
+		return err
+	}
+	for _, at := range f.s.shards {
+		if err := f.sets(ctx, at); err != nil {
+			return err
+		}
+	}
+	nodes := map[redis.UniversalClient]bool{}
+	for _, at := range f.s.shards {
+		node, err := f.s.node(ctx, at)
+		if err != nil {
+			return explain(err)
+		}
+		nodes[node] = true
+	}
+	for node := range nodes {
+		n, err := node.DBSize(ctx).Result()
+		if err != nil {
+			return explain(err)
+		}
+		f.of += int(n)
+	}
+	for node := range nodes {
+		if err := f.scan(ctx, node); err != nil {
+			return err
+		}
+	}
+	for _, at := range f.s.shards {
+		if err := f.bytes(ctx, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell yields a fault once.
+func (f *fsck) tell(fault Fault) error {
+	key := fault.Name + "\n" + fault.What
+	if f.told[key] {
+		return nil
+	}
+	f.told[key] = true
+	fault.Repaired = f.repair && fault.Mend != ""
+	if !f.yield(fault, nil) {
+		return errFsckEnough
+	}
+	return nil
+}
+
+// schemas looks for shards whose schema was lost while others have theirs; whoever comes first writes it again.
+func (f *fsck) schemas(ctx context.Context) error {
+	pipe := f.s.redis.Pipeline()
+	for _, at := range f.s.shards {
+		pipe.Exists(ctx, at.schema())
+	}
+	replies, err := pipe.Exec(ctx)
+	if err != nil {
+		return explain(err)
+	}
+	var lost []keys
+	for n, r := range replies {
+		if r.(*redis.IntCmd).Val() == 0 {
+			lost = append(lost, f.s.shards[n])
+		}
+	}
+	if err := f.s.admitAll(ctx); err != nil || len(lost) == len(f.s.shards) {
+		return err
+	}
+	for _, at := range lost {
+		if err := f.tell(Fault{Name: "shard " + string(at), What: "its schema was not there", Mend: "it is written again"}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look runs a check over names of one shard, and tells what it found.
+func (f *fsck) look(ctx context.Context, at keys, check *redis.Script, what string, names []string, more ...any) error {
+	for page := range slices.Chunk(names, fsckPage) {
+		args := append([]any{map[bool]int{true: 1}[f.repair], f.s.opt.RecallRetention.Milliseconds(), f.s.recordTime().Milliseconds()}, more...)
+		for _, name := range page {
+			args = append(args, name)
+		}
+		rows, err := f.s.run(ctx, at, check, args...).Slice()
+		if err != nil {
+			return explain(err)
+		}
+		for _, row := range rows {
+			texts, _ := row.([]any)
+			if len(texts) != 3 {
+				continue
+			}
+			fault := Fault{Name: what + fmt.Sprint(texts[0]), What: fmt.Sprint(texts[1]), Mend: fmt.Sprint(texts[2])}
+			if err := f.tell(fault); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sets looks for members of a shard's sets that should not be there.
+func (f *fsck) sets(ctx context.Context, at keys) error {
+	for _, set := range []string{"z:held", "z:releasing", "z:released", "z:recalled", "z:age", "jobs"} {
+		w := &walk{s: f.s, set: string(at) + set, min: "-inf", max: "+inf", page: findPage}
+		m := &merge{walks: []*walk{w}}
+		for {
+			ids, err := m.next(ctx, findPage)
+			if err != nil {
+				return err
+			}
+			if len(ids) == 0 {
+				break
+			}
+			if err := f.look(ctx, at, checkSetScript, "", ids, set); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// scan looks at all keys of a server.
+func (f *fsck) scan(ctx context.Context, node redis.UniversalClient) error {
+	pattern := globQuote(f.s.opt.Prefix) + ":{mh*}:*"
+	for cursor := uint64(0); ; {
+		names, next, err := node.Scan(ctx, cursor, pattern, fsckScan).Result()
+		if err != nil {
+			return explain(err)
+		}
+		if err := f.keys(ctx, names); err != nil {
+			return err
+		}
+		if f.looked += fsckScan; f.progress != nil {
+			f.progress(min(f.looked, f.of), f.of)
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// keyKind are keys whose names begin alike, with the check for them.
+type keyKind struct {
+	begin, what string
+	check       *redis.Script // nil: they are constant, or looked at otherwise
+}
+
+var kinds = []keyKind{
+	{"h:", "", checkHoldScript}, {"i:", "", checkIndexScript}, {"b:", "piece ", checkPieceScript}, {"j:", "job ", checkJobScript},
+	{"u:", "fingerprint ", checkTimeScript}, {"x:", "tombstone ", checkTimeScript}, {"rq:", "request ", checkTimeScript}, {"in:", "remembered in:", checkTimeScript},
+	{"z:", "", nil}, {"jobs", "", nil}, {"log", "", nil}, {"bytes", "", nil}, {"late", "", nil}, {"secret", "", nil}, {"schema", "", nil},
+	{"probe", "", nil}, {"paused", "", nil},
+}
+
+// keys sorts names by shard and kind, and checks them.
+func (f *fsck) keys(ctx context.Context, names []string) error {
+	type group struct {
+		at   keys
+		kind int
+	}
+	groups := map[group][]string{}
+	for _, name := range names {
+		at, rest := f.shardOf(name)
+		kind := slices.IndexFunc(kinds, func(k keyKind) bool { return strings.HasPrefix(rest, k.begin) })
+		switch {
+		case at == "":
+			if err := f.tell(Fault{Name: name, What: "it is in a shard that this store does not have"}); err != nil {
+				return err
+			}
+		case kind < 0:
+			if err := f.tell(Fault{Name: name, What: "no version of recall-milter up to this one makes such a key"}); err != nil {
+				return err
+			}
+		case kinds[kind].check != nil:
+			g := group{at, kind}
+			groups[g] = append(groups[g], strings.TrimPrefix(rest, kinds[kind].begin))
+		}
+	}
+	for g, some := range groups {
+		k := kinds[g.kind]
+		if err := f.look(ctx, g.at, k.check, k.what, some, k.begin); err != nil {
+			return err
+		}
+		if k.begin == "i:" {
+			if err := f.largeIndexes(ctx, g.at, some); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// shardOf cuts a key's name into its shard, "" when that is none of ours, and what is behind it.
+func (f *fsck) shardOf(name string) (at keys, rest string) {
+	n := strings.Index(name, "}:") + 2
+	if n < 2 || f.s.admissions[keys(name[:n])] == nil {
+		return "", name
+	}
+	return keys(name[:n]), name[n:]
+}
+
+// largeIndexes walks index sets that are too large for one script.
+func (f *fsck) largeIndexes(ctx context.Context, at keys, entries []string) error {
+	pipe := f.s.redis.Pipeline()
+	for _, e := range entries {
+		pipe.ZCard(ctx, at.index(e))
+	}
+	replies, err := pipe.Exec(ctx)
+	if err != nil {
+		return explain(err)
+	}
+	for n, r := range replies {
+		if r.(*redis.IntCmd).Val() <= largeIndex {
+			continue
+		}
+		m := &merge{walks: []*walk{{s: f.s, set: at.index(entries[n]), min: "-inf", max: "+inf", page: findPage}}}
+		for ids, err := m.next(ctx, findPage); len(ids) > 0 || err != nil; ids, err = m.next(ctx, findPage) {
+			if err == nil {
+				err = f.look(ctx, at, checkMembersScript, "", ids, entries[n])
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const bytesTries = 3 // a busy store changes while it is counted
+
+// bytes counts the bytes of what waits, and compares them with the counter. While something comes or leaves it says nothing.
+func (f *fsck) bytes(ctx context.Context, at keys) error {
+	var counted, sum int64
+	for range bytesTries {
+		err := f.s.redis.Watch(ctx, func(tx *redis.Tx) (err error) {
+			if sum, err = f.sum(ctx, at); err != nil {
+				return err
+			}
+			if counted, err = tx.Get(ctx, at.bytes()).Int64(); err != nil && !errors.Is(err, redis.Nil) {
+				return err
+			}
+			_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+				if pipe.Exists(ctx, at.bytes()); f.repair && counted != sum {
+					pipe.Set(ctx, at.bytes(), sum, 0)
+				}
+				return nil
+			})
+			return err
+		}, at.bytes())
+		switch {
+		case errors.Is(err, redis.TxFailedErr):
+			continue
+		case err != nil:
+			return explain(err)
+		case counted == sum:
+			return nil
+		}
+		return f.tell(Fault{Name: "shard " + string(at), What: fmt.Sprintf("it counts %d bytes waiting, and there are %d", counted, sum), Mend: "the counter is set right"})
+	}
+	return nil
+}
+
+func (f *fsck) sum(ctx context.Context, at keys) (sum int64, err error) {
+	m := &merge{walks: []*walk{{s: f.s, set: at.age(), min: "-inf", max: "+inf", page: findPage}}}
+	for {
+		ids, err := m.next(ctx, findPage)
+		if err != nil || len(ids) == 0 {
+			return sum, err
+		}
+		pipe := f.s.redis.Pipeline()
+		for _, id := range ids {
+			pipe.HGet(ctx, at.hold(id), "size")
+		}
+		replies, err := pipe.Exec(ctx)
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return sum, explain(err)
+		}
+		for _, r := range replies {
+			n, _ := r.(*redis.StringCmd).Int64()
+			sum += n
+		}
+	}
+}
