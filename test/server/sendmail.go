@@ -93,6 +93,7 @@ func (s *Sendmail) mc(example, milter, nextHop string) string {
 		"define(`confDONT_PROBE_INTERFACES', `True')dnl\n"+
 		"define(`confDONT_BLAME_SENDMAIL', `GroupWritableDirPathSafe')dnl\n"+
 		"define(`confTO_IDENT', `0')dnl\n"+
+		"define(`confREFUSE_LA', `999')dnl\ndefine(`confQUEUE_LA', `999')dnl\n"+ // else it refuses mail on a machine under load
 		"define(`confAUTH_MECHANISMS', `PLAIN')dnl\nTRUST_AUTH_MECH(`PLAIN')dnl\n"+
 		"define(`confMAX_MESSAGE_SIZE', `104857600')dnl\n"+
 		"define(`SMART_HOST', `[127.0.0.1]')dnl\n"+
