@@ -146,12 +146,13 @@ func TestAGenuineRequestServesOnce(t *testing.T) {
 	w := startWorld(t, true)
 	var mu sync.Mutex
 	var stream strings.Builder
-	w.far.port.Watched(func(_ int, toServer bool, piece []byte) {
+	w.far.port.Watched(func(_ int, toServer bool, piece []byte) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if toServer {
 			stream.Write(piece)
 		}
+		return true
 	})
 	w.delivered("r@corp.test", "bert@far.test", "carl@far.test")
 	w.asks("r@corp.test", "--only", "bert@far.test")

@@ -65,7 +65,7 @@ func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, pe
 	g := startGatewayWith(t, "1s", func(milter, nextHop string) mta {
 		host, number, _ := net.SplitHostPort(peerPort.Addr)
 		postfix = server.StartPostfix(t, milter, nextHop, "myhostname = gw."+domain,
-			"smtpd_milters = inet:"+signer.Milter+", inet:"+milter, "own_milters = inet:"+signer.Milter,
+			"smtpd_milters = inet:"+signer.Milter+", inet:"+milter, "own_milters = inet:"+signer.Milter, "queue_run_delay = 1s", "maximal_backoff_time = 2s",
 			"transport_maps = inline:{ "+strings.Join(append(delivery(domain, local), fmt.Sprintf("{%s = smtp:[%s]:%s}", peer, host, number)), ", ")+" }",
 			server.StartLogins(t, "anna", "bert"))
 		return ofPostfix(postfix)

@@ -43,8 +43,9 @@ func (p *Proxy) To(addr string) {
 	}
 }
 
-// Watch sees each piece of what passes over a connection before it arrives, and may keep it as long as it likes.
-type Watch func(conn int, toServer bool, piece []byte)
+// Watch sees each piece of what passes over a connection before it arrives, and may keep it as long as it likes. When it
+// says false, the piece does not arrive, and the connection ends.
+type Watch func(conn int, toServer bool, piece []byte) bool
 
 // Watched has new connections watched.
 func (p *Proxy) Watched(w Watch) {
@@ -94,7 +95,9 @@ func pass(to, from net.Conn, conn int, toServer bool, watch Watch) {
 	for {
 		n, err := from.Read(buf)
 		if n > 0 {
-			watch(conn, toServer, buf[:n])
+			if !watch(conn, toServer, buf[:n]) {
+				return
+			}
 			if _, broken := to.Write(buf[:n]); broken != nil {
 				return
 			}

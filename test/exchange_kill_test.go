@@ -1,0 +1,343 @@
+package test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/exchange"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// A late recall is a chain of messages between the two daemons and what they talk to. A step is one of them; there
+// somebody dies, either before it arrives, or when it has arrived and its answer has not.
+type step struct {
+	name  string
+	tap   string // where it passes
+	from  bool   // it comes from the server
+	given string // said on the same connection before
+	texts string // that it has, with blanks between; HOLD, REQUEST and ID are those of the message that the step is about
+}
+
+// steps are all of them, in order, from recallctl to the report.
+var steps = []step{
+	{name: "asked", tap: "corp redis", texts: "asked HOLD"},
+	{name: "asking job taken", tap: "corp redis", from: true, texts: "ask:REQUEST"},
+	{name: "request written", tap: "corp redis", texts: "m:<recall.REQUEST@"},
+	{name: "asking job done", tap: "corp redis", texts: "ask:REQUEST"},
+	{name: "request sent", tap: "corp smtp", texts: "<recall.REQUEST@"},
+	{name: "request settled", tap: "corp redis", texts: "queued"},
+	{name: "request judged", tap: "far redis", texts: "in:u:"},
+	{name: "order written", tap: "far redis", texts: "retract:corp.test:REQUEST"},
+	{name: "order taken", tap: "far redis", from: true, texts: "retract:corp.test:REQUEST"},
+	{name: "plan noted", tap: "far redis", texts: "retract:corp.test:REQUEST \"p\":{"},
+	{name: "marked", tap: "far imap", given: "ID", texts: "+FLAGS"},
+	{name: "expunged", tap: "far imap", given: "ID", texts: "EXPUNGE"},
+	{name: "retraction audited", tap: "far redis", texts: "retract recall request REQUEST"},
+	{name: "retraction noted", tap: "far redis", texts: "retract:corp.test:REQUEST \"d\":{"},
+	{name: "status written", tap: "far redis", texts: "m:<recall.REQUEST."},
+	{name: "order done", tap: "far redis", texts: "retract:corp.test:REQUEST 604800000"},
+	{name: "status sent", tap: "far smtp", texts: "<recall.REQUEST."},
+	{name: "answered", tap: "corp redis", texts: "answered HOLD"},
+	{name: "report taken", tap: "corp redis", from: true, texts: "report:HOLD"},
+	{name: "report written", tap: "corp redis", texts: "m:<recall.HOLD."},
+	{name: "report done", tap: "corp redis", texts: "report:HOLD 604800000"},
+	{name: "report sent", tap: "corp smtp", texts: "<recall.HOLD."},
+}
+
+// death is what happens at a step of one message's recall.
+type death struct {
+	step
+	id, hold, request string
+	after             bool // the message arrives, its answer doesn't
+	server            bool // Redis or Dovecot dies, else the daemon
+	waits             int  // connection on which the answer is waited for
+	happened          bool
+}
+
+func (d *death) text(of string) string {
+	return strings.NewReplacer("HOLD", d.hold, "REQUEST", d.request, "ID", d.id).Replace(of)
+}
+
+// is says whether a piece is the step; said is all that was said on its connection.
+func (d *death) is(from bool, piece, said string) bool {
+	for _, text := range strings.Split(d.texts, " ") {
+		if !strings.Contains(piece, d.text(text)) {
+			return false
+		}
+	}
+	return from == d.from && strings.Contains(said, d.text(d.given))
+}
+
+// reaper watches all connections. The test itself kills, and starts again.
+type reaper struct {
+	mu     sync.Mutex
+	said   map[string]string // by connection
+	deaths []*death
+	due    chan *death
+	done   chan struct{}
+}
+
+// watch is a watch of one tap. Whatever has killed somebody does not arrive.
+func (r *reaper) watch(tap string) server.Watch {
+	return func(conn int, toServer bool, piece []byte) bool {
+		d := r.meets(tap, conn, !toServer, string(piece))
+		if d == nil {
+			return true
+		}
+		select {
+		case r.due <- d:
+			<-r.done
+		case <-time.After(2 * time.Minute): // the test has given up
+		}
+		return false
+	}
+}
+
+// meets returns the death that a piece brings; nil: none.
+func (r *reaper) meets(tap string, conn int, from bool, piece string) *death {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := fmt.Sprint(tap, conn)
+	if tap == "far imap" {
+		r.said[key] += piece
+	}
+	for _, d := range r.deaths {
+		switch {
+		case d.happened || d.tap != tap:
+		case d.waits == conn && from, d.waits == 0 && !d.after && d.is(from, piece, r.said[key]):
+			d.happened = true
+			return d
+		case d.waits == 0 && d.is(from, piece, r.said[key]):
+			d.waits = conn
+		}
+	}
+	return nil
+}
+
+// open says how many deaths are still to come.
+func (r *reaper) open() (names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range r.deaths {
+		if !d.happened {
+			names = append(names, d.name)
+		}
+	}
+	return names
+}
+
+// tapped leads what the daemons say through taps.
+func (w *world) tapped(r *reaper) {
+	t := w.corp.t
+	w.corp.change(`answer_within = "30s"`, `answer_within = "10m"`)
+	secret := filepath.Join(t.TempDir(), "secret")
+	w.corp.must(os.WriteFile(secret, []byte(base64.StdEncoding.EncodeToString([]byte(killSecret))), 0o600))
+	w.corp.change("listen = [\"inet", fmt.Sprintf("secret_file = %q\nlisten = [\"inet", secret))
+	for tap, at := range map[string]struct {
+		o    *organisation
+		addr string
+	}{"corp redis": {w.corp, w.corp.redis.Addr}, "far redis": {w.far, w.far.redis.Addr}, "far imap": {w.far, w.far.boxes.IMAP},
+		"corp smtp": {w.corp, w.corp.postfix.Own}, "far smtp": {w.far, w.far.postfix.Own}} {
+		p := server.StartProxy(t)
+		p.To(at.addr)
+		p.Watched(r.watch(tap))
+		at.o.change(at.addr, p.Addr)
+	}
+	for _, o := range []*organisation{w.corp, w.far} {
+		o.killDaemon()
+		o.startDaemon()
+	}
+}
+
+const killSecret = "thirty-two bytes for this test!!"
+
+// kills lets somebody die, and live again.
+func (w *world) kills(d *death) {
+	o := map[string]*organisation{"corp": w.corp, "far": w.far}[strings.Fields(d.tap)[0]]
+	switch {
+	case !d.server:
+		o.killDaemon()
+		o.startDaemon()
+	case d.tap == "far imap":
+		o.boxes.Stop()
+		o.boxes.Start()
+	default:
+		o.redis.Kill()
+		o.redis.Start()
+	}
+}
+
+// deaths gives each step a message of its own, which it kills somebody at; turn chooses which of the ways to die.
+func (w *world) deaths(turn int) (all []*death) {
+	for n, s := range steps {
+		d := &death{step: s, id: fmt.Sprintf("%d.%s@corp.test", turn, strings.ReplaceAll(s.name, " ", "."))}
+		way := n + turn
+		d.after = way%2 == 1 && !s.from
+		d.server = way/2%2 == 1 && !strings.HasSuffix(s.tap, "smtp") || s.name == "asked" // recallctl itself is not killed
+		all = append(all, d)
+		w.corp.message("anna", d.id, "bert@far.test", "carl@far.test")
+	}
+	marker := mark.New([]byte(killSecret))
+	for _, d := range all {
+		for _, r := range []string{"bert@far.test", "carl@far.test"} {
+			w.corp.result(d.id, r, "sent")
+			server.Eventually(w.corp.t, d.id+" is delivered", func() bool { return slices.Contains(w.far.folder(r, "INBOX"), d.id) })
+		}
+		d.hold = w.corp.hold(d.id)
+		d.request, _ = exchange.RequestID(marker, holdstore.Asked{Hold: d.hold, Domain: "far.test", Recipients: []int{0, 1}})
+	}
+	return all
+}
+
+// reads sets a flag on all messages of an inbox.
+func (o *organisation) reads(user string) {
+	o.t.Helper()
+	c := o.login(user)
+	defer c.Close()
+	_, err := c.Select("INBOX", nil).Wait()
+	o.must(err)
+	o.must(c.Store(imap.SeqSet{imap.SeqRange{Start: 1}}, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagSeen}}, nil).Close())
+}
+
+func TestTheOutcomeOfALateRecallSurvivesKillsAtEveryStep(t *testing.T) {
+	t.Parallel()
+	turns := 1
+	if os.Getenv("TORTURE") != "" {
+		turns = 4
+	}
+	w := startWorld(t, true, "[inbound.recall]\nrate = \"1000/h\"")
+	r := &reaper{said: map[string]string{}, due: make(chan *death), done: make(chan struct{})}
+	w.tapped(r)
+	for turn := range turns {
+		all := w.deaths(turn)
+		w.far.reads("carl@far.test")
+		r.mu.Lock()
+		r.deaths = all
+		r.mu.Unlock()
+		w.recallsAll(r, all)
+		for _, d := range all {
+			w.outcomeIsRight(d)
+		}
+	}
+	if got := w.far.folder("bert@far.test", "INBOX"); len(got) > 0 {
+		t.Errorf("bert has %q", got)
+	}
+}
+
+// recallsAll recalls all messages at once, and kills, until all has ended.
+func (w *world) recallsAll(r *reaper, all []*death) {
+	t := w.corp.t
+	t.Helper()
+	var work sync.WaitGroup
+	defer work.Wait()
+	asked := make(chan struct{})
+	work.Go(func() { defer close(asked); w.insists(all) })
+	check := time.NewTicker(500 * time.Millisecond)
+	defer check.Stop()
+	giveUp := time.After(4 * time.Minute)
+	for {
+		select {
+		case d := <-r.due:
+			t.Logf("%s: %s dies (server %v, after %v)", d.name, d.tap, d.server, d.after)
+			w.kills(d)
+			r.done <- struct{}{}
+		case <-check.C:
+			select {
+			case <-asked:
+				if len(r.open()) == 0 && w.idle() {
+					return
+				}
+			default:
+			}
+		case <-giveUp:
+			t.Fatalf("not at an end: %q did not happen, idle %v", r.open(), w.idle())
+		}
+	}
+}
+
+// insists recalls until recallctl says that all is asked: Redis may die meanwhile.
+func (w *world) insists(all []*death) {
+	args := []string{"-c", w.corp.conf, "recall", "--yes"}
+	for _, d := range all {
+		args = append(args, d.id)
+	}
+	for range 20 {
+		c := exec.Command(filepath.Join(programs, "recallctl"), args...)
+		c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+		out, _ := c.CombinedOutput()
+		if c.ProcessState.ExitCode() == 2 && !strings.Contains(string(out), "could not be asked") {
+			return
+		}
+		w.corp.t.Logf("recallctl: exit %d\n%s", c.ProcessState.ExitCode(), out)
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// idle says whether neither gateway has anything left to do.
+func (w *world) idle() bool {
+	for _, o := range []*organisation{w.corp, w.far} {
+		for _, set := range []string{"jobs", "z:held", "z:releasing"} {
+			if o.redis.Do("ZCARD recall:{mh0}:"+set) != ":0\r\n" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// own counts the mails of the gateway itself that it ever wrote, by what their Message-IDs begin with.
+func (o *organisation) own(begin string) (n int) {
+	o.t.Helper()
+	out, _ := o.ctl("--json", "list", "--state", "released")
+	for line := range strings.Lines(out) {
+		var h struct {
+			MessageID string `json:"message_id"`
+		}
+		o.must(json.Unmarshal([]byte(line), &h))
+		if strings.HasPrefix(h.MessageID, begin) {
+			n++
+		}
+	}
+	return n
+}
+
+// outcomeIsRight: each recipient's outcome is what happened, and each mail was written once.
+func (w *world) outcomeIsRight(d *death) {
+	t := w.corp.t
+	t.Helper()
+	out, _ := w.corp.ctl("--json", "show", d.id)
+	for recipient, want := range map[string]string{"bert@far.test": "retracted", "carl@far.test": "already read"} {
+		if !strings.Contains(out, fmt.Sprintf(`{"address":%q,"result":%q`, recipient, want)) {
+			t.Errorf("%s: %s is not %s:\n%s", d.name, recipient, want, out)
+		}
+	}
+	if n := w.corp.own("<recall." + d.request + "@"); n != 1 {
+		t.Errorf("%s: %d requests", d.name, n)
+	}
+	if n := w.far.own("<recall." + d.request + "."); n != 1 {
+		t.Errorf("%s: %d statuses", d.name, n)
+	}
+	if n := w.corp.own("<recall." + d.hold + "."); n != 1 {
+		t.Errorf("%s: %d reports", d.name, n)
+	}
+	if got := w.far.folder("carl@far.test", "INBOX"); strings.Count(strings.Join(got, " "), d.id) != 1 {
+		t.Errorf("%s: carl has %q", d.name, got)
+	}
+	log, _ := w.far.ctl("log")
+	if !strings.Contains(log, "bert@far.test <"+d.id+">: retracted") || strings.Count(log, "bert@far.test <"+d.id+">: ") != strings.Count(log, "bert@far.test <"+d.id+">: retracted") {
+		t.Errorf("%s: the audit trail of far.test:\n%s", d.name, log)
+	}
+}
