@@ -71,3 +71,18 @@ func (l Patterns) Match(values ...string) bool {
 	}
 	return false
 }
+
+// Choose says whether a value is among those that a list of domains means: it is none of the patterns with "!", and one of
+// the others if there are any.
+func (l Patterns) Choose(value string) bool {
+	chosen, others := false, false
+	for _, p := range l {
+		switch {
+		case p.negated && !p.Match(value):
+			return false
+		case !p.negated:
+			others, chosen = true, chosen || p.Match(value)
+		}
+	}
+	return chosen || !others && len(l) > 0
+}

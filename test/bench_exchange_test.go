@@ -15,6 +15,7 @@ import (
 // mailbox, beside the recall of a held one.
 func TestBenchLateRecall(t *testing.T) {
 	const messages = 30
+	benchPrograms(t)
 	w := startWorld(t, true, "[inbound.recall]\nrate = \"1000/h\"")
 	var late, held []time.Duration
 	for n := range messages {
@@ -35,6 +36,6 @@ func TestBenchLateRecall(t *testing.T) {
 		w.corp.ctl("recall", id)
 		held = append(held, time.Since(start))
 	}
-	t.Logf("recallctl recall (built with the race detector) until the other organisation's mailbox is empty: p50 %v, p99 %v; of a held message: p50 %v, p99 %v",
+	t.Logf("recallctl recall until the other organisation's mailbox is empty: p50 %v, p99 %v; of a held message: p50 %v, p99 %v",
 		quantile(late, 50), quantile(late, 99), quantile(held, 50), quantile(held, 99))
 }

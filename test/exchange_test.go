@@ -20,6 +20,7 @@ type organisation struct {
 	domain string
 	port   *server.Proxy // where mail from the world comes in
 	boxes  *server.Mailboxes
+	signer *server.OpenDKIM
 }
 
 // world is two organisations that know each other by DNS only.
@@ -71,7 +72,7 @@ func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, pe
 		return ofPostfix(postfix)
 	})
 	g.postfix = postfix
-	return &organisation{gateway: g, domain: domain, port: port}
+	return &organisation{gateway: g, domain: domain, port: port, signer: signer}
 }
 
 // delivery says how mail for a domain of ours is delivered, when it isn't relayed.
@@ -263,16 +264,4 @@ func TestColleaguesMailboxesAreEmptiedWithoutAMail(t *testing.T) {
 	if got := w.far.folder("bert@far.test", "INBOX"); len(got) > 0 {
 		t.Errorf("bert has %q", got)
 	}
-}
-
-func TestAnUnsignedRequestWithTheKeyCountsWhereOnlyTheKeyIsRequired(t *testing.T) {
-	t.Parallel()
-	w := startWorld(t, true, "[inbound.recall]\nrequire = [\"cancel_key\"]")
-	w.corp.change("own_smtp = \""+w.corp.postfix.Own+"\"", "own_smtp = \"\"") // as if a list had broken the signature
-	w.corp.killDaemon()
-	w.corp.startDaemon()
-	w.delivered("listed@corp.test", "bert@far.test")
-	w.asks("listed@corp.test")
-	w.corp.result("listed@corp.test", "bert@far.test", "retracted")
-	w.far.said("reason=cancel-key, target=<listed@corp.test>")
 }
