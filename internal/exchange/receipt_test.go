@@ -1,0 +1,71 @@
+package exchange
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// asked puts a message into the store, releases it, and notes that its recipient's gateway is asked.
+func asked(t *testing.T, s *holdstore.Store) string {
+	t.Helper()
+	put := s.Put(holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"},
+		Recipients: []holdstore.Path{{Address: "bert@far.test"}, {Address: "carl@far.test"}}}, []byte("Subject: x\r\n"))
+	held, err := put.Commit(t.Context(), holdstore.Terms{Rule: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := s.Claim(t.Context(), 1)
+	if err != nil || len(claims) != 1 {
+		t.Fatal(claims, err)
+	}
+	sent := holdstore.Result{Outcome: holdstore.Sent}
+	if err := s.Settle(t.Context(), claims[0], holdstore.Settlement{Results: map[int]holdstore.Result{0: sent, 1: sent}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ask(t.Context(), held.ID, []holdstore.Asked{{RequestID: "X", Hold: held.ID, Domain: "far.test", Recipients: []int{0, 1}}}, time.Hour, holdstore.Act{}); err != nil {
+		t.Fatal(err)
+	}
+	return held.ID
+}
+
+func TestATimelineTakesFewReceipts(t *testing.T) {
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	id := asked(t, store)
+	x := &Exchange{store: store}
+	for n := range 10 {
+		for _, to := range []string{"BERT@far.test", "mallory@far.test"} {
+			if err := x.Receipts(t.Context(), []recall.Receipt{{MessageID: "<1@corp.test>", Recipient: to, Disposition: fmt.Sprint("displayed", n)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	all := []recall.Receipt{{MessageID: "<1@corp.test>", Recipient: "bert@far.test", Disposition: "deleted"}, {MessageID: "<1@corp.test>", Recipient: "carl@far.test", Disposition: "deleted"}}
+	for range 2 {
+		if err := x.Receipts(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := store.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted := map[string]int{}
+	for _, e := range h.Timeline {
+		if e.Verb == "receipt" && strings.Contains(e.Detail, "says a receipt that nobody vouches for") {
+			noted[e.By]++
+		}
+	}
+	if len(noted) != 2 || noted["bert@far.test"] != maxNoted || noted["carl@far.test"] != 1 {
+		t.Errorf("receipts in the timeline: %v", noted)
+	}
+}
