@@ -39,7 +39,7 @@ func ordinaryMail(t *testing.T) {
 	idle := server.StartPostfix(t, nothing(t, "accept"), f.sink.Addr, "defer_transports = smtp", "smtpd_client_connection_count_limit = 0", "default_process_limit = 200")
 	for _, size := range []int{4 << 10, 50 << 10} {
 		for _, sessions := range []int{1, 16, 50} {
-			messages := map[int]int{1: 150}[sessions] + 400
+			messages := map[int]int{1: 60, 16: 400, 50: 600}[sessions]
 			var ours, theirs, ratios []float64
 			for range 7 {
 				a, b := source(t, f.mta.smtp, sessions, messages, size), source(t, idle.SMTP, sessions, messages, size)

@@ -11,6 +11,7 @@ import (
 const (
 	maxWaiting = 10_000 // messages to remember while Redis is slow; what is more is forgotten, mail never waits
 	batch      = 100    // of one round trip
+	gatherTime = 100 * time.Millisecond
 	writeTime  = 5 * time.Second
 )
 
@@ -28,26 +29,45 @@ func (g *Gate) Remember(m *recall.Mail) {
 	}
 }
 
-// Run writes what is to be remembered, until ctx ends.
+// Run writes what is to be remembered, until ctx ends; then what waits is written, unless Redis is away.
 func (g *Gate) Run(ctx context.Context) {
 	failing := false
 	for {
-		var some []holdstore.Received
-		select {
-		case <-ctx.Done():
+		some := g.gather(ctx)
+		if len(some) == 0 {
 			return
-		case r := <-g.arrived:
-			some = append(some, r)
 		}
-		for len(some) < batch && len(g.arrived) > 0 {
-			some = append(some, <-g.arrived)
-		}
-		write, cancel := context.WithTimeout(ctx, writeTime)
+		write, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 		err := g.memory.Remember(write, some, g.o.Load().Remember)
 		cancel()
-		if err != nil && !failing && ctx.Err() == nil {
+		if err != nil && !failing {
 			g.log.Trouble("mail that comes in is not remembered, recalls of it will find nothing", err)
 		}
-		failing = err != nil
+		if failing = err != nil; failing && ctx.Err() != nil {
+			return
+		}
 	}
+}
+
+// gather waits for a message, and a moment for others: each write costs the disk a sync, beside those for the MTA's queue.
+// Once ctx has ended it only takes what waits.
+func (g *Gate) gather(ctx context.Context) (some []holdstore.Received) {
+	select {
+	case r := <-g.arrived:
+		some = append(some, r)
+	case <-ctx.Done():
+	}
+	for moment := time.After(gatherTime); len(some) < batch && ctx.Err() == nil; {
+		select {
+		case r := <-g.arrived:
+			some = append(some, r)
+		case <-moment:
+			return some
+		case <-ctx.Done():
+		}
+	}
+	for len(some) < batch && len(g.arrived) > 0 { // at the end
+		some = append(some, <-g.arrived)
+	}
+	return some
 }

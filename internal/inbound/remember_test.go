@@ -1,0 +1,92 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// ledger counts what is written, and how often.
+type ledger struct {
+	Memory
+	mu      sync.Mutex
+	kept    int
+	writes  int
+	away    chan struct{} // not nil: writes wait for it, and fail
+}
+
+func (l *ledger) Remember(_ context.Context, all []holdstore.Received, _ time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writes++
+	if l.away != nil {
+		<-l.away
+		return errors.New("away")
+	}
+	l.kept += len(all)
+	return nil
+}
+
+func remembering(l *ledger) (g *Gate, end func()) {
+	g = New(Options{Remember: time.Hour}, l, nil, quiet{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); g.Run(ctx) }()
+	return g, func() { cancel(); <-done }
+}
+
+func arrivals(g *Gate, n int) {
+	for i := range n {
+		g.Remember(&recall.Mail{Submission: holdstore.Submission{MessageID: "<" + strconv.Itoa(i) + "@x.test>"},
+			Fields: []policy.Field{{Name: "From", Value: " a@x.test"}}})
+	}
+}
+
+// Mail that comes in one by one is written together, and all of it at the end.
+func TestWhatComesInIsWrittenTogetherAndAtTheEnd(t *testing.T) {
+	t.Parallel()
+	l := &ledger{}
+	g, end := remembering(l)
+	arrivals(g, 3)
+	for len(g.arrived) > 0 { // the first are taken, and wait for others
+		time.Sleep(time.Millisecond)
+	}
+	arrivals(g, 2)
+	for l.count() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if l.kept != 5 || l.writes != 1 {
+		t.Errorf("%d messages by %d writes", l.kept, l.writes)
+	}
+	arrivals(g, 2*batch+7)
+	end()
+	if l.kept != 2*batch+12 || l.writes > 5 {
+		t.Errorf("%d messages by %d writes", l.kept, l.writes)
+	}
+}
+
+func (l *ledger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kept
+}
+
+// While Redis is away nothing waits: not mail, and not the end of the daemon, beyond the write that is under way.
+func TestTheEndDoesNotWaitForRedis(t *testing.T) {
+	t.Parallel()
+	l := &ledger{away: make(chan struct{})}
+	g, end := remembering(l)
+	arrivals(g, maxWaiting+10*batch)
+	time.AfterFunc(gatherTime, func() { close(l.away) })
+	end()
+	if l.kept != 0 || l.writes != 1 || len(g.arrived) == 0 {
+		t.Errorf("%d kept by %d writes, %d waiting", l.kept, l.writes, len(g.arrived))
+	}
+}
