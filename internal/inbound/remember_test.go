@@ -16,10 +16,10 @@ import (
 // ledger counts what is written, and how often.
 type ledger struct {
 	Memory
-	mu      sync.Mutex
-	kept    int
-	writes  int
-	away    chan struct{} // not nil: writes wait for it, and fail
+	mu     sync.Mutex
+	kept   int
+	writes int
+	away   chan struct{} // not nil: writes wait for it, and fail
 }
 
 func (l *ledger) Remember(_ context.Context, all []holdstore.Received, _ time.Duration) error {
