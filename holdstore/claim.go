@@ -264,12 +264,13 @@ func (c *content) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
-		piece, err := c.s.piece(c.ctx, c.h, c.next)
+		piece, body, err := c.s.piece(c.ctx, c.h, c.next)
 		if err != nil {
 			return 0, err
 		}
 		if c.next == 0 {
-			piece = append(piece, "\r\n"...)
+			piece = append(append(make([]byte, 0, len(piece)+2+len(body)), piece...), "\r\n"...)
+			piece = append(piece, body...)
 		}
 		c.rest = piece
 		c.next++
@@ -280,27 +281,33 @@ func (c *content) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Header returns the header block of a hold, without reading its body.
-func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) { return s.piece(ctx, h, 0) }
+// Header returns the header block of a hold, without reading the body of a large one.
+func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) {
+	header, _, err := s.piece(ctx, h, 0)
+	return header, err
+}
 
-func (s *Store) piece(ctx context.Context, h *Hold, n int) ([]byte, error) {
+func (s *Store) piece(ctx context.Context, h *Hold, n int) (piece, body []byte, err error) {
 	b, err := s.redis.Get(ctx, s.of(h.ID).chunk(h.ID, h.staging, n)).Bytes()
 	if err == redis.Nil {
-		return nil, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
+		return nil, nil, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
 	}
 	if err != nil {
-		return nil, explain(err)
+		return nil, nil, explain(err)
 	}
 	return s.open(h, n, b)
 }
 
-// open makes a piece of what is stored.
-func (s *Store) open(h *Hold, n int, stored []byte) ([]byte, error) {
-	piece, err := s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
-	if err != nil {
-		return nil, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
+// open makes a piece of what is stored; that of a small message is its header block, and the body comes with it.
+func (s *Store) open(h *Hold, n int, stored []byte) (piece, body []byte, err error) {
+	piece, err = s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
+	if err == nil && stored[0]&whole != 0 {
+		piece, body, err = split(piece)
 	}
-	return piece, nil
+	if err != nil {
+		return nil, nil, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
+	}
+	return piece, body, nil
 }
 
 // LeasedFor is a claim without a store, whose lease runs for d: for tests of what works with claims.

@@ -139,7 +139,8 @@ func (s *Store) headerOf(h *Hold, piece *redis.StringCmd) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.open(h, 0, stored)
+	header, _, err := s.open(h, 0, stored)
+	return header, err
 }
 
 const (

@@ -191,12 +191,21 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 
 // send sends the last pieces and the commit in one go: one round trip, and one fsync, for a small message.
 func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
-	args := p.arguments(t)
-	header := p.s.seal.wrap(p.header, p.place(0, p.chunks == 1))
-	var body []byte
-	if len(p.body) > 0 {
-		body = p.s.seal.wrap(p.body, p.place(p.chunks-1, true))
+	small := p.chunks == 1 && len(p.header)+len(p.body) <= chunkSize
+	if len(p.body) > 0 && !small {
+		p.chunks++
 	}
+	var header, body []byte
+	switch {
+	case small:
+		header = p.s.seal.wrapWhole(p.header, p.body, p.place(0, true))
+	default:
+		header = p.s.seal.wrap(p.header, p.place(0, p.chunks == 1))
+		if len(p.body) > 0 {
+			body = p.s.seal.wrap(p.body, p.place(p.chunks-1, true))
+		}
+	}
+	args := p.arguments(t)
 	return p.s.firmly(ctx, p.at, commitScript, func(pipe redis.Pipeliner) {
 		pipe.Set(ctx, p.at.chunk(p.id, p.nonce, 0), header, stagedFor)
 		if body != nil {
@@ -205,11 +214,8 @@ func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
 	}, args...).StringSlice()
 }
 
-// arguments lists ARGV of the commit script; the last piece of the body is counted here.
+// arguments lists ARGV of the commit script.
 func (p *Put) arguments(t Terms) []any {
-	if len(p.body) > 0 {
-		p.chunks++
-	}
 	sub := p.sub
 	sub.Subject = p.s.seal.wrapSubject(sub.Subject, p.id)
 	meta, _ := json.Marshal(armour(sub))

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -27,6 +28,7 @@ var ErrDamaged = errors.New("its content was changed or damaged in the store")
 const (
 	compressed = 1 << 0
 	sealed     = 1 << 1
+	whole      = 1 << 2 // a small message: the length of its header block, the header block, and the body
 
 	keyIDSize = 4
 	maxPiece  = 16 << 20 // bytes of one piece when it is decompressed; the largest is a header block
@@ -34,10 +36,15 @@ const (
 
 // sealer compresses and seals pieces, and opens them. It is safe for concurrent use.
 type sealer struct {
-	first  *sealKey // nil: nothing is sealed
-	keys   map[[keyIDSize]byte]*sealKey
+	ring   atomic.Pointer[ring]
 	packer *zstd.Encoder
 	opener *zstd.Decoder
+}
+
+// ring are the keys of a moment; they may be replaced while mail comes and goes.
+type ring struct {
+	first *sealKey // nil: nothing is sealed
+	keys  map[[keyIDSize]byte]*sealKey
 }
 
 type sealKey struct {
@@ -60,22 +67,35 @@ func derived(key []byte, purpose string) []byte {
 }
 
 func newSealer(keys [][]byte) (*sealer, error) {
-	s := &sealer{keys: map[[keyIDSize]byte]*sealKey{}}
-	for _, key := range keys {
-		aead, err := chacha20poly1305.NewX(key)
-		if err != nil {
-			return nil, fmt.Errorf("a seal key: %w", err)
-		}
-		k := &sealKey{id: keyID(key), aead: aead, prints: derived(key, "recall-milter fingerprint")}
-		if s.keys[k.id] = k; s.first == nil {
-			s.first = k
-		}
+	s := &sealer{}
+	if err := s.use(keys); err != nil {
+		return nil, err
 	}
 	// Neither can fail with these options.
 	s.packer, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(chunkSize), zstd.WithLowerEncoderMem(true))
 	s.opener, _ = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxPiece), zstd.WithDecoderConcurrency(0))
 	return s, nil
 }
+
+// use replaces the keys; each piece says which one opens it.
+func (s *sealer) use(keys [][]byte) error {
+	r := &ring{keys: map[[keyIDSize]byte]*sealKey{}}
+	for _, key := range keys {
+		aead, err := chacha20poly1305.NewX(key)
+		if err != nil {
+			return fmt.Errorf("a seal key: %w", err)
+		}
+		k := &sealKey{id: keyID(key), aead: aead, prints: derived(key, "recall-milter fingerprint")}
+		if r.keys[k.id] = k; r.first == nil {
+			r.first = k
+		}
+	}
+	s.ring.Store(r)
+	return nil
+}
+
+// UseKeys replaces Options.SealKeys while the store is in use: the first seals from now on, all open.
+func (s *Store) UseKeys(keys [][]byte) error { return s.seal.use(keys) }
 
 func (s *sealer) close() {
 	s.packer.Close()
@@ -97,26 +117,35 @@ func (p place) bytes(form byte) []byte {
 }
 
 // wrap makes of a piece what is stored.
-func (s *sealer) wrap(piece []byte, at place) []byte {
-	form, content := byte(0), piece
+func (s *sealer) wrap(piece []byte, at place) []byte { return s.wrapAs(0, piece, at) }
+
+// wrapWhole makes of a small message the one piece that is stored.
+func (s *sealer) wrapWhole(header, body []byte, at place) []byte {
+	message := binary.AppendUvarint(make([]byte, 0, len(header)+len(body)+4), uint64(len(header)))
+	return s.wrapAs(whole, append(append(message, header...), body...), at)
+}
+
+func (s *sealer) wrapAs(form byte, piece []byte, at place) []byte {
+	content := piece
 	if packed := s.packer.EncodeAll(piece, nil); len(packed) < len(piece)-len(piece)/16 { // else it costs more than it saves
-		form, content = compressed, packed
+		form, content = form|compressed, packed
 	}
-	if s.first == nil {
+	first := s.ring.Load().first
+	if first == nil {
 		return append([]byte{form}, content...)
 	}
 	form |= sealed
 	out := make([]byte, 0, 1+keyIDSize+chacha20poly1305.NonceSizeX+len(content)+chacha20poly1305.Overhead)
-	out = append(append(out, form), s.first.id[:]...)
+	out = append(append(out, form), first.id[:]...)
 	out = out[:len(out)+chacha20poly1305.NonceSizeX]
 	nonce := out[1+keyIDSize:]
 	rand.Read(nonce)
-	return s.first.aead.Seal(out, nonce, content, at.bytes(form))
+	return first.aead.Seal(out, nonce, content, at.bytes(form))
 }
 
 // unwrap is the opposite of wrap. Errors: ErrNoKey, or that the piece is not what was stored at this place.
 func (s *sealer) unwrap(stored []byte, at place) ([]byte, error) {
-	if len(stored) == 0 || stored[0]&^(compressed|sealed) != 0 {
+	if len(stored) == 0 || stored[0]&^(compressed|sealed|whole) != 0 {
 		return nil, fmt.Errorf("%w: no known form", ErrDamaged)
 	}
 	form, content := stored[0], stored[1:]
@@ -125,7 +154,7 @@ func (s *sealer) unwrap(stored []byte, at place) ([]byte, error) {
 			return nil, fmt.Errorf("%w: it is too short", ErrDamaged)
 		}
 		id := [keyIDSize]byte(content)
-		key, ok := s.keys[id]
+		key, ok := s.ring.Load().keys[id]
 		if !ok {
 			return nil, fmt.Errorf("%w: add key %x to seal.key_file", ErrNoKey, id)
 		}
@@ -145,12 +174,21 @@ func (s *sealer) unwrap(stored []byte, at place) ([]byte, error) {
 	return piece, nil
 }
 
+// split cuts the one piece of a small message, which unwrap returned, into header block and body.
+func split(message []byte) (header, body []byte, err error) {
+	n, begin := binary.Uvarint(message)
+	if begin <= 0 || n > uint64(len(message)-begin) {
+		return nil, nil, fmt.Errorf("%w: its header block is longer than all of it", ErrDamaged)
+	}
+	return message[begin:][:n], message[begin:][n:], nil
+}
+
 // sealedSubject marks a subject in a record that is sealed; no header field has a NUL.
 const sealedSubject = "\x00"
 
 // wrapSubject makes of a subject what stands in the record of a hold, which outlives its content.
 func (s *sealer) wrapSubject(subject, id string) string {
-	if s.first == nil || subject == "" {
+	if s.ring.Load().first == nil || subject == "" {
 		return subject
 	}
 	return sealedSubject + base64.StdEncoding.EncodeToString(s.wrap([]byte(subject), place{id: id, staging: "subject"}))
@@ -175,10 +213,11 @@ func (s *sealer) unwrapSubject(stored, id string) string {
 
 // fingerprint keeps the digest of a message from telling whoever reads the store what was sent.
 func (s *sealer) fingerprint(digest []byte) []byte {
-	if s.first == nil {
+	first := s.ring.Load().first
+	if first == nil {
 		return digest
 	}
-	return derived(s.first.prints, string(digest))
+	return derived(first.prints, string(digest))
 }
 
 // sealedWith returns the ID of the key that a stored piece, or its beginning, is sealed with; "" when it isn't.

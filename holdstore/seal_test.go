@@ -118,6 +118,13 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 		"the end cut off": func(a, _ *Hold) {
 			s.redis.HSet(ctx, s.of(a.ID).hold(a.ID), "chunks", a.chunks-1, "size", a.Size-chunkSize)
 		},
+		"replayed of another attempt to hold it": func(a, _ *Hold) {
+			other := s.seal.wrap([]byte(noise('a')[:chunkSize]), place{a.ID, "OTHERTRY", 1, false})
+			s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), other, 0)
+		},
+		"a piece in place of the header": func(a, _ *Hold) {
+			s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 0), s.redis.Get(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1)).Val(), 0)
+		},
 		"truncated":       func(a, _ *Hold) { s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), "\x03abc", 0) },
 		"of unknown form": func(a, _ *Hold) { s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), "\x80abc", 0) },
 	} {
@@ -130,6 +137,64 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 		if _, err := read(t, s, b.ID); err != nil {
 			t.Errorf("%s: the other one: %v", name, err)
 		}
+	}
+}
+
+// A small message is one piece, which is bound to its place as well; one that says it is small and is not is refused.
+func TestASmallMessageIsOnePiece(t *testing.T) {
+	s, ctx := openSealed(t, server.StartRedis(t).Addr, key(1)), context.Background()
+	a, _ := s.Get(ctx, put(t, s, "a", time.Hour, "body").ID)
+	b, _ := s.Get(ctx, put(t, s, "b", time.Hour, "body").ID)
+	if n := s.redis.Keys(ctx, "*:b:*").Val(); len(n) != 2 || a.chunks != 1 {
+		t.Fatalf("%q", n)
+	}
+	if h, err := s.Header(ctx, a); err != nil || string(h) != header("a") {
+		t.Errorf("%q %v", h, err)
+	}
+	name := s.of(a.ID).chunk(a.ID, a.staging, 0)
+	stored := s.redis.Get(ctx, name).Val()
+	for what, other := range map[string]string{
+		"of another message": s.redis.Get(ctx, s.of(b.ID).chunk(b.ID, b.staging, 0)).Val(),
+		"not small any more": string(stored[0]&^whole) + stored[1:],
+		"unsealed and short": "\x04\xff\x01abc",
+	} {
+		s.redis.Set(ctx, name, other, 0)
+		if _, err := read(t, s, a.ID); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	s.redis.Del(ctx, name)
+	if _, err := read(t, s, a.ID); !errors.Is(err, ErrNotFound) {
+		t.Errorf("dropped: %v", err)
+	}
+}
+
+func TestKeysAreReplacedInAnOpenStore(t *testing.T) {
+	s := openSealed(t, server.StartRedis(t).Addr, key(1))
+	first := put(t, s, "first", time.Hour, "body").ID
+	large := s.Put(submission("large"), []byte("A: b\r\n")) // begun before, ended after
+	if err := large.Write(t.Context(), []byte(strings.Repeat("x", 3*chunkSize))); err != nil {
+		t.Fatal(err)
+	}
+	large.work.Wait()
+	if err := s.UseKeys([][]byte{key(2), key(1)}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := large.Commit(t.Context(), Terms{Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{first, r.ID, put(t, s, "second", time.Hour, "body").ID} {
+		if _, err := read(t, s, id); err != nil {
+			t.Error(err)
+		}
+	}
+	usage, err := s.SealUsage(t.Context(), nil)
+	if err != nil || usage[KeyID(key(1))] != 1 || usage[KeyID(key(2))] != 2 {
+		t.Errorf("%v %v", usage, err)
+	}
+	if err := s.UseKeys([][]byte{{1}}); err == nil {
+		t.Error("a key of one byte is taken")
 	}
 }
 

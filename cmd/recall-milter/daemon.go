@@ -85,7 +85,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { d.reloadOnHangup(ctx, gate) })
+	wg.Go(func() { d.reloadOnHangup(ctx, gate, store) })
 	wg.Go(func() { gate.Run(ctx) })
 
 	// MTAs are answered at once, also while Redis, which may have the secret, is away.

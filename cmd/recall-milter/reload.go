@@ -6,13 +6,14 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
-// reloadOnHangup re-reads the rules and the inbound policy at SIGHUP; a bad file keeps the old ones.
-func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate) {
+// reloadOnHangup re-reads the rules, the inbound policy and the seal keys at SIGHUP; a bad file keeps the old ones.
+func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *holdstore.Store) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -21,14 +22,14 @@ func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate) {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			if err := d.reload(gate); err != nil {
+			if err := d.reload(gate, store); err != nil {
 				d.log.Trouble("reload: the file is refused, the old rules stay in force", err)
 			}
 		}
 	}
 }
 
-func (d *daemon) reload(gate *inbound.Gate) error {
+func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) error {
 	c, err := config.Load(d.file)
 	if err != nil {
 		return err
@@ -39,6 +40,13 @@ func (d *daemon) reload(gate *inbound.Gate) error {
 	}
 	arriving, err := wiring.Inbound(c)
 	if err != nil {
+		return err
+	}
+	keys, err := wiring.SealKeys(c.Seal.KeyFile)
+	if err != nil {
+		return err
+	}
+	if err := store.UseKeys(keys); err != nil {
 		return err
 	}
 	d.outbound.Store(rules)

@@ -90,7 +90,7 @@ func (c *ctl) rotateKey() error {
 	if err := file.Write(name, append([]byte(line), old...), name); err != nil {
 		return fmt.Errorf("the keys are as before: %w", err)
 	}
-	c.say("key %s seals from the restart of the daemon on; bring the file to all gateways of this store first", holdstore.KeyID(key))
+	c.say("key %s seals when the daemon is reloaded (systemctl reload recall-milter); bring the file to all gateways of this store, and reload all of them", holdstore.KeyID(key))
 	return nil
 }
 

@@ -71,6 +71,6 @@ func (s *Site) keys(ctx context.Context, r report) {
 	}
 	delete(usage, "")
 	for id, n := range usage {
-		r.bad("holds.key", "put the key back into seal.key_file (recallctl key status), and restart the daemon", "%d messages are sealed with key %s, which is missing: they can't be sent", n, id)
+		r.bad("holds.key", "put the key back into seal.key_file (recallctl key status), and reload the daemon", "%d messages are sealed with key %s, which is missing: they can't be sent", n, id)
 	}
 }

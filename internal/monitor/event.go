@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -110,6 +111,8 @@ func (m *Metrics) Bounced(h *holdstore.Hold, to, detail string) {
 
 // Trouble counts and logs.
 func (m *Metrics) Trouble(msg string, err error) {
-	m.troubles.Inc()
+	if m.troubles.Inc(); errors.Is(err, holdstore.ErrNoKey) || errors.Is(err, holdstore.ErrDamaged) {
+		m.unreadable.Inc()
+	}
 	m.Log.Trouble(msg, err)
 }

@@ -22,7 +22,7 @@ type Metrics struct {
 	storeTime                     *prometheus.HistogramVec
 	lateness, heldFor             prometheus.Histogram
 	heldBytes, troubles, requests prometheus.Counter
-	accepted                      prometheus.Counter
+	accepted, unreadable          prometheus.Counter
 	sessions                      prometheus.Gauge
 }
 
@@ -43,17 +43,18 @@ func New(log *maillog.Log, store Store, version string) *Metrics {
 			Help: "From the due moment to the port's 250.", Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 5, 30, 120, 600, 3600}}),
 		heldFor: prometheus.NewHistogram(prometheus.HistogramOpts{Name: prefix + "hold_seconds",
 			Help: "From the hold to the release.", Buckets: []float64{1, 10, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600}}),
-		heldBytes: counter("held_bytes_total", "Bytes of the messages that were taken into hold."),
-		troubles:  counter("troubles_total", "Lines in the log that tell of trouble."),
-		requests:  counter("requests_total", "Recall requests to other gateways."),
-		accepted:  counter("sessions_total", "Connections of the MTA."),
-		sessions:  prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "sessions", Help: "Connections of the MTA that are open."}),
+		heldBytes:  counter("held_bytes_total", "Bytes of the messages that were taken into hold."),
+		troubles:   counter("troubles_total", "Lines in the log that tell of trouble."),
+		unreadable: counter("unreadable_total", "Attempts of release for which the store did not give the message: its seal key or a piece is missing, or it was changed."),
+		requests:   counter("requests_total", "Recall requests to other gateways."),
+		accepted:   counter("sessions_total", "Connections of the MTA."),
+		sessions:   prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "sessions", Help: "Connections of the MTA that are open."}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.verdicts, m.ruleHolds, m.releases, m.commands, m.inbound, m.acts, m.retractions, m.storeErrors, m.storeTime,
-		m.lateness, m.heldFor, m.heldBytes, m.troubles, m.requests, m.accepted, m.sessions, build, gauges{store},
+		m.lateness, m.heldFor, m.heldBytes, m.troubles, m.unreadable, m.requests, m.accepted, m.sessions, build, gauges{store},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
