@@ -107,7 +107,7 @@ func holdOne(s *Store, mark string, grace time.Duration) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	sub := submission(mark)
-	sub.Recipients = sub.Recipients[:1]
+	sub.Sender.Address, sub.Recipients = mark+"@corp.test", sub.Recipients[:1] // the envelope says to which shard
 	return s.Put(sub, []byte(header(mark))).Commit(ctx, Terms{Rule: "default", Grace: grace})
 }
 

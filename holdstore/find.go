@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,8 @@ func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
 	return holds, err
 }
 
-// Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID. Empty: none.
+// Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID. Empty: none. With ErrPartial
+// there may be more of that name.
 func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 	h, err := s.Get(ctx, ref)
 	if err == nil {
@@ -80,18 +82,15 @@ func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
-	if err := s.admitAll(ctx); err != nil {
-		return nil, err
-	}
 	bare := strings.Trim(ref, "<>")
-	ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
+	ids, partly := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
 		for _, entry := range []string{s.entry("m", "<"+bare+">"), s.entry("m", bare), s.entry("q", ref)} {
 			found = append(found, pipe.ZRange(ctx, at.index(entry), 0, -1))
 		}
 		return found
 	})
-	if err != nil {
-		return nil, err
+	if partly != nil && !errors.Is(partly, ErrPartial) {
+		return nil, partly
 	}
 	var named []*Hold
 	for page := range slices.Chunk(distinct(ids), findPage) {
@@ -105,14 +104,18 @@ func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 			}
 		}
 	}
-	return named[:min(len(named), findPage)], nil
+	return named[:min(len(named), findPage)], partly
 }
 
-// gather asks all shards the same, and returns their answers together.
+// gather asks all shards the same, and returns their answers together; with ErrPartial those that came.
 func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd) (all []string, err error) {
+	shards, partly := s.visible(ctx)
+	if len(shards) == 0 {
+		return nil, partly
+	}
 	pipe := s.redis.Pipeline()
 	var replies []*redis.StringSliceCmd
-	for _, at := range s.shards {
+	for _, at := range shards {
 		replies = append(replies, ask(pipe, at)...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -121,14 +124,11 @@ func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at ke
 	for _, r := range replies {
 		all = append(all, r.Val()...)
 	}
-	return all, nil
+	return all, partly
 }
 
 // inState lists all holds in a state.
 func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
-	if err := s.admitAll(ctx); err != nil {
-		return nil, err
-	}
 	return s.gather(ctx, func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd {
 		return []*redis.StringSliceCmd{pipe.ZRange(ctx, at.state(st), 0, -1)}
 	})
@@ -142,7 +142,8 @@ func distinct(ids []string) []string {
 
 // Find yields what matches, soonest due first; records by when they end. It reads the narrowest index that answers, in
 // pages: a filter by a pattern looks at all holds in the states that are asked for. What was put, released or recalled
-// meanwhile may be among them or not. Damage to a record ends nothing: it is yielded as an error, ErrDamaged, at the end.
+// meanwhile may be among them or not. Damage to a record ends nothing: it is yielded as an error, ErrDamaged, at the end;
+// and so is ErrPartial, when some servers do not answer.
 func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[*Hold, error] {
 	if len(q.States) == 0 {
 		q.States = []State{Held, Releasing}
@@ -173,10 +174,12 @@ func (f *finding) run(ctx context.Context) (err error) {
 	if f.m, err = newMatcher(f.q); err != nil {
 		return err
 	}
-	if err := f.s.admitAll(ctx); err != nil {
-		return err
+	shards, partly := f.s.visible(ctx)
+	if len(shards) == 0 {
+		return partly
 	}
-	src, err := f.s.narrowest(ctx, f.q)
+	defer func() { err = cmp.Or(err, partly) }()
+	src, err := f.s.narrowest(ctx, f.q, shards)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -39,7 +40,8 @@ func (s *Store) Log(ctx context.Context, since time.Time, follow bool) iter.Seq2
 		t := newTrail(s, since)
 		for ctx.Err() == nil {
 			entries, err := t.more(ctx)
-			if err != nil {
+			// Of a part that is away nothing is missed: it is read on when it is back.
+			if err != nil && !(errors.Is(err, ErrPartial) && (follow || len(entries) > 0)) {
 				if ctx.Err() == nil {
 					yield(Entry{}, err)
 				}
@@ -78,7 +80,7 @@ func (e Entry) each(yield func(Entry, error) bool) bool {
 // trail is a reader of all shards' streams: where it stands in each.
 type trail struct {
 	s     *Store
-	after []string
+	after map[keys]string
 }
 
 func newTrail(s *Store, since time.Time) *trail {
@@ -86,9 +88,9 @@ func newTrail(s *Store, since time.Time) *trail {
 	if !since.IsZero() {
 		start = stamp(since) + "-0"
 	}
-	t := &trail{s: s, after: make([]string, len(s.shards))}
-	for n := range t.after {
-		t.after[n] = start
+	t := &trail{s: s, after: map[keys]string{}}
+	for _, at := range s.shards {
+		t.after[at] = start
 	}
 	return t
 }
@@ -96,13 +98,14 @@ func newTrail(s *Store, since time.Time) *trail {
 // more reads on. Of shards with more than a page it takes no entry that is younger than what another shard has not
 // shown yet.
 func (t *trail) more(ctx context.Context) ([]Entry, error) {
-	if err := t.s.admitAll(ctx); err != nil {
-		return nil, err
+	shards, partly := t.s.visible(ctx)
+	if len(shards) == 0 {
+		return nil, partly
 	}
 	pipe := t.s.redis.Pipeline()
-	pages := make([]*redis.XMessageSliceCmd, len(t.after))
-	for n, at := range t.s.shards {
-		pages[n] = pipe.XRangeN(ctx, at.log(), "("+t.after[n], "+", logPage)
+	pages := make([]*redis.XMessageSliceCmd, len(shards))
+	for n, at := range shards {
+		pages[n] = pipe.XRangeN(ctx, at.log(), "("+t.after[at], "+", logPage)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, explain(err)
@@ -123,11 +126,11 @@ func (t *trail) more(ctx context.Context) ([]Entry, error) {
 				break
 			}
 			all = append(all, e)
-			t.after[n] = m.ID
+			t.after[shards[n]] = m.ID
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Entry) int { return a.At.Compare(b.At) })
-	return all, nil
+	return all, partly
 }
 
 func entry(m redis.XMessage) Entry {

@@ -78,9 +78,10 @@ func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (change
 // Paused returns who paused the releases; nil when nobody did. In a Cluster a pause that could not reach every server is
 // one too.
 func (s *Store) Paused(ctx context.Context) (*Pause, error) {
+	shards, partly := s.visible(ctx)
 	pipe := s.redis.Pipeline()
-	replies := make([]*redis.MapStringStringCmd, len(s.shards))
-	for n, at := range s.shards {
+	replies := make([]*redis.MapStringStringCmd, len(shards))
+	for n, at := range shards {
 		replies[n] = pipe.HGetAll(ctx, at.paused())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -91,5 +92,5 @@ func (s *Store) Paused(ctx context.Context) (*Pause, error) {
 			return &Pause{At: moment(f["at"]), Act: Act{By: f["by"], From: f["from"], Reason: f["reason"]}}, nil
 		}
 	}
-	return nil, nil
+	return nil, partly
 }

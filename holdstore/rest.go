@@ -88,3 +88,17 @@ func (s *Store) probe(ctx context.Context, node redis.UniversalClient) error {
 	}
 	return nil
 }
+
+// answers says whether a server of a Cluster can be read, and soon.
+func (s *Store) answers(ctx context.Context, node redis.UniversalClient) error {
+	if err := s.rests.of(node); err != nil && !errors.Is(err, errFewReplicas) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, headTime)
+	defer cancel()
+	err := node.Ping(ctx).Err()
+	if err != nil && !answered(err) {
+		s.rests.begin(s, node, err)
+	}
+	return explain(err)
+}

@@ -76,10 +76,32 @@ func (a *admission) end(err error) {
 	a.running = nil
 }
 
-// admitAll is admit for all shards; usually it takes one round trip, and then none.
-func (s *Store) admitAll(ctx context.Context) error {
+// visible lists the shards that can be read, admitted. With ErrPartial it is those of the servers that answer.
+func (s *Store) visible(ctx context.Context) (shards []keys, err error) {
+	if len(s.shards) == 1 {
+		return s.shards, s.admitAll(ctx, s.shards)
+	}
+	var mu sync.Mutex
+	err = s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, owned []keys) error {
+		if err := s.answers(ctx, node); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		shards = append(shards, owned...)
+		return nil
+	})
+	slices.Sort(shards)
+	if wrong := s.admitAll(ctx, shards); wrong != nil {
+		return nil, wrong
+	}
+	return shards, err
+}
+
+// admitAll is admit for some shards; usually it takes one round trip, and then none.
+func (s *Store) admitAll(ctx context.Context, shards []keys) error {
 	var open []keys
-	for _, at := range s.shards {
+	for _, at := range shards {
 		if !s.admissions[at].granted.Load() {
 			open = append(open, at)
 		}

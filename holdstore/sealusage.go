@@ -9,10 +9,11 @@ import (
 // SealUsage counts the holds whose content is still kept by the ID of the key that they are sealed with; "" counts
 // those that are not sealed. It looks at all of them; progress may be nil.
 func (s *Store) SealUsage(ctx context.Context, progress func(looked, of int)) (map[string]int, error) {
-	if err := s.admitAll(ctx); err != nil {
+	shards, err := s.visible(ctx)
+	if err != nil { // what can't be seen may be sealed with any key
 		return nil, err
 	}
-	src, err := s.narrowest(ctx, Query{States: []State{Held, Releasing, Recalled}})
+	src, err := s.narrowest(ctx, Query{States: []State{Held, Releasing, Recalled}}, shards)
 	if err != nil {
 		return nil, err
 	}

@@ -16,14 +16,15 @@ type Stats struct {
 	Lateness time.Duration // of the latest release; of several shards the largest
 }
 
-// Stats reads the counts.
+// Stats reads the counts; with ErrPartial those of the servers that answer.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
-	if err := s.admitAll(ctx); err != nil {
-		return Stats{}, err
+	shards, partly := s.visible(ctx)
+	if len(shards) == 0 {
+		return Stats{}, partly
 	}
 	pipe := s.redis.Pipeline()
 	var all []*shardStats
-	for _, at := range s.shards {
+	for _, at := range shards {
 		all = append(all, askStats(ctx, pipe, at))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -33,7 +34,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	for _, st := range all {
 		st.addTo(&out)
 	}
-	return out, nil
+	return out, partly
 }
 
 var allStates = []State{Held, Releasing, Released, Recalled}

@@ -11,6 +11,7 @@ import (
 
 // source is where a search reads IDs from: the same sorted sets of all shards, within bounds of their scores.
 type source struct {
+	shards   []keys
 	sets     []func(keys) string
 	min, max string
 	count    int  // at the beginning
@@ -52,14 +53,15 @@ func (s *Store) sources(q Query) []*source {
 	return all
 }
 
-// narrowest counts what each source of a query has, and returns the smallest.
-func (s *Store) narrowest(ctx context.Context, q Query) (*source, error) {
+// narrowest counts what each source of a query has in some shards, and returns the smallest.
+func (s *Store) narrowest(ctx context.Context, q Query, shards []keys) (*source, error) {
 	all := s.sources(q)
 	counts := make([][]*redis.IntCmd, len(all))
 	pipe := s.redis.Pipeline()
 	for n, src := range all {
+		src.shards = shards
 		for _, set := range src.sets {
-			for _, at := range s.shards {
+			for _, at := range shards {
 				counts[n] = append(counts[n], pipe.ZCount(ctx, set(at), src.min, src.max))
 			}
 		}
@@ -84,7 +86,7 @@ func (s *Store) narrowest(ctx context.Context, q Query) (*source, error) {
 func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (bool, error)) error {
 	for _, set := range src.sets {
 		m := &merge{}
-		for _, at := range s.shards {
+		for _, at := range src.shards {
 			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: max(findPage/len(s.shards), 50)})
 		}
 		for {

@@ -83,5 +83,5 @@ func (c *ctl) sayPaused(ctx context.Context) error {
 	if words != "" {
 		c.say("releases are paused %s", words)
 	}
-	return err
+	return c.part(err)
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,7 @@ type ctl struct {
 	file   string
 	config *config.Config
 	store  *holdstore.Store
+	unseen error // what of the store could not be seen; the verb has done the rest
 }
 
 func (c *ctl) close() {
@@ -48,8 +50,20 @@ func (c *ctl) onStore(do func(ctx context.Context, args []string) error) func(*c
 		if err := c.open(); err != nil {
 			return err
 		}
-		return do(cmd.Context(), args)
+		if err := do(cmd.Context(), args); err != nil {
+			return err
+		}
+		return c.unseen
 	}
+}
+
+// part lets a verb go on with what can be seen; what can't be is said at the end.
+func (c *ctl) part(err error) error {
+	if !errors.Is(err, holdstore.ErrPartial) {
+		return err
+	}
+	c.unseen = fmt.Errorf("there may be more: %w", err)
+	return nil
 }
 
 func (c *ctl) open() error {

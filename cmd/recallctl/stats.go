@@ -26,11 +26,11 @@ func (c *ctl) stats() *cobra.Command {
 	cmd := &cobra.Command{Use: "stats", Short: "counts by state, bytes, oldest, latest lateness", Args: noREF}
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		s, err := c.store.Stats(ctx)
-		if err != nil {
+		if err := c.part(err); err != nil {
 			return err
 		}
 		words, line, err := c.paused(ctx)
-		if err != nil {
+		if err := c.part(err); err != nil {
 			return err
 		}
 		if c.json {

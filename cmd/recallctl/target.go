@@ -104,6 +104,9 @@ func readRefs(from io.Reader) ([]string, error) {
 // one finds the hold that a REF names.
 func (c *ctl) one(ctx context.Context, ref string) (*holdstore.Hold, error) {
 	holds, err := c.store.Resolve(ctx, ref)
+	if len(holds) > 0 {
+		err = c.part(err)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -133,6 +136,9 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 		switch {
 		case errors.Is(err, holdstore.ErrDamaged):
 			c.say("left out: %v: see recallctl fsck", err)
+			continue
+		case found && errors.Is(err, holdstore.ErrPartial):
+			c.part(err)
 			continue
 		case err != nil:
 			return err
