@@ -117,7 +117,7 @@ func (f *fsck) schemas(ctx context.Context) error {
 			lost = append(lost, f.s.shards[n])
 		}
 	}
-	if err := f.s.admitAll(ctx); err != nil || len(lost) == len(f.s.shards) {
+	if err := f.s.admitAll(ctx, f.s.shards); err != nil || len(lost) == len(f.s.shards) {
 		return err
 	}
 	for _, at := range lost {

@@ -50,6 +50,12 @@ func live(t *testing.T, s *Store) {
 	for _, err := range s.Log(ctx, time.Time{}, false) {
 		must("log", err)
 	}
+	for fault, err := range s.Fsck(ctx, true, nil) {
+		must("fsck", err)
+		if err == nil && fault.Name != "" {
+			t.Logf("fsck: %+v", fault)
+		}
+	}
 	_, err = s.Warnings(ctx)
 	must("warnings", err)
 	_, err = s.Health(ctx)
