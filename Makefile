@@ -44,9 +44,9 @@ torture: deps
 soak: deps
 	SOAK=$(or $(SOAK),8m) $(GO) test -run TestSoak -v -count=1 -timeout 60m ./test
 
-# The deb and the rpm, in dist/; checked by what distributions check with.
+# The deb and the rpm, in dist/; checked by what distributions check with, and tried in scratch systems (as root).
 packages:
-	test/deps/install lintian man-db systemd
+	test/deps/install lintian shellcheck rpm rpmlint cpio man-db redis-server systemd systemd-container mmdebstrap
 	packaging/check
 
 run: deps build
