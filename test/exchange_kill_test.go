@@ -100,7 +100,7 @@ func (r *reaper) watch(tap string) server.Watch {
 		select {
 		case r.due <- d:
 			<-r.done
-		case <-time.After(2 * time.Minute): // the test has given up
+		case <-time.After(time.Minute): // the test has given up
 		}
 		return false
 	}
@@ -258,7 +258,7 @@ func (w *world) recallsAll(r *reaper, all []*death) {
 	work.Go(func() { defer close(asked); w.insists(all) })
 	check := time.NewTicker(500 * time.Millisecond)
 	defer check.Stop()
-	giveUp := time.After(4 * time.Minute)
+	giveUp := time.After(8 * time.Minute)
 	for {
 		select {
 		case d := <-r.due:
