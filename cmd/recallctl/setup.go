@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/doctor"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
@@ -114,17 +115,44 @@ func (c *ctl) reloaded(ctx context.Context, mta *postfix.Config, reload bool) er
 	return nil
 }
 
-// unset takes the newest setup back.
+// unset takes the newest setup back. The port by which held mail returns stays as long as some may be held.
 func (c *ctl) unset(ctx context.Context, dir string, reload bool) error {
-	restored, err := postfix.Undo(dir)
+	var port *postfix.Endpoint
+	held := c.stillHeld(ctx)
+	if held != "" {
+		at := doctor.Endpoint(c.config.Release.SMTP)
+		port = &at
+	}
+	kept, err := postfix.Undo(ctx, dir, port)
 	if errors.Is(err, postfix.ErrNoSetup) {
 		return &exit{exitNothing, err.Error()}
 	}
 	if err != nil {
 		return err
 	}
-	for _, path := range restored {
-		c.say("%s is as it was", path)
+	if kept {
+		c.say("%s: main.cf is as it was, and master.cf but for the re-injection port: %s; recallctl setup --undo takes that out as well when all has left (recallctl drain)", dir, held)
+	} else {
+		c.say("%s: main.cf and master.cf are as they were", dir)
 	}
 	return c.reloaded(ctx, &postfix.Config{Dir: dir}, reload)
+}
+
+// stillHeld says why the re-injection port may be needed; "" when it is not. Without a config nothing can be.
+func (c *ctl) stillHeld(ctx context.Context) string {
+	const unknown = "the store does not say whether mail is held"
+	switch err := c.open(); {
+	case c.config == nil:
+		return ""
+	case err != nil:
+		return unknown
+	}
+	s, err := c.store.Stats(ctx)
+	switch n := s.Count[holdstore.Held] + s.Count[holdstore.Releasing]; {
+	case err != nil:
+		return unknown
+	case n > 0:
+		return plural(n, "message") + " still held"
+	}
+	return ""
 }

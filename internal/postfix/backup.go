@@ -35,8 +35,11 @@ func (c *Config) Setup(ctx context.Context, changes []Change) (stamp string, err
 		err = c.keep(after, stamp)
 	}
 	if err != nil {
-		_, undone := restore(c.Dir, stamp)
-		return "", errors.Join(fmt.Errorf("all is as before: %w", err), undone)
+		if undone := putBack(c.Dir, stamp); undone != nil {
+			return "", errors.Join(err, undone)
+		}
+		forget(c.Dir, stamp)
+		return "", fmt.Errorf("all is as before: %w", err)
 	}
 	return stamp, nil
 }
@@ -80,48 +83,103 @@ func (c *Config) keep(kind, stamp string) error {
 // Before is the name of the copy of a file as it was before a setup.
 func Before(path, stamp string) string { return path + before + stamp }
 
-// Undo takes the newest setup back. It refuses when a file was changed since, and then nothing is changed.
-func Undo(dir string) (restored []string, err error) {
+// Undo takes the newest setup back. It refuses when a file was changed since, and then nothing is changed. With port, the
+// service that listens there stays if the setup made it, until a second Undo: held mail has no other way back.
+func Undo(ctx context.Context, dir string, port *Endpoint) (kept bool, err error) {
 	stamp, err := newest(dir)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
+	if err := unchanged(dir, stamp); err != nil {
+		return false, err
+	}
+	entry := ""
+	if port != nil {
+		if entry, err = entryAt(ctx, dir, *port); err != nil {
+			return false, err
+		}
+	}
+	if err := putBack(dir, stamp); err != nil {
+		return false, err
+	}
+	if entry != "" {
+		if kept, err = keepEntry(ctx, dir, *port, entry); err != nil {
+			return false, err
+		}
+	}
+	if kept {
+		return true, (&Config{Dir: dir}).keep(after, stamp)
+	}
+	forget(dir, stamp)
+	return false, nil
+}
+
+// unchanged says whether the files are still what the setup made of them.
+func unchanged(dir, stamp string) error {
 	for _, name := range files {
 		path := filepath.Join(dir, name)
 		now, err := os.ReadFile(path)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		made, err := os.ReadFile(path + after + stamp)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !bytes.Equal(now, made) {
-			return nil, fmt.Errorf("%s was changed after the setup, so it is left alone: compare it by diff -u %s %s, and take our lines out by hand", path, path+before+stamp, path)
+			return fmt.Errorf("%s was changed after the setup, so it is left alone: compare it by diff -u %s %s, and take our lines out by hand", path, path+before+stamp, path)
 		}
 	}
-	return restore(dir, stamp)
+	return nil
 }
 
-// restore puts the files of a backup back and forgets it.
-func restore(dir, stamp string) (restored []string, err error) {
+// entryAt returns the line of master.cf for what listens at an endpoint; "" when nothing does.
+func entryAt(ctx context.Context, dir string, at Endpoint) (string, error) {
+	c, err := Read(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	s := c.At(at)
+	if s == nil {
+		return "", nil
+	}
+	text, err := run(ctx, "postconf", "-c", dir, "-M", s.String())
+	return strings.TrimSpace(text), err
+}
+
+// keepEntry adds a line to master.cf unless it has one for the endpoint.
+func keepEntry(ctx context.Context, dir string, at Endpoint, entry string) (added bool, err error) {
+	c, err := Read(ctx, dir)
+	if err != nil || c.At(at) != nil {
+		return false, err
+	}
+	f := strings.Fields(entry)
+	_, err = run(ctx, "postconf", "-c", dir, "-M", f[0]+"/"+f[1]+"="+entry)
+	return err == nil, err
+}
+
+// putBack writes the files of a backup.
+func putBack(dir, stamp string) error {
 	for _, name := range files {
 		path := filepath.Join(dir, name)
 		text, err := os.ReadFile(path + before + stamp)
 		if err != nil {
-			return restored, err
+			return err
 		}
 		if err := file.Write(path, text, path); err != nil {
-			return restored, err
+			return err
 		}
-		restored = append(restored, path)
 	}
+	return nil
+}
+
+// forget removes a backup.
+func forget(dir, stamp string) {
 	for _, name := range files {
 		path := filepath.Join(dir, name)
 		os.Remove(path + before + stamp)
 		os.Remove(path + after + stamp)
 	}
-	return restored, nil
 }
 
 // ErrNoSetup says that there is nothing to take back.

@@ -116,15 +116,31 @@ func TestUndoPutsBackEveryByte(t *testing.T) {
 	if texts(t, dir) == was {
 		t.Fatal("nothing was changed")
 	}
-	if _, err := Undo(dir); err != nil {
+	if _, err := Undo(context.Background(), dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	left, _ := filepath.Glob(filepath.Join(dir, "*recall*"))
 	if texts(t, dir) != was || len(left) > 0 {
 		t.Errorf("left %v, and:\n%s\nwant\n%s", left, texts(t, dir), was)
 	}
-	if _, err := Undo(dir); !errors.Is(err, ErrNoSetup) {
+	if _, err := Undo(context.Background(), dir, nil); !errors.Is(err, ErrNoSetup) {
 		t.Errorf("a second undo: %v", err)
+	}
+}
+
+// Mail that is still held needs the port: the first undo leaves it, the second takes it too.
+func TestUndoKeepsThePortWhileMailIsHeld(t *testing.T) {
+	t.Parallel()
+	dir := server.PostfixConf(t, "", "")
+	was := texts(t, dir)
+	setup(t, dir)
+	kept, err := Undo(context.Background(), dir, &needs.Release)
+	c := read(t, dir)
+	if port := c.At(needs.Release); err != nil || !kept || port == nil || port.Get("receive_override_options") != "no_milters,no_header_body_checks" || c.Get("smtpd_milters") != "" {
+		t.Fatalf("kept %v, %v: %+v", kept, err, port)
+	}
+	if kept, err := Undo(context.Background(), dir, nil); err != nil || kept || texts(t, dir) != was {
+		t.Errorf("kept %v, %v, and:\n%s\nwant\n%s", kept, err, texts(t, dir), was)
 	}
 }
 
@@ -136,7 +152,7 @@ func TestUndoLeavesWhatSomebodyChangedMeanwhile(t *testing.T) {
 	text, _ := os.ReadFile(name)
 	os.WriteFile(name, append(text, "relayhost = [mail.corp.test]\n"...), 0o644)
 	was := texts(t, dir)
-	if _, err := Undo(dir); err == nil || !strings.Contains(err.Error(), "diff -u") {
+	if _, err := Undo(context.Background(), dir, nil); err == nil || !strings.Contains(err.Error(), "diff -u") {
 		t.Errorf("undo says %v", err)
 	}
 	if texts(t, dir) != was {
