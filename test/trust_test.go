@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"github.com/recall-milter/recall-milter/test/server"
+	"github.com/recall-milter/recall-milter/test/signing"
 )
 
 // trusting believes OpenDKIM and OpenDMARC, and asks no DNS of its own.
@@ -155,4 +156,35 @@ func (f *frontier) comesFrom(sender, message string) error {
 		}
 	}
 	return nil
+}
+
+// A list adds a footer, which breaks the author's signature, and seals what it found before. Failures of this partner are
+// tagged by a rule of its own, all others refused.
+func TestARecallThatAListPassedOnIsVouchedFor(t *testing.T) {
+	t.Parallel()
+	f := startFrontier(t, "arc_sealers = [\"lists.test\"]\n[[inbound.recall.rule]]\nname = \"friends\"\npartners = [\"partner.test\"]\non_fail = \"tag\"\n")
+	f.dns.Add(t, `s1._domainkey.lists.test. TXT "`+dkimRecord(f.key)+`"`)
+	f.original("o@partner.test", "the price list", insider)
+	list := signing.Sealer{Domain: "lists.test", Key: f.key, Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}
+	stranger := signing.Sealer{Domain: "evil.test", Key: f.key, Results: list.Results}
+	passedOn := f.signed("partner.test", formB("the price list")) + "-- \r\nthe list\r\n"
+	for name, c := range map[string]struct{ mail, says string }{
+		"sealed":               {list.Seal(passedOn), "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>"},
+		"not sealed":           {passedOn, "dkim=fail partner.test dkim: body hash did not verify"},
+		"changed behind":       {list.Seal(passedOn) + "more\r\n", "arc=fail lists.test its newest signature does not hold: the body was changed"},
+		"sealed by a stranger": {stranger.Seal(passedOn), "its sealer is not named in arc_sealers"},
+	} {
+		f.must(f.comesIn("list@lists.test", insider, "X-Name: "+name+"\r\n"+c.mail))
+		if head, _, _ := strings.Cut(f.arriving("X-Name: "+name+"\r\n"), "\r\n\r\n"); !strings.Contains(head, c.says) || strings.Contains(head, "x-recall=pass") != (name == "sealed") {
+			t.Errorf("%s: want %q in\n%s", name, c.says, head)
+		}
+	}
+	if err := f.comesIn("x@evil.test", insider, stranger.Seal(replaced(t, formB("the price list"), partnerFrom, "anna@partner-test.test"))); !refused(err, "550 5.7.1") {
+		t.Errorf("a stranger's, under the rule default: %v", err)
+	}
+	log, err := os.ReadFile(f.log)
+	f.must(err)
+	if strings.Count(string(log), "rule=friends") != 4 || strings.Count(string(log), "rule=default") != 1 {
+		t.Errorf("rules in the log:\n%s", log)
+	}
 }
