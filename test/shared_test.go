@@ -1,0 +1,119 @@
+package test
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// neighbour starts another daemon on the store of a gateway, with the same re-injection port.
+func (g *gateway) neighbour(t *testing.T) *gateway {
+	t.Helper()
+	dir := t.TempDir()
+	n := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"), milter: server.FreeAddr(t),
+		redis: g.redis, mta: g.mta, sink: g.sink}
+	g.must(exec.Command("cp", g.conf, n.conf).Run())
+	n.change(listenLine(g.milter), listenLine(n.milter))
+	n.startDaemon()
+	t.Cleanup(n.killDaemon)
+	return n
+}
+
+func TestTwoGatewaysOnOneStoreSendEachMessageOnce(t *testing.T) {
+	t.Parallel()
+	g, port := startGatewayTo(t, "1s")
+	n := g.neighbour(t)
+	const messages = 150
+	for m := range messages {
+		g.mustSend(fmt.Sprintf("m%d@corp.test", m))
+	}
+	server.Eventually(t, "all have left", func() bool { _, code := g.ctl("list"); return code == 1 })
+	for id, times := range arrivals(port) {
+		if times != 1 {
+			t.Errorf("%s arrived %d times", id, times)
+		}
+	}
+	if got := len(port.Got()); got != messages {
+		t.Errorf("%d of %d arrived", got, messages)
+	}
+	n.said(" release: ")
+	g.said(" release: ")
+}
+
+// A gateway that stops while it sends is taken over when its lease ends. When it goes on, it does not send as well; when it
+// is dead, nothing is lost.
+func TestAGatewayThatStopsIsTakenOver(t *testing.T) {
+	t.Parallel()
+	for _, kill := range []bool{true, false} {
+		t.Run(map[bool]string{true: "killed", false: "stopped"}[kill], func(t *testing.T) {
+			t.Parallel()
+			g, port := startGatewayTo(t, "1s")
+			var first atomic.Bool
+			reached, goOn := make(chan bool, 1), make(chan bool)
+			port.Answer(func(line string) string {
+				if line == "DATA" && first.CompareAndSwap(false, true) {
+					reached <- true
+					<-goOn
+				}
+				return ""
+			})
+			g.mustSend("m@corp.test")
+			<-reached
+			n := g.neighbour(t)
+			if kill {
+				g.daemon.Process.Kill()
+			} else {
+				g.daemon.Process.Signal(syscall.SIGSTOP)
+			}
+			stopped := time.Now()
+			server.Eventually(t, "the other sends it", func() bool { return arrivedAt(port, "m@corp.test") == 1 })
+			if late := time.Since(stopped); late > 90*time.Second {
+				t.Errorf("it took %v", late)
+			}
+			n.said("<m@corp.test>")
+			close(goOn)
+			if !kill {
+				g.daemon.Process.Signal(syscall.SIGCONT)
+				g.said("the outcome could not be written")
+			}
+			if got := arrivedAt(port, "m@corp.test"); got != 1 {
+				t.Errorf("it arrived %d times", got)
+			}
+		})
+	}
+}
+
+// Somebody changes a running Redis: within ten seconds nothing is held there that it could lose.
+func TestASettingThatCouldLoseMailIsNoticedWhileMailComesIn(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "1h")
+	g.mustSend("before@corp.test")
+	changed := time.Now()
+	g.redis.Do("CONFIG SET appendfsync everysec")
+	var err error
+	for n := 0; err == nil; n++ {
+		err = g.send(fmt.Sprintf("m%d@corp.test", n))
+		if time.Since(changed) > 30*time.Second {
+			t.Fatal("mail is still taken")
+		}
+	}
+	if took := time.Since(changed); took > 12*time.Second {
+		t.Errorf("it was noticed after %v", took)
+	}
+	if !strings.HasPrefix(err.Error(), "451") {
+		t.Errorf("refused with %v", err)
+	}
+	g.said("CONFIG SET appendfsync always")
+	if _, code := g.ctl("recall", "before@corp.test"); code != 0 {
+		t.Errorf("recall meanwhile: exit %d", code)
+	}
+	g.redis.Do("CONFIG SET appendfsync always")
+	g.mustSend("after@corp.test")
+}
