@@ -11,7 +11,7 @@ esac
 held=$(timeout 10 recallctl --json stats 2>/dev/null | sed -n 's/.*"held":\([0-9]*\).*/\1/p') || held=
 if [ "${held:-0}" -gt 0 ]; then
 	echo "recall-milter: messages that are still held: $held. They stay in Redis, and leave only by a daemon:" >&2
-	echo "recall-milter: install it again, and before you remove it: recallctl release --all --yes" >&2
+	echo "recall-milter: install it again, and before you remove it: recallctl drain" >&2
 fi
 if command -v postconf >/dev/null && { postconf -h smtpd_milters non_smtpd_milters && postconf -P; } 2>/dev/null |
 	grep -E '8890|recall-milter' | grep -q .; then
