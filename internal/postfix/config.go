@@ -83,7 +83,7 @@ func program(name string) (string, error) {
 }
 
 // ErrNone says that Postfix is not installed here.
-var ErrNone = errors.New("Postfix is not installed")
+var ErrNone = errors.New("no Postfix is installed here")
 
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
