@@ -9,6 +9,7 @@ import (
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/mark"
@@ -125,7 +126,16 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	marker.Use(secret)
 	wg.Go(func() { late.Run(ctx) })
+	wg.Go(func() { d.warn(ctx, store) })
 	return loop.Run(ctx)
+}
+
+// warn says once what about Redis could lose or delay mail although it is taken; recallctl doctor looks again.
+func (d *daemon) warn(ctx context.Context, store *holdstore.Store) {
+	all, _ := store.Warnings(ctx)
+	for _, w := range all {
+		d.log.Trouble(w, nil)
+	}
 }
 
 func (d *daemon) releaseOptions() release.Options {
