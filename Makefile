@@ -39,6 +39,7 @@ bench: deps
 # Kills everything at random under load for some minutes, and counts what arrives.
 torture: deps
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
+	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
 
 # The mail of 8 hours, one a second, in some minutes: nothing may grow.
 soak: deps
