@@ -148,9 +148,10 @@ for n = 0, chunks - 1 do redis.call('PERSIST', b .. n) end
 local due = now + grace
 for e in string.gmatch(ARGV[17], '%S+') do redis.call('ZADD', P .. 'i:' .. e, int(now), id) end
 set(id, 'meta', ARGV[5], 'rule', ARGV[6], 'grace', ARGV[7], 'size', ARGV[8], 'nrcpt', ARGV[9], 'np', ARGV[9],
-  'nonce', nonce, 'chunks', chunks, 'fp', fp, 'held_at', int(now), 'due', int(due), 'attempts', 0, 'state', 'held', 'ix', ARGV[17])
-note(id, ARGV[11])
-live(id, true)
+  'nonce', nonce, 'chunks', chunks, 'fp', fp, 'held_at', int(now), 'due', int(due), 'attempts', 0, 'state', 'held', 'ix', ARGV[17],
+  'tl', int(now) .. ' ' .. ARGV[11] .. '\n')
+redis.call('ZADD', P .. 'z:age', int(now), id)
+redis.call('INCRBY', P .. 'bytes', ARGV[8])
 hurry(due)
 redis.call('ZADD', P .. 'z:held', int(due), id)
 redis.call('SET', P .. 'u:' .. fp, id, 'PX', ARGV[10])
