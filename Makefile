@@ -30,7 +30,7 @@ vulnerabilities:
 
 # Tests wait for servers far more than they compute: more of them at a time than there are processors.
 test: deps lint vulnerabilities
-	$(GO) test -race -parallel 6 -timeout 14m ./...
+	$(GO) test -race -parallel 4 -timeout 14m ./...
 
 # Prints how fast it is beside its peers on this machine; takes some minutes, and wants the machine for itself.
 bench: deps

@@ -78,8 +78,10 @@ func roomy() func(command, tag string) string {
 			return tag + " OK done\r\n"
 		case command == "CAPABILITY":
 			return "* CAPABILITY IMAP4rev1 UIDPLUS CONDSTORE MOVE NAMESPACE\r\n" + tag + " OK done\r\n"
-		case command == "": // says later what it can
+		case command == "": // says what it can when it is asked, not before
 			return "* OK hello\r\n"
+		case command == "LOGIN":
+			return tag + " OK in\r\n"
 		case command == "NAMESPACE":
 			return fmt.Sprintf("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n%s OK done\r\n", tag)
 		case command == "APPEND":

@@ -5,7 +5,6 @@ package server
 import (
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -155,22 +154,6 @@ func Program(t testing.TB, name string) string {
 		}
 	}
 	t.Fatalf("%s is not installed: run make deps", name)
-	return ""
-}
-
-// FreeAddr returns a loopback address that nothing listens on at this moment. It lies below the ports that the system
-// gives to outgoing connections, and so does the port 10000 above, which a node of a Cluster takes as well: one of those could
-// take it before the server that it is for.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	t.Fatal("no free port on loopback")
 	return ""
 }
 
