@@ -72,6 +72,18 @@ func (c *crowd) work(t *testing.T, harm func()) {
 	c.judge(t)
 }
 
+// works waits until the crowd has been told of some more messages that they are held.
+func (c *crowd) works(t *testing.T) {
+	c.mu.Lock()
+	want := len(c.acked) + 200
+	c.mu.Unlock()
+	server.Eventually(t, "the store takes messages", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.acked) >= want
+	})
+}
+
 // holds submits messages; one that is refused is tried again later, as its client would.
 func (c *crowd) holds(ctx context.Context, s *Store) {
 	for ctx.Err() == nil {

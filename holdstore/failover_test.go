@@ -65,13 +65,13 @@ func TestFailoversOfSentinelLoseNothing(t *testing.T) {
 		all = append(all, harm{"cut off", func(n int) { w.Fronts[n].To("") }, func(n int) { w.Fronts[n].To(w.Nodes[n].Addr) }})
 	}
 	c.work(t, func() {
-		time.Sleep(time.Second) // of work
+		c.works(t)
 		for _, h := range all {
 			old := w.Primary()
 			n := slices.Index(w.Nodes, old)
 			h.hurt(n)
 			server.Eventually(t, "another is the primary of one that is "+h.name, func() bool { return w.Primary(old) != nil })
-			time.Sleep(time.Second) // of work on the new one
+			c.works(t)
 			h.on(n)
 			server.Eventually(t, "the old one follows", old.Follows)
 			c.tell(t, h.name)
@@ -85,14 +85,14 @@ func TestFailoversOfAClusterLoseNothing(t *testing.T) {
 	w := server.StartCluster(t)
 	c := newCrowd(func() *Store { return openWith(t, Options{Addresses: w.Addrs(), Replicas: 1}) })
 	c.work(t, func() {
-		time.Sleep(time.Second) // of work
+		c.works(t)
 		for n, h := range harms(w.Nodes, func(of, m int) bool { return w.Nodes[m].FollowsOne(w.Nodes[of]) }) {
 			before := w.Masters()
 			h.hurt(n)
 			server.Eventually(t, "a replica is master instead of one that is "+h.name, func() bool {
 				return slices.ContainsFunc(w.Masters(), func(m *server.Redis) bool { return !slices.Contains(before, m) })
 			})
-			time.Sleep(time.Second) // of work on the new one
+			c.works(t)
 			h.on(n)
 			server.Eventually(t, "the old one follows", w.Nodes[n].Follows)
 			c.tell(t, h.name)
