@@ -35,7 +35,7 @@ test: deps lint vulnerabilities
 # Prints how fast it is beside its peers on this machine; takes some minutes, and wants the machine for itself.
 bench: deps
 	test/deps/install libmilter-dev
-	$(GO) test -tags bench -run TestBench -v -count=1 -timeout 30m ./test
+	$(GO) test -tags bench -run TestBench -v -count=1 -timeout 90m ./test
 
 # Kills everything at random under load for some minutes, and counts what arrives.
 torture: deps
