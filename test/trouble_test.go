@@ -150,8 +150,8 @@ func TestRedisThatLoadsDefersMail(t *testing.T) {
 			info := g.redis.Do("INFO persistence")
 			return strings.Contains(info, "aof_rewrites:1") && strings.Contains(info, "aof_rewrite_in_progress:0")
 		})
-		g.redis.NextStart("--key-load-delay", "100", "--loading-process-events-interval-bytes", "1024") // 0.1 ms a key
-		g.redis.Restart()
+		g.redis.NextStart("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024") // 1 ms a key
+		g.redis.RestartLoading()
 		if err := g.send("early@corp.test"); err == nil || !strings.HasPrefix(err.Error(), "4") {
 			t.Errorf("got %v, want a 4xx answer", err)
 		}

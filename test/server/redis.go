@@ -3,12 +3,14 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,8 +43,15 @@ func StartRedis(t testing.TB, extra ...string) *Redis {
 	return r
 }
 
-// Start starts the server (again) and waits until it answers.
+// Start starts the server (again) and waits until it has loaded its data.
 func (r *Redis) Start() {
+	r.t.Helper()
+	r.StartLoading()
+	Eventually(r.t, "redis has loaded its data", func() bool { return !loading(r.ask("", "PING")) })
+}
+
+// StartLoading starts the server (again) and waits until it answers, be it that it loads its data.
+func (r *Redis) StartLoading() {
 	r.t.Helper()
 	r.cmd = exec.Command(Program(r.t, "redis-server"), r.args...)
 	r.cmd.Env = r.environ
@@ -58,63 +67,76 @@ func (r *Redis) Start() {
 			r.t.Fatalf("redis-server ended at once:\n%s", log)
 		default:
 		}
-		c, err := net.DialTimeout("tcp", r.Addr, time.Second)
-		if err != nil {
-			return false
-		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(time.Second))
-		fmt.Fprint(c, "PING\r\n")
-		buf := make([]byte, 64)
-		n, _ := c.Read(buf)
-		// NOAUTH and LOADING are answers too: the test that asked for them goes on by itself.
-		return n > 0
+		return r.ask("", "PING") != "" // NOAUTH is an answer too
 	})
 }
 
-// Do sends one command to the running server and returns the beginning of its reply as it stands in the protocol.
-func (r *Redis) Do(command string) string {
+// Do sends one command to the running server and returns its reply as it stands in the protocol. It waits while the server
+// loads its data, as a replica does that has just found its primary.
+func (r *Redis) Do(command string) (reply string) {
 	r.t.Helper()
-	c, err := net.DialTimeout("tcp", r.Addr, time.Minute)
-	if err != nil {
-		r.t.Fatal(err)
+	Eventually(r.t, "redis has loaded its data for "+command, func() bool {
+		var err error
+		if reply, err = r.tell("", command, time.Minute); err != nil {
+			r.t.Fatalf("%s: %v", command, err)
+		}
+		return !loading(reply)
+	})
+	if reply[0] == '-' {
+		r.t.Fatalf("%s: %q", command, reply)
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Minute))
-	fmt.Fprint(c, command+"\r\n")
-	reply := make([]byte, 8<<10)
-	n, err := c.Read(reply)
-	if err != nil || reply[0] == '-' {
-		r.t.Fatalf("%s: %q %v", command, reply[:n], err)
-	}
-	return string(reply[:n])
+	return reply
 }
 
-// ask is Do with a login, "user password" or "", and says "" when the server does not answer in a second.
+// ask is Do with a login, "user password" or "". It takes an error for an answer, and says "" when the server does not
+// answer in a second.
 func (r *Redis) ask(login, command string) string {
-	c, err := net.DialTimeout("tcp", r.Addr, time.Second)
+	reply, _ := r.tell(login, command, time.Second)
+	return reply
+}
+
+func (r *Redis) tell(login, command string, patience time.Duration) (reply string, err error) {
+	c, err := net.DialTimeout("tcp", r.Addr, patience)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
+	c.SetDeadline(time.Now().Add(patience))
+	replies := bufio.NewReader(c)
 	if login != "" {
 		fmt.Fprintf(c, "AUTH %s\r\n", login)
-		ok := make([]byte, len("+OK\r\n"))
-		if _, err := io.ReadFull(c, ok); err != nil {
-			return ""
+		if _, err := readReply(replies); err != nil {
+			return "", err
 		}
 	}
-	fmt.Fprint(c, command+"\r\nPING\r\n")
-	var reply strings.Builder
-	for buf := make([]byte, 8<<10); !strings.HasSuffix(reply.String(), "+PONG\r\n"); {
-		n, err := c.Read(buf)
-		if err != nil {
-			return ""
-		}
-		reply.Write(buf[:n])
+	fmt.Fprint(c, command+"\r\n")
+	return readReply(replies)
+}
+
+// loading says whether a reply is that the server loads its data, or is none.
+func loading(reply string) bool { return reply == "" || strings.HasPrefix(reply, "-LOADING") }
+
+// readReply reads one whole reply.
+func readReply(r *bufio.Reader) (reply string, err error) {
+	if reply, err = r.ReadString('\n'); err != nil {
+		return "", err
 	}
-	return reply.String()
+	n, _ := strconv.Atoi(strings.TrimSpace(reply[1:]))
+	switch {
+	case reply[0] == '$' && n >= 0:
+		value := make([]byte, n+len("\r\n"))
+		_, err = io.ReadFull(r, value)
+		reply += string(value)
+	case reply[0] == '*':
+		for range n {
+			item, err := readReply(r)
+			if err != nil {
+				return "", err
+			}
+			reply += item
+		}
+	}
+	return reply, err
 }
 
 // NextStart adds settings for the next start.
@@ -128,6 +150,9 @@ func (r *Redis) Stop() { r.end(syscall.SIGTERM) }
 
 // Restart kills the server and starts it on the same port and data.
 func (r *Redis) Restart() { r.Kill(); r.Start() }
+
+// RestartLoading is Restart that does not wait until the data are loaded.
+func (r *Redis) RestartLoading() { r.Kill(); r.StartLoading() }
 
 // Pause stops the process (SIGSTOP): connections stay open and nothing is answered.
 func (r *Redis) Pause() { r.cmd.Process.Signal(syscall.SIGSTOP) }
