@@ -101,10 +101,42 @@ func (s *Site) offers(c *smtp.Client, r report) {
 		}
 	}
 	_, size := c.Extension("SIZE")
-	if limit, err := strconv.ParseInt(size, 10, 64); err == nil && limit > 0 && limit < int64(s.Config.Hold.MaxSize) {
+	if limit, err := strconv.ParseInt(size, 10, 64); err == nil && limit > 0 && limit < s.largest() {
 		r.bad("port.size", "raise message_size_limit of the service (Sendmail: MaxMessageSize), or lower hold.max_size",
-			"the re-injection port takes %s, and up to %s are held: larger mail comes back as a bounce when its grace ends", sized(limit), sized(int64(s.Config.Hold.MaxSize)))
+			"the re-injection port takes %s, and up to %s are held: larger mail comes back as a bounce when its grace ends", sized(limit), sized(s.largest()))
 	}
+}
+
+// largest is how many bytes a message that is held may have: what hold.max_size says, or the MTA takes from anybody.
+func (s *Site) largest() int64 {
+	most := int64(s.Config.Hold.MaxSize)
+	if taken := s.intake(); taken > 0 {
+		return min(most, taken)
+	}
+	return most
+}
+
+// intake is how many bytes a message may have that the MTA takes by any way in; 0: any number, or it is not known.
+func (s *Site) intake() int64 {
+	if s.mta == nil {
+		c, err := readCF(s.Sendmail)
+		if err != nil {
+			return 0
+		}
+		return c.size
+	}
+	most := number(s.mta.Get("message_size_limit")) // also that of sendmail(1)
+	for _, service := range s.mta.Running("smtpd") {
+		limit := number(service.Get("message_size_limit"))
+		if s.releases(service) {
+			continue
+		}
+		if limit == 0 || most == 0 {
+			return 0
+		}
+		most = max(most, limit)
+	}
+	return most
 }
 
 // takes looks whether the port takes our envelopes. Nothing is sent: there is no DATA.

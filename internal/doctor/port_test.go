@@ -54,6 +54,34 @@ func TestEachFaultOfTheReinjectionPortIsNamed(t *testing.T) {
 	}
 }
 
+// A Postfix as it is installed takes 10 MB at every port: what is held has passed one of them.
+func TestAPortThatTakesWhatTheMTATakesIsLargeEnough(t *testing.T) {
+	t.Parallel()
+	sink := server.StartSink(t)
+	sink.Answer(func(line string) string {
+		if strings.HasPrefix(line, "EHLO") {
+			return "250-x\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-XFORWARD NAME ADDR\r\n250 SIZE 10240000"
+		}
+		return ""
+	})
+	submission := "submission inet n - y - - smtpd\n"
+	for name, c := range map[string]struct{ main, master, want string }{
+		"as installed":         {"", submission, ""},
+		"more by one way":      {"", submission + "  -o message_size_limit=20480000\n", "port.size"},
+		"less by one way":      {"", submission + "  -o message_size_limit=1024\n", ""},
+		"any size by one way":  {"", submission + "  -o message_size_limit=0\n", "port.size"},
+		"more by sendmail(1)":  {"message_size_limit = 20480000\n", submission, "port.size"},
+		"more at the port now": {"", submission + sink.Addr + " inet n - n - - smtpd\n  -o message_size_limit=20480000\n", ""},
+	} {
+		s := siteOf(t, "[release]\nsmtp = \""+sink.Addr+"\"\n")
+		s.Postfix = server.PostfixConf(t, c.main, c.master)
+		s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+		if got := strings.Join(checks(gathered(func(r report) { port(context.Background(), s, r) })), " "); got != c.want {
+			t.Errorf("%s: found %q, want %q (%v)", name, got, c.want, s.noMTA)
+		}
+	}
+}
+
 func TestThePortOfOurOwnMailsIsLookedAt(t *testing.T) {
 	t.Parallel()
 	sink := server.StartSink(t)

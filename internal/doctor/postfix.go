@@ -192,7 +192,7 @@ func (s *Site) inFlow(r report) {
 
 // limits looks at settings of all Postfix.
 func (s *Site) limits(r report) {
-	size, _ := strconv.ParseInt(s.mta.Get("message_size_limit"), 10, 64)
+	size := s.intake()
 	if most := int64(s.Config.Hold.MaxSize); size == 0 || size > most {
 		allowed := sized(size)
 		if size == 0 {

@@ -87,6 +87,8 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"milter maps":           {"smtpd_milter_maps = inline:{ 192.0.2.1=DISABLE }\n", healthyPort, "", "postfix.maps"},
 		"any size":              {"message_size_limit = 0\n", healthyPort, "", "postfix.size"},
 		"larger than held":      {"message_size_limit = 104857600\n", healthyPort, "", "postfix.size"},
+		"larger for logins":     {"", healthyPort + submission + "  -o message_size_limit=104857600\n", "", "postfix.size"},
+		"larger at the port":    {"", healthyPort + "  -o message_size_limit=104857600\n", "", ""},
 		"soft bounce":           {"soft_bounce = yes\n", healthyPort, "", "postfix.soft-bounce"},
 		"clients not outbound":  {"mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128 192.0.2.0/24\n", healthyPort, "", "postfix.networks"},
 		"logins not outbound":   {"", healthyPort + submission, "[outbound]\nauthenticated = false\n", "postfix.logins"},

@@ -15,14 +15,20 @@ var syncedC string
 // WatchSyncs makes the server note, from its next start on, how much of its AOF is on the disk. PowerLoss needs it.
 func (r *Redis) WatchSyncs() {
 	r.t.Helper()
-	lib, source := filepath.Join(r.Dir, "synced.so"), filepath.Join(r.Dir, "synced.c")
-	if err := os.WriteFile(source, []byte(syncedC), 0o600); err != nil {
+	r.environ = append(os.Environ(), "LD_PRELOAD="+r.library("synced", syncedC))
+}
+
+// library compiles what is to be preloaded into the server.
+func (r *Redis) library(name, text string) string {
+	r.t.Helper()
+	lib, source := filepath.Join(r.Dir, name+".so"), filepath.Join(r.Dir, name+".c")
+	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
 		r.t.Fatal(err)
 	}
 	if out, err := exec.Command(Program(r.t, "cc"), "-shared", "-fPIC", "-O1", "-o", lib, source, "-ldl").CombinedOutput(); err != nil {
 		r.t.Fatalf("%v\n%s", err, out)
 	}
-	r.environ = append(os.Environ(), "LD_PRELOAD="+lib)
+	return lib
 }
 
 // PowerLoss kills the server and takes from its AOF whatever was not yet on the disk, and says how many bytes that were.
