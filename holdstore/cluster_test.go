@@ -1,21 +1,34 @@
 package holdstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// A server that hangs, with the replica that could replace it, delays what it keeps and nothing else. What can't be seen is
-// said, and what can be is shown and recalled.
+// openPatient opens a store on a Cluster that waits for an answer for as long as its caller does, unless it knows better.
+func openPatient(t *testing.T, c *server.Cluster) *Store {
+	t.Helper()
+	s := openWith(t, Options{Addresses: c.Addrs()})
+	s.redis.(*redis.ClusterClient).Options().ReadTimeout = time.Hour
+	return s
+}
+
+// A server that hangs, with the replica that could replace it, delays what it keeps and nothing else: who waited for it would
+// wait for ever. What can't be seen is said, and what can be is shown and recalled.
 func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	t.Parallel()
-	c := server.StartCluster(t)
-	s := openWith(t, Options{Addresses: c.Addrs()})
-	ctx := t.Context()
+	c := server.StartCluster(t, server.Never)
+	s := openPatient(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
 	for n := range 60 {
 		mark := fmt.Sprint("m", n)
 		if _, err := holdOne(s, mark, time.Hour); err != nil {
@@ -31,7 +44,6 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	}
 	wake := s.Wake(ctx)
 	live := map[string]string{}
-	begin := time.Now()
 	err := error(nil)
 	for h, wrong := range s.Find(ctx, Query{}) {
 		if err = wrong; wrong == nil {
@@ -41,19 +53,15 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	if !errors.Is(err, ErrPartial) || !errors.Is(err, ErrUnavailable) || len(live) < 10 || len(live) > 50 {
 		t.Fatalf("%d of 60 are seen, %v", len(live), err)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("the search took %v", took)
-	}
 	if st, err := s.Stats(ctx); !errors.Is(err, ErrPartial) || st.Count[Held] != len(live) {
 		t.Errorf("stats: %+v, %v", st, err)
 	}
 	for mark, id := range live {
-		begin := time.Now()
-		if _, err := s.Recall(ctx, id, alice); err != nil || time.Since(begin) > 5*time.Second {
-			t.Errorf("recall of %s after %v: %v", mark, time.Since(begin), err)
+		if _, err := s.Recall(ctx, id, alice); err != nil {
+			t.Errorf("recall of %s: %v", mark, err)
 		}
 	}
-	// New mail for the others is taken, and leaves on time.
+	// New mail for the others is taken, and leaves.
 	taken := 0
 	for n := range 40 {
 		if _, err := holdOne(s, fmt.Sprint("new", n), 50*time.Millisecond); err == nil {
@@ -63,7 +71,6 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	if taken < 5 || taken > 35 {
 		t.Errorf("%d of 40 were taken", taken)
 	}
-	begin = time.Now()
 	for n := 0; n < taken; {
 		cs, err := s.Claim(ctx, 10)
 		if err != nil && !errors.Is(err, ErrPartial) {
@@ -75,12 +82,6 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 			case <-time.After(10 * time.Millisecond):
 			}
 		}
-		if time.Since(begin) > 3*time.Second {
-			t.Fatalf("%d of %d could be claimed", n, taken)
-		}
-	}
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("the claims took %v", took)
 	}
 	if _, _, err := s.NextDue(ctx); !errors.Is(err, ErrPartial) {
 		t.Errorf("next due: %v", err)
@@ -90,29 +91,36 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 // A new hold on a server that is there is due to the moment, whatever hangs elsewhere.
 func TestReleasesAreOnTimeWhileAServerHangs(t *testing.T) {
 	t.Parallel()
-	c := server.StartCluster(t)
-	s := openWith(t, Options{Addresses: c.Addrs()})
+	c := server.StartCluster(t, server.Never)
+	s := openPatient(t, c)
 	put(t, s, "warm", time.Hour, "")
+	calm := lateness(t, s, "calm")
 	c.Nodes[0].Pause()
 	defer c.Nodes[0].Resume()
-	var worst time.Duration
-	for n := 0; n < 30; n++ {
-		r, err := holdOne(s, fmt.Sprint("m", n), 20*time.Millisecond)
+	lateness(t, s, "first") // somebody has to see that it hangs
+	hung := lateness(t, s, "hung")
+	t.Logf("late by %v, and without a server by %v", calm, hung)
+	if hung > calm+headTime/2 { // each look that waits for the hung server takes headTime
+		t.Errorf("late by %v, and without a server by %v", calm, hung)
+	}
+}
+
+// lateness holds some messages, claims each when it is due, and returns how late it was in the middle: so a machine under load
+// is told from a store that waits.
+func lateness(t *testing.T, s *Store, mark string) time.Duration {
+	t.Helper()
+	var late []time.Duration
+	for n := range 24 {
+		r, err := holdOne(s, fmt.Sprint(mark, n), 20*time.Millisecond)
 		if err != nil {
 			continue
 		}
-		for claimed := false; !claimed; {
-			cs, _ := s.Claim(t.Context(), 1)
-			if claimed = len(cs) == 1; !claimed {
-				time.Sleep(5 * time.Millisecond)
-			}
-		}
-		if late := time.Since(r.Due); n > 5 {
-			worst = max(worst, late)
-		}
+		server.Eventually(t, "it is claimed", func() bool { cs, _ := s.Claim(t.Context(), 1); return len(cs) == 1 })
+		late = append(late, time.Since(r.Due))
 	}
-	t.Logf("at most %v late", worst)
-	if worst > 500*time.Millisecond { // a loaded machine; a look that waits for the hung server takes a second
-		t.Errorf("%v late", worst)
+	if len(late) < 5 {
+		t.Fatalf("only %d of 24 were taken", len(late))
 	}
+	slices.Sort(late)
+	return late[len(late)/2]
 }

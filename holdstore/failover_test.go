@@ -33,7 +33,7 @@ type harm struct {
 	hurt, on func(n int)
 }
 
-func harms(nodes []*server.Redis, replica func(of, m int) bool) []harm {
+func harms(t *testing.T, nodes []*server.Redis, replica func(of, m int) bool) []harm {
 	behind := func(n int) { // replicas whose links are cut before the primary dies have not all that it had
 		for m := range nodes {
 			if m != n && replica(n, m) {
@@ -42,7 +42,8 @@ func harms(nodes []*server.Redis, replica func(of, m int) bool) []harm {
 			}
 		}
 		nodes[n].Do("CLIENT KILL TYPE replica")
-		time.Sleep(300 * time.Millisecond)
+		had := nodes[n].Offset()
+		server.Eventually(t, "the primary has written more than its replicas have", func() bool { return nodes[n].Offset() > had+1000 })
 		nodes[n].Kill()
 	}
 	all := []harm{
@@ -58,9 +59,9 @@ func harms(nodes []*server.Redis, replica func(of, m int) bool) []harm {
 // A primary that dies, hangs or is cut off loses nothing that a replica has acknowledged.
 func TestFailoversOfSentinelLoseNothing(t *testing.T) {
 	t.Parallel()
-	w := server.StartWatched(t, "")
+	w := server.StartWatched(t, server.Soon, "")
 	c := newCrowd(func() *Store { return openWith(t, watched(w)) })
-	all := harms(w.Nodes, func(int, int) bool { return true })
+	all := harms(t, w.Nodes, func(int, int) bool { return true })
 	if long() {
 		all = append(all, harm{"cut off", func(n int) { w.Fronts[n].To("") }, func(n int) { w.Fronts[n].To(w.Nodes[n].Addr) }})
 	}
@@ -82,11 +83,11 @@ func TestFailoversOfSentinelLoseNothing(t *testing.T) {
 // The same on a Cluster, where a third of the holds is concerned.
 func TestFailoversOfAClusterLoseNothing(t *testing.T) {
 	t.Parallel()
-	w := server.StartCluster(t)
+	w := server.StartCluster(t, server.Soon)
 	c := newCrowd(func() *Store { return openWith(t, Options{Addresses: w.Addrs(), Replicas: 1}) })
 	c.work(t, func() {
 		c.works(t)
-		for n, h := range harms(w.Nodes, func(of, m int) bool { return w.Nodes[m].FollowsOne(w.Nodes[of]) }) {
+		for n, h := range harms(t, w.Nodes, func(of, m int) bool { return w.Nodes[m].FollowsOne(w.Nodes[of]) }) {
 			before := w.Masters()
 			h.hurt(n)
 			server.Eventually(t, "a replica is master instead of one that is "+h.name, func() bool {
@@ -103,7 +104,7 @@ func TestFailoversOfAClusterLoseNothing(t *testing.T) {
 // A primary that was cut off from all but us answers as if nothing were wrong. Nothing that it says then counts.
 func TestAPrimaryThatIsCutOffPromisesNothing(t *testing.T) {
 	t.Parallel()
-	w := server.StartWatched(t, "")
+	w := server.StartWatched(t, server.Soon, "")
 	old := openWith(t, Options{Addresses: []string{w.Nodes[0].Addr}, Replicas: 1})
 	new := openWith(t, watched(w))
 	ctx := t.Context()
@@ -118,7 +119,9 @@ func TestAPrimaryThatIsCutOffPromisesNothing(t *testing.T) {
 	if cs, err := old.Claim(ctx, 9); len(cs) > 0 || err == nil {
 		t.Errorf("claimed %v, %v", cs, err)
 	}
+	old.rests.mu.Lock()
 	old.rests.why = nil // it would refuse by itself
+	old.rests.mu.Unlock()
 	if _, err := tryPut(old, "lost", time.Hour, ""); !errors.Is(err, ErrNotDurable) {
 		t.Errorf("held: %v", err)
 	}

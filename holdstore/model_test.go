@@ -64,7 +64,7 @@ func TestTheStoreIsThePictureOfItsStates(t *testing.T) {
 
 func TestTheStoreOfAClusterIsThePictureOfItsStates(t *testing.T) {
 	t.Parallel()
-	c := server.StartCluster(t)
+	c := server.StartCluster(t, server.Never)
 	checkPicture(t, Options{Addresses: c.Addrs(), Replicas: 1})
 }
 

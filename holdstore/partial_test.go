@@ -85,8 +85,7 @@ func TestAHoldReplacesOthersInOneStep(t *testing.T) {
 func TestTheNewestOfASenderComeFirst(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	for _, mark := range []string{"1", "2", "3"} {
-		put(t, s, mark, time.Hour, "")
-		time.Sleep(2 * time.Millisecond) // two holds of one millisecond have no order
+		nextMillisecond(t, put(t, s, mark, time.Hour, ""))
 	}
 	holds, err := s.Latest(t.Context(), "alice", "", 2)
 	if err != nil || len(holds) != 2 || holds[0].QueueID != "Q3" || holds[1].QueueID != "Q2" {

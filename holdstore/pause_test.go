@@ -27,6 +27,7 @@ func TestAPauseStopsReleasesAndNothingElse(t *testing.T) {
 	if err != nil || p == nil || p.By != alice.By || p.Reason != alice.Reason || time.Since(p.At) > time.Minute {
 		t.Fatalf("paused: %+v %v", p, err)
 	}
+	nextMillisecond(t, due)
 	later := put(t, s, "later", 0, "x")
 	if _, err := s.Recall(ctx, back.ID, alice); err != nil {
 		t.Error(err)

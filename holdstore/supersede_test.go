@@ -11,7 +11,7 @@ import (
 
 // A corrected message takes back what it replaces wherever that is, and what was sent already stays sent.
 func TestAHoldReplacesOthersInAnyShard(t *testing.T) {
-	c := server.StartCluster(t)
+	c := server.StartCluster(t, server.Never)
 	s, err := Open(Options{Addresses: c.Addrs(), Durability: "strict"})
 	if err != nil {
 		t.Fatal(err)

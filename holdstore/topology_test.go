@@ -28,11 +28,7 @@ func live(t *testing.T, s *Store) {
 	wake, stop := context.WithCancel(ctx)
 	defer stop()
 	bell := s.Wake(wake)
-	select {
-	case <-bell:
-	case <-time.After(20 * time.Second):
-		t.Fatal("no wake-up")
-	}
+	server.Eventually(t, "a wake-up", func() bool { return len(bell) > 0 })
 	must("ready", s.Ready(ctx))
 	_, err := s.Secret(ctx)
 	must("secret", err)
@@ -246,21 +242,21 @@ func TestALoginThatMayDoNoMoreThanTheManualSays(t *testing.T) {
 	})
 	t.Run("cluster", func(t *testing.T) {
 		t.Parallel()
-		c := server.StartCluster(t)
+		c := server.StartCluster(t, server.Never)
 		o := loggedIn(t, c.Nodes...)
 		o.Addresses, o.Replicas = c.Addrs(), 1
 		live(t, openWith(t, o))
 	})
 	t.Run("sentinel", func(t *testing.T) {
 		t.Parallel()
-		w := server.StartWatched(t, documented(t, sentinelLine))
+		w := server.StartWatched(t, server.Never, documented(t, sentinelLine))
 		o := loggedIn(t, w.Nodes...)
 		o.Addresses, o.SentinelMaster, o.Replicas = w.Addrs(), server.SentinelName, 1
 		live(t, openWith(t, o))
 	})
 	t.Run("sentinel without one", func(t *testing.T) {
 		t.Parallel()
-		w := server.StartWatched(t, "")
+		w := server.StartWatched(t, server.Never, "")
 		o := loggedIn(t, w.Nodes...)
 		o.Addresses, o.SentinelMaster, o.Replicas = w.Addrs(), server.SentinelName, 1
 		if err := openWith(t, o).Ready(t.Context()); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -11,10 +12,10 @@ import (
 
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/policy"
-	"go.uber.org/goleak"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 
 // rig is a milter in front of a store in memory; its clock is the bubble's, so that minutes of waiting take no time.
 type rig struct {

@@ -2,11 +2,10 @@ package exchange
 
 import (
 	"context"
+	"os"
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
@@ -15,7 +14,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 
 // empty is a mailbox that has nothing.
 type empty struct{}

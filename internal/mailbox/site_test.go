@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/textproto"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,11 +12,11 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+
 	"github.com/recall-milter/recall-milter/test/server"
-	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 
 const (
 	anna = "anna@corp.test"

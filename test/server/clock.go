@@ -14,7 +14,7 @@ var clockC string
 func (r *Redis) OwnClock() {
 	r.t.Helper()
 	r.SetClock(0)
-	r.environ = append(os.Environ(), "LD_PRELOAD="+r.library("clock", clockC), "CLOCK="+r.clock())
+	r.environ = append(os.Environ(), "LD_PRELOAD="+library(r.t, r.Dir, "clock", clockC), "CLOCK="+r.clock())
 }
 
 // SetClock sets the clock of the server some seconds ahead of the machine's, or behind it.

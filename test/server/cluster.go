@@ -1,9 +1,11 @@
 package server
 
 import (
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Cluster is a private Redis Cluster.
@@ -29,17 +31,23 @@ func (c *Cluster) Masters() (all []*Redis) {
 	return all
 }
 
-// StartCluster starts three masters, each with a replica, durable as the daemon demands. A master that is away is replaced
-// after two seconds.
-func StartCluster(t testing.TB, extra ...string) *Cluster {
+// Times after which a server that is away is replaced. On a machine under load one may seem to be away for a while.
+const (
+	Soon  = 5 * time.Second
+	Never = time.Hour
+)
+
+// StartCluster starts three masters, each with a replica, durable as the daemon demands. A master that is away for so long
+// is replaced.
+func StartCluster(t testing.TB, replaced time.Duration, extra ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{}
+	c, environ := &Cluster{}, diskless(t)
 	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no",
 		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, extra...)
 	for range 6 {
 		// By itself a node takes the port 10000 above its own for the others, which an outgoing connection may have.
 		_, bus, _ := strings.Cut(FreeAddr(t), ":")
-		c.Nodes = append(c.Nodes, StartRedis(t, append([]string{"--cluster-port", bus}, args...)...))
+		c.Nodes = append(c.Nodes, startRedis(t, environ, append([]string{"--cluster-port", bus}, args...)...))
 	}
 	create := append([]string{"--cluster", "create"}, c.Addrs()...)
 	out, err := exec.Command(Program(t, "redis-cli"), append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
@@ -50,6 +58,9 @@ func StartCluster(t testing.TB, extra ...string) *Cluster {
 		Eventually(t, "all nodes of the cluster know each other", func() bool {
 			return strings.Contains(n.Do("CLUSTER INFO"), "cluster_state:ok") && strings.Contains(n.Do("CLUSTER INFO"), "cluster_known_nodes:6")
 		})
+	}
+	for _, n := range c.Nodes { // not before: they look for each other the more often, the shorter it is
+		n.Do(fmt.Sprint("CONFIG SET cluster-node-timeout ", replaced.Milliseconds()))
 	}
 	return c
 }

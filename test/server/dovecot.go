@@ -157,6 +157,7 @@ log_path = %[1]s/log
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_failure_delay = 0
+mail_max_userip_connections = 1000
 `, dir)
 }
 

@@ -116,7 +116,9 @@ smtpd_peername_lookup = no
 smtp_host_lookup = native
 message_size_limit = 104857600
 mailbox_size_limit = 0
+queue_run_delay = 1s
 minimal_backoff_time = 1s
+maximal_backoff_time = 2s
 smtputf8_enable = yes
 `, p.Dir, host, port, milter)
 }
@@ -184,7 +186,7 @@ func greets(addr string) bool {
 		return false
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 4)
 	_, err = c.Read(buf)
 	fmt.Fprint(c, "QUIT\r\n")

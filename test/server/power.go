@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
 )
 
 //go:embed synced.c.txt
@@ -15,18 +16,23 @@ var syncedC string
 // WatchSyncs makes the server note, from its next start on, how much of its AOF is on the disk. PowerLoss needs it.
 func (r *Redis) WatchSyncs() {
 	r.t.Helper()
-	r.environ = append(os.Environ(), "LD_PRELOAD="+r.library("synced", syncedC))
+	r.environ = append(os.Environ(), "LD_PRELOAD="+library(r.t, r.Dir, "synced", syncedC))
 }
 
-// library compiles what is to be preloaded into the server.
-func (r *Redis) library(name, text string) string {
-	r.t.Helper()
-	lib, source := filepath.Join(r.Dir, name+".so"), filepath.Join(r.Dir, name+".c")
-	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
-	if out, err := exec.Command(Program(r.t, "cc"), "-shared", "-fPIC", "-O1", "-o", lib, source, "-ldl").CombinedOutput(); err != nil {
-		r.t.Fatalf("%v\n%s", err, out)
+// diskless is the environ of servers that are not there for their disk: one that waits for a disk which is busy with other
+// work would be replaced, or take no mail for a while.
+func diskless(t testing.TB) []string {
+	t.Helper()
+	return append(os.Environ(), "LD_PRELOAD="+library(t, t.TempDir(), "diskless", "int fdatasync(int fd) { return 0; }\nint fsync(int fd) { return 0; }\n"))
+}
+
+// library compiles what is to be preloaded into a server.
+func library(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	lib, source := filepath.Join(dir, name+".so"), filepath.Join(dir, name+".c")
+	write(t, source, text)
+	if out, err := exec.Command(Program(t, "cc"), "-shared", "-fPIC", "-O1", "-o", lib, source, "-ldl").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 	return lib
 }

@@ -33,7 +33,12 @@ type Redis struct {
 // command line settings ("--maxmemory", "10mb"), which win over these.
 func StartRedis(t testing.TB, extra ...string) *Redis {
 	t.Helper()
-	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
+	return startRedis(t, nil, extra...)
+}
+
+func startRedis(t testing.TB, environ []string, extra ...string) *Redis {
+	t.Helper()
+	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t), environ: environ}
 	_, port, _ := strings.Cut(r.Addr, ":")
 	r.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--dir", r.Dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
@@ -180,17 +185,4 @@ func Program(t testing.TB, name string) string {
 	}
 	t.Fatalf("%s is not installed: run make deps", name)
 	return ""
-}
-
-// Eventually waits until cond holds; it gives up after two minutes: longer than a lease, and far longer than any
-// machine under load needs.
-func Eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(2 * time.Minute)
-	for pause := time.Millisecond; !cond(); pause = min(2*pause, 50*time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited two minutes in vain until %s", what)
-		}
-		time.Sleep(pause)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Watched is a primary with replicas that Sentinels watch. Every server is known to the others by a proxy in front of it,
@@ -20,11 +21,11 @@ type Watched struct {
 // SentinelName is what the Sentinels call the primary.
 const SentinelName = "holds"
 
-// StartWatched starts a primary, two replicas and three Sentinels, who replace a primary that is away for two seconds.
+// StartWatched starts a primary, two replicas and three Sentinels, who replace a primary that is away for so long.
 // user, a line "user NAME rules", is who may ask the Sentinels; empty: everybody. extra are settings of the nodes.
-func StartWatched(t testing.TB, user string, extra ...string) *Watched {
+func StartWatched(t testing.TB, replaced time.Duration, user string, extra ...string) *Watched {
 	t.Helper()
-	w, login := &Watched{}, ""
+	w, login, environ := &Watched{}, "", diskless(t)
 	if user != "" {
 		login = "sentinel secret" // of the Sentinels among themselves
 	}
@@ -37,7 +38,7 @@ func StartWatched(t testing.TB, user string, extra ...string) *Watched {
 			first, at, _ := strings.Cut(w.Fronts[0].Addr, ":")
 			args = append(args, "--replicaof", first+" "+at)
 		}
-		node := StartRedis(t, append(args, extra...)...)
+		node := startRedis(t, environ, append(args, extra...)...)
 		front.To(node.Addr)
 		w.Nodes, w.Fronts = append(w.Nodes, node), append(w.Fronts, front)
 	}
@@ -45,7 +46,7 @@ func StartWatched(t testing.TB, user string, extra ...string) *Watched {
 		Eventually(t, "the replica follows", n.Follows)
 	}
 	for range 3 {
-		w.Sentinels = append(w.Sentinels, startSentinel(t, w.Fronts[0].Addr, user, login))
+		w.Sentinels = append(w.Sentinels, startSentinel(t, replaced, w.Fronts[0].Addr, user, login))
 	}
 	for _, s := range w.Sentinels {
 		Eventually(t, "the Sentinels know each other and the replicas", func() bool {
@@ -65,6 +66,13 @@ func (r *Redis) Follows() bool {
 func (r *Redis) FollowsOne(primary *Redis) bool {
 	_, port, _ := strings.Cut(primary.Addr, ":")
 	return strings.Contains(r.ask("", "INFO replication"), "master_port:"+port+"\r")
+}
+
+// Offset is how much the server has written for its replicas, in bytes.
+func (r *Redis) Offset() (n int) {
+	_, text, _ := strings.Cut(r.ask("", "INFO replication"), "master_repl_offset:")
+	fmt.Sscan(text, &n)
+	return n
 }
 
 // Addrs lists the addresses of the Sentinels.
@@ -97,11 +105,11 @@ func field(reply, name string) string {
 	return lines[1]
 }
 
-func startSentinel(t testing.TB, primary, user, login string) *Redis {
+func startSentinel(t testing.TB, replaced time.Duration, primary, user, login string) *Redis {
 	t.Helper()
 	host, port, _ := strings.Cut(primary, ":")
-	conf := fmt.Sprintf("sentinel resolve-hostnames no\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s 1000\n"+
-		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port)
+	conf := fmt.Sprintf("sentinel resolve-hostnames no\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s %[4]d\n"+
+		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port, replaced.Milliseconds())
 	if name, password, ok := strings.Cut(login, " "); ok {
 		conf += fmt.Sprintf("user default off\n%s\nuser %[2]s on >%[3]s ~* &* +@all\nsentinel sentinel-user %[2]s\nsentinel sentinel-pass %[3]s\n", user, name, password)
 	}
