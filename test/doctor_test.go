@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,7 +65,12 @@ func (g *gateway) doctor(args ...string) (checks []string, code int) {
 // finds wants doctor to find exactly these.
 func (g *gateway) finds(want string, code int, args ...string) {
 	g.t.Helper()
-	got, exit := g.doctor(args...)
+	var got []string
+	var exit int
+	server.Eventually(g.t, "Redis is as fast as doctor demands, on a machine under load", func() bool {
+		got, exit = g.doctor(args...)
+		return !slices.Contains(got, "redis.slow")
+	})
 	if strings.Join(got, " ") != want || exit != code {
 		g.t.Errorf("doctor found %v, exit %d; want %q, exit %d", got, exit, want, code)
 	}
@@ -97,7 +103,7 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		{"redis away", g.redis.Kill, g.redis.Start, "redis.reachable", 2},
 		{"redis hangs", g.redis.Pause, g.redis.Resume, "redis.reachable", 2},
 		{"password", redis("CONFIG SET requirepass secret"), redis("AUTH secret\r\nCONFIG SET requirepass \"\""), "redis.allowed", 2},
-		{"no append-only file", redis("CONFIG SET appendonly no"), redis("CONFIG SET appendonly yes"), "redis.durable", 2},
+		{"no append-only file", redis("CONFIG SET appendonly no"), g.appends, "redis.durable", 2},
 		{"appendfsync", redis("CONFIG SET appendfsync everysec"), redis("CONFIG SET appendfsync always"), "redis.durable", 2},
 		{"eviction", redis("CONFIG SET maxmemory-policy allkeys-lru"), redis("CONFIG SET maxmemory-policy noeviction"), "redis.durable", 2},
 		{"no fsync while rewriting", redis("CONFIG SET no-appendfsync-on-rewrite yes"), redis("CONFIG SET no-appendfsync-on-rewrite no"), "redis.durable", 2},
@@ -107,7 +113,7 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 			g.redis.Do("CONFIG SET appendfsync everysec")
 		}, func() { asBefore(); g.redis.Do("CONFIG SET appendfsync always") }, "redis.assumed", 1},
 		{"a replica", redis("REPLICAOF 127.0.0.1 1"), redis("REPLICAOF NO ONE"), "redis.role", 2},
-		{"memory nearly full", redis("CONFIG SET maxmemory 1200kb"), redis("CONFIG SET maxmemory 0"), "redis.memory", 2},
+		{"memory nearly full", g.nearlyFull, redis("CONFIG SET maxmemory 0"), "redis.memory", 2},
 		{"replicas that Redis wants", redis("CONFIG SET min-replicas-to-write 1"), redis("CONFIG SET min-replicas-to-write 0"), "redis.min-replicas", 2},
 		{"replicas that we want", config("[redis]", "[redis]\nreplicas = 1"), asBefore, "redis.advice redis.replicas", 2}, // and Redis itself does not insist on them
 		{"snapshots fail", g.failingSnapshot, g.goodSnapshot, "redis.snapshot", 2},
@@ -144,6 +150,19 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		})
 		g.t = t
 	}
+}
+
+// appends makes Redis keep an append-only file again, which it begins with a rewrite.
+func (g *gateway) appends() {
+	g.redis.Do("CONFIG SET appendonly yes")
+	g.redisSays("aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0")
+}
+
+// nearlyFull leaves Redis as much memory as it uses.
+func (g *gateway) nearlyFull() {
+	_, text, _ := strings.Cut(g.redis.Do("INFO memory"), "used_memory:")
+	used, _, _ := strings.Cut(text, "\r\n")
+	g.redis.Do("CONFIG SET maxmemory " + used)
 }
 
 // failingSnapshot keeps Redis from putting its snapshot in place.
@@ -278,12 +297,18 @@ func TestDoctorFindsNothingInOurLinesForSendmail(t *testing.T) {
 	})
 	names := server.StartDNS(t)
 	g.change("[http]\n", "[inbound]\ndns = \""+names.Addr+"\"\n[http]\n")
-	out, code := g.ctl("doctor", "--sendmail", s.File("sendmail.cf"))
-	if code != 1 || !strings.Contains(out, "0 errors, 1 warning") || !strings.Contains(out, "MAX_MESSAGE_SIZE") { // the test's own 100 MB
+	doctor := func() (out string, code int) {
+		server.Eventually(t, "Redis is as fast as doctor demands, on a machine under load", func() bool {
+			out, code = g.ctl("doctor", "--sendmail", s.File("sendmail.cf"))
+			return !strings.Contains(out, "for a command: each message waits")
+		})
+		return out, code
+	}
+	if out, code := doctor(); code != 1 || !strings.Contains(out, "0 errors, 1 warning") || !strings.Contains(out, "MAX_MESSAGE_SIZE") { // the test's own 100 MB
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 	g.change("grace =", "max_size = \"100MB\"\ngrace =")
-	if out, code := g.ctl("doctor", "--sendmail", s.File("sendmail.cf")); code != 0 {
+	if out, code := doctor(); code != 0 {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -97,6 +98,7 @@ func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
 	w.far.said("rule=default, verdict=none, reason=no message of that sender to that recipient is known")
 	w.far.boxes.Start()
 	w.corp.result("m@corp.test", "bert@far.test", "retracted") // by the true request, which waited for the mailboxes
+	w.far.said(": retract: ")
 	log, _ := os.ReadFile(w.far.log)
 	if n := strings.Count(string(log), ": retract: "); n != 1 {
 		t.Errorf("%d retractions:\n%s", n, log)
@@ -145,12 +147,12 @@ func TestAGenuineRequestServesOnce(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, true)
 	var mu sync.Mutex
-	var stream strings.Builder
-	w.far.port.Watched(func(_ int, toServer bool, piece []byte) bool {
+	streams := map[int]string{} // by connection
+	w.far.port.Watched(func(conn int, toServer bool, piece []byte) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if toServer {
-			stream.Write(piece)
+			streams[conn] += string(piece)
 		}
 		return true
 	})
@@ -158,7 +160,10 @@ func TestAGenuineRequestServesOnce(t *testing.T) {
 	w.asks("r@corp.test", "--only", "bert@far.test")
 	w.corp.result("r@corp.test", "bert@far.test", "retracted")
 	mu.Lock()
-	request := overheard(stream.String(), "Original-Message-ID: <r@corp.test>")
+	request := ""
+	for _, stream := range streams {
+		request += overheard(stream, "Original-Message-ID: <r@corp.test>")
+	}
 	mu.Unlock()
 	body := strings.Index(request, "\r\n\r\n")
 	renamed := strings.Replace(request[:body], "Message-ID: <recall.", "Message-ID: <recall.2", 1) + request[body:]
@@ -172,9 +177,9 @@ func TestAGenuineRequestServesOnce(t *testing.T) {
 		if !refused(err, "550 5.7.1 recall refused") || !refused(err, replay.why) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !w.far.refused("request refused", refusal{"", "anna@corp.test", "<r@corp.test>: " + replay.why}) {
-			t.Errorf("%s is not in the audit trail", name)
-		}
+		server.Eventually(t, name+" is in the audit trail", func() bool {
+			return w.far.refused("request refused", refusal{"", "anna@corp.test", "<r@corp.test>: " + replay.why})
+		})
 	}
 	if err := sendAs("127.0.0.1", w.far.mta.smtp, "anna@corp.test", "bert@far.test", request); err != nil {
 		t.Errorf("the client that could not know that it was taken: %v", err)
@@ -202,6 +207,7 @@ func TestFurtherRecipientsOfTheSameDomainAreAsked(t *testing.T) {
 func TestRefusalsDoNotFloodTheAuditTrail(t *testing.T) {
 	t.Parallel()
 	f := startFrontier(t, "")
+	begin := time.Now()
 	for n := range 130 {
 		mail := strings.ReplaceAll(request(fmt.Sprintf("x%d@partner.test", n)), "request@", fmt.Sprintf("r%d@", n))
 		if err := f.comesIn(partnerFrom, insider, mail); !refused(err, "not authenticated") {
@@ -213,7 +219,11 @@ func TestRefusalsDoNotFloodTheAuditTrail(t *testing.T) {
 		t.Fatal(err)
 	}
 	log, _ := f.ctl("log")
-	if n := strings.Count(log, "request refused"); n != 101 || !strings.Contains(log, "<o@partner.test>: sender not authenticated") {
+	most := 101
+	if begin.Truncate(time.Hour) != time.Now().Truncate(time.Hour) { // they are counted by the hour
+		most = 131
+	}
+	if n := strings.Count(log, "request refused"); n < 101 || n > most || !strings.Contains(log, "<o@partner.test>: sender not authenticated") {
 		t.Errorf("%d refusals in the audit trail:\n%s", n, log)
 	}
 }

@@ -37,6 +37,7 @@ func TestOneGrepFollowsAMessageThroughBothLogs(t *testing.T) {
 		_, mta := g.grep("status=sent")
 		return len(mta) > 0
 	})
+	g.said("release: id=")
 	daemon, mta := g.grep("<m@corp.test>")
 	held := regexp.MustCompile(`^(\w+): hold: id=(\w+), message-id=<m@corp.test>, from=<a@corp.test>, nrcpt=1, size=\d+, rule=default, due=[0-9TZ:-]+\n$`).FindStringSubmatch(strings.Join(daemon[:1], ""))
 	released := regexp.MustCompile(`^(\w+): release: id=(\w+), message-id=<m@corp.test>, nrcpt=1, late=\S+, reply=250 .* queued as (\w+)\n$`).FindStringSubmatch(daemon[len(daemon)-1])
@@ -70,6 +71,7 @@ func TestAJSONLogIsOneObjectALine(t *testing.T) {
 	g.said(`"msg":"release"`)
 	g.redis.Kill() // trouble is an object too
 	g.said("nothing is released")
+	g.killDaemon() // else its last line may be half written
 	text, err := os.Open(g.log)
 	g.must(err)
 	defer text.Close()

@@ -42,6 +42,7 @@ func TestSendmailWithSeveralMessagesInASession(t *testing.T) {
 			t.Fatal("a recipient without sense was taken")
 		}
 		g.must(c.Rcpt("b@x.test"))
+		server.Eventually(t, "the one before is confirmed", func() bool { return g.redis.Do("KEYS recall:{mh0}:u:*") == "*0\r\n" })
 		w, err := c.Data()
 		g.must(err)
 		fmt.Fprintf(w, "Message-ID: <same%d@corp.test>\r\nSubject: x\r\n\r\nbody\r\n", n/2) // two are identical

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,10 +26,16 @@ func TestRecallAndReleaseNeverBothWin(t *testing.T) {
 	const messages, hands = 3000, 8
 	var mu sync.Mutex
 	recalled := map[string]bool{}
+	both := func() bool { // have won: on a machine under load one of them may be the faster for long
+		mu.Lock()
+		defer mu.Unlock()
+		won := slices.Collect(maps.Values(recalled))
+		return slices.Contains(won, true) && slices.Contains(won, false)
+	}
 	var wg sync.WaitGroup
 	for hand := range hands {
 		wg.Go(func() {
-			for n := hand; n < messages; n += hands {
+			for n := hand; n < messages || n < 10*messages && !both(); n += hands {
 				id := fmt.Sprintf("race%d@corp.test", n)
 				won, err := raced(t.Context(), store, id, time.Duration(n%20)*time.Millisecond)
 				if err != nil {
@@ -55,8 +63,8 @@ func TestRecallAndReleaseNeverBothWin(t *testing.T) {
 			t.Errorf("%s: recalled is %v, and it arrived %d times", id, won, n)
 		}
 	}
-	t.Logf("recall won %d times, release %d times", messages-lost, lost)
-	if lost == 0 || lost == messages {
+	t.Logf("recall won %d times, release %d times", len(recalled)-lost, lost)
+	if lost == 0 || lost == len(recalled) {
 		t.Error("there was no race")
 	}
 }

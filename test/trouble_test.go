@@ -25,9 +25,10 @@ func TestAPortThatDefersGetsTheMailLater(t *testing.T) {
 				port.Answer(startsWith(at, "452 4.3.1 insufficient storage"))
 				g.mustSend("m@corp.test")
 				g.said("452 4.3.1 insufficient storage")
-				if out, code := g.ctl("show", "m@corp.test"); code != 0 || !strings.Contains(out, "452 4.3.1") {
-					t.Errorf("show does not say why it waits: %s", out)
-				}
+				server.Eventually(t, "show says why it waits", func() bool {
+					out, code := g.ctl("show", "m@corp.test")
+					return code == 0 && strings.Contains(out, "452 4.3.1")
+				})
 				port.Answer(nil)
 				server.Eventually(t, "the message leaves", func() bool { return arrivedAt(port, "m@corp.test") == 1 })
 			})

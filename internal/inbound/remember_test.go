@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -51,42 +52,34 @@ func arrivals(g *Gate, n int) {
 
 // Mail that comes in one by one is written together, and all of it at the end.
 func TestWhatComesInIsWrittenTogetherAndAtTheEnd(t *testing.T) {
-	t.Parallel()
-	l := &ledger{}
-	g, end := remembering(l)
-	arrivals(g, 3)
-	for len(g.arrived) > 0 { // the first are taken, and wait for others
-		time.Sleep(time.Millisecond)
-	}
-	arrivals(g, 2)
-	for l.count() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if l.kept != 5 || l.writes != 1 {
-		t.Errorf("%d messages by %d writes", l.kept, l.writes)
-	}
-	arrivals(g, 2*batch+7)
-	end()
-	if l.kept != 2*batch+12 || l.writes > 5 {
-		t.Errorf("%d messages by %d writes", l.kept, l.writes)
-	}
-}
-
-func (l *ledger) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.kept
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{}
+		g, end := remembering(l)
+		arrivals(g, 3)
+		synctest.Wait() // the first are taken, and wait for others
+		arrivals(g, 2)
+		time.Sleep(2 * gatherTime)
+		if l.kept != 5 || l.writes != 1 {
+			t.Errorf("%d messages by %d writes", l.kept, l.writes)
+		}
+		arrivals(g, 2*batch+7)
+		end()
+		if l.kept != 2*batch+12 || l.writes > 5 {
+			t.Errorf("%d messages by %d writes", l.kept, l.writes)
+		}
+	})
 }
 
 // While Redis is away nothing waits: not mail, and not the end of the daemon, beyond the write that is under way.
 func TestTheEndDoesNotWaitForRedis(t *testing.T) {
-	t.Parallel()
-	l := &ledger{away: make(chan struct{})}
-	g, end := remembering(l)
-	arrivals(g, maxWaiting+10*batch)
-	time.AfterFunc(gatherTime, func() { close(l.away) })
-	end()
-	if l.kept != 0 || l.writes != 1 || len(g.arrived) == 0 {
-		t.Errorf("%d kept by %d writes, %d waiting", l.kept, l.writes, len(g.arrived))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{away: make(chan struct{})}
+		g, end := remembering(l)
+		arrivals(g, maxWaiting+10*batch)
+		time.AfterFunc(gatherTime, func() { close(l.away) })
+		end()
+		if l.kept != 0 || l.writes != 1 || len(g.arrived) == 0 {
+			t.Errorf("%d kept by %d writes, %d waiting", l.kept, l.writes, len(g.arrived))
+		}
+	})
 }

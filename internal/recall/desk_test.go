@@ -265,7 +265,7 @@ func TestWhatIsBeingSentIsWaitedFor(t *testing.T) {
 	select {
 	case answer := <-answered:
 		t.Fatalf("answered while the outcome was open:\n%s", answer)
-	case <-time.After(3 * sendingPause):
+	case <-time.After(sendingPause): // after some of these it is given up
 	}
 	if err := o.store.Settle(t.Context(), claims[0], holdstore.Settlement{RetryIn: time.Hour, Detail: "451 later"}); err != nil {
 		t.Fatal(err)

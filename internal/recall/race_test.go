@@ -16,8 +16,28 @@ import (
 // TestTheReportAlwaysSaysWhatTheRecipientGot recalls messages around the moment at which they are due, while two
 // posts send.
 func TestTheReportAlwaysSaysWhatTheRecipientGot(t *testing.T) {
-	const messages, writers = 2000, 6
 	o := newOffice(t)
+	outcomes := map[string]int{}
+	grace := 15 * time.Millisecond
+	for first := 0; first < 2000 || outcomes["recalled"] == 0 || outcomes["too late"] == 0; first += 2000 {
+		if first > 0 {
+			grace *= 2 // a machine on which a command took longer than the whole grace
+		}
+		if first > 16000 {
+			t.Fatalf("the race has only one winner: %v", outcomes)
+		}
+		o.races(first, 2000, grace)
+		for n := range 2000 {
+			outcomes[o.compare(first+n)]++
+		}
+	}
+	t.Logf("%v", outcomes)
+}
+
+// races lets messages race, from the first number on, until all have left.
+func (o *office) races(first, messages int, grace time.Duration) {
+	const writers = 6
+	t := o.t
 	ctx, cancel := context.WithCancel(t.Context())
 	var posts, senders sync.WaitGroup
 	for range 2 {
@@ -30,8 +50,8 @@ func TestTheReportAlwaysSaysWhatTheRecipientGot(t *testing.T) {
 	}
 	for w := range writers {
 		senders.Go(func() {
-			for n := w; n < messages; n += writers {
-				o.race(n)
+			for n := first + w; n < first+messages; n += writers {
+				o.race(n, grace)
 			}
 		})
 	}
@@ -43,24 +63,16 @@ func TestTheReportAlwaysSaysWhatTheRecipientGot(t *testing.T) {
 		stats, err := o.store.Stats(t.Context())
 		return err == nil && stats.Count[holdstore.Held] == 0
 	})
-	outcomes := map[string]int{}
-	for n := range messages {
-		outcomes[o.compare(n)]++
-	}
-	if outcomes["recalled"] == 0 || outcomes["too late"] == 0 {
-		t.Errorf("the race had only one winner: %v", outcomes)
-	}
-	t.Logf("%v", outcomes)
 }
 
 // race sends a message to two recipients that is due in a moment, and recalls it for both or one at about that moment.
-func (o *office) race(n int) {
+func (o *office) race(n int, grace time.Duration) {
 	l := mailBy("anna", fmt.Sprintf("Subject: %d\r\nMessage-ID: <race%d@corp.test>\r\n\r\n", n, n), "b@x.test", "c@x.test")
-	l.grace = 15 * time.Millisecond
+	l.grace = grace
 	if _, _, err := o.submit(l); err != nil {
 		o.t.Error(err)
 	}
-	time.Sleep(rand.N(15 * time.Millisecond))
+	time.Sleep(rand.N(grace))
 	only := ""
 	if n%3 == 0 {
 		only = " ONLY b@x.test"
