@@ -124,9 +124,10 @@ func TestSupervisorsSeeHowTheDaemonIs(t *testing.T) {
 	defer notify.Close()
 	g.environ = []string{"NOTIFY_SOCKET=" + socket, "WATCHDOG_USEC=3000000"}
 	g.startDaemon()
-	for _, want := range []string{"READY=1", "WATCHDOG=1"} {
-		if got := datagram(notify); !strings.Contains(got, want) {
-			t.Fatalf("systemd heard %q, want %s", got, want)
+	for said := ""; !strings.Contains(said, "READY=1") || !strings.Contains(said, "WATCHDOG=1"); {
+		got := datagram(notify)
+		if said += got; got == "" {
+			t.Fatalf("systemd heard %q, want READY=1 and WATCHDOG=1", said)
 		}
 	}
 	g.mustSend("m@corp.test")
