@@ -72,9 +72,9 @@ func (e *Evidence) takeSeal(m Message, newest instance, strict bool) error {
 		switch {
 		case r.Value != Pass:
 		case r.Method == "dmarc" && r.Properties["header.from"] == e.From:
-			e.passed("arc="+e.ARC.Domain, e.From, missing(signed(newest.of), m.Cover), true)
+			e.passed(m, "arc="+e.ARC.Domain, e.From, these(signed(newest.of)), true)
 		case r.Method == "dkim":
-			e.passed("arc="+e.ARC.Domain, r.Properties["header.d"], missing(signed(newest.of), m.Cover), strict)
+			e.passed(m, "arc="+e.ARC.Domain, r.Properties["header.d"], these(signed(newest.of)), strict)
 		}
 	}
 	if !e.Aligned {

@@ -80,16 +80,42 @@ type Evidence struct {
 	Doubt     string    // why claims of earlier milters are not believed
 	Aligned   bool      // a method passed whose domain is aligned with From
 	Bare      string    // a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
+	Names     bool      // what is aligned covers To and Cc as well, so nobody else wrote an address there
 	By        string    // "dkim=DOMAIN", "spf=DOMAIN" or "arc=SEALER": what is aligned
 	Temporary bool      // not aligned, and something could not be asked now: a later try may end differently
 }
 
-// passed notes that a domain is authentic, which counts when it is aligned; bare is what the evidence leaves uncovered.
-func (e *Evidence) passed(by, domain, bare string, strict bool) {
-	if !aligned(domain, e.From, strict) || e.Aligned && (e.Bare == "" || bare != "") {
+// coverage says which of some fields a piece of evidence leaves uncovered; empty: none.
+type coverage func(fields []string) (bare string)
+
+// whole is the coverage of what comes straight from where it was written.
+func whole([]string) string { return "" }
+
+// these is the coverage of a signature.
+func these(signed []string) coverage {
+	return func(fields []string) string { return missing(signed, fields) }
+}
+
+// passed notes that a domain is authentic, which counts when it is aligned.
+func (e *Evidence) passed(m Message, by, domain string, covers coverage, strict bool) {
+	bare, names := covers(m.Cover), covers(m.names()) == ""
+	better := e.Bare != "" && bare == "" || (e.Bare == "") == (bare == "") && !e.Names && names
+	if !aligned(domain, e.From, strict) || e.Aligned && !better {
 		return
 	}
-	e.Aligned, e.By, e.Bare = true, by, bare
+	e.Aligned, e.By, e.Bare, e.Names = true, by, bare, names
+}
+
+// names lists the fields of the message that name its recipients.
+func (m Message) names() (fields []string) {
+	for _, name := range []string{"To", "Cc"} {
+		for _, f := range m.Header {
+			if isField(f, name) {
+				fields = append(fields, name)
+			}
+		}
+	}
+	return fields
 }
 
 // Options say what is checked here and who is believed.
@@ -152,7 +178,7 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 	}
 	switch {
 	case e.DMARC == Fail && told: // whoever asks for the record has the last word
-		e.Aligned, e.By, e.Bare = false, "", ""
+		e.Aligned, e.By, e.Bare, e.Names = false, "", "", false
 	case e.DMARC == Fail && e.Aligned:
 		e.DMARC = Pass
 	}
@@ -191,7 +217,7 @@ func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
 		s := Signature{Domain: strings.ToLower(c.Domain), Result: Pass}
 		switch {
 		case c.Err == nil:
-			e.passed("dkim="+s.Domain, s.Domain, missing(c.HeaderKeys, m.Cover), strict)
+			e.passed(m, "dkim="+s.Domain, s.Domain, these(c.HeaderKeys), strict)
 		case dkim.IsTempFail(c.Err):
 			s.Result, s.Reason, e.Temporary = TempError, c.Err.Error(), true
 		case dkim.IsPermFail(c.Err):
@@ -227,7 +253,7 @@ func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
 		e.Temporary = true
 	}
 	if result == spf.Pass {
-		e.passed("spf="+e.SPFDomain, e.SPFDomain, "", strict) // it comes straight from there, as it is
+		e.passed(m, "spf="+e.SPFDomain, e.SPFDomain, whole, strict) // it comes straight from there, as it is
 	}
 }
 

@@ -85,16 +85,16 @@ func (e *Evidence) takeDKIM(m Message, results []Result, strict bool) {
 			continue
 		}
 		if s.Result == Pass {
-			e.passed("dkim="+s.Domain, s.Domain, m.bare(r), strict)
+			e.passed(m, "dkim="+s.Domain, s.Domain, func(fields []string) string { return m.bare(r, fields) }, strict)
 		}
 		e.Temporary = e.Temporary || s.Result == TempError
 		e.DKIM = append(e.DKIM, s)
 	}
 }
 
-// bare says what the signatures that a result can mean leave uncovered. Anybody can add one that looks like the one
+// bare says which of some fields the signatures that a result can mean leave uncovered. Anybody can add one that looks like the one
 // that passed, so each of them must cover all.
-func (m Message) bare(r Result) string {
+func (m Message) bare(r Result, fields []string) string {
 	found, seen := false, 0
 	for _, f := range m.Header {
 		if !isField(f, "DKIM-Signature") {
@@ -111,7 +111,7 @@ func (m Message) bare(r Result) string {
 		if _, cut := tag["l"]; cut {
 			return "the whole body"
 		}
-		if bare := missing(signed(tag), m.Cover); bare != "" {
+		if bare := missing(signed(tag), fields); bare != "" {
 			return bare
 		}
 	}
@@ -138,7 +138,7 @@ func (e *Evidence) takeSPF(m Message, results []Result, strict bool) bool {
 	e.Believed = append(e.Believed, "spf")
 	e.Temporary = e.Temporary || e.SPF == TempError
 	if e.SPF == Pass {
-		e.passed("spf="+e.SPFDomain, e.SPFDomain, "", strict)
+		e.passed(m, "spf="+e.SPFDomain, e.SPFDomain, whole, strict)
 	}
 	return true
 }

@@ -12,6 +12,9 @@ import (
 // single lists the fields of which a command may have one only: programs differ in which of two they believe.
 var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "Sender", "To"}
 
+// maxNames is how much of To or Cc is read: 1000 addresses and more.
+const maxNames = 100_000
+
 // author returns the one address in From, in lower case and with the domain in A-labels, or why there is none.
 func author(m *recall.Mail) (address, defect string) {
 	if m.Cut {
@@ -85,6 +88,24 @@ func moment(m *recall.Mail, name string) time.Time {
 		return time.Unix(0, 0)
 	}
 	return t
+}
+
+// named lists whom To and Cc name, in lower case, as far as they can be read in one way only.
+func named(m *recall.Mail) (all []string) {
+	for _, name := range []string{"To", "Cc"} {
+		lines := values(m, name)
+		if len(lines) != 1 {
+			continue
+		}
+		list, err := mail.ParseAddressList(lines[0][:min(len(lines[0]), maxNames)])
+		if err != nil {
+			continue
+		}
+		for _, a := range list {
+			all = append(all, strings.ToLower(a.Address))
+		}
+	}
+	return all
 }
 
 func addresses(m *recall.Mail) (all []string) {

@@ -146,6 +146,9 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 	if e.Temporary {
 		c.Temporary = "DNS could not be asked, " + c.Why
 	}
+	if e.Names && sight.Form != recall.FormRequest {
+		sight.Recipients = named(m)
+	}
 	if e.Aligned || len(sight.Keys) > 0 {
 		if err := g.recalls(ctx, m, sight, rule, &c); err != nil {
 			c.Aligned, c.Temporary = false, "the store could not be asked"

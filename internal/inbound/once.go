@@ -43,7 +43,8 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 }
 
 // user is who may send the same command again: the client that could not know that it was taken, with the same sender, to
-// the same recipients. A request names its recipients, and its client may hand it over in pieces.
+// the same recipients. A command that names its recipients may be handed over in pieces: an MTA gives only so many
+// recipients to one transaction.
 func user(m *recall.Mail, sight recall.Sight) string {
 	others := slices.DeleteFunc(addresses(m), func(a string) bool { return slices.Contains(sight.Recipients, a) })
 	return m.Client.Address + "\n" + m.Sender.Address + "\n" + strings.Join(others, "\n")

@@ -164,7 +164,7 @@ type quiet struct{}
 func (quiet) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}
 func (quiet) Trouble(string, error)                                              {}
 
-// arrival makes a mail as the milter gathers it.
+// arrival makes a mail as the milter gathers it; to has blanks between.
 func arrival(text, from, to, client string) *recall.Mail {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	m := &recall.Mail{Body: []byte(body)[:min(len(body), recall.MaxBody)], Cut: len(body) > recall.MaxBody}
@@ -180,13 +180,15 @@ func arrival(text, from, to, client string) *recall.Mail {
 		}
 	}
 	m.QueueID, m.Client.Address, m.Client.HELO, m.Sender.Address = "4A3B2C", client, "mx.partner.test", from
-	m.Recipients = []holdstore.Path{{Address: to}}
+	for r := range strings.FieldsSeq(to) {
+		m.Recipients = append(m.Recipients, holdstore.Path{Address: r})
+	}
 	return m
 }
 
-// TestVerdictsAreTheTableInTheManual tries every form with every evidence. UPDATE_DOCS=1 writes the table.
-func TestVerdictsAreTheTableInTheManual(t *testing.T) {
-	t.Parallel()
+// surroundings are what a site asks: the DNS, where partner.test signs with the key, and a store.
+func surroundings(t *testing.T) (ed25519.PrivateKey, *authenticate.Verifier, *holdstore.Store, *server.Redis) {
+	t.Helper()
 	key := ed25519.NewKeyFromSeed([]byte("a seed of 32 bytes for this test"))
 	record := `TXT "v=DKIM1; k=ed25519; p=` + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)) + `"`
 	dns := server.StartDNS(t, `partner.test. TXT "v=spf1 ip4:192.0.2.7 -all"`, `_dmarc.partner.test. TXT "v=DMARC1; p=reject"`, `evil.test. TXT "v=spf1 ip4:192.0.2.66 -all"`,
@@ -200,9 +202,16 @@ func TestVerdictsAreTheTableInTheManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	t.Cleanup(func() { store.Close() })
 	verifier := authenticate.New(authenticate.NewResolver(dns.Addr), authenticate.Options{Methods: []string{"dkim", "spf", "dmarc"},
 		Trust: []string{"mx.corp.test"}, Sealers: []string{"lists.test"}})
+	return key, verifier, store, redis
+}
+
+// TestVerdictsAreTheTableInTheManual tries every form with every evidence. UPDATE_DOCS=1 writes the table.
+func TestVerdictsAreTheTableInTheManual(t *testing.T) {
+	t.Parallel()
+	key, verifier, store, redis := surroundings(t)
 	table := "| evidence | " + strings.Join(forms, " | ") + " | says |\n|---|---|---|---|---|---|\n"
 	for _, r := range rows(key) {
 		table += "| " + r.evidence + " |"
@@ -229,11 +238,7 @@ func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *aut
 	r.edit(&x)
 	text := x.text
 	if x.domain != "" {
-		var b strings.Builder
-		if err := dkim.Sign(&b, strings.NewReader(x.text), &dkim.SignOptions{Domain: x.domain, Selector: "s1", Signer: key, HeaderKeys: x.covers}); err != nil {
-			t.Fatal(err)
-		}
-		text = b.String()
+		text = sign(t, x.text, x.domain, key, x.covers...)
 	}
 	if x.after != nil {
 		text = x.after(text)
@@ -246,6 +251,16 @@ func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *aut
 		g.Opinion(t.Context(), arrival(text, x.from, x.to, x.before))
 	}
 	return g.Opinion(t.Context(), arrival(text, x.from, x.to, x.client))
+}
+
+// sign puts a DKIM signature on top.
+func sign(t *testing.T, text, domain string, key ed25519.PrivateKey, covers ...string) string {
+	t.Helper()
+	var b strings.Builder
+	if err := dkim.Sign(&b, strings.NewReader(text), &dkim.SignOptions{Domain: domain, Selector: "s1", Signer: key, HeaderKeys: covers}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // sameInManual compares the table with that of the manual.

@@ -1,0 +1,58 @@
+package inbound
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// A recall to many comes in by several transactions. Whoever is named in it, and vouched for, may get it in any of them;
+// nobody else, and nobody from elsewhere.
+func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	const carl, dora, emil = "carl@corp.test", "dora@corp.test", "emil@corp.test"
+	key, verifier, store, redis := surroundings(t)
+	everybody, _ := policy.ParsePatterns([]string{"*"})
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{{Name: "default",
+		Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
+	all := []string{"From", "Subject", "Date", "Content-Type", "To", "Cc"}
+	for name, c := range map[string]struct {
+		covers  []string
+		top     string // a field that nobody signs
+		to      string
+		client  string
+		verdict string
+	}{
+		"named in To":             {all, "", carl, "192.0.2.1", policy.InboundPass},
+		"named in To and Cc":      {all, "", carl + " " + dora, "192.0.2.1", policy.InboundPass},
+		"not named":               {all, "", emil, "192.0.2.1", policy.InboundFail},
+		"one of two not named":    {all, "", carl + " " + emil, "192.0.2.1", policy.InboundFail},
+		"named, another client":   {all, "", carl, "192.0.2.66", policy.InboundFail},
+		"nobody vouches for To":   {all[:4], "", carl, "192.0.2.1", policy.InboundFail},
+		"nobody vouches for Cc":   {all[:5], "", dora, "192.0.2.1", policy.InboundFail},
+		"another Cc was added":    {all, "Cc: " + emil + "\r\n", emil, "192.0.2.1", policy.InboundFail},
+		"the first Cc was hidden": {all, "Cc: " + emil + "\r\n", dora, "192.0.2.1", policy.InboundFail},
+	} {
+		for form, mail := range mails() {
+			if form == "request" { // it names them itself
+				continue
+			}
+			redis.Do("FLUSHALL")
+			mail = strings.Replace(mail, "To: "+bert+"\r\n", "To: "+bert+", Carl <"+carl+">\r\nCc: "+strings.ToUpper(dora)+"\r\n", 1)
+			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert, carl, dora, emil}, Subject: topic, At: time.Now()}
+			if err := store.Remember(t.Context(), []holdstore.Received{known}, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			mail = sign(t, mail, "partner.test", key, c.covers...)
+			if o := g.Opinion(t.Context(), arrival(mail, anna, bert, "192.0.2.1")); o.Verdict.Result != policy.InboundPass {
+				t.Fatalf("%s, %s: the first transaction: %+v", name, form, o.Verdict)
+			}
+			if o := g.Opinion(t.Context(), arrival(c.top+mail, anna, c.to, c.client)); o.Verdict.Result != c.verdict || c.verdict == policy.InboundFail && o.Verdict.Reason != "the command was used before" {
+				t.Errorf("%s, %s: %+v", name, form, o.Verdict)
+			}
+		}
+	}
+}
