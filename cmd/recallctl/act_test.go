@@ -101,3 +101,59 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 		t.Errorf("recall by REF: %d %s", code, stderr.String())
 	}
 }
+
+// Redis dies after it has said "too late", and before the gateways of the recipients are asked: that is no end of the matter,
+// and the same command goes on.
+func TestARecallWhoseGatewaysCouldNotBeAskedIsRepeated(t *testing.T) {
+	redis, proxy := server.StartRedis(t), server.StartProxy(t)
+	proxy.To(redis.Addr)
+	conf := filepath.Join(t.TempDir(), "c.toml")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "[redis]\naddresses = [%q]\n", proxy.Addr), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var ids []string
+	for n := range 2 {
+		p := store.Put(holdstore.Submission{MessageID: fmt.Sprintf("<%d@mid.test>", n), Sender: holdstore.Path{Address: "anna@corp.test"},
+			Recipients: []holdstore.Path{{Address: "b@x.test"}}}, fmt.Appendf(nil, "Subject: %d\r\n", n))
+		receipt, err := p.Commit(t.Context(), holdstore.Terms{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, receipt.ID)
+	}
+	released := 0
+	server.Eventually(t, "both are released", func() bool {
+		claims, err := store.Claim(t.Context(), 2)
+		for _, c := range claims {
+			err = errors.Join(err, store.Settle(t.Context(), c, holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent}}}))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		released += len(claims)
+		return released == 2
+	})
+	recall := func() (code int, words string) {
+		var stdout, stderr bytes.Buffer
+		code = run(t.Context(), append([]string{"-c", conf, "recall"}, ids...), strings.NewReader(""), &stdout, &stderr)
+		return code, stderr.String()
+	}
+	proxy.Watched(func(_ int, toServer bool, piece []byte) bool {
+		return !toServer || !bytes.Contains(piece, []byte(`"asked"`))
+	})
+	code, words := recall()
+	for _, want := range []string{"not recalled", "could not be asked: ", "were not asked", "too late for 2 of 2 messages, and the gateways"} {
+		if code != exitStore || !strings.Contains(words, want) {
+			t.Errorf("exit %d, without %q:\n%s", code, want, words)
+		}
+	}
+	proxy.Watched(nil)
+	if code, words = recall(); code != exitTooLate || strings.Count(words, "asked to take it back: x.test") != 2 {
+		t.Errorf("again: exit %d:\n%s", code, words)
+	}
+}

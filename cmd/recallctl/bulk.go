@@ -23,6 +23,7 @@ type tally struct {
 	done, partly, late, other, gone, unknown int
 	tooLate                                  []string
 	wrong                                    error // while the answer was read; the act goes on
+	unasked                                  error // why gateways of who has them already could not be asked
 }
 
 // all acts on holds. What fails with one doesn't end the others, unless the store is away: then no more are begun.
@@ -38,9 +39,28 @@ func (a *act) all(ctx context.Context, ids []string) error {
 		t.wrong = err
 	}
 	for _, id := range t.tooLate {
-		a.failure(id, fmt.Errorf("not recalled: %s: %w: it is on its way or sent%s", id, holdstore.ErrTooLate, a.askedLine(t.ctx, id)))
+		a.failure(id, fmt.Errorf("not recalled: %s: %w: it is on its way or sent%s", id, holdstore.ErrTooLate, t.askedLine(id)))
 	}
 	return t.verdict(stopped)
+}
+
+// askedLine has the gateways of who got a message asked, and is the end of a line about it. While the store is away no
+// more are asked.
+func (t *tally) askedLine(id string) string {
+	if t.unasked != nil {
+		return "; the gateways of its recipients were not asked"
+	}
+	said, err := t.ask(t.ctx, id, t.who())
+	switch {
+	case err != nil:
+		if code(err) != exitUsage {
+			t.unasked = err
+		}
+		return "; the gateways of its recipients could not be asked: " + err.Error()
+	case said == "":
+		return ""
+	}
+	return "; " + said + " (recallctl show " + id + ")"
 }
 
 // oneByOne recalls for some of the recipients.
@@ -117,6 +137,9 @@ func (t *tally) verdict(stopped error) error {
 			t.done, count(t.total), past(t.name), stopped, t.unknown)
 	case stopped != nil:
 		return fmt.Errorf("%d of %s %s, then: %w; the same command goes on with the rest", t.done, count(t.total), past(t.name), stopped)
+	case t.unasked != nil:
+		return fmt.Errorf("too late for %d of %s, and the gateways of their recipients are not all asked: %w; the same command goes on with the rest",
+			t.late, count(t.total), t.unasked)
 	case failed > 0:
 		return &exit{exitTooLate, fmt.Sprintf("%d of %s could not be %s in full%s", failed, count(t.total), past(t.name), t.counts())}
 	case t.total > 1:

@@ -12,20 +12,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
-// askedLine is late as the end of a line about a hold.
-func (a *act) askedLine(ctx context.Context, id string) string {
-	said, err := a.late(ctx, id, a.who())
-	switch {
-	case err != nil:
-		return "; the gateways of its recipients could not be asked: " + err.Error()
-	case said == "":
-		return ""
-	}
-	return "; " + said + " (recallctl show " + id + ")"
-}
-
-// late asks the gateways of who got a message that was recalled too late, and says whom; empty: nobody.
-func (a *act) late(ctx context.Context, id string, by holdstore.Act) (string, error) {
+// ask asks the gateways of who got a message that was recalled too late, and says whom; empty: nobody.
+func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, error) {
 	x, err := a.exchange(ctx)
 	if err != nil {
 		return "", err
