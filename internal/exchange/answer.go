@@ -17,7 +17,8 @@ var ErrUnasked = errors.New("no request of this gateway has this ID and domain")
 // Ours says whether a status could be the answer to a request of ours; others are mail between people.
 func (x *Exchange) Ours(s recall.Status) bool { return mark.IsToken(s.RequestID) }
 
-// Told takes a status from a domain, which is authentic. ErrUnasked: no such thing was asked of that domain.
+// Told takes a status from a domain, which is authentic. ErrUnasked: no such thing was asked of that domain, nor of one
+// that may have passed it on.
 func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) error {
 	asked, err := x.store.Request(ctx, s.RequestID)
 	switch {
@@ -25,12 +26,14 @@ func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) err
 		return fmt.Errorf("%w: the request is unknown", ErrUnasked)
 	case err != nil:
 		return err
-	case !strings.EqualFold(asked.Domain, domain):
-		return fmt.Errorf("%w: the request went to %s", ErrUnasked, asked.Domain)
 	}
 	h, err := x.store.Get(ctx, asked.Hold)
-	if err == nil {
+	switch {
+	case err != nil:
+	case strings.EqualFold(asked.Domain, domain):
 		err = x.answered(ctx, h, asked, s, domain)
+	default:
+		err = x.passedOn(ctx, h, asked, s, domain)
 	}
 	if errors.Is(err, holdstore.ErrNotFound) {
 		return fmt.Errorf("%w: the message is forgotten", ErrUnasked)

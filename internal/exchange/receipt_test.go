@@ -11,11 +11,11 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// asked puts a message into the store, releases it, and notes that its recipient's gateway is asked.
-func asked(t *testing.T, s *holdstore.Store) string {
+// asked puts a message into the store, releases it, and notes that the gateways of its two recipients are asked.
+func asked(t *testing.T, s *holdstore.Store, one, other string, requests ...holdstore.Asked) string {
 	t.Helper()
 	put := s.Put(holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"},
-		Recipients: []holdstore.Path{{Address: "bert@far.test"}, {Address: "carl@far.test"}}}, []byte("Subject: x\r\n"))
+		Recipients: []holdstore.Path{{Address: one}, {Address: other}}}, []byte("Subject: x\r\n"))
 	held, err := put.Commit(t.Context(), holdstore.Terms{Rule: "default"})
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,10 @@ func asked(t *testing.T, s *holdstore.Store) string {
 	if err := s.Settle(t.Context(), claims[0], holdstore.Settlement{Results: map[int]holdstore.Result{0: sent, 1: sent}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Ask(t.Context(), held.ID, []holdstore.Asked{{RequestID: "X", Hold: held.ID, Domain: "far.test", Recipients: []int{0, 1}}}, time.Hour, holdstore.Act{}); err != nil {
+	for n := range requests {
+		requests[n].Hold = held.ID
+	}
+	if _, err := s.Ask(t.Context(), held.ID, requests, time.Hour, holdstore.Act{}); err != nil {
 		t.Fatal(err)
 	}
 	return held.ID
@@ -40,7 +43,7 @@ func TestATimelineTakesFewReceipts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	id := asked(t, store)
+	id := asked(t, store, "bert@far.test", "carl@far.test", holdstore.Asked{RequestID: "X", Domain: "far.test", Recipients: []int{0, 1}})
 	x := &Exchange{store: store}
 	for n := range 10 {
 		for _, to := range []string{"BERT@far.test", "mallory@far.test"} {

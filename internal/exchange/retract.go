@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (x *Exchange) Take(ctx context.Context, o Order, request bool) (bool, error
 			s.Recipients = append(s.Recipients, recall.StatusOf{Address: r, Outcome: recall.StatusRefused,
 				Diagnostic: "this gateway has no way into the mailbox; the recipient has got the request"})
 		}
-		return false, x.post.Status(ctx, inquirer(o), s)
+		return false, x.answer(ctx, &o, s)
 	}
 	return true, x.store.AddJob(ctx, o.job(), jobRetract, o, 0)
 }
@@ -54,9 +55,22 @@ func (o *Order) job() string {
 	return jobRetract + ":" + recall.DomainOf(o.From) + ":" + o.RequestID + o.CommandID + hex.EncodeToString(to[:6])
 }
 
-// inquirer is whom the status goes to. It is from the domain of the recipients, whose DKIM signature makes it authentic.
-func inquirer(o Order) recall.Inquirer {
-	return recall.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: "postmaster@" + recall.DomainOf(o.Recipients[0])}
+// answer sends a status for each domain of the recipients: only a mail from there speaks for it. A request that a list has
+// passed on may be for several.
+func (x *Exchange) answer(ctx context.Context, o *Order, all recall.Status) error {
+	parts := map[string][]recall.StatusOf{}
+	for _, r := range all.Recipients {
+		domain := recall.DomainOf(r.Address)
+		parts[domain] = append(parts[domain], r)
+	}
+	for _, domain := range slices.Sorted(maps.Keys(parts)) {
+		s := recall.Status{RequestID: all.RequestID, MessageID: all.MessageID, Recipients: parts[domain]}
+		to := recall.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: "postmaster@" + domain}
+		if err := x.post.Status(ctx, to, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Times of an order whose mailbox can't be reached.
@@ -156,7 +170,7 @@ func (x *Exchange) tell(ctx context.Context, o *Order) error {
 		}
 		return nil
 	}
-	return x.post.Status(ctx, inquirer(*o), s)
+	return x.answer(ctx, o, s)
 }
 
 func set(m *map[string]mailbox.Result, key string, r mailbox.Result) {

@@ -97,6 +97,9 @@ func (s StatusOf) Result() (holdstore.Outcome, string) {
 	return holdstore.Refused, detail
 }
 
+// PassedOn is the verb of a timeline's lines about those whom a list or a forwarder has passed a request on to.
+const PassedOn = "passed on"
+
 // Outcome is the report on a message that was recalled after its release.
 func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold) error {
 	a := &answer{kind: "outcome", done: []*holdstore.Hold{h}}
@@ -105,6 +108,11 @@ func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold) error {
 		s.Recipients = append(s.Recipients, StatusOf{o.Address, o.word(), o.Words()})
 	}
 	l := a.letter(p.address)
+	for _, e := range h.Timeline {
+		if e.Verb == PassedOn {
+			l.Told = append(l.Told, told{Address: oneLine(e.By), Words: oneLine(e.Detail)})
+		}
+	}
 	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway, id: idOf(h.ID, s.String()), auto: "auto-replied",
 		text: "outcome", letter: l, kind: "recall-status", part: s.String()})
 }

@@ -21,7 +21,7 @@ type letter struct {
 	Held      []waiting
 	From      string // address of who asks to recall
 	AnswerBy  string // until when other gateways may answer; empty: none was asked
-	Told      []told
+	Told      []told // recipients, as another gateway is told, or as it has told
 	Address   string // where to send recall commands; empty: there is none
 }
 

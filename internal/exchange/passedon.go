@@ -1,0 +1,66 @@
+package exchange
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
+)
+
+// Whoever got a request can write such answers, and a timeline forgets its oldest lines.
+const (
+	maxPassedOn = 20  // lines of a timeline
+	maxWords    = 120 // bytes of one
+	maxAddress  = 320
+)
+
+// passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has passed
+// the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. Who got the message
+// directly as well has lost it when his own gateway says so: his own request finds nothing then.
+func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Asked, s recall.Status, domain string) error {
+	var answers []holdstore.Answer
+	heard := false
+	for _, said := range s.Recipients {
+		if recall.DomainOf(said.Address) != strings.ToLower(domain) || len(said.Address) > maxAddress {
+			continue
+		}
+		heard = true
+		outcome, detail := said.Result()
+		n := slices.IndexFunc(h.Recipients, func(p holdstore.Path) bool { return strings.EqualFold(p.Address, said.Address) })
+		switch {
+		case n < 0:
+			if err := x.notePassedOn(ctx, h, said.Address, detail, asked.Domain); err != nil {
+				return err
+			}
+		case outcome == holdstore.Retracted && h.Results[n].Outcome != holdstore.TakenBack && h.Results[n].Outcome != holdstore.Failed:
+			answers = append(answers, holdstore.Answer{Recipient: n, Outcome: outcome, Detail: detail})
+		}
+	}
+	switch {
+	case !heard:
+		return fmt.Errorf("%w: the request went to %s, and this names no user of %s", ErrUnasked, asked.Domain, domain)
+	case len(answers) > 0:
+		return x.store.Answered(ctx, h.ID, "gateway of "+domain, answers)
+	}
+	return nil
+}
+
+// notePassedOn notes what is new.
+func (x *Exchange) notePassedOn(ctx context.Context, h *holdstore.Hold, address, detail, by string) error {
+	detail = strings.ToValidUTF8(detail[:min(len(detail), maxWords)], "")
+	e := holdstore.Event{Verb: recall.PassedOn, By: address, Detail: detail + ", says its own gateway, which has the request by way of " + by}
+	noted := 0
+	for _, old := range h.Timeline {
+		if old.Verb != e.Verb {
+			continue
+		}
+		if noted++; noted >= maxPassedOn || old.By == e.By && old.Detail == e.Detail {
+			return nil
+		}
+	}
+	h.Timeline = append(h.Timeline, e)
+	return x.store.Note(ctx, h.ID, e)
+}

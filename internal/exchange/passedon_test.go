@@ -1,0 +1,110 @@
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// Anna's message went to a list, and to bert. The list has passed the request on to everybody behind it, so its ID is known
+// to strangers: each may speak for its own users, and for nobody else.
+func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	texts, err := recall.ReadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := asked(t, store, "all@lists.test", "bert@far.test", holdstore.Asked{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},
+		holdstore.Asked{RequestID: "BERT", Domain: "far.test", Recipients: []int{1}})
+	x := New(store, recall.NewPost(store, texts, "recall@corp.test"), nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
+	for _, c := range []struct {
+		request, domain, recipient, outcome string
+		refused                             bool
+		list, bert                          holdstore.Outcome // afterwards
+		noted                               int
+	}{
+		{"LIST", "evil.test", "all@lists.test", "retracted", true, "requested", "requested", 0},
+		{"LIST", "evil.test", "bert@far.test", "retracted", true, "requested", "requested", 0},
+		{"BERT", "evil.test", "bert@far.test", "retracted", true, "requested", "requested", 0},
+		{"LIST", "far.test", "all@lists.test", "retracted", true, "requested", "requested", 0},
+		{"LIST", "evil.test", "x@sub.evil.test", "retracted", true, "requested", "requested", 0},
+		{"LIST", "evil.test", strings.Repeat("x", 400) + "@evil.test", "retracted", true, "requested", "requested", 0},
+		{"LIST", "member.test", "dora@member.test", "retracted", false, "requested", "requested", 1},
+		{"LIST", "member.test", "dora@member.test", "retracted", false, "requested", "requested", 1}, // again
+		{"LIST", "member.test", "emil@MEMBER.test", "already-read", false, "requested", "requested", 2},
+		{"LIST", "far.test", "bert@far.test", "not-found", false, "requested", "requested", 2}, // his own request is the one that counts
+		{"LIST", "far.test", "bert@far.test", "retracted", false, "requested", "retracted", 2}, // but it finds nothing now
+		{"BERT", "far.test", "bert@far.test", "not-found", false, "requested", "retracted", 2},
+		{"BERT", "far.test", "all@lists.test", "retracted", true, "requested", "retracted", 2},
+	} {
+		err := x.Told(t.Context(), recall.Status{RequestID: c.request, Recipients: []recall.StatusOf{{Address: c.recipient, Outcome: c.outcome}}}, c.domain)
+		if errors.Is(err, ErrUnasked) != c.refused || err != nil && !c.refused {
+			t.Errorf("%v: %v", c, err)
+		}
+		h, err := store.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Results[0].Outcome != c.list || h.Results[1].Outcome != c.bert || passed(h) != c.noted {
+			t.Errorf("%v: %+v, %d noted", c, h.Results, passed(h))
+		}
+	}
+	if err := x.report(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	report := last(t, store)
+	for _, want := range []string{"<all@lists.test>\r\n      sent, and nothing is known: no answer from its gateway", "<dora@member.test>\r\n      taken out of the mailbox, unread, says its own gateway",
+		"<emil@MEMBER.test>\r\n      read already, and so it stays, says", "Final-Recipient: rfc822; all@lists.test\r\nOutcome: not-found"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("the report lacks %q:\n%s", want, report)
+		}
+	}
+	for n := range 2 * maxPassedOn {
+		s := recall.Status{RequestID: "LIST", Recipients: []recall.StatusOf{{Address: fmt.Sprintf("u%d@evil.test", n), Outcome: "retracted", Diagnostic: strings.Repeat("ä", 400)}}}
+		if err := x.Told(t.Context(), s, "evil.test"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h, err := store.Get(t.Context(), id); err != nil || passed(h) != maxPassedOn || h.Timeline[0].Verb != "held" {
+		t.Errorf("%d noted, %v", passed(h), err)
+	}
+}
+
+func passed(h *holdstore.Hold) (n int) {
+	for _, e := range h.Timeline {
+		if e.Verb == recall.PassedOn {
+			n++
+		}
+	}
+	return n
+}
+
+// last is the mail of the gateway that waits, as it will be sent.
+func last(t *testing.T, s *holdstore.Store) string {
+	t.Helper()
+	ids, err := s.WaitingIDs(t.Context())
+	if err != nil || len(ids) != 1 {
+		t.Fatal(ids, err)
+	}
+	h, err := s.Get(t.Context(), ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(s.Content(t.Context(), h))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
