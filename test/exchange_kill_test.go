@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -29,10 +30,13 @@ type step struct {
 	from  bool   // it comes from the server
 	given string // said on the same connection before
 	texts string // that it has, with blanks between; HOLD, REQUEST and ID are those of the message that the step is about
+	ctl   bool   // recallctl dies, else the daemon
 }
 
 // steps are all of them, in order, from recallctl to the report.
 var steps = []step{
+	{name: "told too late", tap: "corp redis", texts: "asked HOLD", ctl: true},
+	{name: "asked unheard", tap: "corp redis", texts: "asked HOLD", ctl: true},
 	{name: "asked", tap: "corp redis", texts: "asked HOLD"},
 	{name: "asking job taken", tap: "corp redis", from: true, texts: "ask:REQUEST"},
 	{name: "request written", tap: "corp redis", texts: "held recall.REQUEST@"},
@@ -62,7 +66,7 @@ type death struct {
 	step
 	id, hold, request string
 	after             bool // the message arrives, its answer doesn't
-	server            bool // Redis or Dovecot dies, else the daemon
+	server            bool // Redis or Dovecot dies, else the daemon or recallctl
 	waits             int  // connection on which the answer is waited for
 	happened          bool
 }
@@ -86,6 +90,7 @@ type reaper struct {
 	mu     sync.Mutex
 	said   map[string]string // by connection
 	deaths []*death
+	ctl    *exec.Cmd // recallctl that recalls
 	due    chan *death
 	done   chan struct{}
 }
@@ -131,6 +136,9 @@ func (r *reaper) meets(tap string, conn int, from bool, piece string) *death {
 func (r *reaper) lost(d *death) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if d.ctl {
+		return
+	}
 	for _, other := range r.deaths {
 		if site, _, _ := strings.Cut(d.tap, " "); strings.HasPrefix(other.tap, site) && other.waits != 0 {
 			other.happened = true
@@ -175,9 +183,13 @@ func (w *world) tapped(r *reaper) {
 const killSecret = "thirty-two bytes for this test!!"
 
 // kills lets somebody die, and live again.
-func (w *world) kills(d *death) {
+func (w *world) kills(r *reaper, d *death) {
 	o := map[string]*organisation{"corp": w.corp, "far": w.far}[strings.Fields(d.tap)[0]]
 	switch {
+	case d.ctl:
+		r.mu.Lock()
+		r.ctl.Process.Kill()
+		r.mu.Unlock()
 	case !d.server:
 		o.killDaemon()
 		o.startDaemon()
@@ -196,7 +208,7 @@ func (w *world) deaths(turn int) (all []*death) {
 		d := &death{step: s, id: fmt.Sprintf("%d.%s@corp.test", turn, strings.ReplaceAll(s.name, " ", "."))}
 		way := n + turn
 		d.after = way%2 == 1 && !s.from
-		d.server = way/2%2 == 1 && !strings.HasSuffix(s.tap, "smtp") || s.name == "asked" // recallctl itself is not killed
+		d.server = way/2%2 == 1 && !strings.HasSuffix(s.tap, "smtp") && !s.ctl || s.name == "asked" // by recallctl, and not by the daemon
 		all = append(all, d)
 		w.corp.message("anna", d.id, "bert@far.test", "carl@far.test")
 	}
@@ -258,7 +270,7 @@ func (w *world) recallsAll(r *reaper, all []*death) {
 	var work sync.WaitGroup
 	defer work.Wait()
 	asked := make(chan struct{})
-	work.Go(func() { defer close(asked); w.insists(all) })
+	work.Go(func() { defer close(asked); w.insists(r, all) })
 	check := time.NewTicker(500 * time.Millisecond)
 	defer check.Stop()
 	giveUp := time.After(8 * time.Minute)
@@ -266,7 +278,7 @@ func (w *world) recallsAll(r *reaper, all []*death) {
 		select {
 		case d := <-r.due:
 			t.Logf("%s: %s dies (server %v, after %v)", d.name, d.tap, d.server, d.after)
-			w.kills(d)
+			w.kills(r, d)
 			r.lost(d)
 			r.done <- struct{}{}
 		case <-check.C:
@@ -283,8 +295,8 @@ func (w *world) recallsAll(r *reaper, all []*death) {
 	}
 }
 
-// insists recalls until recallctl says that all is asked: Redis may die meanwhile.
-func (w *world) insists(all []*death) {
+// insists recalls until recallctl says that all is asked: it may die meanwhile, and so may Redis.
+func (w *world) insists(r *reaper, all []*death) {
 	args := []string{"-c", w.corp.conf, "recall", "--yes"}
 	for _, d := range all {
 		args = append(args, d.id)
@@ -292,11 +304,24 @@ func (w *world) insists(all []*death) {
 	for until := time.Now().Add(5 * time.Minute); time.Now().Before(until); {
 		c := exec.Command(filepath.Join(programs, "recallctl"), args...)
 		c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
-		out, _ := c.CombinedOutput()
-		if c.ProcessState.ExitCode() == 2 && !strings.Contains(string(out), "could not be asked") {
+		var out bytes.Buffer
+		c.Stdout, c.Stderr = &out, &out
+		r.mu.Lock()
+		r.ctl = c
+		err := c.Start()
+		r.mu.Unlock()
+		if err != nil {
+			w.corp.t.Error(err)
 			return
 		}
-		w.corp.t.Logf("recallctl: exit %d\n%s", c.ProcessState.ExitCode(), out)
+		c.Wait()
+		if c.ProcessState.ExitCode() == 2 {
+			if strings.Contains(out.String(), "could not be asked") {
+				w.corp.t.Errorf("recallctl says that it is done:\n%s", out.String())
+			}
+			return
+		}
+		w.corp.t.Logf("recallctl: exit %d\n%s", c.ProcessState.ExitCode(), out.String())
 		time.Sleep(200 * time.Millisecond)
 	}
 }
