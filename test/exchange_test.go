@@ -28,6 +28,7 @@ type world struct {
 	corp, far *organisation
 	dns       *server.DNS
 	signing   []string // further lines for the signers
+	mta       []string // and for main.cf
 }
 
 // startWorld starts corp.test, where anna works, and far.test, where bert does; boxes says whether the gateway of far.test
@@ -65,20 +66,20 @@ func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, pe
 	var postfix *server.Postfix
 	g := startGatewayWith(t, "1s", func(milter, nextHop string) mta {
 		host, number, _ := net.SplitHostPort(peerPort.Addr)
-		postfix = server.StartPostfix(t, milter, nextHop, "myhostname = gw."+domain,
+		postfix = server.StartPostfix(t, milter, nextHop, append(w.mta, "myhostname = gw."+domain,
 			"smtpd_milters = inet:"+signer.Milter+", inet:"+milter, "own_milters = inet:"+signer.Milter, "queue_run_delay = 1s", "maximal_backoff_time = 2s",
-			"transport_maps = inline:{ "+strings.Join(append(delivery(domain, local), fmt.Sprintf("{%s = smtp:[%s]:%s}", peer, host, number)), ", ")+" }",
-			server.StartLogins(t, "anna", "bert"))
+			"transport_maps = inline:{ "+strings.Join(append(delivery(domain, local), fmt.Sprintf("{%[1]s = smtp:[%[2]s]:%[3]s}, {.%[1]s = smtp:[%[2]s]:%[3]s}", peer, host, number)), ", ")+" }",
+			server.StartLogins(t, "anna", "bert"))...)
 		return ofPostfix(postfix)
 	})
 	g.postfix = postfix
 	return &organisation{gateway: g, domain: domain, port: port, signer: signer}
 }
 
-// delivery says how mail for a domain of ours is delivered, when it isn't relayed.
+// delivery says how mail for a domain of ours, and those below it, is delivered, when it isn't relayed.
 func delivery(domain string, local []string) (all []string) {
 	for _, way := range local {
-		all = append(all, fmt.Sprintf("{%s = %s}", domain, strings.Replace(way, "lmtp:", "lmtp:inet:", 1)))
+		all = append(all, fmt.Sprintf("{%[1]s = %[2]s}, {.%[1]s = %[2]s}", domain, strings.Replace(way, "lmtp:", "lmtp:inet:", 1)))
 	}
 	return all
 }

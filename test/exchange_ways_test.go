@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/smtp"
 	"net/textproto"
+	"os"
 	"strings"
 	"testing"
 
@@ -123,4 +124,40 @@ func TestOutlooksRecallsEmptyTheMailbox(t *testing.T) {
 			return false
 		})
 	}
+}
+
+// The other side's MTA gets the mails for four recipients in pieces of two.
+func TestWhatAnMTASplitsIsRecalledFromAll(t *testing.T) {
+	t.Parallel()
+	w := (&world{signing: []string{"SignHeaders *,+content-type", "SubDomains yes"}, mta: []string{"default_destination_recipient_limit = 2"}}).start(t, true)
+	all := []string{"bert@far.test", "carl@far.test", "dora@far.test", "emil@sub.far.test"}
+	w.delivered("split@corp.test", all...)
+	w.asks("split@corp.test")
+	for _, to := range all {
+		w.corp.result("split@corp.test", to, "retracted")
+	}
+	if n := w.far.judged("form=request, domain=corp.test, rule=default, verdict=pass"); n != 3 {
+		t.Errorf("the requests, one for two recipients too many, came in by %d transactions", n)
+	}
+	if report := w.corp.report("anna", "What became of your recall: the price list"); strings.Count(report, "Outcome: retracted") != len(all) {
+		t.Errorf("the report:\n%s", report)
+	}
+	three := all[:3]
+	w.delivered("outlook@corp.test", three...)
+	r := outlook.Recall{From: "anna@corp.test", To: strings.Join(three, ", "), Subject: "the price list", Prefix: "Recall:"}
+	w.corp.must(smtp.SendMail(w.corp.postfix.Own, nil, "anna@corp.test", three, []byte(fresh(r.FormA()))))
+	for _, to := range three {
+		server.Eventually(t, to+" has it no more", func() bool { return len(w.far.folder(to, "INBOX")) == 0 })
+	}
+	if n := w.far.judged("form=outlook, domain=corp.test, rule=default, verdict=pass"); n != 2 {
+		t.Errorf("Outlook's recall came in by %d transactions", n)
+	}
+}
+
+// judged counts the lines of the daemon's log that have a text.
+func (o *organisation) judged(text string) int {
+	o.t.Helper()
+	log, err := os.ReadFile(o.log)
+	o.must(err)
+	return strings.Count(string(log), text)
 }
