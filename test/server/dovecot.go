@@ -223,6 +223,6 @@ func runDovecot(t testing.TB, dir, addr string) (stop func()) {
 	return func() {
 		c.Process.Signal(syscall.SIGTERM)
 		c.Wait()
-		syscall.Kill(-c.Process.Pid, syscall.SIGKILL) // what the master left
+		endGroup(t, c.Process.Pid) // what the master left
 	}
 }

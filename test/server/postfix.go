@@ -176,7 +176,14 @@ func (p *Postfix) Start() {
 	}
 	go func(c *exec.Cmd, ended chan struct{}) { c.Wait(); close(ended) }(p.cmd, p.ended)
 	for _, addr := range []string{p.SMTP, p.Reinject} {
-		Eventually(p.t, "postfix answers at "+addr+"\n"+p.Log(), func() bool { return greets(addr) })
+		Eventually(p.t, "postfix answers at "+addr+"\n"+p.Log(), func() bool {
+			select {
+			case <-p.ended:
+				p.t.Fatalf("postfix ended at once:\n%s", p.Log())
+			default:
+			}
+			return greets(addr)
+		})
 	}
 }
 
@@ -197,10 +204,10 @@ func greets(addr string) bool {
 func (p *Postfix) Kill() {
 	if pid, err := os.ReadFile(filepath.Join(p.Dir, "spool/pid/master.pid")); err == nil {
 		if n, err := strconv.Atoi(strings.TrimSpace(string(pid))); err == nil && n > 1 {
-			syscall.Kill(-n, syscall.SIGKILL) // daemons share the master's group
+			endGroup(p.t, n) // daemons share the master's group
 		}
 	}
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	endGroup(p.t, p.cmd.Process.Pid)
 	<-p.ended
 }
 

@@ -44,6 +44,7 @@ func StartSendmail(t testing.TB, example, milter, nextHop string, logins ...stri
 		}
 	}
 	s.write("aliases", "")
+	s.write("service.switch", "hosts\tfiles\naliases\tfiles\n") // no DNS: where it does not answer, mail would wait
 	s.write("sendmail.mc", s.mc(example, milter, nextHop))
 	s.build()
 	s.letIn(logins)
@@ -89,6 +90,7 @@ func (s *Sendmail) mc(example, milter, nextHop string) string {
 		"define(`STATUS_FILE', `%[2]s/statistics')dnl\n"+
 		"define(`ALIAS_FILE', `text:%[2]s/conf/aliases')dnl\n"+
 		"define(`confPID_FILE', `%[2]s/pid')dnl\n"+
+		"define(`confSERVICE_SWITCH_FILE', `%[2]s/conf/service.switch')dnl\n"+
 		"define(`confDOMAIN_NAME', `gw.corp.test')dnl\n"+
 		"define(`confDONT_PROBE_INTERFACES', `True')dnl\n"+
 		"define(`confDONT_BLAME_SENDMAIL', `GroupWritableDirPathSafe')dnl\n"+
@@ -175,7 +177,7 @@ func (s *Sendmail) Start() {
 
 // Kill ends the whole process group at once.
 func (s *Sendmail) Kill() {
-	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	endGroup(s.t, s.cmd.Process.Pid)
 	<-s.ended
 }
 
