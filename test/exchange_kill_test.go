@@ -33,32 +33,48 @@ type step struct {
 	ctl   bool   // recallctl dies, else the daemon
 }
 
-// steps are all of them, in order, from recallctl to the report.
-var steps = []step{
-	{name: "told too late", tap: "corp redis", texts: "asked HOLD", ctl: true},
-	{name: "asked unheard", tap: "corp redis", texts: "asked HOLD", ctl: true},
-	{name: "asked", tap: "corp redis", texts: "asked HOLD"},
-	{name: "asking job taken", tap: "corp redis", from: true, texts: "ask:REQUEST"},
-	{name: "request written", tap: "corp redis", texts: "held recall.REQUEST@"},
-	{name: "asking job done", tap: "corp redis", texts: "ask:REQUEST"},
-	{name: "request sent", tap: "corp smtp", texts: "<recall.REQUEST@"},
-	{name: "request settled", tap: "corp redis", texts: "queued"},
-	{name: "request judged", tap: "far redis", texts: "in:u:"},
-	{name: "order written", tap: "far redis", texts: "retract:corp.test:REQUEST"},
-	{name: "order taken", tap: "far redis", from: true, texts: "retract:corp.test:REQUEST"},
-	{name: "plan noted", tap: "far redis", texts: "retract:corp.test:REQUEST \"p\":{"},
-	{name: "marked", tap: "far imap", given: "ID", texts: "+FLAGS"},
-	{name: "expunged", tap: "far imap", given: "ID", texts: "EXPUNGE"},
-	{name: "retraction audited", tap: "far redis", texts: "retract recall request REQUEST"},
-	{name: "retraction noted", tap: "far redis", texts: "retract:corp.test:REQUEST \"d\":{"},
-	{name: "status written", tap: "far redis", texts: "held recall.REQUEST."},
-	{name: "order done", tap: "far redis", texts: "retract:corp.test:REQUEST 604800000"},
-	{name: "status sent", tap: "far smtp", texts: "<recall.REQUEST."},
-	{name: "answered", tap: "corp redis", texts: "answered HOLD"},
-	{name: "report taken", tap: "corp redis", from: true, texts: "report:HOLD"},
-	{name: "report written", tap: "corp redis", texts: "held recall.HOLD."},
-	{name: "report done", tap: "corp redis", texts: "report:HOLD 604800000"},
-	{name: "report sent", tap: "corp smtp", texts: "<recall.HOLD."},
+// steps are all of them, in order, from recallctl to the report: name, where it passes, its texts, and "reply" when it comes
+// from the server, "recallctl" when that dies, or what was said before on the same connection.
+var steps = readSteps(`
+told too late      | corp redis | asked HOLD                             | recallctl
+asked unheard      | corp redis | asked HOLD                             | recallctl
+asked              | corp redis | asked HOLD
+asking job taken   | corp redis | ask:REQUEST                            | reply
+request written    | corp redis | held recall.REQUEST@
+asking job done    | corp redis | ask:REQUEST
+request sent       | corp smtp  | <recall.REQUEST@
+request settled    | corp redis | queued
+request judged     | far redis  | in:u:
+order written      | far redis  | retract:corp.test:REQUEST
+order taken        | far redis  | retract:corp.test:REQUEST              | reply
+plan noted         | far redis  | retract:corp.test:REQUEST "p":{
+marked             | far imap   | +FLAGS                                 | given ID
+expunged           | far imap   | EXPUNGE                                | given ID
+retraction audited | far redis  | retract recall request REQUEST
+retraction noted   | far redis  | retract:corp.test:REQUEST "d":{
+status written     | far redis  | held recall.REQUEST.
+order done         | far redis  | retract:corp.test:REQUEST 604800000
+status sent        | far smtp   | <recall.REQUEST.
+answered           | corp redis | answered HOLD
+report taken       | corp redis | report:HOLD                            | reply
+report written     | corp redis | held recall.HOLD.
+report done        | corp redis | report:HOLD 604800000
+report sent        | corp smtp  | <recall.HOLD.
+`)
+
+func readSteps(table string) (all []step) {
+	for line := range strings.Lines(strings.TrimSpace(table)) {
+		column := append(strings.Split(line, "|"), "")
+		for n := range column {
+			column[n] = strings.TrimSpace(column[n])
+		}
+		s := step{name: column[0], tap: column[1], texts: column[2], from: column[3] == "reply", ctl: column[3] == "recallctl"}
+		if given, ok := strings.CutPrefix(column[3], "given "); ok {
+			s.given = given
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // death is what happens at a step of one message's recall.
