@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 
+	"github.com/recall-milter/recall-milter/test/outlook"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -229,6 +230,7 @@ func (w *world) asks(id string, flags ...string) {
 	}
 }
 
+// Anna recalls in Outlook.
 func TestALateRecallFindsWhatAFilterMovedAndMissesWhatIsGone(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, true)
@@ -245,7 +247,8 @@ func TestALateRecallFindsWhatAFilterMovedAndMissesWhatIsGone(t *testing.T) {
 	w.far.must(err)
 	w.far.must(carl.Store(imap.SeqSetNum(1), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close())
 	w.far.must(carl.Expunge().Close())
-	w.asks("moved@corp.test")
+	r := outlook.Recall{From: "anna@corp.test", To: "bert@far.test, carl@far.test", Subject: "the price list", Prefix: "Recall:"}
+	w.corp.raw("anna", r.FormA(), "bert@far.test", "carl@far.test")
 	w.corp.result("moved@corp.test", "bert@far.test", "retracted")
 	w.corp.result("moved@corp.test", "carl@far.test", "unknown")
 	if got := w.far.folder("bert@far.test", "Lists"); len(got) > 0 {

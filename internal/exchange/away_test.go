@@ -1,0 +1,101 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// away is a mail server that can't be reached for a while.
+type away struct{ yes bool }
+
+func (a *away) Take(context.Context, mailbox.Target, func(mailbox.Result) error) (mailbox.Result, error) {
+	if a.yes {
+		return mailbox.Result{}, errors.New("connection refused")
+	}
+	return mailbox.Result{Outcome: mailbox.Retracted}, nil
+}
+
+// waiting are the mails of the gateway that wait, each as it will be sent.
+func waiting(t *testing.T, s *holdstore.Store) (all []string) {
+	t.Helper()
+	ids, err := s.WaitingIDs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		h, err := s.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(s.Content(t.Context(), h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(text))
+	}
+	return all
+}
+
+// Who asked hears after ten minutes that it takes longer, once; then what came of it; and after a day that nothing did.
+func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	texts, err := recall.ReadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	boxes := &away{}
+	x := New(store, recall.NewPost(store, texts, ""), boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
+	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: []string{"bert@far.test"}}
+	if _, err := x.Take(t.Context(), o, true); err != nil {
+		t.Fatal(err)
+	}
+	j, err := store.ClaimJob(t.Context())
+	if err != nil || j == nil {
+		t.Fatal(j, err)
+	}
+	const waits, done, given = "Outcome: refused\r\nDiagnostic: the mailbox can't be reached now; it is tried again", "Outcome: retracted", "Diagnostic: the mailbox could not be reached"
+	for _, c := range []struct {
+		age   time.Duration
+		away  bool
+		again bool
+		said  []string // all statuses until then
+	}{
+		{time.Minute, true, true, nil},
+		{11 * time.Minute, true, true, []string{waits}},
+		{12 * time.Minute, true, true, []string{waits}},
+		{13 * time.Minute, false, false, []string{waits, done}},
+		{14 * time.Minute, true, false, []string{waits, done}},      // the job was not ended: it is done again
+		{25 * time.Hour, true, false, []string{waits, done, given}}, // nothing of it was noted
+	} {
+		if c.age > giveUpAfter {
+			o.Done = nil
+		}
+		j.Since, boxes.yes = time.Now().Add(-c.age), c.away
+		if err := x.retract(t.Context(), j, &o); (err != nil) != c.again {
+			t.Errorf("%v: %v", c.age, err)
+		}
+		said := waiting(t, store)
+		if len(said) != len(c.said) {
+			t.Errorf("%v: %d statuses:\n%s", c.age, len(said), said)
+		}
+		for _, want := range c.said {
+			if !strings.Contains(strings.Join(said, ""), want) {
+				t.Errorf("%v: nobody hears %q:\n%s", c.age, want, said)
+			}
+		}
+	}
+}
