@@ -96,11 +96,12 @@ func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
 }
 
 // answerScript writes what became of recipients. What is retracted stays retracted, and what changes nothing is not
-// noted. ARGV: id, event, record ms, kind of the report, then index and result of each. Output: "ok", "same", or "none".
+// noted. ARGV: id, event, kind of the report, who answers, what, then index and result of each. Output: "ok", "same", or
+// "none".
 var answerScript = drain(jobMoves + `
 local id, changed, open = ARGV[1], false, false
 if not get(id, 'state') then return 'none' end
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   local old, new = cjson.decode(get(id, 'r' .. ARGV[i]) or '{}'), cjson.decode(ARGV[i + 1])
   if old.o ~= 'retracted' and (old.o ~= new.o or old.d ~= new.d) then
     new.t = now
@@ -110,13 +111,14 @@ for i = 5, #ARGV, 2 do
 end
 if not changed then return 'same' end
 note(id, ARGV[2])
+audit(id, 'answered', ARGV[4], '', '', ARGV[5])
 for n = 0, num(id, 'nrcpt') - 1 do
   if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then open = true end
 end
 if not open then
   local job = 'report:' .. id
   if redis.call('ZSCORE', P .. 'jobs', job) == false then drop(P .. 'j:' .. job) end
-  if not addJob(job, ARGV[4], cjson.encode(id), now) then redis.call('ZADD', P .. 'jobs', 'XX', int(now), job) end
+  if not addJob(job, ARGV[3], cjson.encode(id), now) then redis.call('ZADD', P .. 'jobs', 'XX', int(now), job) end
 end
 return 'ok'
 `)
@@ -132,7 +134,7 @@ type Answer struct {
 // news make another one.
 func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer) error {
 	var words []string
-	args := []any{s.recordTime().Milliseconds(), JobReport}
+	var args []any
 	for _, a := range answers {
 		b, err := json.Marshal(storedResult{Outcome: a.Outcome, Detail: a.Detail})
 		if err != nil {
@@ -141,8 +143,10 @@ func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer)
 		args = append(args, a.Recipient, b)
 		words = append(words, fmt.Sprintf("recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail))
 	}
-	event := eventLine(Event{Verb: "answered", By: from, Detail: strings.Join(words, "; ")})
-	w, err := s.firmly(ctx, s.of(id), answerScript, nil, append([]any{id, event}, args...)...).Text()
+	detail := strings.Join(words, "; ")
+	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
+	args = append([]any{id, event, JobReport, from, detail}, args...)
+	w, err := s.firmly(ctx, s.of(id), answerScript, nil, args...).Text()
 	if err != nil {
 		return explain(err)
 	}

@@ -217,6 +217,9 @@ func TestALateRecallEmptiesTheInboxUnlessItWasRead(t *testing.T) {
 	if log, _ := w.far.ctl("log"); !strings.Contains(log, "bert@far.test <price@corp.test>: retracted") {
 		t.Errorf("the audit trail of far.test:\n%s", log)
 	}
+	if log, _ := w.corp.ctl("log"); !strings.Contains(log, "gateway of far.test") || !strings.Contains(log, "recipient 1: retracted") {
+		t.Errorf("the audit trail of corp.test:\n%s", log)
+	}
 	if shown, _ := w.corp.ctl("show", "price@corp.test"); !strings.Contains(shown, "answered") {
 		t.Errorf("the timeline:\n%s", shown)
 	}
