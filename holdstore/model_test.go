@@ -120,11 +120,15 @@ func (m *modelled) submit(rt *rapid.T, mark string, now bool) Receipt {
 	grace := map[bool]time.Duration{true: 0, false: time.Hour}[now]
 	sub := Submission{MessageID: "<" + mark + "@mid.test>", Sender: Path{Address: mark + "@corp.test"},
 		Recipients: []Path{{Address: "b@x.test"}, {Address: "c@x.test"}}}
-	r, err := m.any(rt).Put(sub, []byte("Subject: "+mark+"\r\n")).Commit(m.ctx, Terms{Rule: "default", Grace: grace})
-	if err != nil {
-		rt.Fatal(err)
+	for s := m.any(rt); ; {
+		r, err := s.Put(sub, []byte("Subject: "+mark+"\r\n")).Commit(m.ctx, Terms{Rule: "default", Grace: grace})
+		switch {
+		case err == nil:
+			return r
+		case !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotDurable): // else the machine is under load, and a client tries again
+			rt.Fatal(err)
+		}
 	}
-	return r
 }
 
 func (m *modelled) put(rt *rapid.T) {
@@ -200,6 +204,9 @@ func (m *modelled) claimAll(rt *rapid.T) {
 	s := m.any(rt)
 	for {
 		claims, err := s.Claim(m.ctx, 100)
+		if errors.Is(err, ErrUnavailable) { // the machine is under load
+			continue
+		}
 		if err != nil {
 			rt.Fatal(err)
 		}

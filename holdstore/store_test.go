@@ -64,7 +64,12 @@ func tryPut(s *Store, mark string, grace time.Duration, body string) (Receipt, e
 
 func claimOne(t *testing.T, s *Store) *Claim {
 	t.Helper()
-	cs, err := s.Claim(t.Context(), 10)
+	var cs []*Claim
+	var err error
+	server.Eventually(t, "the store answers", func() bool {
+		cs, err = s.Claim(t.Context(), 10)
+		return !errors.Is(err, ErrUnavailable)
+	})
 	if err != nil || len(cs) != 1 {
 		t.Fatalf("claimed %d, %v, want 1", len(cs), err)
 	}
