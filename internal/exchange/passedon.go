@@ -13,8 +13,7 @@ import (
 // Whoever got a request can write such answers, and a timeline forgets its oldest lines.
 const (
 	maxPassedOn = 20  // lines of a timeline
-	maxWords    = 120 // bytes of one
-	maxAddress  = 320
+	maxAddress  = 320 // bytes
 )
 
 // passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has passed
@@ -32,7 +31,8 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 		n := slices.IndexFunc(h.Recipients, func(p holdstore.Path) bool { return strings.EqualFold(p.Address, said.Address) })
 		switch {
 		case n < 0:
-			if err := x.notePassedOn(ctx, h, said.Address, detail, asked.Domain); err != nil {
+			_, words := recall.StatusOf{Outcome: said.Outcome}.Result() // the sender reads no words of a stranger
+			if err := x.notePassedOn(ctx, h, said.Address, words, asked.Domain); err != nil {
 				return err
 			}
 		case outcome == holdstore.Retracted && h.Results[n].Outcome != holdstore.TakenBack && h.Results[n].Outcome != holdstore.Failed:
@@ -49,9 +49,8 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 }
 
 // notePassedOn notes what is new.
-func (x *Exchange) notePassedOn(ctx context.Context, h *holdstore.Hold, address, detail, by string) error {
-	detail = strings.ToValidUTF8(detail[:min(len(detail), maxWords)], "")
-	e := holdstore.Event{Verb: recall.PassedOn, By: address, Detail: detail + ", says its own gateway, which has the request by way of " + by}
+func (x *Exchange) notePassedOn(ctx context.Context, h *holdstore.Hold, address, words, by string) error {
+	e := holdstore.Event{Verb: recall.PassedOn, By: address, Detail: words + ", says its own gateway, which has the request by way of " + by}
 	noted := 0
 	for _, old := range h.Timeline {
 		if old.Verb != e.Verb {
