@@ -48,21 +48,17 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 		{"BERT", "far.test", "bert@far.test", "not-found", false, "requested", "retracted", 2},
 		{"BERT", "far.test", "all@lists.test", "retracted", true, "requested", "retracted", 2},
 	} {
-		err := x.Told(t.Context(), recall.Status{RequestID: c.request, Recipients: []recall.StatusOf{{Address: c.recipient, Outcome: c.outcome}}}, c.domain)
+		s := recall.Status{RequestID: c.request, Recipients: []recall.StatusOf{{Address: c.recipient, Outcome: c.outcome}}}
+		err := does(t, func() error { return x.Told(t.Context(), s, c.domain) })
 		if errors.Is(err, ErrUnasked) != c.refused || err != nil && !c.refused {
 			t.Errorf("%v: %v", c, err)
 		}
-		h, err := store.Get(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
+		h := get(t, store, id)
 		if h.Results[0].Outcome != c.list || h.Results[1].Outcome != c.bert || passed(h) != c.noted {
 			t.Errorf("%v: %+v, %d noted", c, h.Results, passed(h))
 		}
 	}
-	if err := x.report(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
+	must(t, func() error { return x.report(t.Context(), id) })
 	report := strings.Join(waiting(t, store), "")
 	for _, want := range []string{"<all@lists.test>\r\n      sent, and nothing is known: no answer from its gateway", "<dora@member.test>\r\n      taken out of the mailbox, unread, says its own gateway",
 		"<emil@MEMBER.test>\r\n      read already, and so it stays, says", "Final-Recipient: rfc822; all@lists.test\r\nOutcome: not-found"} {
@@ -72,13 +68,17 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 	}
 	for n := range 2 * maxPassedOn {
 		s := recall.Status{RequestID: "LIST", Recipients: []recall.StatusOf{{Address: fmt.Sprintf("u%d@evil.test", n), Outcome: "retracted", Diagnostic: strings.Repeat("ä", 400)}}}
-		if err := x.Told(t.Context(), s, "evil.test"); err != nil {
-			t.Fatal(err)
-		}
+		must(t, func() error { return x.Told(t.Context(), s, "evil.test") })
 	}
-	if h, err := store.Get(t.Context(), id); err != nil || passed(h) != maxPassedOn || strings.Contains(fmt.Sprint(h.Timeline), "ä") || h.Timeline[0].Verb != "held" {
-		t.Errorf("%d noted, %v", passed(h), err)
+	if h := get(t, store, id); passed(h) != maxPassedOn || strings.Contains(fmt.Sprint(h.Timeline), "ä") || h.Timeline[0].Verb != "held" {
+		t.Errorf("%d noted", passed(h))
 	}
+}
+
+func get(t *testing.T, s *holdstore.Store, id string) (h *holdstore.Hold) {
+	t.Helper()
+	must(t, func() (err error) { h, err = s.Get(t.Context(), id); return err })
+	return h
 }
 
 func passed(h *holdstore.Hold) (n int) {
