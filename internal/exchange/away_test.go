@@ -44,6 +44,21 @@ func (a *away) Take(context.Context, mailbox.Target, func(mailbox.Result) error)
 	return mailbox.Result{Outcome: mailbox.Retracted}, nil
 }
 
+// site is a store, and who writes mails into it.
+func site(t *testing.T) (*holdstore.Store, *recall.Post) {
+	t.Helper()
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	texts, err := recall.ReadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, recall.NewPost(store, texts, "")
+}
+
 // waiting are the mails of the gateway that wait, each as it will be sent.
 func waiting(t *testing.T, s *holdstore.Store) (all []string) {
 	t.Helper()
@@ -66,17 +81,9 @@ func waiting(t *testing.T, s *holdstore.Store) (all []string) {
 
 // Who asked hears after ten minutes that it takes longer, once; then what came of it; and after a day that nothing did.
 func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
-	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	texts, err := recall.ReadTexts("")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, post := site(t)
 	boxes := &away{}
-	x := New(store, recall.NewPost(store, texts, ""), boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
+	x := New(store, post, boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
 	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: []string{"bert@far.test"}}
 	must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
 	var j *holdstore.Job

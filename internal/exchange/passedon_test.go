@@ -10,24 +10,15 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/recall"
-	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // Anna's message went to a list, and to bert. The list has passed the request on to everybody behind it, so its ID is known
 // to strangers: each may speak for its own users, and for nobody else.
 func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
-	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	texts, err := recall.ReadTexts("")
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, post := site(t)
 	id := asked(t, store, "all@lists.test", "bert@far.test", holdstore.Asked{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},
 		holdstore.Asked{RequestID: "BERT", Domain: "far.test", Recipients: []int{1}})
-	x := New(store, recall.NewPost(store, texts, "recall@corp.test"), nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
 	for _, c := range []struct {
 		request, domain, recipient, outcome string
 		refused                             bool
