@@ -146,7 +146,7 @@ func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer)
 	detail := strings.Join(words, "; ")
 	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
 	args = append([]any{id, event, JobReport, from, detail}, args...)
-	w, err := s.firmly(ctx, s.of(id), answerScript, nil, args...).Text()
+	w, err := s.firmly(ctx, s.of(id), answerScript, args...).Text()
 	if err != nil {
 		return explain(err)
 	}

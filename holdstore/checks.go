@@ -86,8 +86,10 @@ local function one(id)
   end
   local np = 0
   for n = 0, num(id, 'nrcpt') - 1 do if pending(id, n) then np = np + 1 end end
-  if np ~= num(id, 'np') then
-    fault(id, 'it counts ' .. num(id, 'np') .. ' pending recipients, and has ' .. np, 'the counter is set right', function() set(id, 'np', np) end)
+  if np ~= open(id) then
+    fault(id, 'it counts ' .. open(id) .. ' pending recipients, and has ' .. np, 'the counter is set right', function()
+      if np == num(id, 'nrcpt') then redis.call('HDEL', P .. 'h:' .. id, 'np') else set(id, 'np', np) end
+    end)
   end
 end
 for i = 5, #ARGV do one(ARGV[i]) end

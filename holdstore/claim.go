@@ -155,7 +155,7 @@ func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error)
 	}
 	token, until := randomText(16), time.Now().Add(s.lease)
 	// Firmly: when a failover undid a claim, somebody could still recall what is being sent.
-	cmd := s.firmly(ctx, at, claimScript, nil, min(max, claimBatch), s.lease.Milliseconds(), token)
+	cmd := s.firmly(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token)
 	rows, err := cmd.Slice()
 	if errors.Is(err, errFewReplicas) {
 		s.giveBackAll(ctx, at, cmd.Val(), token)

@@ -7,95 +7,134 @@ import (
 )
 
 const (
-	unconfirmedFor  = 4 * time.Hour // how long an identical message is taken for a retry, when no confirmation comes
-	confirmBatch    = 256           // keeps one script short
-	confirmsWaiting = 100_000       // with Redis away; beyond, the oldest are left to expire
-	confirmPause    = time.Second   // after a failure
+	unconfirmedFor  = 4 * time.Hour          // how long an identical message is taken for a retry, when no confirmation comes
+	confirmBatch    = 256                    // keeps one script short
+	confirmsWaiting = 100_000                // of a shard, with Redis away; beyond, the oldest are left to expire
+	confirmAlone    = 100 * time.Millisecond // so long a confirmation waits for a commit to go with
+	confirmPause    = time.Second            // after a failure
 )
 
-// confirmations wait here for the background loop.
+// confirmation says that an identical message is a new one from now on.
+type confirmation struct{ id, print string }
+
+// confirmations wait here for the next commit of their shard, or for the background loop. An identical message is of the
+// same shard, and meets a store that knows of them.
 type confirmations struct {
 	mu   sync.Mutex
-	ids  []string
+	of   map[keys][]confirmation
 	bell chan struct{}
 }
 
-// Confirm says that the MTA has read the DISCARD for this hold: an identical message is a new message from now on.
-// Never blocks: it is sent in batches in the background.
-func (s *Store) Confirm(id string) {
-	c := &s.confirmed
+func (c *confirmations) add(at keys, some []confirmation) {
 	c.mu.Lock()
-	if c.ids = append(c.ids, id); len(c.ids) > confirmsWaiting {
-		c.ids = c.ids[1:]
+	defer c.mu.Unlock()
+	all := append(c.of[at], some...)
+	c.of[at] = all[max(0, len(all)-confirmsWaiting):]
+}
+
+// again puts back what could not be sent. Whoever knows of it already is not harmed.
+func (c *confirmations) again(at keys, some []confirmation) {
+	if len(some) > 0 {
+		c.add(at, some)
+		c.ring()
 	}
-	c.mu.Unlock()
+}
+
+func (c *confirmations) take(at keys, most int) []confirmation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.of[at]
+	n := min(len(all), most)
+	if c.of[at] = all[n:]; n == len(all) {
+		delete(c.of, at)
+	}
+	return all[:n:n]
+}
+
+func (c *confirmations) ring() {
 	select {
 	case c.bell <- struct{}{}:
 	default:
 	}
 }
 
-// confirmScript forgets the fingerprints of confirmed holds. ARGV: ids. Output: "ok".
-var confirmScript = drain(`
-for _, id in ipairs(ARGV) do
-  local fp = get(id, 'fp')
-  if fp and redis.call('GET', P .. 'u:' .. fp) == id then drop(P .. 'u:' .. fp) end
-  if fp then redis.call('HDEL', P .. 'h:' .. id, 'fp') end
+// Confirm says that the MTA has read the DISCARD for this hold: an identical message is a new message from now on.
+// Never blocks: it goes with the next commit, or soon in the background.
+func (s *Store) Confirm(r Receipt) {
+	s.confirmed.add(s.of(r.ID), []confirmation{{r.ID, r.print}})
+	s.confirmed.ring()
+}
+
+// confirming is the part of scripts that forgets the fingerprints of confirmed holds. ARGV from at on: how many, and of each
+// its fingerprint and ID. It returns where the next argument is.
+const confirming = `
+local function confirm(at)
+  local prints, ids, gone = {}, {}, {}
+  local last = at + 2 * ARGV[at]
+  for i = at + 1, last, 2 do prints[#prints + 1], ids[#ids + 1] = ARGV[i], ARGV[i + 1] end
+  if #prints > 0 then
+    for n, id in ipairs(redis.call('HMGET', P .. 'u', unpack(prints))) do
+      if id == ids[n] then gone[#gone + 1] = prints[n] end
+    end
+  end
+  if #gone > 0 then redis.call('HDEL', P .. 'u', unpack(gone)) end
+  return last + 1
 end
+`
+
+// confirmScript: ARGV as confirming wants. Output: "ok".
+var confirmScript = drain(confirming + `
+confirm(1)
 return 'ok'
 `)
 
-// confirmLoop sends confirmations until Close, and then what is left, once.
+func (s *Store) confirmNow(ctx context.Context, at keys, some []confirmation) error {
+	return s.run(ctx, at, confirmScript, confirmArgs(some)...).Err()
+}
+
+func confirmArgs(some []confirmation) []any {
+	args := []any{len(some)}
+	for _, c := range some {
+		args = append(args, c.print, c.id)
+	}
+	return args
+}
+
+// confirmLoop sends what no commit took along, until Close, and then what is left, once.
 func (s *Store) confirmLoop() {
 	for s.ctx.Err() == nil {
 		select {
 		case <-s.confirmed.bell:
 		case <-s.ctx.Done():
 		}
-		for s.confirmSome() {
+		pause(s.ctx, confirmAlone)
+		if !s.confirmRest() {
+			pause(s.ctx, confirmPause)
 		}
+	}
+	s.confirmRest()
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 
-// tellConfirmed sends confirmations to their shards, and returns those that could not be sent.
-func (s *Store) tellConfirmed(ctx context.Context, batch []string) (failed []string) {
-	groups := s.grouped(batch)
-	for _, at := range inOrder(groups) {
-		var ids []any
-		for _, id := range groups[at] {
-			ids = append(ids, id)
-		}
-		if s.run(ctx, at, confirmScript, ids...).Err() != nil {
-			failed = append(failed, groups[at]...)
-		}
-	}
-	return failed
-}
-
-// confirmSome sends one batch and says whether it is worth to go on at once.
-func (s *Store) confirmSome() bool {
-	c := &s.confirmed
-	c.mu.Lock()
-	n := min(len(c.ids), confirmBatch)
-	batch := append([]string{}, c.ids[:n]...)
-	c.ids = c.ids[n:]
-	c.mu.Unlock()
-	if n == 0 {
-		return false
-	}
+// confirmRest sends what waits in all shards, and says whether all of it was sent.
+func (s *Store) confirmRest() (all bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
-	failed := s.tellConfirmed(ctx, batch)
-	if len(failed) == 0 {
-		return true
+	all = true
+	for _, at := range s.shards {
+		for some := s.confirmed.take(at, confirmBatch); len(some) > 0; some = s.confirmed.take(at, confirmBatch) {
+			if s.confirmNow(ctx, at, some) != nil {
+				s.confirmed.again(at, some)
+				all = false
+				break
+			}
+		}
 	}
-	c.mu.Lock()
-	c.ids = append(failed, c.ids...)
-	c.mu.Unlock()
-	select {
-	case <-time.After(confirmPause):
-		return true
-	case <-s.ctx.Done():
-		return false
-	}
+	return all
 }

@@ -92,7 +92,7 @@ func (c *crowd) holds(ctx context.Context, s *Store) {
 		c.mu.Lock()
 		if err == nil {
 			c.acked, c.ids[mark] = append(c.acked, mark), r.ID
-			s.Confirm(r.ID)
+			s.Confirm(r)
 		} else {
 			c.refused++
 			c.later = append(c.later, mark)

@@ -129,7 +129,7 @@ func (s *Store) do(ctx context.Context, d Deed, at keys, ids []string, a Act) ([
 	for _, id := range ids {
 		args = append(args, id)
 	}
-	words, err := s.firmly(ctx, at, d.script, nil, args...).StringSlice()
+	words, err := s.firmly(ctx, at, d.script, args...).StringSlice()
 	if errors.Is(err, errFewReplicas) {
 		return nil, fmt.Errorf("%s: %w, and a failover now would undo it", ids[0], explain(err))
 	}

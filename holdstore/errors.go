@@ -61,10 +61,15 @@ func answered(err error) bool {
 	return errors.As(err, &reply)
 }
 
+// refused says whether Redis answered that it did nothing. Of a script that failed on its way nobody knows what it did.
+func refused(err error) bool {
+	return answered(err) && !redis.HasErrorPrefix(err, "ERR") && !redis.HasErrorPrefix(err, "WRONGTYPE")
+}
+
 // unsent says whether err shows that nothing can have reached Redis.
 func unsent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errNotSent) || errors.Is(err, ErrSchema)
 }
 
 // outcome turns the word a script returns when it did nothing into an error.

@@ -202,9 +202,9 @@ type keyKind struct {
 
 var kinds = []keyKind{
 	{"h:", "", checkHoldScript}, {"i:", "", checkIndexScript}, {"b:", "piece ", checkPieceScript}, {"j:", "job ", checkJobScript},
-	{"u:", "fingerprint ", checkTimeScript}, {"x:", "tombstone ", checkTimeScript}, {"rq:", "request ", checkTimeScript}, {"in:", "remembered in:", checkTimeScript},
+	{"x:", "tombstone ", checkTimeScript}, {"rq:", "request ", checkTimeScript}, {"in:", "remembered in:", checkTimeScript},
 	{"z:", "", nil}, {"jobs", "", nil}, {"log", "", nil}, {"bytes", "", nil}, {"late", "", nil}, {"secret", "", nil}, {"schema", "", nil},
-	{"probe", "", nil}, {"paused", "", nil},
+	{"u", "", nil}, {"probe", "", nil}, {"paused", "", nil},
 }
 
 // keys sorts names by shard and kind, and checks them.

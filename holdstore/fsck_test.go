@@ -116,7 +116,6 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 		{"piece 2222222222222:N:0", "belongs to no message", func() { r.Set(ctx, at.chunk("2222222222222", "N", 0), "x", 0) }, at.chunk("2222222222222", "N", 0)},
 		{"piece " + held + ":OTHER:0", "belongs to no message", func() { r.Set(ctx, at.chunk(held, "OTHER", 0), "x", 0) }, at.chunk(held, "OTHER", 0)},
 		{"piece " + released + ":N:0", "belongs to no message", func() { r.Set(ctx, at.chunk(released, "N", 0), "x", 0) }, at.chunk(released, "N", 0)},
-		{"fingerprint F", "stays for ever", func() { r.Set(ctx, string(at)+"u:F", held, 0) }, string(at) + "u:F"},
 		{"tombstone X", "stays for ever", func() { r.Set(ctx, string(at)+"x:X", 1, 0) }, string(at) + "x:X"},
 		{"request R", "stays for ever", func() { r.Set(ctx, at.request("R"), 1, 0) }, at.request("R")},
 		{"remembered in:m:H", "stays for ever", func() { r.HSet(ctx, at.received("H"), "a", 1) }, at.received("H")},
@@ -226,7 +225,7 @@ func TestNothingStaysBehind(t *testing.T) {
 	s.opt.RecallRetention, s.opt.RecordRetention, s.lease = time.Millisecond, time.Millisecond, time.Millisecond
 	for i := range 20 {
 		name := func(what string) string { return fmt.Sprint(what, i) }
-		s.Confirm(put(t, s, name("confirmed"), 0, "x").ID)
+		s.Confirm(put(t, s, name("confirmed"), 0, "x"))
 		put(t, s, name("unconfirmed"), 0, strings.Repeat("y", 2*chunkSize))
 		put(t, s, name("retried"), 0, "x")
 		back := put(t, s, name("recalled"), time.Hour, "x")

@@ -71,6 +71,7 @@ type Store struct {
 
 	admissions map[keys]*admission // by shard
 	durable    durability
+	lines      map[keys]*line // by shard
 	confirmed  confirmations
 	rests      rests
 	scanned    scan // where Reap's slow walk over all holds stands
@@ -105,12 +106,12 @@ func Open(o Options) (*Store, error) {
 		c.OnNewNode(func(node *redis.Client) { node.AddHook(shortLook{}) })
 	}
 	s.shards = shardsOf(s.redis, o.Prefix)
-	s.admissions = map[keys]*admission{}
+	s.admissions, s.lines = map[keys]*admission{}, map[keys]*line{}
 	for _, at := range s.shards {
-		s.admissions[at] = &admission{}
+		s.admissions[at], s.lines[at] = &admission{}, &line{}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.confirmed.bell = make(chan struct{}, 1)
+	s.confirmed = confirmations{of: map[keys][]confirmation{}, bell: make(chan struct{}, 1)}
 	s.work.Go(s.confirmLoop)
 	return s, nil
 }

@@ -2,7 +2,9 @@ package holdstore
 
 import (
 	"crypto/rand"
+	mathrand "math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -13,15 +15,36 @@ const idLength = 13
 
 var idEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// random is how many numbers the last 5 characters can say.
+const random = 31 * 31 * 31 * 31 * 31
+
+// lastID lets no two IDs of one process be the same.
+var lastID struct {
+	sync.Mutex
+	ms, n int64
+}
+
 // newID makes a hold ID: 8 characters of milliseconds since 2026, so that IDs sort by time, and 5 random ones.
 func newID(at time.Time) string {
-	var id [8]byte
-	ms := max(at.Sub(idEpoch).Milliseconds(), 0)
-	for i := len(id) - 1; i >= 0; i-- {
-		id[i] = alphabet[ms%int64(len(alphabet))]
-		ms /= int64(len(alphabet))
+	ms, n := max(at.Sub(idEpoch).Milliseconds(), 0), mathrand.Int64N(random)
+	lastID.Lock()
+	if ms == lastID.ms {
+		n = (lastID.n + 1 + n%1000) % random
 	}
-	return string(id[:]) + randomText(idLength-len(id))
+	lastID.ms, lastID.n = ms, n
+	lastID.Unlock()
+	id := make([]byte, idLength)
+	digits(id[:8], ms)
+	digits(id[8:], n)
+	return string(id)
+}
+
+// digits writes a number with the alphabet's digits.
+func digits(out []byte, n int64) {
+	for i := len(out) - 1; i >= 0; i-- {
+		out[i] = alphabet[n%int64(len(alphabet))]
+		n /= int64(len(alphabet))
+	}
 }
 
 // randomText returns n characters of the alphabet, each as likely as the others.

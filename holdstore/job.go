@@ -55,7 +55,7 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 	if err != nil {
 		return err
 	}
-	return explain(s.firmly(ctx, s.of(id), addJobScript, nil, id, kind, data, in.Milliseconds()).Err())
+	return explain(s.firmly(ctx, s.of(id), addJobScript, id, kind, data, in.Milliseconds()).Err())
 }
 
 // JobLease is how long a claimed job stays with who claimed it without being renewed: so late goes on what a daemon that

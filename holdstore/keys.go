@@ -22,7 +22,7 @@ import (
 //	z:age           held and releasing by the moment they were held
 //	i:KIND+NUMBER   index: s sender, r recipient, l login, c client address, m Message-ID, q queue ID; score held_at.
 //	                Several values share a number, so that none stands in a name and few keys suffice: look at the record
-//	u:FINGERPRINT   ID of an unconfirmed hold
+//	u               hash: the IDs of unconfirmed holds by fingerprint
 //	x:ID            tombstone: a commit of this ID comes too late
 //	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject, score: when
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
@@ -112,7 +112,7 @@ func (s *Store) indexEntries(sub *Submission) string {
 var moves = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local function int(n) return string.format('%.0f', n) end
+local function int(n) return string.format('%d', n) end
 local function get(id, field) return redis.call('HGET', P .. 'h:' .. id, field) end
 local function num(id, field) return tonumber(get(id, field) or 0) end
 local function set(id, ...) return redis.call('HSET', P .. 'h:' .. id, ...) end
@@ -122,10 +122,11 @@ local function move(id, from, to, score)
   redis.call('ZADD', P .. 'z:' .. to, int(score), id)
   set(id, 'state', to)
 end
+-- soonest is when the first of all that is held is due.
+local function soonest() return tonumber(redis.call('ZRANGE', P .. 'z:held', 0, 0, 'WITHSCORES')[2] or math.huge) end
 -- hurry wakes the release loops when due is earlier than everything held; call it before the hold goes in.
 local function hurry(due)
-  local head = redis.call('ZRANGE', P .. 'z:held', 0, 0, 'WITHSCORES')
-  if not head[2] or due < tonumber(head[2]) then redis.call('PUBLISH', P .. 'wake', int(due)) end
+  if due < soonest() then redis.call('PUBLISH', P .. 'wake', int(due)) end
 end
 -- note adds a timeline line; a hold that is retried for days forgets its oldest ones.
 local function note(id, event)
@@ -152,11 +153,11 @@ local function forget(id)
   each(id, drop)
   live(id, false)
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('ZREM', P .. 'i:' .. e, id) end
-  local fp = get(id, 'fp')
-  if fp and redis.call('GET', P .. 'u:' .. fp) == id then drop(P .. 'u:' .. fp) end
   for _, st in ipairs({'held', 'releasing', 'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
   drop(P .. 'h:' .. id)
 end
+-- open is how many recipients have no final result yet.
+local function open(id) return tonumber(get(id, 'np') or get(id, 'nrcpt')) end
 -- pending says whether recipient n has no final result yet.
 local function pending(id, n)
   local r = get(id, 'r' .. n)

@@ -74,7 +74,7 @@ func checkPicture(t *testing.T, o Options) {
 	rapid.Check(t, func(rt *rapid.T) {
 		runs++
 		o.Prefix = fmt.Sprint("model", runs)
-		m := &modelled{ctx: context.Background(), p: &chart{map[string]State{}, map[string]bool{}, map[string]int{}, map[string]bool{}, map[string]string{}, map[string]*Claim{}}}
+		m := &modelled{ctx: context.Background(), prints: map[string]string{}, p: &chart{map[string]State{}, map[string]bool{}, map[string]int{}, map[string]bool{}, map[string]string{}, map[string]*Claim{}}}
 		for range 3 {
 			s, err := Open(o)
 			if err != nil {
@@ -94,6 +94,7 @@ type modelled struct {
 	ctx     context.Context
 	clients []*Store
 	p       *chart
+	prints  map[string]string // fingerprints by hold
 	n       int
 }
 
@@ -136,6 +137,7 @@ func (m *modelled) put(rt *rapid.T) {
 	now := rapid.Bool().Draw(rt, "due now")
 	r := m.submit(rt, fmt.Sprint(m.n), now)
 	m.p.hold(r.ID, now)
+	m.prints[r.ID] = r.print
 	m.p.fresh[r.ID] = fmt.Sprint(m.n)
 }
 
@@ -152,8 +154,8 @@ func (m *modelled) putAgain(rt *rapid.T) {
 
 func (m *modelled) confirm(rt *rapid.T) {
 	s, id := m.any(rt), m.hold(rt)
-	if failed := s.tellConfirmed(m.ctx, []string{id}); len(failed) > 0 {
-		rt.Fatal("not confirmed")
+	if err := s.confirmNow(m.ctx, s.of(id), []confirmation{{id, m.prints[id]}}); err != nil {
+		rt.Fatal(err)
 	}
 	delete(m.p.fresh, id)
 }

@@ -27,8 +27,8 @@ for i = 9, #ARGV do
   end
 end
 if taken == 0 then return before > 0 and 'recalled' or 'late' end
-set(id, 'np', num(id, 'np') - taken)
-if num(id, 'np') == 0 then
+set(id, 'np', open(id) - taken)
+if open(id) == 0 then
   move(id, 'held', 'recalled', now + ARGV[7])
   each(id, function(key) redis.call('PEXPIRE', key, ARGV[6]) end)
   live(id, false)

@@ -61,7 +61,7 @@ func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (change
 		if errors.Is(err, ErrNotDurable) {
 			cmd = s.run(ctx, at, sc, args...)
 		} else {
-			cmd = s.firmly(ctx, at, sc, nil, args...)
+			cmd = s.firmly(ctx, at, sc, args...)
 		}
 		did, wrong := cmd.Int()
 		changed = changed || did == 1

@@ -10,13 +10,13 @@ import (
 	"hash"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 const (
 	chunkSize = 256 << 10 // one 25 MB value would keep all other writers waiting
+	wholeMost = 64 << 10  // a message up to this size goes with its commit, in one piece
 	inFlight  = 4         // pieces of one message on their way at a time: bounds memory, hides the round trip
+	idTries   = 3         // another gateway may have made the same ID in the same millisecond
 	stagedFor = time.Hour // what is never committed goes away by itself
 	fenceTime = 3 * time.Second
 )
@@ -25,6 +25,7 @@ const (
 type Put struct {
 	s      *Store
 	sub    Submission
+	near   string // the envelope: it says which shard
 	id     string
 	at     keys // the shard of the ID
 	nonce  string
@@ -32,8 +33,9 @@ type Put struct {
 	body   []byte // gathered, not yet sent
 	size   int64
 	sum    hash.Hash
-	chunks int  // pieces sent or being sent, the header's among them
-	sent   bool // the commit left: from here on the pieces may be a hold's
+	print  string // the fingerprint of envelope and content, once all is known
+	chunks int    // pieces sent or being sent, the header's among them
+	sent   bool   // the commit left: from here on the pieces may be a hold's
 
 	slots  chan struct{}
 	work   sync.WaitGroup
@@ -51,11 +53,17 @@ func (s *Store) Put(sub Submission, header []byte) *Put {
 	// The length keeps the envelope apart from the content; the queue ID and the client's port differ on a retry.
 	envelope := armour(sub)
 	b, _ := json.Marshal([]any{envelope.Sender, envelope.Recipients, envelope.Login})
-	p.id = s.idNear(string(b))
-	p.at = s.of(p.id)
+	p.near = string(b)
+	p.name()
 	fmt.Fprintf(p.sum, "%d:%s%d:", len(b), b, len(header))
 	p.sum.Write(header)
 	return p
+}
+
+// name gives the hold an ID.
+func (p *Put) name() {
+	p.id = p.s.idNear(p.near)
+	p.at = p.s.of(p.id)
 }
 
 // Write adds bytes of the body; it may block while pieces travel, and returns the first error of a piece.
@@ -83,19 +91,39 @@ func (p *Put) stage(ctx context.Context) error {
 			return err
 		}
 	}
+	n, piece := p.chunks, p.body
+	p.body, p.chunks = nil, p.chunks+1
+	return p.sendPiece(ctx, n, piece, false)
+}
+
+func (p *Put) sendPiece(ctx context.Context, n int, piece []byte, last bool) error {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
 		return explain(ctx.Err())
 	}
-	n, piece := p.chunks, p.body
-	p.body, p.chunks = nil, p.chunks+1
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		if err := p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), p.s.seal.wrap(piece, p.place(n, false)), stagedFor).Err(); err != nil {
+		if err := p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), p.s.seal.wrap(piece, p.place(n, last)), stagedFor).Err(); err != nil {
 			p.fail(explain(err))
 		}
 	})
+	return p.err()
+}
+
+// stageRest sends what of a large message is still here: its last piece, and its header block.
+func (p *Put) stageRest(ctx context.Context) error {
+	if len(p.body) > 0 {
+		n, piece := p.chunks, p.body
+		p.body, p.chunks = nil, p.chunks+1
+		if err := p.sendPiece(ctx, n, piece, true); err != nil {
+			return err
+		}
+	}
+	if err := p.sendPiece(ctx, 0, p.header, p.chunks == 1); err != nil {
+		return err
+	}
+	p.work.Wait()
 	return p.err()
 }
 
@@ -124,39 +152,85 @@ type Receipt struct {
 	Found  bool // an unconfirmed hold of the same envelope and content was there already; nothing new was made
 	HeldAt time.Time
 	Due    time.Time
+
+	print string // of envelope and content
 }
 
-// commitScript makes a hold of what was staged. It may not run in a full store.
-// ARGV: id, nonce, chunks, fingerprint, meta, rule, grace ms, size, recipients, unconfirmed ms, event, the five of
-// replacing, index entries.
-// Output: {"ok"|"found", id, held_at, due}, or {"fenced"}, {"taken"}, {"missing", n} and nothing was done.
-var commitScript = script(replacing + `
-local id, nonce, chunks, fp, grace = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[7])
-if redis.call('EXISTS', P .. 'x:' .. id) == 1 then return {'fenced'} end
-local first = redis.call('GET', P .. 'u:' .. fp)
-if first and redis.call('EXISTS', P .. 'h:' .. first) == 1 then
+// commitScript makes holds of what was staged. It may not run in a full store. What is the same for all of them is done in one
+// command for all: a command costs Redis more than what it does.
+// ARGV: how long a message is unconfirmed, content ms, record ms; what confirming wants; then of each hold: id, nonce, chunks,
+// fingerprint, meta, rule, grace ms, size, recipients, index entries, what it replaces or "", 1 when its only piece came just before.
+// Output for each: when it is held; or {id, held_at, due} of the first one of the same content; or "fenced", "taken", "missing", and
+// nothing was done.
+var commitScript = script(confirming + replacing + `
+local from, rows = confirm(4), {}
+local stamp, first, hasty, bytes = int(now), soonest(), nil, 0
+local names, prints, fresh = {}, {}, {}
+for a = from, #ARGV, 12 do
+  names[#names + 1], names[#names + 2] = P .. 'h:' .. ARGV[a], P .. 'x:' .. ARGV[a]
+  prints[#prints + 1] = ARGV[a + 3]
+end
+local clear = redis.call('EXISTS', unpack(names)) == 0
+local others = redis.call('HMGET', P .. 'u', unpack(prints))
+local held, aged, unsure, index, replaces = {}, {}, {}, {}, {}
+local function known(id)
   -- Somebody relies on the first one from now on: its own fence may no longer delete it.
-  set(first, 'relied', 1)
-  return {'found', first, get(first, 'held_at'), get(first, 'due')}
+  set(id, 'relied', 1)
+  return {id, get(id, 'held_at'), get(id, 'due')}
 end
-if redis.call('EXISTS', P .. 'h:' .. id) == 1 then return {'taken'} end
-local b = P .. 'b:' .. id .. ':' .. nonce .. ':'
-for n = 0, chunks - 1 do
-  if redis.call('EXISTS', b .. n) == 0 then return {'missing', tostring(n)} end
+-- forbidden says why there can be no hold of this ID.
+local function forbidden(id, print)
+  if redis.call('EXISTS', P .. 'x:' .. id) == 1 then return 'fenced' end
+  if redis.call('EXISTS', P .. 'h:' .. id) == 0 then return nil end
+  return redis.call('HGET', P .. 'u', print) == id and known(id) or 'taken'
 end
-for n = 0, chunks - 1 do redis.call('PERSIST', b .. n) end
-local due = now + grace
-for e in string.gmatch(ARGV[17], '%S+') do redis.call('ZADD', P .. 'i:' .. e, int(now), id) end
-set(id, 'meta', ARGV[5], 'rule', ARGV[6], 'grace', ARGV[7], 'size', ARGV[8], 'nrcpt', ARGV[9], 'np', ARGV[9],
-  'nonce', nonce, 'chunks', chunks, 'fp', fp, 'held_at', int(now), 'due', int(due), 'attempts', 0, 'state', 'held', 'ix', ARGV[17],
-  'tl', int(now) .. ' ' .. ARGV[11] .. '\n')
-redis.call('ZADD', P .. 'z:age', int(now), id)
-redis.call('INCRBY', P .. 'bytes', ARGV[8])
-hurry(due)
-redis.call('ZADD', P .. 'z:held', int(due), id)
-redis.call('SET', P .. 'u:' .. fp, id, 'PX', ARGV[10])
-replace(id)
-return {'ok', id, int(now), int(due)}
+local function again(id) return id and now < num(id, 'held_at') + ARGV[1] and known(id) end
+-- keep makes staged pieces stay; false: one is missing.
+local function keep(piece, chunks)
+  for n = 0, chunks - 1 do
+    if redis.call('PERSIST', piece .. n) == 0 then
+      for m = 0, n - 1 do redis.call('PEXPIRE', piece .. m, ARGV[2]) end
+      return false
+    end
+  end
+  return true
+end
+local function commit(a, other)
+  local id, print = ARGV[a], ARGV[a + 3]
+  local piece, along = P .. 'b:' .. id .. ':' .. ARGV[a + 1] .. ':', ARGV[a + 11] == '1'
+  local row = not clear and forbidden(id, print) or again(fresh[print] or other)
+  if row then
+    if along then drop(piece .. 0) end
+    return row
+  end
+  if not along and not keep(piece, ARGV[a + 2]) then return 'missing' end
+  local due = now + ARGV[a + 6]
+  local text = int(due)
+  redis.call('HSET', P .. 'h:' .. id, 'meta', ARGV[a + 4], 'rule', ARGV[a + 5], 'grace', ARGV[a + 6], 'size', ARGV[a + 7], 'nrcpt', ARGV[a + 8],
+    'nonce', ARGV[a + 1], 'chunks', ARGV[a + 2], 'held_at', stamp, 'due', text, 'state', 'held', 'ix', ARGV[a + 9])
+  for e in string.gmatch(ARGV[a + 9], '%S+') do
+    local all = index[e] or {}
+    index[e], all[#all + 1], all[#all + 2] = all, stamp, id
+  end
+  held[#held + 1], held[#held + 2] = text, id
+  aged[#aged + 1], aged[#aged + 2] = stamp, id
+  unsure[#unsure + 1], unsure[#unsure + 2] = print, id
+  fresh[print], bytes = id, bytes + ARGV[a + 7]
+  if due < first then first, hasty = due, text end
+  if ARGV[a + 10] ~= '' then replaces[id] = cjson.decode(ARGV[a + 10]) end
+  return now
+end
+for a = from, #ARGV, 12 do rows[#rows + 1] = commit(a, others[#rows + 1]) end
+if #held > 0 then
+  for e, all in pairs(index) do redis.call('ZADD', P .. 'i:' .. e, unpack(all)) end
+  redis.call('ZADD', P .. 'z:age', unpack(aged))
+  redis.call('ZADD', P .. 'z:held', unpack(held))
+  redis.call('HSET', P .. 'u', unpack(unsure))
+  redis.call('INCRBY', P .. 'bytes', int(bytes))
+end
+if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
+for id, what in pairs(replaces) do replace(id, what, ARGV[2], ARGV[3]) end
+return rows
 `)
 
 // Commit makes the hold durable, or says why it is not: after any error but ErrUnavailable-with-failed-fence
@@ -172,10 +246,20 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	if err := p.s.admit(ctx, p.at); err != nil {
 		return Receipt{}, err
 	}
-	p.sent = true
-	reply, err := p.send(ctx, t)
+	whole := p.chunks == 1 && len(p.header)+len(p.body) <= wholeMost
+	if !whole {
+		if err := p.stageRest(ctx); err != nil {
+			return Receipt{}, err
+		}
+	}
+	p.sent, p.print = true, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil)))
+	row, err := p.send(ctx, t, whole)
+	for tries := 1; whole && row == "taken" && tries < idTries; tries++ {
+		p.name()
+		row, err = p.send(ctx, t, whole)
+	}
 	if err == nil {
-		r, wrong := p.receipt(reply)
+		r, wrong := p.receipt(row, t)
 		if wrong != nil {
 			return r, wrong
 		}
@@ -184,70 +268,65 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 		}
 		return p.fence(err)
 	}
-	if answered(err) || unsent(err) {
+	if refused(err) || unsent(err) {
+		p.drop()
 		return Receipt{}, explain(err)
 	}
 	return p.fence(err)
 }
 
-// send sends the last pieces and the commit in one go: one round trip, and one fsync, for a small message.
-func (p *Put) send(ctx context.Context, t Terms) ([]string, error) {
-	small := p.chunks == 1 && len(p.header)+len(p.body) <= chunkSize
-	if len(p.body) > 0 && !small {
-		p.chunks++
+// send commits the hold, and returns what the commit script says of it.
+func (p *Put) send(ctx context.Context, t Terms, whole bool) (row any, err error) {
+	c := &commit{args: append(p.arguments(t), whole)}
+	if whole {
+		c.piece, c.content = p.at.chunk(p.id, p.nonce, 0), p.s.seal.wrapWhole(p.header, p.body, p.place(0, true))
 	}
-	var header, body []byte
-	switch {
-	case small:
-		header = p.s.seal.wrapWhole(p.header, p.body, p.place(0, true))
-	default:
-		header = p.s.seal.wrap(p.header, p.place(0, p.chunks == 1))
-		if len(p.body) > 0 {
-			body = p.s.seal.wrap(p.body, p.place(p.chunks-1, true))
-		}
-	}
-	args := p.arguments(t)
-	return p.s.firmly(ctx, p.at, commitScript, func(pipe redis.Pipeliner) {
-		pipe.Set(ctx, p.at.chunk(p.id, p.nonce, 0), header, stagedFor)
-		if body != nil {
-			pipe.Set(ctx, p.at.chunk(p.id, p.nonce, p.chunks-1), body, stagedFor)
-		}
-	}, args...).StringSlice()
+	return p.s.commit(ctx, p.at, c)
 }
 
-// arguments lists ARGV of the commit script.
+// arguments lists what the commit script wants of one hold.
 func (p *Put) arguments(t Terms) []any {
 	sub := p.sub
 	sub.Subject = p.s.seal.wrapSubject(sub.Subject, p.id)
 	meta, _ := json.Marshal(armour(sub))
-	args := []any{p.id, p.nonce, p.chunks, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil))), meta, t.Rule, t.Grace.Milliseconds(),
-		p.size, len(p.sub.Recipients), unconfirmedFor.Milliseconds(), eventLine(Event{Verb: "held", Detail: t.Rule})}
-	args = append(args, p.replacingArgs(t)...)
-	return append(args, p.s.indexEntries(&p.sub))
+	return []any{p.id, p.nonce, p.chunks, p.print, meta, t.Rule, t.Grace.Milliseconds(), p.size, len(p.sub.Recipients),
+		p.s.indexEntries(&p.sub), p.replaced(t)}
 }
 
-func (p *Put) receipt(reply []string) (Receipt, error) {
-	switch {
-	case len(reply) == 4:
-		found := reply[0] == "found" && reply[1] != p.id
-		if found {
-			p.drop()
+func (p *Put) receipt(row any, t Terms) (Receipt, error) {
+	switch row := row.(type) {
+	case int64:
+		held := time.UnixMilli(row).UTC()
+		return Receipt{ID: p.id, HeldAt: held, Due: held.Add(t.Grace.Truncate(time.Millisecond)), print: p.print}, nil
+	case []any:
+		if len(row) == 3 {
+			return p.known(fmt.Sprint(row[0]), fmt.Sprint(row[1]), fmt.Sprint(row[2])), nil
 		}
-		return Receipt{ID: reply[1], Found: found, HeldAt: moment(reply[2]), Due: moment(reply[3])}, nil
-	case len(reply) > 0 && reply[0] == "fenced":
-		return Receipt{}, ErrUnknown
+	case string:
+		if row == "fenced" {
+			return Receipt{}, ErrUnknown
+		}
 	}
-	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, reply)
+	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, row)
+}
+
+// known is the receipt of a hold that was there before.
+func (p *Put) known(id, heldAt, due string) Receipt {
+	found := id != p.id
+	if found {
+		p.drop()
+	}
+	return Receipt{ID: id, Found: found, HeldAt: moment(heldAt), Due: moment(due), print: p.print}
 }
 
 // fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it.
-// ARGV: id, tombstone ms. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
+// ARGV: id, tombstone ms, nonce. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
 var fenceScript = drain(unreplacing + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied')) then
   return {'ok', id, get(id, 'held_at'), get(id, 'due')}
 end
-if state then unreplace(id); forget(id) end
+if state then unreplace(id); forget(id) else drop(P .. 'b:' .. id .. ':' .. ARGV[3] .. ':0') end
 redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
 return {'fenced'}
 `)
@@ -259,12 +338,12 @@ return {'fenced'}
 func (p *Put) fence(cause error) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
-	reply, err := p.s.run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds()).StringSlice()
+	reply, err := p.s.run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce).StringSlice()
 	switch {
 	case err != nil:
 		return Receipt{}, fmt.Errorf("%w: %s may be held, a retry will find it: %w (then %w)", ErrUnavailable, p.id, cause, err)
 	case len(reply) == 4 && p.s.opt.Replicas == 0:
-		return p.receipt(reply)
+		return p.known(reply[1], reply[2], reply[3]), nil
 	case len(reply) == 4:
 		return Receipt{}, fmt.Errorf("%w: %s is held, a retry will find it: %w", ErrUnavailable, p.id, cause)
 	case errors.Is(cause, errFewReplicas):

@@ -23,7 +23,8 @@ type Reaped struct {
 }
 
 // reapScript takes expired leases back: of an attempt that was cut off nobody knows whether the port took it. It also
-// forgets expired records. ARGV: at most how many of each, event.
+// forgets expired records, and of some fingerprints that nobody confirmed those that are too old. ARGV: at most how many of
+// each, event, how long a message is unconfirmed.
 // Output: {leases, records}
 var reapScript = drain(`
 local leases, records = 0, 0
@@ -44,6 +45,10 @@ for _, st in ipairs({'released', 'recalled'}) do
     records = records + 1
     if get(id, 'state') == st then forget(id) else redis.call('ZREM', P .. 'z:' .. st, id) end
   end
+end
+local some = redis.call('HRANDFIELD', P .. 'u', ARGV[1], 'WITHVALUES')
+for i = 1, #some, 2 do
+  if now >= num(some[i + 1], 'held_at') + ARGV[3] then redis.call('HDEL', P .. 'u', some[i]) end
 end
 return {leases, records}
 `)
@@ -88,7 +93,7 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		return done, explain(err)
 	}
 	for _, at := range shards {
-		counts, err := s.run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"})).Int64Slice()
+		counts, err := s.run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"}), unconfirmedFor.Milliseconds()).Int64Slice()
 		if err != nil || len(counts) != 2 {
 			return done, explain(err)
 		}

@@ -63,10 +63,11 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 		h.Results = append(h.Results, Result{Outcome: r.Outcome, Detail: r.Detail,
 			At: moment(strconv.FormatInt(r.At, 10)), Reported: r.Reported})
 	}
+	h.Timeline = []Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}
 	for line := range strings.Lines(f["tl"]) {
 		ms, text, _ := strings.Cut(line, " ")
 		e := Event{}
-		if json.Unmarshal([]byte(text), &e) == nil {
+		if json.Unmarshal([]byte(text), &e) == nil && e.Verb != "held" { // layout 2 wrote that too
 			e.At = moment(ms)
 			h.Timeline = append(h.Timeline, e)
 		}

@@ -19,7 +19,7 @@ import (
 //
 //	1  without a schema key; index keys name the values
 //	2  index keys have numbers, which several values share; a small message is one piece
-const layout = 2
+const layout = 3
 
 // admitted lets no script run in a layout that it does not know.
 var admitted = fmt.Sprintf(`
@@ -30,7 +30,10 @@ if not schema or string.sub(schema, 1, %d) ~= '%d/' then return redis.error_repl
 
 // steps makes of each layout the next one. A step may run again, and on several gateways at once; no script of ours runs
 // meanwhile.
-var steps = map[int]func(*Store, context.Context, keys) error{1: (*Store).reindex}
+var steps = map[int]func(*Store, context.Context, keys) error{
+	1: (*Store).reindex,
+	2: (*Store).reprint,
+}
 
 // admission is what is known of one shard's schema.
 type admission struct {
@@ -194,7 +197,9 @@ local key, from = P .. 'schema', ARGV[1] .. '/' .. ARGV[3]
 local to = ARGV[2] .. '/' .. ARGV[3]
 local mark, now = ARGV[1] .. '>' .. to, redis.call('GET', key)
 if now == to then return 'done' end
-if now and now ~= from and now ~= mark then return now end
+-- An upgrade to a layout between may have been cut off.
+local begun, aim = string.match(now or '', '^(%d+)>(%d+)/')
+if now and now ~= from and not (begun == ARGV[1] and tonumber(aim) <= tonumber(ARGV[2])) then return now end
 local used = 0
 for _, name in ipairs({'held', 'releasing', 'released', 'recalled', 'age'}) do used = used + redis.call('EXISTS', P .. 'z:' .. name) end
 redis.call('SET', key, used == 0 and to or mark)
@@ -264,14 +269,32 @@ var (
 	reindexLate   = drain(reindex)
 )
 
-func (s *Store) reindex(ctx context.Context, at keys) error {
+func (s *Store) reindex(ctx context.Context, at keys) error { return s.rewrite(ctx, at, reindexScript) }
+
+// reprintScript puts the fingerprints of unconfirmed holds into the one hash of layout 3. ARGV: as reindexScript has it... Output: "ok".
+var reprintScript = redis.NewScript("#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + moves + `
+for i = 2, #ARGV do
+  local fp = get(ARGV[i], 'fp')
+  if fp and redis.call('GET', P .. 'u:' .. fp) == ARGV[i] then
+    redis.call('HSET', P .. 'u', fp, ARGV[i])
+    drop(P .. 'u:' .. fp)
+  end
+  if fp then redis.call('HDEL', P .. 'h:' .. ARGV[i], 'fp') end
+end
+return 'ok'
+`)
+
+func (s *Store) reprint(ctx context.Context, at keys) error { return s.rewrite(ctx, at, reprintScript) }
+
+// rewrite runs a script of an upgrade for all holds of a shard.
+func (s *Store) rewrite(ctx context.Context, at keys, sc *redis.Script) error {
 	for _, st := range allStates {
 		ids, err := s.redis.ZRange(ctx, at.state(st), 0, -1).Result()
 		if err != nil {
 			return explain(err)
 		}
 		for some := range slices.Chunk(ids, reapBatch) {
-			if err := s.runAnyway(ctx, at, reindexScript, s.reindexArgs(some)...).Err(); err != nil {
+			if err := s.runAnyway(ctx, at, sc, s.reindexArgs(some)...).Err(); err != nil {
 				return explain(err)
 			}
 		}

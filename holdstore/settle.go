@@ -19,7 +19,7 @@ type Settlement struct {
 var settleScript = drain(`
 local id, retry = ARGV[1], tonumber(ARGV[3])
 if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
-local np = num(id, 'np')
+local np = open(id)
 for i = 6, #ARGV, 2 do
   local is = cjson.decode(ARGV[i + 1]).o == 'pending'
   if pending(id, ARGV[i]) and not is then np = np - 1 end

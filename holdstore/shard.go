@@ -130,7 +130,7 @@ func (s *Store) wordAt(ctx context.Context, at keys, sc *redis.Script, id string
 
 // firmWord is word for what somebody relies on.
 func (s *Store) firmWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
-	return worded(s.firmly(ctx, s.of(id), sc, nil, append([]any{id}, args...)...), id)
+	return worded(s.firmly(ctx, s.of(id), sc, append([]any{id}, args...)...), id)
 }
 
 func worded(cmd *redis.Cmd, id string) error {

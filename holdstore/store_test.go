@@ -175,7 +175,7 @@ func TestRetryFindsTheUnconfirmedHold(t *testing.T) {
 	if other := put(t, s, "m", time.Hour, "other"); other.Found {
 		t.Fatal("another content was taken for the same")
 	}
-	s.Confirm(first.ID)
+	s.Confirm(first)
 	server.Eventually(t, "the confirmed message is a new one", func() bool {
 		return !put(t, s, "m", time.Hour, "body").Found
 	})

@@ -2,8 +2,8 @@ package holdstore
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"strings"
 )
 
 // CutOff is the detail of a recipient's result when a release had been cut off before the recall: what the port took of it
@@ -30,7 +30,7 @@ local function takeBack(id, contentTime, recordTime)
   local state = get(id, 'state')
   if not state then return 'none' end
   if state == 'recalled' then return state end
-  if state ~= 'held' or num(id, 'np') < 1 then return 'late' end
+  if state ~= 'held' or open(id) < 1 then return 'late' end
   local word = 'ok'
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = get(id, 'r' .. n)
@@ -67,16 +67,15 @@ end
 `
 
 // replacing is the part of a commit that takes back what the new hold replaces; what was too late stays as it is.
-// ARGV[12]: ids with blanks between; 13, 14: content ms, record ms; 15: event; 16: by.
 const replacing = takingBack + `
-local function replace(id)
+local function replace(id, what, contentTime, recordTime)
   local taken = {}
-  for old in string.gmatch(ARGV[12], '%S+') do
-    local word = takeBack(old, ARGV[13], ARGV[14])
+  for _, old in ipairs(what.ids) do
+    local word = takeBack(old, contentTime, recordTime)
     if word == 'ok' or word == 'partly' then
       taken[#taken + 1] = old
-      note(old, ARGV[15])
-      audit(old, 'recall', ARGV[16], 'mail with Supersedes', 'replaced by ' .. id, '')
+      note(old, what.event)
+      audit(old, 'recall', what.by, 'mail with Supersedes', 'replaced by ' .. id, '')
     end
   end
   if #taken > 0 then set(id, 'replaced', table.concat(taken, ' ')) end
@@ -90,17 +89,20 @@ local function unreplace(id)
 end
 `
 
-// replacingArgs are ARGV 12 to 16 of the commit script.
-func (p *Put) replacingArgs(t Terms) []any {
+// replaced is what the commit script takes back in its shard: JSON, or empty.
+func (p *Put) replaced(t Terms) []byte {
 	var here []string
 	for _, old := range t.Replaces {
 		if p.s.of(old) == p.at {
 			here = append(here, old)
 		}
 	}
+	if here == nil {
+		return nil
+	}
 	by := p.submitter()
-	return []any{strings.Join(here, " "), p.s.opt.RecallRetention.Milliseconds(), p.s.recordTime().Milliseconds(),
-		eventLine(Event{Verb: "recalled", By: by, Detail: "replaced by " + p.id}), by}
+	b, _ := json.Marshal(map[string]any{"ids": here, "by": by, "event": eventLine(Event{Verb: "recalled", By: by, Detail: "replaced by " + p.id})})
+	return b
 }
 
 func (p *Put) submitter() string {

@@ -72,7 +72,7 @@ func liveHold(t *testing.T, s *Store, must check) {
 	if must("put again", err); !again.Found || again.ID != r.ID {
 		t.Errorf("again: %+v", again)
 	}
-	s.Confirm(r.ID)
+	s.Confirm(r)
 	_, _, err = s.NextDue(ctx)
 	must("next due", err)
 	cs, err := s.Claim(ctx, 9)

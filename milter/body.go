@@ -104,7 +104,7 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	s.tellHeld(receipt)
 	m.put = nil // it is the store's from here on
 	s.reset()
-	s.last = receipt.ID
+	s.last = receipt
 	return gomilter.RespDiscard, nil
 }
 

@@ -45,10 +45,10 @@ func (m *memory) Put(sub holdstore.Submission, header []byte) Put {
 	return &holding{m: m, sub: sub, header: header, size: int64(len(header)) + 2}
 }
 
-func (m *memory) Confirm(id string) {
+func (m *memory) Confirm(r holdstore.Receipt) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.confirmed = append(m.confirmed, id)
+	m.confirmed = append(m.confirmed, r.ID)
 }
 
 func (h *holding) Write(ctx context.Context, b []byte) error {

@@ -28,7 +28,7 @@ type Policy interface {
 // Store takes messages.
 type Store interface {
 	Put(sub holdstore.Submission, header []byte) Put
-	Confirm(id string)
+	Confirm(r holdstore.Receipt)
 }
 
 // Put is one message on its way into the store; holdstore.Put says what each method promises.

@@ -20,8 +20,8 @@ type session struct {
 
 	client holdstore.Client
 	macros map[string]string
-	raw    []byte // data of the frame that go-milter is handling
-	last   string // ID of the hold whose DISCARD the MTA has not proven to have read
+	raw    []byte            // data of the frame that go-milter is handling
+	last   holdstore.Receipt // of the hold whose DISCARD the MTA has not proven to have read
 
 	msg message
 }
@@ -60,9 +60,9 @@ func (m *message) drop() {
 
 // seen is told of every frame: the first that can only follow a reply proves that the reply was read.
 func (s *session) seen(code byte) {
-	if s.last != "" && strings.IndexByte("AMQK", code) >= 0 {
+	if s.last.ID != "" && strings.IndexByte("AMQK", code) >= 0 {
 		s.server.Store.Confirm(s.last)
-		s.last = ""
+		s.last = holdstore.Receipt{}
 	}
 }
 

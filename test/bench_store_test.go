@@ -75,7 +75,7 @@ func (b *storeBench) hold(size int, grace time.Duration, login string) string {
 		b.Error(err)
 		return ""
 	}
-	b.store.Confirm(r.ID)
+	b.store.Confirm(r)
 	return r.ID
 }
 

@@ -107,7 +107,7 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 	}
 	r, err := p.Commit(ctx, holdstore.Terms{Rule: l.rule, Grace: l.grace, Replaces: ruling.Replaces})
 	if err == nil {
-		o.store.Confirm(r.ID)
+		o.store.Confirm(r)
 		o.Held(ctx, m, r)
 	}
 	return r.ID, "", err
