@@ -121,6 +121,7 @@ func TestNothingIsSentThatIsNotWhole(t *testing.T) {
 		t.Errorf("with a lease that ends: %s\n%s", outcomes(short), log.text())
 	}
 	p.listen.Close()
+	p.wg.Wait() // the last client may just have gone
 	for _, d := range p.data {
 		if strings.HasSuffix(d, "\r\n.\r\n") {
 			t.Errorf("sent: %q", d)
