@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Messages that end at the same moment are committed together: a script for all of them costs Redis, and the network, half
-// of what one for each would. Nobody waits for others: what comes while a batch is on its way goes with the next one.
+// Messages that end at the same moment are committed together: Redis runs one script, and syncs once, for all of them.
+// Nobody waits for others: what comes while two batches are on their way goes with the next one.
 const (
 	batchMost    = 32        // holds of one batch: others wait a millisecond for it
 	batchBytes   = 256 << 10 // of content in one batch
@@ -109,7 +109,8 @@ func (s *Store) fly(at keys, l *line) {
 func (s *Store) sendBatch(at keys, batch []*commit, confirmed []confirmation) (rows []any, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
-	args := append([]any{unconfirmedFor.Milliseconds(), s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}, confirmArgs(confirmed)...)
+	args := []any{unconfirmedFor.Milliseconds(), s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}
+	args = append(args, confirmArgs(confirmed)...)
 	var pieces []redis.Cmder
 	for _, c := range batch {
 		args = append(args, c.args...)
