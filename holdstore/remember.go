@@ -70,7 +70,8 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 		}
 		name := digest(r.MessageID) + r.From // who else claims the Message-ID overwrites nothing
 		// A message with many recipients comes in by several transactions.
-		p.HSet(ctx, at.received(name), digest(strings.Join(r.Recipients, " "))[:slotLen], value)
+		// The first stays: who sends another one with that Message-ID, and a lock of his own, changes nothing.
+		p.HSetNX(ctx, at.received(name), digest(strings.Join(r.Recipients, " "))[:slotLen], value)
 		p.PExpire(ctx, at.received(name), keep)
 		p.ZAdd(ctx, at.topic(topic), redis.Z{Score: float64(r.At.UnixMilli()), Member: name})
 		p.ZRemRangeByRank(ctx, at.topic(topic), 0, -maxTopic-1)

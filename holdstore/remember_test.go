@@ -28,3 +28,18 @@ func TestAMessageThatCameInByTwoTransactionsIsOne(t *testing.T) {
 		}
 	}
 }
+
+// Anybody can send a mail with somebody else's From and Message-ID, and a lock to which he has the key.
+func TestASecondMessageWithTheSameIDReplacesNoLock(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := Received{MessageID: "<1@far.test>", From: "a@far.test", Recipients: []string{"b@corp.test"}, Lock: "sha256:a", At: time.Now()}
+	forged := r
+	forged.Lock, forged.At = "sha256:b", r.At.Add(time.Minute)
+	if err := s.Remember(t.Context(), []Received{r, forged}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Remembered(t.Context(), r.From, r.MessageID, "")
+	if err != nil || len(all) != 1 || all[0].Lock != r.Lock {
+		t.Errorf("%+v, %v", all, err)
+	}
+}

@@ -101,6 +101,7 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	case no(c.Aligned || c.Temporary == "", InboundTemp, "everything could be asked", c.Temporary):
 	case no(c.Aligned || !c.Local, InboundFail, "it is not from outside with a domain of ours and no evidence", "forged, a local domain without evidence"):
 	case no(c.Aligned || !needsAligned, InboundFail, "the sender is aligned", "sender not authenticated, "+c.Why):
+	case no(c.Aligned || target != nil && target.Unlocked, InboundFail, "the sender is aligned, or a Cancel-Key proves it", "no Cancel-Key that opens the message's Cancel-Lock"):
 	case no(c.fresh(r.MaxAge), InboundFail, "it is not expired", "the command is expired"):
 	case no(r.Rate <= 0 || c.Count <= r.Rate, InboundFail, "the domain keeps the rate", "too many recalls from this domain"):
 	case no(!c.Used, InboundFail, "it is seen for the first time", "the command was used before"):
@@ -117,11 +118,11 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	return v
 }
 
-// Target is the newest message that the command can mean.
+// Target is the newest message that the command can mean, of those that its Cancel-Key opens if there are any.
 func (c *Command) Target() (best *Arrived) {
 	for n := range c.Targets {
 		t := &c.Targets[n]
-		if t.SameFrom && t.SameTo && (best == nil || t.At.After(best.At)) {
+		if t.SameFrom && t.SameTo && (best == nil || t.Unlocked && !best.Unlocked || t.Unlocked == best.Unlocked && t.At.After(best.At)) {
 			best = t
 		}
 	}

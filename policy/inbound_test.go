@@ -33,6 +33,8 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 		{"not authenticated", aligned, func(c *Command) { c.Aligned = false }, "fail", "not authenticated"},
 		{"not authenticated, key asked for and shown", key, func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "pass", "cancel-key"},
 		{"key asked for and wrong", key, func(*Command) {}, "fail", "no Cancel-Key"},
+		{"key asked for and wrong, not authenticated", key, func(c *Command) { c.Aligned = false }, "fail", "no Cancel-Key"},
+		{"key asked for, nothing known, not authenticated", key, func(c *Command) { c.Aligned = false; c.Targets = nil }, "fail", "no Cancel-Key"},
 		{"key shown, not authenticated, both asked for", both, func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "fail", "not authenticated"},
 		{"key shown for our own domain from outside", key, func(c *Command) {
 			c.Aligned, c.Local = false, true

@@ -8,6 +8,7 @@ package inbound
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -149,12 +150,17 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 	if e.Names && sight.Form != recall.FormRequest {
 		sight.Recipients = named(m)
 	}
-	if e.Aligned || len(sight.Keys) > 0 {
-		if err := g.recalls(ctx, m, sight, rule, &c); err != nil {
-			c.Aligned, c.Temporary = false, "the store could not be asked"
-			g.log.Trouble("a recall command can't be checked, and does nothing", err)
-			return c, rule, e
-		}
+	authentic, err := e.Aligned, error(nil)
+	if !authentic && len(sight.Keys) > 0 {
+		authentic, err = g.opens(ctx, m, sight, &c)
+	}
+	if err == nil && authentic {
+		err = g.recalls(ctx, m, sight, rule, &c)
+	}
+	if err != nil {
+		c.Aligned, c.Temporary = false, "the store could not be asked"
+		g.log.Trouble("a recall command can't be checked, and does nothing", err)
+		return c, rule, e
 	}
 	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other mail
 	// made into a recall. Many signers leave Content-Type out.
@@ -170,6 +176,14 @@ func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, dom
 		From: domain, QueueID: m.QueueID, Header: m.Fields, Body: m.Body, Cover: cover})
 }
 
+// opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up nothing
+// of the domain that he claims: no rate, no Message-ID, no text.
+func (g *Gate) opens(ctx context.Context, m *recall.Mail, sight recall.Sight, c *policy.Command) (yes bool, err error) {
+	c.Targets, err = g.targets(ctx, m, sight, c.From)
+	target := c.Target()
+	return target != nil && target.Unlocked, err
+}
+
 func (g *Gate) targets(ctx context.Context, m *recall.Mail, sight recall.Sight, from string) (all []policy.Arrived, err error) {
 	subject := ""
 	if len(sight.Subjects) > 0 {
@@ -182,9 +196,17 @@ func (g *Gate) targets(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 	for _, r := range found {
 		locks, _ := cancel.Parse(r.Lock)
 		all = append(all, policy.Arrived{MessageID: r.MessageID, At: r.At, SameFrom: r.IsFrom(from),
-			SameTo: r.WentTo(addresses(m)), Unlocked: cancel.Opens(sight.Keys, locks)})
+			SameTo: r.WentTo(addresses(m)), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r)})
 	}
 	return all, err
+}
+
+// second says whether a message of the same ID came in before, with another lock: anybody who knows the ID can send one
+// like it, with a lock to which he has the key.
+func second(all []holdstore.Received, r holdstore.Received) bool {
+	return slices.ContainsFunc(all, func(o holdstore.Received) bool {
+		return o.MessageID == r.MessageID && o.Lock != r.Lock && !o.At.After(r.At)
+	})
 }
 
 // ruling is the verdict as the MTA and those behind it see it.

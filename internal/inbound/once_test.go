@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -57,6 +58,73 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 				t.Fatalf("%s, %s: the first transaction: %+v", name, form, o.Verdict)
 			}
 			if o := opinion(c.top+mail, c.to, c.client); o.Verdict.Result != c.verdict || c.verdict == policy.InboundFail && o.Verdict.Reason != "the command was used before" {
+				t.Errorf("%s, %s: %+v", name, form, o.Verdict)
+			}
+		}
+	}
+}
+
+// keyless is what a stranger puts on a recall in somebody else's name: a key that opens nothing, or a lock of his own.
+var keyless = cancel.Key([]byte("a stranger's secret"), "<o@partner.test>")
+
+// A stranger with a Cancel-Key that opens nothing uses up neither the rate of the domain nor the recall itself.
+func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
+	t.Parallel()
+	key, verifier, store, redis := surroundings(t)
+	everybody, _ := policy.ParsePatterns([]string{"*"})
+	for _, require := range []string{"aligned", "cancel_key"} {
+		rule := policy.InboundRule{Name: "default", Partners: everybody, Require: []string{require}, MaxAge: 7 * day, Rate: 1, Per: time.Hour, OnFail: "reject"}
+		g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{rule}}, store, nil, quiet{})
+		opinion := func(mail, client string) (o Opinion) {
+			server.Eventually(t, "the store answers", func() bool {
+				o = g.Opinion(t.Context(), arrival(mail, anna, bert, client))
+				return o.Verdict.Result != policy.InboundTemp
+			})
+			return o
+		}
+		for form, mail := range mails() {
+			redis.Do("FLUSHALL")
+			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subject: topic, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
+			server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
+			for range 3 {
+				if o := opinion("Cancel-Key: "+keyless.String()+"\r\n"+mail, "192.0.2.99"); o.Verdict.Result != policy.InboundFail {
+					t.Fatalf("%s, %s: a stranger: %+v", require, form, o.Verdict)
+				}
+			}
+			genuine := sign(t, "Cancel-Key: "+lockedKey.String()+"\r\n"+mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
+			if o := opinion(genuine, "192.0.2.1"); o.Verdict.Result != policy.InboundPass {
+				t.Errorf("%s, %s: the genuine recall after it: %+v", require, form, o.Verdict)
+			}
+		}
+	}
+}
+
+// A stranger who knows a Message-ID sends a mail like it with a lock of his own, and then recalls with the key to that.
+func TestALockThatCameLaterProvesNothing(t *testing.T) {
+	t.Parallel()
+	_, verifier, store, redis := surroundings(t)
+	everybody, _ := policy.ParsePatterns([]string{"*"})
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{{Name: "default",
+		Partners: everybody, Require: []string{"cancel_key"}, MaxAge: 7 * day, Rate: 100, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
+	first := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subject: topic, At: time.Now().Add(-time.Minute), Lock: cancel.Lock(lockedKey).String()}
+	same, wider := first, first
+	same.At, same.Lock = time.Now(), cancel.Lock(keyless).String()
+	wider.At, wider.Lock, wider.Recipients = same.At, same.Lock, []string{bert, "carl@corp.test"}
+	for name, c := range map[string]struct {
+		forged holdstore.Received
+		to     string
+	}{"to the same": {same, bert}, "to more": {wider, bert}, "to more, recalled from more": {wider, bert + " carl@corp.test"}} {
+		for form, mail := range mails() {
+			redis.Do("FLUSHALL")
+			for _, r := range []holdstore.Received{first, c.forged} {
+				server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{r}, time.Hour) == nil })
+			}
+			var o Opinion
+			server.Eventually(t, "the store answers", func() bool {
+				o = g.Opinion(t.Context(), arrival("Cancel-Key: "+keyless.String()+"\r\n"+mail, anna, c.to, "192.0.2.99"))
+				return o.Verdict.Result != policy.InboundTemp
+			})
+			if o.Verdict.Result != policy.InboundFail {
 				t.Errorf("%s, %s: %+v", name, form, o.Verdict)
 			}
 		}

@@ -94,6 +94,7 @@ func rows(key ed25519.PrivateKey) []row {
 		}},
 		{"ARC seal of a domain in `arc_sealers`", all("pass"), "", sealed("lists.test")},
 		{"nothing aligned, only `cancel_key` required, and one opens the lock", all("pass"), "", func(t *trial) { unlock(t); t.domain, t.rule.Require = "", []string{"cancel_key"} }},
+		{"nothing aligned, only `cancel_key` required, and none opens the lock", all("fail"), "no Cancel-Key that opens the message's Cancel-Lock", func(t *trial) { t.domain, t.rule.Require = "", []string{"cancel_key"} }},
 		{"DKIM aligned, Content-Type not covered", [4]string{"fail", "pass", "pass", "fail"}, "the signature does not cover Content-Type", func(t *trial) { t.covers = partial }},
 		{"DKIM aligned, Content-Type not covered, a Cancel-Key opens the lock", all("pass"), "", func(t *trial) { unlock(t); t.covers = partial }},
 		{"DKIM aligned, Subject not covered", all("fail"), "the signature does not cover Subject", func(t *trial) { t.covers = []string{"From", "Content-Type", "Date"} }},

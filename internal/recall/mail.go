@@ -97,6 +97,7 @@ func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool
 	}
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
+		w.unseen = w.unseen || contentType != "" // others may see a multipart there
 		kind, params = "text/plain", nil
 	}
 	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
@@ -108,13 +109,15 @@ func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool
 				return true
 			}
 			inner, _ := io.ReadAll(p) // what came before a defect counts
+			w.unseen = w.unseen || len(p.Header["Content-Type"]) > 1 || len(p.Header["Content-Transfer-Encoding"]) > 1
 			if !w.entity(p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), inner, depth+1) {
 				return false
 			}
 		}
 	}
 	w.unseen = w.unseen || strings.HasPrefix(kind, "multipart/")
-	body = plain(encoding, body)
+	body, known := plain(encoding, body)
+	w.unseen = w.unseen || !known
 	p := part{kind: kind, name: params["name"], body: body}
 	if strings.HasPrefix(kind, "text/") {
 		p.text = inCharset(params["charset"], body)
@@ -122,19 +125,22 @@ func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool
 	return w.visit(p)
 }
 
-// plain undoes a transfer encoding, as far as it is right.
-func plain(encoding string, body []byte) []byte {
+// plain undoes a transfer encoding, as far as it is right. It says whether that is all: others may read on where it is wrong,
+// or know another one.
+func plain(encoding string, body []byte) ([]byte, bool) {
 	var r io.Reader
 	switch strings.ToLower(encoding) {
 	case "base64":
 		r = base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body))
 	case "quoted-printable":
 		r = quotedprintable.NewReader(bytes.NewReader(body))
+	case "", "7bit", "8bit", "binary":
+		return body, true
 	default:
-		return body
+		return body, false
 	}
-	out, _ := io.ReadAll(r)
-	return out
+	out, err := io.ReadAll(r)
+	return out, err == nil
 }
 
 func inCharset(charset string, body []byte) string {

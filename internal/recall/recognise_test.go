@@ -36,6 +36,12 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 		"another winmail.dat beside":          {beside(whole, "Content-Type: application/ms-tnef\r\n\r\n"+note), ""},
 		"another winmail.dat of another name": {beside(whole, "Content-Type: application/octet-stream\r\n\r\n"+note), ""},
 		"a broken winmail.dat beside":         {beside(whole, "Content-Type: x/y; name=WINMAIL.DAT\r\n\r\nxxx"), ""},
+		"a file beside":                       {beside(whole, "Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=winmail.dat\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 x"), ""},
+		"an encoding that we do not know":     {beside(whole, "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64 (x)\r\n\r\neJ8+Ig=="), ""},
+		"an encoding that is wrong":           {beside(whole, "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n!eJ8+Ig=="), ""},
+		"a multipart that we can't read":      {beside(whole, "Content-Type: multipart/mixed; boundary=b; boundary=b\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n"+note+"\r\n--b--"), ""},
+		"two types of one part":               {beside(whole, "Content-Type: text/plain\r\nContent-Type: application/ms-tnef\r\n\r\nx"), ""},
+		"a mail beside":                       {beside(whole, "Content-Type: message/rfc822\r\n\r\nContent-Type: application/ms-tnef\r\n\r\n"+note), ""},
 		"no end":                              {strings.Replace(whole, end, "", 1), ""},
 		"more parts than are looked at":       {beside(whole, strings.Repeat("\r\n------=_NextPart_000_0000_01DC\r\n\r\nx", 100)), ""},
 		"more depth than is looked at": {beside(whole, strings.Repeat("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", 9)+
