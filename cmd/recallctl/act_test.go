@@ -160,3 +160,27 @@ func TestARecallWhoseGatewaysCouldNotBeAskedIsRepeated(t *testing.T) {
 		t.Errorf("again: exit %d:\n%s", code, words)
 	}
 }
+
+// A recall of which some came too late is not at its end when a part of the store was not seen.
+func TestWhatWasNotSeenCountsMoreThanWhatWasTooLate(t *testing.T) {
+	away := fmt.Errorf("%w: %w", holdstore.ErrPartial, holdstore.ErrUnavailable)
+	for _, c := range []struct {
+		err    error
+		unseen bool
+		code   int
+		words  string
+	}{
+		{nil, false, 0, ""}, {nil, true, exitStore, "part of the store"},
+		{&exit{exitTooLate, "1 too late"}, false, exitTooLate, "1 too late"}, {&exit{exitTooLate, "1 too late"}, true, exitStore, "1 too late; there may be more: part of the store"},
+		{&exit{exitNothing, "nothing"}, true, exitStore, "nothing; there may be more"}, {usage("say --yes"), true, exitUsage, "say --yes"},
+	} {
+		u := &ctl{}
+		if c.unseen {
+			u.part(away)
+		}
+		err := u.outcome(c.err)
+		if code(err) != c.code || err != nil && !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%v, unseen %v: exit %d, %v", c.err, c.unseen, code(err), err)
+		}
+	}
+}

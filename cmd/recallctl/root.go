@@ -50,11 +50,22 @@ func (c *ctl) onStore(do func(ctx context.Context, args []string) error) func(*c
 		if err := c.open(); err != nil {
 			return err
 		}
-		if err := do(cmd.Context(), args); err != nil {
-			return err
-		}
-		return c.unseen
+		return c.outcome(do(cmd.Context(), args))
 	}
+}
+
+// outcome is how a verb ended. That some of the store was not seen counts more than what became of the rest.
+func (c *ctl) outcome(err error) error {
+	if c.unseen == nil {
+		return err
+	}
+	switch code(err) {
+	case 0:
+		return c.unseen
+	case exitNothing, exitTooLate:
+		return fmt.Errorf("%v; %w", err, c.unseen)
+	}
+	return err
 }
 
 // part lets a verb go on with what can be seen; what can't be is said at the end.
