@@ -213,8 +213,11 @@ func (g *gateway) logged(text string) []string {
 	return lines
 }
 
-func (g *gateway) peakMemory() string {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.daemon.Process.Pid))
+func (g *gateway) peakMemory() string { return peakOf(g.daemon.Process.Pid) }
+
+// peakOf is the most memory that a running process has had resident.
+func peakOf(pid int) string {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, peak, _ := strings.Cut(string(status), "VmHWM:")
 	peak, _, _ = strings.Cut(peak, "\n")
 	return strings.TrimSpace(peak)

@@ -25,6 +25,7 @@ type Sink struct {
 	wg       sync.WaitGroup
 	mu       sync.Mutex
 	answer   func(line string) string
+	take     func(Delivery)
 	got      []Delivery
 	conns    map[net.Conn]bool
 }
@@ -32,11 +33,21 @@ type Sink struct {
 // StartSink starts a sink, which ends with the test.
 func StartSink(t testing.TB) *Sink {
 	t.Helper()
+	return StartSinkFor(t, nil)
+}
+
+// StartSinkFor starts a sink that remembers nothing and gives what it takes to take, before it says so, from several
+// goroutines at a time; nil: it remembers.
+func StartSinkFor(t testing.TB, take func(Delivery)) *Sink {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Sink{Addr: l.Addr().String(), listener: l, conns: map[net.Conn]bool{}}
+	s := &Sink{Addr: l.Addr().String(), listener: l, take: take, conns: map[net.Conn]bool{}}
+	if take == nil {
+		s.take = s.remember
+	}
 	s.wg.Add(1)
 	go s.accept()
 	t.Cleanup(s.close)
@@ -58,6 +69,12 @@ func (s *Sink) Got() []Delivery {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Delivery(nil), s.got...)
+}
+
+func (s *Sink) remember(d Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, d)
 }
 
 func (s *Sink) accept() {
@@ -134,9 +151,7 @@ func (s *Sink) serve(c net.Conn) {
 			if other(".") {
 				continue
 			}
-			s.mu.Lock()
-			s.got = append(s.got, d)
-			s.mu.Unlock()
+			s.take(d)
 			say("250 taken")
 		case verb == "QUIT":
 			say("221 bye")
