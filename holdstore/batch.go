@@ -14,7 +14,7 @@ import (
 // Nobody waits for others: what comes while two batches are on their way goes with the next one.
 const (
 	batchMost    = 32        // holds of one batch: others wait a millisecond for it
-	batchBytes   = 256 << 10 // of content in one batch
+	batchBytes   = 1 << 20   // of content in one batch: it ends with the message that passes this
 	batchFlights = 2         // batches of a shard on their way at a time
 	batchTime    = ioTimeout // for the reply
 )
