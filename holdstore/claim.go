@@ -81,10 +81,7 @@ func (s *Store) listen(ctx context.Context, n int, bell chan<- struct{}) {
 		default:
 		}
 	}
-	select {
-	case <-time.After(wakePause):
-	case <-ctx.Done():
-	}
+	pause(ctx, wakePause)
 }
 
 // Claim is one due hold, leased to this daemon.

@@ -115,6 +115,7 @@ func (s *Store) confirmLoop() {
 	s.confirmRest()
 }
 
+// pause waits, unless ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

@@ -74,7 +74,7 @@ func (p *Put) Write(ctx context.Context, b []byte) error {
 		n := min(len(b), chunkSize-len(p.body))
 		p.body = append(p.body, b[:n]...)
 		b = b[n:]
-		// A full piece waits for the next byte: a body of just one piece still goes with the commit.
+		// A full piece waits for the next byte: the last one must say that it is the last.
 		if len(p.body) == chunkSize && len(b) > 0 {
 			if err := p.stage(ctx); err != nil {
 				return err

@@ -125,7 +125,8 @@ func (o *office) mustSubmit(l letterOf) string {
 // message is mail of a login to others.
 func (o *office) message(login, subject string, to ...string) (id, messageID string) {
 	o.t.Helper()
-	time.Sleep(2 * time.Millisecond) // messages of one millisecond have no order, and LAST means none of them
+	begun := time.Now().UnixMilli() // messages of one millisecond have no order, and LAST means none of them
+	server.Eventually(o.t, "another millisecond begins", func() bool { return time.Now().UnixMilli() > begun+1 })
 	o.messages++
 	messageID = fmt.Sprintf("<m%d@corp.test>", o.messages)
 	return o.mustSubmit(mailBy(login, "Subject: "+subject+"\r\nMessage-ID: "+messageID+"\r\n\r\nbody\r\n", to...)), messageID
