@@ -20,7 +20,8 @@ type durability struct {
 	checking sync.Mutex // one check at a time; the others wait for its finding
 	mu       sync.Mutex
 	found    map[redis.UniversalClient]time.Time
-	era      int // counts the times that all was forgotten
+	era      int                            // counts the times that all was forgotten
+	unsaved  map[redis.UniversalClient]bool // seen without an AOF, and since then without a whole one
 }
 
 func (d *durability) forget() {
@@ -49,6 +50,24 @@ func (d *durability) remember(node redis.UniversalClient, era int, err error) {
 		d.found = map[redis.UniversalClient]time.Time{}
 	}
 	d.found[node] = time.Now()
+}
+
+// saved says whether the AOF of a server has all that it keeps. One that is turned on in a running server is written anew first, and
+// until that is done the server says that it has one, and loses all at a crash. INFO tells the two apart only to those who saw it off.
+func (d *durability) saved(node redis.UniversalClient, info map[string]string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	off := info["aof_enabled"] != "1"
+	writing := info["aof_rewrite_in_progress"] == "1" || info["aof_rewrite_scheduled"] == "1" || info["aof_last_bgrewrite_status"] == "err"
+	if d.unsaved == nil {
+		d.unsaved = map[redis.UniversalClient]bool{}
+	}
+	if off || d.unsaved[node] && writing {
+		d.unsaved[node] = true
+	} else {
+		delete(d.unsaved, node)
+	}
+	return !d.unsaved[node]
 }
 
 // Ready says whether the whole store may take holds now: nil, ErrUnavailable or ErrNotDurable with the mend.
@@ -102,34 +121,53 @@ func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
 	if err != nil {
 		return explain(err)
 	}
-	info := infoFields(text)
-	if info["loading"] == "1" {
-		return fmt.Errorf("%w: redis is loading its data: wait", ErrUnavailable)
-	}
-	if role := info["role"]; role != "master" {
-		return fmt.Errorf("%w: redis is a %s: give the address of the primary", ErrUnavailable, role)
-	}
-	if v := info["redis_version"]; major(v) < oldest {
-		return fmt.Errorf("%w: redis is version %s: install %d.0 or later", ErrUnavailable, v, oldest)
+	info, at := infoFields(text), s.address(node)
+	if err := usable(at, info); err != nil {
+		return err
 	}
 	if n, _ := strconv.Atoi(info["connected_slaves"]); n < s.opt.Replicas {
-		return fmt.Errorf("%w: redis has %d replicas and redis.replicas asks for %d: start them, or lower redis.replicas", ErrNotDurable, n, s.opt.Replicas)
+		return fmt.Errorf("%w: redis at %s has %d replicas and redis.replicas asks for %d: start them, or lower redis.replicas",
+			ErrNotDurable, at, n, s.opt.Replicas)
 	}
+	saved := s.durable.saved(node, info)
 	if s.opt.Durability == "assumed" || s.opt.Durability == "relaxed" {
 		return nil
 	}
-	if err := judge(ctx, node); err != nil {
+	if err := judge(ctx, node, at); err != nil {
 		return err
 	}
+	return writes(at, info, saved)
+}
+
+// usable says whether a server can be the store at all, by what INFO says of it.
+func usable(at string, info map[string]string) error {
+	if info["loading"] == "1" {
+		return fmt.Errorf("%w: redis at %s is loading its data: wait", ErrUnavailable, at)
+	}
+	if role := info["role"]; role != "master" {
+		return fmt.Errorf("%w: redis at %s is a %s: give the address of the primary", ErrUnavailable, at, role)
+	}
+	if v := info["redis_version"]; major(v) < oldest {
+		return fmt.Errorf("%w: redis at %s is version %s: install %d.0 or later", ErrUnavailable, at, v, oldest)
+	}
+	return nil
+}
+
+// writes says whether a server writes all that it keeps to its disk, by what INFO says of it.
+func writes(at string, info map[string]string, saved bool) error {
 	if info["aof_enabled"] != "1" || info["aof_last_write_status"] != "ok" {
-		return fmt.Errorf("%w: redis says aof_enabled:%s aof_last_write_status:%s: free space on its disk and look into its log",
-			ErrNotDurable, info["aof_enabled"], info["aof_last_write_status"])
+		return fmt.Errorf("%w: redis at %s says aof_enabled:%s aof_last_write_status:%s: free space on its disk and look into its log",
+			ErrNotDurable, at, info["aof_enabled"], info["aof_last_write_status"])
+	}
+	if !saved {
+		return fmt.Errorf("%w: redis at %s has turned its append-only file on, and not all of what it keeps is in it yet: wait; when it stays so, free space on its disk",
+			ErrNotDurable, at)
 	}
 	return nil
 }
 
 // judge reads the settings of a server.
-func judge(ctx context.Context, node redis.UniversalClient) error {
+func judge(ctx context.Context, node redis.UniversalClient, at string) error {
 	pipe := node.Pipeline()
 	var replies []*redis.MapStringStringCmd
 	for _, w := range settings {
@@ -141,12 +179,12 @@ func judge(ctx context.Context, node redis.UniversalClient) error {
 	for n, w := range settings {
 		got, err := replies[n].Result()
 		if err != nil {
-			return fmt.Errorf("%w: redis does not let us read %s: allow CONFIG GET, or set durability = \"assumed\": %w",
-				ErrNotDurable, w.name, err)
+			return fmt.Errorf("%w: redis at %s does not let us read %s: allow CONFIG GET, or set durability = \"assumed\": %w",
+				ErrNotDurable, at, w.name, err)
 		}
 		if got[w.name] != w.value {
-			return fmt.Errorf("%w: redis has %s %q: run CONFIG SET %s %s and write it into redis.conf",
-				ErrNotDurable, w.name, got[w.name], w.name, w.value)
+			return fmt.Errorf("%w: redis at %s has %s %q: run CONFIG SET %s %s and write it into redis.conf",
+				ErrNotDurable, at, w.name, got[w.name], w.name, w.value)
 		}
 	}
 	return nil

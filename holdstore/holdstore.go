@@ -26,6 +26,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -74,6 +75,7 @@ type Store struct {
 	lines      map[keys]*line // by shard
 	confirmed  confirmations
 	rests      rests
+	primary    primary
 	scanned    scan // where Reap's slow walk over all holds stands
 }
 
@@ -104,6 +106,8 @@ func Open(o Options) (*Store, error) {
 	s.redis = redis.NewUniversalClient(u)
 	if c, ok := s.redis.(*redis.ClusterClient); ok {
 		c.OnNewNode(func(node *redis.Client) { node.AddHook(shortLook{}) })
+	} else if o.SentinelMaster != "" {
+		s.redis.AddHook(&s.primary)
 	}
 	s.shards = shardsOf(s.redis, o.Prefix)
 	s.admissions, s.lines = map[keys]*admission{}, map[keys]*line{}
@@ -165,11 +169,17 @@ func (o Options) login(ctx context.Context, c *redis.Conn) error {
 	return c.AuthACL(ctx, o.Username, o.Password).Err()
 }
 
-// shortLook keeps the client of a Cluster from asking a server that hangs where everything is.
-type shortLook struct{}
+// passing is a hook of go-redis that changes nothing.
+type passing struct{}
 
-// DialHook, ProcessHook and ProcessPipelineHook are what go-redis demands of a hook.
-func (shortLook) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (passing) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (passing) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (passing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// shortLook keeps the client of a Cluster from asking a server that hangs where everything is.
+type shortLook struct{ passing }
 
 // ProcessHook bounds the time for CLUSTER SLOTS.
 func (shortLook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -183,9 +193,22 @@ func (shortLook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook changes nothing.
-func (shortLook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+// primary remembers where the Sentinels have led last.
+type primary struct {
+	passing
+	addr atomic.Pointer[string]
+}
+
+// DialHook looks at each connection that is made.
+func (p *primary) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		if err == nil {
+			at := conn.RemoteAddr().String()
+			p.addr.Store(&at)
+		}
+		return conn, err
+	}
 }
 
 // Close ends the background work of the store and its connections.

@@ -63,6 +63,17 @@ func (s *Store) node(ctx context.Context, at keys) (redis.UniversalClient, error
 	return s.redis, nil
 }
 
+// address says where a server is, for people. The client of Sentinels doesn't know; the connection that it made last does.
+func (s *Store) address(node redis.UniversalClient) string {
+	if addr := s.primary.addr.Load(); addr != nil {
+		return *addr
+	}
+	if c, ok := node.(*redis.Client); ok {
+		return c.Options().Addr
+	}
+	return "an address unknown"
+}
+
 // moved says whether a server refused a command because its shard is elsewhere: nothing was done then, and it looks
 // where. It looks too when a server did not answer, which may have been replaced.
 func (s *Store) moved(ctx context.Context, err error) bool {

@@ -53,8 +53,8 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 
 func TestAMendIsCutFromWhatTheStoreSays(t *testing.T) {
 	for text, want := range map[string]string{
-		`redis has appendfsync "everysec": run CONFIG SET appendfsync always and write it into redis.conf`: "CONFIG SET appendfsync always and write it into redis.conf",
-		"redis says aof_enabled:1: free space on its disk":                                                 "free space on its disk",
+		`redis at [::1]:6379 has appendfsync "everysec": run CONFIG SET appendfsync always and write it into redis.conf`: "CONFIG SET appendfsync always and write it into redis.conf",
+		"redis at 10.0.0.5:6379 says aof_enabled:1: free space on its disk":                                              "free space on its disk",
 		"no words": "",
 	} {
 		if _, mend := cutMend(text); mend != want {

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,30 @@ func (c *Cluster) Masters() (all []*Redis) {
 		}
 	}
 	return all
+}
+
+// At is the node of an address.
+func (c *Cluster) At(addr string) *Redis {
+	for _, n := range c.Nodes {
+		if n.Addr == addr {
+			return n
+		}
+	}
+	return nil
+}
+
+// Successor waits until there is a master that was none before, and returns it.
+func (c *Cluster) Successor(t testing.TB, before []*Redis) (new *Redis) {
+	t.Helper()
+	Eventually(t, "a replica is master", func() bool {
+		for _, m := range c.Masters() {
+			if !slices.Contains(before, m) {
+				new = m
+			}
+		}
+		return new != nil
+	})
+	return new
 }
 
 // Times after which a server that is away is replaced. On a machine under load one may seem to be away for a while.

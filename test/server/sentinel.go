@@ -93,6 +93,16 @@ func (w *Watched) Primary(except ...*Redis) *Redis {
 	return nil
 }
 
+// Front is where the others meet a node.
+func (w *Watched) Front(n *Redis) string { return w.Fronts[slices.Index(w.Nodes, n)].Addr }
+
+// Successor waits until another node than this one is the primary, and returns it.
+func (w *Watched) Successor(t testing.TB, of *Redis) (new *Redis) {
+	t.Helper()
+	Eventually(t, "another is the primary", func() bool { new = w.Primary(of); return new != nil })
+	return new
+}
+
 func isPrimary(n *Redis) bool { return strings.Contains(n.ask("", "INFO replication"), "role:master") }
 
 // field is the value behind a name in a reply that lists names and values.

@@ -1,0 +1,135 @@
+package holdstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// An append-only file that is turned on in a running server has what was there before only when it is written to its end.
+func TestAnAppendOnlyFileThatWasTurnedOnCountsWhenItIsWhole(t *testing.T) {
+	t.Parallel()
+	srv := server.StartRedis(t, "--appendonly", "no")
+	s, careless := open(t, srv.Addr), openWith(t, Options{Addresses: []string{srv.Addr}, Durability: "relaxed"})
+	put(t, careless, "there", time.Hour, "")
+	refused := func(want string) {
+		t.Helper()
+		if _, err := tryPut(s, "m", time.Hour, ""); !errors.Is(err, ErrNotDurable) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	refused("CONFIG SET appendonly yes")
+	srv.Do("CONFIG SET rdb-key-save-delay 100000000") // it will not be whole before the end of this test
+	srv.Do("CONFIG SET appendonly yes")
+	refused("not all of what it keeps is in it yet")
+	srv.Do("CONFIG SET appendonly no")
+	refused("CONFIG SET appendonly yes")
+	srv.Do("CONFIG SET rdb-key-save-delay 0")
+	srv.Do("CONFIG SET appendonly yes")
+	server.Eventually(t, "it is whole", func() bool { _, err := tryPut(s, "m", time.Hour, ""); return err == nil })
+	srv.NextStart("--appendonly", "yes")
+	srv.Restart()
+	server.Eventually(t, "the store answers", func() bool { return s.Ready(t.Context()) == nil })
+	for _, mark := range []string{"there", "m"} {
+		if hs, err := s.Resolve(t.Context(), mark+"@Mid.test"); err != nil || len(hs) != 1 {
+			t.Errorf("%s: %v, %v", mark, hs, err)
+		}
+	}
+}
+
+func TestWhatInfoSaysOfAServer(t *testing.T) {
+	for _, c := range []struct{ change, want string }{
+		{"", ""},
+		{"loading:1", "redis at here is loading its data: wait"},
+		{"role:slave", "redis at here is a slave: give the address of the primary"},
+		{"redis_version:6.2.14", "redis at here is version 6.2.14: install 7.0 or later"},
+		{"aof_enabled:0", "redis at here says aof_enabled:0 aof_last_write_status:ok"},
+		{"aof_last_write_status:err", "redis at here says aof_enabled:1 aof_last_write_status:err: free space on its disk"},
+	} {
+		info := infoFields("role:master\r\nredis_version:7.0.15\r\nloading:0\r\naof_enabled:1\r\naof_last_write_status:ok\r\n" + c.change)
+		err := errors.Join(usable("here", info), writes("here", info, true))
+		if got := fmt.Sprint(err); c.want == "" && err != nil || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", c.change, got)
+		}
+	}
+}
+
+// settled holds a message that is due, and has it sent.
+func settled(t *testing.T, s *Store, mark string) {
+	t.Helper()
+	server.Eventually(t, mark+" is held", func() bool { _, err := tryPut(s, mark, 0, ""); return err == nil })
+	c := claimOne(t, s)
+	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil {
+		t.Errorf("%s: %v", mark, err)
+	}
+}
+
+// Who becomes the primary has settings of its own. What it has is released and recalled, and nothing new is held there until
+// somebody mends them.
+func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
+	t.Parallel()
+	t.Run("sentinel", func(t *testing.T) {
+		t.Parallel()
+		w := server.StartWatched(t, server.Soon, "")
+		for _, n := range w.Nodes[1:] {
+			n.Do("CONFIG SET appendonly no")
+		}
+		s := openWith(t, watched(w))
+		kept, due := put(t, s, "kept", time.Hour, ""), put(t, s, "due", 20*time.Minute, "")
+		w.Nodes[0].Kill()
+		new := w.Successor(t, w.Nodes[0])
+		refuses(t, s, w.Front(new), "CONFIG SET appendonly yes")
+		drains(t, s, kept, due)
+		new.Do("CONFIG SET appendonly yes")
+		settled(t, s, "after")
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		w := server.StartCluster(t, server.Soon)
+		for _, n := range w.Nodes[3:] {
+			n.Do("CONFIG SET maxmemory-policy allkeys-lru")
+		}
+		s, firm := openWith(t, Options{Addresses: w.Addrs()}), openWith(t, Options{Addresses: w.Addrs(), Replicas: 1})
+		kept, due := put(t, firm, "kept", time.Hour, ""), put(t, firm, "due", 20*time.Minute, "")
+		node, err := s.node(t.Context(), s.of(kept.ID)) // the same envelope: the same shard
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := w.At(s.address(node))
+		before := w.Masters()
+		old.Kill()
+		new := w.Successor(t, before)
+		refuses(t, s, new.Addr, "CONFIG SET maxmemory-policy noeviction")
+		drains(t, s, kept, due)
+		new.Do("CONFIG SET maxmemory-policy noeviction")
+		settled(t, s, "after")
+	})
+}
+
+// refuses waits until nothing is held, for this reason at this server.
+func refuses(t *testing.T, s *Store, addr, mend string) {
+	t.Helper()
+	server.Eventually(t, "holds are refused until somebody types "+mend+" at "+addr, func() bool {
+		_, err := tryPut(s, "refused", time.Hour, "")
+		return errors.Is(err, ErrNotDurable) && strings.Contains(err.Error(), "redis at "+addr+" ") && strings.Contains(err.Error(), mend)
+	})
+}
+
+// drains takes one message back and has the other one sent.
+func drains(t *testing.T, s *Store, kept, due Receipt) {
+	t.Helper()
+	if _, err := s.Recall(t.Context(), kept.ID, alice); err != nil {
+		t.Errorf("recall: %v", err)
+	}
+	if _, err := s.Release(t.Context(), due.ID, alice); err != nil {
+		t.Errorf("release: %v", err)
+	}
+	c := claimOne(t, s)
+	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil || c.ID != due.ID {
+		t.Errorf("settle: %v", err)
+	}
+}
