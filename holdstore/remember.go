@@ -21,14 +21,21 @@ type Received struct {
 	Recipients []string  `json:"r"`           // addresses; at most maxRemembered are kept
 	Subject    string    `json:"-"`           // without prefixes
 	Lock       string    `json:"l,omitempty"` // the value of its Cancel-Lock field
+	Ways       []Way     `json:"w,omitempty"` // one for each transaction
 	At         time.Time `json:"t"`
+}
+
+// Way is how a message came in. Anybody can type a sender, so it tells which of several messages is the sender's own.
+type Way struct {
+	Client  string `json:"c,omitempty"` // IP address
+	Domain  string `json:"d,omitempty"` // of the envelope sender
+	Aligned bool   `json:"a,omitempty"` // an earlier milter that is believed found it aligned with From
 }
 
 const (
 	maxRemembered = 1000    // recipients of one message
 	maxLock       = 2 << 10 // bytes
 	slotLen       = 2       // characters of base64: at most 4096 transactions of one message
-	maxTopic      = 16      // newest messages of one sender with one subject
 )
 
 // digest is short: it only has to tell what one recipient got, and matches are read, never sent.
@@ -53,6 +60,7 @@ func (r Received) WentTo(addresses []string) bool {
 // Remember keeps messages for a while, in one round trip. What can't be kept is no loss of mail: it can't be recalled.
 func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration) error {
 	p := s.redis.Pipeline()
+	sizes := map[string]*redis.IntCmd{}
 	for _, r := range all {
 		at, topic := s.of(digest(r.From)), digest(r.From+"\n"+r.Subject)
 		r.From = digest(r.From)
@@ -73,12 +81,14 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 		// The first stays: who sends another one with that Message-ID, and a lock of his own, changes nothing.
 		p.HSetNX(ctx, at.received(name), digest(strings.Join(r.Recipients, " "))[:slotLen], value)
 		p.PExpire(ctx, at.received(name), keep)
-		p.ZAdd(ctx, at.topic(topic), redis.Z{Score: float64(r.At.UnixMilli()), Member: name})
-		p.ZRemRangeByRank(ctx, at.topic(topic), 0, -maxTopic-1)
+		p.ZAdd(ctx, at.topic(topic), redis.Z{Score: float64(r.At.UnixMilli()), Member: origin(r.Ways) + name})
 		p.PExpire(ctx, at.topic(topic), keep)
+		sizes[at.topic(topic)] = p.ZCard(ctx, at.topic(topic))
 	}
-	_, err := p.Exec(ctx)
-	return explain(err)
+	if _, err := p.Exec(ctx); err != nil {
+		return explain(err)
+	}
+	return s.thin(ctx, sizes)
 }
 
 // Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a subject.
@@ -86,17 +96,21 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 	at, names := s.of(digest(from)), []string{digest(messageID) + digest(from)}
 	if messageID == "" {
 		var err error
-		if names, err = s.redis.ZRevRange(ctx, at.topic(digest(from+"\n"+subject)), 0, maxTopic-1).Result(); err != nil {
+		if names, err = s.named(ctx, at.topic(digest(from+"\n"+subject))); err != nil {
 			return nil, explain(err)
 		}
 	}
+	p := s.redis.Pipeline()
+	found := make([]*redis.StringSliceCmd, len(names))
+	for n, name := range names {
+		found[n] = p.HVals(ctx, at.received(name))
+	}
+	if _, err := p.Exec(ctx); err != nil {
+		return nil, explain(err)
+	}
 	var all []Received
-	for _, name := range names {
-		values, err := s.redis.HVals(ctx, at.received(name)).Result()
-		if err != nil {
-			return nil, explain(err)
-		}
-		all = append(all, together(values)...)
+	for _, values := range found {
+		all = append(all, together(values.Val())...)
 	}
 	return all, nil
 }
@@ -114,6 +128,7 @@ func together(values []string) (all []Received) {
 			continue
 		}
 		all[n].Recipients = append(all[n].Recipients, r.Recipients...)
+		all[n].Ways = append(all[n].Ways, r.Ways...)
 		if r.At.Before(all[n].At) {
 			all[n].At = r.At
 		}

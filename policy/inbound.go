@@ -39,6 +39,7 @@ type Arrived struct {
 	SameFrom  bool // its From is the command's
 	SameTo    bool // every recipient of the command got it
 	Unlocked  bool // a Cancel-Key of the command opens its Cancel-Lock
+	Own       bool // its sender really sent it, as far as that can still be known; asked only where several could be meant
 }
 
 // Command is what is known of a recall command that came in.
@@ -118,15 +119,25 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	return v
 }
 
-// Target is the newest message that the command can mean, of those that its Cancel-Key opens if there are any.
+// Target is the message that the command can mean: one that its Cancel-Key opens, else one that the sender really sent,
+// else any; of several the newest.
 func (c *Command) Target() (best *Arrived) {
 	for n := range c.Targets {
-		t := &c.Targets[n]
-		if t.SameFrom && t.SameTo && (best == nil || t.Unlocked && !best.Unlocked || t.Unlocked == best.Unlocked && t.At.After(best.At)) {
+		if t := &c.Targets[n]; t.SameFrom && t.SameTo && (best == nil || t.better(best)) {
 			best = t
 		}
 	}
 	return best
+}
+
+func (t *Arrived) better(other *Arrived) bool {
+	switch {
+	case t.Unlocked != other.Unlocked:
+		return t.Unlocked
+	case t.Own != other.Own:
+		return t.Own
+	}
+	return t.At.After(other.At)
 }
 
 func (c *Command) fresh(maxAge time.Duration) bool {

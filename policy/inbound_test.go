@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,5 +83,36 @@ func TestTheFirstRuleOfADomainDecides(t *testing.T) {
 	c := Command{Domain: "stranger.test", Aligned: true}
 	if v := rules.For(c.Domain).Judge(c); v.Reason != "domain is no partner" || v.Rule != "default" {
 		t.Errorf("%+v", v)
+	}
+}
+
+// Of several messages that a command can mean, what is proven goes before what is new.
+func TestWhichOfSeveralMessagesIsMeant(t *testing.T) {
+	at := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	all := map[string]Arrived{
+		"old": {At: at}, "new": {At: at.Add(time.Hour)}, "own": {At: at, Own: true}, "newer own": {At: at.Add(time.Minute), Own: true},
+		"opened": {At: at, Unlocked: true}, "another's": {At: at.Add(2 * time.Hour), Own: true, Unlocked: true},
+	}
+	for _, c := range []struct {
+		want  string
+		among []string
+	}{{"", nil}, {"", []string{"another's"}}, {"new", []string{"old", "new"}}, {"own", []string{"new", "own", "old", "another's"}},
+		{"newer own", []string{"own", "newer own", "new"}}, {"opened", []string{"newer own", "opened", "new"}}} {
+		for range 2 { // in either order
+			var command Command
+			for _, name := range c.among {
+				a := all[name]
+				a.MessageID, a.SameFrom, a.SameTo = name, true, name != "another's"
+				command.Targets = append(command.Targets, a)
+			}
+			got := ""
+			if target := command.Target(); target != nil {
+				got = target.MessageID
+			}
+			if got != c.want {
+				t.Errorf("of %v it means %q, want %q", c.among, got, c.want)
+			}
+			slices.Reverse(c.among)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package test
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -156,6 +157,31 @@ func TestAnAuthenticRecallOfNothingKnownIsOrdinaryMail(t *testing.T) {
 		f.tagged(name, "X-Recall-Policy: none; ", "reason=no message of that sender to that recipient is known; domain=partner.test")
 	}
 	f.nothingActed()
+}
+
+// Outlook's recalls name sender and subject only, which anybody can type: more of such mail than one room keeps, from another
+// network, neither hides the sender's own message nor takes its place.
+func TestForgedMailDoesNotTakeTheOriginalsPlace(t *testing.T) {
+	t.Parallel()
+	const author, own, stranger = "anna@ally.test", "127.0.1.2", "127.0.2.2"
+	f := startFrontier(t, "")
+	f.dns.Add(t, `ally.test. TXT "v=spf1 ip4:`+own+` -all"`)
+	f.dns.Add(t, `_dmarc.ally.test. TXT "v=DMARC1; p=reject"`)
+	message := func(client, id string) {
+		f.must(sendAs(client, f.mta.smtp, author, insider, fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: the price list\r\nMessage-ID: <%s@ally.test>\r\n\r\nbody\r\n", author, insider, id)))
+	}
+	message(own, "o")
+	const forged = 25
+	for n := range forged {
+		message(stranger, fmt.Sprint(n))
+	}
+	server.Eventually(t, "all are remembered", func() bool { return strings.Count(f.redis.Do("KEYS recall:{mh0}:in:m:*"), "in:m:") == forged+1 })
+	recall := replaced(t, formB("the price list"), partnerFrom, author)
+	if err := sendAs(stranger, f.mta.smtp, author, insider, recall); !refused(err, "not authenticated") {
+		t.Errorf("a stranger's recall: %v", err)
+	}
+	f.must(sendAs(own, f.mta.smtp, author, insider, recall))
+	f.arriving("X-Recall-Policy: pass; reason=aligned; domain=ally.test; target=<o@ally.test>")
 }
 
 // A replay comes from another client, or to another recipient: here with another envelope sender.

@@ -229,8 +229,8 @@ func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
 	}
 }
 
-// spfDomain is the domain whose SPF record counts.
-func (m Message) spfDomain() string {
+// SPFDomain is the domain whose SPF record counts.
+func (m Message) SPFDomain() string {
 	_, domain, _ := strings.Cut(m.MailFrom, "@")
 	switch {
 	case m.MailFrom == "":
@@ -242,7 +242,7 @@ func (m Message) spfDomain() string {
 }
 
 func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
-	e.SPFDomain = m.spfDomain()
+	e.SPFDomain = m.SPFDomain()
 	if !m.Client.IsValid() || e.SPFDomain == "" {
 		return
 	}

@@ -8,14 +8,12 @@ package inbound
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
-	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
@@ -179,34 +177,10 @@ func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, dom
 // opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up nothing
 // of the domain that he claims: no rate, no Message-ID, no text.
 func (g *Gate) opens(ctx context.Context, m *recall.Mail, sight recall.Sight, c *policy.Command) (yes bool, err error) {
-	c.Targets, err = g.targets(ctx, m, sight, c.From)
+	found, err := g.found(ctx, sight, c.From)
+	c.Targets = meant(m, sight, c.From, found)
 	target := c.Target()
 	return target != nil && target.Unlocked, err
-}
-
-func (g *Gate) targets(ctx context.Context, m *recall.Mail, sight recall.Sight, from string) (all []policy.Arrived, err error) {
-	subject := ""
-	if len(sight.Subjects) > 0 {
-		subject = sight.Subjects[0]
-	}
-	if sight.Target == "" && subject == "" {
-		return nil, nil
-	}
-	found, err := g.memory.Remembered(ctx, from, sight.Target, subject)
-	for _, r := range found {
-		locks, _ := cancel.Parse(r.Lock)
-		all = append(all, policy.Arrived{MessageID: r.MessageID, At: r.At, SameFrom: r.IsFrom(from),
-			SameTo: r.WentTo(addresses(m)), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r)})
-	}
-	return all, err
-}
-
-// second says whether a message of the same ID came in before, with another lock: anybody who knows the ID can send one
-// like it, with a lock to which he has the key.
-func second(all []holdstore.Received, r holdstore.Received) bool {
-	return slices.ContainsFunc(all, func(o holdstore.Received) bool {
-		return o.MessageID == r.MessageID && o.Lock != r.Lock && !o.At.After(r.At)
-	})
 }
 
 // ruling is the verdict as the MTA and those behind it see it.

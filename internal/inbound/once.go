@@ -29,9 +29,12 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 	if err != nil {
 		return err
 	}
-	if c.Targets, err = g.targets(ctx, m, sight, c.From); err != nil {
+	found, err := g.found(ctx, sight, c.From)
+	if err != nil {
 		return err
 	}
+	c.Targets = meant(m, sight, c.From, found)
+	g.tellApart(ctx, c, found)
 	// And by what it says, blanks aside, which every signature covers.
 	if t := c.Target(); t != nil && !first("b "+t.MessageID+"\n"+strings.Join(strings.Fields(string(m.Body)), "")) {
 		c.Used = true

@@ -21,7 +21,8 @@ const (
 func (g *Gate) refusedCommand(ctx context.Context, m *recall.Mail, o *Opinion) {
 	targets := o.Facts.Targets
 	if len(targets) == 0 { // who isn't authentic costs no look into the memory before
-		targets, _ = g.targets(ctx, m, o.Sight, o.Facts.From)
+		found, _ := g.found(ctx, o.Sight, o.Facts.From)
+		targets = meant(m, o.Sight, o.Facts.From, found)
 	}
 	detail, target := o.Verdict.Reason, o.Sight.Target
 	if len(targets) > 0 {

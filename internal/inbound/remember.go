@@ -13,15 +13,17 @@ const (
 	batch      = 100    // of one round trip
 	gatherTime = 100 * time.Millisecond
 	writeTime  = 5 * time.Second
+
+	maxMessageID = 998 // bytes, of one line; a longer one is nobody's, and would fill the store
 )
 
 // Remember notes a message that came in. Never waits.
 func (g *Gate) Remember(m *recall.Mail) {
 	from, defect := author(m)
-	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" {
+	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" || len(m.MessageID) > maxMessageID {
 		return
 	}
-	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(m),
+	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(m), Ways: []holdstore.Way{g.way(m, from)},
 		Subject: g.known.Bare(first(m, "Subject")), Lock: first(m, "Cancel-Lock"), At: time.Now()}
 	select {
 	case g.arrived <- r:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -36,7 +37,7 @@ func (l *ledger) Remember(_ context.Context, all []holdstore.Received, _ time.Du
 }
 
 func remembering(l *ledger) (g *Gate, end func()) {
-	g = New(Options{Remember: time.Hour}, l, nil, quiet{})
+	g = New(Options{Remember: time.Hour, Verifier: authenticate.New(nil, authenticate.Options{})}, l, nil, quiet{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); g.Run(ctx) }()

@@ -19,7 +19,7 @@ const maxRefs = 20
 var (
 	// Programs put words of any language before the subject of a reply.
 	replyPrefix = regexp.MustCompile(`^(?i)(\p{L}{1,5}(\[\d+\])?\s?[:：]\s*)+`)
-	bracketed   = regexp.MustCompile(`<[^<>\s@]{1,250}@[^<>\s@]{1,250}>`)
+	bracketed   = regexp.MustCompile(`<[^<>\s@[:cntrl:]]{1,250}@[^<>\s@[:cntrl:]]{1,250}>`)
 	bySubject   = regexp.MustCompile(`(?i)^recall\s+(?:message-id:\s*)?(\S+)(?:\s+only:?\s+(.+))?$`)
 	onlyLine    = regexp.MustCompile(`(?im)^only:?[ \t]+(.{1,1000}?)\r?$`)
 	holdID      = regexp.MustCompile(`(?i)^[2-9A-HJKMNP-Z]{13}$`)

@@ -108,6 +108,7 @@ func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
 // FuzzProtocol reads any part as request and as status; what is written of it is read as the same.
 func FuzzProtocol(f *testing.F) {
 	f.Add("Request-Id: 1\r\nOriginal-Message-ID: <a@b.test>\r\nCancel-Key: sha256:YQ==\r\n\r\nOriginal-Recipient: rfc822; a@b.test\r\n")
+	f.Add("Request-Id: 1\nOriginal-Message-ID: <\x05@b.test>\n")
 	f.Add("Request-Id: 1\n\nFinal-Recipient: utf-8; ö@b.test\nOutcome: RETRACTED\nDiagnostic: x\x00y\n")
 	f.Fuzz(func(t *testing.T, part string) {
 		if q, ok := ParseRequest(reporting("recall-request", part)); ok {

@@ -1,0 +1,106 @@
+package holdstore
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// The messages of one sender with one subject share one room, since Outlook's recalls name nothing else. Anybody can put
+// messages there by typing sender and subject. So each network gets the same share of a full room, and what is known to be
+// the sender's own stays as long as there is anything else.
+const (
+	maxTopic   = 256 // messages
+	topicSlack = 64  // more are there before it is thinned: each thinning reads the whole room
+	nameLen    = 24  // characters of two digests
+	ownOrigin  = "+"
+)
+
+// origin is where a message came from: the sender's own, or a network; "" where nobody knows.
+func origin(ways []Way) string {
+	if len(ways) == 0 {
+		return ""
+	}
+	if ways[0].Aligned {
+		return ownOrigin
+	}
+	a, err := netip.ParseAddr(ways[0].Client)
+	if err != nil {
+		return ""
+	}
+	a = a.Unmap().WithZone("")
+	bits := 48 // what one customer easily gets
+	if a.Is4() {
+		bits = 24
+	}
+	network, _ := a.Prefix(bits)
+	return digest(network.String())[:4]
+}
+
+// named lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
+// transactions do.
+func (s *Store) named(ctx context.Context, topic string) (names []string, err error) {
+	members, err := s.redis.ZRevRange(ctx, topic, 0, -1).Result()
+	seen := map[string]bool{}
+	for _, m := range members {
+		if name := m[max(0, len(m)-nameLen):]; !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// thin takes out of rooms what they have too much. Sizes are as Redis says them; two gateways that thin the same room take
+// out the same.
+func (s *Store) thin(ctx context.Context, sizes map[string]*redis.IntCmd) error {
+	for topic, size := range sizes {
+		if size.Val() <= maxTopic+topicSlack {
+			continue
+		}
+		members, err := s.redis.ZRange(ctx, topic, 0, -1).Result()
+		if err != nil {
+			return explain(err)
+		}
+		if drop := surplus(members, maxTopic); len(drop) > 0 {
+			if err := s.redis.ZRem(ctx, topic, drop).Err(); err != nil {
+				return explain(err)
+			}
+		}
+	}
+	return nil
+}
+
+// surplus chooses which members, the oldest first, have to go: always the oldest of the origin that has most, of two the
+// one that came later; the sender's own last of all.
+func surplus(members []string, most int) (drop []string) {
+	var origins []string // in the order in which they came
+	of := map[string][]string{}
+	for _, m := range members {
+		o := m[:max(0, len(m)-nameLen)]
+		if of[o] == nil {
+			origins = append(origins, o)
+		}
+		of[o] = append(of[o], m)
+	}
+	for range len(members) - most {
+		worst := largest(origins, of)
+		drop = append(drop, of[worst][0])
+		of[worst] = of[worst][1:]
+	}
+	return drop
+}
+
+func largest(origins []string, of map[string][]string) (worst string) {
+	most := 0
+	for _, o := range origins {
+		if n := len(of[o]); o != ownOrigin && n >= max(most, 1) {
+			worst, most = o, n
+		}
+	}
+	if most == 0 {
+		return ownOrigin
+	}
+	return worst
+}

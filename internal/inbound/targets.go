@@ -1,0 +1,84 @@
+package inbound
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+const (
+	apartTime = 5 * time.Second // for all DNS that is asked to tell messages apart
+	maxDomain = 253             // bytes of a name in DNS
+)
+
+// way is how a message came in, for tellApart.
+func (g *Gate) way(m *recall.Mail, from string) holdstore.Way {
+	a := authenticate.Message{MailFrom: m.Sender.Address, From: recall.DomainOf(from), QueueID: m.QueueID, Header: m.Fields}
+	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a)}
+	if len(w.Domain) > maxDomain {
+		w.Domain = ""
+	}
+	return w
+}
+
+// found lists what a command could mean, by the Message-ID that it names, else by sender and subject.
+func (g *Gate) found(ctx context.Context, sight recall.Sight, from string) ([]holdstore.Received, error) {
+	subject := ""
+	if len(sight.Subjects) > 0 {
+		subject = sight.Subjects[0]
+	}
+	if sight.Target == "" && subject == "" {
+		return nil, nil
+	}
+	return g.memory.Remembered(ctx, from, sight.Target, subject)
+}
+
+// meant says of each what the policy wants to know.
+func meant(m *recall.Mail, sight recall.Sight, from string, found []holdstore.Received) (all []policy.Arrived) {
+	for _, r := range found {
+		locks, _ := cancel.Parse(r.Lock)
+		all = append(all, policy.Arrived{MessageID: r.MessageID, At: r.At, SameFrom: r.IsFrom(from),
+			SameTo: r.WentTo(addresses(m)), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r)})
+	}
+	return all
+}
+
+// second says whether a message of the same ID came in before, with another lock: anybody who knows the ID can send one
+// like it, with a lock to which he has the key.
+func second(all []holdstore.Received, r holdstore.Received) bool {
+	return slices.ContainsFunc(all, func(o holdstore.Received) bool {
+		return o.MessageID == r.MessageID && o.Lock != r.Lock && !o.At.After(r.At)
+	})
+}
+
+// tellApart finds out which of several messages that a command could mean are the sender's own: anybody can send one with
+// his address and subject. An earlier milter told when it came in, or SPF tells now. It only chooses, and authorises
+// nothing: where DNS is silent the newest is meant, as among the sender's own.
+func (g *Gate) tellApart(ctx context.Context, c *policy.Command, found []holdstore.Received) {
+	several := 0
+	for _, t := range c.Targets {
+		if t.SameFrom && t.SameTo {
+			several++
+		}
+	}
+	if several < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, apartTime)
+	defer cancel()
+	sends := g.o.Load().Verifier.Senders(ctx, c.Domain)
+	for n, r := range found {
+		t := &c.Targets[n]
+		t.Own = t.SameFrom && t.SameTo && slices.ContainsFunc(r.Ways, func(w holdstore.Way) bool {
+			client, _ := netip.ParseAddr(w.Client)
+			return w.Aligned || sends(client, w.Domain)
+		})
+	}
+}
