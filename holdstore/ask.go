@@ -26,13 +26,64 @@ type Asked struct {
 	Reason     string `json:"y,omitempty"`
 }
 
+// News that come after a report are gathered for a while, and make another one. So that nobody can have a sender flooded,
+// further ones wait until a day has passed since the last.
+const (
+	newsGather  = time.Minute // or less, when less was waited for answers
+	reportPause = 24 * time.Hour
+)
+
+// maxAnswers is how often the outcome for one recipient may change: whoever was asked can write such answers, and a trail
+// is for what people did. That it was retracted counts always, and is the last.
+const maxAnswers = 10
+
+// Bounds, in bytes, of what is kept of an answer.
+const (
+	maxDetail  = 300  // of one recipient's
+	maxAnswer  = 2000 // of its line in timeline and trail
+	moreFollow = " ..."
+)
+
+// reportMoves are what scripts do with the report on a hold, which is one job however often it is written.
+var reportMoves = jobMoves + `
+-- reportAt makes the report due: LT not later than it was, GT not sooner. Whoever writes one now has not seen what is new:
+-- he loses his lease, so that it is written again.
+local function reportAt(id, kind, due, than)
+  local job = 'report:' .. id
+  local key = P .. 'j:' .. job
+  if redis.call('ZSCORE', P .. 'jobs', job) then
+    redis.call('HDEL', key, 'tok')
+    redis.call('ZADD', P .. 'jobs', 'XX', than, int(due), job)
+  else
+    redis.call('HSET', key, 'kind', kind, 'data', cjson.encode(id), 'since', int(now), 'attempts', 0)
+    redis.call('PERSIST', key)
+    redis.call('ZADD', P .. 'jobs', int(due), job)
+  end
+  if due <= now then redis.call('PUBLISH', P .. 'wake', int(due)) end
+end
+-- news makes a report due when one has gone out before, or when nobody is left who was asked and has not answered.
+local function news(id, kind)
+  local job = redis.call('HMGET', P .. 'j:report:' .. id, 'done', 'ended', 'gather')
+  if job[2] then
+    local due = now + (job[3] or 0)
+    if tonumber(job[1]) > 1 then due = math.max(due, job[2] + ` + fmt.Sprint(reportPause.Milliseconds()) + `) end
+    return reportAt(id, kind, due, 'LT')
+  end
+  for n = 0, num(id, 'nrcpt') - 1 do
+    if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then return end
+  end
+  reportAt(id, kind, now, 'LT')
+end
+`
+
 // askScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the
-// two jobs, then each Asked as JSON. Output: "ok", "none", "late" (not released yet), or "asked".
-var askScript = drain(jobMoves + `
+// two jobs, ms that later news are gathered for, then each Asked as JSON. Output: "ok", "none", "late" (not released yet),
+// or "asked already".
+var askScript = drain(reportMoves + `
 local id, state, asked = ARGV[1], get(ARGV[1], 'state'), false
 if not state then return 'none' end
 if state ~= 'released' then return state == 'recalled' and state or 'late' end
-for i = 10, #ARGV do
+for i = 11, #ARGV do
   local a, fresh = cjson.decode(ARGV[i]), false
   for _, n in ipairs(a.r) do
     local r = cjson.decode(get(id, 'r' .. n) or '{}')
@@ -48,7 +99,9 @@ for i = 10, #ARGV do
   end
 end
 if not asked then return 'asked already' end
-addJob('report:' .. id, ARGV[9], cjson.encode(id), now + ARGV[6])
+redis.call('HDEL', P .. 'j:report:' .. id, 'done', 'ended')
+reportAt(id, ARGV[9], now + ARGV[6], 'GT')
+redis.call('HSET', P .. 'j:report:' .. id, 'gather', ARGV[10])
 redis.call('ZADD', P .. 'z:released', 'GT', int(now + ARGV[7]), id)
 note(id, ARGV[2])
 audit(id, 'ask', ARGV[3], ARGV[4], ARGV[5], '')
@@ -56,11 +109,11 @@ return 'ok'
 `)
 
 // Ask notes in one step that the gateways of recipients are asked to take a released message back, and adds the jobs
-// that do it: a request each, and after within the report to the sender. ErrTooLate: it is not released yet; ErrNotNow:
+// that do it: a request each, and after within the report to the sender; one that was due sooner waits for it. ErrTooLate: it is not released yet; ErrNotNow:
 // all were asked before.
 func (s *Store) Ask(ctx context.Context, id string, all []Asked, within time.Duration, a Act) (*Hold, error) {
 	keep := max(s.recordTime(), within+24*time.Hour)
-	args := []any{within.Milliseconds(), keep.Milliseconds(), JobAsk, JobReport}
+	args := []any{within.Milliseconds(), keep.Milliseconds(), JobAsk, JobReport, min(within, newsGather).Milliseconds()}
 	var domains []string
 	for _, asked := range all {
 		b, err := json.Marshal(asked)
@@ -98,12 +151,13 @@ func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
 // answerScript writes what became of recipients. What is retracted stays retracted, and what changes nothing is not
 // noted. ARGV: id, event, kind of the report, who answers, what, then index and result of each. Output: "ok", "same", or
 // "none".
-var answerScript = drain(jobMoves + `
-local id, changed, open = ARGV[1], false, false
+var answerScript = drain(reportMoves + `
+local id, changed = ARGV[1], false
 if not get(id, 'state') then return 'none' end
 for i = 6, #ARGV, 2 do
   local old, new = cjson.decode(get(id, 'r' .. ARGV[i]) or '{}'), cjson.decode(ARGV[i + 1])
-  if old.o ~= 'retracted' and (old.o ~= new.o or old.d ~= new.d) then
+  new.c = (old.c or 0) + 1
+  if old.o ~= 'retracted' and (old.o ~= new.o or old.d ~= new.d) and (new.c <= ` + fmt.Sprint(maxAnswers) + ` or new.o == 'retracted') then
     new.t = now
     set(id, 'r' .. ARGV[i], cjson.encode(new))
     changed = true
@@ -112,14 +166,7 @@ end
 if not changed then return 'same' end
 note(id, ARGV[2])
 audit(id, 'answered', ARGV[4], '', '', ARGV[5])
-for n = 0, num(id, 'nrcpt') - 1 do
-  if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then open = true end
-end
-if not open then
-  local job = 'report:' .. id
-  if redis.call('ZSCORE', P .. 'jobs', job) == false then drop(P .. 'j:' .. job) end
-  if not addJob(job, ARGV[3], cjson.encode(id), now) then redis.call('ZADD', P .. 'jobs', 'XX', int(now), job) end
-end
+news(id, ARGV[3])
 return 'ok'
 `)
 
@@ -130,20 +177,21 @@ type Answer struct {
 	Detail    string
 }
 
-// Answered writes answers to a request. When nobody is left who was asked and has not answered, the report is due; late
+// Answered writes answers to a request. When nobody is left who was asked and has not answered, the report is due; later
 // news make another one.
 func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer) error {
-	var words []string
+	words := ""
 	var args []any
 	for _, a := range answers {
+		a.Detail = cut(a.Detail, maxDetail)
 		b, err := json.Marshal(storedResult{Outcome: a.Outcome, Detail: a.Detail})
 		if err != nil {
 			return err
 		}
 		args = append(args, a.Recipient, b)
-		words = append(words, fmt.Sprintf("recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail))
+		words += fmt.Sprintf("; recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail)
 	}
-	detail := strings.Join(words, "; ")
+	detail := cut(strings.TrimPrefix(words, "; "), maxAnswer)
 	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
 	args = append([]any{id, event, JobReport, from, detail}, args...)
 	w, err := s.firmly(ctx, s.of(id), answerScript, args...).Text()
@@ -156,13 +204,22 @@ func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer)
 	return outcome(w, id)
 }
 
+// cut shortens a text to so many bytes, and says that it did.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len(moreFollow)], "") + moreFollow
+}
+
 // silentScript ends the wait for answers. ARGV: id, event, detail. Output: "ok" or "none".
 var silentScript = drain(`
 local id, ended = ARGV[1], false
 if not get(id, 'state') then return 'none' end
 for n = 0, num(id, 'nrcpt') - 1 do
-  if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then
-    set(id, 'r' .. n, cjson.encode({o = 'unknown', d = ARGV[3], t = now}))
+  local r = cjson.decode(get(id, 'r' .. n) or '{}')
+  if r.o == 'requested' then
+    set(id, 'r' .. n, cjson.encode({o = 'unknown', d = ARGV[3], t = now, c = r.c}))
     ended = true
   end
 end
@@ -190,4 +247,17 @@ return 'ok'
 // Note adds a line to the timeline of a hold.
 func (s *Store) Note(ctx context.Context, id string, e Event) error {
 	return s.word(ctx, noteScript, id, eventLine(e))
+}
+
+// newsScript: ARGV: id, event, kind of the report. Output: "ok" or "none".
+var newsScript = drain(reportMoves + `
+if not get(ARGV[1], 'state') then return 'none' end
+note(ARGV[1], ARGV[2])
+news(ARGV[1], ARGV[3])
+return 'ok'
+`)
+
+// News adds a line to the timeline that its sender hears of: in the report, or when that has gone out, in another one.
+func (s *Store) News(ctx context.Context, id string, e Event) error {
+	return s.firmWord(ctx, newsScript, id, eventLine(e), JobReport)
 }

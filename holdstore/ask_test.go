@@ -2,9 +2,12 @@ package holdstore
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -104,41 +107,192 @@ func TestGatewaysAreAskedOnceAndTheReportWaitsForTheLast(t *testing.T) {
 	}
 }
 
-func TestWhoDoesNotAnswerIsUnknownAndLateNewsMakeAnotherReport(t *testing.T) {
+// reports plays the daemon for the report on one hold.
+type reports struct {
+	t  *testing.T
+	s  *Store
+	id string
+}
+
+// askFor asks the gateway of one recipient, and waits so long for its answer.
+func (r reports) askFor(n int, within time.Duration) {
+	r.t.Helper()
+	_, err := r.s.Ask(r.t.Context(), r.id, []Asked{{RequestID: fmt.Sprint("R", n), Hold: r.id, Domain: "x.test", Recipients: []int{n}}}, within, Act{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r reports) answered(n int, o Outcome, detail string) {
+	r.t.Helper()
+	if err := r.s.Answered(r.t.Context(), r.id, "x.test", []Answer{{n, o, detail}}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// begins claims the report when it is due; done says how many went out before.
+func (r reports) begins(done int) (j *Job) {
+	r.t.Helper()
+	server.Eventually(r.t, "a report is due", func() bool {
+		var err error
+		if j, err = r.s.ClaimJob(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+		return j != nil && j.Kind == JobReport
+	})
+	if _, err := r.s.NoAnswer(r.t.Context(), r.id); err != nil || j.Done != done {
+		r.t.Fatalf("a report after %d, want after %d; %v", j.Done, done, err)
+	}
+	return j
+}
+
+func (r reports) goesOut(done int) {
+	r.t.Helper()
+	if err := r.s.FinishJob(r.t.Context(), r.begins(done), time.Hour); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// at is when the report is due; the zero time: none will be.
+func (r reports) at() time.Time {
+	r.t.Helper()
+	ms, err := r.s.redis.ZScore(r.t.Context(), r.s.shards[0].jobs(), "report:"+r.id).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		r.t.Fatal(err)
+	}
+	return moment(fmt.Sprintf("%.0f", ms))
+}
+
+// hurry makes it due now.
+func (r reports) hurry() {
+	r.t.Helper()
+	if err := r.s.redis.ZAddXX(r.t.Context(), r.s.shards[0].jobs(), redis.Z{Member: "report:" + r.id}).Err(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// wants says whether the report is due in about so long, and kept until then.
+func (r reports) wants(what string, in time.Duration) {
+	r.t.Helper()
+	if got := time.Until(r.at()); got > in || got < in-in/2 {
+		r.t.Errorf("%s: the report is due in %v, want %v", what, got, in)
+	}
+	if left := r.s.redis.PTTL(r.t.Context(), string(r.s.shards[0])+"j:report:"+r.id).Val(); left != -1 {
+		r.t.Errorf("%s: the report is forgotten in %v", what, left)
+	}
+}
+
+func TestLateNewsMakeAnotherReportAndThenOneADay(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
-	id := released(t, s, "b@x.test")
-	if _, err := s.Ask(t.Context(), id, []Asked{{RequestID: "X", Hold: id, Domain: "x.test", Recipients: []int{0}}}, time.Millisecond, Act{}); err != nil {
+	r := reports{t, s, released(t, s, "b@x.test", "c@y.test")}
+	r.askFor(0, time.Hour)
+	r.wants("asked", time.Hour)
+	r.hurry()
+	r.goesOut(0)
+	if got := outcomes(t, s, r.id); !slices.Equal(got, []Outcome{Unknown, Sent}) {
+		t.Errorf("without an answer: %v", got)
+	}
+	if at := r.at(); !at.IsZero() {
+		t.Errorf("a report without news at %v", at)
+	}
+	r.answered(0, Refused, "away")
+	r.wants("late news", newsGather)
+	due := r.at()
+	r.answered(0, AlreadyRead, "")
+	if r.at() != due {
+		t.Errorf("more news: %v instead of %v", r.at(), due)
+	}
+	r.hurry()
+	r.goesOut(1)
+	r.answered(0, AlreadyRead, "at noon")
+	r.wants("more news", reportPause)
+	if err := s.News(t.Context(), r.id, Event{Verb: "passed on", By: "d@list.test"}); err != nil {
 		t.Fatal(err)
 	}
-	report := func() {
-		t.Helper()
-		var j *Job
-		server.Eventually(t, "a report is due", func() bool {
-			var err error
-			if j, err = s.ClaimJob(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			return j != nil && j.Kind == JobReport
-		})
-		var hold string
-		if err := j.Read(&hold); err != nil || hold != id {
-			t.Fatal(hold, err)
-		}
-		if err := s.FinishJob(t.Context(), j, time.Hour); err != nil {
-			t.Fatal(err)
-		}
+	r.wants("what a list passed on", reportPause)
+	r.hurry()
+	r.goesOut(2)
+	r.askFor(1, time.Hour) // a recall for somebody else has a report of its own
+	r.wants("asked again", time.Hour)
+	r.hurry()
+	r.goesOut(0)
+	if got := outcomes(t, s, r.id); got[1] != Unknown {
+		t.Errorf("without an answer: %v", got)
 	}
-	h, err := s.NoAnswer(t.Context(), id)
-	if err != nil || h.Results[0].Outcome != Unknown {
-		t.Fatal(h, err)
-	}
-	report()
-	if err := s.Answered(t.Context(), id, "x.test", []Answer{{0, Retracted, "late"}}); err != nil {
+	if err := s.News(t.Context(), r.id, Event{Verb: "passed on", By: "e@list.test"}); err != nil {
 		t.Fatal(err)
 	}
-	report()
-	if got := due(t, s); slices.Contains(got, "report:"+id) {
-		t.Errorf("a third report: %v", got)
+	r.wants("what a list passed on after the report", newsGather)
+}
+
+// News that come while a report is written are in none that was begun before.
+func TestNewsThatAReportHasMissedMakeAnother(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := reports{t, s, released(t, s, "b@x.test")}
+	r.askFor(0, time.Hour)
+	r.answered(0, Refused, "away")
+	j := r.begins(0)
+	r.answered(0, Retracted, "")
+	if err := s.FinishJob(t.Context(), j, time.Hour); !errors.Is(err, ErrLost) {
+		t.Errorf("it ends with the news untold: %v", err)
+	}
+	r.goesOut(0)
+}
+
+// An answer that comes before the first report, of somebody asked earlier, waits for who was asked later.
+func TestAReportWaitsForWhoWasAskedLast(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := reports{t, s, released(t, s, "b@x.test", "c@x.test")}
+	r.askFor(0, time.Hour)
+	r.askFor(1, 2*time.Hour)
+	r.wants("asked twice", 2*time.Hour)
+	r.answered(0, Retracted, "")
+	r.wants("one has answered", 2*time.Hour)
+	r.answered(1, Retracted, "")
+	r.goesOut(0)
+}
+
+// A gateway that changes its mind all day, at length.
+func TestAnswersAreBounded(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	to := make([]string, 50)
+	for n := range to {
+		to[n] = fmt.Sprintf("r%d@x.test", n)
+	}
+	r := reports{t, s, released(t, s, to...)}
+	var all []Answer
+	for n := range to {
+		r.askFor(n, time.Hour)
+		all = append(all, Answer{n, Refused, strings.Repeat("ä", 500)})
+	}
+	if err := s.Answered(t.Context(), r.id, "x.test", all); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 * maxAnswers {
+		r.answered(0, Refused, fmt.Sprint("reason ", n))
+	}
+	h, err := s.Get(t.Context(), r.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := 0
+	for _, e := range h.Timeline {
+		if e.Verb == "answered" {
+			answers++
+		}
+		if len(e.Detail) > maxAnswer || !utf8.ValidString(e.Detail) {
+			t.Errorf("a line of %d bytes", len(e.Detail))
+		}
+	}
+	if answers != maxAnswers || h.Results[0].Detail != fmt.Sprint("reason ", maxAnswers-2) {
+		t.Errorf("%d answers count, the last is %q", answers, h.Results[0].Detail)
+	}
+	if d := h.Results[1].Detail; len(d) > maxDetail || !strings.HasSuffix(d, "ä ...") {
+		t.Errorf("a detail of %d bytes: %q", len(d), d)
+	}
+	r.answered(0, Retracted, "")
+	if got := outcomes(t, s, r.id); got[0] != Retracted {
+		t.Errorf("that it is gone counts always: %v", got[0])
 	}
 }
 

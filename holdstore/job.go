@@ -15,6 +15,7 @@ type Job struct {
 	Kind     string
 	Attempts int
 	Since    time.Time // when it was added
+	Done     int       // how often it was done before: a report that is made again by later news
 
 	at    keys
 	data  string
@@ -62,7 +63,7 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 // died had begun.
 const JobLease = 15 * time.Second
 
-// claimJobScript: ARGV: lease ms, token. Output: {} or {id, kind, data, attempts, since}
+// claimJobScript: ARGV: lease ms, token. Output: {} or {id, kind, data, attempts, since, done}
 var claimJobScript = drain(`
 local id = redis.call('ZRANGEBYSCORE', P .. 'jobs', '-inf', int(now), 'LIMIT', 0, 1)[1]
 if not id then return {} end
@@ -71,7 +72,8 @@ if redis.call('EXISTS', key) == 0 then redis.call('ZREM', P .. 'jobs', id) retur
 redis.call('ZADD', P .. 'jobs', int(now + ARGV[1]), id)
 redis.call('HSET', key, 'tok', ARGV[2])
 local n = redis.call('HINCRBY', key, 'attempts', 1)
-return {id, redis.call('HGET', key, 'kind'), redis.call('HGET', key, 'data'), tostring(n), redis.call('HGET', key, 'since')}
+local f = redis.call('HMGET', key, 'kind', 'data', 'since', 'done')
+return {id, f[1], f[2], tostring(n), f[3], f[4] or '0'}
 `)
 
 // ClaimJob leases the job that has been due for longest, for JobLease; nil: none is due.
@@ -98,11 +100,12 @@ func (s *Store) ClaimJob(ctx context.Context) (*Job, error) {
 func (s *Store) claimJobAt(ctx context.Context, at keys) (*Job, error) {
 	token := randomText(16)
 	f, err := s.run(ctx, at, claimJobScript, JobLease.Milliseconds(), token).StringSlice()
-	if err != nil || len(f) < 5 {
+	if err != nil || len(f) < 6 {
 		return nil, explain(err)
 	}
 	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), at: at, token: token}
 	fmt.Sscan(f[3], &j.Attempts)
+	fmt.Sscan(f[5], &j.Done)
 	return j, nil
 }
 
@@ -117,6 +120,8 @@ if ARGV[3] ~= '' then
 else
   redis.call('ZREM', P .. 'jobs', ARGV[1])
   redis.call('HDEL', key, 'data')
+  redis.call('HINCRBY', key, 'done', 1)
+  redis.call('HSET', key, 'ended', int(now))
   redis.call('PEXPIRE', key, ARGV[4])
 end
 return 'ok'

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/smtp"
@@ -30,6 +31,7 @@ type world struct {
 	dns       *server.DNS
 	signing   []string // further lines for the signers
 	mta       []string // and for main.cf
+	within    string   // answer_within of corp.test; empty: longer than any test
 }
 
 // startWorld starts corp.test, where anna works, and far.test, where bert does; boxes says whether the gateway of far.test
@@ -44,7 +46,7 @@ func (w *world) start(t *testing.T, boxes bool, settings ...string) *world {
 	w.dns = server.StartDNS(t)
 	corpPort, farPort := server.StartProxy(t), server.StartProxy(t)
 	w.corp = w.organisation(t, "corp.test", corpPort, "far.test", farPort)
-	w.corp.open(w.dns, "[recall]\naddresses = [\"recall@corp.test\"]\nanswer_within = \"10m\"\n")
+	w.corp.open(w.dns, fmt.Sprintf("[recall]\naddresses = [\"recall@corp.test\"]\nanswer_within = %q\n", cmp.Or(w.within, "10m")))
 	if !boxes {
 		w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort)
 		w.far.open(w.dns, "")

@@ -59,8 +59,8 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 	return x.store.Answered(ctx, h.ID, "gateway of "+domain, answers)
 }
 
-// report tells the sender what came of a recall after the release.
-func (x *Exchange) report(ctx context.Context, id string) error {
+// report tells the sender what came of a recall after the release; again: he was told before, and there are news.
+func (x *Exchange) report(ctx context.Context, id string, again bool) error {
 	h, err := x.store.NoAnswer(ctx, id)
 	if errors.Is(err, holdstore.ErrNotFound) {
 		return nil
@@ -68,9 +68,9 @@ func (x *Exchange) report(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) {
+	if x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) && !again { // who heard of a failure hears how it ended
 		return nil
 	}
 	x.log.Reported(h)
-	return x.post.Outcome(ctx, h)
+	return x.post.Outcome(ctx, h, again)
 }

@@ -29,6 +29,7 @@ type Store interface {
 	Answered(ctx context.Context, id, from string, answers []holdstore.Answer) error
 	NoAnswer(ctx context.Context, id string) (*holdstore.Hold, error)
 	Note(ctx context.Context, id string, e holdstore.Event) error
+	News(ctx context.Context, id string, e holdstore.Event) error
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
 
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error

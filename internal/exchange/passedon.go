@@ -48,7 +48,7 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 	return nil
 }
 
-// notePassedOn notes what is new.
+// notePassedOn notes what is new; the sender hears of it also when his report has gone out.
 func (x *Exchange) notePassedOn(ctx context.Context, h *holdstore.Hold, address, words, by string) error {
 	e := holdstore.Event{Verb: recall.PassedOn, By: address, Detail: words + ", says its own gateway, which has the request by way of " + by}
 	noted := 0
@@ -61,5 +61,5 @@ func (x *Exchange) notePassedOn(ctx context.Context, h *holdstore.Hold, address,
 		}
 	}
 	h.Timeline = append(h.Timeline, e)
-	return x.store.Note(ctx, h.ID, e)
+	return x.store.News(ctx, h.ID, e)
 }

@@ -49,7 +49,7 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 			t.Errorf("%v: %+v, %d noted", c, h.Results, passed(h))
 		}
 	}
-	must(t, func() error { return x.report(t.Context(), id) })
+	must(t, func() error { return x.report(t.Context(), id, false) })
 	report := strings.Join(waiting(t, store), "")
 	for _, want := range []string{"<all@lists.test>\r\n      sent, and nothing is known: no answer from its gateway", "<dora@member.test>\r\n      taken out of the mailbox, unread, says its own gateway",
 		"<emil@MEMBER.test>\r\n      read already, and so it stays, says", "Final-Recipient: rfc822; all@lists.test\r\nOutcome: not-found"} {

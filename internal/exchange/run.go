@@ -120,7 +120,7 @@ func (x *Exchange) attempt(ctx context.Context, j *holdstore.Job) error {
 	case holdstore.JobReport:
 		var id string
 		if err = j.Read(&id); err == nil {
-			return x.report(ctx, id)
+			return x.report(ctx, id, j.Done > 0)
 		}
 	case jobRetract:
 		var o Order

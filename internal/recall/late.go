@@ -100,20 +100,25 @@ func (s StatusOf) Result() (holdstore.Outcome, string) {
 // PassedOn is the verb of a timeline's lines about those whom a list or a forwarder has passed a request on to.
 const PassedOn = "passed on"
 
-// Outcome is the report on a message that was recalled after its release.
-func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold) error {
+// Outcome is the report on a message that was recalled after its release; again: an earlier one has gone out. One that says
+// the same of the same moments is sent once.
+func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold, again bool) error {
 	a := &answer{kind: "outcome", done: []*holdstore.Hold{h}}
 	s := Status{RequestID: h.ID, MessageID: h.MessageID}
+	var says strings.Builder
 	for _, o := range a.outcomes() {
 		s.Recipients = append(s.Recipients, StatusOf{o.Address, o.word(), o.Words()})
+		fmt.Fprintln(&says, o.Words(), o.At.UnixMilli())
 	}
 	l := a.letter(p.address)
+	l.Again = again
 	for _, e := range h.Timeline {
 		if e.Verb == PassedOn {
 			l.Told = append(l.Told, told{Address: oneLine(e.By), Words: oneLine(e.Detail)})
+			fmt.Fprintln(&says, e.By, e.Detail)
 		}
 	}
-	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway, id: idOf(h.ID, s.String()), auto: "auto-replied",
+	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway, id: idOf(h.ID, says.String()), auto: "auto-replied",
 		text: "outcome", letter: l, kind: "recall-status", part: s.String()})
 }
 

@@ -21,6 +21,7 @@ type letter struct {
 	Held      []waiting
 	From      string // address of who asks to recall
 	AnswerBy  string // until when other gateways may answer; empty: none was asked
+	Again     bool   // an earlier report has gone out
 	Told      []told // recipients, as another gateway is told, or as it has told
 	Address   string // where to send recall commands; empty: there is none
 }
