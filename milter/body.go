@@ -83,8 +83,8 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	} else {
 		s.gather(s.raw)
 	}
-	if m.put != nil && m.put.Size() > s.server.MaxSize { // by its header alone
-		m.passes = tooLarge
+	if m.passes == "" {
+		m.passes = s.tooLarge()
 	}
 	switch {
 	case !m.judged:
@@ -106,6 +106,20 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	s.reset()
 	s.last = receipt
 	return gomilter.RespDiscard, nil
+}
+
+// tooLarge is why a message passes unheld for its size, now that all of it is known; "" when it does not.
+func (s *session) tooLarge() (why string) {
+	m := &s.msg
+	switch {
+	case m.put == nil:
+		return ""
+	case m.put.Size() > s.server.MaxSize: // by its header alone
+		return tooLarge
+	case m.err == nil && s.server.TooLarge != nil:
+		m.err = s.meanwhile(func() { why = s.server.TooLarge(m.sub, m.put.Size()) })
+	}
+	return why
 }
 
 // reconsider asks the policy again when its verdict depends on the size.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 func TestHeadersAreKeptByteForByte(t *testing.T) {
@@ -99,6 +101,7 @@ func (m *mta) removals(want byte) (places []byte) {
 
 func TestWishIsRemovedFromWhatTravelsOn(t *testing.T) {
 	away := func(context.Context) error { return errors.New("away") }
+	tooMuch := func(_ holdstore.Submission, size int64) string { return fmt.Sprintf("larger than %d", size-1) }
 	for name, c := range map[string]struct {
 		wish    string
 		prepare func(*rig)
@@ -107,6 +110,7 @@ func TestWishIsRemovedFromWhatTravelsOn(t *testing.T) {
 		"passed":                {"0", func(*rig) {}, 's'},
 		"larger than max_size":  {"10m", func(r *rig) { r.MaxSize = 100 }, 's'},
 		"header over max_size":  {"10m", func(r *rig) { r.MaxSize = 10 }, 's'},
+		"too large to return":   {"10m", func(r *rig) { r.TooLarge = tooMuch }, 'c'},
 		"store fails, deliver":  {"10m", func(r *rig) { r.OnStoreFailure, r.store.onCommit = "deliver", away }, 'c'},
 		"store fails in a body": {"10m", func(r *rig) { r.OnStoreFailure, r.store.onWrite = "deliver", away }, 's'},
 	} {

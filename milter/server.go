@@ -67,6 +67,10 @@ type Server struct {
 	OnStoreFailure string   // tempfail | deliver
 	MaxSize        int64    // bytes; larger mail passes unheld
 
+	// TooLarge says why the MTA might not take back a message of size bytes, which then passes unheld; "": it will. It may
+	// take seconds. nil: the MTA takes back any size.
+	TooLarge func(sub holdstore.Submission, size int64) string
+
 	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know
 }
 

@@ -89,6 +89,8 @@ func (d *daemon) serve(ctx context.Context) error {
 	wg.Go(func() { d.reloadOnHangup(ctx, gate, store) })
 	wg.Go(func() { gate.Run(ctx) })
 
+	loop := release.New(log.Timed(store), marker, log, d.releaseOptions())
+
 	// MTAs are answered at once, also while Redis, which may have the secret, is away.
 	server := &milter.Server{
 		Policy:         func() milter.Policy { return d.outbound.Load() },
@@ -99,6 +101,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		Commands:       wiring.Desk(d.config, d.texts, store, rule, late, log),
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),
+		TooLarge:       loop.TooLarge,
 		Session:        log.Session,
 	}
 	for _, l := range listeners {
@@ -108,7 +111,6 @@ func (d *daemon) serve(ctx context.Context) error {
 			}
 		})
 	}
-	loop := release.New(log.Timed(store), marker, log, d.releaseOptions())
 	if status != nil {
 		wg.Go(func() {
 			if err := monitor.Serve(ctx, status, log, store, loop.Alive); err != nil {

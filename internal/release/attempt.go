@@ -194,9 +194,12 @@ func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
 		s.hangUp()
 	}
 	if s.c == nil {
-		c, err := dial(port, "recall-milter")
+		c, err := dial(port, "recall-milter", commandTime)
 		if err != nil {
 			return sent{}, err
+		}
+		if port == s.loop.o.SMTP {
+			s.loop.limit.hear(c)
 		}
 		s.c, s.to = c, port
 	}

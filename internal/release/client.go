@@ -51,32 +51,32 @@ type client struct {
 	idle   time.Time         // since when nothing is under way
 }
 
-// dial connects and greets. address is host:port or unix:/path. Whatever goes wrong is temporary: it is about the
-// port, not about the message.
-func dial(address, hello string) (*client, error) {
+// dial connects and greets, and waits so long at each step. address is host:port or unix:/path. Whatever goes wrong is
+// temporary: it is about the port, not about the message.
+func dial(address, hello string, wait time.Duration) (*client, error) {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
 	}
-	conn, err := net.DialTimeout(network, address, dialTime)
+	conn, err := net.DialTimeout(network, address, min(wait, dialTime))
 	if err != nil {
 		return nil, err
 	}
 	c := &client{conn: conn, offers: map[string]string{}}
 	c.in = bufio.NewReaderSize(conn, maxLine)
 	c.out = bufio.NewWriterSize(deadlineWriter{conn}, 64<<10)
-	if err := c.greet(hello); err != nil {
+	if err := c.greet(hello, wait); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("the re-injection port %s is not ready: %w", address, err)
 	}
 	return c, nil
 }
 
-func (c *client) greet(name string) error {
-	if _, err := c.reply(commandTime); err != nil {
+func (c *client) greet(name string, wait time.Duration) error {
+	if _, err := c.reply(wait); err != nil {
 		return asTemporary(err)
 	}
-	text, err := c.command("EHLO " + name)
+	text, err := c.commandWithin("EHLO "+name, wait)
 	if err != nil {
 		return asTemporary(err)
 	}
@@ -111,14 +111,16 @@ func (c *client) write(line string) error {
 }
 
 // command sends one line and waits for its reply; the lines of its text are joined by LF.
-func (c *client) command(line string) (string, error) {
+func (c *client) command(line string) (string, error) { return c.commandWithin(line, commandTime) }
+
+func (c *client) commandWithin(line string, wait time.Duration) (string, error) {
 	if err := c.write(line); err != nil {
 		return "", err
 	}
 	if err := c.out.Flush(); err != nil {
 		return "", err
 	}
-	return c.reply(commandTime)
+	return c.reply(wait)
 }
 
 // reply reads one reply (RFC 5321 section 4.2); 4xx and 5xx are a refusal.

@@ -55,6 +55,7 @@ type Loop struct {
 	marker *mark.Marker
 	log    Log
 	o      Options
+	limit  sizeLimit
 	stands string       // why nothing was claimed last time, as it was said; "": all is well
 	beat   atomic.Int64 // when Run last went round, in seconds since 1970; 0: not yet
 }
