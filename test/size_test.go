@@ -17,9 +17,7 @@ const tightLimit = 120000
 
 // tight are MTAs with the same limit at all ports.
 var tight = map[string]kind{
-	"Postfix": func(t *testing.T, milter, nextHop string) mta {
-		return ofPostfix(server.StartPostfix(t, milter, nextHop, "message_size_limit = "+strconv.Itoa(tightLimit)))
-	},
+	"Postfix": func(t *testing.T, milter, nextHop string) mta { return ofPostfix(tightPostfix(t, milter, nextHop)) },
 	"Sendmail": func(t *testing.T, milter, nextHop string) mta {
 		lines, err := os.ReadFile(sendmailLines)
 		if err != nil {
@@ -33,27 +31,62 @@ var tight = map[string]kind{
 	},
 }
 
+func tightPostfix(t *testing.T, milter, nextHop string) *server.Postfix {
+	return server.StartPostfix(t, milter, nextHop, "message_size_limit = "+strconv.Itoa(tightLimit))
+}
+
 // The release adds a field, and MTAs count more than content: what is taken near the limit must not bounce for that.
 func TestWhatIsTakenNearTheSizeLimitArrives(t *testing.T) {
 	eachOf(t, tight, func(t *testing.T, k kind) {
 		g := k.gateway(t, "1s")
-		for _, shape := range []struct{ line, recipients int }{{70, 1}, {300, 40}} { // Postfix counts another byte for a long line
-			largest, ids := largestTaken(g, shape.line, shape.recipients), []string{}
-			for size := largest - 40000; size <= largest+1; size += max(1, (largest-size)/4) {
-				id := fmt.Sprintf("s%d.%d@corp.test", shape.line, size)
-				if g.taken(id, size, shape.line, shape.recipients) {
-					ids = append(ids, id)
-				}
-			}
-			for _, id := range ids {
-				server.Eventually(t, id+" arrives", func() bool { return g.arrived(id) == 1 })
-			}
-			t.Logf("%d arrived, the largest of %d bytes", len(ids), largest)
-		}
+		nearTheLimit(t, g)
 		if !g.has(": hold: id=") || !g.has("larger than the re-injection port is sure to take") {
 			t.Error("all of it, or nothing, was held")
 		}
 	})
+}
+
+// A cleanup service of its own takes back what the MTA's has taken in: the lines are those of docs/postfix.md.
+func TestAPortWithoutALimitTakesBackAllThatIsTaken(t *testing.T) {
+	t.Parallel()
+	g := startGatewayWith(t, "1s", func(milter, nextHop string) mta {
+		p := tightPostfix(t, milter, nextHop)
+		p.Kill()
+		file := filepath.Join(p.Dir, "conf/master.cf")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Replace(string(text), "no_header_body_checks", "no_header_body_checks\n  -o message_size_limit=0\n  -o cleanup_service_name=recall-cleanup", 1) +
+			"recall-cleanup unix n - n - 0 cleanup\n  -o message_size_limit=0\n"
+		if err := os.WriteFile(file, []byte(lines), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p.Start()
+		return ofPostfix(p)
+	})
+	nearTheLimit(t, g)
+	if g.has("larger than") {
+		t.Error("some of it passed unheld")
+	}
+}
+
+// nearTheLimit submits mail of all sizes up to the largest that is taken, and sees it arrive.
+func nearTheLimit(t *testing.T, g *gateway) {
+	t.Helper()
+	for _, shape := range []struct{ line, recipients int }{{70, 1}, {300, 40}} { // Postfix counts another byte for a long line
+		largest, ids := largestTaken(g, shape.line, shape.recipients), []string{}
+		for size := largest - 40000; size <= largest+1; size += max(1, (largest-size)/3) {
+			id := fmt.Sprintf("s%d.%d@corp.test", shape.line, size)
+			if g.taken(id, size, shape.line, shape.recipients) {
+				ids = append(ids, id)
+			}
+		}
+		for _, id := range ids {
+			server.Eventually(t, id+" arrives", func() bool { return g.arrived(id) == 1 })
+		}
+		t.Logf("%d arrived, the largest of %d bytes", len(ids), largest)
+	}
 }
 
 // largestTaken tries how large a message the MTA takes.

@@ -101,10 +101,34 @@ func (s *Site) offers(c *smtp.Client, r report) {
 		}
 	}
 	_, size := c.Extension("SIZE")
-	if limit, err := strconv.ParseInt(size, 10, 64); err == nil && limit > 0 && limit < s.largest() {
-		r.bad("port.size", "raise message_size_limit of the service (Sendmail: MaxMessageSize), or lower hold.max_size",
-			"the re-injection port takes %s, and up to %s are held: larger mail comes back as a bounce when its grace ends", sized(limit), sized(s.largest()))
+	said, _ := strconv.ParseInt(size, 10, 64)
+	s.size(said, r)
+}
+
+// size looks at the limit that the port says, 0 for none, and at the one that the service behind it has.
+func (s *Site) size(said int64, r report) {
+	most := s.largest()
+	if behind := s.behindThePort(); behind > 0 && behind <= most && (said == 0 || said > behind) {
+		r.bad("port.size", "take -o message_size_limit out of the service, or give it a cleanup service without a limit (docs/postfix.md)",
+			"the re-injection port says that it takes more than the %s of the cleanup service behind it: mail of about that size comes back as a bounce when its grace ends", sized(behind))
+		return
 	}
+	if said > 0 && said < most {
+		r.warn("port.size", "raise message_size_limit of the service (Sendmail: MaxMessageSize)",
+			"the re-injection port takes %s, and the MTA takes in up to %s: larger mail goes out unheld", sized(said), sized(most))
+	}
+}
+
+// behindThePort is the limit of the cleanup service that the re-injection port gives its mail to; 0: none, or not known.
+func (s *Site) behindThePort() int64 {
+	if s.mta == nil {
+		return 0
+	}
+	service := s.mta.At(Endpoint(s.Config.Release.SMTP))
+	if service == nil || service.Cleanup() == nil {
+		return 0
+	}
+	return number(service.Cleanup().Get("message_size_limit"))
 }
 
 // largest is how many bytes a message that is held may have: what hold.max_size says, or the MTA takes from anybody.
