@@ -78,3 +78,18 @@ func TestWhatMembersOfAListSayLaterIsReported(t *testing.T) {
 		t.Errorf("something is still to be done: %q", n)
 	}
 }
+
+// The message waits in the other side's queue while its recall is carried out, and is told from one that is gone.
+func TestARecallThatOvertakesItsMessageWaitsForIt(t *testing.T) {
+	t.Parallel()
+	w := startWorld(t, true)
+	w.lmtp.To("")
+	w.sent("slow@corp.test", "bert@far.test")
+	w.asks("slow@corp.test")
+	w.corp.result("slow@corp.test", "bert@far.test", "unknown")
+	w.lmtp.To(w.far.boxes.LMTP)
+	w.corp.result("slow@corp.test", "bert@far.test", "retracted")
+	if got := w.far.folder("bert@far.test", "INBOX"); len(got) > 0 {
+		t.Errorf("bert has %q", got)
+	}
+}

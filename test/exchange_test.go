@@ -29,9 +29,10 @@ type organisation struct {
 type world struct {
 	corp, far *organisation
 	dns       *server.DNS
-	signing   []string // further lines for the signers
-	mta       []string // and for main.cf
-	within    string   // answer_within of corp.test; empty: longer than any test
+	signing   []string      // further lines for the signers
+	mta       []string      // and for main.cf
+	lmtp      *server.Proxy // by which mail gets into the mailboxes
+	within    string        // answer_within of corp.test; empty: longer than any test
 }
 
 // startWorld starts corp.test, where anna works, and far.test, where bert does; boxes says whether the gateway of far.test
@@ -53,7 +54,9 @@ func (w *world) start(t *testing.T, boxes bool, settings ...string) *world {
 		return w
 	}
 	m := server.StartMailboxes(t)
-	w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort, "lmtp:"+m.LMTP)
+	w.lmtp = server.StartProxy(t)
+	w.lmtp.To(m.LMTP)
+	w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort, "lmtp:"+w.lmtp.Addr)
 	w.far.boxes = m
 	w.far.open(w.dns, fmt.Sprintf("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = %q, master_user = %q, password_file = %q }\n%s\n",
 		m.IMAP, m.Master, m.MasterPassword, strings.Join(settings, "\n")))

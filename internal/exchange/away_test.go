@@ -3,7 +3,9 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,12 +36,15 @@ func must(t *testing.T, op func() error) {
 	}
 }
 
-// away is a mail server that can't be reached for a while.
-type away struct{ yes bool }
+// away is a mail server that can't be reached for a while, or that gets a message late.
+type away struct{ yes, missing bool }
 
 func (a *away) Take(context.Context, mailbox.Target, func(mailbox.Result) error) (mailbox.Result, error) {
-	if a.yes {
+	switch {
+	case a.yes:
 		return mailbox.Result{}, errors.New("connection refused")
+	case a.missing:
+		return mailbox.Result{Outcome: mailbox.NotFound}, nil
 	}
 	return mailbox.Result{Outcome: mailbox.Retracted}, nil
 }
@@ -118,5 +123,56 @@ func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
 				t.Errorf("%v: nobody hears %q:\n%s", c.age, want, said)
 			}
 		}
+	}
+}
+
+// A recall is faster than its message, which comes at some look, or never. Who asked hears of the second look and of what
+// comes later, or of the only one when the message came in long ago.
+func TestAMessageThatIsNotThereYetIsLookedForAgain(t *testing.T) {
+	store, post := site(t)
+	for n, c := range []struct {
+		age   time.Duration
+		comes int             // at this look; 0: never
+		again []time.Duration // after each look
+		said  []string
+	}{
+		{time.Minute, 2, []time.Duration{4 * time.Second}, []string{"retracted"}},
+		{time.Minute, 4, []time.Duration{4 * time.Second, 16 * time.Second, 64 * time.Second}, []string{"not-found", "retracted"}},
+		{time.Minute, 0, []time.Duration{4 * time.Second, 16 * time.Second, 64 * time.Second, 256 * time.Second, 1024 * time.Second, 4096 * time.Second}, []string{"not-found"}},
+		{25 * time.Hour, 0, nil, []string{"not-found"}},
+	} {
+		boxes := &away{}
+		log := &notes{outcomes: map[string]string{}}
+		x := New(store, post, boxes, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
+		o := Order{RequestID: fmt.Sprint("X", n), CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: []string{"bert@far.test"}, Received: time.Now().Add(-c.age)}
+		must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
+		var j *holdstore.Job
+		server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })
+		var again []time.Duration
+		for look := 1; look < 20; look++ {
+			boxes.missing = look != c.comes
+			err := does(t, func() error { return x.retract(t.Context(), j, &o) })
+			var in later
+			if !errors.As(err, &in) {
+				must(t, func() error { return err })
+				break
+			}
+			again = append(again, time.Duration(in))
+		}
+		if !slices.Equal(again, c.again) {
+			t.Errorf("%d: looked again after %v, want %v", n, again, c.again)
+		}
+		var said []string
+		for _, mail := range waiting(t, store) {
+			if strings.Contains(mail, "Request-Id: "+o.RequestID+"\r") {
+				_, outcome, _ := strings.Cut(mail, "Outcome: ")
+				outcome, _, _ = strings.Cut(outcome, "\r")
+				said = append(said, outcome)
+			}
+		}
+		if slices.Sort(said); !slices.Equal(said, c.said) {
+			t.Errorf("%d: who asked hears %q, want %q", n, said, c.said)
+		}
+		must(t, func() error { return store.FinishJob(t.Context(), j, time.Hour) })
 	}
 }

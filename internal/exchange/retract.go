@@ -27,9 +27,10 @@ type Order struct {
 	Gateway    string    `json:"g"`           // our MTA's host name
 	Own        bool      `json:"o,omitempty"`
 
-	Done map[string]mailbox.Result `json:"d,omitempty"` // by recipient
-	Plan map[string]mailbox.Result `json:"p,omitempty"` // what was about to be done
-	Told bool                      `json:"i,omitempty"` // that it takes longer
+	Done  map[string]mailbox.Result `json:"d,omitempty"` // by recipient
+	Plan  map[string]mailbox.Result `json:"p,omitempty"` // what was about to be done
+	Told  bool                      `json:"i,omitempty"` // that it takes longer
+	Looks int                       `json:"l,omitempty"` // how often a message that was not found was looked for again
 }
 
 // Take takes an order, once it returns true; then the command needs no delivery. False: there is no way into the
@@ -79,43 +80,78 @@ const (
 	giveUpAfter = 24 * time.Hour
 )
 
+// A recall may be faster than its message, which waits for a filter, or for a mailbox that was away. What is not found is
+// looked for again: after four seconds, and then each time after four times as long, for an hour and a half in all.
+const (
+	lookFirst = 4 * time.Second
+	lookMost  = 6
+	lookUntil = 24 * time.Hour // after a message came in it is in its mailbox, or was
+)
+
+// later is when a message that was not found is looked for again.
+type later time.Duration
+
+func (l later) Error() string {
+	return "the message was not found, and is looked for again in " + time.Duration(l).String()
+}
+
 // retract carries an order out. An error means that some mailbox has to be tried again.
 func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) error {
 	var again error
+	missing := false
 	for _, r := range o.Recipients {
-		if _, done := o.Done[r]; done {
+		if done, ok := o.Done[r]; ok && !onItsWay(done) {
 			continue
 		}
-		result, err := x.takeFrom(ctx, j, o, r)
-		switch {
-		case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable):
+		err := x.carryOut(ctx, j, o, r)
+		if errors.Is(err, holdstore.ErrLost) || errors.Is(err, holdstore.ErrUnavailable) {
 			return err
-		case err != nil && time.Since(j.Since) > giveUpAfter:
-			result = mailbox.Result{Outcome: recall.StatusRefused, Detail: "the mailbox could not be reached"}
-		case err != nil:
+		}
+		if err != nil {
 			again = err
-			continue
 		}
-		x.log.Retracted(o.MessageID, r, o.RequestID, result.Outcome, result.Detail)
-		set(&o.Done, r, result)
-		if err := x.store.Audit(ctx, "retract", "", holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}, r+" "+o.MessageID+": "+result.Outcome); err != nil {
-			return err
-		}
-		if err := x.store.SaveJob(ctx, j, o); err != nil {
-			return err
-		}
+		missing = missing || onItsWay(o.Done[r])
 	}
 	if again != nil && (o.Told || time.Since(j.Since) < tellAfter) {
 		return again
 	}
-	if err := x.tell(ctx, o); err != nil || again == nil {
-		return err
+	if missing = missing && again == nil && o.Looks < lookMost && j.Since.Sub(o.Received) < lookUntil; missing {
+		again = later(lookFirst << (2 * o.Looks))
+		o.Looks++
 	}
-	o.Told = true
+	if !missing || o.Looks > 1 { // most are there at the second look, and then who asked hears only that
+		if err := x.tell(ctx, o); err != nil || again == nil {
+			return err
+		}
+		o.Told = true
+	}
 	if err := x.store.SaveJob(ctx, j, o); err != nil {
 		return err
 	}
 	return again
+}
+
+// onItsWay says whether a message was not found, and may be soon.
+func onItsWay(r mailbox.Result) bool { return r.Outcome == recall.StatusNotFound && r.Detail == "" }
+
+// carryOut does what was ordered to one recipient's mailbox, and notes what is new.
+func (x *Exchange) carryOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
+	result, err := x.takeFrom(ctx, j, o, recipient)
+	if err != nil && (time.Since(j.Since) < giveUpAfter || errors.Is(err, holdstore.ErrLost) || errors.Is(err, holdstore.ErrUnavailable)) {
+		return err
+	}
+	if err != nil {
+		result = mailbox.Result{Outcome: recall.StatusRefused, Detail: "the mailbox could not be reached"}
+	}
+	if old, known := o.Done[recipient]; known && old == result {
+		return nil
+	}
+	x.log.Retracted(o.MessageID, recipient, o.RequestID, result.Outcome, result.Detail)
+	set(&o.Done, recipient, result)
+	if err := x.store.Audit(ctx, "retract", "", holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}, recipient+" "+o.MessageID+": "+result.Outcome); err != nil {
+		return err
+	}
+	return x.store.SaveJob(ctx, j, o)
 }
 
 // takeFrom takes the message from one recipient: from the hold when it waits here, else out of the mailbox.

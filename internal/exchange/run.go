@@ -61,7 +61,10 @@ func (x *Exchange) do(ctx context.Context, j *holdstore.Job) {
 	end := func() error { return x.store.FinishJob(ctx, j, x.o.Keep) }
 	if err != nil && !errors.Is(err, holdstore.ErrLost) {
 		in := min(firstTry<<min(j.Attempts-1, 10), longest)
-		if j.Attempts == 1 {
+		var look later
+		if errors.As(err, &look) {
+			in = time.Duration(look)
+		} else if j.Attempts == 1 {
 			x.log.Trouble("a job for recalls ("+j.ID+") is tried again until it is done", err)
 		}
 		end = func() error { return x.store.RetryJob(ctx, j, in) }
