@@ -280,12 +280,12 @@ func (e Evidence) Field(authservID, recall string) string {
 	var b strings.Builder
 	b.WriteString(authservID)
 	for _, s := range e.DKIM {
-		fmt.Fprintf(&b, ";\r\n\tdkim=%s header.d=%s", s.Result, token(s.Domain))
+		fmt.Fprintf(&b, ";\r\n\tdkim=%s header.d=%s", token(s.Result), token(s.Domain))
 	}
 	if len(e.DKIM) == 0 {
 		b.WriteString(";\r\n\tdkim=none")
 	}
-	fmt.Fprintf(&b, ";\r\n\tspf=%s smtp.mailfrom=%s;\r\n\tdmarc=%s header.from=%s", e.SPF, token(e.SPFDomain), e.DMARC, token(e.From))
+	fmt.Fprintf(&b, ";\r\n\tspf=%s smtp.mailfrom=%s;\r\n\tdmarc=%s header.from=%s", token(e.SPF), token(e.SPFDomain), token(e.DMARC), token(e.From))
 	if e.ARC.Result != "" {
 		b.WriteString(";\r\n\tarc=" + e.ARC.Result)
 	}
@@ -295,7 +295,8 @@ func (e Evidence) Field(authservID, recall string) string {
 	return b.String()
 }
 
-// token keeps a domain that somebody typed from ending the field or forging a result in it.
+// token keeps a domain, or a result, that somebody typed from ending the field, forging a result in it, or making its line
+// too long.
 func token(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80 {

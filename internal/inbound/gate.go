@@ -213,20 +213,28 @@ func header(domain string, v policy.InboundVerdict) string {
 	if result == policy.InboundTemp {
 		result = policy.InboundFail
 	}
-	text := result + "; reason=" + printable(v.Reason) + "; domain=" + printable(domain)
+	all := []string{result, "reason=" + printable(v.Reason), "domain=" + printable(domain)}
 	if v.Target != "" {
-		text += "; target=" + printable(v.Target)
+		all = append(all, "target="+plain(v.Target, maxLine-len("\ttarget=")))
 	}
-	return text
+	if text := strings.Join(all, "; "); len("X-Recall-Policy: "+text) <= maxLine {
+		return text
+	}
+	return strings.Join(all, ";\r\n\t")
 }
 
-// printable keeps what others typed from ending a line or a parameter.
-func printable(s string) string {
+// maxLine is how many bytes a line of a header may have (RFC 5322 section 2.1.1); more is folded.
+const maxLine = 998
+
+// printable keeps what others typed from ending a line or a parameter, or from being one.
+func printable(s string) string { return plain(s, 400) }
+
+func plain(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || r == ';' {
 			return '?'
 		}
 		return r
 	}, s)
-	return s[:min(len(s), 400)]
+	return s[:min(len(s), most)]
 }

@@ -13,14 +13,12 @@ const (
 	batch      = 100    // of one round trip
 	gatherTime = 100 * time.Millisecond
 	writeTime  = 5 * time.Second
-
-	maxMessageID = 998 // bytes, of one line; a longer one is nobody's, and would fill the store
 )
 
 // Remember notes a message that came in. Never waits.
 func (g *Gate) Remember(m *recall.Mail) {
 	from, defect := author(m)
-	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" || len(m.MessageID) > maxMessageID {
+	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" || len(m.MessageID) > maxLine { // a longer one would fill the store
 		return
 	}
 	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(m), Ways: []holdstore.Way{g.way(m, from)},

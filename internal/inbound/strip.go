@@ -20,18 +20,48 @@ type Nth struct {
 func forged(fields []policy.Field, authservID string, believed func(id string) bool) (strip []Nth) {
 	seen := map[string]int{}
 	for _, f := range fields {
-		name := strings.ToLower(strings.TrimRight(f.Name, " \t"))
-		recall := strings.HasPrefix(name, "x-recall-")
-		if !recall && name != "authentication-results" {
+		name := lower(strings.TrimRight(f.Name, " \t")) // as the MTA knows it
+		plain := strings.Join(strings.Fields(with(-1, name)), "")
+		recall := strings.HasPrefix(plain, "x-recall-")
+		if !recall && plain != "authentication-results" {
 			continue
 		}
 		seen[name]++
-		if recall || claims(authenticate.ServID(f.Value), authservID) && !believed(authenticate.ServID(f.Value)) {
+		if recall || mayClaim(f.Value, authservID) && !believed(authenticate.ServID(f.Value)) {
 			strip = append(strip, Nth{name, seen[name]})
 		}
 	}
 	slices.Reverse(strip)
 	return strip
+}
+
+// lower changes letters of ASCII only, so that all other bytes stay.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// with puts something else for characters that have no place in a field. Programs differ in whether such a one ends a
+// name, is left out, or stays.
+func with(instead rune, s string) string {
+	return strings.Map(func(r rune) rune {
+		if (r < ' ' || r > '~') && !strings.ContainsRune("\t\r\n", r) {
+			return instead
+		}
+		return r
+	}, s)
+}
+
+// mayClaim says whether the authserv-id of a value is ours as any program may read it.
+func mayClaim(value, ours string) bool {
+	return slices.ContainsFunc([]string{value, with(' ', value), with(-1, value)}, func(reading string) bool {
+		return claims(authenticate.ServID(reading), ours)
+	})
 }
 
 // claims says whether an authserv-id is ours, bare or with a queue ID.

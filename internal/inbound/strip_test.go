@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -34,9 +35,35 @@ func TestFieldsAreRemovedFromTheLast(t *testing.T) {
 	}
 }
 
+// Bytes that have no place there hide no field that only we may write, whatever an MTA makes of them.
+func TestOddBytesHideNoForgedField(t *testing.T) {
+	for _, odd := range []string{"\x00", "\r", "\v", "\x7f", "\x80", "\xa0", "\xff", "\u00a0", "\u200b", "\ufeff", "\x00\xff\r"} {
+		for what, f := range map[string]policy.Field{
+			"before the name": {Name: odd + "X-Recall-Policy"}, "in the name": {Name: "X-Rec" + odd + "all-Policy"}, "behind the name": {Name: "X-Recall-Policy" + odd},
+			"before the results": {Name: odd + "Authentication-Results", Value: "gw.test;"}, "behind the results": {Name: "Authentication-Results" + odd, Value: "gw.test;"},
+			"before the id": {Name: "Authentication-Results", Value: " " + odd + "gw.test; x"}, "behind the id": {Name: "Authentication-Results", Value: " gw.test" + odd + "; x"},
+			"behind the id, and more": {Name: "Authentication-Results", Value: " gw.test" + odd + "x; x"}, "before a comment": {Name: "Authentication-Results", Value: odd + "(x) gw.test; x"},
+			"in a quoted id": {Name: "Authentication-Results", Value: ` "gw.` + odd + `test"; x`},
+		} {
+			if what == "in a quoted id" && strings.Contains(odd, "\r") { // a blank
+				continue
+			}
+			if got := forged([]policy.Field{{Name: "From"}, f}, "gw.test", func(string) bool { return false }); len(got) != 1 || got[0].N != 1 {
+				t.Errorf("%q %s: %v", odd, what, got)
+			}
+		}
+		for _, f := range []policy.Field{{Name: "X-Recal" + odd}, {Name: "Authentication-Results", Value: " other.test" + odd + "; gw.test"}} {
+			if got := forged([]policy.Field{f}, "gw.test", func(string) bool { return false }); len(got) > 0 {
+				t.Errorf("%q: %v", f.Name+":"+f.Value, got)
+			}
+		}
+	}
+}
+
 // Whatever comes, nothing panics, and a header that others typed ends no line.
 func FuzzHeaders(f *testing.F) {
 	f.Add("From", " a@corp.test", "Authentication-Results", " gw.test; x", "<a@x.test>")
+	f.Add("Authentication-Results", " gw.test; x", "x", "", "a;\r\n\x00b\xff.test")
 	f.Add("From", " g: (\\\"", "Date", " Tue", "")
 	f.Fuzz(func(t *testing.T, n1, v1, n2, v2, text string) {
 		m := &recall.Mail{Submission: holdstore.Submission{}, Fields: []policy.Field{{Name: n1, Value: v1}, {Name: n2, Value: v2}}}
@@ -47,9 +74,42 @@ func FuzzHeaders(f *testing.F) {
 				t.Errorf("field %d of 2", s.N)
 			}
 		}
-		if out := header(text, policy.InboundVerdict{Result: "pass", Reason: text, Target: text}); strings.ContainsAny(out, "\r\n") || strings.Count(out, ";") > 3 {
-			t.Errorf("%q", out)
+		for _, long := range []string{text, strings.Repeat(text, 100)} {
+			wellFormed(t, "X-Recall-Policy", header(long, policy.InboundVerdict{Result: "pass", Reason: long, Target: "x" + long}), 3)
+			e := authenticate.Evidence{DKIM: []authenticate.Signature{{Domain: long, Result: long, Reason: long}}, SPF: long, SPFDomain: long, DMARC: long, From: long}
+			wellFormed(t, "Authentication-Results", e.Field("gw.test", "fail"), 4)
 		}
 		recall.NewRecogniser([]string{"Recall:"}).Recognise(m)
 	})
+}
+
+// wellFormed: whatever is in a field that we write, it has its parameters and no others, each line begins one, and none is too long.
+func wellFormed(t *testing.T, name, value string, parameters int) {
+	t.Helper()
+	if n := strings.Count(value, ";"); n != parameters {
+		t.Errorf("%d parameters, want %d: %q", n, parameters, value)
+	}
+	for n, line := range strings.Split(name+": "+value, "\r\n") {
+		if len(line) > 998 || strings.ContainsAny(line, "\r\n\x00") || n > 0 && !strings.HasPrefix(line, "\t") {
+			t.Errorf("line %d has %d bytes: %q", n, len(line), line)
+		}
+	}
+}
+
+// A value that fits is on one line; one that doesn't is folded between its parameters, and whole.
+func TestALongVerdictIsFolded(t *testing.T) {
+	long := "<" + strings.Repeat("x", 800) + "@partner.test>"
+	for target, want := range map[string]string{
+		"<o@partner.test>": "pass; reason=aligned; domain=partner.test; target=<o@partner.test>",
+		long:               "pass; reason=aligned; domain=partner.test; target=" + long,
+	} {
+		if got := header("partner.test", policy.InboundVerdict{Result: "pass", Reason: "aligned", Target: target}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	domain := strings.Repeat("d.", 150) + "test"
+	want := "pass;\r\n\treason=aligned;\r\n\tdomain=" + domain + ";\r\n\ttarget=" + long
+	if got := header(domain, policy.InboundVerdict{Result: "pass", Reason: "aligned", Target: long}); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

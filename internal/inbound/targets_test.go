@@ -75,7 +75,7 @@ func TestHowAMessageCameInIsRemembered(t *testing.T) {
 	const plain = "From: anna@partner.test\r\nSubject: x\r\nMessage-ID: <o@partner.test>\r\n"
 	const signature = "DKIM-Signature: v=1; a=rsa-sha256; d=partner.test; s=s1; h=From; bh=AAAA; b=AAAA\r\n"
 	told := "Authentication-Results: mx.corp.test/4A3B2C; dkim=pass header.d=partner.test\r\n"
-	long := strings.Repeat("x", maxMessageID)
+	long := strings.Repeat("x", maxLine)
 	for name, c := range map[string]struct {
 		mail, from string
 		want       holdstore.Way
