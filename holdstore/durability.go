@@ -125,6 +125,9 @@ func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
 	if err := usable(at, info); err != nil {
 		return err
 	}
+	if _, cluster := s.redis.(*redis.ClusterClient); info["cluster_enabled"] == "1" && !cluster {
+		return fmt.Errorf("%w: redis at %s is one of a Cluster: give the addresses of several of its nodes in redis.addresses", ErrUnavailable, at)
+	}
 	if n, _ := strconv.Atoi(info["connected_slaves"]); n < s.opt.Replicas {
 		return fmt.Errorf("%w: redis at %s has %d replicas and redis.replicas asks for %d: start them, or lower redis.replicas",
 			ErrNotDurable, at, n, s.opt.Replicas)

@@ -58,6 +58,14 @@ func TestWhatInfoSaysOfAServer(t *testing.T) {
 	}
 }
 
+func TestOneAddressOfAClusterIsTooFew(t *testing.T) {
+	_, bus, _ := strings.Cut(server.FreeAddr(t), ":")
+	s := open(t, server.StartRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus).Addr)
+	if err := s.Ready(t.Context()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "several of its nodes") {
+		t.Error(err)
+	}
+}
+
 // settled holds a message that is due, and has it sent.
 func settled(t *testing.T, s *Store, mark string) {
 	t.Helper()

@@ -30,7 +30,11 @@ func explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	switch text := err.Error(); {
+	text := err.Error()
+	if reply := redis.Error(nil); errors.As(err, &reply) {
+		text = reply.Error() // that of a Sentinel stands behind words of the client
+	}
+	switch {
 	case errors.Is(err, ErrSchema):
 		return err
 	case strings.HasPrefix(text, "SCHEMA"):

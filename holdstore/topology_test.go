@@ -215,8 +215,10 @@ const (
 // loggedIn makes servers demand the login that the manual recommends, and says after the test what it lacked.
 func loggedIn(t *testing.T, nodes ...*server.Redis) Options {
 	t.Helper()
+	user := strings.TrimPrefix(documented(t, userLine), "user ")
 	for _, n := range nodes {
-		n.Do("ACL SETUSER " + strings.TrimPrefix(documented(t, userLine), "user "))
+		n.Do("ACL SETUSER " + user)
+		n.NextStart(append([]string{"--user"}, strings.Fields(user)...)...)
 		t.Cleanup(func() {
 			for _, entry := range strings.Split(n.Do("ACL LOG 50"), "\r\ncount\r\n")[1:] {
 				t.Errorf("the login lacks: %q", entry[:min(len(entry), 300)])
@@ -253,6 +255,10 @@ func TestALoginThatMayDoNoMoreThanTheManualSays(t *testing.T) {
 		o := loggedIn(t, w.Nodes...)
 		o.Addresses, o.SentinelMaster, o.Replicas = w.Addrs(), server.SentinelName, 1
 		live(t, openWith(t, o))
+		o.Password = "wrong"
+		if err := openWith(t, o).Ready(t.Context()); !errors.Is(err, ErrNotAllowed) || !strings.Contains(err.Error(), "all sentinels") {
+			t.Errorf("a wrong password: %v", err)
+		}
 	})
 	t.Run("sentinel without one", func(t *testing.T) {
 		t.Parallel()

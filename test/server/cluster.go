@@ -17,7 +17,7 @@ type Cluster struct {
 // Addrs lists the addresses of all nodes.
 func (c *Cluster) Addrs() (all []string) {
 	for _, n := range c.Nodes {
-		all = append(all, n.Addr)
+		all = append(all, n.reached())
 	}
 	return all
 }
@@ -35,7 +35,7 @@ func (c *Cluster) Masters() (all []*Redis) {
 // At is the node of an address.
 func (c *Cluster) At(addr string) *Redis {
 	for _, n := range c.Nodes {
-		if n.Addr == addr {
+		if n.reached() == addr {
 			return n
 		}
 	}
@@ -66,15 +66,32 @@ const (
 // is replaced.
 func StartCluster(t testing.TB, replaced time.Duration, extra ...string) *Cluster {
 	t.Helper()
+	return startCluster(t, replaced, nil, extra...)
+}
+
+// StartClusterTLS is StartCluster with TLS.
+func StartClusterTLS(t testing.TB, replaced time.Duration, s TLS) *Cluster {
+	t.Helper()
+	if s.Host == "" {
+		return startCluster(t, replaced, &s)
+	}
+	return startCluster(t, replaced, &s, "--cluster-announce-hostname", s.Host, "--cluster-preferred-endpoint-type", "hostname")
+}
+
+func startCluster(t testing.TB, replaced time.Duration, s *TLS, extra ...string) *Cluster {
+	t.Helper()
 	c, environ := &Cluster{}, diskless(t)
 	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no",
 		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, extra...)
 	for range 6 {
 		// By itself a node takes the port 10000 above its own for the others, which an outgoing connection may have.
 		_, bus, _ := strings.Cut(FreeAddr(t), ":")
-		c.Nodes = append(c.Nodes, startRedis(t, environ, append([]string{"--cluster-port", bus}, args...)...))
+		c.Nodes = append(c.Nodes, startSecure(t, environ, s, append([]string{"--cluster-port", bus}, args...)...))
 	}
 	create := append([]string{"--cluster", "create"}, c.Addrs()...)
+	if s != nil {
+		create = append([]string{"--tls", "--cacert", s.CA}, create...)
+	}
 	out, err := exec.Command(Program(t, "redis-cli"), append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("no cluster: %v\n%s", err, out)

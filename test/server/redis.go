@@ -4,6 +4,7 @@ package server
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -19,8 +20,9 @@ import (
 
 // Redis is one private redis-server, durable as the daemon demands unless extra says otherwise.
 type Redis struct {
-	Addr string // 127.0.0.1:port
-	Dir  string
+	Addr   string // 127.0.0.1:port
+	Secure string // host:port with TLS; empty: there is none
+	Dir    string
 
 	t       testing.TB
 	args    []string
@@ -36,6 +38,22 @@ func StartRedis(t testing.TB, extra ...string) *Redis {
 	return startRedis(t, nil, extra...)
 }
 
+// startSecure is startRedis with TLS, unless s is nil.
+func startSecure(t testing.TB, environ []string, s *TLS, extra ...string) *Redis {
+	t.Helper()
+	if s == nil {
+		return startRedis(t, environ, extra...)
+	}
+	addr, args := FreeAddr(t), []string{}
+	for _, line := range s.lines(addr) {
+		name, value, _ := strings.Cut(line, " ")
+		args = append(args, "--"+name, value)
+	}
+	r := startRedis(t, environ, append(args, extra...)...)
+	r.Secure = s.hosted(addr)
+	return r
+}
+
 func startRedis(t testing.TB, environ []string, extra ...string) *Redis {
 	t.Helper()
 	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t), environ: environ}
@@ -47,6 +65,9 @@ func startRedis(t testing.TB, environ []string, extra ...string) *Redis {
 	t.Cleanup(r.Kill)
 	return r
 }
+
+// reached is where clients and other servers reach a server: with TLS, when it has it.
+func (r *Redis) reached() string { return cmp.Or(r.Secure, r.Addr) }
 
 // Start starts the server (again) and waits until it has loaded its data.
 func (r *Redis) Start() {

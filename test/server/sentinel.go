@@ -25,28 +25,39 @@ const SentinelName = "holds"
 // user, a line "user NAME rules", is who may ask the Sentinels; empty: everybody. extra are settings of the nodes.
 func StartWatched(t testing.TB, replaced time.Duration, user string, extra ...string) *Watched {
 	t.Helper()
+	return startWatched(t, replaced, user, nil, extra...)
+}
+
+// StartWatchedTLS is StartWatched with TLS, for the Sentinels too.
+func StartWatchedTLS(t testing.TB, replaced time.Duration, user string, s TLS) *Watched {
+	t.Helper()
+	return startWatched(t, replaced, user, &s)
+}
+
+func startWatched(t testing.TB, replaced time.Duration, user string, secure *TLS, extra ...string) *Watched {
+	t.Helper()
 	w, login, environ := &Watched{}, "", diskless(t)
 	if user != "" {
 		login = "sentinel secret" // of the Sentinels among themselves
 	}
 	for n := range 3 {
 		front := StartProxy(t)
-		host, port, _ := strings.Cut(front.Addr, ":")
+		host, port, _ := strings.Cut(secure.hosted(front.Addr), ":")
 		args := []string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--repl-timeout", "5",
 			"--replica-announce-ip", host, "--replica-announce-port", port}
 		if n > 0 {
-			first, at, _ := strings.Cut(w.Fronts[0].Addr, ":")
+			first, at, _ := strings.Cut(secure.hosted(w.Fronts[0].Addr), ":")
 			args = append(args, "--replicaof", first+" "+at)
 		}
-		node := startRedis(t, environ, append(args, extra...)...)
-		front.To(node.Addr)
+		node := startSecure(t, environ, secure, append(args, extra...)...)
+		front.To(node.reached())
 		w.Nodes, w.Fronts = append(w.Nodes, node), append(w.Fronts, front)
 	}
 	for _, n := range w.Nodes[1:] {
 		Eventually(t, "the replica follows", n.Follows)
 	}
 	for range 3 {
-		w.Sentinels = append(w.Sentinels, startSentinel(t, replaced, w.Fronts[0].Addr, user, login))
+		w.Sentinels = append(w.Sentinels, startSentinel(t, replaced, secure, w.Fronts[0].Addr, user, login))
 	}
 	for _, s := range w.Sentinels {
 		Eventually(t, "the Sentinels know each other and the replicas", func() bool {
@@ -78,7 +89,7 @@ func (r *Redis) Offset() (n int) {
 // Addrs lists the addresses of the Sentinels.
 func (w *Watched) Addrs() (all []string) {
 	for _, s := range w.Sentinels {
-		all = append(all, s.Addr)
+		all = append(all, s.reached())
 	}
 	return all
 }
@@ -115,15 +126,20 @@ func field(reply, name string) string {
 	return lines[1]
 }
 
-func startSentinel(t testing.TB, replaced time.Duration, primary, user, login string) *Redis {
+func startSentinel(t testing.TB, replaced time.Duration, secure *TLS, primary, user, login string) *Redis {
 	t.Helper()
-	host, port, _ := strings.Cut(primary, ":")
-	conf := fmt.Sprintf("sentinel resolve-hostnames no\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s %[4]d\n"+
-		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port, replaced.Milliseconds())
+	host, port, _ := strings.Cut(secure.hosted(primary), ":")
+	names := map[bool]string{true: "yes", false: "no"}[secure != nil && secure.Host != ""]
+	conf := fmt.Sprintf("sentinel resolve-hostnames %[5]s\nsentinel announce-hostnames %[5]s\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s %[4]d\n"+
+		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port, replaced.Milliseconds(), names)
 	if name, password, ok := strings.Cut(login, " "); ok {
 		conf += fmt.Sprintf("user default off\n%s\nuser %[2]s on >%[3]s ~* &* +@all\nsentinel sentinel-user %[2]s\nsentinel sentinel-pass %[3]s\n", user, name, password)
 	}
 	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
+	if secure != nil {
+		r.Secure = secure.hosted(FreeAddr(t))
+		conf += strings.Join(secure.lines(r.Secure), "\n") + "\n"
+	}
 	file := filepath.Join(r.Dir, "sentinel.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
