@@ -41,6 +41,7 @@ bench: deps
 torture: deps
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
 	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
+	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 30m ./holdstore -rapid.checks=1000
 
 # The mail of 8 hours, one a second, in some minutes: nothing may grow.
 soak: deps

@@ -176,9 +176,8 @@ func (f *fsck) sets(ctx context.Context, at keys) error {
 
 // scan looks at all keys of a server.
 func (f *fsck) scan(ctx context.Context, node redis.UniversalClient) error {
-	pattern := globQuote(f.s.opt.Prefix) + ":{mh*}:*"
 	for cursor := uint64(0); ; {
-		names, next, err := node.Scan(ctx, cursor, pattern, fsckScan).Result()
+		names, next, err := node.Scan(ctx, cursor, f.s.everything(), fsckScan).Result()
 		if err != nil {
 			return explain(err)
 		}
@@ -215,7 +214,7 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 	}
 	groups := map[group][]string{}
 	for _, name := range names {
-		at, rest := f.shardOf(name)
+		at, rest := f.s.shardOf(name)
 		kind := slices.IndexFunc(kinds, func(k keyKind) bool { return strings.HasPrefix(rest, k.begin) })
 		switch {
 		case at == "":
@@ -246,9 +245,9 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 }
 
 // shardOf cuts a key's name into its shard, "" when that is none of ours, and what is behind it.
-func (f *fsck) shardOf(name string) (at keys, rest string) {
+func (s *Store) shardOf(name string) (at keys, rest string) {
 	n := strings.Index(name, "}:") + 2
-	if n < 2 || f.s.admissions[keys(name[:n])] == nil {
+	if n < 2 || s.admissions[keys(name[:n])] == nil {
 		return "", name
 	}
 	return keys(name[:n]), name[n:]

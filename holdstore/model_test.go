@@ -4,290 +4,307 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// chart is the contract's picture of the states: where each hold stands, for messages with two recipients.
-type chart struct {
-	state map[string]State
-	due   map[string]bool   // now; else in an hour
-	left  map[string]int    // recipients who were not recalled
-	cut   map[string]bool   // an attempt was cut off: nobody knows whether it sent
-	fresh map[string]string // marks of holds that the MTA has not confirmed; an identical message is the same
-	claim map[string]*Claim
-}
-
-func (p *chart) ids(states ...State) []string {
-	ids := slices.Sorted(maps.Keys(p.state))
-	return slices.DeleteFunc(ids, func(id string) bool { return !slices.Contains(states, p.state[id]) })
-}
-
-// step is what a person does to a hold: it must be held. It says which error the store owes otherwise.
-func (p *chart) step(id string, do func()) error {
-	switch p.state[id] {
-	case Held:
-		do()
-		return nil
-	case Releasing, Released:
-		return ErrTooLate
-	}
-	return ErrNotNow
-}
-
-func (p *chart) recall(id string)            { p.state[id], p.due[id], p.left[id] = Recalled, false, 0 }
-func (p *chart) hold(id string, due bool)    { p.state[id], p.due[id], p.left[id] = Held, due, 2 }
-func (p *chart) again(id string, due bool)   { p.state[id], p.due[id] = Held, due }
-func (p *chart) release(id string, c *Claim) { p.state[id], p.claim[id] = Releasing, c }
-
-// recalledAs is what a recipient of a recalled hold gets to hear.
-func (p *chart) recalledAs(id string) Outcome {
-	if p.cut[id] {
-		return Unknown
-	}
-	return TakenBack
-}
-
-// Whatever several clients do to the store, in any order, it is always where the picture says.
+// Whatever several gateways do to the store, in any order, and whatever befalls Redis, their connections and themselves
+// meanwhile, the store is always where the picture says, or where something leads of which nobody has heard the end.
 func TestTheStoreIsThePictureOfItsStates(t *testing.T) {
 	t.Parallel()
-	addr := server.StartRedis(t).Addr
-	checkPicture(t, Options{Addresses: []string{addr}})
+	srv := server.StartRedis(t)
+	checkPicture(t, srv, Options{Addresses: []string{srv.Addr}}, 10*time.Second)
 }
 
 func TestTheStoreOfAClusterIsThePictureOfItsStates(t *testing.T) {
 	t.Parallel()
 	c := server.StartCluster(t, server.Never)
-	checkPicture(t, Options{Addresses: c.Addrs(), Replicas: 1})
+	checkPicture(t, nil, Options{Addresses: c.Addrs(), Replicas: 1}, 4*time.Second)
 }
 
-func checkPicture(t *testing.T, o Options) {
+// checkPicture does all of -rapid.checks in "make torture", and else those for which there is time.
+func checkPicture(t *testing.T, srv *server.Redis, o Options, short time.Duration) {
 	o.Durability = "strict"
-	runs := 0
+	runs, begin := 0, time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
+		if !long() && time.Since(begin) > short {
+			return
+		}
 		runs++
 		o.Prefix = fmt.Sprint("model", runs)
-		m := &modelled{ctx: context.Background(), prints: map[string]string{}, p: &chart{map[string]State{}, map[string]bool{}, map[string]int{}, map[string]bool{}, map[string]string{}, map[string]*Claim{}}}
+		m := &modelled{ctx: context.Background(), t: t, srv: srv, opt: o}
+		defer m.close()
+		m.reader = m.open(rt, o)
 		for range 3 {
-			s, err := Open(o)
-			if err != nil {
-				rt.Fatal(err)
-			}
-			defer s.Close()
-			m.clients = append(m.clients, s)
+			m.gateways = append(m.gateways, m.gateway(rt))
 		}
-		rt.Repeat(map[string]func(*rapid.T){"put": m.put, "put again": m.putAgain, "confirm": m.confirm, "recall": m.recall,
-			"recall for one": m.recallOnly, "release now": m.releaseNow, "extend": m.extend, "restore": m.restore, "claim": m.claimAll,
-			"settle": m.settle, "give back": m.giveBack, "lease expires": m.expire, "": m.agrees})
+		steps := m.steps()
+		steps[""] = m.look
+		rt.Repeat(steps)
+		m.end(rt)
 	})
+	t.Logf("%d lives of a store in %v", runs, time.Since(begin).Round(time.Millisecond))
 }
 
-// modelled is some clients of a store beside the picture of it.
+// modelled is the store beside the picture of it.
 type modelled struct {
-	ctx     context.Context
-	clients []*Store
-	p       *chart
-	prints  map[string]string // fingerprints by hold
-	n       int
+	chart
+	ctx      context.Context
+	t        *testing.T
+	srv      *server.Redis // nil: nothing befalls anybody
+	opt      Options
+	gateways []*gateway
+	reader   *Store // nothing befalls it but what befalls Redis
+	messages []*message
+	claims   []*claim
+	late     []*late
+	calm     bool     // an accident is enough
+	stuck    *gateway // at an accident: what it asks for everybody who works with it waits too
 }
 
-func (m *modelled) any(rt *rapid.T) *Store { return rapid.SampledFrom(m.clients).Draw(rt, "client") }
-
-func (m *modelled) hold(rt *rapid.T, states ...State) string {
-	if len(states) == 0 {
-		states = allStates
-	}
-	ids := m.p.ids(states...)
-	if len(ids) == 0 {
-		rt.Skip("no such hold")
-	}
-	return rapid.SampledFrom(ids).Draw(rt, "hold")
+// gateway is a client of the store, with its line.
+type gateway struct {
+	*Store
+	line *wire
 }
 
-func same(rt *rapid.T, got, want error) {
-	if want == nil && got != nil || want != nil && !errors.Is(got, want) {
-		rt.Fatalf("the store says %v, the picture %v", got, want)
-	}
+// claim is what a gateway was told that it has.
+type claim struct {
+	*Claim
+	n *known
+	g *gateway
 }
 
-func (m *modelled) submit(rt *rapid.T, mark string, now bool) Receipt {
-	grace := map[bool]time.Duration{true: 0, false: time.Hour}[now]
-	sub := Submission{MessageID: "<" + mark + "@mid.test>", Sender: Path{Address: mark + "@corp.test"},
-		Recipients: []Path{{Address: "b@x.test"}, {Address: "c@x.test"}}}
-	for s := m.any(rt); ; {
-		r, err := s.Put(sub, []byte("Subject: "+mark+"\r\n")).Commit(m.ctx, Terms{Rule: "default", Grace: grace})
-		switch {
-		case err == nil:
-			return r
-		case !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotDurable): // else the machine is under load, and a client tries again
-			rt.Fatal(err)
-		}
-	}
+// late is a request under way, and what it does.
+type late struct {
+	*parcel
+	f *flight
 }
 
-func (m *modelled) put(rt *rapid.T) {
-	m.n++
-	now := rapid.Bool().Draw(rt, "due now")
-	r := m.submit(rt, fmt.Sprint(m.n), now)
-	m.p.hold(r.ID, now)
-	m.prints[r.ID] = r.print
-	m.p.fresh[r.ID] = fmt.Sprint(m.n)
+func (m *modelled) steps() map[string]func(*rapid.T) {
+	steps := map[string]func(*rapid.T){"put": m.put, "put again": m.putAgain, "confirm": m.confirm, "recall": m.recall,
+		"recall for one": m.recallOnly, "release now": m.releaseNow, "extend": m.extend, "restore": m.restore, "claim": m.claimSome,
+		"settle": m.settle, "give back": m.giveBack, "renew": m.renew, "lease expires": m.expire}
+	if m.srv != nil {
+		steps["redis is killed"] = m.kill
+		steps["connections are cut"] = m.cut
+		steps["a gateway dies"] = m.die
+		steps["what is late arrives"] = m.arrive
+	}
+	return steps
 }
 
-func (m *modelled) putAgain(rt *rapid.T) {
-	ids := slices.Sorted(maps.Keys(m.p.fresh))
-	if len(ids) == 0 {
-		rt.Skip("all are confirmed")
-	}
-	id := rapid.SampledFrom(ids).Draw(rt, "hold")
-	if r := m.submit(rt, m.p.fresh[id], true); !r.Found || r.ID != id {
-		rt.Fatalf("the same message again is %+v, not %s", r, id)
-	}
-}
-
-func (m *modelled) confirm(rt *rapid.T) {
-	s, id := m.any(rt), m.hold(rt)
-	if err := s.confirmNow(m.ctx, s.of(id), []confirmation{{id, m.prints[id]}}); err != nil {
-		rt.Fatal(err)
-	}
-	delete(m.p.fresh, id)
-}
-
-func (m *modelled) recall(rt *rapid.T) {
-	id := m.hold(rt)
-	h, err := m.any(rt).Recall(m.ctx, id, alice)
-	same(rt, err, m.p.step(id, func() { m.p.recall(id) }))
-	if err == nil && h.Results[1].Outcome != m.p.recalledAs(id) {
-		rt.Fatalf("recalled as %+v, and it was cut off: %v", h.Results[1], m.p.cut[id])
-	}
-}
-
-func (m *modelled) recallOnly(rt *rapid.T) {
-	id := m.hold(rt)
-	if m.p.state[id] == Held && m.p.left[id] == 1 {
-		rt.Skip("b is recalled already")
-	}
-	_, err := m.any(rt).RecallOnly(m.ctx, id, []string{"B@x.test"}, alice)
-	same(rt, err, m.p.step(id, func() { m.p.left[id] = 1 }))
-}
-
-func (m *modelled) releaseNow(rt *rapid.T) {
-	id := m.hold(rt)
-	_, err := m.any(rt).Release(m.ctx, id, alice)
-	same(rt, err, m.p.step(id, func() { m.p.due[id] = true }))
-}
-
-func (m *modelled) extend(rt *rapid.T) {
-	id := m.hold(rt)
-	_, err := m.any(rt).Extend(m.ctx, id, time.Hour, alice)
-	same(rt, err, m.p.step(id, func() { m.p.due[id] = false }))
-}
-
-func (m *modelled) restore(rt *rapid.T) {
-	id := m.hold(rt)
-	h, _ := m.any(rt).Get(m.ctx, id)
-	_, err := m.any(rt).Restore(m.ctx, id, alice)
-	if m.p.state[id] != Recalled {
-		same(rt, err, ErrNotNow)
-		return
-	}
-	same(rt, err, nil)
-	m.p.hold(id, h.Grace == 0)
-}
-
-func (m *modelled) claimAll(rt *rapid.T) {
-	s := m.any(rt)
-	for {
-		claims, err := s.Claim(m.ctx, 100)
-		if errors.Is(err, ErrUnavailable) { // the machine is under load
-			continue
-		}
-		if err != nil {
-			rt.Fatal(err)
-		}
-		for _, c := range claims {
-			if m.p.state[c.ID] != Held || !m.p.due[c.ID] {
-				rt.Fatalf("claimed %s, which is %s and due is %v", c.ID, m.p.state[c.ID], m.p.due[c.ID])
-			}
-			m.p.release(c.ID, c)
-		}
-		if len(claims) == 0 {
-			break
-		}
-	}
-	if left := slices.DeleteFunc(m.p.ids(Held), func(id string) bool { return !m.p.due[id] }); len(left) > 0 {
-		rt.Fatalf("due, and not claimed: %v", left)
-	}
-}
-
-func (m *modelled) settle(rt *rapid.T) {
-	id := m.hold(rt, Releasing)
-	sent := rapid.Bool().Draw(rt, "sent")
-	st := Settlement{Results: map[int]Result{}, RetryIn: time.Hour}
-	if sent {
-		st.RetryIn = 0
-	}
-	for n, r := range m.p.claim[id].Results {
-		switch {
-		case r.Outcome == TakenBack || r.Outcome == Unknown:
-		case sent:
-			st.Results[n] = Result{Outcome: Sent, At: time.Now()}
-		default:
-			st.Results[n] = Result{Outcome: Pending, Detail: "450"}
-		}
-	}
-	same(rt, m.any(rt).Settle(m.ctx, m.p.claim[id], st), nil)
-	if m.p.state[id] = Released; !sent {
-		m.p.again(id, false)
-	}
-	same(rt, m.any(rt).Settle(m.ctx, m.p.claim[id], st), ErrLost)
-}
-
-func (m *modelled) giveBack(rt *rapid.T) {
-	id := m.hold(rt, Releasing)
-	same(rt, m.any(rt).GiveBack(m.ctx, m.p.claim[id]), nil)
-	m.p.again(id, true)
-}
-
-// expire ends one lease early, as time would.
-func (m *modelled) expire(rt *rapid.T) {
-	id, s := m.hold(rt, Releasing), m.any(rt)
-	if err := s.redis.ZAdd(m.ctx, s.of(id).state(Releasing), redis.Z{Score: 1, Member: id}).Err(); err != nil {
-		rt.Fatal(err)
-	}
-	if r, err := s.Reap(m.ctx); err != nil || r.LeasesExpired != 1 {
-		rt.Fatalf("reaped %+v, %v", r, err)
-	}
-	m.p.again(id, true)
-	m.p.cut[id] = true
-	same(rt, s.Renew(m.ctx, m.p.claim[id]), ErrLost)
-}
-
-// agrees compares the store with the picture, after each step.
-func (m *modelled) agrees(rt *rapid.T) {
-	for id, want := range m.p.state {
-		h, err := m.any(rt).Get(m.ctx, id)
-		if err != nil || h.State != want {
-			rt.Fatalf("%s: %v %v, the picture says %s", id, h, err, want)
-		}
-		if back := h.Results[0].Outcome == TakenBack || h.Results[0].Outcome == Unknown; back != (m.p.left[id] < 2) {
-			rt.Fatalf("%s: b's result is %+v, and %d are left", id, h.Results[0], m.p.left[id])
-		}
-	}
-	s, err := m.any(rt).Stats(m.ctx)
+func (m *modelled) open(rt *rapid.T, o Options) *Store {
+	s, err := Open(o)
 	if err != nil {
 		rt.Fatal(err)
 	}
-	for _, state := range allStates {
-		if s.Count[state] != len(m.p.ids(state)) {
-			rt.Fatalf("%d are counted as %s, the picture has %d", s.Count[state], state, len(m.p.ids(state)))
+	return s
+}
+
+func (m *modelled) gateway(rt *rapid.T) *gateway {
+	if m.srv == nil {
+		return &gateway{Store: m.open(rt, m.opt)}
+	}
+	g, o := &gateway{line: startWire(m.t, m.srv.Addr)}, m.opt
+	o.Addresses = []string{g.line.addr}
+	g.Store = m.open(rt, o)
+	return g
+}
+
+func (g *gateway) end() {
+	if g.line != nil {
+		g.line.end()
+	}
+	g.Close()
+}
+
+func (m *modelled) close() {
+	for _, g := range m.gateways {
+		g.end()
+	}
+	if m.reader != nil {
+		m.reader.Close()
+	}
+}
+
+func (m *modelled) any(rt *rapid.T) *gateway {
+	i := rapid.IntRange(0, len(m.gateways)-1).Draw(rt, "gateway")
+	if m.gateways[i] == m.stuck {
+		i = (i + 1) % len(m.gateways)
+	}
+	return m.gateways[i]
+
+}
+
+// pick is a hold in one of the states; nil: there is none.
+func (m *modelled) pick(rt *rapid.T, states ...State) *known {
+	all := slices.DeleteFunc(slices.Clone(m.holds), func(n *known) bool { return !slices.Contains(states, n.at.state) })
+	if len(all) == 0 {
+		return nil
+	}
+	return all[rapid.IntRange(0, len(all)-1).Draw(rt, "hold")]
+}
+
+// surely does something that a Redis which has just been killed may refuse for once.
+func (m *modelled) surely(rt *rapid.T, do func() error) {
+	for end := time.Now().Add(time.Minute); ; {
+		err := do()
+		if err == nil {
+			return
+		}
+		if !errors.Is(explain(err), ErrUnavailable) && !errors.Is(err, ErrNotDurable) || time.Now().After(end) {
+			rt.Fatal(err)
 		}
 	}
+}
+
+// tries has a gateway do something, while something befalls its line, and returns what the gateway hears.
+func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, f *flight, do func(ctx context.Context) error) (err error) {
+	m.flights = append(m.flights, f)
+	f.busy = true
+	m.may()
+	ctx, giveUp := context.WithCancel(m.ctx)
+	defer giveUp()
+	accidents, killed := m.accidents(rt, marker)
+	if m.srv != nil {
+		g.line.expect(accidents...)
+		defer g.line.expect()
+		defer free(accidents)
+	}
+	heard := make(chan error, 1)
+	go func() { heard <- do(ctx) }()
+	if killed > 0 {
+		time.Sleep(killed)
+		m.srv.Kill()
+		err = <-heard
+		m.srv.Start()
+	} else {
+		err = m.hears(rt, g, f, accidents, giveUp, heard)
+	}
+	rt.Logf("heard: %v", err)
+	m.look(rt)
+	f.busy = false
+	m.done(f)
+	return err
+}
+
+// hears waits for what the gateway hears, and has others do something at each accident.
+func (m *modelled) hears(rt *rapid.T, g *gateway, f *flight, accidents []*accident, giveUp func(), heard chan error) error {
+	for _, a := range accidents {
+		select {
+		case err := <-heard:
+			return err
+		case <-a.at:
+		}
+		for _, p := range g.line.lost() {
+			m.late = append(m.late, &late{p, f})
+		}
+		m.look(rt)
+		if f.puts == nil {
+			m.others(rt, g)
+		} else { // it is at its commit
+			m.others(rt, nil)
+		}
+		if f.puts != nil && a.what == delay && rapid.Bool().Draw(rt, "gives up") {
+			g.line.expect() // nothing more
+			giveUp()
+			return m.gaveUp(g, a, heard)
+		}
+		a.goOn()
+	}
+	return <-heard
+}
+
+// gaveUp is what the gateway hears that did not wait for an answer to its commit, which comes nevertheless.
+func (m *modelled) gaveUp(g *gateway, a *accident, heard chan error) (err error) {
+	select {
+	case err = <-heard:
+		a.goOn()
+	case <-time.After(time.Second): // it has not sent the commit yet, and waits for that
+		a.goOn()
+		err = <-heard
+	}
+	server.Eventually(m.t, "nothing is on its way", func() bool {
+		l := g.lines[g.shards[0]]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.flights == 0
+	})
+	return err
+}
+
+// others do something in the middle of an accident.
+func (m *modelled) others(rt *rapid.T, stuck *gateway) {
+	m.calm, m.stuck = true, stuck
+	defer func() { m.calm, m.stuck = false, nil }()
+	steps := m.steps()
+	delete(steps, "a gateway dies")
+	names := []string{}
+	for name := range steps {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for range rapid.IntRange(0, 2).Draw(rt, "acts of others") {
+		steps[rapid.SampledFrom(names).Draw(rt, "meanwhile")](rt)
+		m.look(rt)
+	}
+}
+
+// accidents are what is to befall a line: nothing, something, or two things; or Redis is killed after so long.
+func (m *modelled) accidents(rt *rapid.T, marker string) (all []*accident, killed time.Duration) {
+	if m.srv == nil || m.calm {
+		return nil, 0
+	}
+	n := rapid.SampledFrom([]int{0, 0, 0, 1, 1, 1, 2, 2, 3}).Draw(rt, "accidents")
+	if n == 3 {
+		return nil, time.Duration(rapid.IntRange(1, 3000).Draw(rt, "killed after")) * time.Microsecond
+	}
+	for range n {
+		what := rapid.SampledFrom([]mishap{replyLost, requestLate, requestLost, requestHalf, replyHalf, delay}).Draw(rt, "accident")
+		all = append(all, newAccident(what, marker, rapid.IntRange(0, 2).Draw(rt, "after"), rapid.IntRange(1, 99).Draw(rt, "part")))
+	}
+	return all, 0
+}
+
+// free ends what has not happened, or what a request in the background met.
+func free(all []*accident) {
+	for _, a := range all {
+		a.once.Do(func() { close(a.on) })
+	}
+}
+
+// done forgets a flight, unless something of it is under way.
+func (m *modelled) done(f *flight) {
+	if f.busy || f.stays && !f.seen || slices.ContainsFunc(m.late, func(l *late) bool { return l.f == f }) {
+		return
+	}
+	m.drop(f)
+}
+
+func (m *modelled) may() {
+	for _, f := range m.flights {
+		f.may()
+	}
+}
+
+// acts has a gateway do something to a hold, and judges what it hears.
+func (m *modelled) acts(rt *rapid.T, g *gateway, f *flight, do func(ctx context.Context, s *Store) error) error {
+	n := f.on
+	err := m.tries(rt, g, "", f, func(ctx context.Context) error { return do(ctx, g.Store) })
+	switch {
+	case err == nil && !f.seen: // it changes nothing, or was not done
+		if p, wrong := f.do(n.at); wrong != nil || p != n.at {
+			rt.Fatalf("%s: the store says that it is done, but it is %+v, and would be %+v, %v", n.id, n.at, p, wrong)
+		}
+	case err == nil, errors.Is(err, ErrUnavailable):
+	case f.seen, !f.owed(err):
+		rt.Fatalf("%s: the store says %v, it was done: %v, and it owes one of %v", n.id, err, f.seen, f.owes)
+	}
+	return err
 }

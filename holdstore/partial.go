@@ -15,7 +15,10 @@ import (
 var partialScript = drain(back + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if not state then return 'none' end
-if state == 'recalled' then return state end
+if state == 'recalled' then
+  redis.call('HDEL', P .. 'h:' .. id, 'by')
+  return state
+end
 if state ~= 'held' then return 'late' end
 local taken, before = 0, 0
 for i = 9, #ARGV do

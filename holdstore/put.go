@@ -319,11 +319,13 @@ func (p *Put) known(id, heldAt, due string) Receipt {
 	return Receipt{ID: id, Found: found, HeldAt: moment(heldAt), Due: moment(due), print: p.print}
 }
 
-// fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it.
+// fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it: who retried it,
+// who is sending it, or who did something to it, of which its timeline tells. A hold of another nonce is somebody else's.
 // ARGV: id, tombstone ms, nonce. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
 var fenceScript = drain(unreplacing + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
-if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied')) then
+if get(id, 'nonce') ~= ARGV[3] then state = nil end
+if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied') or get(id, 'tl')) then
   return {'ok', id, get(id, 'held_at'), get(id, 'due')}
 end
 if state then unreplace(id); forget(id) else drop(P .. 'b:' .. id .. ':' .. ARGV[3] .. ':0') end

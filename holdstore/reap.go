@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 
@@ -13,11 +14,13 @@ const (
 	scanBatch    = 500 // keys that one step of the slow walk over everything looks at
 	reapsInRound = 700 // in an hour, when Reap is called every 5 seconds
 	scansMost    = 40  // steps of one Reap
+	oldestLooked = 20  // members of an index that one look sees
 )
 
 // Reaped counts what one Reap did.
 type Reaped struct {
-	LeasesExpired, RecordsForgotten, OrphansDropped int
+	LeasesExpired, RecordsForgotten int
+	Mended                          int // holds that no loop would have met, and index entries of nothing
 
 	More bool // a batch was full: the next call has as much to do at once
 }
@@ -69,6 +72,20 @@ end
 return mended
 `)
 
+// unlistScript takes the IDs of holds that are gone out of indexes. It looks at the oldest only: what is listed before them
+// goes with its record, in time. ARGV: how many of each, names of sorted sets... Output: how many IDs left.
+var unlistScript = drain(`
+local left = 0
+for i = 2, #ARGV do
+  if redis.call('TYPE', P .. ARGV[i]).ok == 'zset' then
+    for _, id in ipairs(redis.call('ZRANGE', P .. ARGV[i], 0, ARGV[1] - 1)) do
+      if redis.call('EXISTS', P .. 'h:' .. id) == 0 then left = left + redis.call('ZREM', P .. ARGV[i], id) end
+    end
+  end
+end
+return left
+`)
+
 // Reap takes expired leases back to held, forgets expired records, and mends what no state knows.
 // Bounded work per call: call it every few seconds, and at once when there is more.
 func (s *Store) Reap(ctx context.Context) (Reaped, error) {
@@ -80,7 +97,7 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 		defer mu.Unlock()
 		total.LeasesExpired += done.LeasesExpired
 		total.RecordsForgotten += done.RecordsForgotten
-		total.OrphansDropped += done.OrphansDropped
+		total.Mended += done.Mended
 		total.More = total.More || done.More
 		return err
 	})
@@ -105,7 +122,7 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		}
 	}
 	if !done.More {
-		done.OrphansDropped, err = s.mendSome(ctx, node)
+		done.Mended, err = s.mendSome(ctx, node)
 	}
 	return done, err
 }
@@ -117,16 +134,12 @@ func (s *Store) mendSome(ctx context.Context, node redis.UniversalClient) (mende
 		return 0, explain(err)
 	}
 	for range min(size/(scanBatch*reapsInRound)+1, scansMost) {
-		names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.anyHold(), scanBatch).Result()
+		names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.everything(), scanBatch).Result()
 		if err != nil {
 			return mended, explain(err)
 		}
 		s.scanned.set(node, cursor)
-		var ids []string
-		for _, name := range names {
-			ids = append(ids, name[strings.LastIndexByte(name, ':')+1:])
-		}
-		n, err := s.mend(ctx, ids)
+		n, err := s.mend(ctx, names)
 		if mended += n; err != nil || cursor == 0 {
 			return mended, err
 		}
@@ -134,16 +147,42 @@ func (s *Store) mendSome(ctx context.Context, node redis.UniversalClient) (mende
 	return mended, nil
 }
 
-func (s *Store) mend(ctx context.Context, ids []string) (mended int, err error) {
-	groups := s.grouped(ids)
-	for _, at := range inOrder(groups) {
-		args := []any{s.recordTime().Milliseconds()}
-		for _, id := range groups[at] {
-			args = append(args, id)
+// mend looks at what some keys say, and mends what does not fit.
+func (s *Store) mend(ctx context.Context, names []string) (mended int, err error) {
+	ids, indexes := map[keys][]string{}, map[keys][]string{}
+	for _, name := range names {
+		at, rest := s.shardOf(name)
+		id, isHold := strings.CutPrefix(rest, "h:")
+		switch {
+		case at == "":
+		case isHold:
+			ids[at] = append(ids[at], id)
+		case strings.HasPrefix(rest, "i:") || at.age() == name:
+			indexes[at] = append(indexes[at], rest)
 		}
-		n, err := s.run(ctx, at, repairScript, args...).Int()
+	}
+	for _, at := range inOrder(ids) {
+		n, err := s.mendHolds(ctx, at, ids[at])
+		if mended += n; err != nil {
+			return mended, err
+		}
+	}
+	for _, at := range inOrder(indexes) {
+		for some := range slices.Chunk(indexes[at], reapBatch) {
+			n, err := s.run(ctx, at, unlistScript, append([]any{oldestLooked}, anys(some)...)...).Int()
+			if mended += n; err != nil {
+				return mended, explain(err)
+			}
+		}
+	}
+	return mended, nil
+}
+
+func (s *Store) mendHolds(ctx context.Context, at keys, ids []string) (mended int, err error) {
+	for some := range slices.Chunk(ids, reapBatch) {
+		n, err := s.run(ctx, at, repairScript, append([]any{s.recordTime().Milliseconds()}, anys(some)...)...).Int()
 		if err == nil {
-			err = s.run(ctx, at, reindexLate, s.reindexArgs(groups[at])...).Err()
+			err = s.run(ctx, at, reindexLate, s.reindexArgs(some)...).Err()
 		}
 		if mended += n; err != nil {
 			return mended, explain(err)
@@ -152,13 +191,17 @@ func (s *Store) mend(ctx context.Context, ids []string) (mended int, err error) 
 	return mended, nil
 }
 
-// anyHold is the pattern of the names of all holds.
-func (s *Store) anyHold() string {
-	if len(s.shards) == 1 {
-		return globQuote(s.shards[0].hold("")) + "*"
+// anys makes arguments of texts.
+func anys(texts []string) []any {
+	args := make([]any, len(texts))
+	for n, text := range texts {
+		args[n] = text
 	}
-	return globQuote(s.opt.Prefix) + ":{mh*}:h:*"
+	return args
 }
+
+// everything is the pattern of the names of all keys.
+func (s *Store) everything() string { return globQuote(s.opt.Prefix) + ":{mh*}:*" }
 
 // scan remembers how far a slow walk over the keys of each server is.
 type scan struct {

@@ -22,14 +22,18 @@ local function wasBack(r)
 end
 `
 
-// takingBack are the moves of recall and restore, for all scripts that make them.
+// takingBack are the moves of recall and restore, for all scripts that make them. Whoever takes back what is recalled already
+// relies on that from then on: the field by, of a hold that was only replaced, goes.
 // takeBack returns "ok", "partly" (some recipients have it already, or may have), "none", "late", or the state that forbids
 // it; giveBack "ok", "gone", "none", or the state.
 const takingBack = back + `
 local function takeBack(id, contentTime, recordTime)
   local state = get(id, 'state')
   if not state then return 'none' end
-  if state == 'recalled' then return state end
+  if state == 'recalled' then
+    redis.call('HDEL', P .. 'h:' .. id, 'by')
+    return state
+  end
   if state ~= 'held' or open(id) < 1 then return 'late' end
   local word = 'ok'
   for n = 0, num(id, 'nrcpt') - 1 do
@@ -44,7 +48,8 @@ local function takeBack(id, contentTime, recordTime)
   live(id, false)
   return word
 end
-local function giveBack(id)
+-- heldAgain undoes what took the hold back, for the recipients of whom undone(n) is true.
+local function heldAgain(id, due, undone)
   local state = get(id, 'state')
   if not state then return 'none' end
   if state ~= 'recalled' then return state end
@@ -52,27 +57,39 @@ local function giveBack(id)
   each(id, function(key) if redis.call('EXISTS', key) == 0 then gone = true end end)
   if gone then return 'gone' end
   each(id, function(key) redis.call('PERSIST', key) end)
-  local np, due = 0, now + num(id, 'grace')
+  local np = 0
   for n = 0, num(id, 'nrcpt') - 1 do
-    local r = get(id, 'r' .. n)
-    if r and wasBack(r) then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
+    if undone(n) then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
     if pending(id, n) then np = np + 1 end
   end
+  redis.call('HDEL', P .. 'h:' .. id, 'by')
   set(id, 'np', np, 'due', int(due))
   hurry(due)
   move(id, 'recalled', 'held', due)
   live(id, true)
   return 'ok'
 end
+local function giveBack(id)
+  return heldAgain(id, now + num(id, 'grace'), function(n)
+    local r = get(id, 'r' .. n)
+    return r and wasBack(r)
+  end)
+end
 `
 
-// replacing is the part of a commit that takes back what the new hold replaces; what was too late stays as it is.
+// replacing is the part of a commit that takes back what the new hold replaces; what was too late stays as it is. The field by
+// of an old one says which hold replaced it, when it was due, and which recipients were pending.
 const replacing = takingBack + `
 local function replace(id, what, contentTime, recordTime)
   local taken = {}
   for _, old in ipairs(what.ids) do
+    local by = {id, get(old, 'due')}
+    for n = 0, num(old, 'nrcpt') - 1 do
+      if pending(old, n) then by[#by + 1] = n end
+    end
     local word = takeBack(old, contentTime, recordTime)
     if word == 'ok' or word == 'partly' then
+      set(old, 'by', table.concat(by, ' '))
       taken[#taken + 1] = old
       note(old, what.event)
       audit(old, 'recall', what.by, 'mail with Supersedes', 'replaced by ' .. id, '')
@@ -82,10 +99,20 @@ local function replace(id, what, contentTime, recordTime)
 end
 `
 
-// unreplacing undoes it for a commit that is fenced off.
+// unreplacing undoes it for a commit that is fenced off, unless somebody else did something to the old hold meanwhile, or was
+// told that it is recalled.
 const unreplacing = takingBack + `
 local function unreplace(id)
-  for old in string.gmatch(get(id, 'replaced') or '', '%S+') do giveBack(old) end
+  for old in string.gmatch(get(id, 'replaced') or '', '%S+') do
+    local by, due, rest = string.match(get(old, 'by') or '', '^(%S+) (%d+)(.*)$')
+    if by == id then
+      local undone = {}
+      for n in string.gmatch(rest, '%d+') do undone[tonumber(n)] = true end
+      if heldAgain(old, tonumber(due), function(n) return undone[n] end) == 'ok' then
+        note(old, '{"verb":"restored","detail":"what was to replace it is not held"}')
+      end
+    end
+  end
 end
 `
 

@@ -1,0 +1,106 @@
+package holdstore
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// Nobody has to run fsck for a hold that no loop would meet, nor for what indexes say of holds that are gone.
+func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	ctx, at, r := t.Context(), s.shards[0], s.redis
+	h := lives(t, s)
+	for st, hold := range h {
+		r.ZRem(ctx, at.state(st), hold.ID)
+	}
+	const gone = "2222222222222"
+	mine := strings.Fields(r.HGet(ctx, at.hold(h[Held].ID), "ix").Val())[0]
+	for _, index := range []string{at.index("s9"), at.index(mine), at.age()} {
+		r.ZAdd(ctx, index, redis.Z{Score: 1, Member: gone})
+	}
+	if f := faults(t, s, false); len(f) < 7 {
+		t.Fatalf("too little harm was done: %+v", f)
+	}
+	var total Reaped
+	server.Eventually(t, "all is mended", func() bool {
+		done, err := s.Reap(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total.Mended += done.Mended
+		total.LeasesExpired += done.LeasesExpired
+		return len(faults(t, s, false)) == 0 && total.LeasesExpired > 0
+	})
+	if total.Mended != 7 || total.LeasesExpired != 1 {
+		t.Errorf("mended %d, want 4 holds and 3 entries of indexes; %d leases ended, want that of the hold without one", total.Mended, total.LeasesExpired)
+	}
+	if c := claimOne(t, s); c.ID != h[Releasing].ID || c.Attempts != 2 {
+		t.Errorf("claimed %s for the %d. time, want %s, which was releasing without a lease, for the second", c.ID, c.Attempts, h[Releasing].ID)
+	}
+	for st, hold := range h {
+		if left := r.ZScore(ctx, at.state(st), hold.ID).Val(); st != Releasing && left <= float64(time.Now().UnixMilli()) {
+			t.Errorf("what is %s ends at %v", st, left)
+		}
+	}
+}
+
+// A store in which everything is wrong is mended in small steps, between which others get their turn.
+func TestOneReapDoesABoundedPart(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t, "--appendfsync", "no").Addr)
+	s.opt.Durability = "relaxed"
+	ctx, at, r := t.Context(), s.shards[0], s.redis
+	const holds = 1000
+	var work sync.WaitGroup
+	for w := range 20 {
+		work.Go(func() {
+			for n := range holds / 20 {
+				if _, err := tryPut(s, fmt.Sprint("m", w, "-", n), 0, "x"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	work.Wait()
+	for claimed := 0; claimed < holds; {
+		cs, err := s.Claim(ctx, 100)
+		if err != nil || len(cs) == 0 {
+			t.Fatal(claimed, err)
+		}
+		claimed += len(cs)
+	}
+	r.Del(ctx, at.state(Releasing))
+	scans := func() (n int) {
+		for line := range strings.Lines(r.Info(ctx, "commandstats").Val()) {
+			fmt.Sscanf(line, "cmdstat_scan:calls=%d", &n)
+		}
+		return n
+	}
+	size := int(r.DBSize(ctx).Val())
+	for calls, mended, freed := 1, 0, 0; freed < holds; calls++ {
+		before := scans()
+		done, err := s.Reap(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mended, freed = mended+done.Mended, freed+done.LeasesExpired
+		// Redis looks at whole buckets of its table, and so at some keys more.
+		if done.Mended > 2*scanBatch || done.LeasesExpired > reapBatch || scans() > before+1 {
+			t.Fatalf("one call did %+v in %d steps", done, scans()-before)
+		}
+		if calls == 1 && mended == holds {
+			t.Fatal("all was mended at once, so that nothing was put to the test")
+		}
+		if calls > size/scanBatch+holds/reapBatch+5 {
+			t.Fatalf("after %d calls %d of %d are mended, and %d held again", calls, mended, holds, freed)
+		}
+	}
+}
