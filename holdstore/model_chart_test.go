@@ -114,6 +114,7 @@ type flight struct {
 	do    arrow
 	then  func()
 	seen  bool    // it was done
+	idle  bool    // it could be done so far without changing anything
 	owes  []error // what the store could say to it so far
 	busy  bool    // somebody waits for its end
 	stays bool    // until it is done
@@ -126,8 +127,9 @@ type flight struct {
 // may notes what the store could say now.
 func (f *flight) may() {
 	if f.on != nil && !f.seen {
-		_, err := f.do(f.on.at)
+		p, err := f.do(f.on.at)
 		f.owes = append(f.owes, err)
+		f.idle = f.idle || err == nil && p == f.on.at
 	}
 }
 
