@@ -33,9 +33,12 @@ const (
 	reportPause = 24 * time.Hour
 )
 
-// maxAnswers is how often the outcome for one recipient may change: whoever was asked can write such answers, and a trail
-// is for what people did. That it was retracted counts always, and is the last.
+// maxAnswers is how many answers for one recipient count: whoever was asked can write them, and a trail is for what people
+// did. That it was retracted counts always, and is the last.
 const maxAnswers = 10
+
+// seenLen is how many characters of its digest an answer is known by.
+const seenLen = 16
 
 // Bounds, in bytes, of what is kept of an answer.
 const (
@@ -148,17 +151,18 @@ func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
 	return a, fmt.Errorf("no request has this ID: %w", ErrNotFound)
 }
 
-// answerScript writes what became of recipients. What is retracted stays retracted, and what changes nothing is not
-// noted. ARGV: id, event, kind of the report, who answers, what, then index and result of each. Output: "ok", "same", or
-// "none".
+// answerScript writes what became of recipients. What is retracted stays retracted, and what was said of a recipient before
+// is not noted: it is somebody's copy of an old answer. ARGV: id, event, kind of the report, who answers, what, then index
+// and result of each. Output: "ok", "same", or "none".
 var answerScript = drain(reportMoves + `
 local id, changed = ARGV[1], false
 if not get(id, 'state') then return 'none' end
 for i = 6, #ARGV, 2 do
   local old, new = cjson.decode(get(id, 'r' .. ARGV[i]) or '{}'), cjson.decode(ARGV[i + 1])
-  new.c = (old.c or 0) + 1
-  if old.o ~= 'retracted' and (old.o ~= new.o or old.d ~= new.d) and (new.c <= ` + fmt.Sprint(maxAnswers) + ` or new.o == 'retracted') then
-    new.t = now
+  local seen, said = old.s or '', string.sub(redis.sha1hex(ARGV[i + 1]), 1, ` + fmt.Sprint(seenLen) + `)
+  local counts = #seen < ` + fmt.Sprint(maxAnswers*seenLen) + ` or new.o == 'retracted'
+  if old.o ~= 'retracted' and counts and not string.find(seen, said, 1, true) then
+    new.t, new.s = now, seen .. said
     set(id, 'r' .. ARGV[i], cjson.encode(new))
     changed = true
   end
@@ -217,9 +221,8 @@ var silentScript = drain(`
 local id, ended = ARGV[1], false
 if not get(id, 'state') then return 'none' end
 for n = 0, num(id, 'nrcpt') - 1 do
-  local r = cjson.decode(get(id, 'r' .. n) or '{}')
-  if r.o == 'requested' then
-    set(id, 'r' .. n, cjson.encode({o = 'unknown', d = ARGV[3], t = now, c = r.c}))
+  if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then
+    set(id, 'r' .. n, cjson.encode({o = 'unknown', d = ARGV[3], t = now}))
     ended = true
   end
 end

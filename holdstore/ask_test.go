@@ -252,6 +252,28 @@ func TestAReportWaitsForWhoWasAskedLast(t *testing.T) {
 	r.goesOut(0)
 }
 
+// Somebody sends old answers again.
+func TestWhatWasAnsweredBeforeIsNoNews(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := reports{t, s, released(t, s, "b@x.test")}
+	r.askFor(0, time.Hour)
+	r.answered(0, Refused, "away")
+	r.goesOut(0)
+	r.answered(0, AlreadyRead, "")
+	r.hurry()
+	r.goesOut(1)
+	for range 3 {
+		r.answered(0, Refused, "away")
+		r.answered(0, AlreadyRead, "")
+	}
+	if got := outcomes(t, s, r.id); got[0] != AlreadyRead {
+		t.Errorf("an old answer counts: %v", got)
+	}
+	if at := r.at(); !at.IsZero() {
+		t.Errorf("an old answer is reported at %v", at)
+	}
+}
+
 // A gateway that changes its mind all day, at length.
 func TestAnswersAreBounded(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)

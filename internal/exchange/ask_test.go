@@ -8,6 +8,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/policy"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 func TestWhichDomainsAreAsked(t *testing.T) {
@@ -38,4 +39,34 @@ func TestWhichDomainsAreAsked(t *testing.T) {
 			t.Errorf("%q asks %q, want %q", c.patterns, got, c.want)
 		}
 	}
+}
+
+// Mallory sends a message with the Message-ID of Anna's, and From hers, to whom hers went; and recalls it.
+func TestNobodyIsAskedForACopyOfAnothersMessage(t *testing.T) {
+	store, post := site(t)
+	domains, err := policy.ParsePatterns([]string{"*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: domains, Within: time.Hour})
+	annas := released(t, store, "anna", "bert@far.test")
+	again := released(t, store, "anna", "carl@far.test") // she may write it twice
+	at := get(t, store, again).HeldAt
+	server.Eventually(t, "it is later", func() bool { return time.Since(at) > 2*time.Millisecond })
+	mallorys := released(t, store, "mallory", "bert@far.test")
+	for id, want := range map[string]holdstore.Outcome{mallorys: holdstore.Sent, annas: holdstore.Requested, again: holdstore.Requested} {
+		must(t, func() error { _, _, err := x.Ask(t.Context(), id, nil, holdstore.Act{By: "test"}); return err })
+		if got := get(t, store, id).Results[0].Outcome; got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+	for e, err := range store.Log(t.Context(), time.Time{}, false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Verb == "recall refused" && e.ID == mallorys {
+			return
+		}
+	}
+	t.Error("it is not in the audit trail")
 }

@@ -12,30 +12,38 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// asked puts a message into the store, releases it, and notes that the gateways of its two recipients are asked.
-func asked(t *testing.T, s *holdstore.Store, one, other string, requests ...holdstore.Asked) string {
+// released puts a message into the store and releases it to all its recipients.
+func released(t *testing.T, s *holdstore.Store, login string, to ...string) string {
 	t.Helper()
+	sub := holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"}, Login: login}
+	results := map[int]holdstore.Result{}
+	for n, r := range to {
+		sub.Recipients = append(sub.Recipients, holdstore.Path{Address: r})
+		results[n] = holdstore.Result{Outcome: holdstore.Sent}
+	}
 	var held holdstore.Receipt
 	must(t, func() (err error) {
-		put := s.Put(holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"},
-			Recipients: []holdstore.Path{{Address: one}, {Address: other}}}, []byte("Subject: x\r\n"))
-		held, err = put.Commit(t.Context(), holdstore.Terms{Rule: "default"})
+		held, err = s.Put(sub, []byte("Subject: x\r\n")).Commit(t.Context(), holdstore.Terms{Rule: "default"})
 		return err
 	})
 	var claims []*holdstore.Claim
 	server.Eventually(t, "it is claimed", func() bool { claims, _ = s.Claim(t.Context(), 1); return len(claims) == 1 })
-	sent := holdstore.Result{Outcome: holdstore.Sent}
-	must(t, func() error {
-		return s.Settle(t.Context(), claims[0], holdstore.Settlement{Results: map[int]holdstore.Result{0: sent, 1: sent}})
-	})
+	must(t, func() error { return s.Settle(t.Context(), claims[0], holdstore.Settlement{Results: results}) })
+	return held.ID
+}
+
+// asked releases a message to two recipients, and notes that their gateways are asked.
+func asked(t *testing.T, s *holdstore.Store, one, other string, requests ...holdstore.Asked) string {
+	t.Helper()
+	id := released(t, s, "", one, other)
 	for n := range requests {
-		requests[n].Hold = held.ID
+		requests[n].Hold = id
 	}
-	err := does(t, func() error { _, err := s.Ask(t.Context(), held.ID, requests, time.Hour, holdstore.Act{}); return err })
+	err := does(t, func() error { _, err := s.Ask(t.Context(), id, requests, time.Hour, holdstore.Act{}); return err })
 	if err != nil && !errors.Is(err, holdstore.ErrNotNow) { // asked, and its answer was lost
 		t.Fatal(err)
 	}
-	return held.ID
+	return id
 }
 
 func TestATimelineTakesFewReceipts(t *testing.T) {

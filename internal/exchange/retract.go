@@ -25,7 +25,7 @@ type Order struct {
 	Received   time.Time `json:"t"`           // when the message came in
 	Date       string    `json:"w,omitempty"` // its Date field, when the command says it
 	Gateway    string    `json:"g"`           // our MTA's host name
-	Own        bool      `json:"o,omitempty"`
+	Hold       string    `json:"h,omitempty"` // that it left, when it is ours: between colleagues
 
 	Done  map[string]mailbox.Result `json:"d,omitempty"` // by recipient
 	Plan  map[string]mailbox.Result `json:"p,omitempty"` // what was about to be done
@@ -156,11 +156,12 @@ func (x *Exchange) carryOut(ctx context.Context, j *holdstore.Job, o *Order, rec
 
 // takeFrom takes the message from one recipient: from the hold when it waits here, else out of the mailbox.
 func (x *Exchange) takeFrom(ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result, error) {
-	held, err := x.stillHeld(ctx, o, recipient)
-	if err != nil || held {
-		return mailbox.Result{Outcome: recall.StatusRecalled}, err
+	if o.Hold == "" {
+		if held, err := x.stillHeld(ctx, o, recipient); err != nil || held {
+			return mailbox.Result{Outcome: recall.StatusRecalled}, err
+		}
 	}
-	result, err := x.boxes.Take(ctx, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, Date: o.Date},
+	result, err := x.boxes.Take(ctx, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, Date: o.Date, Hold: o.Hold},
 		func(plan mailbox.Result) error {
 			set(&o.Plan, recipient, plan)
 			return x.store.SaveJob(ctx, j, o)
@@ -200,7 +201,7 @@ func (x *Exchange) tell(ctx context.Context, o *Order) error {
 		}
 		s.Recipients = append(s.Recipients, said)
 	}
-	if o.Own {
+	if o.Hold != "" {
 		if err := x.Told(ctx, s, recall.DomainOf(o.From)); !errors.Is(err, ErrUnasked) { // else its record is gone: nobody wants to know
 			return err
 		}

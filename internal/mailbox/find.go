@@ -144,14 +144,14 @@ func (o *box) findIn(f folder, t Target) ([]found, error) {
 		return nil, err
 	}
 	messages, err := await(o, func() ([]*imapclient.FetchMessageBuffer, error) {
-		return o.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{identity, trace}}).Collect()
+		return o.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{identity, t.trace()}}).Collect()
 	})
 	if err != nil {
 		return nil, err
 	}
 	var all []found
 	for _, m := range messages {
-		if slices.Contains(uids, m.UID) && t.is(m.FindBodySection(identity), m.FindBodySection(trace)) {
+		if slices.Contains(uids, m.UID) && t.is(m.FindBodySection(identity), m.FindBodySection(t.trace())) {
 			all = append(all, found{f, validity, m.UID})
 		}
 	}

@@ -10,22 +10,31 @@ import (
 	"github.com/emersion/go-imap/v2"
 )
 
-// What is asked for to know a message. The trace only has to be there, so its first bytes do.
+// What is asked for to know a message.
 var (
-	identity = section(16<<10, "MESSAGE-ID", "FROM", "DATE")
-	trace    = section(16, "RECEIVED", "DELIVERED-TO")
+	identity   = section(16<<10, "MESSAGE-ID", "FROM", "DATE")
+	trace      = section(16, "RECEIVED", "DELIVERED-TO") // it only has to be there
+	wholeTrace = section(64<<10, "RECEIVED", "DELIVERED-TO")
 )
+
+// trace is what is asked for of the way that a message came.
+func (t Target) trace() *imap.FetchItemBodySection {
+	if t.Hold != "" {
+		return wholeTrace
+	}
+	return trace
+}
 
 func section(size int64, fields ...string) *imap.FetchItemBodySection {
 	return &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: fields, Peek: true,
 		Partial: &imap.SectionPartial{Size: size}}
 }
 
-// is says whether a message is the target: by its Message-ID, author and date, each there once. One without trace never
-// came by mail: the author's own copy, when he wrote to himself or to colleagues.
+// is says whether a message is the target: by its Message-ID, author and date, each there once, and by the hold that it
+// left. One without trace never came by mail: the author's own copy, when he wrote to himself or to colleagues.
 func (t Target) is(header, trace []byte) bool {
 	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(append(bytes.Clone(header), "\r\n\r\n"...)))).ReadMIMEHeader()
-	if err != nil || len(bytes.TrimSpace(trace)) == 0 {
+	if err != nil || len(bytes.TrimSpace(trace)) == 0 || t.Hold != "" && !bytes.Contains(trace, []byte(" id "+t.Hold+".")) {
 		return false
 	}
 	id, from, date := fields["Message-Id"], fields["From"], fields["Date"]

@@ -26,6 +26,7 @@ type Target struct {
 	From      string    // address of its author
 	Received  time.Time // when this gateway took it in; zero: not known
 	Date      string    // its Date field; empty: not known
+	Hold      string    // ID of the hold that it left, which is in its Received fields; empty: it left none of ours
 }
 
 // Outcomes, as in a recall status.

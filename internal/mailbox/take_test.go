@@ -88,6 +88,21 @@ func TestAMessageThatIsNotTheOneIsNotTouched(t *testing.T) {
 	}
 }
 
+// Somebody has sent a message with the Message-ID, author and date of another's, and recalls it.
+func TestOnlyTheMessageThatLeftTheHoldIsTaken(t *testing.T) {
+	s := start(t, "delete", "keep")
+	by := func(hold string) string {
+		return "Received: from x (x [192.0.2.1])\r\n\tby gw.corp.test (Recall Milter) with ESMTPA id " + hold + ".MAC; Tue, 24 Nov 2026 10:00:00 +0100\r\n"
+	}
+	s.deliver(message(id), by("32Z4VG5TXNUNZ")+message(id), by("32Z4VJ9P63DGN")+message(id, "Subject: mine"))
+	mine := target(id)
+	mine.Hold = "32Z4VJ9P63DGN"
+	s.takes(mine, Retracted)
+	s.has("INBOX", id, id)
+	mine.Hold = "32Z4VJ9P63DG"
+	s.takes(mine, NotFound)
+}
+
 func TestWhatItsUserMarkedDeletedIsNotExpunged(t *testing.T) {
 	s := start(t, "delete", "keep")
 	s.deliver(message(other(1)), message(id))
