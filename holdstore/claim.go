@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -100,27 +99,48 @@ func (c *Claim) LeaseLeft() time.Duration {
 	return time.Until(c.until)
 }
 
-// claimScript leases due holds. ARGV: how many, lease ms, token. Output: {{id, fields of the hash...}...}, or {"paused"}.
-var claimScript = drain(`
-if redis.call('EXISTS', P .. 'paused') == 1 then return {'paused'} end
-local out = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
-  if get(id, 'state') ~= 'held' then
-    redis.call('ZREM', P .. 'z:held', id)
-  else
-    if num(id, 'attempts') == 0 then set(id, 'late', int(now - num(id, 'due'))) end
-    move(id, 'held', 'releasing', now + ARGV[2])
-    set(id, 'tok', ARGV[3])
-    redis.call('HINCRBY', P .. 'h:' .. id, 'attempts', 1)
-    local fields = redis.call('HGETALL', P .. 'h:' .. id)
-    table.insert(fields, 1, id)
-    out[#out + 1] = fields
+// claiming is the part of scripts that leases due holds, soonest due first. It returns of each {id, piece 0 of its content while
+// there is room for it, {fields of the hash...}}, and nil while releases are paused.
+const claiming = `
+local function claim(most, lease, token, room)
+  if redis.call('EXISTS', P .. 'paused') == 1 then return nil end
+  local rows, left, leased = {}, {}, {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, most)) do
+    local state, attempts, due = unpack(redis.call('HMGET', P .. 'h:' .. id, 'state', 'attempts', 'due'))
+    left[#left + 1] = id
+    if state == 'held' then
+      leased[#leased + 1], leased[#leased + 2] = int(now + lease), id
+      local fresh = {'state', 'releasing', 'tok', token, 'attempts', int((attempts or 0) + 1)}
+      if fresh[6] == '1' then fresh[7], fresh[8] = 'late', int(now - due) end
+      rows[#rows + 1] = {id, fresh}
+    end
   end
+  if #left > 0 then redis.call('ZREM', P .. 'z:held', unpack(left)) end
+  if #rows > 0 then redis.call('ZADD', P .. 'z:releasing', unpack(leased)) end
+  for n, row in ipairs(rows) do
+    local id, first = row[1], ''
+    set(id, unpack(row[2]))
+    if room > 0 then
+      local piece = redis.pcall('GET', P .. 'b:' .. id .. ':' .. (get(id, 'nonce') or '') .. ':0')
+      first = type(piece) == 'string' and piece or ''
+      room = room - #first
+      if room < 0 then first = '' end
+    end
+    rows[n] = {id, first, redis.call('HGETALL', P .. 'h:' .. id)}
+  end
+  return rows
 end
-return out
+`
+
+// claimScript claims. ARGV: how many, lease ms, token, bytes of content. Output: as claim has it, or {"paused"}.
+var claimScript = drain(claiming + `
+return claim(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])) or {'paused'}
 `)
 
-const claimBatch = 100 // keeps one script short, whatever the caller asks for
+const (
+	claimBatch   = 100     // keeps one script short, whatever the caller asks for
+	claimContent = 1 << 20 // bytes of content that come with claims at once; what has no room is read by itself
+)
 
 // Claim leases up to max due holds, soonest due first. ErrPaused: not now, by somebody's order. Any other error says that nothing was claimed, and why that may be more
 // than that nothing is due; a shard that is away does not keep the holds of the others back.
@@ -152,7 +172,7 @@ func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error)
 	}
 	token, until := randomText(16), time.Now().Add(s.lease)
 	// Firmly: when a failover undid a claim, somebody could still recall what is being sent.
-	cmd := s.firmly(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token)
+	cmd := s.firmly(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token, claimContent)
 	rows, err := cmd.Slice()
 	if errors.Is(err, errFewReplicas) {
 		s.giveBackAll(ctx, at, cmd.Val(), token)
@@ -163,33 +183,43 @@ func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error)
 	if len(rows) == 1 && rows[0] == "paused" {
 		return nil, ErrPaused
 	}
-	var claims []*Claim
-	var damaged error
+	return s.claimed(rows, token, until)
+}
+
+// claimed reads what claim returned in a script.
+func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Claim, damaged error) {
 	for _, row := range rows {
-		id, fields := claimRow(row)
+		id, first, fields := claimRow(row)
 		h, err := s.parseHold(id, fields)
 		if err != nil {
 			damaged = err // its lease expires, and it is met again; the others go out
 			continue
 		}
+		if first != "" {
+			h.header, h.body, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
+		}
 		claims = append(claims, &Claim{Hold: *h, token: token, until: until})
 	}
-	if len(claims) == 0 {
-		return nil, damaged
+	if len(claims) > 0 {
+		return claims, nil
 	}
-	return claims, nil
+	return nil, damaged
 }
 
-func claimRow(row any) (id string, fields map[string]string) {
+func claimRow(row any) (id, first string, fields map[string]string) {
 	fields = map[string]string{}
-	texts, _ := row.([]any)
-	for n := 1; n+1 < len(texts); n += 2 {
-		fields[fmt.Sprint(texts[n])] = fmt.Sprint(texts[n+1])
+	parts, _ := row.([]any)
+	if len(parts) != 3 {
+		return "", "", fields
 	}
-	if len(texts) > 0 {
-		id = fmt.Sprint(texts[0])
+	id, _ = parts[0].(string)
+	first, _ = parts[1].(string)
+	texts, _ := parts[2].([]any)
+	for pair := range slices.Chunk(texts, 2) {
+		name, _ := pair[0].(string)
+		fields[name], _ = pair[len(pair)-1].(string)
 	}
-	return id, fields
+	return id, first, fields
 }
 
 // renewScript extends a lease. ARGV: id, token, lease ms. Output: "ok" or "lost".
@@ -232,79 +262,10 @@ func (s *Store) GiveBack(ctx context.Context, c *Claim) error {
 func (s *Store) giveBackAll(ctx context.Context, at keys, rows any, token string) {
 	list, _ := rows.([]any)
 	for _, row := range list {
-		if id, _ := claimRow(row); id != "" {
+		if id, _, _ := claimRow(row); id != "" {
 			s.run(ctx, at, giveBackScript, id, token)
 		}
 	}
-}
-
-// Content streams the message as it would be sent: header, blank line, body. A missing piece is an error.
-func (s *Store) Content(ctx context.Context, h *Hold) io.Reader {
-	return &content{s: s, ctx: ctx, h: h}
-}
-
-// content reads one piece after the other.
-type content struct {
-	s    *Store
-	ctx  context.Context
-	h    *Hold
-	next int
-	rest []byte
-	read int64
-}
-
-func (c *content) Read(p []byte) (int, error) {
-	for len(c.rest) == 0 {
-		if c.next >= c.h.chunks {
-			if c.read != c.h.Size {
-				return 0, fmt.Errorf("hold %s: its content has %d bytes instead of %d", c.h.ID, c.read, c.h.Size)
-			}
-			return 0, io.EOF
-		}
-		piece, body, err := c.s.piece(c.ctx, c.h, c.next)
-		if err != nil {
-			return 0, err
-		}
-		if c.next == 0 {
-			piece = append(append(make([]byte, 0, len(piece)+2+len(body)), piece...), "\r\n"...)
-			piece = append(piece, body...)
-		}
-		c.rest = piece
-		c.next++
-	}
-	n := copy(p, c.rest)
-	c.rest = c.rest[n:]
-	c.read += int64(n)
-	return n, nil
-}
-
-// Header returns the header block of a hold, without reading the body of a large one.
-func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) {
-	header, _, err := s.piece(ctx, h, 0)
-	return header, err
-}
-
-func (s *Store) piece(ctx context.Context, h *Hold, n int) (piece, body []byte, err error) {
-	b, err := s.redis.Get(ctx, s.of(h.ID).chunk(h.ID, h.staging, n)).Bytes()
-	if err == redis.Nil {
-		return nil, nil, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
-	}
-	if err != nil {
-		return nil, nil, explain(err)
-	}
-	return s.open(h, n, b)
-}
-
-// open makes a piece of what is stored; that of a small message is its header block, and the body comes with it.
-func (s *Store) open(h *Hold, n int, stored []byte) (piece, body []byte, err error) {
-	piece, err = s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
-	if err == nil && stored[0]&whole != 0 {
-		piece, body, err = split(piece)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
-	}
-	return piece, body, nil
 }
 
 // LeasedFor is a claim without a store, whose lease runs for d: for tests of what works with claims.

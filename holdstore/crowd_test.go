@@ -157,21 +157,31 @@ func (c *crowd) releases(ctx context.Context, s *Store) {
 			rest(ctx, 10*time.Millisecond)
 			continue
 		}
-		for _, claim := range claims {
+		for len(claims) > 0 {
+			claim := claims[0]
+			claims = claims[1:]
 			if claim.LeaseLeft() < crowdLease/3 {
 				continue
 			}
 			c.mu.Lock()
 			c.sent[claim.Submission.QueueID[1:]]++
 			c.mu.Unlock()
-			for claim.LeaseLeft() > 0 && ctx.Err() == nil {
-				if err := s.Settle(ctx, claim, Settlement{Results: map[int]Result{0: {Outcome: Sent}}}); !errors.Is(err, ErrUnavailable) {
-					break
-				}
-				rest(ctx, 50*time.Millisecond)
+			if next := settleSurely(ctx, s, claim); next != nil {
+				claims = append(claims, next)
 			}
 		}
 	}
+}
+
+// settleSurely settles until the answer is known, and may bring the next hold.
+func settleSurely(ctx context.Context, s *Store, c *Claim) *Claim {
+	st := Settlement{Results: map[int]Result{0: {Outcome: Sent}}}
+	next, err := s.SettleNext(ctx, c, st)
+	for errors.Is(err, ErrUnavailable) && c.LeaseLeft() > 0 && ctx.Err() == nil {
+		rest(ctx, 50*time.Millisecond)
+		err = s.Settle(ctx, c, st)
+	}
+	return next
 }
 
 func reaps(ctx context.Context, s *Store) {

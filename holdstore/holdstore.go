@@ -73,6 +73,7 @@ type Store struct {
 	admissions map[keys]*admission // by shard
 	durable    durability
 	lines      map[keys]*line // by shard
+	settles    map[keys]*convoy[*settling]
 	confirmed  confirmations
 	rests      rests
 	primary    primary
@@ -110,9 +111,10 @@ func Open(o Options) (*Store, error) {
 		s.redis.AddHook(&s.primary)
 	}
 	s.shards = shardsOf(s.redis, o.Prefix)
-	s.admissions, s.lines = map[keys]*admission{}, map[keys]*line{}
+	s.admissions, s.lines, s.settles = map[keys]*admission{}, map[keys]*line{}, map[keys]*convoy[*settling]{}
 	for _, at := range s.shards {
 		s.admissions[at], s.lines[at] = &admission{}, &line{}
+		s.settles[at] = &convoy[*settling]{most: settleMost, send: func(all []*settling) { s.settleAll(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.confirmed = confirmations{of: map[keys][]confirmation{}, bell: make(chan struct{}, 1)}

@@ -87,3 +87,9 @@ func (p put) Commit(ctx context.Context, t holdstore.Terms) (r holdstore.Receipt
 	defer func(began time.Time) { p.m.took("commit", began, err) }(time.Now())
 	return p.Put.Commit(ctx, t)
 }
+
+// SettleNext is timed as a settlement.
+func (t Timed) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (next *holdstore.Claim, err error) {
+	defer func(began time.Time) { t.m.took("settle", began, err) }(time.Now())
+	return t.Store.SettleNext(ctx, c, st)
+}

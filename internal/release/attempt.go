@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,34 +24,47 @@ type sender struct {
 	to   string // the port that c leads to
 }
 
-// release makes one attempt and settles what it brought.
-func (s *sender) release(ctx context.Context, c *holdstore.Claim) {
-	ctx, cancel := context.WithCancel(ctx)
+// run releases a hold, and then what is due behind it. When ctx ends it begins with no other.
+func (s *sender) run(ctx, work context.Context, c *holdstore.Claim) {
+	for c != nil {
+		c = s.release(ctx, work, c)
+	}
+}
+
+// release makes one attempt and settles what it brought. Unless ctx has ended it returns the next hold, if one is due.
+func (s *sender) release(ctx, work context.Context, c *holdstore.Claim) (next *holdstore.Claim) {
+	work, cancel := context.WithCancel(work)
 	var wg sync.WaitGroup
-	wg.Go(func() { s.renew(ctx, cancel, c) })
+	wg.Go(func() { s.renew(work, cancel, c) })
 	defer wg.Wait()
 	defer cancel()
-	st := s.attempt(ctx, c)
-	if err := s.settle(ctx, c, st); err != nil {
+	st := s.attempt(work, c)
+	next, err := s.settle(work, c, st, ctx.Err() == nil)
+	if err != nil {
 		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
 	}
+	return next
 }
 
 // settle writes the outcome, and while the lease runs waits for a store that is away: whoever takes the hold over would
 // send a second copy.
-func (s *sender) settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error {
-	err := s.loop.store.Settle(ctx, c, st)
+func (s *sender) settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement, more bool) (next *holdstore.Claim, err error) {
+	if more {
+		next, err = s.loop.store.SettleNext(ctx, c, st)
+	} else {
+		err = s.loop.store.Settle(ctx, c, st)
+	}
 	for errors.Is(err, holdstore.ErrUnavailable) && c.LeaseLeft() > 0 {
 		select {
 		case <-ctx.Done():
-			return err
+			return nil, err
 		case <-time.After(settleEvery):
 		}
 		if err = s.loop.store.Settle(ctx, c, st); errors.Is(err, holdstore.ErrLost) && c.LeaseLeft() > 0 {
-			return nil // it was written, and only the answer was lost
+			return nil, nil // it was written, and only the answer was lost
 		}
 	}
-	return err
+	return next, err
 }
 
 // renew keeps the lease. When it is lost, or nearly over while the store is away, the attempt ends before it can send
@@ -115,7 +126,7 @@ func (s *sender) sendHold(ctx context.Context, c *holdstore.Claim, to []holdstor
 	}
 	trace := received(&c.Hold, l.marker.Stamp(c.ID, c.Sender.Address, c.MessageID)) + lock
 	return s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: to, ready: leased(c), own: c.Own(),
-		content: io.MultiReader(strings.NewReader(trace), l.store.Content(ctx, &c.Hold))})
+		trace: trace, content: l.store.Content(ctx, &c.Hold)})
 }
 
 // unreadable says whether it is the store that doesn't give the message: a piece or its key is missing, or it was
@@ -209,7 +220,7 @@ func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
 	got, err := s.c.send(e)
 	s.c.idle = time.Now()
 	var no *refusal
-	if err != nil && (!errors.As(err, &no) || no.code == 421) {
+	if s.c.inData || err != nil && (!errors.As(err, &no) || no.code == 421) {
 		s.c.conn.Close()
 		s.c = nil
 	}

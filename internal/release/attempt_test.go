@@ -1,7 +1,10 @@
 package release
 
 import (
+	"bufio"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,10 +35,13 @@ func TestEveryAnswerOfThePort(t *testing.T) {
 		want   string // outcomes of two recipients
 		log    string
 	}{
-		"takes it":             {nil, "sent sent", "released 250 2.0.0 Ok: queued as 4XYZ"},
-		"refuses one":          {to("RCPT TO:<b@", "550 5.1.1 no such user"), "sent failed", "failed b@x.test 550 5.1.1 no such user"},
-		"defers one":           {to("RCPT TO:<b@", "450 4.2.0 later"), "sent pending", "retried 250"},
-		"denies relaying":      {to("RCPT", "554 5.7.1 relay access denied"), "pending pending", "the port refuses us"},
+		"takes it":        {nil, "sent sent", "released 250 2.0.0 Ok: queued as 4XYZ"},
+		"refuses one":     {to("RCPT TO:<b@", "550 5.1.1 no such user"), "sent failed", "failed b@x.test 550 5.1.1 no such user"},
+		"defers one":      {to("RCPT TO:<b@", "450 4.2.0 later"), "sent pending", "retried 250"},
+		"denies relaying": {to("RCPT", "554 5.7.1 relay access denied"), "pending pending", "the port refuses us"},
+		"refuses everybody": {func(_ int, line string) string {
+			return map[byte]string{'R': "450 4.2.0 later", 'D': "554 5.5.1 nobody"}[(line + " ")[0]]
+		}, "pending pending", "retried 450 4.2.0 later"},
 		"refuses the sender":   {to("MAIL", "553 5.1.8 no"), "pending pending", "the port refuses us: 553"},
 		"refuses the content":  {to(".", "554 5.6.0 a virus"), "failed failed", "failed a@x.test 554 5.6.0 a virus"},
 		"refuses DATA":         {to("DATA", "554 5.5.1 no valid recipients"), "failed failed", "554"},
@@ -93,7 +99,7 @@ func TestAConnectionThatEndedCostsNoAttempt(t *testing.T) {
 		m, first, second := &memory{content: message}, claim("a@x.test"), claim("b@x.test")
 		s, _ := attempted(t, m, p, first)
 		second.Sender.Address = "second@corp.test"
-		s.release(t.Context(), second)
+		s.release(t.Context(), t.Context(), second)
 		if p.dials != 2 && ending == closes {
 			t.Errorf("%d connections, want 2", p.dials)
 		}
@@ -163,6 +169,68 @@ func TestParametersAndTheClientTravelOn(t *testing.T) {
 		"MAIL FROM:<a@corp.test> BODY=8BITMIME RET=HDRS ENVID=x+2By", "RCPT TO:<a@x.test> NOTIFY=NEVER ORCPT=x400;c+3Dde", "DATA"}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("said\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A whole envelope and DATA come before any of them is answered, and the content with its final dot comes in one go as well.
+func TestAMessageTakesTwoRoundTrips(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	said := make(chan string, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		in := bufio.NewReader(c)
+		fmt.Fprint(c, "220 port\r\n")
+		in.ReadString('\n')
+		fmt.Fprint(c, "250-port\r\n250 PIPELINING\r\n")
+		var lines []string
+		for n := 0; n < 4; n++ {
+			line, _ := in.ReadString('\n')
+			lines = append(lines, strings.TrimSpace(line))
+		}
+		fmt.Fprint(c, "250 ok\r\n250 ok\r\n250 ok\r\n354 go on\r\n")
+		readDots(in)
+		fmt.Fprint(c, "250 taken\r\n")
+		said <- strings.Join(lines, "\n")
+		in.ReadByte() // until the client goes
+	}()
+	c := claim("a@x.test", "b@x.test")
+	attempted(t, &memory{content: message}, &port{addr: l.Addr().String()}, c)
+	if got := <-said; outcomes(c) != "sent sent" || got != "MAIL FROM:<a@corp.test>\nRCPT TO:<a@x.test>\nRCPT TO:<b@x.test>\nDATA" {
+		t.Errorf("%s\n%s", outcomes(c), got)
+	}
+}
+
+// A port may want the content although it takes none of the recipients, or not even the sender.
+func TestNoContentForAPortThatTookNobody(t *testing.T) {
+	for line, want := range map[string]string{"RCPT": "failed", "MAIL": "pending"} {
+		p := startPort(t, func(session int, got string) string {
+			if session == 1 && strings.HasPrefix(got, line) {
+				return "550 5.1.1 no"
+			}
+			return ""
+		}, "PIPELINING")
+		m, first, second := &memory{content: message}, claim("a@x.test"), claim("b@x.test")
+		first.Recipients[0].Args = []string{"NOTIFY=NEVER"} // no bounce
+		s, _ := attempted(t, m, p, first)
+		s.release(t.Context(), t.Context(), second)
+		if outcomes(first) != want || outcomes(second) != "sent" {
+			t.Errorf("%s refused: %s, then %s", line, outcomes(first), outcomes(second))
+		}
+		p.listen.Close()
+		s.hangUp()
+		p.wg.Wait()
+		_, data := p.got()
+		if slices.Sort(data); len(data) != 2 || data[0] != "" || !strings.Contains(data[1], "body") { // two sessions end when they like
+			t.Errorf("%s refused: %q", line, data)
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ type client struct {
 	out    *bufio.Writer
 	offers map[string]string // EHLO keyword, and what stands behind it
 	open   bool              // a transaction may be open: RSET comes first
+	inData bool              // the port waits for content, or for its end
 	idle   time.Time         // since when nothing is under way
 }
 

@@ -42,7 +42,7 @@ func TestOurOwnMailsGoToTheirOwnPort(t *testing.T) {
 	for _, rule := range []string{"default", "report", "report", "default"} {
 		c := claim("b@x.test")
 		c.Rule = rule
-		s.release(t.Context(), c)
+		s.release(t.Context(), t.Context(), c)
 	}
 	_, atUsers := users.got()
 	_, atOwn := own.got()

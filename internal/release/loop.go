@@ -28,6 +28,7 @@ type Store interface {
 	Content(ctx context.Context, h *holdstore.Hold) io.Reader
 	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
 	Settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error
+	SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error)
 	Reap(ctx context.Context) (holdstore.Reaped, error)
 }
 
@@ -102,7 +103,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		claims, err := l.store.Claim(ctx, len(senders))
 		for n, s := range senders {
 			if n < len(claims) {
-				wg.Go(func() { s.release(work, claims[n]); free <- s })
+				wg.Go(func() { s.run(ctx, work, claims[n]); free <- s })
 			} else {
 				free <- s
 			}

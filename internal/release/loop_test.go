@@ -100,6 +100,48 @@ func TestWhatIsBeingSentIsFinishedWhenTheDaemonEnds(t *testing.T) {
 	}
 }
 
+// oneStore gives out one claim, and the others only to who settles.
+type oneStore struct {
+	memory
+	begun atomic.Bool
+	nexts atomic.Int64
+}
+
+func (o *oneStore) Claim(ctx context.Context, n int) ([]*holdstore.Claim, error) {
+	if o.begun.Swap(true) {
+		return nil, nil
+	}
+	return o.memory.Claim(ctx, 1)
+}
+
+func (o *oneStore) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+	o.nexts.Add(1)
+	return o.memory.SettleNext(ctx, c, st)
+}
+
+func TestAfterOneHoldComesTheNextUntilTheDaemonEnds(t *testing.T) {
+	var mails atomic.Int64
+	ends := make(chan func(), 1)
+	p := startPort(t, func(_ int, line string) string {
+		if strings.HasPrefix(line, "MAIL") && mails.Add(1) == 3 {
+			(<-ends)()
+		}
+		return ""
+	})
+	o := &oneStore{}
+	o.content, o.bell = message, make(chan struct{})
+	for range 6 {
+		o.due = append(o.due, claim("a@x.test"))
+	}
+	_, end, wait := run(t, o, p.addr)
+	ends <- end
+	server.Eventually(t, "the third is being sent", func() bool { return mails.Load() >= 3 })
+	wait()
+	if len(o.settled) != 3 || o.nexts.Load() != 2 || p.dials != 1 {
+		t.Errorf("%d settled, %d of them for a next one, over %d connections", len(o.settled), o.nexts.Load(), p.dials)
+	}
+}
+
 func TestPausesGrowToTheirBound(t *testing.T) {
 	l := New(nil, nil, nil, Options{First: 10 * time.Second, Max: 10 * time.Minute})
 	for attempts, want := range map[int]time.Duration{0: 10, 1: 10, 2: 20, 3: 40, 7: 600, 1000: 600} {

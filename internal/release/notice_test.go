@@ -114,7 +114,7 @@ func TestAnEarlierBounceIsNotSentAgain(t *testing.T) {
 		return ""
 	})
 	s, _ := attempted(t, &memory{content: message}, p, c)
-	s.release(t.Context(), c)
+	s.release(t.Context(), t.Context(), c)
 	if _, data := p.got(); len(data) != 1 || outcomes(c) != "failed pending" {
 		t.Errorf("%d bounces, %s", len(data), outcomes(c))
 	}

@@ -68,6 +68,17 @@ func (m *memory) Settle(_ context.Context, c *holdstore.Claim, st holdstore.Sett
 	return nil
 }
 
+func (m *memory) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+	if err := m.Settle(ctx, c, st); err != nil {
+		return nil, err
+	}
+	next, err := m.Claim(ctx, 1)
+	if len(next) == 0 {
+		return nil, err
+	}
+	return next[0], err
+}
+
 // notes is a log that remembers.
 type notes struct {
 	mu    sync.Mutex
@@ -115,7 +126,7 @@ func attempted(t *testing.T, m *memory, p *port, c *holdstore.Claim) (*sender, *
 	log := &notes{}
 	s := &sender{loop: New(m, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Concurrency: 1, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
 	t.Cleanup(s.hangUp)
-	s.release(t.Context(), c)
+	s.release(t.Context(), t.Context(), c)
 	return s, log
 }
 

@@ -14,7 +14,8 @@ type envelope struct {
 	client  *holdstore.Hold // whose SMTP client is told by XFORWARD; nil: none
 	from    holdstore.Path
 	to      []holdstore.Path
-	own     bool // a mail of the gateway itself
+	own     bool   // a mail of the gateway itself
+	trace   string // what stands before the content
 	content io.Reader
 	ready   func() error // asked before DATA and before the final dot; an error ends the attempt unsent
 }
@@ -44,7 +45,7 @@ type step struct {
 }
 
 // send gives one message to the port. An error concerns all recipients that are not in refused. After any error
-// that is no refusal the connection must be closed: without the final dot the port forgets what it has.
+// that is no refusal, and while inData, the connection must be closed: without the final dot the port forgets what it has.
 func (c *client) send(e envelope) (s sent, err error) {
 	s.refused = map[int]error{}
 	if err := oneLiner(e.from); err != nil {
@@ -73,19 +74,32 @@ func (c *client) send(e envelope) (s sent, err error) {
 			return nil
 		}})
 	}
+	// DATA goes with the commands before it (RFC 2920 section 3.1); a port that takes no recipient refuses it.
+	none := func() bool { return len(s.refused) == len(e.to) }
+	steps = append(steps, step{"DATA", func(err error) error {
+		if none() {
+			return nil
+		}
+		return err
+	}})
 	c.open = true
 	for len(steps) > 0 {
 		n := c.batch(steps)
+		if n == len(steps) {
+			if none() {
+				return s, nil
+			}
+			if err := e.ready(); err != nil {
+				return s, err
+			}
+		}
 		if err := c.talk(steps[:n], &s); err != nil {
 			return s, err
 		}
 		steps = steps[n:]
 	}
-	if len(s.refused) == len(e.to) {
+	if none() {
 		return s, nil
-	}
-	if err := e.ready(); err != nil {
-		return s, err
 	}
 	s.reply, err = c.data(e)
 	return s, err
@@ -133,6 +147,7 @@ func (c *client) talk(steps []step, s *sent) error {
 	var failed error
 	for _, st := range steps {
 		_, err := c.reply(commandTime)
+		c.inData = err == nil && st.line == "DATA"
 		var no *refusal
 		switch isRefusal := errors.As(err, &no); {
 		case err != nil && !isRefusal:
@@ -149,10 +164,8 @@ func (c *client) talk(steps []step, s *sent) error {
 
 // data sends the content and returns the port's reply to the final dot.
 func (c *client) data(e envelope) (reply string, err error) {
-	if _, err := c.command("DATA"); err != nil {
-		return "", err
-	}
 	w := &dotWriter{to: c.out, lineStart: true}
+	io.WriteString(w, e.trace) // an error shows at the end
 	if _, err := io.Copy(w, e.content); err != nil {
 		return "", fmt.Errorf("sending stopped before the end, so nothing was sent: %w", err)
 	}
@@ -163,6 +176,7 @@ func (c *client) data(e envelope) (reply string, err error) {
 		return "", err
 	}
 	text, err := c.reply(dotTime)
+	c.inData = false
 	if err == nil {
 		c.open = false
 	}

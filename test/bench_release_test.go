@@ -1,0 +1,117 @@
+//go:build bench
+
+package test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// releaseBench is a store with due holds, and a daemon that releases them when it is told to.
+type releaseBench struct {
+	*storeBench
+	g *gateway
+}
+
+// TestBenchRelease compares the daemon that releases what is due with smtp-source, which sends as many messages of the same
+// size over as many sessions into the same port, and with the store alone, from claim to settle.
+func TestBenchRelease(t *testing.T) {
+	benchPrograms(t)
+	b := &releaseBench{storeBench: newStoreBench(t)}
+	b.redis.Do("CONFIG SET appendfsync always")
+	dir := t.TempDir()
+	b.g = &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"), milter: server.FreeAddr(t), redis: b.redis}
+	b.compare("a port that throws everything away", startDiscard(t), 4<<10, 6000)
+	b.compare("a port that throws everything away", startDiscard(t), 50<<10, 2000)
+	b.compare("a Postfix", server.StartPostfix(t, b.g.milter, server.StartSinkFor(t, func(server.Delivery) {}).Addr, "smtpd_milters =", "defer_transports = smtp").Reinject, 4<<10, 1500)
+}
+
+// startDiscard starts Postfix's smtp-sink.
+func startDiscard(t *testing.T) (addr string) {
+	addr = server.FreeAddr(t)
+	c := exec.Command(server.Program(t, "smtp-sink"), "-u", "nobody", addr, "100")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	server.Eventually(t, "the port listens", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return addr
+}
+
+// compare does the same in turns.
+func (b *releaseBench) compare(name, port string, size, n int) {
+	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[release]\nsmtp = %q\n[http]\nlisten = \"\"\n", listenLine(b.g.milter), b.redis.Addr, port)
+	b.g.must(os.WriteFile(b.g.conf, []byte(text), 0o600))
+	var ours, pipes, stores []float64
+	for range rounds {
+		b.due(n, size)
+		ours = append(ours, b.released(n))
+		pipes = append(pipes, source(b.T, port, 8, n, size))
+		b.due(n, size)
+		stores = append(stores, b.settled(n))
+	}
+	b.Logf("release of %d KB into %s: %.0f/s; smtp-source into the same port with 8 sessions: %.0f/s = %.2f of it; the store alone, 8 hands: %.0f/s = %.2f of it",
+		size>>10, name, median(ours), median(pipes), median(ours)/median(pipes), median(stores), median(ours)/median(stores))
+}
+
+// due empties the store and makes holds that are due.
+func (b *releaseBench) due(n, size int) {
+	b.redis.Do("FLUSHALL")
+	b.redis.Do("CONFIG SET appendfsync no")
+	rate(n, 64, func() { b.hold(size, 0, "") })
+	b.redis.Do("CONFIG SET appendfsync always")
+}
+
+// released starts the daemon, and returns how much it releases a second when it has begun.
+func (b *releaseBench) released(n int) float64 {
+	count := func() int {
+		s, err := b.store.Stats(context.Background())
+		b.g.must(err)
+		return s.Count[holdstore.Released]
+	}
+	b.g.startDaemon()
+	defer b.g.killDaemon()
+	first, begin := 0, time.Now()
+	server.Eventually(b.T, "the first are released", func() bool { first, begin = count(), time.Now(); return first >= n/10 })
+	server.Eventually(b.T, "all are released", func() bool { return count() >= n })
+	return float64(n-first) / time.Since(begin).Seconds()
+}
+
+// settled claims, reads and settles what is due, by as many hands as the daemon has senders.
+func (b *releaseBench) settled(n int) float64 {
+	ctx, start := context.Background(), time.Now()
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				cs, err := b.store.Claim(ctx, 1)
+				b.g.must(err)
+				if len(cs) == 0 {
+					return
+				}
+				b.g.must(b.store.Settle(ctx, cs[0], holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent, Detail: "250 2.0.0 Ok: queued as 4NEW"}}}))
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(done.Load()) / time.Since(start).Seconds()
+}
