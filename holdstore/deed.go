@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,33 +147,62 @@ const (
 
 // Bulk does a deed to many holds, each of which is changed or not on its own, and tells what became of each batch: an error
 // for each of ids, nil for done, ErrPartly for recalled with some recipients sent before, ErrUnavailable for a reply that never came. told is called
-// by one goroutine at a time. An error of Bulk says that it ended early; the same call does the rest.
+// by one goroutine at a time. An error of Bulk says that it did not come to the end; the same call does the rest. A server of a
+// Cluster that is away keeps nothing back that others have: then it is ErrPartial.
 func (s *Store) Bulk(ctx context.Context, d Deed, ids []string, a Act, told func(ids []string, errs []error)) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var mu sync.Mutex
+	b := &bulk{s: s, d: d, a: a, told: told}
+	ctx, b.stop = context.WithCancelCause(ctx)
+	defer b.stop(nil)
 	var wg sync.WaitGroup
 	batches := make(chan []string)
 	for range deedHands {
 		wg.Go(func() {
 			for batch := range batches {
 				// What has begun is ended and told, also when the caller has enough.
-				words, err := s.do(context.WithoutCancel(ctx), d, s.of(batch[0]), batch, a)
-				if err != nil {
-					cancel(err)
-					if answered(err) || unsent(err) || errors.Is(err, ErrSchema) {
-						continue // nothing was done
-					}
-				}
-				mu.Lock()
-				told(batch, deedOutcomes(batch, words, err))
-				mu.Unlock()
+				b.do(context.WithoutCancel(ctx), batch)
 			}
 		})
 	}
 	s.deal(ctx, ids, batches)
 	wg.Wait()
-	return context.Cause(ctx)
+	return cmp.Or(context.Cause(ctx), b.failed.err())
+}
+
+// bulk is one Bulk under way.
+type bulk struct {
+	s    *Store
+	d    Deed
+	a    Act
+	stop context.CancelCauseFunc
+
+	mu     sync.Mutex
+	told   func(ids []string, errs []error)
+	failed failures
+}
+
+// do does the deed to a batch, and tells what became of it unless it is known that nothing was done.
+func (b *bulk) do(ctx context.Context, batch []string) {
+	at := b.s.of(batch[0])
+	var words []string
+	err, sent := b.s.resting(ctx, at), false
+	if err == nil {
+		words, err = b.s.do(ctx, b.d, at, batch, b.a)
+		b.s.letRest(ctx, at, err)
+		sent = !(answered(err) || unsent(err) || errors.Is(err, ErrSchema))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if sent {
+		b.told(batch, deedOutcomes(batch, words, err))
+	}
+	switch {
+	case err == nil:
+		b.failed.some = true
+	case len(b.s.shards) == 1:
+		b.stop(err)
+	default:
+		b.failed.add(err)
+	}
 }
 
 func deedOutcomes(ids, words []string, err error) []error {

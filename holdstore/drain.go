@@ -1,7 +1,9 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -12,16 +14,14 @@ func (s *Store) Draining() Deed {
 	return Deed{script: dueScript, verb: "drain", event: "release now", args: [2]any{"", ""}}
 }
 
-// WaitingIDs lists what waits: held and releasing.
+// WaitingIDs lists what waits: held and releasing; with ErrPartial that of the servers that answer.
 func (s *Store) WaitingIDs(ctx context.Context) ([]string, error) {
-	held, err := s.inState(ctx, Held)
-	if err != nil {
-		return nil, err
+	held, partly := s.inState(ctx, Held)
+	if partly != nil && !errors.Is(partly, ErrPartial) {
+		return nil, partly
 	}
 	releasing, err := s.inState(ctx, Releasing)
-	ids := append(held, releasing...)
-	slices.Sort(ids) // time-ordered, and what was released between the two looks only once
-	return slices.Compact(ids), err
+	return distinct(append(held, releasing...)), cmp.Or(err, partly) // what was released between the two looks only once
 }
 
 // States reads the states of holds; "" stands for one that is gone.

@@ -119,7 +119,7 @@ var settings = []struct{ name, value string }{
 func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
 	text, err := node.Info(ctx).Result()
 	if err != nil {
-		return explain(err)
+		return explain(s.saidBy(node, err))
 	}
 	info, at := infoFields(text), s.address(node)
 	if err := usable(at, info); err != nil {

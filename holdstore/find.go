@@ -16,11 +16,14 @@ import (
 // findPage is how many holds one round trip reads.
 const findPage = 500
 
-// Get returns one hold by ID (any case). ErrNotFound.
+// Get returns one hold by ID (any case). ErrNotFound. ErrPartial: its server is away, others of the store are not.
 func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 	canonical, ok := canonicalID(id)
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", id, ErrNotFound)
+	}
+	if err := s.reach(ctx, s.of(canonical)); err != nil {
+		return nil, err
 	}
 	if err := s.admit(ctx, s.of(canonical)); err != nil {
 		return nil, err

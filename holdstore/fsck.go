@@ -40,7 +40,8 @@ var errFsckEnough = errors.New("enough")
 
 // Fsck looks at every key of the store, in pages, and yields what does not fit; with repair it mends what can be mended. It
 // works beside the daemon: each thing is looked at, and mended, in one step of Redis. It never deletes a held message, nor
-// content in a hurry: that of no hold gets the time of recalled content to live. progress may be nil.
+// content in a hurry: that of no hold gets the time of recalled content to live. progress may be nil. The last that it yields may be
+// ErrPartial: what the other servers have was looked at.
 func (s *Store) Fsck(ctx context.Context, repair bool, progress func(looked, of int)) iter.Seq2[Fault, error] {
 	return func(yield func(Fault, error) bool) {
 		f := &fsck{s: s, repair: repair, progress: progress, yield: yield, told: map[string]bool{}}
@@ -51,16 +52,22 @@ func (s *Store) Fsck(ctx context.Context, repair bool, progress func(looked, of 
 }
 
 func (f *fsck) run(ctx context.Context) error {
-	if err := f.schemas(ctx); err != nil {
-		return err
+	shards, partly := f.s.readable(ctx)
+	if len(shards) == 0 {
+		return partly
 	}
-	for _, at := range f.s.shards {
-		if err := f.sets(ctx, at); err != nil {
+	for _, look := range []func(context.Context, []keys) error{f.schemas, f.allSets, f.servers, f.allBytes} {
+		if err := look(ctx, shards); err != nil {
 			return err
 		}
 	}
+	return partly
+}
+
+// servers looks at all keys of the servers that have some shards.
+func (f *fsck) servers(ctx context.Context, shards []keys) error {
 	nodes := map[redis.UniversalClient]bool{}
-	for _, at := range f.s.shards {
+	for _, at := range shards {
 		node, err := f.s.node(ctx, at)
 		if err != nil {
 			return explain(err)
@@ -76,11 +83,6 @@ func (f *fsck) run(ctx context.Context) error {
 	}
 	for node := range nodes {
 		if err := f.scan(ctx, node); err != nil {
-			return err
-		}
-	}
-	for _, at := range f.s.shards {
-		if err := f.bytes(ctx, at); err != nil {
 			return err
 		}
 	}
@@ -102,9 +104,9 @@ func (f *fsck) tell(fault Fault) error {
 }
 
 // schemas looks for shards whose schema was lost while others have theirs; whoever comes first writes it again.
-func (f *fsck) schemas(ctx context.Context) error {
+func (f *fsck) schemas(ctx context.Context, shards []keys) error {
 	pipe := f.s.redis.Pipeline()
-	for _, at := range f.s.shards {
+	for _, at := range shards {
 		pipe.Exists(ctx, at.schema())
 	}
 	replies, err := pipe.Exec(ctx)
@@ -114,10 +116,10 @@ func (f *fsck) schemas(ctx context.Context) error {
 	var lost []keys
 	for n, r := range replies {
 		if r.(*redis.IntCmd).Val() == 0 {
-			lost = append(lost, f.s.shards[n])
+			lost = append(lost, shards[n])
 		}
 	}
-	if err := f.s.admitAll(ctx, f.s.shards); err != nil || len(lost) == len(f.s.shards) {
+	if err := f.s.admitAll(ctx, shards); err != nil || len(lost) == len(shards) {
 		return err
 	}
 	for _, at := range lost {
@@ -148,6 +150,19 @@ func (f *fsck) look(ctx context.Context, at keys, check *redis.Script, what stri
 			if err := f.tell(fault); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+func (f *fsck) allSets(ctx context.Context, shards []keys) error { return each(ctx, shards, f.sets) }
+
+func (f *fsck) allBytes(ctx context.Context, shards []keys) error { return each(ctx, shards, f.bytes) }
+
+func each(ctx context.Context, shards []keys, look func(context.Context, keys) error) error {
+	for _, at := range shards {
+		if err := look(ctx, at); err != nil {
+			return err
 		}
 	}
 	return nil

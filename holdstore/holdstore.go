@@ -107,6 +107,7 @@ func Open(o Options) (*Store, error) {
 	s.redis = redis.NewUniversalClient(u)
 	if c, ok := s.redis.(*redis.ClusterClient); ok {
 		c.OnNewNode(func(node *redis.Client) { node.AddHook(shortLook{}) })
+		c.Options().DisableRoutingPolicies = true // else it asks any server, be it one that hangs, for a description of all commands
 	} else if o.SentinelMaster != "" {
 		s.redis.AddHook(&s.primary)
 	}

@@ -34,14 +34,15 @@ const (
 )
 
 // Log yields the audit trail from a moment on (zero: from its beginning), oldest first; with follow it waits for more
-// until ctx ends.
+// until ctx ends. ErrPartial is yielded behind what the other servers have. With follow that ends nothing, and is yielded once until
+// all answer again: what is missing is read on then.
 func (s *Store) Log(ctx context.Context, since time.Time, follow bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		t := newTrail(s, since)
+		t, said := newTrail(s, since), false
 		for ctx.Err() == nil {
 			entries, err := t.more(ctx)
-			// Of a part that is away nothing is missed: it is read on when it is back.
-			if err != nil && !(errors.Is(err, ErrPartial) && (follow || len(entries) > 0)) {
+			partly := errors.Is(err, ErrPartial)
+			if err != nil && !partly {
 				if ctx.Err() == nil {
 					yield(Entry{}, err)
 				}
@@ -55,13 +56,11 @@ func (s *Store) Log(ctx context.Context, since time.Time, follow bool) iter.Seq2
 			if len(entries) > 0 {
 				continue
 			}
-			if !follow {
+			if partly && !said && ctx.Err() == nil && !yield(Entry{}, err) || !follow {
 				return
 			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(logPause):
-			}
+			said = partly
+			pause(ctx, logPause)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ var ErrPaused = errors.New("releases are paused")
 type Pause struct {
 	At time.Time
 	Act
+	Partly bool // servers that were away then release what they keep
 }
 
 // pauseScript stops the releases of a shard: a claim sees it in its own script, so that none comes after it.
@@ -37,47 +39,44 @@ return old
 `)
 
 // Pause stops the releases of all gateways on the store: from its return on, none begins. Held mail keeps its due moment,
-// what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words.
+// what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words. ErrPartial: what is kept
+// by the servers that are away will be released when they are back, until Pause is called again.
 func (s *Store) Pause(ctx context.Context, a Act) error {
 	_, err := s.everywhere(ctx, pauseScript, a)
 	return err
 }
 
-// Resume lets the releases go on, what is overdue first. It says whether they were paused.
+// Resume lets the releases go on, what is overdue first. It says whether they were paused. ErrPartial: on the servers that are
+// away they may still be.
 func (s *Store) Resume(ctx context.Context, a Act) (was bool, err error) {
 	return s.everywhere(ctx, resumeScript, a)
 }
 
-// everywhere runs a script of one act in every shard; one line in the trail tells of all. It says whether any changed.
-// Somebody relies on it, so replicas have it too; those that are missing are waited for once.
+// everywhere runs a script of one act in every shard that can be reached; one line in the trail tells of all. It says whether any
+// changed. Somebody relies on it, so replicas have it too; those that are missing are waited for once.
 func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (changed bool, err error) {
-	for n, at := range s.shards {
-		audit := ""
-		if n == 0 {
-			audit = "audit"
+	shards, partly := s.visible(ctx)
+	run, audit, failed := s.firmly, "audit", &failures{}
+	for _, at := range shards {
+		did, wrong := 0, s.resting(ctx, at)
+		if wrong == nil || errors.Is(wrong, errFewReplicas) {
+			did, wrong = run(ctx, at, sc, a.By, a.From, a.Reason, audit).Int()
+			s.letRest(ctx, at, wrong)
 		}
-		args := []any{a.By, a.From, a.Reason, audit}
-		var cmd *redis.Cmd
-		if errors.Is(err, ErrNotDurable) {
-			cmd = s.run(ctx, at, sc, args...)
-		} else {
-			cmd = s.firmly(ctx, at, sc, args...)
-		}
-		did, wrong := cmd.Int()
-		changed = changed || did == 1
 		switch {
 		case errors.Is(wrong, errFewReplicas):
-			err = fmt.Errorf("it is done, but a failover now would undo it: %w", explain(wrong))
-		case wrong != nil && err == nil:
-			err = explain(wrong)
+			run, err = s.run, fmt.Errorf("it is done, but a failover now would undo it: %w", explain(wrong))
+		case wrong != nil:
+			failed.add(explain(wrong))
+			continue
 		}
+		changed, audit, failed.some = changed || did == 1, "", true
 	}
-	return changed, err
+	return changed, cmp.Or(err, failed.err(), partly)
 }
 
-// Paused returns who paused the releases; nil when nobody did. In a Cluster a pause that could not reach every server is
-// one too.
-func (s *Store) Paused(ctx context.Context) (*Pause, error) {
+// Paused returns who paused the releases; nil when nobody did. With ErrPartial it tells of the servers that answer.
+func (s *Store) Paused(ctx context.Context) (p *Pause, err error) {
 	shards, partly := s.visible(ctx)
 	pipe := s.redis.Pipeline()
 	replies := make([]*redis.MapStringStringCmd, len(shards))
@@ -87,10 +86,17 @@ func (s *Store) Paused(ctx context.Context) (*Pause, error) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, explain(err)
 	}
+	goOn := false
 	for _, r := range replies {
-		if f := r.Val(); len(f) > 0 {
-			return &Pause{At: moment(f["at"]), Act: Act{By: f["by"], From: f["from"], Reason: f["reason"]}}, nil
+		switch f := r.Val(); {
+		case len(f) == 0:
+			goOn = true
+		case p == nil:
+			p = &Pause{At: moment(f["at"]), Act: Act{By: f["by"], From: f["from"], Reason: f["reason"]}}
 		}
 	}
-	return nil, partly
+	if p != nil {
+		p.Partly = goOn
+	}
+	return p, partly
 }

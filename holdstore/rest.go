@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,7 +41,7 @@ func (r *rests) begin(s *Store, node redis.UniversalClient, why error) {
 	if r.why[node] != nil || s.ctx.Err() != nil {
 		return
 	}
-	r.why[node] = explain(why)
+	r.why[node] = explain(s.saidBy(node, why))
 	s.work.Go(func() {
 		s.await(node)
 		r.mu.Lock()
@@ -100,5 +101,55 @@ func (s *Store) answers(ctx context.Context, node redis.UniversalClient) error {
 	if err != nil && !answered(err) {
 		s.rests.begin(s, node, err)
 	}
-	return explain(err)
+	return explain(s.saidBy(node, err))
+}
+
+// saidBy names the server in an error that does not: that of one that hangs.
+func (s *Store) saidBy(node redis.UniversalClient, err error) error {
+	if addr := s.address(node); err != nil && !strings.Contains(err.Error(), addr) && !answered(err) {
+		return fmt.Errorf("%s: %w", addr, err)
+	}
+	return err
+}
+
+// reach says soon, of the server of a shard, one of a Cluster, whether it can be read. ErrPartial: others can. For the only server
+// that there is its caller waits.
+func (s *Store) reach(ctx context.Context, at keys) error {
+	if len(s.shards) == 1 {
+		return nil
+	}
+	node, err := s.node(ctx, at)
+	if err != nil {
+		return explain(err)
+	}
+	err = s.answers(ctx, node)
+	if err == nil {
+		return nil
+	}
+	if _, wrong := s.readable(ctx); wrong != nil {
+		return wrong
+	}
+	return err
+}
+
+// resting says why the server of a shard, one of a Cluster, is not asked now: what is done in many shards waits once for one that hangs.
+func (s *Store) resting(ctx context.Context, at keys) error {
+	if len(s.shards) == 1 {
+		return nil
+	}
+	node, err := s.node(ctx, at)
+	if err != nil {
+		return explain(err)
+	}
+	return s.rests.of(node)
+}
+
+// letRest lets the server of a shard, one of a Cluster, rest when it did not answer.
+func (s *Store) letRest(ctx context.Context, at keys, err error) {
+	if err == nil || answered(err) || errors.Is(err, errFewReplicas) || len(s.shards) == 1 {
+		return
+	}
+	if node, wrong := s.node(ctx, at); wrong == nil {
+		s.rests.begin(s, node, err)
+	}
 }

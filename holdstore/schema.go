@@ -81,8 +81,17 @@ func (a *admission) end(err error) {
 
 // visible lists the shards that can be read, admitted. With ErrPartial it is those of the servers that answer.
 func (s *Store) visible(ctx context.Context) (shards []keys, err error) {
+	shards, err = s.readable(ctx)
+	if wrong := s.admitAll(ctx, shards); wrong != nil {
+		return nil, wrong
+	}
+	return shards, err
+}
+
+// readable is visible for who looks at the layout himself.
+func (s *Store) readable(ctx context.Context) (shards []keys, err error) {
 	if len(s.shards) == 1 {
-		return s.shards, s.admitAll(ctx, s.shards)
+		return s.shards, nil
 	}
 	var mu sync.Mutex
 	err = s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, owned []keys) error {
@@ -95,9 +104,6 @@ func (s *Store) visible(ctx context.Context) (shards []keys, err error) {
 		return nil
 	})
 	slices.Sort(shards)
-	if wrong := s.admitAll(ctx, shards); wrong != nil {
-		return nil, wrong
-	}
 	return shards, err
 }
 

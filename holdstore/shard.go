@@ -156,20 +156,18 @@ func worded(cmd *redis.Cmd, id string) error {
 }
 
 // byNode calls f for each server with the shards that it owns, for all servers at once: one that is away delays no other.
-// The errors are joined, as ours; ErrPartial is among them when not all servers failed.
+// Its error says in one line what is wrong with each of them; it is ErrPartial when not all servers failed.
 func (s *Store) byNode(ctx context.Context, f func(ctx context.Context, node redis.UniversalClient, shards []keys) error) error {
 	groups := map[redis.UniversalClient][]keys{}
-	var failed []error
+	failed := &failures{}
 	for _, at := range s.shards {
 		node, err := s.node(ctx, at)
 		if err != nil {
-			failed = append(failed, explain(err))
+			failed.add(explain(err))
 			continue
 		}
 		groups[node] = append(groups[node], at)
 	}
-	failed = slices.CompactFunc(failed, func(a, b error) bool { return a.Error() == b.Error() })
-	var seen bool
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for node, shards := range groups {
@@ -180,16 +178,13 @@ func (s *Store) byNode(ctx context.Context, f func(ctx context.Context, node red
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if seen = seen || err == nil; err != nil {
-				failed = append(failed, err)
+			if failed.some = failed.some || err == nil; err != nil {
+				failed.add(err)
 			}
 		})
 	}
 	wg.Wait()
-	if seen && len(failed) > 0 {
-		failed = append([]error{ErrPartial}, failed...)
-	}
-	return errors.Join(failed...)
+	return failed.err()
 }
 
 // head is the first member of a sorted set of a shard.
@@ -221,7 +216,7 @@ func (s *Store) heads(ctx context.Context, name func(keys) string) (all []head, 
 			if !answered(err) && len(s.shards) > 1 {
 				s.rests.begin(s, node, err)
 			}
-			return explain(err)
+			return explain(s.saidBy(node, err))
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -84,7 +84,7 @@ func (a *act) run(ctx context.Context, refs []string) error {
 		return err
 	}
 	if a.dryRun {
-		return a.wouldBe(ctx, refs, len(ids))
+		return a.wouldBe(ctx, refs, ids)
 	}
 	if len(refs) == 0 && len(ids) > 1 && !a.yes {
 		if err := a.confirm(ctx, len(ids), a.from); err != nil {
@@ -95,13 +95,33 @@ func (a *act) run(ctx context.Context, refs []string) error {
 }
 
 // wouldBe shows to what the act would be done.
-func (a *act) wouldBe(ctx context.Context, refs []string, n int) error {
+func (a *act) wouldBe(ctx context.Context, refs, ids []string) error {
 	l := &lister{s: a.screen, store: a.store}
-	err := a.each(ctx, refs, &a.filter, func(h *holdstore.Hold) error { return l.add(ctx, h) }, a.from)
-	if err := errors.Join(l.flush(ctx), err); err != nil {
+	add := func(h *holdstore.Hold) error { return l.add(ctx, h) }
+	var err error
+	if len(refs) == 0 {
+		err = a.find(ctx, &a.filter, false, add, a.from)
+	} else {
+		err = a.some(ctx, ids, add)
+	}
+	if err := cmp.Or(err, l.flush(ctx)); err != nil {
 		return err
 	}
-	a.say("would %s %s; nothing was changed", a.name, count(n))
+	a.say("would %s %s; nothing was changed", a.name, count(len(ids)))
+	return nil
+}
+
+// some calls do with those of the holds that are still there, a page at a time.
+func (c *ctl) some(ctx context.Context, ids []string, do func(*holdstore.Hold) error) error {
+	for page := range slices.Chunk(ids, listPage) {
+		holds, err := c.store.GetSome(ctx, page)
+		for _, h := range holds {
+			err = cmp.Or(err, do(h))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

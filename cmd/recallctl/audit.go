@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,8 +64,15 @@ func (c *ctl) ids(ctx context.Context, refs []string) (map[string]bool, error) {
 func (c *ctl) trail(ctx context.Context, from, to time.Time, ids map[string]bool, follow bool) error {
 	found := false
 	for e, err := range c.store.Log(ctx, from, follow) {
+		if follow && errors.Is(err, holdstore.ErrPartial) {
+			c.say("there may be more: %v; it is shown when it is back", err)
+			continue
+		}
+		if wrong := c.part(err); wrong != nil {
+			return wrong
+		}
 		if err != nil {
-			return err
+			break
 		}
 		if !to.IsZero() && e.At.After(to) {
 			break

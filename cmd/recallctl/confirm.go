@@ -27,6 +27,9 @@ func (a *act) confirm(ctx context.Context, n int, states ...holdstore.State) err
 	if more := n - shown; more > 0 {
 		a.say("... and %d more", more)
 	}
+	if a.unseen != nil {
+		a.say("%v", a.unseen)
+	}
 	fmt.Fprintf(a.stderr, "%s %s? [y/N] ", a.name, count(n))
 	answer, _ := bufio.NewReader(a.stdin).ReadString('\n')
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {

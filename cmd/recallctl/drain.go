@@ -45,7 +45,7 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 		return err
 	}
 	ids, err := a.store.WaitingIDs(ctx)
-	switch {
+	switch err := a.part(err); {
 	case err != nil:
 		return err
 	case len(ids) == 0:

@@ -26,8 +26,11 @@ func (c *ctl) fsck() *cobra.Command {
 		defer bar.done()
 		left, mended := 0, 0
 		for f, err := range c.store.Fsck(ctx, repair, bar.of) {
+			if wrong := c.part(err); wrong != nil {
+				return fmt.Errorf("the check ended early: %w", wrong)
+			}
 			if err != nil {
-				return fmt.Errorf("the check ended early: %w", err)
+				break
 			}
 			if f.Repaired {
 				mended++
@@ -68,6 +71,8 @@ func (c *ctl) checked(left, mended int) error {
 		return &exit{exitNothing, faults(left) + " found"}
 	case mended > 0:
 		c.say("%s mended", faults(mended))
+	case c.unseen != nil:
+		c.say("all that can be seen fits")
 	default:
 		c.say("everything fits")
 	}

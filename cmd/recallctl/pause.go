@@ -16,6 +16,7 @@ type pauseLine struct {
 	By     string    `json:"by"`
 	From   string    `json:"from"`
 	Reason string    `json:"reason"`
+	Partly bool      `json:"partly,omitempty"` // a part of the store was away then, and its releases go on
 }
 
 func (c *ctl) pause() *cobra.Command {
@@ -23,17 +24,21 @@ func (c *ctl) pause() *cobra.Command {
 	cmd := &cobra.Command{Use: "pause", Short: "stop the releases of all gateways on this store; mail is held and recalled as ever", Args: noArgument}
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
-		if err := c.store.Pause(ctx, a.who()); err != nil {
+		if err := c.partly("not all releases are paused", c.store.Pause(ctx, a.who())); err != nil {
 			return err
 		}
 		s, err := c.store.Stats(ctx)
-		if err != nil {
+		if err := c.part(err); err != nil {
 			return err
 		}
 		if n := s.Count[holdstore.Releasing]; n > 0 {
 			c.say("%s being sent at this moment, and will be", isOrAre(n))
 		}
-		c.say("nothing is released until recallctl resume; %s held", isOrAre(s.Count[holdstore.Held]))
+		what := "nothing"
+		if c.unseen != nil {
+			what = "nothing of what can be reached"
+		}
+		c.say("%s is released until recallctl resume; %s held", what, isOrAre(s.Count[holdstore.Held]))
 		return nil
 	})
 	return cmd
@@ -45,10 +50,10 @@ func (c *ctl) resume() *cobra.Command {
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		was, err := c.store.Resume(ctx, a.who())
-		switch {
-		case err != nil:
+		if err := c.partly("not all releases go on", err); err != nil {
 			return err
-		case !was:
+		}
+		if !was {
 			return &exit{exitNothing, "releases were not paused"}
 		}
 		c.say("releases go on")
@@ -64,17 +69,21 @@ func isOrAre(n int) string {
 	return count(n) + " are"
 }
 
-// paused says, when somebody has paused the releases, who did, when and why; "" when nobody has.
+// paused says, when somebody has paused the releases, who did, when and why; "" when nobody has. What can't be seen is said at
+// the end.
 func (c *ctl) paused(ctx context.Context) (words string, line *pauseLine, err error) {
 	p, err := c.store.Paused(ctx)
-	if p == nil || err != nil {
+	if err := c.part(err); p == nil || err != nil {
 		return "", nil, err
 	}
 	words = fmt.Sprintf("since %s by %s from %s", local(p.At), p.By, p.From)
 	if p.Reason != "" {
 		words += ", reason: " + p.Reason
 	}
-	return words, &pauseLine{p.At, p.By, p.From, p.Reason}, nil
+	if p.Partly {
+		words += "; but a part that was away then is not: recallctl pause again"
+	}
+	return words, &pauseLine{p.At, p.By, p.From, p.Reason, p.Partly}, nil
 }
 
 // sayPaused tells, beside an answer, why what is due does not leave.
@@ -83,5 +92,5 @@ func (c *ctl) sayPaused(ctx context.Context) error {
 	if words != "" {
 		c.say("releases are paused %s", words)
 	}
-	return c.part(err)
+	return err
 }

@@ -61,19 +61,27 @@ func (c *ctl) outcome(err error) error {
 	}
 	switch code(err) {
 	case 0:
-		return c.unseen
+		return again(c.unseen)
 	case exitNothing, exitTooLate:
-		return fmt.Errorf("%v; %w", err, c.unseen)
+		return again(fmt.Errorf("%v; %w", err, c.unseen))
 	}
 	return err
 }
 
+// again says what to do about a part of the store that is away.
+func again(err error) error { return fmt.Errorf("%w; run this again when it is back", err) }
+
 // part lets a verb go on with what can be seen; what can't be is said at the end.
-func (c *ctl) part(err error) error {
+func (c *ctl) part(err error) error { return c.partly("there may be more", err) }
+
+// partly is part for what a verb did not do otherwise than by not seeing it. What is said first stays.
+func (c *ctl) partly(what string, err error) error {
 	if !errors.Is(err, holdstore.ErrPartial) {
 		return err
 	}
-	c.unseen = fmt.Errorf("there may be more: %w", err)
+	if c.unseen == nil {
+		c.unseen = fmt.Errorf("%s: %w", what, err)
+	}
 	return nil
 }
 

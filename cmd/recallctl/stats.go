@@ -30,7 +30,7 @@ func (c *ctl) stats() *cobra.Command {
 			return err
 		}
 		words, line, err := c.paused(ctx)
-		if err := c.part(err); err != nil {
+		if err != nil {
 			return err
 		}
 		if c.json {

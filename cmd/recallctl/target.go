@@ -56,7 +56,8 @@ func oneWay(refs []string, f *filter) error {
 	return nil
 }
 
-// named finds the one hold of each REF; if any is unknown or ambiguous, the caller gets an error and changes nothing.
+// named finds the one hold of each REF; if any is unknown or ambiguous, the caller gets an error and changes nothing. What is on a
+// server that is away is said, and does not keep the others back.
 func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, error) {
 	if len(refs) == 1 && refs[0] == "-" {
 		var err error
@@ -66,18 +67,29 @@ func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, erro
 	}
 	var all []*holdstore.Hold
 	seen := map[string]bool{}
+	away, why := 0, error(nil)
 	bar := c.progress(len(refs))
 	defer bar.done()
 	for n, ref := range refs {
 		bar.at(n)
 		h, err := c.one(ctx, ref)
-		if err != nil {
+		switch {
+		case errors.Is(err, holdstore.ErrPartial) && len(refs) == 1:
+			return nil, again(fmt.Errorf("%s: %w", ref, err))
+		case errors.Is(err, holdstore.ErrPartial):
+			away, why = away+1, err
+			bar.done()
+			c.failure(ref, err)
+		case err != nil:
 			return nil, err
-		}
-		if !seen[h.ID] {
+		case !seen[h.ID]:
 			seen[h.ID] = true
 			all = append(all, h)
 		}
+	}
+	c.partly(fmt.Sprintf("%d of %d REFs could not be looked up", away, len(refs)), why)
+	if len(all) == 0 {
+		return nil, &exit{exitNothing, "nothing was done"}
 	}
 	return all, nil
 }
@@ -137,11 +149,10 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 		case errors.Is(err, holdstore.ErrDamaged):
 			c.say("left out: %v: see recallctl fsck", err)
 			continue
-		case found && errors.Is(err, holdstore.ErrPartial):
-			c.part(err)
-			continue
-		case err != nil:
+		case c.part(err) != nil:
 			return err
+		case err != nil:
+			continue
 		}
 		found = true
 		switch err := do(h); err {

@@ -51,18 +51,13 @@ func everySecond(ctx context.Context, do func() error) error {
 func (c *ctl) redraw(ctx context.Context, f *filter) {
 	width, height := c.size()
 	room := max(height-3, 1)
+	c.unseen = nil
 	holds, err := c.look(ctx, f, room, waiting...)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\x1b[H%s waiting at %s; Ctrl-C ends this list\x1b[K\n", c.waiting(ctx, f, len(holds), room), time.Now().Format("15:04:05"))
-	if err == nil {
-		var words string
-		if words, _, err = c.paused(ctx); words != "" {
-			fmt.Fprintf(&b, "%s\x1b[K\n", runewidth.Truncate(cell("releases are paused "+words), width, "…"))
-			room--
-		}
-	}
-	if err != nil {
-		fmt.Fprintf(&b, "%s\x1b[K\n", cell(err.Error()))
+	for _, note := range c.notes(ctx, err) {
+		fmt.Fprintf(&b, "%s\x1b[K\n", runewidth.Truncate(cell(note), width, "…"))
+		room--
 	}
 	holds = holds[:min(len(holds), max(room, 0))]
 	subjects, wrong := c.store.Subjects(ctx, holds)
@@ -77,6 +72,22 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 		fmt.Fprintf(&b, "%s\x1b[K\n", line)
 	}
 	fmt.Fprint(c.stdout, b.String()+"\x1b[J")
+}
+
+// notes says what to know of a list: that releases are paused, and what went wrong.
+func (c *ctl) notes(ctx context.Context, err error) (notes []string) {
+	if err == nil {
+		var words string
+		if words, _, err = c.paused(ctx); words != "" {
+			notes = append(notes, "releases are paused "+words)
+		}
+	}
+	for _, err := range []error{c.unseen, err} {
+		if err != nil {
+			notes = append(notes, err.Error())
+		}
+	}
+	return notes
 }
 
 // waiting says how many wait: of those that a filter selects only those that were looked for.
@@ -106,10 +117,12 @@ func (c *ctl) look(ctx context.Context, f *filter, most int, states ...holdstore
 	return holds, err
 }
 
-// follow writes a line for each hold that is new or changed, and a last one when it stops waiting.
+// follow writes a line for each hold that is new or changed, and a last one when it stops waiting. What can't be seen for a while
+// has not changed.
 func (c *ctl) follow(ctx context.Context, f *filter) error {
-	known := map[string]string{}
+	known, said := map[string]string{}, false
 	return everySecond(ctx, func() error {
+		c.unseen = nil
 		now := map[string]string{}
 		l := &lister{s: c.screen, store: c.store}
 		err := c.find(ctx, f, false, func(h *holdstore.Hold) error {
@@ -123,13 +136,20 @@ func (c *ctl) follow(ctx context.Context, f *filter) error {
 			return err
 		}
 		for id := range known {
-			if _, still := now[id]; !still {
-				if h, err := c.store.Get(ctx, id); err == nil {
-					l.add(ctx, h)
-				}
+			if _, still := now[id]; still {
+				continue
+			}
+			switch h, err := c.store.Get(ctx, id); {
+			case err == nil:
+				l.add(ctx, h)
+			case errors.Is(err, holdstore.ErrPartial):
+				now[id] = known[id]
 			}
 		}
-		known = now
+		if c.unseen != nil && !said {
+			c.say("%v", c.unseen)
+		}
+		known, said = now, c.unseen != nil
 		return l.flush(ctx)
 	})
 }

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -26,6 +27,9 @@ func (m *Metrics) Follow(ctx context.Context, trail Trail) {
 	since := time.Now()
 	for ctx.Err() == nil {
 		for entry, err := range trail.Log(ctx, since, true) {
+			if errors.Is(err, holdstore.ErrPartial) {
+				continue // what is missing comes when it is back
+			}
 			if err != nil {
 				break
 			}

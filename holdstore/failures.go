@@ -1,0 +1,51 @@
+package holdstore
+
+import (
+	"slices"
+	"strings"
+)
+
+// failures is what is wrong with the servers of a Cluster, as one error of one line.
+type failures struct {
+	some  bool // of the servers are well
+	away  bool // one of the others does not answer
+	all   []error
+	words []string // of each
+}
+
+// add notes what is wrong with a server; what was said before is not said again.
+func (f *failures) add(err error) {
+	words, away := strings.CutPrefix(err.Error(), ErrUnavailable.Error()+": ")
+	f.away = f.away || away
+	if !slices.Contains(f.words, words) {
+		f.all, f.words = append(f.all, err), append(f.words, words)
+	}
+}
+
+func (f *failures) err() error {
+	if len(f.all) == 0 {
+		return nil
+	}
+	slices.Sort(f.words) // the servers answer in any order
+	return f
+}
+
+// Error begins with what it means for the store as a whole.
+func (f *failures) Error() string {
+	words := strings.Join(f.words, "; ")
+	switch {
+	case f.away && f.some:
+		return ErrPartial.Error() + ": " + words
+	case f.away:
+		return ErrUnavailable.Error() + ": " + words
+	}
+	return words
+}
+
+// Unwrap makes it each of its errors, and ErrPartial when some of the servers are well.
+func (f *failures) Unwrap() []error {
+	if f.some {
+		return append([]error{ErrPartial}, f.all...)
+	}
+	return f.all
+}
