@@ -46,14 +46,10 @@ func harms(t *testing.T, nodes []*server.Redis, replica func(of, m int) bool) []
 		server.Eventually(t, "the primary has written more than its replicas have", func() bool { return nodes[n].Offset() > had+1000 })
 		nodes[n].Kill()
 	}
-	all := []harm{
+	return []harm{
 		{"killed", behind, func(n int) { nodes[n].Start() }},
 		{"stopped", func(n int) { nodes[n].Pause() }, func(n int) { nodes[n].Resume() }},
 	}
-	if long() {
-		return all
-	}
-	return all[:1]
 }
 
 // A primary that dies, hangs or is cut off loses nothing that a replica has acknowledged.

@@ -317,6 +317,35 @@ func TestExpiredLeaseGoesBack(t *testing.T) {
 	}
 }
 
+// Another gateway takes a lease over at its end by Redis's clock, not before; and whoever held it knows by then that it is over.
+func TestALeaseIsTakenOverAtItsEndAndNotBefore(t *testing.T) {
+	t.Parallel()
+	srv := server.StartRedis(t)
+	s, other := open(t, srv.Addr), open(t, srv.Addr)
+	s.lease, other.lease = time.Second, time.Hour
+	ctx, ends := t.Context(), s.shards[0].state(Releasing)
+	put(t, s, "m", 0, "")
+	c := claimOne(t, s)
+	if err := s.Renew(ctx, c); err != nil { // it ends a little later
+		t.Fatal(err)
+	}
+	end := s.redis.ZScore(ctx, ends, c.ID).Val()
+	server.Eventually(t, "another takes it over", func() bool {
+		if _, err := other.Reap(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cs, err := other.Claim(ctx, 1)
+		if left := c.LeaseLeft(); len(cs) > 0 && left > 0 {
+			t.Errorf("its lease still runs for %v", left)
+		}
+		return err == nil && len(cs) == 1
+	})
+	taken := s.redis.ZScore(ctx, ends, c.ID).Val() - float64(other.lease.Milliseconds())
+	if late := time.Duration(taken-end) * time.Millisecond; late < 0 || late > leaseTime {
+		t.Errorf("taken over %v after its end", late)
+	}
+}
+
 func TestKilledRedisKeepsEverything(t *testing.T) {
 	srv := server.StartRedis(t)
 	s := open(t, srv.Addr)
