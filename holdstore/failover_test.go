@@ -43,7 +43,7 @@ func harms(t *testing.T, nodes []*server.Redis, replica func(of, m int) bool) []
 		}
 		nodes[n].Do("CLIENT KILL TYPE replica")
 		had := nodes[n].Offset()
-		server.Eventually(t, "the primary has written more than its replicas have", func() bool { return nodes[n].Offset() > had+1000 })
+		server.Eventually(t, "the primary has written more than its replicas have", func() bool { return nodes[n].Offset() > had+20_000 })
 		nodes[n].Kill()
 	}
 	return []harm{
