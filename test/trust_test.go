@@ -17,8 +17,16 @@ import (
 // trusting believes OpenDKIM and OpenDMARC, and asks no DNS of its own.
 const trusting = "verify = []\ntrust = [\"mx.corp.test\"]\n"
 
-// startTrusting starts a frontier behind OpenDKIM and OpenDMARC, as docs/inbound.md sets them up, and believes them.
+// startTrusting starts a frontier behind OpenDKIM and OpenDMARC, as docs/inbound.md sets them up but for SPF, and believes them.
 func startTrusting(t *testing.T, settings string, postfix ...string) *frontier {
+	t.Helper()
+	return startTrustingOn(t, settings, func(_ *server.DNS, opendmarc string) string {
+		return server.StartOpenDMARC(t, map[string]string{"partner.test": "v=DMARC1; p=none", "evil.test": "v=DMARC1; p=none"}, opendmarc)
+	}, postfix...)
+}
+
+// startTrustingOn starts one with the OpenDMARC that start starts with the settings of the manual.
+func startTrustingOn(t *testing.T, settings string, start func(d *server.DNS, opendmarc string) string, postfix ...string) *frontier {
 	t.Helper()
 	opendkim, opendmarc := inManual(t)
 	return startFrontierWith(t, settings, func(d *server.DNS, milter, nextHop string) mta {
@@ -27,7 +35,7 @@ func startTrusting(t *testing.T, settings string, postfix ...string) *frontier {
 			t.Fatal(err)
 		}
 		dkim := server.StartOpenDKIMVerifier(t, d, opendkim)
-		dmarc := server.StartOpenDMARC(t, map[string]string{"partner.test": "v=DMARC1; p=none", "evil.test": "v=DMARC1; p=none"}, opendmarc+"\nIgnoreHosts "+nobody)
+		dmarc := start(d, opendmarc+"\nIgnoreHosts "+nobody)
 		return ofPostfix(server.StartPostfix(t, dkim+", inet:"+dmarc+", inet:"+milter, nextHop, postfix...))
 	})
 }
@@ -47,9 +55,7 @@ func inManual(t *testing.T) (opendkim, opendmarc string) {
 			break
 		}
 		opendkim += strings.TrimSpace(line[:min(column, len(line))]) + "\n"
-		if right := strings.TrimSpace(line[min(column, len(line)):]); !strings.HasPrefix(right, "SPFSelfValidate") { // it would ask the system's DNS
-			opendmarc += right + "\n"
-		}
+		opendmarc += strings.TrimSpace(line[min(column, len(line)):]) + "\n"
 	}
 	if !strings.Contains(opendkim, "AuthservIDWithJobID") || !strings.Contains(opendmarc, "AuthservIDWithJobID") {
 		t.Fatalf("no settings in the manual: %q, %q", opendkim, opendmarc)
@@ -72,6 +78,38 @@ func TestWhatOpenDKIMFoundIsBelieved(t *testing.T) {
 			t.Errorf("%s:\n%.1500s", form, got)
 		}
 	}
+}
+
+// OpenDMARC writes what it found of SPF under its bare name, also with AuthservIDWithJobID, as any stranger can. So we don't
+// believe it, and ask ourselves, as the manual says.
+func TestOpenDMARCsSPFIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	const author, own, stranger = "anna@ally.test", "127.0.1.2", "127.0.2.2"
+	f := startTrustingOn(t, trusting, func(d *server.DNS, opendmarc string) string {
+		d.Add(t, `ally.test. TXT "v=spf1 ip4:`+own+` -all"`)
+		d.Add(t, `_dmarc.ally.test. TXT "v=DMARC1; p=none"`)
+		return server.StartOpenDMARCWith(t, d, opendmarc)
+	})
+	f.must(sendAs(own, f.mta.smtp, author, insider, "From: "+author+"\r\nTo: "+insider+"\r\nSubject: the price list\r\nMessage-ID: <o@ally.test>\r\n\r\nbody of the original\r\n"))
+	server.Eventually(t, "it is remembered", func() bool { return strings.Contains(f.redis.Do("KEYS recall:{mh0}:in:*"), "in:t:") })
+	const bare = "Authentication-Results: mx.corp.test; spf=pass smtp.mailfrom=ally.test\r\n"
+	if got := f.arriving("body of the original"); !strings.Contains(got, bare) || !strings.Contains(got, "; dmarc=pass (p=none dis=none) header.from=ally.test") {
+		t.Errorf("this OpenDMARC does something else:\n%s", got)
+	}
+	recall := replaced(t, formB("the price list"), partnerFrom, author)
+	refuses := func(client, sender, mail, says string) {
+		t.Helper()
+		if err := sendAs(client, f.mta.smtp, sender, insider, mail); !refused(err, "not authenticated") || !refused(err, says) {
+			t.Errorf("want %q: %v", says, err)
+		}
+	}
+	refuses(own, author, recall, "spf=none ally.test")
+	f.change("verify = []", `verify = ["spf"]`)
+	f.restartDaemon()
+	refuses(stranger, author, bare+recall, "spf=fail ally.test")
+	refuses(own, "x@evil.test", bare+recall, "evil.test")
+	f.must(sendAs(own, f.mta.smtp, author, insider, recall))
+	f.arriving("X-Recall-Policy: pass; reason=aligned; domain=ally.test; target=<o@ally.test>")
 }
 
 // What a stranger can make of Authentication-Results in front of OpenDKIM, OpenDMARC and us.

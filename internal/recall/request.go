@@ -190,7 +190,7 @@ func readGroups(body []byte) (all []textproto.MIMEHeader) {
 		if len(all) > maxAsked+1 {
 			return nil
 		}
-		all[len(all)-1].Add(name, strings.ToValidUTF8(value, "?"))
+		all[len(all)-1].Add(name, strings.TrimSpace(oneLine(value)))
 	}
 	if lines.Err() != nil {
 		return nil
