@@ -11,7 +11,8 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// recalls asks the store what the command means, and whether it may be used.
+// recalls asks the store what the command means, and whether it may be used. Each step is taken only while all before it
+// were ours: of copies that come in at the same moment, by whichever gateways, exactly one gets to the end.
 func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule, c *policy.Command) (err error) {
 	first := func(what string) bool {
 		yes, failed := g.memory.Once(ctx, what, user(m, sight), 2*rule.MaxAge)
@@ -20,24 +21,24 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 	}
 	// The same again: by its Message-ID, which not every signature covers, or by the ID of a request.
 	c.Used = !first("m " + c.Domain + " " + m.MessageID) // a stranger uses up nothing of the domain's
-	if sight.ID != "" && !first("q "+c.Domain+" "+sight.ID) {
-		c.Used = true
+	if !c.Used && sight.ID != "" {
+		c.Used = !first("q " + c.Domain + " " + sight.ID)
 	}
-	if !c.Used { // a key is public once it was sent: with another command it opens nothing
-		sight.Keys = slices.DeleteFunc(slices.Clone(sight.Keys), func(k cancel.Element) bool { return !first("k " + k.String()) })
-	}
-	if err != nil {
-		return err
-	}
-	found, err := g.found(ctx, sight, c.From)
-	if err != nil {
+	found, failed := g.found(ctx, sight, c.From)
+	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
 	c.Targets = meant(m, sight, c.From, found)
 	g.tellApart(ctx, c, found)
 	// And by what it says, blanks aside, which every signature covers.
-	if t := c.Target(); t != nil && !first("b "+t.MessageID+"\n"+strings.Join(strings.Fields(string(m.Body)), "")) {
-		c.Used = true
+	if t := c.Target(); t != nil && !c.Used {
+		c.Used = !first("b " + t.MessageID + "\n" + strings.Join(strings.Fields(string(m.Body)), ""))
+	}
+	if !c.Used { // a key is public once it was sent: with another command it opens nothing
+		sight.Keys = slices.DeleteFunc(slices.Clone(sight.Keys), func(k cancel.Element) bool { return !first("k " + k.String()) })
+		for n, t := range meant(m, sight, c.From, found) {
+			c.Targets[n].Unlocked = t.Unlocked
+		}
 	}
 	if err == nil {
 		c.Count, err = g.memory.Count(ctx, c.Domain, rule.Per)

@@ -1,12 +1,16 @@
 package inbound
 
 import (
+	"context"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -126,6 +130,59 @@ func TestALockThatCameLaterProvesNothing(t *testing.T) {
 			})
 			if o.Verdict.Result != policy.InboundFail {
 				t.Errorf("%s, %s: %+v", name, form, o.Verdict)
+			}
+		}
+	}
+}
+
+// desk counts the orders that it takes.
+type desk struct {
+	Exchange
+	mu    sync.Mutex
+	taken []string
+}
+
+func (d *desk) Take(_ context.Context, o exchange.Order, _ bool) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.taken = append(d.taken, o.MessageID)
+	return true, nil
+}
+
+// Copies of one command, from several clients, with its own Message-ID or another, by two gateways with one store at the same
+// moment: exactly one acts, also where its Cancel-Key is required.
+func TestACommandByTwoGatewaysAtOnceActsOnce(t *testing.T) {
+	t.Parallel()
+	key, verifier, store, redis := surroundings(t)
+	other, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "relaxed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	everybody, _ := policy.ParsePatterns([]string{"*"})
+	for _, require := range [][]string{{"aligned"}, {"aligned", "cancel_key"}} {
+		d := &desk{}
+		rule := policy.InboundRule{Name: "default", Partners: everybody, Require: require, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, Execute: true, OnFail: "reject"}
+		var gates []*Gate
+		for _, s := range []*holdstore.Store{store, other} {
+			gates = append(gates, New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{rule}}, s, d, quiet{}))
+		}
+		for form, mail := range mails() {
+			mail = sign(t, "Cancel-Key: "+lockedKey.String()+"\r\n"+mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
+			for round := range 10 {
+				redis.Do("FLUSHALL")
+				known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subject: topic, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
+				server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
+				d.taken = nil
+				var done sync.WaitGroup
+				for n := range 6 {
+					copied := strings.Replace(mail, "\nMessage-ID: <", "\nMessage-ID: <"+strings.Repeat("x", n/2), 1)
+					m := arrival(copied, anna, bert, "192.0.2."+strconv.Itoa(10+n))
+					done.Go(func() { gates[n%2].Judge(t.Context(), m) })
+				}
+				if done.Wait(); len(d.taken) != 1 || d.taken[0] != known.MessageID {
+					t.Fatalf("%v, %s, round %d: carried out: %q", require, form, round, d.taken)
+				}
 			}
 		}
 	}
