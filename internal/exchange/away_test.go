@@ -36,11 +36,14 @@ func must(t *testing.T, op func() error) {
 	}
 }
 
-// away is a mail server that can't be reached for a while, or that gets a message late.
-type away struct{ yes, missing bool }
+// away is a mail server that can't be reached for a while, gets a message late, or takes all the time there is.
+type away struct{ yes, missing, slow bool }
 
-func (a *away) Take(context.Context, mailbox.Target, func(mailbox.Result) error) (mailbox.Result, error) {
+func (a *away) Take(ctx context.Context, _ mailbox.Target, _ func(mailbox.Result) error) (mailbox.Result, error) {
 	switch {
+	case a.slow:
+		<-ctx.Done()
+		return mailbox.Result{}, ctx.Err()
 	case a.yes:
 		return mailbox.Result{}, errors.New("connection refused")
 	case a.missing:
@@ -151,7 +154,9 @@ func TestAMessageThatIsNotThereYetIsLookedForAgain(t *testing.T) {
 		var again []time.Duration
 		for look := 1; look < 20; look++ {
 			boxes.missing = look != c.comes
-			err := does(t, func() error { return x.retract(t.Context(), j, &o) })
+			var try Order
+			err := does(t, func() error { try = o; return x.retract(t.Context(), j, &try) })
+			o = try
 			var in later
 			if !errors.As(err, &in) {
 				must(t, func() error { return err })
@@ -174,5 +179,36 @@ func TestAMessageThatIsNotThereYetIsLookedForAgain(t *testing.T) {
 			t.Errorf("%d: who asked hears %q, want %q", n, said, c.said)
 		}
 		must(t, func() error { return store.FinishJob(t.Context(), j, time.Hour) })
+	}
+}
+
+// Looks for what was not found end in time for what is left to do, however slow the mail server is.
+func TestLooksLeaveTimeForTheRest(t *testing.T) {
+	store, post := site(t)
+	boxes := &away{missing: true}
+	log := &notes{outcomes: map[string]string{}}
+	x := New(store, post, boxes, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
+	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: []string{"bert@far.test", "carl@far.test"}, Received: time.Now()}
+	must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
+	var j *holdstore.Job
+	server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })
+	for _, want := range []time.Duration{4 * time.Second, 16 * time.Second} {
+		var in later
+		server.Eventually(t, "a look is done", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			try := o // as it is read again
+			if errors.As(x.retract(ctx, j, &try), &in) {
+				o = try
+			}
+			return in != 0
+		})
+		if time.Duration(in) != want {
+			t.Errorf("the next look is in %v, want %v", time.Duration(in), want)
+		}
+		if got := log.of("bert@far.test"); got != recall.StatusNotFound {
+			t.Errorf("a look that did not end found that it is %q", got)
+		}
+		boxes.slow = true
 	}
 }

@@ -99,11 +99,15 @@ func (l later) Error() string {
 func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) error {
 	var again error
 	missing := false
+	looks, enough := half(ctx)
+	defer enough()
 	for _, r := range o.Recipients {
-		if done, ok := o.Done[r]; ok && !onItsWay(done) {
-			continue
+		var err error
+		if done, known := o.Done[r]; !known {
+			err = x.carryOut(ctx, j, o, r)
+		} else if onItsWay(done) {
+			err = x.lookAgain(looks, ctx, j, o, r)
 		}
-		err := x.carryOut(ctx, j, o, r)
 		if errors.Is(err, holdstore.ErrLost) || errors.Is(err, holdstore.ErrUnavailable) {
 			return err
 		}
@@ -134,18 +138,44 @@ func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) erro
 // onItsWay says whether a message was not found, and may be soon.
 func onItsWay(r mailbox.Result) bool { return r.Outcome == recall.StatusNotFound && r.Detail == "" }
 
-// carryOut does what was ordered to one recipient's mailbox, and notes what is new.
+// half is half of the time that is left.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
+}
+
+// carryOut does what was ordered to one recipient's mailbox.
 func (x *Exchange) carryOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
 	result, err := x.takeFrom(ctx, j, o, recipient)
-	if err != nil && (time.Since(j.Since) < giveUpAfter || errors.Is(err, holdstore.ErrLost) || errors.Is(err, holdstore.ErrUnavailable)) {
+	switch {
+	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), err != nil && time.Since(j.Since) < giveUpAfter:
 		return err
-	}
-	if err != nil {
+	case err != nil:
 		result = mailbox.Result{Outcome: recall.StatusRefused, Detail: "the mailbox could not be reached"}
 	}
-	if old, known := o.Done[recipient]; known && old == result {
+	return x.carriedOut(ctx, j, o, recipient, result)
+}
+
+// lookAgain looks for a message that was not there. A look that fails, or for which there is no time left, is done.
+func (x *Exchange) lookAgain(looks, ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
+	if looks.Err() != nil {
 		return nil
 	}
+	result, err := x.takeFrom(looks, j, o, recipient)
+	switch {
+	case looks.Err() == nil && (errors.Is(err, holdstore.ErrLost) || errors.Is(err, holdstore.ErrUnavailable)):
+		return err
+	case err != nil || onItsWay(result):
+		return nil
+	}
+	return x.carriedOut(ctx, j, o, recipient, result)
+}
+
+// carriedOut notes what became of one recipient.
+func (x *Exchange) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string, result mailbox.Result) error {
 	x.log.Retracted(o.MessageID, recipient, o.RequestID, result.Outcome, result.Detail)
 	set(&o.Done, recipient, result)
 	if err := x.store.Audit(ctx, "retract", "", holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}, recipient+" "+o.MessageID+": "+result.Outcome); err != nil {
