@@ -129,6 +129,13 @@ func (p *port) got() (lines, data []string) {
 	return append([]string(nil), p.lines...), append([]string(nil), p.data...)
 }
 
+// asked is how many connections there were.
+func (p *port) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dials
+}
+
 // undot takes doubled dots away as a strict server does.
 func undot(s string) string {
 	lines := strings.SplitAfter(s, "\n")

@@ -55,18 +55,16 @@ func TestThePortIsAskedOnceForManyMessages(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.dials != 1 {
-		t.Errorf("asked %d times", p.dials)
+	if n := p.asked(); n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }
 
 func TestAReleaseHearsTheLimitAsWell(t *testing.T) {
 	p := startPort(t, nil, "SIZE 100000")
 	s, log := attempted(t, &memory{content: message}, p, claim("b@x.test"))
-	if why := s.loop.TooLarge(holdstore.Submission{}, 99000); !strings.Contains(why, "the limit is 100000") || p.dials != 1 {
-		t.Errorf("%q after %d connections\n%s", why, p.dials, log.text())
+	if why := s.loop.TooLarge(holdstore.Submission{}, 99000); !strings.Contains(why, "the limit is 100000") || p.asked() != 1 {
+		t.Errorf("%q after %d connections\n%s", why, p.asked(), log.text())
 	}
 }
 
@@ -97,7 +95,7 @@ func TestAPortThatAnswersNoMoreKeepsItsLimit(t *testing.T) {
 			t.Error("its limit is forgotten")
 		}
 	}
-	if p.dials != 2 {
-		t.Errorf("asked %d times", p.dials)
+	if n := p.asked(); n != 2 {
+		t.Errorf("asked %d times", n)
 	}
 }
