@@ -45,6 +45,8 @@ func checkPicture(t *testing.T, srv *server.Redis, o Options, short time.Duratio
 		}
 		steps := m.steps()
 		steps[""] = m.look
+		m.put(rt)
+		m.put(rt)
 		rt.Repeat(steps)
 		m.end(rt)
 	})
@@ -206,11 +208,7 @@ func (m *modelled) hears(rt *rapid.T, g *gateway, f *flight, accidents []*accide
 			m.late = append(m.late, &late{p, f})
 		}
 		m.look(rt)
-		if f.puts == nil {
-			m.others(rt, g)
-		} else { // it is at its commit
-			m.others(rt, nil)
-		}
+		m.others(rt, g, f.puts)
 		if f.puts != nil && a.what == delay && rapid.Bool().Draw(rt, "gives up") {
 			g.line.expect() // nothing more
 			giveUp()
@@ -239,10 +237,17 @@ func (m *modelled) gaveUp(g *gateway, a *accident, heard chan error) (err error)
 	return err
 }
 
-// others do something in the middle of an accident.
-func (m *modelled) others(rt *rapid.T, stuck *gateway) {
-	m.calm, m.stuck = true, stuck
+// others do something in the middle of an accident: perhaps somebody submits the message again that is at its commit.
+func (m *modelled) others(rt *rapid.T, g *gateway, puts *message) {
+	m.calm = true
+	if puts == nil {
+		m.stuck = g
+	}
 	defer func() { m.calm, m.stuck = false, nil }()
+	if puts != nil && rapid.Bool().Draw(rt, "the same again") {
+		m.submit(rt, puts)
+		m.look(rt)
+	}
 	steps := m.steps()
 	delete(steps, "a gateway dies")
 	names := []string{}
