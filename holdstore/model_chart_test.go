@@ -121,6 +121,7 @@ type flight struct {
 
 	puts   *message // or this
 	claims bool     // or it takes whatever is due
+	gives  bool     // and may give it back
 	took   []*known
 }
 
@@ -185,6 +186,10 @@ func (c *chart) moves(n *known, to spot) bool {
 				f.did(n, to)
 				return true
 			}
+		}
+		if back := (spot{Held, true, n.at.left, n.at.cut}); f.gives && slices.Contains(f.took, n) && n.claim == nil && to == back {
+			n.at = back
+			return true
 		}
 	}
 	return false

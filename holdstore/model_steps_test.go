@@ -55,13 +55,14 @@ func (m *modelled) submit(rt *rapid.T, msg *message) {
 	p := msg.begin(g.Store)
 	if n := m.pick(rt, allStates...); n != nil && n.message != msg && m.srv != nil && rapid.IntRange(0, 7).Draw(rt, "its ID is taken") == 7 {
 		p.id = n.id
+		m.mixed = append(m.mixed, n.id)
 	}
 	before := slices.Clone(m.holds)
 	var r Receipt
-	err := m.tries(rt, g, p.id, f, func(ctx context.Context) (err error) {
+	err := m.tries(rt, g, p.id, func(ctx context.Context) (err error) {
 		r, err = p.Commit(ctx, msg.terms())
 		return err
-	})
+	}, f)
 	switch {
 	case err == nil:
 		m.drop(f)
@@ -194,20 +195,15 @@ func (m *modelled) claimSome(rt *rapid.T) {
 	g, most := m.any(rt), rapid.IntRange(1, 100).Draw(rt, "at most")
 	f := &flight{claims: true, do: claimed}
 	var claims []*Claim
-	err := m.tries(rt, g, "", f, func(ctx context.Context) (err error) {
+	err := m.tries(rt, g, "", func(ctx context.Context) (err error) {
 		claims, err = g.Claim(ctx, most)
 		return err
-	})
+	}, f)
 	if err != nil && !errors.Is(err, ErrUnavailable) {
 		rt.Fatal(err)
 	}
 	for _, c := range claims {
-		n := m.of(c.ID)
-		if n == nil || !slices.Contains(f.took, n) {
-			rt.Fatalf("claimed %s, which was not due", c.ID)
-		}
-		n.claim = c
-		m.claims = append(m.claims, &claim{c, n, g})
+		m.owns(rt, f, g, c)
 	}
 	if err != nil {
 		return
@@ -217,6 +213,16 @@ func (m *modelled) claimSome(rt *rapid.T) {
 			rt.Fatalf("%s is %+v, and was not among what was claimed", n.id, n.at)
 		}
 	}
+}
+
+// owns notes a claim that a gateway heard of.
+func (m *modelled) owns(rt *rapid.T, f *flight, g *gateway, c *Claim) {
+	n := m.of(c.ID)
+	if n == nil || !slices.Contains(f.took, n) {
+		rt.Fatalf("claimed %s, which was not due", c.ID)
+	}
+	n.claim = c
+	m.claims = append(m.claims, &claim{c, n, g})
 }
 
 // owner is somebody with a claim, which may be lost.
@@ -257,9 +263,29 @@ func (m *modelled) settle(rt *rapid.T) {
 		}
 	}
 	c.n.sending = c.n.sending || sent && c.owns()
-	m.acts(rt, c.g, &flight{on: c.n, do: byOwner(c.n, c.Claim, to)}, func(ctx context.Context, s *Store) error {
-		return s.Settle(ctx, c.Claim, st)
-	})
+	f := &flight{on: c.n, do: byOwner(c.n, c.Claim, to)}
+	if rapid.Bool().Draw(rt, "goes on") {
+		m.settleNext(rt, c, f, st)
+		return
+	}
+	m.acts(rt, c.g, f, func(ctx context.Context, s *Store) error { return s.Settle(ctx, c.Claim, st) })
+}
+
+func (m *modelled) settleNext(rt *rapid.T, c *claim, f *flight, st Settlement) {
+	var next *Claim
+	claims := &flight{claims: true, do: claimed, gives: true}
+	err := m.acts(rt, c.g, f, func(ctx context.Context, s *Store) (err error) {
+		next, err = s.SettleNext(ctx, c.Claim, st)
+		return err
+	}, claims)
+	if next != nil {
+		m.owns(rt, claims, c.g, next)
+	}
+	for _, n := range claims.took {
+		if err == nil && n.at.state == Releasing && n.claim == nil {
+			rt.Fatalf("%s is claimed, and nobody was told", n.id)
+		}
+	}
 }
 
 func (m *modelled) giveBack(rt *rapid.T) {
@@ -283,10 +309,10 @@ func (m *modelled) expire(rt *rapid.T) {
 		return
 	}
 	f := m.endLease(rt, n)
-	m.tries(rt, g, "", f, func(ctx context.Context) error {
+	m.tries(rt, g, "", func(ctx context.Context) error {
 		_, err := g.Reap(ctx)
 		return err
-	})
+	}, f)
 }
 
 func (m *modelled) endLease(rt *rapid.T, n *known) *flight {
@@ -320,9 +346,13 @@ func (m *modelled) arrive(rt *rapid.T) {
 }
 
 func (m *modelled) arrives(rt *rapid.T, l *late) {
-	m.latest(l.f)
+	for _, f := range l.fs {
+		m.latest(f)
+	}
 	l.arrive()
 	m.look(rt)
 	m.late = slices.DeleteFunc(m.late, func(other *late) bool { return other == l })
-	m.done(l.f)
+	for _, f := range l.fs {
+		m.done(f)
+	}
 }

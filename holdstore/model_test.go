@@ -66,6 +66,7 @@ type modelled struct {
 	claims   []*claim
 	late     []*late
 	calm     bool     // an accident is enough
+	mixed    []string // IDs that a message was to have while another had it
 	stuck    *gateway // at an accident: what it asks for everybody who works with it waits too
 }
 
@@ -85,7 +86,7 @@ type claim struct {
 // late is a request under way, and what it does.
 type late struct {
 	*parcel
-	f *flight
+	fs []*flight
 }
 
 func (m *modelled) steps() map[string]func(*rapid.T) {
@@ -167,9 +168,11 @@ func (m *modelled) surely(rt *rapid.T, do func() error) {
 }
 
 // tries has a gateway do something, while something befalls its line, and returns what the gateway hears.
-func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, f *flight, do func(ctx context.Context) error) (err error) {
-	m.flights = append(m.flights, f)
-	f.busy = true
+func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, do func(ctx context.Context) error, fs ...*flight) (err error) {
+	m.flights = append(m.flights, fs...)
+	for _, f := range fs {
+		f.busy = true
+	}
 	m.may()
 	ctx, giveUp := context.WithCancel(m.ctx)
 	defer giveUp()
@@ -187,17 +190,19 @@ func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, f *flight, do f
 		err = <-heard
 		m.srv.Start()
 	} else {
-		err = m.hears(rt, g, f, accidents, giveUp, heard)
+		err = m.hears(rt, g, fs, accidents, giveUp, heard)
 	}
 	rt.Logf("heard: %v", err)
 	m.look(rt)
-	f.busy = false
-	m.done(f)
+	for _, f := range fs {
+		f.busy = false
+		m.done(f)
+	}
 	return err
 }
 
 // hears waits for what the gateway hears, and has others do something at each accident.
-func (m *modelled) hears(rt *rapid.T, g *gateway, f *flight, accidents []*accident, giveUp func(), heard chan error) error {
+func (m *modelled) hears(rt *rapid.T, g *gateway, fs []*flight, accidents []*accident, giveUp func(), heard chan error) error {
 	for _, a := range accidents {
 		select {
 		case err := <-heard:
@@ -205,11 +210,11 @@ func (m *modelled) hears(rt *rapid.T, g *gateway, f *flight, accidents []*accide
 		case <-a.at:
 		}
 		for _, p := range g.line.lost() {
-			m.late = append(m.late, &late{p, f})
+			m.late = append(m.late, &late{p, fs})
 		}
 		m.look(rt)
-		m.others(rt, g, f.puts)
-		if f.puts != nil && a.what == delay && rapid.Bool().Draw(rt, "gives up") {
+		m.others(rt, g, fs[0].puts)
+		if fs[0].puts != nil && a.what == delay && rapid.Bool().Draw(rt, "gives up") {
 			g.line.expect() // nothing more
 			giveUp()
 			return m.gaveUp(g, a, heard)
@@ -286,7 +291,7 @@ func free(all []*accident) {
 
 // done forgets a flight, unless something of it is under way.
 func (m *modelled) done(f *flight) {
-	if f.busy || f.stays && !f.seen || slices.ContainsFunc(m.late, func(l *late) bool { return l.f == f }) {
+	if f.busy || f.stays && !f.seen || slices.ContainsFunc(m.late, func(l *late) bool { return slices.Contains(l.fs, f) }) {
 		return
 	}
 	m.drop(f)
@@ -299,9 +304,9 @@ func (m *modelled) may() {
 }
 
 // acts has a gateway do something to a hold, and judges what it hears.
-func (m *modelled) acts(rt *rapid.T, g *gateway, f *flight, do func(ctx context.Context, s *Store) error) error {
+func (m *modelled) acts(rt *rapid.T, g *gateway, f *flight, do func(ctx context.Context, s *Store) error, more ...*flight) error {
 	n := f.on
-	err := m.tries(rt, g, "", f, func(ctx context.Context) error { return do(ctx, g.Store) })
+	err := m.tries(rt, g, "", func(ctx context.Context) error { return do(ctx, g.Store) }, append(more, f)...)
 	switch {
 	case err == nil && !f.seen && !f.idle:
 		rt.Fatalf("%s: the store says that it is done, and it is %+v", n.id, n.at)
