@@ -5,7 +5,6 @@ package test
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,18 +38,7 @@ func TestBenchRelease(t *testing.T) {
 // startDiscard starts Postfix's smtp-sink.
 func startDiscard(t *testing.T) (addr string) {
 	addr = server.FreeAddr(t)
-	c := exec.Command(server.Program(t, "smtp-sink"), "-u", "nobody", addr, "100")
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	server.Eventually(t, "the port listens", func() bool {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	startListening(t, addr, exec.Command(server.Program(t, "smtp-sink"), "-u", "nobody", addr, "100"))
 	return addr
 }
 

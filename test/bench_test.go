@@ -72,19 +72,24 @@ func nothing(t *testing.T, verdict string) string {
 	}
 	addr := server.FreeAddr(t)
 	host, port, _ := net.SplitHostPort(addr)
-	c := exec.Command(program, "inet:"+port+"@"+host, verdict)
+	startListening(t, addr, exec.Command(program, "inet:"+port+"@"+host, verdict))
+	return addr
+}
+
+// startListening starts a program that listens at an address, and ends it with the test.
+func startListening(t *testing.T, addr string, c *exec.Cmd) {
+	t.Helper()
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
-	server.Eventually(t, "the milter listens", func() bool {
+	server.Eventually(t, "it listens at "+addr, func() bool {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
 		}
 		return err == nil
 	})
-	return addr
 }
 
 // intoHold measures messages per second in several rounds of turns, so that a busy moment meets all; the median counts.

@@ -77,7 +77,7 @@ func (c *client) greet(name string, wait time.Duration) error {
 	if _, err := c.reply(wait); err != nil {
 		return asTemporary(err)
 	}
-	text, err := c.commandWithin("EHLO "+name, wait)
+	text, err := c.command("EHLO "+name, wait)
 	if err != nil {
 		return asTemporary(err)
 	}
@@ -111,10 +111,8 @@ func (c *client) write(line string) error {
 	return err
 }
 
-// command sends one line and waits for its reply; the lines of its text are joined by LF.
-func (c *client) command(line string) (string, error) { return c.commandWithin(line, commandTime) }
-
-func (c *client) commandWithin(line string, wait time.Duration) (string, error) {
+// command sends one line and waits so long for its reply; the lines of its text are joined by LF.
+func (c *client) command(line string, wait time.Duration) (string, error) {
 	if err := c.write(line); err != nil {
 		return "", err
 	}
