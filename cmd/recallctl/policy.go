@@ -175,8 +175,8 @@ func (c *ctl) explain(o inbound.Opinion) {
 	}
 	line("dmarc: %s, From is of %s, aligned by %s", e.DMARC, cmp.Or(e.From, "no domain"), cmp.Or(e.By, "nothing"))
 	for _, t := range o.Facts.Targets {
-		line("may mean: %s of %s, same From: %v, same recipients: %v, opened by a Cancel-Key: %v", t.MessageID,
-			t.At.Format(time.RFC3339), t.SameFrom, t.SameTo, t.Unlocked)
+		line("may mean: %s of %s, same From: %v, same recipients: %v, opened by a Cancel-Key: %v%s", t.MessageID,
+			t.At.Format(time.RFC3339), t.SameFrom, t.SameTo, t.Unlocked, map[bool]string{true: ", the sender's own"}[t.Own])
 	}
 	if e.Bare != "" {
 		line("not covered by the signature: %s", e.Bare)
