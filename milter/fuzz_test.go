@@ -7,8 +7,15 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/internal/exchange"
+	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // FuzzFrame reads frames from arbitrary bytes: what is read is what was there, and never more than a frame may have.
@@ -126,6 +133,59 @@ func FuzzField(f *testing.F) {
 		plain := func(v string) string { return strings.ReplaceAll(v, "\r\n", "\n") }
 		if got.Name != name || plain(got.Value) != plain(strings.TrimSuffix(value, "\x00")) || strings.Count(got.Value, "\n") != strings.Count(got.Value, "\r\n") {
 			t.Errorf("%q gives %q: %q", data, got.Name, got.Value)
+		}
+	})
+}
+
+// blank is what a gate needs, where nothing is known and nothing comes of anything.
+type blank struct{}
+
+func (blank) Remember(context.Context, []holdstore.Received, time.Duration) error { return nil }
+func (blank) Remembered(context.Context, string, string, string) ([]holdstore.Received, error) {
+	return nil, nil
+}
+func (blank) Once(context.Context, string, string, time.Duration) (bool, error) { return true, nil }
+func (blank) Count(context.Context, string, time.Duration) (int, error)         { return 1, nil }
+func (blank) Request(context.Context, string) (holdstore.Asked, error) {
+	return holdstore.Asked{}, nil
+}
+func (blank) Audit(context.Context, string, string, holdstore.Act, string) error { return nil }
+func (blank) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}
+func (blank) Trouble(string, error)                                              {}
+func (blank) Take(context.Context, exchange.Order, bool) (bool, error)           { return false, nil }
+func (blank) Ours(recall.Status) bool                                            { return true }
+func (blank) Told(context.Context, recall.Status, string) error                  { return nil }
+func (blank) Receipts(context.Context, []recall.Receipt) error                   { return nil }
+
+// FuzzArrival lets mail with arbitrary header and body come in, as an MTA hands it over: the gate looks at it and judges
+// it, nothing panics, and nobody forges a pass.
+func FuzzArrival(f *testing.F) {
+	const from = "From: a@x.test\nDate: Tue, 24 Nov 2026 09:00:00 +0000\nMessage-ID: <m@x.test>\n"
+	f.Add([]byte(from+"X-Recall-Policy: pass\nAuthentication-Results: gw.corp.test; x"), []byte("body\r\n"))
+	f.Add([]byte(from+"Subject: Recall: x\nX-CallingTelephoneNumber: IPM.Note\nX-VoiceMessageDuration: 1\nX-FaxNumberOfPages: 0\nCancel-Key: sha256:YQ=="), []byte("x"))
+	f.Add([]byte(from+"Content-Type: multipart/report; report-type=recall-request; boundary=b\nAuthentication-Results: mx.test/Q; dkim=pass header.d=x.test"),
+		[]byte("--b\r\nContent-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <o@x.test>\r\n\r\n--b--\r\n"))
+	f.Add([]byte(from+"Content-Type: multipart/report; report-type=recall-status; boundary=b"),
+		[]byte("--b\r\nContent-Type: message/recall-status\r\n\r\nRequest-Id: 1\r\n\r\nFinal-Recipient: rfc822; b@x.test\r\nOutcome: retracted\r\n\r\n--b--\r\n"))
+	f.Add([]byte(from+"Content-Type: multipart/mixed; boundary=b\nSubject: Recall: x\nARC-Seal: i=1; cv=none; d=s.test"), []byte("--b\r\nContent-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22"))
+	everybody, _ := policy.ParsePatterns([]string{"*"})
+	gate := inbound.New(inbound.Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Remember: time.Hour,
+		Verifier: authenticate.New(nil, authenticate.Options{Trust: []string{"mx.test"}}),
+		Rules:    policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: time.Hour, OnFail: "tag"}}}, blank{}, blank{}, blank{})
+	f.Fuzz(func(t *testing.T, header, body []byte) {
+		s := &session{}
+		for line := range bytes.SplitSeq(header, []byte("\n")) {
+			s.field(bytes.Replace(line, []byte(":"), []byte{0}, 1))
+		}
+		m := recall.Mail{Fields: s.msg.fields, Body: body}
+		m.Client.Address, m.Sender.Address, m.QueueID, m.MessageID = "192.0.2.1", "a@x.test", "Q", first(m.Fields, "Message-ID")
+		m.Recipients = []holdstore.Path{{Address: "b@corp.test"}}
+		gate.Look(&m)
+		gate.Remember(&m)
+		for _, field := range gate.Judge(context.Background(), &m).Add {
+			if field.Name == "X-Recall-Policy" && strings.HasPrefix(field.Value, "pass") || strings.Contains(field.Value, "x-recall=pass") {
+				t.Errorf("%q passes by %q, of which nothing is known", header, field.Value)
+			}
 		}
 	})
 }
