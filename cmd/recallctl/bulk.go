@@ -130,6 +130,9 @@ func (t *tally) show(ids []string, errs []error) error {
 
 // verdict is how the act ended.
 func (t *tally) verdict(stopped error) error {
+	if errors.Is(stopped, context.Canceled) {
+		stopped = errors.New("interrupted")
+	}
 	failed := t.partly + t.late + t.other + t.gone
 	switch {
 	case stopped != nil && t.unknown > 0:
