@@ -5,32 +5,44 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Messages that end at the same moment are committed together: Redis runs one script, and syncs once, for all of them.
+// Messages that end at the same moment are committed together, in one transaction: Redis syncs once for all of them.
 // Nobody waits for others: what comes while two batches are on their way goes with the next one.
 const (
 	batchMost    = 32        // holds of one batch: others wait a millisecond for it
 	batchBytes   = 1 << 20   // of content in one batch: it ends with the message that passes this
 	batchFlights = 2         // batches of a shard on their way at a time
 	batchTime    = ioTimeout // for the reply
+	clockTries   = 3
 )
 
 // errNotSent: the caller had no time to wait until its commit was sent.
 var errNotSent = errors.New("it was not sent to redis")
 
+// errHalfDone: some commands of a transaction were done, and one was not. What was made of a hold is to be fenced off.
+var errHalfDone = errors.New("redis refused one command of a transaction")
+
 // commit is one hold on its way into a batch.
 type commit struct {
-	args    []any  // of the commit script
-	piece   string // name of the one piece of a small message, which is sent with it; or ""
-	content []byte
-	sent    bool // guarded by the line's mutex
-	done    chan struct{}
-	row     any // the script's answer
-	err     error
+	id, nonce string
+	grace     time.Duration
+	record    string   // field p without the moment
+	entries   []string // of the index
+	piece     string   // name of the one piece of a small message, which is sent with it; or "": its pieces are staged
+	content   []byte
+	args      []any // of the commit script
+
+	sent bool // guarded by the line's mutex
+	done chan struct{}
+	row  any // the script's answer
+	held time.Time
+	err  error
 }
 
 // line are the commits of one shard that wait for the next batch.
@@ -38,10 +50,11 @@ type line struct {
 	mu      sync.Mutex
 	waiting []*commit
 	flights int
+	clock   *time.Duration // how far Redis's clock is ahead of ours; nil: not known
 }
 
-// commit sends a hold with the next batch of its shard, and returns the script's answer for it.
-func (s *Store) commit(ctx context.Context, at keys, c *commit) (row any, err error) {
+// commit sends a hold with the next batch of its shard, and fills in the script's answer for it.
+func (s *Store) commit(ctx context.Context, at keys, c *commit) error {
 	l := s.lines[at]
 	c.done = make(chan struct{})
 	l.mu.Lock()
@@ -53,12 +66,12 @@ func (s *Store) commit(ctx context.Context, at keys, c *commit) (row any, err er
 	l.mu.Unlock()
 	select {
 	case <-c.done:
-		return c.row, c.err
+		return c.err
 	case <-ctx.Done():
 		if l.leave(c) {
-			return nil, fmt.Errorf("%w: %w", errNotSent, ctx.Err())
+			return fmt.Errorf("%w: %w", errNotSent, ctx.Err())
 		}
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 }
 
@@ -93,34 +106,213 @@ func (l *line) next() (batch []*commit) {
 func (s *Store) fly(at keys, l *line) {
 	for batch := l.next(); len(batch) > 0; batch = l.next() {
 		confirmed := s.confirmed.take(at, confirmBatch)
-		rows, err := s.sendBatch(at, batch, confirmed)
+		err := s.sendBatch(at, l, batch, confirmed)
 		if err != nil {
 			s.confirmed.again(at, confirmed)
 		}
-		for n, c := range batch {
-			if c.err = err; err == nil {
-				c.row = rows[n]
-			}
+		for _, c := range batch {
+			c.err = err
 			close(c.done)
 		}
 	}
 }
 
-func (s *Store) sendBatch(at keys, batch []*commit, confirmed []confirmation) (rows []any, err error) {
+// sendBatch commits a batch, and fills in each commit's answer.
+func (s *Store) sendBatch(at keys, l *line, batch []*commit, confirmed []confirmation) error {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
-	args := []any{unconfirmedFor.Milliseconds(), s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}
-	args = append(args, confirmArgs(confirmed)...)
-	var pieces []redis.Cmder
+	for range clockTries {
+		moment, err := s.clock(ctx, at, l)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errNotSent, err)
+		}
+		sent := time.Now()
+		rows, err := s.together(ctx, at, s.batchCommands(ctx, at, batch, confirmed, moment))
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return errHalfDone
+		}
+		told, _ := rows[0].(int64)
+		if l.set(sent, time.UnixMilli(max(told, -told))); told < 0 {
+			continue // nothing was done
+		}
+		if len(rows) != len(batch)+1 {
+			return fmt.Errorf("%w: it answered %d times for %d holds", errHalfDone, len(rows), len(batch))
+		}
+		for n, c := range batch {
+			c.row, c.held = rows[n+1], moment
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: the clock of redis leaps", errNotSent)
+}
+
+// clock tells what time it is by Redis's clock, as far as we know it.
+func (s *Store) clock(ctx context.Context, at keys, l *line) (time.Time, error) {
+	if l.ahead() == nil {
+		node, err := s.node(ctx, at)
+		if err != nil {
+			return time.Time{}, err
+		}
+		sent := time.Now()
+		told, err := node.Time(ctx).Result()
+		if err != nil {
+			return time.Time{}, err
+		}
+		l.set(sent, told)
+	}
+	return time.Now().Add(*l.ahead()).UTC().Truncate(time.Millisecond), nil
+}
+
+func (l *line) ahead() *time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.clock
+}
+
+// set keeps how far Redis's clock is ahead of ours: it told its time at some moment between then and now.
+func (l *line) set(sent, told time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	least, most := time.Until(told), told.Sub(sent)
+	ahead := least
+	if l.clock != nil {
+		ahead = min(max(*l.clock, least), most)
+	}
+	l.clock = &ahead
+}
+
+// batchCommands are the commands of a transaction that makes holds. Redis reads plain commands faster than a script's arguments, so the
+// script decides, and they write. They overwrite nothing: what the script forbids, it takes away again in the same step.
+func (s *Store) batchCommands(ctx context.Context, at keys, batch []*commit, confirmed []confirmation, moment time.Time) (cmds []redis.Cmder) {
+	add := func(args ...any) { cmds = append(cmds, redis.NewCmd(ctx, args...)) }
+	now := strconv.FormatInt(moment.UnixMilli(), 10)
+	look := []any{"EVAL", takenScript, 1, string(at)}
+	commit := []any{"EVAL", commitScript, 1, string(at), now, unconfirmedFor.Milliseconds(), s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}
+	commit = append(commit, confirmArgs(confirmed)...)
+	index := map[string][]any{}
 	for _, c := range batch {
-		args = append(args, c.args...)
-		if c.piece != "" {
-			pieces = append(pieces, redis.NewStatusCmd(ctx, "SET", c.piece, c.content))
+		look = append(look, c.id)
+		commit = append(commit, c.id, c.nonce, moment.Add(c.grace).UnixMilli())
+		commit = append(commit, c.args...)
+		for _, entry := range c.entries {
+			index[entry] = append(index[entry], now, c.id)
 		}
 	}
-	rows, err = s.firmlyAfter(ctx, at, pieces, commitScript, args...).Slice()
-	if err == nil && len(rows) != len(batch) {
-		err = fmt.Errorf("redis answered %d times for %d holds", len(rows), len(batch))
+	add(look...)
+	for _, c := range batch {
+		if c.piece != "" {
+			add("SET", c.piece, c.content)
+		}
+		add("HSETNX", at.hold(c.id), "p", now+c.record)
 	}
-	return rows, err
+	for entry, members := range index {
+		add(append([]any{"ZADD", at.index(entry), "NX"}, members...)...)
+	}
+	add(commit...)
+	return cmds
 }
+
+// clockMost is how far a hold's moment may be from Redis's time: what comes later nobody waits for any more.
+const clockMost = batchTime
+
+// takenScript marks the IDs that others have, for the commit script behind it. ARGV: ids.
+const takenScript = "#!lua flags=allow-oom\n" + `
+local names = {}
+for i, id in ipairs(ARGV) do names[i] = KEYS[1] .. 'h:' .. id end
+if redis.call('EXISTS', unpack(names)) > 0 then
+  for i, id in ipairs(ARGV) do
+    if redis.call('EXISTS', names[i]) == 1 then redis.call('SET', KEYS[1] .. 'x:' .. id, 'taken', 'PX', 60000) end
+  end
+end
+`
+
+// commitScript ends a transaction that makes holds: it takes away what may not be, and lists what stays. What is the same for all
+// of them is done in one command for all: a command costs Redis more than what it does.
+// ARGV: the moment of all, how long a message is unconfirmed, content ms, record ms; what confirming wants; then of each hold: id,
+// nonce, due, fingerprint, size, pieces that are staged (0: its only piece came just before), what it replaces or "", index entries.
+// Output: Redis's time, and for each 1; or {id, held_at, due} of the first one of the same content; or "fenced", "taken", "missing", and
+// nothing was done. When the moment is far from Redis's time nothing is done either, and the time is negative.
+var commitScript = "#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + moves + confirming + replacing + `
+local from = 6 + 2 * ARGV[5]
+local function along(a) return ARGV[a + 5] == '0' end
+local function pieces(a) return P .. 'b:' .. ARGV[a] .. ':' .. ARGV[a + 1] .. ':' end
+-- undo takes away what this transaction made of a hold; a piece that is staged expires by itself.
+local function undo(a)
+  local id = ARGV[a]
+  if along(a) then drop(pieces(a) .. 0) end
+  if redis.call('GET', P .. 'x:' .. id) ~= 'taken' then return erase(id, true) end
+  drop(P .. 'x:' .. id)
+  local theirs = ' ' .. (get(id, 'ix') or '') .. ' '
+  for e in string.gmatch(ARGV[a + 7], '%S+') do
+    if not string.find(theirs, ' ' .. e .. ' ', 1, true) then redis.call('ZREM', P .. 'i:' .. e, id) end
+  end
+end
+local function nothing() for a = from, #ARGV, 8 do undo(a) end end
+local schema = redis.call('GET', P .. 'schema') or 'none'
+if string.sub(schema, 1, #'` + admittedSchema + `') ~= '` + admittedSchema + `' then
+  nothing()
+  return redis.error_reply('SCHEMA ' .. schema)
+end
+if math.abs(now - ARGV[1]) > ` + fmt.Sprint(clockMost.Milliseconds()) + ` then
+  nothing()
+  return {-now}
+end
+confirm(5)
+local names, prints = {}, {}
+for a = from, #ARGV, 8 do names[#names + 1], prints[#prints + 1] = P .. 'x:' .. ARGV[a], ARGV[a + 3] end
+local marked = redis.call('EXISTS', unpack(names)) > 0
+local others = redis.call('HMGET', P .. 'u', unpack(prints))
+local rows, held, unsure, fresh, replaces, bytes = {now}, {}, {}, {}, {}, 0
+local first, hasty = soonest(), nil
+local function known(id)
+  -- Somebody relies on the first one from now on: its own fence may no longer delete it.
+  set(id, 'relied', 1)
+  return {id, get(id, 'held_at'), get(id, 'due')}
+end
+local function again(id) return id and now < num(id, 'held_at') + ARGV[2] and known(id) end
+-- keep makes staged pieces stay; false: one is missing.
+local function keep(piece, chunks)
+  for n = 0, chunks - 1 do
+    if redis.call('PERSIST', piece .. n) == 0 then
+      for m = 0, n - 1 do redis.call('PEXPIRE', piece .. m, ARGV[3]) end
+      return false
+    end
+  end
+  return true
+end
+-- refusal says why there can be no such hold.
+local function refusal(a, other)
+  local id = ARGV[a]
+  local mark = marked and redis.call('GET', P .. 'x:' .. id)
+  if mark == 'taken' then return other == id and known(id) or mark end
+  if mark then return 'fenced' end
+  return again(fresh[ARGV[a + 3]] or other) or not along(a) and not keep(pieces(a), ARGV[a + 5]) and 'missing'
+end
+local function commit(a, other)
+  local row = refusal(a, other)
+  if row then
+    undo(a)
+    return row
+  end
+  local id, due, print = ARGV[a], ARGV[a + 2], ARGV[a + 3]
+  held[#held + 1], held[#held + 2] = due, id
+  unsure[#unsure + 1], unsure[#unsure + 2] = print, id
+  fresh[print], bytes = id, bytes + ARGV[a + 4]
+  if tonumber(due) < first then first, hasty = tonumber(due), due end
+  if ARGV[a + 6] ~= '' then replaces[id] = cjson.decode(ARGV[a + 6]) end
+  return 1
+end
+for a = from, #ARGV, 8 do rows[#rows + 1] = commit(a, others[#rows]) end
+if #held > 0 then
+  redis.call('ZADD', P .. 'z:held', unpack(held))
+  redis.call('HSET', P .. 'u', unpack(unsure))
+  redis.call('INCRBY', P .. 'bytes', int(bytes))
+  aged(ageAt(ARGV[1]), int(#held / 2))
+end
+if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
+for id, what in pairs(replaces) do replace(id, what, ARGV[3], ARGV[4]) end
+return rows
+`

@@ -70,12 +70,6 @@ local function one(id)
       fault(id, 'it is ' .. state .. ', and stands among what is ' .. other, 'it leaves them', function() redis.call('ZREM', P .. 'z:' .. other, id) end)
     end
   end
-  local age = redis.call('ZSCORE', P .. 'z:age', id)
-  if waiting and not age then
-    fault(id, 'it waits, and is not among what waits by age', 'it is put there', function() redis.call('ZADD', P .. 'z:age', get(id, 'held_at'), id) end)
-  elseif age and not waiting then
-    fault(id, 'it does not wait, and stands among what waits by age', 'it leaves it', function() redis.call('ZREM', P .. 'z:age', id) end)
-  end
   if state ~= 'released' then pieces(id, state) end
   local missing
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do missing = missing or not redis.call('ZSCORE', P .. 'i:' .. e, id) end

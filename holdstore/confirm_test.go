@@ -13,7 +13,7 @@ func TestReapForgetsOldFingerprints(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	ctx, at := t.Context(), s.shards[0]
 	old, young := put(t, s, "old", time.Hour, ""), put(t, s, "young", time.Hour, "")
-	s.redis.HSet(ctx, at.hold(old.ID), "held_at", stamp(time.Now().Add(-unconfirmedFor)))
+	pack(s, old.ID, func(p string) string { return stamp(time.Now().Add(-unconfirmedFor)) + p[13:] })
 	s.redis.HSet(ctx, string(at)+"u", "gone", "2222222222222")
 	if _, err := s.Reap(ctx); err != nil {
 		t.Fatal(err)

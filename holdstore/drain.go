@@ -29,15 +29,20 @@ func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
 	states := make([]State, 0, len(ids))
 	for page := range slices.Chunk(ids, findPage) {
 		pipe := s.redis.Pipeline()
-		replies := make([]*redis.StringCmd, len(page))
+		replies, there := make([]*redis.StringCmd, len(page)), make([]*redis.IntCmd, len(page))
 		for n, id := range page {
 			replies[n] = pipe.HGet(ctx, s.of(id).hold(id), "state")
+			there[n] = pipe.Exists(ctx, s.of(id).hold(id))
 		}
 		if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
 			return nil, explain(err)
 		}
-		for _, r := range replies {
-			states = append(states, State(r.Val()))
+		for n, r := range replies {
+			state := State(r.Val())
+			if state == "" && there[n].Val() == 1 {
+				state = Held // nothing happened to it yet
+			}
+			states = append(states, state)
 		}
 	}
 	return states, nil

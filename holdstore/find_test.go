@@ -124,7 +124,7 @@ func TestADamagedRecordHidesNoOther(t *testing.T) {
 	put(t, s, "a", time.Hour, "")
 	bad := put(t, s, "b", time.Hour, "")
 	put(t, s, "c", time.Hour, "")
-	s.redis.HSet(t.Context(), s.shards[0].hold(bad.ID), "meta", "{")
+	pack(s, bad.ID, func(p string) string { return strings.ReplaceAll(p, "}", "") })
 	seen, last := 0, error(nil)
 	for h, err := range s.Find(t.Context(), Query{}) {
 		if last = err; h != nil {

@@ -23,18 +23,12 @@ func (s *Store) firmly(ctx context.Context, at keys, sc *redis.Script, args ...a
 	if s.opt.Replicas == 0 {
 		return s.run(ctx, at, sc, args...)
 	}
-	return s.firmlyAfter(ctx, at, nil, sc, args...)
-}
-
-// firmlyAfter is firmly with commands in front of the script, in one transaction: nothing is done before all is there, and Redis
-// syncs once for all of it.
-func (s *Store) firmlyAfter(ctx context.Context, at keys, before []redis.Cmder, sc *redis.Script, args ...any) *redis.Cmd {
 	if err := s.admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
-	eval := evaluate(sc.EvalSha)
+	eval := sc.EvalSha
 	for n := 0; ; n++ {
-		cmd := s.once(ctx, at, before, eval, args)
+		cmd := s.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd { return eval(ctx, pipe, []string{string(at)}, args...) })
 		if n == maxMoves {
 			return cmd
 		}
@@ -47,35 +41,42 @@ func (s *Store) firmlyAfter(ctx context.Context, at keys, before []redis.Cmder, 
 	}
 }
 
-type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
+// together is firmly for commands that are done in one transaction, whose last one is a script; it returns the script's reply.
+// errHalfDone: Redis took them all, and could not do each of them.
+func (s *Store) together(ctx context.Context, at keys, cmds []redis.Cmder) ([]any, error) {
+	if err := s.admit(ctx, at); err != nil {
+		return nil, err
+	}
+	for n := 0; ; n++ {
+		exec := s.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd {
+			pipe.Do(ctx, "MULTI")
+			pipe.BatchProcess(ctx, cmds...)
+			return pipe.Do(ctx, "EXEC")
+		})
+		executed(cmds, exec)
+		if n == maxMoves || !s.moved(ctx, exec.Err()) && !s.otherLayout(ctx, at, exec) {
+			return exec.Slice()
+		}
+	}
+}
 
-func (s *Store) once(ctx context.Context, at keys, before []redis.Cmder, eval evaluate, args []any) *redis.Cmd {
+// attempt queues commands once, and those that wait for replicas behind them.
+func (s *Store) attempt(ctx context.Context, at keys, queue func(redis.Pipeliner) *redis.Cmd) *redis.Cmd {
 	node, err := s.node(ctx, at)
 	if err != nil {
 		return failed(ctx, err)
 	}
 	pipe := node.Pipeline()
-	if before != nil {
-		pipe.Do(ctx, "MULTI")
-		pipe.BatchProcess(ctx, before...)
-	}
-	cmd := eval(ctx, pipe, []string{string(at)}, args...)
-	var exec *redis.Cmd
-	if before != nil {
-		exec = pipe.Do(ctx, "EXEC")
-	}
+	cmd := queue(pipe)
 	var acks *redis.Cmd
 	if s.opt.Replicas > 0 {
 		acks = pipe.Do(ctx, "WAIT", s.opt.Replicas, replicaWait.Milliseconds())
 	}
 	_, err = pipe.Exec(ctx)
-	if exec != nil {
-		executed(before, cmd, exec)
-	}
 	if cmd.Err() != nil {
 		return cmd
 	}
-	// Only the script's own error tells its outcome: a refused command before it says nothing about a reply that never came.
+	// Only the command's own error tells its outcome: a refused one before it says nothing about a reply that never came.
 	if err != nil && !answered(err) {
 		cmd.SetErr(err)
 		return cmd
@@ -90,25 +91,36 @@ func (s *Store) once(ctx context.Context, at keys, before []redis.Cmder, eval ev
 	return cmd
 }
 
-// executed gives the script of a transaction its reply or error.
-func executed(before []redis.Cmder, script, exec *redis.Cmd) {
-	replies, err := exec.Slice()
-	if redis.HasErrorPrefix(err, "EXECABORT") {
-		for _, cmd := range append(before, script) {
+// executed gives a transaction the reply of its last command, or says why there is none.
+func executed(cmds []redis.Cmder, exec *redis.Cmd) {
+	if redis.HasErrorPrefix(exec.Err(), "EXECABORT") {
+		for _, cmd := range cmds {
 			if cmd.Err() != nil {
-				err = cmd.Err()
-				break
+				exec.SetErr(cmd.Err()) // nothing was done
+				return
 			}
 		}
 	}
-	if err == nil && len(replies) != len(before)+1 {
-		err = fmt.Errorf("redis answered %d times for %d commands", len(replies), len(before)+1)
+	if exec.Err() != nil {
+		return
 	}
-	if err == nil {
-		script.SetVal(replies[len(before)])
-		err, _ = replies[len(before)].(error)
+	replies, err := exec.Slice()
+	if err != nil || len(replies) != len(cmds) {
+		exec.SetErr(fmt.Errorf("%w: it answered %d times for %d commands", errHalfDone, len(replies), len(cmds)))
+		return
 	}
-	script.SetErr(err)
+	last := replies[len(replies)-1]
+	if err, ok := last.(error); ok && redis.HasErrorPrefix(err, "SCHEMA") {
+		exec.SetErr(err) // the script took all away again
+		return
+	}
+	for _, reply := range replies {
+		if err, ok := reply.(error); ok {
+			exec.SetErr(fmt.Errorf("%w: %v", errHalfDone, err))
+			return
+		}
+	}
+	exec.SetVal(last)
 }
 
 func failed(ctx context.Context, err error) *redis.Cmd {

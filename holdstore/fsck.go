@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -56,7 +58,7 @@ func (f *fsck) run(ctx context.Context) error {
 	if len(shards) == 0 {
 		return partly
 	}
-	for _, look := range []func(context.Context, []keys) error{f.schemas, f.allSets, f.servers, f.allBytes} {
+	for _, look := range []func(context.Context, []keys) error{f.schemas, f.allSets, f.servers, f.allCounters} {
 		if err := look(ctx, shards); err != nil {
 			return err
 		}
@@ -157,7 +159,7 @@ func (f *fsck) look(ctx context.Context, at keys, check *redis.Script, what stri
 
 func (f *fsck) allSets(ctx context.Context, shards []keys) error { return each(ctx, shards, f.sets) }
 
-func (f *fsck) allBytes(ctx context.Context, shards []keys) error { return each(ctx, shards, f.bytes) }
+func (f *fsck) allCounters(ctx context.Context, shards []keys) error { return each(ctx, shards, f.counters) }
 
 func each(ctx context.Context, shards []keys, look func(context.Context, keys) error) error {
 	for _, at := range shards {
@@ -170,7 +172,7 @@ func each(ctx context.Context, shards []keys, look func(context.Context, keys) e
 
 // sets looks for members of a shard's sets that should not be there.
 func (f *fsck) sets(ctx context.Context, at keys) error {
-	for _, set := range []string{"z:held", "z:releasing", "z:released", "z:recalled", "z:age", "jobs"} {
+	for _, set := range []string{"z:held", "z:releasing", "z:released", "z:recalled", "jobs"} {
 		w := &walk{s: f.s, set: string(at) + set, min: "-inf", max: "+inf", page: findPage}
 		m := &merge{walks: []*walk{w}}
 		for {
@@ -218,7 +220,7 @@ var kinds = []keyKind{
 	{"h:", "", checkHoldScript}, {"i:", "", checkIndexScript}, {"b:", "piece ", checkPieceScript}, {"j:", "job ", checkJobScript},
 	{"x:", "tombstone ", checkTimeScript}, {"rq:", "request ", checkTimeScript}, {"in:", "remembered in:", checkTimeScript},
 	{"z:", "", nil}, {"jobs", "", nil}, {"log", "", nil}, {"bytes", "", nil}, {"late", "", nil}, {"secret", "", nil}, {"schema", "", nil},
-	{"u", "", nil}, {"probe", "", nil}, {"paused", "", nil},
+	{"u", "", nil}, {"ages", "", nil}, {"probe", "", nil}, {"paused", "", nil},
 }
 
 // keys sorts names by shard and kind, and checks them.
@@ -295,58 +297,111 @@ func (f *fsck) largeIndexes(ctx context.Context, at keys, entries []string) erro
 	return nil
 }
 
-const bytesTries = 3 // a busy store changes while it is counted
+const countTries = 3 // a busy store changes while it is counted
 
-// bytes counts the bytes of what waits, and compares them with the counter. While something comes or leaves it says nothing.
-func (f *fsck) bytes(ctx context.Context, at keys) error {
-	var counted, sum int64
-	for range bytesTries {
+// waiting is what a shard has of held and releasing messages.
+type waiting struct {
+	bytes int64
+	ages  map[string]int64 // how many of each ageStep
+}
+
+// counters counts what waits, and compares it with the counters. While something comes or leaves it says nothing; nor when there
+// are other faults that nobody mends, since then it would count wrong.
+func (f *fsck) counters(ctx context.Context, at keys) error {
+	if len(f.told) > 0 && !f.repair {
+		return nil
+	}
+	var says, is waiting
+	for range countTries {
 		err := f.s.redis.Watch(ctx, func(tx *redis.Tx) (err error) {
-			if sum, err = f.sum(ctx, at); err != nil {
+			if is, err = f.waiting(ctx, at); err != nil {
 				return err
 			}
-			if counted, err = tx.Get(ctx, at.bytes()).Int64(); err != nil && !errors.Is(err, redis.Nil) {
+			if says, err = countersOf(ctx, tx, at); err != nil {
 				return err
 			}
 			_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-				if pipe.Exists(ctx, at.bytes()); f.repair && counted != sum {
-					pipe.Set(ctx, at.bytes(), sum, 0)
+				if pipe.Exists(ctx, at.bytes()); f.repair && says.bytes != is.bytes {
+					pipe.Set(ctx, at.bytes(), is.bytes, 0)
+				}
+				if f.repair && !maps.Equal(says.ages, is.ages) {
+					is.write(ctx, pipe, at)
 				}
 				return nil
 			})
 			return err
-		}, at.bytes())
+		}, at.bytes(), at.state(Releasing))
 		switch {
 		case errors.Is(err, redis.TxFailedErr):
 			continue
 		case err != nil:
 			return explain(err)
-		case counted == sum:
-			return nil
 		}
-		return f.tell(Fault{Name: "shard " + string(at), What: fmt.Sprintf("it counts %d bytes waiting, and there are %d", counted, sum), Mend: "the counter is set right"})
+		return f.compare(at, says, is)
 	}
 	return nil
 }
 
-func (f *fsck) sum(ctx context.Context, at keys) (sum int64, err error) {
-	m := &merge{walks: []*walk{{s: f.s, set: at.age(), min: "-inf", max: "+inf", page: findPage}}}
+func (f *fsck) compare(at keys, says, is waiting) error {
+	name := "shard " + string(at)
+	if says.bytes != is.bytes {
+		err := f.tell(Fault{Name: name, What: fmt.Sprintf("it counts %d bytes waiting, and there are %d", says.bytes, is.bytes), Mend: "the counter is set right"})
+		if err != nil {
+			return err
+		}
+	}
+	if !maps.Equal(says.ages, is.ages) {
+		return f.tell(Fault{Name: name, What: "its counters of how old is what waits are wrong", Mend: "they are set right"})
+	}
+	return nil
+}
+
+func countersOf(ctx context.Context, c redis.Cmdable, at keys) (says waiting, err error) {
+	if says.bytes, err = c.Get(ctx, at.bytes()).Int64(); err != nil && !errors.Is(err, redis.Nil) {
+		return says, err
+	}
+	ages, err := c.HGetAll(ctx, at.ages()).Result()
+	says.ages = map[string]int64{}
+	for age, n := range ages {
+		says.ages[age], _ = strconv.ParseInt(n, 10, 64)
+	}
+	return says, err
+}
+
+func (w waiting) write(ctx context.Context, pipe redis.Pipeliner, at keys) {
+	pipe.Del(ctx, at.ages())
+	for age, n := range w.ages {
+		pipe.HSet(ctx, at.ages(), age, n)
+	}
+}
+
+// waiting counts what is in the sets of what waits.
+func (f *fsck) waiting(ctx context.Context, at keys) (is waiting, err error) {
+	is.ages = map[string]int64{}
+	m := &merge{}
+	for _, st := range []State{Releasing, Held} {
+		m.walks = append(m.walks, &walk{s: f.s, set: at.state(st), min: "-inf", max: "+inf", page: findPage})
+	}
 	for {
 		ids, err := m.next(ctx, findPage)
 		if err != nil || len(ids) == 0 {
-			return sum, err
+			return is, err
 		}
 		pipe := f.s.redis.Pipeline()
-		for _, id := range ids {
-			pipe.HGet(ctx, at.hold(id), "size")
+		replies := make([]*redis.MapStringStringCmd, len(ids))
+		for n, id := range ids {
+			replies[n] = pipe.HGetAll(ctx, at.hold(id))
 		}
-		replies, err := pipe.Exec(ctx)
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return sum, explain(err)
+		if _, err := pipe.Exec(ctx); err != nil {
+			return is, explain(err)
 		}
 		for _, r := range replies {
-			n, _ := r.(*redis.StringCmd).Int64()
-			sum += n
+			if fields := unpacked(r.Val()); len(fields) > 0 {
+				size, _ := strconv.ParseInt(fields["size"], 10, 64)
+				held, _ := strconv.ParseInt(fields["held_at"], 10, 64)
+				is.bytes += size
+				is.ages[strconv.FormatInt(held/ageStep.Milliseconds(), 10)]++
+			}
 		}
 	}
 }

@@ -16,11 +16,11 @@ import (
 // keys builds the key names of one shard. Its value is what every name begins with: the prefix and one hash tag, which
 // keeps all keys of a script in one Cluster slot.
 //
-//	h:ID            hash: the hold, or the record of one
+//	h:ID            hash: the hold, or the record of one. p is what it was at first, see record.go; the other fields say what became of it
 //	b:ID:NONCE:n    piece n of the content; 0 is the header block
 //	z:STATE         holds by state; score: held due, releasing lease end, released and recalled the record's end (ms)
-//	z:age           held and releasing by the moment they were held
-//	i:KIND+NUMBER   index: s sender, r recipient, l login, c client address, m Message-ID, q queue ID; score held_at.
+//	ages            hash: of each ten seconds since 1970, how many that were held then still are held or releasing
+//	i:KIND+NUMBER   index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; score held_at.
 //	                Several values share a number, so that none stands in a name and few keys suffice: look at the record
 //	u               hash: the IDs of unconfirmed holds by fingerprint
 //	x:ID            tombstone: a commit of this ID comes too late
@@ -40,7 +40,7 @@ func newKeys(prefix string, shard int) keys {
 
 func (k keys) hold(id string) string     { return string(k) + "h:" + id }
 func (k keys) state(st State) string     { return string(k) + "z:" + string(st) }
-func (k keys) age() string               { return string(k) + "z:age" }
+func (k keys) ages() string              { return string(k) + "ages" }
 func (k keys) index(entry string) string { return string(k) + "i:" + entry }
 func (k keys) log() string               { return string(k) + "log" }
 func (k keys) wake() string              { return string(k) + "wake" }
@@ -71,6 +71,16 @@ func (s *Store) entry(kind, value string) string {
 	return bucketOf(indexText(kind, value), buckets/len(s.shards))
 }
 
+// entries returns the entries of several values of a kind, each once.
+func (s *Store) entries(kind string, values ...string) (all []string) {
+	for _, value := range values {
+		if e := s.entry(kind, value); value != "" && !slices.Contains(all, e) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
 // bucketOf is the same as bucket in reindexScript.
 func bucketOf(text string, of int) string {
 	sum := sha1.Sum([]byte(text))
@@ -89,23 +99,35 @@ func indexText(kind, value string) string {
 	return kind + ":" + value
 }
 
-// indexEntries lists all index entries of a submission, each once, with blanks between.
-func (s *Store) indexEntries(sub *Submission) string {
-	var entries []string
-	add := func(kind, value string) {
-		if e := s.entry(kind, value); value != "" && !slices.Contains(entries, e) {
-			entries = append(entries, e)
+// indexEntries lists all index entries of a submission, each once.
+func (s *Store) indexEntries(sub *Submission) []string {
+	all := s.entries("s", sub.owners()...)
+	all = append(all, s.entries("c", sub.Client.Address)...)
+	all = append(all, s.entries("m", sub.MessageID)...)
+	all = append(all, s.entries("q", sub.QueueID)...)
+	for _, r := range sub.Recipients {
+		all = append(all, s.entries("r", r.Address)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// owners are the names that a submission is found by: its login, and its sender unless the login tells the same.
+func (sub *Submission) owners() []string {
+	for _, name := range names(sub.Sender.Address) {
+		if strings.EqualFold(name, sub.Login) {
+			return []string{sub.Login}
 		}
 	}
-	add("s", sub.Sender.Address)
-	add("l", sub.Login)
-	add("c", sub.Client.Address)
-	add("m", sub.MessageID)
-	add("q", sub.QueueID)
-	for _, r := range sub.Recipients {
-		add("r", r.Address)
+	return []string{sub.Sender.Address, sub.Login}
+}
+
+// names are those that a sender's mail may be listed under: the address, and the part before the @, which is his login at many sites.
+func names(sender string) []string {
+	if at := strings.LastIndexByte(sender, '@'); at > 0 {
+		return []string{sender, sender[:at]}
 	}
-	return strings.Join(entries, " ")
+	return []string{sender}
 }
 
 // moves begin every script: KEYS[1] is what all names begin with, and these are the moves they share.
@@ -113,7 +135,27 @@ var moves = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function int(n) return string.format('%d', n) end
-local function get(id, field) return redis.call('HGET', P .. 'h:' .. id, field) end
+local originals = {}
+-- original is the hold's field p, taken apart; false in records of layout 3.
+local function original(id)
+  local o = originals[id]
+  if o == nil then
+    local p = redis.call('HGET', P .. 'h:' .. id, 'p')
+    if p then
+      o = {}
+      o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix, o.meta = string.match(p, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) ([^\n]*)\n(.*)$')
+      if o.held_at then o.state, o.due = 'held', int(o.held_at + o.grace) end
+    end
+    originals[id] = o or false
+  end
+  return o
+end
+local became = {state = true, due = true}
+local function get(id, field)
+  local o = original(id)
+  if o and o[field] and not became[field] then return o[field] end
+  return redis.call('HGET', P .. 'h:' .. id, field) or o and o[field]
+end
 local function num(id, field) return tonumber(get(id, field) or 0) end
 local function set(id, ...) return redis.call('HSET', P .. 'h:' .. id, ...) end
 -- move takes the hold out of one state's set and into another's.
@@ -140,21 +182,31 @@ local function each(id, f)
   for n = 0, num(id, 'chunks') - 1 do f(b .. n) end
 end
 local function drop(key) redis.call('DEL', key) end
-local function live(id, yes)
-  if yes then
-    redis.call('ZADD', P .. 'z:age', get(id, 'held_at'), id)
-    redis.call('INCRBY', P .. 'bytes', get(id, 'size'))
-  elseif redis.call('ZREM', P .. 'z:age', id) == 1 then
-    redis.call('DECRBY', P .. 'bytes', get(id, 'size'))
-  end
+-- aged counts that n holds of an age more (or less) wait.
+local function aged(age, n)
+  if redis.call('HINCRBY', P .. 'ages', age, n) <= 0 then redis.call('HDEL', P .. 'ages', age) end
+end
+local function ageAt(moment) return int(math.floor(moment / ` + fmt.Sprint(ageStep.Milliseconds()) + `)) end
+local function ageOf(id) return ageAt(num(id, 'held_at')) end
+-- waits counts a hold that is held or releasing from now on, or is not any more.
+local function waits(id, yes)
+  redis.call('INCRBY', P .. 'bytes', (yes and '' or '-') .. get(id, 'size'))
+  aged(ageOf(id), yes and 1 or -1)
+end
+-- erase removes everything of a hold that nothing counts; its content may stay.
+local function erase(id, contentStays)
+  if not contentStays then each(id, drop) end
+  for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('ZREM', P .. 'i:' .. e, id) end
+  drop(P .. 'h:' .. id)
+  originals[id] = nil
 end
 -- forget removes everything of a hold.
 local function forget(id)
-  each(id, drop)
-  live(id, false)
-  for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('ZREM', P .. 'i:' .. e, id) end
-  for _, st in ipairs({'held', 'releasing', 'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
-  drop(P .. 'h:' .. id)
+  local waiting = 0
+  for _, st in ipairs({'held', 'releasing'}) do waiting = waiting + redis.call('ZREM', P .. 'z:' .. st, id) end
+  for _, st in ipairs({'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
+  if waiting > 0 then waits(id, false) end
+  erase(id)
 end
 -- open is how many recipients have no final result yet.
 local function open(id) return tonumber(get(id, 'np') or get(id, 'nrcpt')) end

@@ -34,7 +34,7 @@ set(id, 'np', open(id) - taken)
 if open(id) == 0 then
   move(id, 'held', 'recalled', now + ARGV[7])
   each(id, function(key) redis.call('PEXPIRE', key, ARGV[6]) end)
-  live(id, false)
+  waits(id, false)
 end
 note(id, ARGV[2])
 audit(id, 'recall', ARGV[3], ARGV[4], ARGV[5], ARGV[8])
@@ -74,17 +74,20 @@ func (h *Hold) indexes(addresses []string) (indexes []any) {
 // Latest returns up to n holds in any state, the newest first: those of a login, or of an envelope sender when login
 // is empty.
 func (s *Store) Latest(ctx context.Context, login, sender string, n int) ([]*Hold, error) {
-	entry := s.entry("l", login)
+	entries := s.entries("s", login)
 	if login == "" {
-		entry = s.entry("s", sender)
+		entries = s.entries("s", names(sender)...)
 	}
 	is := func(h *Hold) bool {
 		return login != "" && strings.EqualFold(h.Login, login) || login == "" && strings.EqualFold(h.Sender.Address, sender)
 	}
 	var all []*Hold
 	for from := 0; ; from += n {
-		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd {
-			return []*redis.StringSliceCmd{pipe.ZRevRange(ctx, at.index(entry), int64(from), int64(from+n-1))}
+		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
+			for _, entry := range entries {
+				found = append(found, pipe.ZRevRange(ctx, at.index(entry), int64(from), int64(from+n-1)))
+			}
+			return found
 		})
 		if err != nil {
 			return nil, err

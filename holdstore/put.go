@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,6 +20,8 @@ const (
 	idTries   = 3         // another gateway may have made the same ID in the same millisecond
 	stagedFor = time.Hour // what is never committed goes away by itself
 	fenceTime = 3 * time.Second
+
+	printLength = 32 // hex digits of a fingerprint that are kept
 )
 
 // Put is one message on its way into the store. Not for concurrent use.
@@ -156,83 +159,6 @@ type Receipt struct {
 	print string // of envelope and content
 }
 
-// commitScript makes holds of what was staged. It may not run in a full store. What is the same for all of them is done in one
-// command for all: a command costs Redis more than what it does.
-// ARGV: how long a message is unconfirmed, content ms, record ms; what confirming wants; then of each hold: id, nonce, chunks,
-// fingerprint, meta, rule, grace ms, size, recipients, index entries, what it replaces or "", 1 when its only piece came just before.
-// Output for each: when it is held; or {id, held_at, due} of the first one of the same content; or "fenced", "taken", "missing", and
-// nothing was done.
-var commitScript = script(confirming + replacing + `
-local from, rows = confirm(4), {}
-local stamp, first, hasty, bytes = int(now), soonest(), nil, 0
-local names, prints, fresh = {}, {}, {}
-for a = from, #ARGV, 12 do
-  names[#names + 1], names[#names + 2] = P .. 'h:' .. ARGV[a], P .. 'x:' .. ARGV[a]
-  prints[#prints + 1] = ARGV[a + 3]
-end
-local clear = redis.call('EXISTS', unpack(names)) == 0
-local others = redis.call('HMGET', P .. 'u', unpack(prints))
-local held, aged, unsure, index, replaces = {}, {}, {}, {}, {}
-local function known(id)
-  -- Somebody relies on the first one from now on: its own fence may no longer delete it.
-  set(id, 'relied', 1)
-  return {id, get(id, 'held_at'), get(id, 'due')}
-end
--- forbidden says why there can be no hold of this ID.
-local function forbidden(id, print)
-  if redis.call('EXISTS', P .. 'x:' .. id) == 1 then return 'fenced' end
-  if redis.call('EXISTS', P .. 'h:' .. id) == 0 then return nil end
-  return redis.call('HGET', P .. 'u', print) == id and known(id) or 'taken'
-end
-local function again(id) return id and now < num(id, 'held_at') + ARGV[1] and known(id) end
--- keep makes staged pieces stay; false: one is missing.
-local function keep(piece, chunks)
-  for n = 0, chunks - 1 do
-    if redis.call('PERSIST', piece .. n) == 0 then
-      for m = 0, n - 1 do redis.call('PEXPIRE', piece .. m, ARGV[2]) end
-      return false
-    end
-  end
-  return true
-end
-local function commit(a, other)
-  local id, print = ARGV[a], ARGV[a + 3]
-  local piece, along = P .. 'b:' .. id .. ':' .. ARGV[a + 1] .. ':', ARGV[a + 11] == '1'
-  local row = not clear and forbidden(id, print) or again(fresh[print] or other)
-  if row then
-    if along then drop(piece .. 0) end
-    return row
-  end
-  if not along and not keep(piece, ARGV[a + 2]) then return 'missing' end
-  local due = now + ARGV[a + 6]
-  local text = int(due)
-  redis.call('HSET', P .. 'h:' .. id, 'meta', ARGV[a + 4], 'rule', ARGV[a + 5], 'grace', ARGV[a + 6], 'size', ARGV[a + 7], 'nrcpt', ARGV[a + 8],
-    'nonce', ARGV[a + 1], 'chunks', ARGV[a + 2], 'held_at', stamp, 'due', text, 'state', 'held', 'ix', ARGV[a + 9])
-  for e in string.gmatch(ARGV[a + 9], '%S+') do
-    local all = index[e] or {}
-    index[e], all[#all + 1], all[#all + 2] = all, stamp, id
-  end
-  held[#held + 1], held[#held + 2] = text, id
-  aged[#aged + 1], aged[#aged + 2] = stamp, id
-  unsure[#unsure + 1], unsure[#unsure + 2] = print, id
-  fresh[print], bytes = id, bytes + ARGV[a + 7]
-  if due < first then first, hasty = due, text end
-  if ARGV[a + 10] ~= '' then replaces[id] = cjson.decode(ARGV[a + 10]) end
-  return now
-end
-for a = from, #ARGV, 12 do rows[#rows + 1] = commit(a, others[#rows + 1]) end
-if #held > 0 then
-  for e, all in pairs(index) do redis.call('ZADD', P .. 'i:' .. e, unpack(all)) end
-  redis.call('ZADD', P .. 'z:age', unpack(aged))
-  redis.call('ZADD', P .. 'z:held', unpack(held))
-  redis.call('HSET', P .. 'u', unpack(unsure))
-  redis.call('INCRBY', P .. 'bytes', int(bytes))
-end
-if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
-for id, what in pairs(replaces) do replace(id, what, ARGV[2], ARGV[3]) end
-return rows
-`)
-
 // Commit makes the hold durable, or says why it is not: after any error but ErrUnavailable-with-failed-fence
 // the message is certainly not held by this Put.
 func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
@@ -252,14 +178,14 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 			return Receipt{}, err
 		}
 	}
-	p.sent, p.print = true, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil)))
-	row, err := p.send(ctx, t, whole)
-	for tries := 1; whole && row == "taken" && tries < idTries; tries++ {
+	p.sent, p.print = true, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil)))[:printLength]
+	c, err := p.send(ctx, t, whole)
+	for tries := 1; whole && c.row == "taken" && tries < idTries; tries++ {
 		p.name()
-		row, err = p.send(ctx, t, whole)
+		c, err = p.send(ctx, t, whole)
 	}
 	if err == nil {
-		r, wrong := p.receipt(row, t)
+		r, wrong := p.receipt(c, t)
 		if wrong != nil {
 			return r, wrong
 		}
@@ -275,29 +201,31 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	return p.fence(err)
 }
 
-// send commits the hold, and returns what the commit script says of it.
-func (p *Put) send(ctx context.Context, t Terms, whole bool) (row any, err error) {
-	c := &commit{args: append(p.arguments(t), whole)}
-	if whole {
-		c.piece, c.content = p.at.chunk(p.id, p.nonce, 0), p.s.seal.wrapWhole(p.header, p.body, p.place(0, true))
-	}
-	return p.s.commit(ctx, p.at, c)
+// send commits the hold; the commit has what the commit script says of it.
+func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
+	c := p.commit(t, whole)
+	return c, p.s.commit(ctx, p.at, c)
 }
 
-// arguments lists what the commit script wants of one hold.
-func (p *Put) arguments(t Terms) []any {
+// commit is the hold as it goes into a batch: with its content, or with all of it staged.
+func (p *Put) commit(t Terms, whole bool) *commit {
 	sub := p.sub
 	sub.Subject = p.s.seal.wrapSubject(sub.Subject, p.id)
-	meta, _ := json.Marshal(armour(sub))
-	return []any{p.id, p.nonce, p.chunks, p.print, meta, t.Rule, t.Grace.Milliseconds(), p.size, len(p.sub.Recipients),
-		p.s.indexEntries(&p.sub), p.replaced(t)}
+	c := &commit{id: p.id, nonce: p.nonce, grace: t.Grace, entries: p.s.indexEntries(&p.sub)}
+	c.record = firstRecord(t.Grace, p.size, p.nonce, p.chunks, c.entries, storedTerms{armour(sub), t.Rule})
+	staged := p.chunks
+	if whole {
+		staged = 0
+		c.piece, c.content = p.at.chunk(p.id, p.nonce, 0), p.s.seal.wrapWhole(p.header, p.body, p.place(0, true))
+	}
+	c.args = []any{p.print, p.size, staged, p.replaced(t), strings.Join(c.entries, " ")}
+	return c
 }
 
-func (p *Put) receipt(row any, t Terms) (Receipt, error) {
-	switch row := row.(type) {
+func (p *Put) receipt(c *commit, t Terms) (Receipt, error) {
+	switch row := c.row.(type) {
 	case int64:
-		held := time.UnixMilli(row).UTC()
-		return Receipt{ID: p.id, HeldAt: held, Due: held.Add(t.Grace.Truncate(time.Millisecond)), print: p.print}, nil
+		return Receipt{ID: p.id, HeldAt: c.held, Due: c.held.Add(t.Grace.Truncate(time.Millisecond)), print: p.print}, nil
 	case []any:
 		if len(row) == 3 {
 			return p.known(fmt.Sprint(row[0]), fmt.Sprint(row[1]), fmt.Sprint(row[2])), nil
@@ -307,7 +235,7 @@ func (p *Put) receipt(row any, t Terms) (Receipt, error) {
 			return Receipt{}, ErrUnknown
 		}
 	}
-	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, row)
+	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, c.row)
 }
 
 // known is the receipt of a hold that was there before.

@@ -157,7 +157,7 @@ func (s *Store) mend(ctx context.Context, names []string) (mended int, err error
 		case at == "":
 		case isHold:
 			ids[at] = append(ids[at], id)
-		case strings.HasPrefix(rest, "i:") || at.age() == name:
+		case strings.HasPrefix(rest, "i:"):
 			indexes[at] = append(indexes[at], rest)
 		}
 	}

@@ -1,8 +1,10 @@
 package holdstore
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -39,15 +41,51 @@ func eventLine(e Event) string {
 	return string(b)
 }
 
+// A hold is one field at first, so that it is made by one HSETNX, which never writes over another's: p has numbers with blanks
+// between, the index entries, and behind the line's end the storedTerms. What comes later are fields of their own. Layout 3 had a field
+// for each of it.
+
+// storedTerms is the JSON in p.
+type storedTerms struct {
+	Submission
+	Rule string `json:"ru,omitempty"`
+}
+
+// firstRecord is p, but for the moment, in milliseconds, that begins it.
+func firstRecord(grace time.Duration, size int64, nonce string, chunks int, entries []string, t storedTerms) string {
+	b, _ := json.Marshal(t)
+	return fmt.Sprintf(" %d %d %d %s %d %s\n%s", grace.Milliseconds(), size, len(t.Recipients), nonce, chunks, strings.Join(entries, " "), b)
+}
+
+// unpacked gives the hash of a hold the fields that layout 3 had, unless they came later.
+func unpacked(f map[string]string) map[string]string {
+	numbers, terms, ok := strings.Cut(f["p"], "\n")
+	words := strings.Fields(numbers)
+	if !ok || len(words) < 6 {
+		return f
+	}
+	held, _ := strconv.ParseInt(words[0], 10, 64)
+	grace, _ := strconv.ParseInt(words[1], 10, 64)
+	all := map[string]string{"state": string(Held), "due": strconv.FormatInt(held+grace, 10)}
+	maps.Copy(all, f)
+	for n, name := range []string{"held_at", "grace", "size", "nrcpt", "nonce", "chunks"} {
+		all[name] = words[n]
+	}
+	all["meta"] = terms
+	return all
+}
+
 // parseHold reads the hash of a hold.
 func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
+	f = unpacked(f)
 	h := &Hold{ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"]}
-	if err := json.Unmarshal([]byte(f["meta"]), &h.Submission); err != nil {
+	var t storedTerms
+	if err := json.Unmarshal([]byte(f["meta"]), &t); err != nil {
 		return nil, fmt.Errorf("hold %s: %w: its record can't be read: %w", id, ErrDamaged, err)
 	}
-	h.Submission = disarmed(h.Submission)
+	h.Submission = disarmed(t.Submission)
 	h.Subject = s.seal.unwrapSubject(h.Subject, id)
-	h.Rule = f["rule"]
+	h.Rule = cmp.Or(t.Rule, f["rule"])
 	grace, _ := strconv.ParseInt(f["grace"], 10, 64)
 	h.Grace = time.Duration(grace) * time.Millisecond
 	h.Size, _ = strconv.ParseInt(f["size"], 10, 64)

@@ -19,20 +19,25 @@ import (
 //
 //	1  without a schema key; index keys name the values
 //	2  index keys have numbers, which several values share; a small message is one piece
-const layout = 3
+//	3  unconfirmed fingerprints are in one hash
+const layout = 4
 
 // admitted lets no script run in a layout that it does not know.
 var admitted = fmt.Sprintf(`
 local P = KEYS[1]
 local schema = redis.call('GET', P .. 'schema')
-if not schema or string.sub(schema, 1, %d) ~= '%d/' then return redis.error_reply('SCHEMA ' .. (schema or 'none')) end
-`, len(strconv.Itoa(layout))+1, layout)
+if not schema or string.sub(schema, 1, %d) ~= '%s' then return redis.error_reply('SCHEMA ' .. (schema or 'none')) end
+`, len(admittedSchema), admittedSchema)
+
+// admittedSchema is how the schema of our layout begins.
+var admittedSchema = strconv.Itoa(layout) + "/"
 
 // steps makes of each layout the next one. A step may run again, and on several gateways at once; no script of ours runs
 // meanwhile.
 var steps = map[int]func(*Store, context.Context, keys) error{
 	1: (*Store).reindex,
 	2: (*Store).reprint,
+	3: (*Store).repack,
 }
 
 // admission is what is known of one shard's schema.
@@ -257,7 +262,7 @@ for i = 2, #ARGV do
   if string.sub(ix, 1, 1) == '[' then
     for _, e in ipairs(cjson.decode(ix)) do
       redis.call('ZREM', P .. 'i:' .. e, id)
-      local new = bucket(e)
+      local new = bucket((string.gsub(e, '^l:', 's:')))
       redis.call('ZADD', P .. 'i:' .. new, get(id, 'held_at'), id)
       if not seen[new] then fresh[#fresh + 1] = new end
       seen[new] = true
@@ -291,6 +296,55 @@ return 'ok'
 `)
 
 func (s *Store) reprint(ctx context.Context, at keys) error { return s.rewrite(ctx, at, reprintScript) }
+
+// repackScript puts a hold into the index of layout 4, and counts it by age. ARGV: id, new entries... Output: "ok".
+var repackScript = redis.NewScript("#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + moves + `
+local id, new = ARGV[1], {}
+if redis.call('ZREM', P .. 'z:age', id) == 1 then aged(ageOf(id), 1) end
+if #ARGV == 1 or redis.call('EXISTS', P .. 'h:' .. id) == 0 then return 'ok' end
+for i = 2, #ARGV do
+  new[ARGV[i]] = true
+  redis.call('ZADD', P .. 'i:' .. ARGV[i], get(id, 'held_at'), id)
+end
+for e in string.gmatch(get(id, 'ix') or '', '%S+') do
+  if not new[e] then redis.call('ZREM', P .. 'i:' .. e, id) end
+end
+set(id, 'ix', table.concat(ARGV, ' ', 2))
+return 'ok'
+`)
+
+// repack makes layout 4: senders and logins share an index, what waits by age is counted instead of listed, and fingerprints are shorter.
+// Records keep their form.
+func (s *Store) repack(ctx context.Context, at keys) error {
+	for _, st := range allStates {
+		ids, err := s.redis.ZRange(ctx, at.state(st), 0, -1).Result()
+		if err != nil {
+			return explain(err)
+		}
+		for page := range slices.Chunk(ids, findPage) {
+			holds, _, err := s.loadEach(ctx, page)
+			if err != nil {
+				return err
+			}
+			for _, h := range holds {
+				if err := s.runAnyway(ctx, at, repackScript, append([]any{h.ID}, anys(s.indexEntries(&h.Submission))...)...).Err(); err != nil {
+					return explain(err)
+				}
+			}
+		}
+	}
+	prints, err := s.redis.HGetAll(ctx, string(at)+"u").Result()
+	if err != nil {
+		return explain(err)
+	}
+	for print, id := range prints {
+		if len(print) > printLength {
+			s.redis.HSetNX(ctx, string(at)+"u", print[:printLength], id)
+			s.redis.HDel(ctx, string(at)+"u", print)
+		}
+	}
+	return explain(s.redis.Del(ctx, string(at)+"z:age").Err())
+}
 
 // rewrite runs a script of an upgrade for all holds of a shard.
 func (s *Store) rewrite(ctx context.Context, at keys, sc *redis.Script) error {

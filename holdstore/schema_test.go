@@ -13,11 +13,12 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// layout1 fills a Redis with what the last version without a schema wrote: a command a line, its words quoted.
-func layout1(t *testing.T) (addr string) {
+// older fills a Redis with what an older version wrote: a command a line, its words quoted. Layout 1 is of the last version without a
+// schema.
+func older(t *testing.T, layout int) (addr string) {
 	t.Helper()
 	addr = server.StartRedis(t).Addr
-	text, err := os.ReadFile("testdata/layout-1.txt")
+	text, err := os.ReadFile(fmt.Sprintf("testdata/layout-%d.txt", layout))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +43,13 @@ func layout1(t *testing.T) (addr string) {
 	return addr
 }
 
-func TestAStoreWithoutASchemaGoesOn(t *testing.T) {
-	addr := layout1(t)
+func TestAStoreOfAnOlderLayoutGoesOn(t *testing.T) {
+	for _, layout := range []int{1, 3} {
+		t.Run(fmt.Sprint(layout), func(t *testing.T) { goesOn(t, older(t, layout)) })
+	}
+}
+
+func goesOn(t *testing.T, addr string) {
 	// Several gateways come back at once.
 	stores := []*Store{open(t, addr), open(t, addr), open(t, addr)}
 	failed := make(chan error, len(stores))
@@ -56,16 +62,21 @@ func TestAStoreWithoutASchemaGoesOn(t *testing.T) {
 		}
 	}
 	s, ctx := stores[0], t.Context()
-	if got := s.redis.Get(ctx, s.shards[0].schema()).Val(); got != "3/1" {
+	if got := s.redis.Get(ctx, s.shards[0].schema()).Val(); got != "4/1" {
 		t.Errorf("schema %q", got)
 	}
-	if old := s.redis.Keys(ctx, "*:i:?:*").Val(); len(old) > 0 {
-		t.Errorf("the old index is still there: %q", old)
+	for _, old := range []string{"*:i:?:*", "*:i:l*", "*:z:age", "*:u:*"} {
+		if names := s.redis.Keys(ctx, old).Val(); len(names) > 0 {
+			t.Errorf("the old layout is still there: %q", names)
+		}
+	}
+	if f := faults(t, s, false); len(f) > 0 {
+		t.Errorf("faults: %+v", f)
 	}
 	states := map[string]State{"released": Released, "recalled": Recalled, "retried": Held, "releasing": Held, "held": Held,
 		"unconfirmed": Held, "large": Held, "confirmed": Held}
 	found := 0
-	for h, err := range s.Find(ctx, Query{States: allStates, Sender: "alice@corp.test", Recipient: "bob@far.test"}) {
+	for h, err := range s.Find(ctx, Query{States: allStates, Login: "alice", Sender: "alice@corp.test", Recipient: "bob@far.test"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,9 +121,13 @@ func TestWhatAnOlderGatewayHoldsAfterTheUpgradeIsTakenOver(t *testing.T) {
 	s, ctx := open(t, addr), t.Context()
 	r := put(t, s, "old", time.Hour, "body")
 	at, id := s.shards[0], r.ID
-	for _, e := range strings.Fields(s.redis.HGet(ctx, at.hold(id), "ix").Val()) {
+	for _, e := range listed(s, id) {
 		s.redis.ZRem(ctx, at.index(e), id)
 	}
+	fields := s.redis.HGetAll(ctx, at.hold(id)).Val()
+	s.redis.HDel(ctx, at.hold(id), "p")
+	s.redis.HSet(ctx, at.hold(id), unpacked(fields))
+	s.redis.HDel(ctx, at.hold(id), "p")
 	s.redis.HSet(ctx, at.hold(id), "ix", `["m:<old@Mid.test>","s:alice@corp.test"]`)
 	for _, e := range []string{"m:<old@Mid.test>", "s:alice@corp.test"} {
 		s.redis.ZAdd(ctx, at.index(e), zNow(id)...)
@@ -150,7 +165,7 @@ func TestAnOlderVersionRefusesANewerStore(t *testing.T) {
 		if !errors.Is(err, ErrSchema) || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if want := "upgraded to layout 4 by a newer version, and this one knows layout 3"; !strings.Contains(err.Error(), want) {
+		if want := "upgraded to layout 5 by a newer version, and this one knows layout 4"; !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -169,7 +184,7 @@ func TestAnOlderVersionRefusesANewerStore(t *testing.T) {
 func TestTheNumberOfShardsIsFixed(t *testing.T) {
 	addr := server.StartRedis(t).Addr
 	s, ctx := open(t, addr), t.Context()
-	for schema, want := range map[string]string{"3/64": "made with 64 shards", "1>3/64": "made with 64 shards", "9>10/1": "upgraded to layout 10", "rubbish": "no version"} {
+	for schema, want := range map[string]string{"4/64": "made with 64 shards", "1>3/64": "made with 64 shards", "9>10/1": "upgraded to layout 10", "rubbish": "no version"} {
 		s.redis.Set(ctx, s.shards[0].schema(), schema, 0)
 		if _, err := open(t, addr).Stats(ctx); !errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", schema, err)
@@ -179,7 +194,7 @@ func TestTheNumberOfShardsIsFixed(t *testing.T) {
 
 // An upgrade that was killed is taken up by whoever comes next; a schema that was lost is found again.
 func TestAnUpgradeThatWasCutIsEnded(t *testing.T) {
-	addr := layout1(t)
+	addr := older(t, 1)
 	s, ctx := open(t, addr), t.Context()
 	s.redis.Set(ctx, s.shards[0].schema(), "1>2/1", 0)
 	if hs, err := s.Resolve(ctx, "held@Mid.test"); err != nil || len(hs) != 1 {
@@ -189,7 +204,7 @@ func TestAnUpgradeThatWasCutIsEnded(t *testing.T) {
 	if c, err := s.Claim(ctx, 1); err != nil || len(c) != 0 {
 		t.Errorf("%v %v", c, err)
 	}
-	if got := s.redis.Get(ctx, s.shards[0].schema()).Val(); got != "3/1" {
+	if got := s.redis.Get(ctx, s.shards[0].schema()).Val(); got != "4/1" {
 		t.Errorf("schema %q", got)
 	}
 	s.redis.FlushAll(ctx)

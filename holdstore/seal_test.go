@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -116,7 +117,11 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 			s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), s.redis.Get(ctx, s.of(b.ID).chunk(b.ID, b.staging, 1)).Val(), 0)
 		},
 		"the end cut off": func(a, _ *Hold) {
-			s.redis.HSet(ctx, s.of(a.ID).hold(a.ID), "chunks", a.chunks-1, "size", a.Size-chunkSize)
+			pack(s, a.ID, func(p string) string {
+				words := strings.SplitN(p, " ", 7)
+				words[2], words[5] = fmt.Sprint(a.Size-chunkSize), fmt.Sprint(a.chunks-1)
+				return strings.Join(words, " ")
+			})
 		},
 		"replayed of another attempt to hold it": func(a, _ *Hold) {
 			other := s.seal.wrap([]byte(noise('a')[:chunkSize]), place{a.ID, "OTHERTRY", 1, false})

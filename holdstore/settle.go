@@ -23,16 +23,16 @@ const settleMost = 32 // of one script: others wait a millisecond or two for it
 // Output: a list with a word for each, or an error: "ok", "lost", or "pending" (nothing left to retry was asked for, but a recipient
 // is pending: all stays); and what claim returned.
 var settleScript = drain(claiming + `
-local ended, ends, pieces, bytes, late = {}, {}, {}, 0, nil
+local ended, ends, pieces, ages, bytes, late = {}, {}, {}, {}, 0, nil
 local function some(all, f) -- as many as Lua passes on at a time
   for i = 1, #all, 200 do f(unpack(all, i, math.min(i + 199, #all))) end
 end
 local function settle(a, last)
   local id, retry = ARGV[a], tonumber(ARGV[a + 2])
-  local state, token, np, nrcpt, size, began = unpack(redis.call('HMGET', P .. 'h:' .. id, 'state', 'tok', 'np', 'nrcpt', 'size', 'late'))
+  local state, token, np, began = unpack(redis.call('HMGET', P .. 'h:' .. id, 'state', 'tok', 'np', 'late'))
   if state ~= 'releasing' or token ~= ARGV[a + 1] then return 'lost' end
   local changed = {}
-  np = tonumber(np or nrcpt)
+  np = tonumber(np or get(id, 'nrcpt'))
   for i = a + 5, last, 2 do
     local is = cjson.decode(ARGV[i + 1]).o == 'pending'
     if pending(id, ARGV[i]) ~= is then np = np + (is and 1 or -1) end
@@ -52,7 +52,8 @@ local function settle(a, last)
   changed[#changed + 1], changed[#changed + 2] = 'state', 'released'
   some(changed, function(...) set(id, ...) end)
   each(id, function(piece) pieces[#pieces + 1] = piece end)
-  if redis.call('ZREM', P .. 'z:age', id) == 1 then bytes = bytes + size end
+  local age = ageOf(id)
+  ages[age], bytes = (ages[age] or 0) - 1, bytes + get(id, 'size')
   ended[#ended + 1], ends[#ends + 1], ends[#ends + 2], late = id, int(now + ARGV[1]), id, began or 0
   return 'ok'
 end
@@ -68,6 +69,7 @@ if #ended > 0 then
   redis.call('ZADD', P .. 'z:released', unpack(ends))
   some(pieces, function(...) redis.call('DEL', ...) end)
   redis.call('DECRBY', P .. 'bytes', int(bytes))
+  for age, n in pairs(ages) do aged(age, n) end
   redis.call('SET', P .. 'late', late)
 end
 if ARGV[2] == '0' then return {words, {}} end

@@ -12,9 +12,12 @@ import (
 type Stats struct {
 	Count    map[State]int
 	Bytes    int64         // content of held and releasing
-	Oldest   time.Time     // HeldAt of the oldest held
+	Oldest   time.Time     // HeldAt of the oldest held or releasing, up to ten seconds early
 	Lateness time.Duration // of the latest release; of several shards the largest
 }
+
+// ageStep is how exactly a shard counts how old is what waits.
+const ageStep = 10 * time.Second
 
 // Stats reads the counts; with ErrPartial those of the servers that answer.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
@@ -42,7 +45,7 @@ var allStates = []State{Held, Releasing, Released, Recalled}
 // shardStats are the replies about one shard.
 type shardStats struct {
 	counts  []*redis.IntCmd
-	oldest  *redis.ZSliceCmd
+	ages    *redis.MapStringStringCmd
 	numbers *redis.SliceCmd
 }
 
@@ -51,7 +54,7 @@ func askStats(ctx context.Context, pipe redis.Pipeliner, at keys) *shardStats {
 	for _, state := range allStates {
 		st.counts = append(st.counts, pipe.ZCard(ctx, at.state(state)))
 	}
-	st.oldest = pipe.ZRangeWithScores(ctx, at.age(), 0, 0)
+	st.ages = pipe.HGetAll(ctx, at.ages())
 	st.numbers = pipe.MGet(ctx, at.bytes(), at.late())
 	return st
 }
@@ -60,8 +63,9 @@ func (st *shardStats) addTo(out *Stats) {
 	for n, state := range allStates {
 		out.Count[state] += int(st.counts[n].Val())
 	}
-	if first := st.oldest.Val(); len(first) > 0 {
-		if at := time.UnixMilli(int64(first[0].Score)).UTC(); out.Oldest.IsZero() || at.Before(out.Oldest) {
+	for age := range st.ages.Val() {
+		n, _ := strconv.ParseInt(age, 10, 64)
+		if at := time.UnixMilli(n * ageStep.Milliseconds()).UTC(); out.Oldest.IsZero() || at.Before(out.Oldest) {
 			out.Oldest = at
 		}
 	}

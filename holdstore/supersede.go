@@ -45,7 +45,7 @@ local function takeBack(id, contentTime, recordTime)
   set(id, 'np', 0)
   move(id, 'held', 'recalled', now + recordTime)
   each(id, function(key) redis.call('PEXPIRE', key, contentTime) end)
-  live(id, false)
+  waits(id, false)
   return word
 end
 -- heldAgain undoes what took the hold back, for the recipients of whom undone(n) is true.
@@ -66,7 +66,7 @@ local function heldAgain(id, due, undone)
   set(id, 'np', np, 'due', int(due))
   hurry(due)
   move(id, 'recalled', 'held', due)
-  live(id, true)
+  waits(id, true)
   return 'ok'
 end
 local function giveBack(id)

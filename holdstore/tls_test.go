@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,7 +33,11 @@ func TestTLSAndALoginThroughAFailover(t *testing.T) {
 		w := server.StartWatchedTLS(t, server.Soon, documented(t, sentinelLine), c)
 		through(t, with(t, watched(w), w.Nodes), func() {
 			w.Nodes[0].Kill()
-			w.Successor(t, w.Nodes[0])
+			new := w.Successor(t, w.Nodes[0])
+			// While a replica still follows the old one, that one must not come back: see docs/redis.md.
+			server.Eventually(t, "the other replica follows the new primary", func() bool {
+				return !slices.ContainsFunc(w.Nodes[1:], func(n *server.Redis) bool { return n != new && !n.FollowsOne(new) })
+			})
 			w.Nodes[0].Start()
 		})
 	})

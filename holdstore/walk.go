@@ -39,16 +39,18 @@ func (s *Store) sources(q Query) []*source {
 	if !q.Until.IsZero() {
 		to = stamp(q.Until)
 	}
-	waiting := !slices.ContainsFunc(q.States, func(st State) bool { return st != Held && st != Releasing })
-	if waiting && (from != "-inf" || to != "+inf") {
-		all = append(all, &source{sets: []func(keys) string{keys.age}, min: from, max: to})
-	}
-	for _, by := range []struct{ kind, value string }{{"l", q.Login}, {"s", q.Sender}, {"r", q.Recipient}, {"c", q.Client}} {
-		if by.value == "" || strings.ContainsAny(by.value, "*?/") {
+	for _, by := range []struct {
+		kind   string
+		values []string
+	}{{"s", []string{q.Login}}, {"s", names(q.Sender)}, {"r", []string{q.Recipient}}, {"c", []string{q.Client}}} {
+		if by.values[0] == "" || strings.ContainsAny(by.values[0], "*?/") {
 			continue
 		}
-		entry := s.entry(by.kind, by.value)
-		all = append(all, &source{sets: []func(keys) string{func(at keys) string { return at.index(entry) }}, min: from, max: to})
+		src := &source{min: from, max: to}
+		for _, entry := range s.entries(by.kind, by.values...) {
+			src.sets = append(src.sets, func(at keys) string { return at.index(entry) })
+		}
+		all = append(all, src)
 	}
 	return all
 }
@@ -84,7 +86,8 @@ func (s *Store) narrowest(ctx context.Context, q Query, shards []keys) (*source,
 // pages calls do with the IDs of a source, findPage at a time, in the order of their scores over all shards, until it
 // says false. What leaves and enters the sets meanwhile does not make it miss or repeat others.
 func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (bool, error)) error {
-	for _, set := range src.sets {
+	seen := map[string]bool{} // a hold may stand in two index sets
+	for n, set := range src.sets {
 		m := &merge{}
 		for _, at := range src.shards {
 			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: max(findPage/len(s.shards), 50)})
@@ -96,6 +99,12 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 			}
 			if len(ids) == 0 {
 				break
+			}
+			if !src.sorted && len(src.sets) > 1 {
+				ids = slices.DeleteFunc(ids, func(id string) bool { return n > 0 && seen[id] })
+				for _, id := range ids {
+					seen[id] = true
+				}
 			}
 			if more, err := do(ids); err != nil || !more {
 				return err

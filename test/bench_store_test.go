@@ -122,15 +122,20 @@ func TestBenchStore(t *testing.T) {
 func (b *storeBench) against(size, n int, aim string) {
 	var ours, sets, bench []float64
 	var key atomic.Int64
+	var oursCost, setsCost time.Duration // of Redis's processor time
 	for range rounds {
+		begun := b.cpu()
 		ours = append(ours, rate(n, 64, func() { b.hold(size, time.Hour, "") }))
+		held := b.cpu()
 		sets = append(sets, rate(n, 64, func() {
 			if err := b.plain.Set(context.Background(), fmt.Sprint("plain", key.Add(1)), b.text[:size], 0).Err(); err != nil {
 				b.Error(err)
 			}
 		}))
+		oursCost, setsCost = oursCost+held-begun, setsCost+b.cpu()-held
 		bench = append(bench, b.redisBenchmark(n, 64, size))
 	}
+	b.Logf("a hold of %d KB takes %v of redis's processor, a SET %v", size>>10, oursCost/time.Duration(rounds*n), setsCost/time.Duration(rounds*n))
 	b.Logf("hold of %d KB at 64 writers: %.0f/s; go-redis SET %.0f/s = %.2f of it; redis-benchmark %.0f/s = %.2f of it (aim %s)",
 		size>>10, median(ours), median(sets), median(ours)/median(sets), median(bench), median(ours)/median(bench), aim)
 }
@@ -142,11 +147,14 @@ func (b *storeBench) floor() {
 		b.Fatal(err)
 	}
 	defer f.Close()
-	var ours, disk []time.Duration
-	for range 500 {
+	var ours, sets, disk []time.Duration
+	for i := range 500 {
 		start := time.Now()
 		b.hold(4<<10, time.Hour, "")
 		ours = append(ours, time.Since(start))
+		start = time.Now()
+		b.plain.Set(context.Background(), fmt.Sprint("floor", i), b.text[:4<<10], 0)
+		sets = append(sets, time.Since(start))
 		start = time.Now()
 		f.WriteString(b.text[:4<<10])
 		if err := f.Sync(); err != nil {
@@ -155,7 +163,8 @@ func (b *storeBench) floor() {
 		disk = append(disk, time.Since(start))
 	}
 	p50 := func(all []time.Duration) time.Duration { return quantile(all, 50) }
-	b.Logf("one writer, 4 KB: p50 %v; write and fsync of the same disk: p50 %v = %.2f of it (aim 2.0)", p50(ours), p50(disk), float64(p50(ours))/float64(p50(disk)))
+	b.Logf("one writer, 4 KB: p50 %v; write and fsync of the same disk: p50 %v = %.2f of it (aim 2.0); go-redis SET %v = %.2f",
+		p50(ours), p50(disk), float64(p50(ours))/float64(p50(disk)), p50(sets), float64(p50(sets))/float64(p50(disk)))
 }
 
 // besideLarge compares small holds alone with small holds while 25 MB messages are held.
@@ -259,6 +268,15 @@ func (b *storeBench) memory() int {
 		b.Fatal(err)
 	}
 	return n
+}
+
+// cpu is the processor time that Redis has taken.
+func (b *storeBench) cpu() (all time.Duration) {
+	for _, m := range regexp.MustCompile(`used_cpu_(?:sys|user):([0-9.]+)`).FindAllStringSubmatch(b.redis.Do("INFO cpu"), -1) {
+		seconds, _ := strconv.ParseFloat(m[1], 64)
+		all += time.Duration(seconds * float64(time.Second))
+	}
+	return all
 }
 
 // recalls takes 1000 messages back, one after the other.

@@ -1,0 +1,118 @@
+package holdstore
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// sendNow sends commits as one batch.
+func sendNow(t *testing.T, s *Store, all ...*commit) {
+	t.Helper()
+	at := s.shards[0]
+	if err := s.sendBatch(at, s.lines[at], all, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begun is a message that is ready for its commit.
+func begun(t *testing.T, s *Store, name string) (*Put, *commit) {
+	t.Helper()
+	p := s.Put(submission(name), []byte("Subject: "+name+"\r\n"))
+	if err := p.s.admit(t.Context(), p.at); err != nil {
+		t.Fatal(err)
+	}
+	p.print = name + name
+	return p, p.commit(Terms{Grace: time.Hour}, true)
+}
+
+func sound(t *testing.T, s *Store, held int) {
+	t.Helper()
+	if f := faults(t, s, false); len(f) > 0 {
+		t.Errorf("faults: %+v", f)
+	}
+	if st, err := s.Stats(t.Context()); err != nil || st.Count[Held] != held {
+		t.Errorf("%+v %v", st, err)
+	}
+	if names := s.redis.Keys(t.Context(), "*:b:*").Val(); len(names) != held {
+		t.Errorf("pieces of %d holds: %q", held, names)
+	}
+}
+
+// An ID that another gateway's hold has: that one stays as it is, and the others of the batch are held.
+func TestATakenIDChangesNothingOfItsHold(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	first := put(t, s, "first", time.Minute, "body")
+	before := picture(t, s)
+	p, _ := begun(t, s, "second")
+	p.id = first.ID
+	c := p.commit(Terms{Grace: time.Hour}, true)
+	sendNow(t, s, c)
+	if c.row != "taken" {
+		t.Fatalf("%v", c.row)
+	}
+	for name, value := range picture(t, s) {
+		if before[name] != value {
+			t.Errorf("%s was %s, and is %s", name, before[name], value)
+		}
+	}
+	_, other := begun(t, s, "other")
+	sendNow(t, s, p.commit(Terms{Grace: time.Hour}, true), other)
+	if other.row != int64(1) {
+		t.Errorf("the other one of the batch: %v", other.row)
+	}
+	if h, err := s.Get(t.Context(), first.ID); err != nil || h.MessageID != "<first@Mid.test>" {
+		t.Errorf("%+v %v", h, err)
+	}
+	sound(t, s, 2)
+}
+
+// A commit that comes after its fence, with others, makes nothing.
+func TestALateCommitMakesNothing(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	late, lateCommit := begun(t, s, "late")
+	if _, err := late.fence(errors.New("no reply")); !errors.Is(err, ErrUnknown) {
+		t.Fatal(err)
+	}
+	_, other := begun(t, s, "other")
+	sendNow(t, s, lateCommit, other)
+	if lateCommit.row != "fenced" || other.row != int64(1) {
+		t.Errorf("%v %v", lateCommit.row, other.row)
+	}
+	sound(t, s, 1)
+}
+
+// A transaction whose script fails may have made a record; the fence takes it away, and counts nothing.
+func TestAHalfDoneCommitIsFenced(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	put(t, s, "sound", time.Hour, "")
+	s.redis.Rename(t.Context(), string(s.shards[0])+"u", "elsewhere")
+	s.redis.Set(t.Context(), string(s.shards[0])+"u", "no hash", 0)
+	if _, err := tryPut(s, "half", time.Hour, "body"); !errors.Is(err, ErrUnknown) {
+		t.Errorf("%v", err)
+	}
+	s.redis.Rename(t.Context(), "elsewhere", string(s.shards[0])+"u")
+	sound(t, s, 1)
+}
+
+// When our idea of Redis's clock is wrong, the hold is made by the right one, and once.
+func TestAClockThatLeapt(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	for _, leap := range []time.Duration{time.Hour, -time.Hour} {
+		s.lines[s.shards[0]].clock = &leap
+		r := put(t, s, leap.String(), time.Minute, "")
+		if off := time.Until(r.HeldAt).Abs(); off > time.Minute {
+			t.Errorf("held %v away from now", off)
+		}
+		if h, err := s.Get(t.Context(), r.ID); err != nil || !h.HeldAt.Equal(r.HeldAt) || !h.Due.Equal(r.Due) {
+			t.Errorf("%+v %v, receipt %+v", h, err, r)
+		}
+	}
+	sound(t, s, 2)
+}
