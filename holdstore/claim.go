@@ -106,12 +106,11 @@ local function claim(most, lease, token, room)
   if redis.call('EXISTS', P .. 'paused') == 1 then return nil end
   local rows, left, leased = {}, {}, {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, most)) do
-    local state, attempts, due = unpack(redis.call('HMGET', P .. 'h:' .. id, 'state', 'attempts', 'due'))
     left[#left + 1] = id
-    if state == 'held' then
+    if get(id, 'state') == 'held' then
       leased[#leased + 1], leased[#leased + 2] = int(now + lease), id
-      local fresh = {'state', 'releasing', 'tok', token, 'attempts', int((attempts or 0) + 1)}
-      if fresh[6] == '1' then fresh[7], fresh[8] = 'late', int(now - due) end
+      local fresh = {'state', 'releasing', 'tok', token, 'attempts', int(num(id, 'attempts') + 1)}
+      if fresh[6] == '1' then fresh[7], fresh[8] = 'late', int(now - num(id, 'due')) end
       rows[#rows + 1] = {id, fresh}
     end
   end
