@@ -36,7 +36,7 @@ func TestTLSAndALoginThroughAFailover(t *testing.T) {
 			new := w.Successor(t, w.Nodes[0])
 			// While a replica still follows the old one, that one must not come back: see docs/redis.md.
 			server.Eventually(t, "the other replica follows the new primary", func() bool {
-				return !slices.ContainsFunc(w.Nodes[1:], func(n *server.Redis) bool { return n != new && !n.FollowsOne(new) })
+				return !slices.ContainsFunc(w.Nodes[1:], func(n *server.Redis) bool { return n != new && !n.Follows() })
 			})
 			w.Nodes[0].Start()
 		})
