@@ -77,13 +77,38 @@ func (s *Store) Ready(ctx context.Context) error {
 	})
 }
 
+// readiness is which server was found ready, and when.
+type readiness struct {
+	node redis.UniversalClient
+	era  int
+}
+
 // ready says the same of one shard.
 func (s *Store) ready(ctx context.Context, at keys) error {
-	node, err := s.node(ctx, at)
+	_, err := s.readyNow(ctx, at)
+	return err
+}
+
+// readyNow is ready for those who will ask stillReady.
+func (s *Store) readyNow(ctx context.Context, at keys) (r readiness, err error) {
+	if r.node, err = s.node(ctx, at); err != nil {
+		return r, explain(err)
+	}
+	_, r.era = s.durable.fresh(r.node)
+	return r, s.nodeReady(ctx, r.node)
+}
+
+// stillReady says whether what was written since then went to a server that may take holds. The write itself may have been the first
+// that met another server, or the same one with other settings: it went over a new connection then, or to a new owner of the shard.
+func (s *Store) stillReady(ctx context.Context, at keys, r readiness) error {
+	now, err := s.node(ctx, at)
 	if err != nil {
 		return explain(err)
 	}
-	return s.nodeReady(ctx, node)
+	if _, era := s.durable.fresh(now); now == r.node && era == r.era {
+		return nil
+	}
+	return s.nodeReady(ctx, now)
 }
 
 func (s *Store) nodeReady(ctx context.Context, node redis.UniversalClient) error {

@@ -118,13 +118,41 @@ func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
 	})
 }
 
-// refuses waits until nothing is held, for this reason at this server.
+// refuses waits until nothing is held, for this reason at this server. Nothing is acknowledged before, and nothing is left of what was
+// refused for it.
 func refuses(t *testing.T, s *Store, addr, mend string) {
 	t.Helper()
+	n := 0
 	server.Eventually(t, "holds are refused until somebody types "+mend+" at "+addr, func() bool {
-		_, err := tryPut(s, "refused", time.Hour, "")
-		return errors.Is(err, ErrNotDurable) && strings.Contains(err.Error(), "redis at "+addr+" ") && strings.Contains(err.Error(), mend)
+		n++
+		_, err := tryPut(s, fmt.Sprint("refused", n), time.Hour, "")
+		if err == nil {
+			t.Fatalf("held where it could be lost, at try %d", n)
+		}
+		return errors.Is(err, ErrNotDurable) && !errors.Is(err, ErrUnavailable) &&
+			strings.Contains(err.Error(), "redis at "+addr+" ") && strings.Contains(err.Error(), mend)
 	})
+	if hs, err := s.Resolve(t.Context(), fmt.Sprintf("refused%d@Mid.test", n)); err != nil || len(hs) > 0 {
+		t.Errorf("refused, and held: %v, %v", hs, err)
+	}
+}
+
+// Whoever was found durable may be another one at the next write, or have other settings. The first message after a reconnect is not
+// held on what was found before it.
+func TestTheFirstMessageAfterARestartIsNotHeldOnWhatWasFoundBefore(t *testing.T) {
+	t.Parallel()
+	srv := server.StartRedis(t)
+	s := open(t, srv.Addr)
+	server.Eventually(t, "nothing needs to be looked at", func() bool {
+		put(t, s, "before", time.Hour, "")
+		fresh, _ := s.durable.fresh(s.redis)
+		return fresh
+	})
+	srv.NextStart("--appendfsync", "everysec")
+	srv.Restart()
+	refuses(t, s, srv.Addr, "CONFIG SET appendfsync always")
+	srv.Do("CONFIG SET appendfsync always")
+	settled(t, s, "after")
 }
 
 // drains takes one message back and has the other one sent.

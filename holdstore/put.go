@@ -166,7 +166,8 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	if err := p.err(); err != nil {
 		return Receipt{}, err
 	}
-	if err := p.s.ready(ctx, p.at); err != nil {
+	was, err := p.s.readyNow(ctx, p.at)
+	if err != nil {
 		return Receipt{}, err
 	}
 	if err := p.s.admit(ctx, p.at); err != nil {
@@ -189,7 +190,10 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 		if wrong != nil {
 			return r, wrong
 		}
-		if err = p.replaceElsewhere(ctx, t); err == nil {
+		if err = p.s.stillReady(ctx, p.at, was); err == nil {
+			err = p.replaceElsewhere(ctx, t)
+		}
+		if err == nil {
 			return r, nil
 		}
 		return p.fence(err)
@@ -278,6 +282,8 @@ func (p *Put) fence(cause error) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("%w: %s is held, a retry will find it: %w", ErrUnavailable, p.id, cause)
 	case errors.Is(cause, errFewReplicas):
 		return Receipt{}, explain(cause)
+	case errors.Is(cause, ErrNotDurable):
+		return Receipt{}, cause
 	}
 	return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, cause)
 }
