@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"regexp"
 	"strconv"
@@ -22,6 +23,10 @@ func stalledSingle(t *testing.T) (*desk, stall) {
 	redis, proxy := server.StartRedis(t), server.StartProxy(t)
 	proxy.To(redis.Addr)
 	d := deskAt(t, []string{redis.Addr}, []string{proxy.Addr})
+	server.Eventually(t, "redis has the script: else each batch comes twice", func() bool {
+		_, err := d.store.Recall(t.Context(), "2222222222222", holdstore.Act{})
+		return errors.Is(err, holdstore.ErrNotFound)
+	})
 	var goOn chan struct{}
 	return d, stall{
 		begin: func() {
