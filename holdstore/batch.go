@@ -13,13 +13,17 @@ import (
 )
 
 // Messages that end at the same moment are committed together, in one transaction: Redis syncs once for all of them.
-// Nobody waits for others: what comes while two batches are on their way goes with the next one.
+// What comes while two batches are on their way goes with the next one; on a quiet gateway nobody waits for others.
 const (
 	batchMost    = 32        // holds of one batch: others wait a millisecond for it
 	batchBytes   = 1 << 20   // of content in one batch: it ends with the message that passes this
 	batchFlights = 2         // batches of a shard on their way at a time
 	batchTime    = ioTimeout // for the reply
-	clockTries   = 3
+
+	busyBatch  = 8 // a batch of so many shows a busy gateway
+	gatherTime = time.Millisecond
+	gatherLook = gatherTime / 10
+	clockTries = 3
 )
 
 // errNotSent: the caller had no time to wait until its commit was sent.
@@ -102,6 +106,19 @@ func (l *line) next() (batch []*commit) {
 	return batch
 }
 
+// gather waits a moment until so many wait: a larger batch takes less of Redis for each.
+func (l *line) gather(n int) {
+	for end := time.Now().Add(gatherTime); time.Now().Before(end) && l.length() < n; {
+		time.Sleep(gatherLook)
+	}
+}
+
+func (l *line) length() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.waiting)
+}
+
 // fly sends batches until nobody waits. It does not end with the context of one that waits: the others' outcome counts.
 func (s *Store) fly(at keys, l *line) {
 	for batch := l.next(); len(batch) > 0; batch = l.next() {
@@ -113,6 +130,9 @@ func (s *Store) fly(at keys, l *line) {
 		for _, c := range batch {
 			c.err = err
 			close(c.done)
+		}
+		if len(batch) >= busyBatch {
+			l.gather(len(batch))
 		}
 	}
 }

@@ -159,7 +159,9 @@ func (f *fsck) look(ctx context.Context, at keys, check *redis.Script, what stri
 
 func (f *fsck) allSets(ctx context.Context, shards []keys) error { return each(ctx, shards, f.sets) }
 
-func (f *fsck) allCounters(ctx context.Context, shards []keys) error { return each(ctx, shards, f.counters) }
+func (f *fsck) allCounters(ctx context.Context, shards []keys) error {
+	return each(ctx, shards, f.counters)
+}
 
 func each(ctx context.Context, shards []keys, look func(context.Context, keys) error) error {
 	for _, at := range shards {

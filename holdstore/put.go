@@ -16,7 +16,7 @@ import (
 const (
 	chunkSize = 256 << 10 // one 25 MB value would keep all other writers waiting
 	wholeMost = 64 << 10  // a message up to this size goes with its commit, in one piece
-	inFlight  = 4         // pieces of one message on their way at a time: bounds memory, hides the round trip
+	inFlight  = 1         // pieces of one message on their way at a time: with more of them a large message keeps small ones waiting
 	idTries   = 3         // another gateway may have made the same ID in the same millisecond
 	stagedFor = time.Hour // what is never committed goes away by itself
 	fenceTime = 3 * time.Second

@@ -38,7 +38,7 @@ type storeBench struct {
 const rounds = 3
 
 func newStoreBench(t *testing.T) *storeBench {
-	b := &storeBench{T: t, redis: server.StartRedis(t, "--hash-max-listpack-value", "1024")}
+	b := &storeBench{T: t, redis: server.StartRedis(t, "--hash-max-listpack-value", "1024", "--rdbcompression", "no")}
 	var err error
 	if b.store, err = holdstore.Open(holdstore.Options{Addresses: []string{b.redis.Addr}, Durability: "relaxed"}); err != nil {
 		t.Fatal(err)
