@@ -209,9 +209,8 @@ func (m *modelled) sound(rt *rapid.T) {
 	}
 }
 
-// tolerable is what a commit may leave behind that comes late or whose reply is lost: the piece that was sent with it, and index
-// entries when its ID was another's.
+// tolerable is what a commit may leave behind whose reply is lost: index entries, when its ID was another's.
 func (m *modelled) tolerable(f Fault) bool {
-	return strings.HasPrefix(f.Name, "piece ") || strings.HasPrefix(f.Name, "index ") &&
+	return strings.HasPrefix(f.Name, "index ") &&
 		slices.ContainsFunc(m.mixed, func(id string) bool { return strings.HasSuffix(f.Name, ": "+id) })
 }
