@@ -4,25 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // Messages that end at the same moment are committed together, in one transaction: Redis syncs once for all of them.
-// What comes while two batches are on their way goes with the next one; on a quiet gateway nobody waits for others.
 const (
-	batchMost    = 32        // holds of one batch: others wait a millisecond for it
-	batchBytes   = 1 << 20   // of content in one batch: it ends with the message that passes this
-	batchFlights = 2         // batches of a shard on their way at a time
-	batchTime    = ioTimeout // for the reply
-
-	busyBatch  = 8 // a batch of so many shows a busy gateway
-	gatherTime = time.Millisecond
-	gatherLook = gatherTime / 10
+	batchMost  = 32        // holds of one batch: others wait a millisecond for it
+	batchBytes = 1 << 20   // of content in one batch: it ends with the message that passes this
+	batchGoes  = 2         // batches of a shard on their way at a time
+	batchCrowd = 8         // see convoy
+	batchTime  = ioTimeout // for the reply
 	clockTries = 3
 )
 
@@ -42,107 +36,54 @@ type commit struct {
 	content   []byte
 	args      []any // of the commit script
 
-	sent bool // guarded by the line's mutex
-	done chan struct{}
 	row  any // the script's answer
 	held time.Time
 	err  error
 }
 
-// line are the commits of one shard that wait for the next batch.
-type line struct {
-	mu      sync.Mutex
-	waiting []*commit
-	flights int
-	clock   *time.Duration // how far Redis's clock is ahead of ours; nil: not known
+func (s *Store) commits(at keys) *convoy[*commit] {
+	full := func(batch []*commit) bool {
+		bytes := 0
+		for _, c := range batch {
+			bytes += len(c.content)
+		}
+		return bytes >= batchBytes
+	}
+	return &convoy[*commit]{most: batchMost, goes: batchGoes, crowd: batchCrowd, full: full, send: func(batch []*commit) { s.commitAll(at, batch) }}
 }
 
 // commit sends a hold with the next batch of its shard, and fills in the script's answer for it.
 func (s *Store) commit(ctx context.Context, at keys, c *commit) error {
-	l := s.lines[at]
-	c.done = make(chan struct{})
-	l.mu.Lock()
-	l.waiting = append(l.waiting, c)
-	if l.flights < batchFlights {
-		l.flights++
-		s.work.Go(func() { s.fly(at, l) })
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errNotSent, err)
 	}
-	l.mu.Unlock()
-	select {
-	case <-c.done:
-		return c.err
-	case <-ctx.Done():
-		if l.leave(c) {
-			return fmt.Errorf("%w: %w", errNotSent, ctx.Err())
+	if err := s.lines[at].do(ctx, &s.work, c); err != nil {
+		if s.lines[at].leave(c) {
+			return fmt.Errorf("%w: %w", errNotSent, err)
 		}
-		return ctx.Err()
+		return err
 	}
+	return c.err
 }
 
-// leave takes a commit out of the line; false: it was sent.
-func (l *line) leave(c *commit) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !c.sent {
-		l.waiting = slices.DeleteFunc(l.waiting, func(other *commit) bool { return other == c })
+// commitAll commits a batch. Confirmations that wait go with it.
+func (s *Store) commitAll(at keys, batch []*commit) {
+	confirmed := s.confirmed.take(at, confirmBatch)
+	err := s.sendBatch(at, batch, confirmed)
+	if err != nil {
+		s.confirmed.again(at, confirmed)
 	}
-	return !c.sent
-}
-
-// next takes a batch out of the line; none: this flight has ended.
-func (l *line) next() (batch []*commit) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for bytes := 0; len(batch) < min(len(l.waiting), batchMost) && (bytes < batchBytes || len(batch) == 0); {
-		c := l.waiting[len(batch)]
-		c.sent = true
-		bytes += len(c.content)
-		batch = append(batch, c)
-	}
-	l.waiting = slices.Delete(l.waiting, 0, len(batch))
-	if len(batch) == 0 {
-		l.flights--
-	}
-	return batch
-}
-
-// gather waits a moment until so many wait: a larger batch takes less of Redis for each.
-func (l *line) gather(n int) {
-	for end := time.Now().Add(gatherTime); time.Now().Before(end) && l.length() < n; {
-		time.Sleep(gatherLook)
-	}
-}
-
-func (l *line) length() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.waiting)
-}
-
-// fly sends batches until nobody waits. It does not end with the context of one that waits: the others' outcome counts.
-func (s *Store) fly(at keys, l *line) {
-	for batch := l.next(); len(batch) > 0; batch = l.next() {
-		confirmed := s.confirmed.take(at, confirmBatch)
-		err := s.sendBatch(at, l, batch, confirmed)
-		if err != nil {
-			s.confirmed.again(at, confirmed)
-		}
-		for _, c := range batch {
-			c.err = err
-			close(c.done)
-		}
-		if len(batch) >= busyBatch {
-			l.gather(len(batch))
-		}
+	for _, c := range batch {
+		c.err = err
 	}
 }
 
 // sendBatch commits a batch, and fills in each commit's answer.
-func (s *Store) sendBatch(at keys, l *line, batch []*commit, confirmed []confirmation) error {
+func (s *Store) sendBatch(at keys, batch []*commit, confirmed []confirmation) error {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
 	for range clockTries {
-		moment, err := s.clock(ctx, at, l)
+		moment, err := s.time(ctx, at)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errNotSent, err)
 		}
@@ -155,7 +96,7 @@ func (s *Store) sendBatch(at keys, l *line, batch []*commit, confirmed []confirm
 			return errHalfDone
 		}
 		told, _ := rows[0].(int64)
-		if l.set(sent, time.UnixMilli(max(told, -told))); told < 0 {
+		if s.clocks[at].learn(sent, time.UnixMilli(max(told, -told))); told < 0 {
 			continue // nothing was done
 		}
 		if len(rows) != len(batch)+1 {
@@ -169,39 +110,23 @@ func (s *Store) sendBatch(at keys, l *line, batch []*commit, confirmed []confirm
 	return fmt.Errorf("%w: the clock of redis leaps", errNotSent)
 }
 
-// clock tells what time it is by Redis's clock, as far as we know it.
-func (s *Store) clock(ctx context.Context, at keys, l *line) (time.Time, error) {
-	if l.ahead() == nil {
-		node, err := s.node(ctx, at)
-		if err != nil {
-			return time.Time{}, err
-		}
-		sent := time.Now()
-		told, err := node.Time(ctx).Result()
-		if err != nil {
-			return time.Time{}, err
-		}
-		l.set(sent, told)
+// time is what time it is for the server of a shard.
+func (s *Store) time(ctx context.Context, at keys) (time.Time, error) {
+	if now, ok := s.clocks[at].now(); ok {
+		return now, nil
 	}
-	return time.Now().Add(*l.ahead()).UTC().Truncate(time.Millisecond), nil
-}
-
-func (l *line) ahead() *time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.clock
-}
-
-// set keeps how far Redis's clock is ahead of ours: it told its time at some moment between then and now.
-func (l *line) set(sent, told time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	least, most := time.Until(told), told.Sub(sent)
-	ahead := least
-	if l.clock != nil {
-		ahead = min(max(*l.clock, least), most)
+	node, err := s.node(ctx, at)
+	if err != nil {
+		return time.Time{}, err
 	}
-	l.clock = &ahead
+	sent := time.Now()
+	told, err := node.Time(ctx).Result()
+	if err != nil {
+		return time.Time{}, err
+	}
+	s.clocks[at].learn(sent, told)
+	now, _ := s.clocks[at].now()
+	return now, nil
 }
 
 // batchCommands are the commands of a transaction that makes holds. Redis reads plain commands faster than a script's arguments, so the

@@ -12,7 +12,7 @@ import (
 func sendNow(t *testing.T, s *Store, all ...*commit) {
 	t.Helper()
 	at := s.shards[0]
-	if err := s.sendBatch(at, s.lines[at], all, nil); err != nil {
+	if err := s.sendBatch(at, all, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -105,7 +105,7 @@ func TestAClockThatLeapt(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	for _, leap := range []time.Duration{time.Hour, -time.Hour} {
-		s.lines[s.shards[0]].clock = &leap
+		s.clocks[s.shards[0]].ahead = &leap
 		r := put(t, s, leap.String(), time.Minute, "")
 		if off := time.Until(r.HeldAt).Abs(); off > time.Minute {
 			t.Errorf("held %v away from now", off)

@@ -32,7 +32,7 @@ func TestCommitsOfOneBatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	l := s.lines[s.shards[0]]
-	l.flights = batchFlights // nobody sends before all wait
+	l.going = batchGoes // nobody sends before all wait
 	receipts := make(chan Receipt)
 	const n = 10
 	for i := range 2 * n {
@@ -49,7 +49,7 @@ func TestCommitsOfOneBatch(t *testing.T) {
 		defer l.mu.Unlock()
 		return len(l.waiting) == 2*n
 	})
-	s.work.Go(func() { s.fly(s.shards[0], l) })
+	s.work.Go(l.run)
 	times := map[string]int{}
 	for range 2 * n {
 		times[(<-receipts).ID]++

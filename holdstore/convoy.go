@@ -2,24 +2,34 @@ package holdstore
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 )
 
-// convoy sends what several callers have for one shard at the same moment in one go: what comes while one batch is on its way
-// goes with the next. Nobody waits for more to come.
-type convoy[T any] struct {
-	most int             // of one batch
-	send func(batch []T) // returns when each of them has its outcome
+// convoy sends what several callers have for one shard at the same moment in one go: what comes while batches are on their way
+// goes with the next. On a quiet gateway nobody waits for more to come.
+type convoy[T comparable] struct {
+	most  int                  // of one batch
+	goes  int                  // batches on their way at a time
+	full  func(batch []T) bool // a batch takes no more; nil: only most counts
+	crowd int                  // a batch of so many shows a busy gateway, on which the next one waits a moment for as many; 0: never
+	send  func(batch []T)      // returns when each of them has its outcome
 
 	mu      sync.Mutex
 	waiting []passenger[T]
-	going   bool
+	going   int
 }
 
-type passenger[T any] struct {
+type passenger[T comparable] struct {
 	what T
 	done chan struct{}
 }
+
+const (
+	gatherTime = time.Millisecond
+	gatherLook = gatherTime / 10
+)
 
 // do returns when the outcome is there, or with the error of a context that ended before; then it may still come.
 func (c *convoy[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error {
@@ -29,8 +39,8 @@ func (c *convoy[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error 
 	p := passenger[T]{what, make(chan struct{})}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
-	if !c.going {
-		c.going = true
+	if c.going < c.goes {
+		c.going++
 		work.Go(c.run)
 	}
 	c.mu.Unlock()
@@ -42,27 +52,52 @@ func (c *convoy[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error 
 	}
 }
 
+// leave takes something back that still waits; false: it was sent.
+func (c *convoy[T]) leave(what T) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := len(c.waiting)
+	c.waiting = slices.DeleteFunc(c.waiting, func(p passenger[T]) bool { return p.what == what })
+	return len(c.waiting) < before
+}
+
 // run sends batches until nobody waits. It does not end with the context of one that waits: the others' outcome counts.
 func (c *convoy[T]) run() {
-	for batch := c.next(); len(batch) > 0; batch = c.next() {
-		all := make([]T, len(batch))
-		for n, p := range batch {
-			all[n] = p.what
+	for batch, done := c.next(); len(batch) > 0; batch, done = c.next() {
+		c.send(batch)
+		for _, d := range done {
+			close(d)
 		}
-		c.send(all)
-		for _, p := range batch {
-			close(p.done)
+		if c.crowd > 0 && len(batch) >= c.crowd {
+			c.gather(len(batch))
 		}
 	}
 }
 
 // next takes a batch; none: nobody waits, and the next who comes begins anew.
-func (c *convoy[T]) next() []passenger[T] {
+func (c *convoy[T]) next() (batch []T, done []chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := min(len(c.waiting), c.most)
-	batch := c.waiting[:n:n]
-	c.waiting = c.waiting[n:]
-	c.going = n > 0
-	return batch
+	for len(batch) < min(len(c.waiting), c.most) && (c.full == nil || !c.full(batch)) {
+		p := c.waiting[len(batch)]
+		batch, done = append(batch, p.what), append(done, p.done)
+	}
+	c.waiting = slices.Delete(c.waiting, 0, len(batch))
+	if len(batch) == 0 {
+		c.going--
+	}
+	return batch, done
+}
+
+// gather waits a moment until so many wait: a larger batch takes less of Redis for each.
+func (c *convoy[T]) gather(n int) {
+	for end := time.Now().Add(gatherTime); time.Now().Before(end) && c.length() < n; {
+		time.Sleep(gatherLook)
+	}
+}
+
+func (c *convoy[T]) length() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting)
 }

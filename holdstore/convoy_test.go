@@ -13,7 +13,7 @@ import (
 func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	let := make(chan struct{})
 	var sizes []int
-	c := &convoy[int]{most: 3, send: func(batch []int) { sizes = append(sizes, len(batch)); <-let }}
+	c := &convoy[int]{most: 3, goes: 1, send: func(batch []int) { sizes = append(sizes, len(batch)); <-let }}
 	var work, callers sync.WaitGroup
 	waiting := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiting) }
 	do := func(n int) {
@@ -22,7 +22,7 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 		}
 	}
 	callers.Go(func() { do(0) })
-	server.Eventually(t, "the first is on its way", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.going && len(c.waiting) == 0 })
+	server.Eventually(t, "the first is on its way", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.going == 1 && len(c.waiting) == 0 })
 	for n := range 7 {
 		callers.Go(func() { do(n) })
 	}
@@ -47,5 +47,47 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	work.Wait()
 	if !slices.Equal(sizes, []int{1, 3, 3, 2, 1}) {
 		t.Errorf("batches of %v", sizes)
+	}
+}
+
+func TestWhoLeavesBeforeABatchIsNotSent(t *testing.T) {
+	let := make(chan struct{})
+	var sent []int
+	c := &convoy[int]{most: 9, goes: 1, full: func(batch []int) bool { return len(batch) == 2 }, send: func(batch []int) { sent = append(sent, batch...); <-let }}
+	var work, callers sync.WaitGroup
+	gone, cancel := context.WithCancel(t.Context())
+	callers.Go(func() { c.do(t.Context(), &work, 0) })
+	server.Eventually(t, "the first is on its way", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.going == 1 && len(c.waiting) == 0 })
+	for n, ctx := range []context.Context{gone, t.Context()} {
+		callers.Go(func() { c.do(ctx, &work, n+1) })
+		server.Eventually(t, "it is in the line", func() bool { return c.length() == n+1 })
+	}
+	cancel()
+	server.Eventually(t, "who gave up leaves", func() bool { return c.leave(1) })
+	if c.leave(0) || c.leave(1) {
+		t.Error("what was sent, or has left, is taken back")
+	}
+	close(let)
+	callers.Wait()
+	work.Wait()
+	if !slices.Equal(sent, []int{0, 2}) {
+		t.Errorf("sent %v", sent)
+	}
+	let = make(chan struct{})
+	c.going = 1 // nobody sends before all wait
+	for n := range 5 {
+		callers.Go(func() { c.do(t.Context(), &work, n) })
+	}
+	server.Eventually(t, "all wait", func() bool { return c.length() == 5 })
+	var sizes []int
+	for batch, done := c.next(); len(batch) > 0; batch, done = c.next() {
+		sizes = append(sizes, len(batch))
+		for _, d := range done {
+			close(d)
+		}
+	}
+	callers.Wait()
+	if !slices.Equal(sizes, []int{2, 2, 1}) {
+		t.Errorf("batches of %v, and each is full with two", sizes)
 	}
 }

@@ -72,7 +72,8 @@ type Store struct {
 
 	admissions map[keys]*admission // by shard
 	durable    durability
-	lines      map[keys]*line // by shard
+	lines      map[keys]*convoy[*commit] // by shard
+	clocks     map[keys]*clock
 	settles    map[keys]*convoy[*settling]
 	confirmed  confirmations
 	rests      rests
@@ -112,10 +113,11 @@ func Open(o Options) (*Store, error) {
 		s.redis.AddHook(&s.primary)
 	}
 	s.shards = shardsOf(s.redis, o.Prefix)
-	s.admissions, s.lines, s.settles = map[keys]*admission{}, map[keys]*line{}, map[keys]*convoy[*settling]{}
+	s.admissions, s.clocks = map[keys]*admission{}, map[keys]*clock{}
+	s.lines, s.settles = map[keys]*convoy[*commit]{}, map[keys]*convoy[*settling]{}
 	for _, at := range s.shards {
-		s.admissions[at], s.lines[at] = &admission{}, &line{}
-		s.settles[at] = &convoy[*settling]{most: settleMost, send: func(all []*settling) { s.settleAll(at, all) }}
+		s.admissions[at], s.clocks[at], s.lines[at] = &admission{}, &clock{}, s.commits(at)
+		s.settles[at] = &convoy[*settling]{most: settleMost, goes: 1, send: func(all []*settling) { s.settleAll(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.confirmed = confirmations{of: map[keys][]confirmation{}, bell: make(chan struct{}, 1)}

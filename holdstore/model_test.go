@@ -237,7 +237,7 @@ func (m *modelled) gaveUp(g *gateway, a *accident, heard chan error) (err error)
 		l := g.lines[g.shards[0]]
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.flights == 0
+		return l.going == 0
 	})
 	return err
 }
