@@ -13,7 +13,8 @@ import (
 // Messages that end at the same moment are committed together, in one transaction: Redis syncs once for all of them.
 const (
 	batchMost  = 32        // holds of one batch: others wait a millisecond for it
-	batchBytes = 1 << 20   // of content in one batch: it ends with the message that passes this
+	batchBytes = 1 << 20   // in one batch: it ends with the message that passes this
+	entryBytes = 256       // what an index entry counts as: a message may have thousands
 	batchGoes  = 2         // batches of a shard on their way at a time
 	batchCrowd = 8         // see convoy
 	batchTime  = ioTimeout // for the reply
@@ -45,7 +46,7 @@ func (s *Store) commits(at keys) *convoy[*commit] {
 	full := func(batch []*commit) bool {
 		bytes := 0
 		for _, c := range batch {
-			bytes += len(c.content)
+			bytes += len(c.content) + entryBytes*len(c.entries)
 		}
 		return bytes >= batchBytes
 	}
@@ -187,9 +188,11 @@ local function pieces(a) return P .. 'b:' .. ARGV[a] .. ':' .. ARGV[a + 1] .. ':
 -- undo takes away what this transaction made of a hold; a piece that is staged expires by itself.
 local function undo(a)
   local id = ARGV[a]
+  local taken = redis.call('GET', P .. 'x:' .. id) == 'taken'
+  if taken then drop(P .. 'x:' .. id) end
+  if taken and get(id, 'nonce') == ARGV[a + 1] then return end -- this very hold was made before
   if along(a) then drop(pieces(a) .. 0) end
-  if redis.call('GET', P .. 'x:' .. id) ~= 'taken' then return erase(id, true) end
-  drop(P .. 'x:' .. id)
+  if not taken then return erase(id, true) end
   local theirs = ' ' .. (get(id, 'ix') or '') .. ' '
   for e in string.gmatch(ARGV[a + 7], '%S+') do
     if not string.find(theirs, ' ' .. e .. ' ', 1, true) then redis.call('ZREM', P .. 'i:' .. e, id) end

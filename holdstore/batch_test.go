@@ -116,3 +116,20 @@ func TestAClockThatLeapt(t *testing.T) {
 	}
 	sound(t, s, 2)
 }
+
+// A commit that is done twice makes one hold, whose content stays.
+func TestACommitThatIsSentTwice(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	p, c := begun(t, s, "m")
+	for range 2 {
+		sendNow(t, s, c)
+	}
+	if row, ok := c.row.([]any); !ok || row[0] != p.id {
+		t.Errorf("the second time: %v", c.row)
+	}
+	if _, err := read(t, s, p.id); err != nil {
+		t.Error(err)
+	}
+	sound(t, s, 1)
+}
