@@ -69,11 +69,9 @@ func (s *Store) commit(ctx context.Context, at keys, c *commit) error {
 
 // commitAll commits a batch. Confirmations that wait go with it.
 func (s *Store) commitAll(at keys, batch []*commit) {
-	confirmed := s.confirmed.take(at, confirmBatch)
+	confirmed, fresh := s.confirmed.take(at, confirmBatch)
 	err := s.sendBatch(at, batch, confirmed)
-	if err != nil {
-		s.confirmed.again(at, confirmed)
-	}
+	s.confirmed.back(at, fresh, err)
 	for _, c := range batch {
 		c.err = err
 	}

@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,6 +23,7 @@ type confirmation struct{ id, print string }
 type confirmations struct {
 	mu   sync.Mutex
 	of   map[keys][]confirmation
+	away map[keys][]confirmation // those that were taken, until Redis has them: whoever overtakes them takes them along
 	bell chan struct{}
 }
 
@@ -32,23 +34,36 @@ func (c *confirmations) add(at keys, some []confirmation) {
 	c.of[at] = all[max(0, len(all)-confirmsWaiting):]
 }
 
-// again puts back what could not be sent. Whoever knows of it already is not harmed.
-func (c *confirmations) again(at keys, some []confirmation) {
-	if len(some) > 0 {
-		c.add(at, some)
-		c.ring()
-	}
-}
-
-func (c *confirmations) take(at keys, most int) []confirmation {
+// take returns what waits, as fresh, and before it what others have on their way. What is confirmed twice is not harmed.
+func (c *confirmations) take(at keys, most int) (all, fresh []confirmation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := c.of[at]
-	n := min(len(all), most)
-	if c.of[at] = all[n:]; n == len(all) {
+	waiting := c.of[at]
+	n := min(len(waiting), most)
+	if c.of[at] = waiting[n:]; n == len(waiting) {
 		delete(c.of, at)
 	}
-	return all[:n:n]
+	fresh = waiting[:n:n]
+	all = append(slices.Clone(c.away[at]), fresh...)
+	c.away[at] = all[:len(all):len(all)]
+	return all, fresh
+}
+
+// back ends a take: what Redis did not get waits again.
+func (c *confirmations) back(at keys, fresh []confirmation, err error) {
+	if len(fresh) == 0 {
+		return
+	}
+	c.mu.Lock()
+	c.away[at] = slices.DeleteFunc(slices.Clone(c.away[at]), func(x confirmation) bool { return slices.Contains(fresh, x) })
+	if len(c.away[at]) == 0 {
+		delete(c.away, at)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.add(at, fresh)
+		c.ring()
+	}
 }
 
 func (c *confirmations) ring() {
@@ -129,9 +144,9 @@ func (s *Store) confirmRest() (all bool) {
 	defer cancel()
 	all = true
 	for _, at := range s.shards {
-		for some := s.confirmed.take(at, confirmBatch); len(some) > 0; some = s.confirmed.take(at, confirmBatch) {
-			if s.confirmNow(ctx, at, some) != nil {
-				s.confirmed.again(at, some)
+		for some, fresh := s.confirmed.take(at, confirmBatch); len(fresh) > 0; some, fresh = s.confirmed.take(at, confirmBatch) {
+			err := s.confirmNow(ctx, at, some)
+			if s.confirmed.back(at, fresh, err); err != nil {
 				all = false
 				break
 			}

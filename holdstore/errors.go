@@ -17,6 +17,7 @@ var (
 	ErrNotDurable  = errors.New("store could lose mail")                // strict durability refused; the text names the setting and the mend
 	ErrFull        = errors.New("store is full")                        // OOM
 	ErrUnknown     = errors.New("outcome unknown, fenced by tombstone") // a commit whose reply never came and whose hold was fenced off
+	ErrMaybeHeld   = errors.New("it may be held")                       // and could not be fenced off: a retry finds it, and nobody else may send it; is ErrUnavailable too
 	ErrLost        = errors.New("lease lost")                           // another daemon took the claim over
 	ErrTooLate     = errors.New("too late")                             // releasing or released
 	ErrNotFound    = errors.New("no such hold")

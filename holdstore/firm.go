@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -93,15 +94,10 @@ func (s *Store) attempt(ctx context.Context, at keys, queue func(redis.Pipeliner
 
 // executed gives a transaction the reply of its last command, or says why there is none.
 func executed(cmds []redis.Cmder, exec *redis.Cmd) {
-	if redis.HasErrorPrefix(exec.Err(), "EXECABORT") {
-		for _, cmd := range cmds {
-			if cmd.Err() != nil {
-				exec.SetErr(cmd.Err()) // nothing was done
-				return
-			}
+	if err := exec.Err(); err != nil {
+		if answered(err) {
+			exec.SetErr(unexecuted(cmds, err))
 		}
-	}
-	if exec.Err() != nil {
 		return
 	}
 	replies, err := exec.Slice()
@@ -121,6 +117,34 @@ func executed(cmds []redis.Cmder, exec *redis.Cmd) {
 		}
 	}
 	exec.SetVal(last)
+}
+
+// discarded begins EXEC's answer when Redis would not begin.
+const discarded = "EXECABORT Transaction discarded because of"
+
+// refusal is a reply of Redis, as go-redis has them.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// RedisError makes it a redis.Error.
+func (refusal) RedisError() {}
+
+// unexecuted says what an error of EXEC itself means: the error of a command that was not queued, or why Redis would not begin, when
+// nothing was done. Anything else go-redis may have taken from among the replies.
+func unexecuted(cmds []redis.Cmder, err error) error {
+	for _, cmd := range cmds {
+		if cmd.Err() != nil {
+			return cmd.Err()
+		}
+	}
+	if why, ok := strings.CutPrefix(err.Error(), discarded+": "); ok {
+		return refusal(why)
+	}
+	if misses(err) || redis.HasErrorPrefix(err, discarded) {
+		return err
+	}
+	return fmt.Errorf("%w: %v", errHalfDone, err)
 }
 
 func failed(ctx context.Context, err error) *redis.Cmd {

@@ -120,7 +120,7 @@ func Open(o Options) (*Store, error) {
 		s.settles[at] = &convoy[*settling]{most: settleMost, goes: 1, send: func(all []*settling) { s.settleAll(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.confirmed = confirmations{of: map[keys][]confirmation{}, bell: make(chan struct{}, 1)}
+	s.confirmed = confirmations{of: map[keys][]confirmation{}, away: map[keys][]confirmation{}, bell: make(chan struct{}, 1)}
 	s.work.Go(s.confirmLoop)
 	return s, nil
 }

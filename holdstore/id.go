@@ -24,10 +24,16 @@ var lastID struct {
 	ms, n int64
 }
 
+// backStep is how far behind the last ID's time another may be that still gets that time: whoever read the clock first may come second.
+const backStep = time.Minute
+
 // newID makes a hold ID: 8 characters of milliseconds since 2026, so that IDs sort by time, and 5 random ones.
 func newID(at time.Time) string {
 	ms, n := max(at.Sub(idEpoch).Milliseconds(), 0), mathrand.Int64N(random)
 	lastID.Lock()
+	if lastID.ms-ms < backStep.Milliseconds() {
+		ms = max(ms, lastID.ms)
+	}
 	if ms == lastID.ms {
 		n = (lastID.n + 1 + n%1000) % random
 	}

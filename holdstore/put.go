@@ -181,7 +181,7 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	}
 	p.sent, p.print = true, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil)))[:printLength]
 	c, err := p.send(ctx, t, whole)
-	for tries := 1; whole && c.row == "taken" && tries < idTries; tries++ {
+	for tries := 1; err == nil && whole && c.row == "taken" && tries < idTries; tries++ {
 		p.name()
 		c, err = p.send(ctx, t, whole)
 	}
@@ -215,6 +215,7 @@ func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
 func (p *Put) commit(t Terms, whole bool) *commit {
 	sub := p.sub
 	sub.Subject = p.s.seal.wrapSubject(sub.Subject, p.id)
+	t.Grace = max(t.Grace, 0)
 	c := &commit{id: p.id, nonce: p.nonce, grace: t.Grace, entries: p.s.indexEntries(&p.sub)}
 	c.record = firstRecord(t.Grace, p.size, p.nonce, p.chunks, c.entries, storedTerms{armour(sub), t.Rule})
 	staged := p.chunks
@@ -275,11 +276,11 @@ func (p *Put) fence(cause error) (Receipt, error) {
 	reply, err := p.s.run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce).StringSlice()
 	switch {
 	case err != nil:
-		return Receipt{}, fmt.Errorf("%w: %s may be held, a retry will find it: %w (then %w)", ErrUnavailable, p.id, cause, err)
+		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w (then %w)", ErrUnavailable, p.id, ErrMaybeHeld, cause, err)
 	case len(reply) == 4 && p.s.opt.Replicas == 0:
 		return p.known(reply[1], reply[2], reply[3]), nil
 	case len(reply) == 4:
-		return Receipt{}, fmt.Errorf("%w: %s is held, a retry will find it: %w", ErrUnavailable, p.id, cause)
+		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w", ErrUnavailable, p.id, ErrMaybeHeld, cause)
 	case errors.Is(cause, errFewReplicas):
 		return Receipt{}, explain(cause)
 	case errors.Is(cause, ErrNotDurable):

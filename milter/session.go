@@ -2,6 +2,7 @@ package milter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -96,9 +97,10 @@ func (s *session) forget() {
 	m.drop()
 }
 
-// storeFailed does what on_store_failure says, at the end of the message.
+// storeFailed does what on_store_failure says, at the end of the message. What may be held is never delivered beside it: it could be
+// recalled, and arrive.
 func (s *session) storeFailed(mod *gomilter.Modifier, err error) gomilter.Response {
-	if s.server.OnStoreFailure != "deliver" {
+	if s.server.OnStoreFailure != "deliver" || errors.Is(err, holdstore.ErrMaybeHeld) {
 		return s.deferred(err)
 	}
 	s.dropWish(mod)

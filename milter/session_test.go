@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -217,6 +218,16 @@ func TestStoreThatFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What may be held could be recalled: it must not be delivered beside that.
+func TestWhatMayBeHeldIsNeverDeliveredUnheld(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.OnStoreFailure = "deliver"
+		m := r.mta()
+		r.store.onCommit = func(context.Context) error { return fmt.Errorf("no reply: %w", holdstore.ErrMaybeHeld) }
+		m.message("one@corp.test", 'y')
+	})
 }
 
 func TestSlowStoreKeepsTheMTAWaitingWithinTheBudget(t *testing.T) {
