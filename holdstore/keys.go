@@ -24,7 +24,8 @@ import (
 //	                Several values share a number, so that none stands in a name and few keys suffice: look at the record
 //	u               hash: the IDs of unconfirmed holds by fingerprint
 //	x:ID            tombstone: a commit of this ID comes too late
-//	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject, score: when
+//	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject,
+//	                each behind its origin, score: when
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
 //	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends
 //	rq:ID           a recall request that we made
