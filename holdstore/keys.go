@@ -116,7 +116,7 @@ func (s *Store) indexEntries(sub *Submission) []string {
 // owners are the names that a submission is found by: its login, and its sender unless the login tells the same.
 func (sub *Submission) owners() []string {
 	for _, name := range names(sub.Sender.Address) {
-		if strings.EqualFold(name, sub.Login) {
+		if indexText("s", name) == indexText("s", sub.Login) {
 			return []string{sub.Login}
 		}
 	}
