@@ -56,6 +56,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(frames(mail, rcpt, eoh, end, mail, rcpt, eoh, frame{code: 'K'}, client, frame{'H', []byte("x\x00")}, frame{'M', []byte("<>\x00")}))
 	f.Add(frames(mail, mail, rcpt, field, frame{'L', nil}, eoh, eoh))
 	f.Add([]byte("\x00\x00\x00\x09Mhal"))
+	f.Add(frames(mail, eoh, end))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		store, log := newMemory(), &notes{}
 		srv := &Server{Policy: func() Policy { return verdicts(holdAll) }, Store: store, Mark: mark.New([]byte("secret")),

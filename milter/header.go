@@ -2,6 +2,7 @@ package milter
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/mail"
 	"net/textproto"
@@ -48,6 +49,9 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	m.judged = true
 	if m.arrival != nil {
 		return s.look(), nil
+	}
+	if len(m.sub.Recipients) == 0 {
+		return s.deferred(errors.New("the MTA named no recipient: nothing could be released")), nil
 	}
 	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
 	if s.mayCommand() {

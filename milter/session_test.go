@@ -110,6 +110,23 @@ func TestMessageWithoutQueueID(t *testing.T) {
 	})
 }
 
+// A message for nobody could never be released. Only something that is no MTA sends one; the next message is taken.
+func TestMessageWithoutARecipientIsDeferred(t *testing.T) {
+	bubble(t, func(r *rig) {
+		m := r.mta()
+		m.ask('M', "<a@corp.test>\x00", 'c')
+		m.header('y', "Subject: x")
+		m.abort()
+		m.ask('M', "<a@corp.test>\x00", 'c')
+		m.ask('R', "<b@x.test>"+strings.Repeat("\x00X", maxArgs+1)+"\x00", 'y')
+		m.header('y', "Subject: x")
+		m.message("one@corp.test", 'd')
+		if len(r.store.holds) != 1 || r.log.count("deferred the MTA named no recipient") != 2 || r.log.count("deferred a defect") > 0 {
+			t.Errorf("%d holds, log %q", len(r.store.holds), r.log.lines)
+		}
+	})
+}
+
 func TestQueueIDThatComesOnlyAtMail(t *testing.T) {
 	bubble(t, func(r *rig) {
 		m := r.mta()
