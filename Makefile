@@ -1,59 +1,62 @@
 # Recall Milter. "make test" and "make run" are the two commands to know; both work on a bare Debian or Ubuntu.
 
 GO      ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint vulnerabilities deps bench torture soak packages run clean
+.PHONY: help build test lint vulnerabilities deps bench torture soak packages run clean
 
-build:
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
+
+build: ## Build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 # What the tests and "make run" need from the distribution; installs only what is missing.
-deps:
+deps: ## Install what the tests and make run need, if it is missing
 	test/deps/install ca-certificates gcc libc6-dev redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq
 	test/deps/unpack sendmail sendmail-bin sendmail-base sendmail-cf
 	test/deps/unpack sasl sasl2-bin
 	test/deps/unpack prometheus prometheus
 
-lint:
+lint: ## Check format, vet and staticcheck
 	@unformatted=$$(gofmt -l cmd holdstore internal milter policy test); \
 	[ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 # Known defects of what we depend on; skipped where the database can't be reached.
-vulnerabilities:
+vulnerabilities: ## Look up known defects of the dependencies
 	@out=$$($(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./... 2>&1) || case "$$out" in \
 	*"fetching vulnerabilities"*) echo "govulncheck can't reach its data: skipped" ;; \
 	*) echo "$$out"; exit 1 ;; esac
 
 # Tests wait for servers far more than they compute: more of them at a time than there are processors.
-test: deps lint vulnerabilities
+test: deps lint vulnerabilities ## Install what is missing, lint, and run every test against real servers
 	$(GO) test -race -parallel 4 -timeout 14m ./...
 
 # Prints how fast it is beside its peers on this machine; takes some minutes, and wants the machine for itself.
-bench: deps
+bench: deps ## Measure speed next to peers; some minutes, needs the machine for itself
 	test/deps/install libmilter-dev
 	$(GO) test -tags bench -run TestBench -v -count=1 -timeout 90m ./test
 
 # Kills everything at random under load for some minutes, and counts what arrives.
-torture: deps
+torture: deps ## Kill everything at random under load, and count what arrives
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
 	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
 	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 30m ./holdstore -rapid.checks=1000
 
 # The mail of 8 hours, one a second, in some minutes: nothing may grow.
-soak: deps
+soak: deps ## Run the mail of 8 hours in minutes; nothing may grow
 	SOAK=$(or $(SOAK),8m) $(GO) test -run TestSoak -v -count=1 -timeout 60m ./test
 
 # The deb and the rpm, in dist/; checked by what distributions check with, and tried in scratch systems (as root).
-packages:
+packages: ## Build the deb and the rpm, and try them in scratch systems (as root)
 	test/deps/install lintian shellcheck rpm rpmlint cpio man-db redis-server systemd systemd-container mmdebstrap
 	packaging/check
 
-run: deps build
+run: deps build ## Run the whole gateway on loopback
 	test/run/gateway
 
-clean:
+clean: ## Remove bin/ and dist/
 	rm -rf bin dist
