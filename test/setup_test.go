@@ -1,6 +1,7 @@
 package test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,6 +61,46 @@ func TestSetupMakesPostfixHoldAndUndoItsOwnLines(t *testing.T) {
 		t.Errorf("the second setup --undo: exit %d: %s", code, out)
 	}
 	g.finds("postfix.milter postfix.local postfix.port", 2)
+}
+
+// In an emergency mail passes unheld while other milters go on, also with a config that has errors; --resume holds again.
+func TestABypassLetsMailPassAndResumeHoldsAgain(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "1h")
+	conf := filepath.Join(g.postfix.Dir, "conf")
+	lists := g.postconf("smtpd_milters") + g.postconf("non_smtpd_milters")
+	g.mustSend("first@corp.test")
+	g.change("[http]\n", "[hold.nonsense]\n[http]\n")
+	out, code := g.ctl("setup", "--postfix", conf, "--bypass", "--reload")
+	if code != 0 || g.postconf("smtpd_milters") != "" {
+		t.Errorf("setup --bypass: exit %d: %s", code, out)
+	}
+	server.Eventually(t, "mail passes", func() bool { g.mustSend("free@corp.test"); return g.arrived("free@corp.test") > 0 })
+	if _, code := g.ctl("setup", "--postfix", conf, "--bypass"); code != 0 {
+		t.Errorf("a second --bypass: exit %d", code)
+	}
+	if _, code := g.ctl("recall", "first@corp.test"); code != 0 {
+		t.Errorf("recall with errors in the config: exit %d", code)
+	}
+	if _, code := g.ctl("setup", "--postfix", conf, "--resume", "--reload"); code != 0 || g.postconf("smtpd_milters")+g.postconf("non_smtpd_milters") != lists {
+		t.Errorf("setup --resume: exit %d: %s", code, g.postconf("smtpd_milters"))
+	}
+	server.Eventually(t, "mail is held again", func() bool {
+		g.mustSend("again@corp.test")
+		list, _ := g.ctl("--json", "list")
+		return strings.Contains(list, "<again@corp.test>")
+	})
+	if _, code := g.ctl("setup", "--postfix", conf, "--resume"); code != 0 {
+		t.Errorf("a second --resume: exit %d", code)
+	}
+}
+
+// postconf returns a value of the gateway's main.cf.
+func (g *gateway) postconf(name string) string {
+	g.t.Helper()
+	out, err := exec.Command("postconf", "-c", filepath.Join(g.postfix.Dir, "conf"), "-h", name).Output()
+	g.must(err)
+	return strings.TrimSpace(string(out))
 }
 
 // sendmail submits a message as cron would.

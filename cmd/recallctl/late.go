@@ -14,6 +14,11 @@ import (
 
 // ask asks the gateways of who got a message that was recalled too late, and says whom; empty: nobody.
 func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, error) {
+	for _, key := range []string{"recall", "secret_file", "release"} {
+		if a.ignores(key) {
+			return "", usage("the config has an error in %s", key)
+		}
+	}
 	x, err := a.exchange(ctx)
 	if err != nil {
 		return "", err

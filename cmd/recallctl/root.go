@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
-	"io"
-	"io/fs"
-
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,10 +21,12 @@ type ctl struct {
 	stdin io.Reader
 	*screen
 
-	file   string
-	config *config.Config
-	store  *holdstore.Store
-	unseen error // what of the store could not be seen; the verb has done the rest
+	file    string
+	config  *config.Config
+	ignored config.Problems // of the config, in what the verb does not need
+	warned  bool            // of them
+	store   *holdstore.Store
+	unseen  error // what of the store could not be seen; the verb has done the rest
 }
 
 func (c *ctl) close() {
@@ -85,11 +88,24 @@ func (c *ctl) partly(what string, err error) error {
 	return nil
 }
 
+// needed are the keys without which another store could be opened, or held mail be kept too short.
+var needed = []string{"redis", "seal", "record_retention", "recall.retention"}
+
+// open opens the store. In an emergency other parts of the config may have errors, and the seal keys may be gone: it goes
+// on without them, and says so.
 func (c *ctl) open() error {
-	if err := c.load(); err != nil {
+	if err := c.loadFor(needed...); err != nil {
 		return err
 	}
 	store, err := wiring.Store(c.config)
+	if c.config.Seal.KeyFile != "" && err != nil && !errors.Is(err, fs.ErrPermission) {
+		keyless := *c.config
+		keyless.Seal.KeyFile = ""
+		if without, wrong := wiring.Store(&keyless); wrong == nil {
+			c.say("warning: sealed mail can't be read: %v", err)
+			store, err = without, nil
+		}
+	}
 	if err != nil {
 		return asConfig(err)
 	}
@@ -97,11 +113,31 @@ func (c *ctl) open() error {
 	return nil
 }
 
+// load reads the config for a verb that needs all of it.
 func (c *ctl) load() (err error) {
 	if c.config, err = config.Load(c.file); err != nil {
 		return asConfig(err)
 	}
 	return nil
+}
+
+// loadFor reads the config for a verb that needs some keys, and warns of errors in others.
+func (c *ctl) loadFor(keys ...string) (err error) {
+	if c.config, c.ignored, err = config.LoadFor(c.file, keys...); err != nil {
+		return asConfig(err)
+	}
+	if len(c.ignored) > 0 && !c.warned {
+		c.warned = true
+		c.say("warning: the config has errors, which do not matter here; a daemon would not start with it:\n%v", c.ignored)
+	}
+	return nil
+}
+
+// ignores says whether the config has errors in a key or table, so that its values are not what somebody wanted.
+func (c *ctl) ignores(key string) bool {
+	return slices.ContainsFunc(c.ignored, func(p config.Problem) bool {
+		return p.Key == "" || p.Key == key || strings.HasPrefix(p.Key, key+".")
+	})
 }
 
 // asConfig gives an error of the config its exit code, unless the user merely may not read it.

@@ -2,35 +2,52 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/doctor"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
 func (c *ctl) setup() *cobra.Command {
 	var o surroundings
-	var apply, undo, reload bool
-	cmd := &cobra.Command{Use: "setup", Short: "shows which lines a hold needs in Postfix, and writes them on request",
-		Long: "Checks what the hold needs, and shows which lines of main.cf and master.cf it needs, beside what is there.\n" +
-			"Nothing is changed without --apply, and --undo takes that back. Sendmail: docs/sendmail.md.", Args: noREF}
+	var apply, undo, bypass, resume, reload bool
+	cmd := &cobra.Command{Use: "setup", Short: "Show the lines that a hold needs in Postfix, and write them on request",
+		Long: `Check what the hold needs, and show which lines of main.cf and master.cf it needs, next to what is there. Without a flag nothing is
+changed. For Sendmail see docs/sendmail.md.
+
+--undo takes out what --apply wrote, and nothing else, whatever was edited since. --bypass takes the milter, and nothing else,
+out of every list of milters: new mail passes unheld, and signers and filters go on. --resume puts it back where it was.
+
+Exit codes: 0 done, or it was so already; 64 wrong command, nothing was changed; 77 not allowed; 78 invalid config.`,
+		Example: `  recallctl setup --apply --reload     # hold mail
+  recallctl setup --undo --reload      # take our lines out again
+  recallctl setup --bypass --reload    # emergency: new mail passes unheld
+  recallctl setup --resume --reload`, Args: noREF}
 	flags := cmd.Flags()
 	flags.StringVar(&o.postfix, "postfix", "/etc/postfix", "Postfix's configuration `DIR`")
 	flags.StringVar(&o.user, "user", "recall-milter", "the `USER` that the daemon runs as")
-	flags.BoolVar(&apply, "apply", false, "write the lines with postconf; the old files are kept beside the new ones")
-	flags.BoolVar(&undo, "undo", false, "put the files back as they were before --apply")
-	flags.BoolVar(&reload, "reload", false, "with --apply or --undo: have Postfix reload its configuration afterwards")
+	flags.BoolVar(&apply, "apply", false, "write the lines with postconf; the old files are kept next to the new ones")
+	flags.BoolVar(&undo, "undo", false, "take out what --apply wrote")
+	flags.BoolVar(&bypass, "bypass", false, "take the milter out of every list of milters")
+	flags.BoolVar(&resume, "resume", false, "put the milter back where --bypass took it out")
+	flags.BoolVar(&reload, "reload", false, "have Postfix reload its configuration afterwards")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		acts := map[bool]int{}
+		for _, chosen := range []bool{apply, undo, bypass, resume} {
+			acts[chosen]++
+		}
 		switch {
-		case apply && undo, reload && !apply && !undo:
-			return usage("choose --apply or --undo; --reload goes with either")
+		case acts[true] > 1, reload && acts[true] == 0:
+			return usage("choose --apply, --undo, --bypass or --resume; --reload goes with each of them")
 		case undo:
 			return c.unset(cmd.Context(), o.postfix, reload)
+		case bypass:
+			return c.bypass(cmd.Context(), o.postfix, reload)
+		case resume:
+			return c.unbypass(cmd.Context(), o.postfix, reload)
 		}
 		return c.set(cmd.Context(), &o, apply, reload)
 	}
@@ -39,6 +56,13 @@ func (c *ctl) setup() *cobra.Command {
 
 // set shows what is to be changed, and changes it when asked to.
 func (c *ctl) set(ctx context.Context, o *surroundings, apply, reload bool) error {
+	if since, ok := postfix.Bypassed(o.postfix); ok && !apply {
+		c.say("the milter is bypassed since %s: recallctl setup --resume puts it back where it was", local(since))
+	} else if ok {
+		if err := c.putBack(ctx, o.postfix); err != nil {
+			return err
+		}
+	}
 	mta, changes, err := c.planned(ctx, o)
 	if err != nil {
 		return err
@@ -113,46 +137,4 @@ func (c *ctl) reloaded(ctx context.Context, mta *postfix.Config, reload bool) er
 	}
 	c.say("Postfix has reloaded it")
 	return nil
-}
-
-// unset takes the newest setup back. The port by which held mail returns stays as long as some may be held.
-func (c *ctl) unset(ctx context.Context, dir string, reload bool) error {
-	var port *postfix.Endpoint
-	held := c.stillHeld(ctx)
-	if held != "" {
-		at := doctor.Endpoint(c.config.Release.SMTP)
-		port = &at
-	}
-	kept, err := postfix.Undo(ctx, dir, port)
-	if errors.Is(err, postfix.ErrNoSetup) {
-		return &exit{exitNothing, err.Error()}
-	}
-	if err != nil {
-		return err
-	}
-	if kept {
-		c.say("%s: main.cf is as it was, and master.cf but for the re-injection port: %s; recallctl setup --undo takes that out as well when all has left (recallctl drain)", dir, held)
-	} else {
-		c.say("%s: main.cf and master.cf are as they were", dir)
-	}
-	return c.reloaded(ctx, &postfix.Config{Dir: dir}, reload)
-}
-
-// stillHeld says why the re-injection port may be needed; "" when it is not. Without a config nothing can be.
-func (c *ctl) stillHeld(ctx context.Context) string {
-	const unknown = "the store does not say whether mail is held"
-	switch err := c.open(); {
-	case c.config == nil:
-		return ""
-	case err != nil:
-		return unknown
-	}
-	s, err := c.store.Stats(ctx)
-	switch n := s.Count[holdstore.Held] + s.Count[holdstore.Releasing]; {
-	case err != nil:
-		return unknown
-	case n > 0:
-		return plural(n, "message") + " still held"
-	}
-	return ""
 }

@@ -69,16 +69,23 @@ const maxFile = 1 << 20
 func Parse(name string, text []byte) (*Config, error) { return parse(name, text, nil, "") }
 
 func parse(name string, text []byte, environ []string, folder string) (*Config, error) {
+	c, problems, _ := tryParse(name, text, environ, folder)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
+}
+
+// tryParse is parse with what could be read in spite of problems; broken: the file ends for us at the last of them.
+func tryParse(name string, text []byte, environ []string, folder string) (c *Config, problems Problems, broken bool) {
 	c, s := Default(), newSource(name, text)
 	if len(text) > maxFile {
 		s.problem("", "the file has %d bytes, and at most %d are read", len(text), maxFile)
+		s.broken = true
 	} else if s.decode(c); !s.broken {
 		s.environment(c, environ)
 		c.check(s)
 		c.credentials(s, folder)
 	}
-	if len(s.problems) > 0 {
-		return nil, s.problems
-	}
-	return c, nil
+	return c, s.problems, s.broken
 }

@@ -32,7 +32,7 @@ func newSource(name string, text []byte) *source {
 // problem notes what is wrong with the value at path, or with the whole file when there is no such value in it.
 func (s *source) problem(path, format string, args ...any) {
 	if name := s.variable(path); name != "" {
-		s.problems = append(s.problems, Problem{File: "environment variable " + name, Text: fmt.Sprintf(format, args...)})
+		s.problems = append(s.problems, Problem{File: "environment variable " + name, Text: fmt.Sprintf(format, args...), Key: path})
 		return
 	}
 	offset, ok := s.places[path]
@@ -41,7 +41,7 @@ func (s *source) problem(path, format string, args ...any) {
 		if path != "" && !strings.HasPrefix(text, path) {
 			text = path + ": " + text
 		}
-		s.problems = append(s.problems, Problem{File: s.name, Text: text})
+		s.problems = append(s.problems, Problem{File: s.name, Text: text, Key: path})
 		return
 	}
 	s.problemAt(offset, format, args...)
@@ -60,7 +60,7 @@ func (s *source) problemAt(offset int, format string, args ...any) {
 	start := strings.LastIndexByte(before, '\n') + 1
 	line, _, _ := strings.Cut(string(s.text[start:]), "\n")
 	p := Problem{File: s.name, Line: strings.Count(before, "\n") + 1, Column: offset - start + 1,
-		Text: fmt.Sprintf(format, args...), Source: strings.TrimRight(line, "\r")}
+		Text: fmt.Sprintf(format, args...), Source: strings.TrimRight(line, "\r"), Key: keyAt(before[:start], line)}
 	// In the order of the lines, though checks of values come after the last line was read.
 	at := len(s.problems)
 	for at > 0 && (s.problems[at-1].Line > p.Line || s.problems[at-1].Line == p.Line && s.problems[at-1].Column > p.Column) {

@@ -11,6 +11,7 @@ type Problem struct {
 	Line, Column int    // from 1; 0: the file as a whole
 	Text         string // what is wrong, and what is allowed
 	Source       string // the offending line
+	Key          string // which key or table it concerns, as "hold.grace"; "": the file as a whole
 }
 
 // Error shows the place, what is wrong, and the line with a mark under it.

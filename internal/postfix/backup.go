@@ -1,7 +1,6 @@
 package postfix
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,32 +16,39 @@ import (
 // files are what setup changes.
 var files = []string{"main.cf", "master.cf"}
 
-// Beside each file lie what it was before a setup, and what setup made of it: only as long as it is still that, the
-// first may come back without undoing somebody else's work.
+// Next to each file are what it was before a change and what the change made of it. The difference is what can be undone,
+// whatever else is edited in between. A bypass has copies of its own.
 const (
-	before = ".before-recall-milter."
-	after  = ".after-recall-milter."
+	setupCopy  = "recall-milter."
+	bypassCopy = "recall-milter-bypass."
+	before     = ".before-"
+	after      = ".after-"
 )
+
+// stampLayout makes stamps sort by time.
+const stampLayout = "20060102-150405.000"
 
 // Setup makes changes that Undo can take back, and returns the moment that is in the names of the old files. When a
 // change fails, or Postfix refuses the result, all is as before.
 func (c *Config) Setup(ctx context.Context, changes []Change) (stamp string, err error) {
-	stamp = time.Now().UTC().Format("20060102-150405.000")
-	if err := c.keep(before, stamp); err != nil {
+	stamp = newStamp()
+	if err := c.keep(before+setupCopy, stamp); err != nil {
 		return "", fmt.Errorf("nothing was changed: %w", err)
 	}
 	if err = c.apply(ctx, changes); err == nil {
-		err = c.keep(after, stamp)
+		err = c.keep(after+setupCopy, stamp)
 	}
 	if err != nil {
 		if undone := putBack(c.Dir, stamp); undone != nil {
 			return "", errors.Join(err, undone)
 		}
-		forget(c.Dir, stamp)
+		forget(c.Dir, setupCopy, stamp)
 		return "", fmt.Errorf("all is as before: %w", err)
 	}
 	return stamp, nil
 }
+
+func newStamp() string { return time.Now().UTC().Format(stampLayout) }
 
 // apply makes the changes and has Postfix check the result. Each run of postconf waits until what the last one wrote is two
 // seconds old, so changes of a kind go together.
@@ -67,130 +73,102 @@ func (c *Config) apply(ctx context.Context, changes []Change) error {
 
 // keep copies what setup changes.
 func (c *Config) keep(kind, stamp string) error {
-	for _, name := range files {
-		path := filepath.Join(c.Dir, name)
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if err := file.Write(path+kind+stamp, text, path); err != nil {
-			return err
-		}
+	now, err := readTexts(c.Dir, "")
+	if err != nil {
+		return err
 	}
-	return nil
+	return now.copyTo(c.Dir, kind+stamp)
 }
 
 // Before is the name of the copy of a file as it was before a setup.
-func Before(path, stamp string) string { return path + before + stamp }
-
-// Undo takes the newest setup back. It refuses when a file was changed since, and then nothing is changed. With port, the
-// service that listens there stays if the setup made it, until a second Undo: held mail has no other way back.
-func Undo(ctx context.Context, dir string, port *Endpoint) (kept bool, err error) {
-	stamp, err := newest(dir)
-	if err != nil {
-		return false, err
-	}
-	if err := unchanged(dir, stamp); err != nil {
-		return false, err
-	}
-	entry := ""
-	if port != nil {
-		if entry, err = entryAt(ctx, dir, *port); err != nil {
-			return false, err
-		}
-	}
-	if err := putBack(dir, stamp); err != nil {
-		return false, err
-	}
-	if entry != "" {
-		if kept, err = keepEntry(ctx, dir, *port, entry); err != nil {
-			return false, err
-		}
-	}
-	if kept {
-		return true, (&Config{Dir: dir}).keep(after, stamp)
-	}
-	forget(dir, stamp)
-	return false, nil
-}
-
-// unchanged says whether the files are still what the setup made of them.
-func unchanged(dir, stamp string) error {
-	for _, name := range files {
-		path := filepath.Join(dir, name)
-		now, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		made, err := os.ReadFile(path + after + stamp)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(now, made) {
-			return fmt.Errorf("%s was changed after the setup, so it is left alone: compare it by diff -u %s %s, and take our lines out by hand", path, path+before+stamp, path)
-		}
-	}
-	return nil
-}
-
-// entryAt returns the line of master.cf for what listens at an endpoint; "" when nothing does.
-func entryAt(ctx context.Context, dir string, at Endpoint) (string, error) {
-	c, err := Read(ctx, dir)
-	if err != nil {
-		return "", err
-	}
-	s := c.At(at)
-	if s == nil {
-		return "", nil
-	}
-	text, err := run(ctx, "postconf", "-c", dir, "-M", s.String())
-	return strings.TrimSpace(text), err
-}
-
-// keepEntry adds a line to master.cf unless it has one for the endpoint.
-func keepEntry(ctx context.Context, dir string, at Endpoint, entry string) (added bool, err error) {
-	c, err := Read(ctx, dir)
-	if err != nil || c.At(at) != nil {
-		return false, err
-	}
-	f := strings.Fields(entry)
-	_, err = run(ctx, "postconf", "-c", dir, "-M", f[0]+"/"+f[1]+"="+entry)
-	return err == nil, err
-}
+func Before(path, stamp string) string { return path + before + setupCopy + stamp }
 
 // putBack writes the files of a backup.
 func putBack(dir, stamp string) error {
+	was, err := readTexts(dir, before+setupCopy+stamp)
+	if err != nil {
+		return err
+	}
+	return was.writeFiles(dir, texts{})
+}
+
+// forget removes copies.
+func forget(dir, kind, stamp string) {
 	for _, name := range files {
 		path := filepath.Join(dir, name)
-		text, err := os.ReadFile(path + before + stamp)
+		os.Remove(path + before + kind + stamp)
+		os.Remove(path + after + kind + stamp)
+	}
+}
+
+// stamps lists the changes of a kind that can be undone, newest first.
+func stamps(dir, kind string) (all []string) {
+	names, _ := filepath.Glob(filepath.Join(dir, files[0]+after+kind+"*"))
+	for _, name := range names {
+		_, stamp, _ := strings.Cut(filepath.Base(name), after+kind)
+		all = append(all, stamp)
+	}
+	slices.Sort(all)
+	slices.Reverse(all)
+	return all
+}
+
+// texts are the contents of main.cf and master.cf, by name.
+type texts map[string]string
+
+// readTexts reads the files of a folder; suffix is that of a copy.
+func readTexts(dir, suffix string) (texts, error) {
+	all := texts{}
+	for _, name := range files {
+		text, err := os.ReadFile(filepath.Join(dir, name) + suffix)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := file.Write(path, text, path); err != nil {
+		all[name] = string(text)
+	}
+	return all, nil
+}
+
+// write replaces the files that differ from what they were, and has Postfix check them. A configuration that was refused
+// before is written all the same.
+func (t texts) write(ctx context.Context, dir string, was texts) error {
+	if err := t.writeFiles(dir, was); err != nil {
+		return err
+	}
+	_, err := run(ctx, "postfix", "-c", dir, "check")
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if undone := was.writeFiles(dir, t); undone != nil {
+		return errors.Join(err, undone)
+	}
+	if _, refused := run(ctx, "postfix", "-c", dir, "check"); refused == nil {
+		return fmt.Errorf("%s: Postfix refuses the result, and nothing was changed: %w", dir, err)
+	}
+	return t.writeFiles(dir, was)
+}
+
+// copyTo writes copies next to the files.
+func (t texts) copyTo(dir, suffix string) error {
+	for _, name := range files {
+		path := filepath.Join(dir, name)
+		if err := file.Write(path+suffix, []byte(t[name]), path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// forget removes a backup.
-func forget(dir, stamp string) {
+// writeFiles writes the files that differ from what they were.
+func (t texts) writeFiles(dir string, was texts) error {
 	for _, name := range files {
 		path := filepath.Join(dir, name)
-		os.Remove(path + before + stamp)
-		os.Remove(path + after + stamp)
+		if t[name] == was[name] {
+			continue
+		}
+		if err := file.Write(path, []byte(t[name]), path); err != nil {
+			return err
+		}
 	}
-}
-
-// ErrNoSetup says that there is nothing to take back.
-var ErrNoSetup = errors.New("no setup to take back")
-
-func newest(dir string) (stamp string, err error) {
-	all, err := filepath.Glob(filepath.Join(dir, files[0]+after+"*"))
-	if err != nil || len(all) == 0 {
-		return "", fmt.Errorf("%s: %w", dir, ErrNoSetup)
-	}
-	slices.Sort(all)
-	_, stamp, _ = strings.Cut(filepath.Base(all[len(all)-1]), after)
-	return stamp, nil
+	return nil
 }
