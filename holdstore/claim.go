@@ -195,7 +195,7 @@ func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Cl
 			continue
 		}
 		if first != "" {
-			h.header, h.body, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
+			h.first, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
 		}
 		claims = append(claims, &Claim{Hold: *h, token: token, until: until})
 	}

@@ -58,15 +58,15 @@ func (c *content) fill() error {
 			}
 			return io.EOF
 		}
-		piece, body, err := c.s.piece(c.ctx, c.h, c.next)
+		p, err := c.s.piece(c.ctx, c.h, c.next)
 		if err != nil {
 			return err
 		}
 		if c.next == 0 {
-			piece = slices.Concat(piece, []byte("\r\n"), body)
+			p.text = slices.Concat(p.text, []byte("\r\n"), p.body)
 		}
-		c.rest = piece
-		c.read += int64(len(piece))
+		c.rest = p.text
+		c.read += int64(len(p.text))
 		c.next++
 	}
 	return nil
@@ -75,32 +75,40 @@ func (c *content) fill() error {
 // Header returns the header block of a hold, without reading the body of a large one. With a claim it has come already, and so
 // has the whole of a small message: neither it nor Content asks Redis for that again.
 func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) {
-	header, _, err := s.piece(ctx, h, 0)
-	return header, err
+	p, err := s.piece(ctx, h, 0)
+	return p.text, err
 }
 
-func (s *Store) piece(ctx context.Context, h *Hold, n int) (piece, body []byte, err error) {
-	if n == 0 && h.header != nil {
-		return h.header, h.body, nil
+// piece is one piece of a hold's content. The first one is the header block; of a small message it has the body as well,
+// of a large one the digest of the body.
+type piece struct{ text, body, digest []byte }
+
+func (s *Store) piece(ctx context.Context, h *Hold, n int) (piece, error) {
+	if n == 0 && h.first.text != nil {
+		return h.first, nil
 	}
 	b, err := s.redis.Get(ctx, s.of(h.ID).chunk(h.ID, h.staging, n)).Bytes()
 	if err == redis.Nil {
-		return nil, nil, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
+		return piece{}, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
 	}
 	if err != nil {
-		return nil, nil, explain(err)
+		return piece{}, explain(err)
 	}
 	return s.open(h, n, b)
 }
 
-// open makes a piece of what is stored; that of a small message is its header block, and the body comes with it.
-func (s *Store) open(h *Hold, n int, stored []byte) (piece, body []byte, err error) {
-	piece, err = s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
-	if err == nil && stored[0]&whole != 0 {
-		piece, body, err = split(piece)
+// open makes a piece of what is stored.
+func (s *Store) open(h *Hold, n int, stored []byte) (p piece, err error) {
+	p.text, err = s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
+	switch {
+	case err != nil:
+	case stored[0]&whole != 0:
+		p.text, p.body, err = split(p.text)
+	case stored[0]&digested != 0:
+		p.digest, p.text, err = cutDigest(p.text)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
+		return piece{}, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
 	}
-	return piece, body, nil
+	return p, nil
 }

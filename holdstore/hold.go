@@ -104,7 +104,7 @@ type Hold struct {
 	chunks  int    // how many pieces the content was stored in
 	staging string // the random part of the content's key names
 
-	header, body []byte // what came with a claim: the header block, and the body of a small message; nil: it is to be read
+	first piece // of the content, when it came with a claim; its zero value: it is to be read
 }
 
 // RuleOwn is the rule name of the gateway's own mails: reports, requests, statuses. They wait for nothing.

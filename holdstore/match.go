@@ -139,8 +139,8 @@ func (s *Store) headerOf(h *Hold, piece *redis.StringCmd) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	header, _, err := s.open(h, 0, stored)
-	return header, err
+	p, err := s.open(h, 0, stored)
+	return p.text, err
 }
 
 const (

@@ -36,6 +36,7 @@ type Put struct {
 	body   []byte // gathered, not yet sent
 	size   int64
 	sum    hash.Hash
+	digest BodyDigest
 	print  string // the fingerprint of envelope and content, once all is known
 	chunks int    // pieces sent or being sent, the header's among them
 	sent   bool   // the commit left: from here on the pieces may be a hold's
@@ -72,6 +73,7 @@ func (p *Put) name() {
 // Write adds bytes of the body; it may block while pieces travel, and returns the first error of a piece.
 func (p *Put) Write(ctx context.Context, b []byte) error {
 	p.sum.Write(b)
+	p.digest.Write(b)
 	p.size += int64(len(b))
 	for len(b) > 0 {
 		n := min(len(b), chunkSize-len(p.body))
@@ -96,10 +98,11 @@ func (p *Put) stage(ctx context.Context) error {
 	}
 	n, piece := p.chunks, p.body
 	p.body, p.chunks = nil, p.chunks+1
-	return p.sendPiece(ctx, n, piece, false)
+	return p.sendPiece(ctx, n, func() []byte { return p.s.seal.wrap(piece, p.place(n, false)) })
 }
 
-func (p *Put) sendPiece(ctx context.Context, n int, piece []byte, last bool) error {
+// sendPiece stores piece n as wrap makes it.
+func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -107,7 +110,7 @@ func (p *Put) sendPiece(ctx context.Context, n int, piece []byte, last bool) err
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		if err := p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), p.s.seal.wrap(piece, p.place(n, last)), stagedFor).Err(); err != nil {
+		if err := p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), wrap(), stagedFor).Err(); err != nil {
 			p.fail(explain(err))
 		}
 	})
@@ -119,11 +122,13 @@ func (p *Put) stageRest(ctx context.Context) error {
 	if len(p.body) > 0 {
 		n, piece := p.chunks, p.body
 		p.body, p.chunks = nil, p.chunks+1
-		if err := p.sendPiece(ctx, n, piece, true); err != nil {
+		if err := p.sendPiece(ctx, n, func() []byte { return p.s.seal.wrap(piece, p.place(n, true)) }); err != nil {
 			return err
 		}
 	}
-	if err := p.sendPiece(ctx, 0, p.header, p.chunks == 1); err != nil {
+	digest, only := p.digest.Sum(), p.chunks == 1
+	first := func() []byte { return p.s.seal.wrapHeader(p.header, digest, p.place(0, only)) }
+	if err := p.sendPiece(ctx, 0, first); err != nil {
 		return err
 	}
 	p.work.Wait()

@@ -29,6 +29,7 @@ const (
 	compressed = 1 << 0
 	sealed     = 1 << 1
 	whole      = 1 << 2 // a small message: the length of its header block, the header block, and the body
+	digested   = 1 << 3 // the first piece of a large message: the digest of its body, and the header block
 
 	keyIDSize = 4
 	maxPiece  = 16 << 20 // bytes of one piece when it is decompressed; the largest is a header block
@@ -119,6 +120,11 @@ func (p place) bytes(form byte) []byte {
 // wrap makes of a piece what is stored.
 func (s *sealer) wrap(piece []byte, at place) []byte { return s.wrapAs(0, piece, at) }
 
+// wrapHeader makes of the header block of a large message the first piece that is stored.
+func (s *sealer) wrapHeader(header, digest []byte, at place) []byte {
+	return s.wrapAs(digested, withDigest(digest, header), at)
+}
+
 // wrapWhole makes of a small message the one piece that is stored.
 func (s *sealer) wrapWhole(header, body []byte, at place) []byte {
 	message := binary.AppendUvarint(make([]byte, 0, len(header)+len(body)+4), uint64(len(header)))
@@ -145,7 +151,7 @@ func (s *sealer) wrapAs(form byte, piece []byte, at place) []byte {
 
 // unwrap is the opposite of wrap. Errors: ErrNoKey, or that the piece is not what was stored at this place.
 func (s *sealer) unwrap(stored []byte, at place) ([]byte, error) {
-	if len(stored) == 0 || stored[0]&^(compressed|sealed|whole) != 0 {
+	if len(stored) == 0 || stored[0]&^(compressed|sealed|whole|digested) != 0 {
 		return nil, fmt.Errorf("%w: no known form", ErrDamaged)
 	}
 	form, content := stored[0], stored[1:]

@@ -193,7 +193,7 @@ func TestClaimsBringNoMoreThanTheyHaveRoomFor(t *testing.T) {
 	}
 	came := 0
 	for _, c := range claimAll(t, s, n) {
-		if c.header != nil {
+		if c.first.text != nil {
 			came++
 		}
 		if text, err := io.ReadAll(s.Content(t.Context(), &c.Hold)); err != nil || int64(len(text)) != c.Size {

@@ -27,6 +27,7 @@ func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Resp
 	if s.msg.arrival != nil {
 		return s.keep(chunk), nil
 	}
+	s.digestBody(chunk)
 	if s.msg.command != nil {
 		s.collect(chunk)
 		return gomilter.RespContinue, nil
@@ -74,6 +75,9 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	if m.arrival != nil {
 		s.keep(s.raw)
 		return s.arrive(mod), nil
+	}
+	if s.digestBody(s.raw); s.ours() { // no address mapping, and no command in it, may make it wait again, or act again
+		return s.pass(s.server.Policy().Decide(s.facts(policy.AtHeaders)).Reason), nil
 	}
 	if m.command != nil { // the last piece of the body may come in the end-of-body frame
 		s.collect(s.raw)

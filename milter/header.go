@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/mail"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -16,7 +18,7 @@ import (
 const (
 	maxHeader = 16 << 20 // bytes of all fields
 	maxFields = 64 << 10 // empty ones cost memory as well
-	maxMarks  = 50       // Received fields of ours that are checked: a loop has ended long before
+	maxMarks  = 50       // marks that are checked: a loop has ended long before
 )
 
 // field takes an L frame: the name, NUL, every byte behind the colon, NUL. A NUL inside cuts nothing.
@@ -46,6 +48,7 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	m.sub.Subject = shortened(first(m.fields, "Subject"))
 	m.sub.Date = shortened(first(m.fields, "Date"))
 	m.sub.Author = author(first(m.fields, "From"), m.sub.Sender.Address)
+	m.stamps = stamps(m.fields)
 	m.judged = true
 	if m.arrival != nil {
 		return s.look(), nil
@@ -107,26 +110,37 @@ func (s *session) dropWish(mod *gomilter.Modifier) {
 	}
 }
 
-// ours looks for our mark in the id clauses of the Received fields that say that they are ours.
-func (s *session) ours() bool {
-	looked := 0
-	for _, f := range s.msg.fields {
-		_, clause, ok := strings.Cut(f.Value, "(Recall Milter)")
-		if !ok || !strings.EqualFold(f.Name, "Received") {
+// stamps lists what could be our mark, in the id clauses of Received fields. Whether one is, its body tells.
+func stamps(fields []policy.Field) (all []string) {
+	for _, f := range fields {
+		if !strings.EqualFold(f.Name, "Received") {
 			continue
 		}
-		if looked++; looked > maxMarks {
-			return false
-		}
-		words := strings.Fields(clause)
+		words := strings.Fields(f.Value)
 		for i := 0; i+1 < len(words); i++ {
 			stamp := strings.TrimSuffix(words[i+1], ";")
-			if words[i] == "id" && s.server.Mark.Genuine(stamp, s.msg.sub.Sender.Address, s.msg.sub.MessageID) {
-				return true
+			if strings.EqualFold(words[i], "id") && mark.IsStamp(stamp) && len(all) < maxMarks {
+				all = append(all, stamp)
 			}
 		}
 	}
-	return false
+	return all
+}
+
+// ours says, now that all of its body is known, whether the message has left a hold of ours before.
+func (s *session) ours() bool {
+	m := &s.msg
+	m.known = len(m.stamps) > 0 && slices.ContainsFunc(m.stamps, func(stamp string) bool {
+		return s.server.Mark.Genuine(stamp, m.digest.Sum())
+	})
+	return m.known
+}
+
+// digestBody takes a piece of the body, when something depends on it.
+func (s *session) digestBody(chunk []byte) {
+	if len(s.msg.stamps) > 0 {
+		s.msg.digest.Write(chunk)
+	}
 }
 
 func first(fields []policy.Field, name string) string {

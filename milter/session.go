@@ -46,6 +46,10 @@ type message struct {
 	command  *command           // nil: it asks for no recall
 	arrival  *arrival           // nil: it does not come in
 	replaces []string           // the holds that this message takes back
+
+	stamps []string             // what could be our mark
+	digest holdstore.BodyDigest // of the body, when there are stamps
+	known  bool                 // a stamp is genuine: the message has left a hold before
 }
 
 // drop ends what is on its way to the store.
@@ -163,7 +167,7 @@ func (s *session) facts(known policy.Stage) policy.Facts {
 		for _, r := range sub.Recipients {
 			f.Recipients = append(f.Recipients, r.Address)
 		}
-		f.Ours = s.ours()
+		f.Ours = s.msg.known
 	}
 	return f
 }

@@ -19,7 +19,7 @@ type Facts struct {
 	Recipients []string // known from AtHeaders on
 	Header     []Field  // known from AtHeaders on
 	Size       int64    // known AtEnd
-	Ours       bool     // the message bears our keyed mark; known from AtHeaders on
+	Ours       bool     // the message bears our keyed mark, which only its body proves
 	Now        time.Time
 	Explain    bool // fill Verdict.Steps
 }

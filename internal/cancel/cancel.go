@@ -32,11 +32,12 @@ type Element struct {
 // String returns the element as it stands in a field.
 func (e Element) String() string { return e.Scheme + ":" + e.Value }
 
-// Key returns the Cancel-Key element for a Message-ID (with its angle brackets): base64 of HMAC-SHA256 (RFC 8315
-// section 4). It must never leave the gateway before a recall does.
-func Key(secret []byte, messageID string) Element {
+// Key returns the Cancel-Key element for a Message-ID (with its angle brackets): base64 of HMAC-SHA256 over uid and
+// Message-ID (RFC 8315 section 4). uid says to whose message, and for whom, the key is; two messages of one ID but of
+// different uid have different keys. A key must never leave the gateway before a recall does.
+func Key(secret []byte, uid, messageID string) Element {
 	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(messageID))
+	mac.Write([]byte(uid + messageID))
 	return Element{"sha256", base64.StdEncoding.EncodeToString(mac.Sum(nil))}
 }
 

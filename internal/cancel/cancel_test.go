@@ -10,7 +10,7 @@ import (
 )
 
 func TestTheContractsCheckVector(t *testing.T) {
-	key := Key([]byte("ExampleSecret"), "<12345@mid.example>")
+	key := Key([]byte("ExampleSecret"), "", "<12345@mid.example>")
 	if want := "sha256:qv1VXHYiCGjkX/N1nhfYKcAeUn8bCVhrWhoKuBSnpMA="; key.String() != want {
 		t.Errorf("key %s, want %s", key, want)
 	}
@@ -21,7 +21,7 @@ func TestTheContractsCheckVector(t *testing.T) {
 
 func TestAKeyOpensItsOwnLockOnly(t *testing.T) {
 	secret := []byte("secret")
-	key, other := Key(secret, "<1@corp.test>"), Key(secret, "<2@corp.test>")
+	key, other := Key(secret, "", "<1@corp.test>"), Key(secret, "", "<2@corp.test>")
 	text := base64.StdEncoding.EncodeToString([]byte("any key"))
 	sum := sha256.Sum256([]byte(text))
 	for name, c := range map[string]struct {
@@ -32,7 +32,7 @@ func TestAKeyOpensItsOwnLockOnly(t *testing.T) {
 		"one of several":         {[]Element{other, key}, []Element{{"sha1", "eA=="}, Lock(key)}, true},
 		"sha512":                 {[]Element{{"sha512", text}}, []Element{Lock(Element{"sha512", text})}, true},
 		"another message":        {[]Element{other}, []Element{Lock(key)}, false},
-		"another secret":         {[]Element{Key([]byte("guess"), "<1@corp.test>")}, []Element{Lock(key)}, false},
+		"another secret":         {[]Element{Key([]byte("guess"), "", "<1@corp.test>")}, []Element{Lock(key)}, false},
 		"the lock itself":        {[]Element{Lock(key)}, []Element{Lock(key)}, false},
 		"scheme renamed":         {[]Element{{"sha512", text}}, []Element{{"sha256", base64.StdEncoding.EncodeToString(sum[:])}}, false},
 		"weak scheme":            {[]Element{{"sha1", text}}, []Element{{"sha1", text}}, false},

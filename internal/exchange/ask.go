@@ -107,7 +107,7 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Asked) error {
 		return x.store.AddJob(ctx, jobRetract+":"+asked.RequestID, jobRetract, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
 			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID}, 0)
 	}
-	if key, ok := x.marker.CancelKey(h.MessageID); ok {
+	if key, ok := x.marker.CancelKey(h.ID, asked.Domain, h.MessageID); ok {
 		q.Keys = []cancel.Element{key}
 	}
 	return x.post.Request(ctx, h, q)

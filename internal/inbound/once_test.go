@@ -69,7 +69,7 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 }
 
 // keyless is what a stranger puts on a recall in somebody else's name: a key that opens nothing, or a lock of his own.
-var keyless = cancel.Key([]byte("a stranger's secret"), "<o@partner.test>")
+var keyless = cancel.Key([]byte("a stranger's secret"), "", "<o@partner.test>")
 
 // A stranger with a Cancel-Key that opens nothing uses up neither the rate of the domain nor the recall itself.
 func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {

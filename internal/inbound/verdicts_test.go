@@ -57,7 +57,7 @@ func (t *trial) dated(at time.Time) {
 	t.replace("Expiry-Date: ", "X-Expiry-Date: ")
 }
 
-var lockedKey = cancel.Key([]byte("ExampleSecret"), "<o@partner.test>")
+var lockedKey = cancel.Key([]byte("ExampleSecret"), "", "<o@partner.test>")
 
 // row is one kind of evidence, what it is worth in each form (outlook, exchange, cloud, request), and what a verdict that
 // is no pass says.

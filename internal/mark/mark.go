@@ -1,11 +1,16 @@
-// Package mark makes and checks the keyed mark by which a gateway knows its own mail.
+// Package mark makes and checks what only a gateway with the secret can make: the keyed mark by which it knows its own
+// mail, the keys to the locks of released messages, and the tokens that name its requests.
 //
-// The mark stands in the id clause of the Received field that release adds (RFC 5321 section 4.4):
-// "id HOLDID.MAC". Nobody without the secret can make one, and it is bound to the hold, its sender and its
-// Message-ID, so that a copied mark vouches for nothing but the message that it came from.
+// The mark is the id clause of the Received field that release adds (RFC 5321 section 4.4): "id HOLDID.MAC". It is
+// bound to the hold and to the body. Address mapping, SRS and filters change envelope and header of a message that was
+// released, and it must not be held again. So neither counts, and a copied mark vouches for no other text.
+//
+// Each purpose has a key of its own, derived from the secret by HKDF (RFC 5869): nothing that is made for one of them
+// serves as another.
 package mark
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
@@ -18,10 +23,13 @@ import (
 // macLen is the length of the MAC in characters: 100 bits, more than anybody can guess, short enough for a header.
 const macLen = 20
 
-var alphabet = base32.NewEncoding("ABCDEFGHJKMNPQRSTUVWXYZ23456789a").WithPadding(base32.NoPadding)
+var alphabet = base32.NewEncoding(characters).WithPadding(base32.NoPadding)
 
-// Marker holds the secret that all gateways of one store share. Safe for concurrent use.
-type Marker struct{ secret atomic.Pointer[[]byte] }
+// Marker holds what is derived from the secret that all gateways of one store share. Safe for concurrent use.
+type Marker struct{ keys atomic.Pointer[keys] }
+
+// keys are derived from one secret.
+type keys struct{ mark, lock, token []byte }
 
 // New returns a marker for a secret; any length will do, 32 bytes is usual.
 func New(secret []byte) *Marker {
@@ -31,57 +39,70 @@ func New(secret []byte) *Marker {
 }
 
 // Use sets the secret. A zero Marker, whose secret the store could not give yet, finds no mark genuine.
-func (m *Marker) Use(secret []byte) { m.secret.Store(&secret) }
-
-// Stamp returns "ID.MAC" for a message of ours: its hold ID, envelope sender (no angle brackets, "" is null)
-// and Message-ID (with its angle brackets, "" when it has none).
-func (m *Marker) Stamp(id, sender, messageID string) string {
-	return id + "." + m.mac(id, sender, messageID)
+func (m *Marker) Use(secret []byte) {
+	m.keys.Store(&keys{mark: derived(secret, "mark"), lock: derived(secret, "cancel-lock"), token: derived(secret, "token")})
 }
 
-// Genuine says whether stamp was made by Stamp for this sender and Message-ID with the same secret.
-func (m *Marker) Genuine(stamp, sender, messageID string) bool {
-	id, mac, ok := strings.Cut(stamp, ".")
-	return ok && m.secret.Load() != nil && hmac.Equal([]byte(mac), []byte(m.mac(id, sender, messageID)))
+func derived(secret []byte, purpose string) []byte {
+	key, err := hkdf.Key(sha256.New, secret, nil, "recall-milter "+purpose, sha256.Size)
+	if err != nil { // only for a length that SHA-256 can't give
+		panic(err)
+	}
+	return key
 }
 
-// CancelKey returns the Cancel-Key of a message with this Message-ID (with its angle brackets); ok is false while there
-// is no secret, and for a message without a Message-ID.
-func (m *Marker) CancelKey(messageID string) (key cancel.Element, ok bool) {
-	secret := m.secret.Load()
-	if secret == nil || messageID == "" {
+// Stamp returns "ID.MAC" for a message of ours: its hold ID, and the digest of its body (holdstore.BodyDigest).
+func (m *Marker) Stamp(id string, body []byte) string {
+	return id + "." + text(m.keys.Load().mark, macLen, id, string(body))
+}
+
+// Genuine says whether stamp was made by Stamp for this body with the same secret.
+func (m *Marker) Genuine(stamp string, body []byte) bool {
+	id, _, ok := strings.Cut(stamp, ".")
+	return ok && m.keys.Load() != nil && hmac.Equal([]byte(stamp), []byte(m.Stamp(id, body)))
+}
+
+// IsStamp says by its form whether a text could be what Stamp returns.
+func IsStamp(word string) bool {
+	id, mac, ok := strings.Cut(word, ".")
+	return ok && id != "" && len(mac) == macLen && strings.Trim(mac, characters) == ""
+}
+
+// characters are those of our alphabet.
+const characters = "ABCDEFGHJKMNPQRSTUVWXYZ23456789a"
+
+// CancelKey returns the Cancel-Key that proves to one recipient domain that a message came from here. It opens the lock
+// of this hold for this domain, and nothing else: whoever is shown it learns no key to other mail, or to other copies of
+// the same. ok is false while there is no secret, and for a message without a Message-ID (given with its angle brackets).
+func (m *Marker) CancelKey(hold, domain, messageID string) (key cancel.Element, ok bool) {
+	k := m.keys.Load()
+	if k == nil || messageID == "" {
 		return cancel.Element{}, false
 	}
-	return cancel.Key(*secret, messageID), true
+	return cancel.Key(k.lock, hold+"\n"+domain+"\n", messageID), true
 }
 
 // Token returns 26 characters that nobody without the secret can guess, always the same for the same texts.
 func (m *Marker) Token(texts ...string) (token string, ok bool) {
-	secret := m.secret.Load()
-	if secret == nil {
+	k := m.keys.Load()
+	if k == nil {
 		return "", false
 	}
-	h := hmac.New(sha256.New, *secret)
-	for _, part := range append([]string{"recall-milter token"}, texts...) {
-		h.Write([]byte(part))
-		h.Write([]byte{0})
-	}
-	return alphabet.EncodeToString(h.Sum(nil))[:TokenLen], true
+	return text(k.token, TokenLen, texts...), true
 }
 
 // TokenLen is how many characters a token has: 130 bits.
 const TokenLen = 26
 
 // IsToken says whether a text could be a token.
-func IsToken(text string) bool {
-	return len(text) == TokenLen && strings.Trim(text, "ABCDEFGHJKMNPQRSTUVWXYZ23456789a") == ""
-}
+func IsToken(text string) bool { return len(text) == TokenLen && strings.Trim(text, characters) == "" }
 
-func (m *Marker) mac(id, sender, messageID string) string {
-	h := hmac.New(sha256.New, *m.secret.Load())
-	for _, part := range []string{"recall-milter mark", id, sender, messageID} {
+// text is the beginning of a MAC over texts, each of which ends with NUL.
+func text(key []byte, length int, texts ...string) string {
+	h := hmac.New(sha256.New, key)
+	for _, part := range texts {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
-	return alphabet.EncodeToString(h.Sum(nil))[:macLen]
+	return alphabet.EncodeToString(h.Sum(nil))[:length]
 }

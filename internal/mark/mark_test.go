@@ -1,32 +1,94 @@
 package mark
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/cancel"
 )
 
 func TestAMarkVouchesForItsOwnMessageOnly(t *testing.T) {
 	m := New([]byte("secret"))
-	stamp := m.Stamp("7K3MPQ2A9BCDE", "a@corp.test", "<1@corp.test>")
+	body, other := []byte("digest of a body"), []byte("digest of another")
+	stamp := m.Stamp("7K3MPQ2A9BCDE", body)
 	last := stamp[:len(stamp)-1] + "?"
 	for name, c := range map[string]struct {
-		stamp, sender, id string
-		marker            *Marker
-		want              bool
+		stamp  string
+		body   []byte
+		marker *Marker
+		want   bool
 	}{
-		"genuine":        {stamp, "a@corp.test", "<1@corp.test>", m, true},
-		"other sender":   {stamp, "b@corp.test", "<1@corp.test>", m, false},
-		"other message":  {stamp, "a@corp.test", "<2@corp.test>", m, false},
-		"other hold":     {"8" + stamp[1:], "a@corp.test", "<1@corp.test>", m, false},
-		"no secret yet":  {stamp, "a@corp.test", "<1@corp.test>", &Marker{}, false},
-		"other secret":   {stamp, "a@corp.test", "<1@corp.test>", New([]byte("guess")), false},
-		"changed MAC":    {last, "a@corp.test", "<1@corp.test>", m, false},
-		"no MAC":         {"7K3MPQ2A9BCDE", "a@corp.test", "<1@corp.test>", m, false},
-		"empty":          {"", "", "", m, false},
-		"fields shifted": {strings.Replace(stamp, ".", "\x00.", 1), "a@corp.test", "<1@corp.test>", m, false},
+		"genuine":        {stamp, body, m, true},
+		"other body":     {stamp, other, m, false},
+		"other hold":     {"8" + stamp[1:], body, m, false},
+		"no secret yet":  {stamp, body, &Marker{}, false},
+		"other secret":   {stamp, body, New([]byte("guess")), false},
+		"changed MAC":    {last, body, m, false},
+		"no MAC":         {"7K3MPQ2A9BCDE", body, m, false},
+		"empty":          {"", nil, m, false},
+		"fields shifted": {strings.Replace(stamp, ".", "\x00.", 1), body, m, false},
 	} {
-		if got := c.marker.Genuine(c.stamp, c.sender, c.id); got != c.want {
+		if got := c.marker.Genuine(c.stamp, c.body); got != c.want {
 			t.Errorf("%s: got %v", name, got)
 		}
+	}
+	if !IsStamp(stamp) || IsStamp(last) || IsStamp("7K3MPQ2A9BCDE") || IsStamp("4cJd1x3Xkz9") {
+		t.Error("a stamp is not known by its form")
+	}
+}
+
+// A key that is sent for one message, one copy or one domain opens no other lock: its own recipient may read it.
+func TestACancelKeyOpensOneHoldForOneDomain(t *testing.T) {
+	m := New([]byte("secret"))
+	domains := []string{"far.test", "partner.test", "far.test"}
+	locks := m.CancelLocks("7K3MPQ2A9BCDE", "<1@corp.test>", domains)
+	for name, c := range map[string]struct {
+		hold, domain, id string
+		want             bool
+	}{
+		"its own":                         {"7K3MPQ2A9BCDE", "far.test", "<1@corp.test>", true},
+		"the other domain's":              {"7K3MPQ2A9BCDE", "partner.test", "<1@corp.test>", true},
+		"of a copy by somebody else":      {"7K3MPQ2A9BCDF", "far.test", "<1@corp.test>", false},
+		"of another message":              {"7K3MPQ2A9BCDE", "far.test", "<2@corp.test>", false},
+		"of a domain that did not get it": {"7K3MPQ2A9BCDE", "mallory.test", "<1@corp.test>", false},
+		"of no domain":                    {"7K3MPQ2A9BCDE", "", "<1@corp.test>", false},
+	} {
+		key, ok := m.CancelKey(c.hold, c.domain, c.id)
+		if got := cancel.Opens([]cancel.Element{key}, locks); !ok || got != c.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+	far, _ := m.CancelKey("7K3MPQ2A9BCDE", "far.test", "<1@corp.test>")
+	if alone := m.CancelLocks("7K3MPQ2A9BCDE", "<1@corp.test>", domains[1:2]); cancel.Opens([]cancel.Element{far}, alone) {
+		t.Error("the key of one domain opens the lock of another")
+	}
+}
+
+// Somebody with a blind copy in another domain must not show.
+func TestALockDoesNotTellHowManyDomainsThereAre(t *testing.T) {
+	m := New([]byte("secret"))
+	many := strings.Fields("a.test b.test c.test d.test e.test f.test g.test h.test i.test j.test k.test l.test m.test n.test o.test p.test q.test")
+	for n, want := range map[int]int{1: 2, 2: 2, 3: 4, 5: 8, 9: 16, 17: 16} {
+		locks := m.CancelLocks("7K3MPQ2A9BCDE", "<1@corp.test>", many[:n])
+		if len(locks) != want || !slices.IsSortedFunc(locks, func(a, b cancel.Element) int { return strings.Compare(a.Value, b.Value) }) {
+			t.Errorf("%d domains: %d elements, in an order that tells", n, len(locks))
+		}
+	}
+	if got := (&Marker{}).CancelLocks("7K3MPQ2A9BCDE", "<1@corp.test>", many); got != nil {
+		t.Errorf("without a secret: %v", got)
+	}
+}
+
+func TestNothingMadeForOnePurposeServesAnother(t *testing.T) {
+	m := New([]byte("secret"))
+	token, _ := m.Token("7K3MPQ2A9BCDE", "digest of a body")
+	stamp := m.Stamp("7K3MPQ2A9BCDE", []byte("digest of a body"))
+	if _, mac, _ := strings.Cut(stamp, "."); strings.HasPrefix(token, mac) {
+		t.Error("a token is a mark")
+	}
+	key, _ := m.CancelKey("a", "b", "c")
+	if key == cancel.Key([]byte("secret"), "a\nb\n", "c") {
+		t.Error("a key is made of the secret itself")
 	}
 }

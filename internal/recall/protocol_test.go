@@ -35,7 +35,7 @@ func reporting(kind, part string) *Mail {
 
 func TestTheSpecificationsRequestIsOurs(t *testing.T) {
 	q := Request{ID: "QZVPT2X8928PUC3WEZFSS8GQ3T", MessageID: "<12345@mid.example>", Sender: "anna@corp.example", Date: "Tue, 24 Nov 2026 09:00:00 +0000",
-		Recipients: []string{"bert@far.example", "jörg@far.example"}, Keys: []cancel.Element{cancel.Key([]byte("ExampleSecret"), "<12345@mid.example>")}, Reason: "wrong list"}
+		Recipients: []string{"bert@far.example", "jörg@far.example"}, Keys: []cancel.Element{cancel.Key([]byte("ExampleSecret"), "", "<12345@mid.example>")}, Reason: "wrong list"}
 	if diff := cmp.Diff(specified(t, "recall-request"), q.String()); diff != "" {
 		t.Error(diff)
 	}

@@ -124,7 +124,11 @@ func (s *sender) sendHold(ctx context.Context, c *holdstore.Claim, to []holdstor
 	if err != nil {
 		return sent{}, err
 	}
-	trace := received(&c.Hold, l.marker.Stamp(c.ID, c.Sender.Address, c.MessageID)) + lock
+	body, err := l.store.BodyDigest(ctx, &c.Hold)
+	if err != nil {
+		return sent{}, err
+	}
+	trace := received(&c.Hold, l.marker.Stamp(c.ID, body)) + lock
 	return s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: to, ready: leased(c), own: c.Own(),
 		trace: trace, content: l.store.Content(ctx, &c.Hold)})
 }

@@ -5,15 +5,13 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // lock returns the Cancel-Lock field for a message (RFC 8315), "" for one that must do without: our own mails, one that
 // has such a field already, and one with a DKIM signature that forbids to add it.
 func (l *Loop) lock(ctx context.Context, h *holdstore.Hold) (string, error) {
-	key, ok := l.marker.CancelKey(h.MessageID)
-	if !l.o.CancelLock || !ok || h.Own() {
+	if !l.o.CancelLock || h.MessageID == "" || h.Own() {
 		return "", nil
 	}
 	header, err := l.store.Header(ctx, h)
@@ -29,7 +27,17 @@ func (l *Loop) lock(ctx context.Context, h *holdstore.Hold) (string, error) {
 			return "", nil
 		}
 	}
-	return "Cancel-Lock: " + cancel.Lock(key).String() + "\r\n", nil
+	var domains, elements []string
+	for _, r := range h.Recipients {
+		domains = append(domains, holdstore.DomainOf(r.Address))
+	}
+	for _, e := range l.marker.CancelLocks(h.ID, h.MessageID, domains) {
+		elements = append(elements, e.String())
+	}
+	if elements == nil { // there is no secret yet
+		return "", nil
+	}
+	return "Cancel-Lock: " + strings.Join(elements, "\r\n\t") + "\r\n", nil
 }
 
 // fields are the two kinds of fields of a held header block that decide about a lock, with their folds.

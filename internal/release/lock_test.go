@@ -4,12 +4,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
 func TestAReleasedMessageIsLockedWhereNoSignatureForbidsIt(t *testing.T) {
-	lock := "Cancel-Lock: " + cancel.Lock(cancel.Key([]byte("secret"), "<1@corp.test>")).String() + "\r\n"
+	marker := mark.New([]byte("secret"))
+	var elements []string
+	for _, e := range marker.CancelLocks(claim("b@x.test").ID, "<1@corp.test>", []string{"x.test"}) {
+		elements = append(elements, e.String())
+	}
+	lock := "Cancel-Lock: " + strings.Join(elements, "\r\n\t") + "\r\n"
 	for name, c := range map[string]struct {
 		header, id string
 		off        bool
@@ -28,7 +32,7 @@ func TestAReleasedMessageIsLockedWhereNoSignatureForbidsIt(t *testing.T) {
 	} {
 		h := claim("b@x.test")
 		h.MessageID, h.Rule = c.id, c.rule
-		l := New(&memory{content: c.header + "\r\nbody"}, mark.New([]byte("secret")), &notes{}, Options{CancelLock: !c.off})
+		l := New(&memory{content: c.header + "\r\nbody"}, marker, &notes{}, Options{CancelLock: !c.off})
 		if got, err := l.lock(t.Context(), &h.Hold); err != nil || got != c.want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

@@ -27,6 +27,7 @@ type Store interface {
 	Renew(ctx context.Context, c *holdstore.Claim) error
 	Content(ctx context.Context, h *holdstore.Hold) io.Reader
 	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
+	BodyDigest(ctx context.Context, h *holdstore.Hold) ([]byte, error)
 	Settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error
 	SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error)
 	Reap(ctx context.Context) (holdstore.Reaped, error)

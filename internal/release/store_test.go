@@ -54,6 +54,13 @@ func (m *memory) Header(context.Context, *holdstore.Hold) ([]byte, error) {
 	return []byte(header + "\r\n"), nil
 }
 
+func (m *memory) BodyDigest(context.Context, *holdstore.Hold) ([]byte, error) {
+	_, body, _ := strings.Cut(m.content, "\r\n\r\n")
+	var d holdstore.BodyDigest
+	io.WriteString(&d, body)
+	return d.Sum(), nil
+}
+
 func (m *memory) Settle(_ context.Context, c *holdstore.Claim, st holdstore.Settlement) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,0 +1,77 @@
+package milter
+
+import (
+	"testing"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// marked is a Received field of release for a message with this body.
+func (r *rig) marked(body string) string {
+	var d holdstore.BodyDigest
+	d.Write([]byte(body))
+	return "Received: by gw.corp.test (Recall Milter) with ESMTP id " + r.Mark.Stamp("7K3MPQ2A9BCDE", d.Sum()) + "; Tue, 24 Nov 2026 09:00:00 +0000"
+}
+
+// passesOurs is holdAll that knows a mark.
+func passesOurs(f policy.Facts) policy.Verdict {
+	if f.Ours {
+		return policy.Verdict{Certain: true, Reason: "released by a gateway"}
+	}
+	v := holdAll(f)
+	v.Outbound = f.Sender != ""
+	return v
+}
+
+// What the MTA does behind the re-injection port changes envelope and header, and a message that comes by a port with
+// milters again is not held again. Nobody gets another message past the hold with a mark that came with his own.
+func TestAMarkVouchesForTheBodyWhateverBecameOfTheRest(t *testing.T) {
+	const body = "the body of it\r\n"
+	for name, c := range map[string]struct {
+		sender, to, mark, body string
+		fields                 []string
+		want                   byte
+	}{
+		"as it was":                    {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>"}, 'a'},
+		"sender rewritten (SRS)":       {"SRS0=x=y=corp.test=a@gw.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>"}, 'a'},
+		"recipient mapped":             {"a@corp.test", "c@y.test", body, body, []string{"Message-ID: <1@corp.test>"}, 'a'},
+		"fields changed by a filter":   {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <2@filter.test>", "Subject: [checked] x"}, 'a'},
+		"blanks changed by a relay":    {"a@corp.test", "b@x.test", body, "the body \r\n of it\r\n\r\n", nil, 'a'},
+		"another text":                 {"a@corp.test", "b@x.test", body, "another text\r\n", []string{"Message-ID: <1@corp.test>"}, 'd'},
+		"another text before the same": {"a@corp.test", "b@x.test", body, "x" + body, []string{"Message-ID: <1@corp.test>"}, 'd'},
+		"no text":                      {"a@corp.test", "b@x.test", body, "", []string{"Message-ID: <1@corp.test>"}, 'd'},
+	} {
+		bubble(t, func(r *rig) {
+			r.Policy = func() Policy { return verdicts(passesOurs) }
+			m := r.mta()
+			m.begin(c.sender, c.to)
+			m.header('c', append([]string{r.marked(c.mark)}, c.fields...)...)
+			if c.body != "" {
+				m.ask('B', c.body[:len(c.body)/2], 'c')
+			}
+			m.ask('E', c.body[len(c.body)/2:], c.want)
+			if held := len(r.store.holds) > 0; held != (c.want == 'd') {
+				t.Errorf("%s: held %v", name, held)
+			}
+		})
+	}
+}
+
+// A command that was obeyed and sent on, to other recipients, is not obeyed again when it comes back.
+func TestAReleasedCommandIsNotObeyedAgain(t *testing.T) {
+	withClerk(t, func(r *rig, c *clerk) {
+		r.Policy = func() Policy { return verdicts(passesOurs) }
+		c.ruling = func(m *recall.Mail) (recall.Ruling, error) { return recall.Ruling{Keep: m.Recipients}, nil }
+		for n, body := range []string{"recall it\r\n", "recall something else\r\n"} {
+			m := r.mta()
+			m.begin("a@corp.test", "b@x.test")
+			m.header('c', r.marked("recall it\r\n"), "X-Command: yes")
+			m.ask('B', body, 'c')
+			if m.ask('E', "", "ad"[n]); len(c.got) != n {
+				t.Errorf("%q: obeyed %d times", body, len(c.got))
+			}
+		}
+	})
+}
