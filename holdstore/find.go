@@ -75,9 +75,15 @@ func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
 	return holds, err
 }
 
-// Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID. Empty: none. With ErrPartial
-// there may be more of that name.
+// Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID; of many with one name, the
+// newest. They are in the order of their IDs, which is by time. Empty: none. With ErrPartial there may be more of that name.
 func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
+	return s.ResolveOwn(ctx, ref, func(*Hold) bool { return true })
+}
+
+// ResolveOwn is Resolve for somebody: when a name is that of some holds for which own is true, those are all that it means.
+// Anybody can type a Message-ID, and MTAs use queue IDs again, so others' holds must not hide one's own.
+func (s *Store) ResolveOwn(ctx context.Context, ref string, own func(*Hold) bool) ([]*Hold, error) {
 	h, err := s.Get(ctx, ref)
 	if err == nil {
 		return []*Hold{h}, nil
@@ -85,9 +91,9 @@ func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
-	bare := strings.Trim(ref, "<>")
+	is, entries := s.named(ref)
 	ids, partly := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
-		for _, entry := range []string{s.entry("m", "<"+bare+">"), s.entry("m", bare), s.entry("q", ref)} {
+		for _, entry := range entries {
 			found = append(found, pipe.ZRange(ctx, at.index(entry), 0, -1))
 		}
 		return found
@@ -95,19 +101,43 @@ func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 	if partly != nil && !errors.Is(partly, ErrPartial) {
 		return nil, partly
 	}
-	var named []*Hold
-	for page := range slices.Chunk(distinct(ids), findPage) {
+	ids = distinct(ids)
+	slices.Reverse(ids)
+	var mine, others []*Hold // the newest first
+	for page := range slices.Chunk(ids, findPage) {
 		holds, _, err := s.loadEach(ctx, page)
 		if err != nil {
 			return nil, err
 		}
 		for _, h := range holds {
-			if h.MessageID == "<"+bare+">" || h.MessageID == bare || h.QueueID == ref {
-				named = append(named, h)
+			switch {
+			case !is(h):
+			case own(h):
+				mine = append(mine, h)
+			case len(others) < findPage:
+				others = append(others, h)
 			}
 		}
+		if len(mine) >= findPage {
+			break
+		}
 	}
-	return named[:min(len(named), findPage)], partly
+	if len(mine) == 0 {
+		mine = others
+	}
+	mine = mine[:min(len(mine), findPage)]
+	slices.Reverse(mine)
+	return mine, partly
+}
+
+// named says which holds a REF that is no hold ID can mean, and which index entries they are in. A queue ID is no
+// Message-ID: the sender of a message chooses the one, never the other.
+func (s *Store) named(ref string) (is func(*Hold) bool, entries []string) {
+	if !strings.ContainsAny(ref, "<@>") {
+		return func(h *Hold) bool { return h.QueueID == ref }, s.entries("q", ref)
+	}
+	bare := strings.Trim(ref, "<>")
+	return func(h *Hold) bool { return h.MessageID == "<"+bare+">" || h.MessageID == bare }, s.entries("m", "<"+bare+">", bare)
 }
 
 // gather asks all shards the same, and returns their answers together; with ErrPartial those that came.

@@ -91,7 +91,7 @@ func bucketOf(text string, of int) string {
 // indexText is what is looked for in an index. Message-IDs and queue IDs keep their case.
 func indexText(kind, value string) string {
 	if kind != "m" && kind != "q" {
-		value = strings.ToLower(value)
+		value = Fold(value)
 	}
 	if len(value) > 64 {
 		sum := sha256.Sum256([]byte(value))

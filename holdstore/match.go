@@ -35,11 +35,11 @@ type matcher struct {
 }
 
 func newMatcher(q Query) (*matcher, error) {
-	m := &matcher{q: q, sender: glob(q.Sender), recipient: glob(q.Recipient), login: glob(q.Login)}
+	m := &matcher{q: q, sender: addressGlob(q.Sender), recipient: addressGlob(q.Recipient), login: addressGlob(q.Login)}
 	if q.Subject != "" && !strings.ContainsAny(q.Subject, "*?") {
-		m.subject = glob("*" + q.Subject + "*")
+		m.subject = glob("i", "*"+q.Subject+"*")
 	} else {
-		m.subject = glob(q.Subject)
+		m.subject = glob("i", q.Subject)
 	}
 	if q.Client == "" {
 		return m, nil
@@ -55,24 +55,27 @@ func newMatcher(q Query) (*matcher, error) {
 	return m, nil
 }
 
-// glob makes a pattern of * and ? into an expression; nil for "". RE2 keeps hostile patterns linear.
-func glob(pattern string) *regexp.Regexp {
+// addressGlob is glob for what is folded.
+func addressGlob(pattern string) *regexp.Regexp { return glob("", Fold(pattern)) }
+
+// glob makes a pattern of * and ? into an expression with some flags; nil for "". RE2 keeps hostile patterns linear.
+func glob(flags, pattern string) *regexp.Regexp {
 	if pattern == "" {
 		return nil
 	}
 	text := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(pattern))
-	return regexp.MustCompile(`(?is)^` + text + `$`)
+	return regexp.MustCompile(`(?s` + flags + `)^` + text + `$`)
 }
 
 func fits(re *regexp.Regexp, text string) bool { return re == nil || re.MatchString(text) }
 
 // envelope says whether everything but the subject matches.
 func (m *matcher) envelope(h *Hold) bool {
-	toOne := func(p Path) bool { return fits(m.recipient, p.Address) }
+	toOne := func(p Path) bool { return fits(m.recipient, Fold(p.Address)) }
 	switch {
 	case !slices.Contains(m.q.States, h.State),
-		!fits(m.sender, h.Sender.Address),
-		!fits(m.login, h.Login),
+		!fits(m.sender, Fold(h.Sender.Address)),
+		!fits(m.login, Fold(h.Login)),
 		m.recipient != nil && !slices.ContainsFunc(h.Recipients, toOne),
 		!m.q.Since.IsZero() && h.HeldAt.Before(m.q.Since),
 		!m.q.Until.IsZero() && h.HeldAt.After(m.q.Until):

@@ -62,7 +62,7 @@ func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a
 func (h *Hold) indexes(addresses []string) (indexes []any) {
 	for n, r := range h.Recipients {
 		for _, address := range addresses {
-			if strings.EqualFold(r.Address, address) {
+			if Same(r.Address, address) {
 				indexes = append(indexes, n)
 				break
 			}
@@ -72,14 +72,18 @@ func (h *Hold) indexes(addresses []string) (indexes []any) {
 }
 
 // Latest returns up to n holds in any state, the newest first: those of a login, or of an envelope sender when login
-// is empty.
-func (s *Store) Latest(ctx context.Context, login, sender string, n int) ([]*Hold, error) {
+// is empty. Of them it counts only those that keep lets stay (nil: all), so that others' mail with the same sender takes
+// nobody's place.
+func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep func(*Hold) bool) ([]*Hold, error) {
 	entries := s.entries("s", login)
 	if login == "" {
 		entries = s.entries("s", names(sender)...)
 	}
 	is := func(h *Hold) bool {
-		return login != "" && strings.EqualFold(h.Login, login) || login == "" && strings.EqualFold(h.Sender.Address, sender)
+		if keep != nil && !keep(h) {
+			return false
+		}
+		return login != "" && Same(h.Login, login) || login == "" && Same(h.Sender.Address, sender)
 	}
 	var all []*Hold
 	for from := 0; ; from += n {

@@ -87,11 +87,11 @@ func TestTheNewestOfASenderComeFirst(t *testing.T) {
 	for _, mark := range []string{"1", "2", "3"} {
 		nextMillisecond(t, put(t, s, mark, time.Hour, ""))
 	}
-	holds, err := s.Latest(t.Context(), "alice", "", 2)
+	holds, err := s.Latest(t.Context(), "alice", "", 2, nil)
 	if err != nil || len(holds) != 2 || holds[0].QueueID != "Q3" || holds[1].QueueID != "Q2" {
 		t.Errorf("%+v, %v", holds, err)
 	}
-	if holds, err = s.Latest(t.Context(), "", "alice@CORP.test", 9); err != nil || len(holds) != 3 {
+	if holds, err = s.Latest(t.Context(), "", "alice@CORP.test", 9, nil); err != nil || len(holds) != 3 {
 		t.Errorf("by sender: %+v, %v", holds, err)
 	}
 }

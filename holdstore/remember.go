@@ -40,7 +40,7 @@ const (
 
 // digest is short: it only has to tell what one recipient got, and matches are read, never sent.
 func digest(text string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(text)))
+	sum := sha256.Sum256([]byte(Fold(text)))
 	return base64.RawStdEncoding.EncodeToString(sum[:9])
 }
 
@@ -96,7 +96,7 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 	at, names := s.of(digest(from)), []string{digest(messageID) + digest(from)}
 	if messageID == "" {
 		var err error
-		if names, err = s.named(ctx, at.topic(digest(from+"\n"+subject))); err != nil {
+		if names, err = s.inTopic(ctx, at.topic(digest(from+"\n"+subject))); err != nil {
 			return nil, explain(err)
 		}
 	}

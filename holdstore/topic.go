@@ -38,9 +38,9 @@ func origin(ways []Way) string {
 	return digest(network.String())[:4]
 }
 
-// named lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
+// inTopic lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
 // transactions do.
-func (s *Store) named(ctx context.Context, topic string) (names []string, err error) {
+func (s *Store) inTopic(ctx context.Context, topic string) (names []string, err error) {
 	members, err := s.redis.ZRevRange(ctx, topic, 0, -1).Result()
 	seen := map[string]bool{}
 	for _, m := range members {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	gomilter "github.com/emersion/go-milter"
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -155,7 +156,7 @@ func first(fields []policy.Field, name string) string {
 // author is the one address in From, "" when it is the sender's, or when there is no such address.
 func author(from, sender string) string {
 	a, err := mail.ParseAddress(from)
-	if err != nil || strings.EqualFold(a.Address, sender) || len(a.Address) > maxAuthor {
+	if err != nil || holdstore.Same(a.Address, sender) || len(a.Address) > maxAuthor {
 		return ""
 	}
 	return a.Address

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/user"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,7 +127,7 @@ func (c *ctl) some(ctx context.Context, ids []string, do func(*holdstore.Hold) e
 // short says why a recall did less than was asked; "": nobody has the message.
 func short(h *holdstore.Hold, only []string) (why string) {
 	for n, r := range h.Results {
-		asked := func(address string) bool { return strings.EqualFold(address, h.Recipients[n].Address) }
+		asked := func(address string) bool { return holdstore.Same(address, h.Recipients[n].Address) }
 		switch {
 		case len(only) > 0 && !slices.ContainsFunc(only, asked):
 		case r.Outcome == holdstore.Sent:

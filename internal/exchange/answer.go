@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
@@ -30,7 +29,7 @@ func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) err
 	h, err := x.store.Get(ctx, asked.Hold)
 	switch {
 	case err != nil:
-	case strings.EqualFold(asked.Domain, domain):
+	case holdstore.Same(asked.Domain, domain):
 		err = x.answered(ctx, h, asked, s, domain)
 	default:
 		err = x.passedOn(ctx, h, asked, s, domain)
@@ -46,7 +45,7 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 	var answers []holdstore.Answer
 	for _, n := range asked.Recipients {
 		for _, said := range s.Recipients {
-			if n < len(h.Recipients) && strings.EqualFold(said.Address, h.Recipients[n].Address) {
+			if n < len(h.Recipients) && holdstore.Same(said.Address, h.Recipients[n].Address) {
 				outcome, detail := said.Result()
 				answers = append(answers, holdstore.Answer{Recipient: n, Outcome: outcome, Detail: detail})
 				break

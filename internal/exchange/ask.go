@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -58,7 +57,7 @@ func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (al
 	}
 	byDomain := map[string]int{}
 	for n, r := range h.Recipients {
-		meant := only == nil || slices.ContainsFunc(only, func(a string) bool { return strings.EqualFold(a, r.Address) })
+		meant := only == nil || slices.ContainsFunc(only, func(a string) bool { return holdstore.Same(a, r.Address) })
 		domain := recall.DomainOf(r.Address)
 		if !meant || h.Results[n].Outcome != holdstore.Sent || domain == "" || !x.o.Domains.Choose(domain) {
 			continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/recall"
@@ -23,12 +22,12 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 	var answers []holdstore.Answer
 	heard := false
 	for _, said := range s.Recipients {
-		if recall.DomainOf(said.Address) != strings.ToLower(domain) || len(said.Address) > maxAddress {
+		if recall.DomainOf(said.Address) != holdstore.Fold(domain) || len(said.Address) > maxAddress {
 			continue
 		}
 		heard = true
 		outcome, detail := said.Result()
-		n := slices.IndexFunc(h.Recipients, func(p holdstore.Path) bool { return strings.EqualFold(p.Address, said.Address) })
+		n := slices.IndexFunc(h.Recipients, func(p holdstore.Path) bool { return holdstore.Same(p.Address, said.Address) })
 		switch {
 		case n < 0:
 			_, words := recall.StatusOf{Outcome: said.Outcome}.Result() // the sender reads no words of a stranger

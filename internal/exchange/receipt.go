@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/recall"
@@ -23,7 +22,7 @@ func (x *Exchange) Receipts(ctx context.Context, all []recall.Receipt) error {
 		for n, to := range h.Recipients {
 			late := h.State == holdstore.Released && h.Results[n].Outcome != holdstore.Sent && h.Results[n].Outcome != holdstore.Failed
 			for _, r := range all {
-				if !late || !strings.EqualFold(to.Address, r.Recipient) {
+				if !late || !holdstore.Same(to.Address, r.Recipient) {
 					continue
 				}
 				if err := x.noteReceipt(ctx, h, to.Address, r.Disposition+", says a receipt that nobody vouches for"); err != nil {

@@ -209,8 +209,8 @@ func (x *Exchange) stillHeld(ctx context.Context, o *Order, recipient string) (b
 		return false, err
 	}
 	for _, h := range holds {
-		to := slices.ContainsFunc(h.Recipients, func(p holdstore.Path) bool { return strings.EqualFold(p.Address, recipient) })
-		if h.State != holdstore.Held || h.MessageID != o.MessageID || !to || !strings.EqualFold(recall.Author(h), o.From) {
+		to := slices.ContainsFunc(h.Recipients, func(p holdstore.Path) bool { return holdstore.Same(p.Address, recipient) })
+		if h.State != holdstore.Held || h.MessageID != o.MessageID || !to || !holdstore.Same(recall.Author(h), o.From) {
 			continue
 		}
 		_, err := x.store.RecallOnly(ctx, h.ID, []string{recipient}, holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID})

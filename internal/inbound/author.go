@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"golang.org/x/net/idna"
 )
@@ -34,11 +35,19 @@ func author(m *recall.Mail) (address, defect string) {
 		return "", "From is not one plain address"
 	}
 	at := strings.LastIndexByte(a.Address, '@')
-	domain, err := idna.Lookup.ToASCII(strings.TrimSuffix(a.Address[at+1:], "."))
-	if err != nil || !strings.Contains(domain, ".") {
+	name := holdstore.Fold(strings.TrimSuffix(a.Address[at+1:], "."))
+	domain, err := idna.Lookup.ToASCII(name)
+	if err != nil || !strings.Contains(domain, ".") || !sameName(name, domain) {
 		return "", "From has no valid domain"
 	}
-	return strings.ToLower(a.Address[:at] + "@" + domain), ""
+	return holdstore.Fold(a.Address[:at] + "@" + domain), ""
+}
+
+// sameName says whether A-labels are those of a domain as it was written. IDNA maps other characters onto letters (the
+// Kelvin sign onto "k"): such a name is not the domain that it resembles.
+func sameName(name, domain string) bool {
+	written, err := idna.Lookup.ToUnicode(domain)
+	return name == domain || err == nil && name == written
 }
 
 // bare is a field's value without quoted texts and comments: what is left of a group has a colon.
@@ -102,7 +111,7 @@ func named(m *recall.Mail) (all []string) {
 			continue
 		}
 		for _, a := range list {
-			all = append(all, strings.ToLower(a.Address))
+			all = append(all, holdstore.Fold(a.Address))
 		}
 	}
 	return all
@@ -110,7 +119,7 @@ func named(m *recall.Mail) (all []string) {
 
 func addresses(m *recall.Mail) (all []string) {
 	for _, r := range m.Recipients {
-		all = append(all, strings.ToLower(r.Address))
+		all = append(all, holdstore.Fold(r.Address))
 	}
 	return all
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 // What is asked for to know a message.
@@ -42,7 +43,7 @@ func (t Target) is(header, trace []byte) bool {
 		return false
 	}
 	authors, err := mail.ParseAddressList(from[0])
-	return err == nil && len(authors) == 1 && strings.EqualFold(authors[0].Address, t.From) && t.dated(date)
+	return err == nil && len(authors) == 1 && holdstore.Same(authors[0].Address, t.From) && t.dated(date)
 }
 
 // dated compares moments: gateways may write the same one in another way.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 //go:embed mailbox-notice.txt
@@ -54,7 +55,7 @@ func noticeFrom(t Target) string { return "postmaster@" + domainOf(t.Recipient) 
 
 // noticeID is the same for every try, so that a second one finds the notice of the first.
 func noticeID(t Target) string {
-	sum := sha256.Sum256([]byte(t.MessageID + "\n" + strings.ToLower(t.From) + "\n" + strings.ToLower(t.Recipient)))
+	sum := sha256.Sum256([]byte(t.MessageID + "\n" + holdstore.Fold(t.From) + "\n" + holdstore.Fold(t.Recipient)))
 	return "<recalled." + hex.EncodeToString(sum[:16]) + "@" + domainOf(t.Recipient) + ">"
 }
 

@@ -26,7 +26,7 @@ type answer struct {
 func (a *answer) outcomes() (all []outcome) {
 	for _, d := range a.done {
 		for n, r := range d.Recipients {
-			asked := func(address string) bool { return strings.EqualFold(address, r.Address) }
+			asked := func(address string) bool { return holdstore.Same(address, r.Address) }
 			if a.only == nil || slices.ContainsFunc(a.only, asked) {
 				all = append(all, outcome{r.Address, d.Results[n]})
 			}

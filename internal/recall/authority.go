@@ -1,8 +1,6 @@
 package recall
 
 import (
-	"strings"
-
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -25,15 +23,15 @@ func refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.Rule) stri
 // same envelope sender.
 func sameSubmitter(a, b *holdstore.Submission) bool {
 	if a.Login != "" || b.Login != "" {
-		return a.Login == b.Login
+		return holdstore.Same(a.Login, b.Login)
 	}
-	return a.Client.Address == b.Client.Address && a.Sender.Address != "" && strings.EqualFold(a.Sender.Address, b.Sender.Address)
+	return a.Client.Address == b.Client.Address && a.Sender.Address != "" && holdstore.Same(a.Sender.Address, b.Sender.Address)
 }
 
 // by names the submitter, for the audit trail and the rate.
 func by(sub holdstore.Submission) string {
 	if sub.Login != "" {
-		return "login " + sub.Login
+		return "login " + holdstore.Fold(sub.Login)
 	}
-	return "<" + strings.ToLower(sub.Sender.Address) + "> from " + sub.Client.Address
+	return "<" + holdstore.Fold(sub.Sender.Address) + "> from " + sub.Client.Address
 }

@@ -9,7 +9,6 @@ package recall
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -19,7 +18,8 @@ import (
 // Store is what the desk needs of the hold store; holdstore.Store says what each method promises.
 type Store interface {
 	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
-	Latest(ctx context.Context, login, sender string, n int) ([]*holdstore.Hold, error)
+	ResolveOwn(ctx context.Context, ref string, own func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
+	Latest(ctx context.Context, login, sender string, n int, keep func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
 	Get(ctx context.Context, id string) (*holdstore.Hold, error)
 	Recall(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
@@ -92,7 +92,7 @@ func (d *Desk) Concerns(sub holdstore.Submission, fields []policy.Field) (may bo
 
 func (d *Desk) isOurs(address string) bool {
 	for _, a := range d.o.Addresses {
-		if strings.EqualFold(a, address) {
+		if holdstore.Same(a, address) {
 			return true
 		}
 	}

@@ -39,7 +39,7 @@ func TestEveryWayToNameAMessage(t *testing.T) {
 			t.Errorf("%s: it is %s\n%s", name, got, answer)
 		}
 	}
-	if got, err := o.store.Latest(t.Context(), "anna", "", 100); err != nil || len(inState(got, holdstore.Held)) != 9 {
+	if got, err := o.store.Latest(t.Context(), "anna", "", 100, nil); err != nil || len(inState(got, holdstore.Held)) != 9 {
 		t.Errorf("%d others are held (%v), want 9", len(inState(got, holdstore.Held)), err)
 	}
 }

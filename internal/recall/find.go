@@ -11,16 +11,15 @@ import (
 func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
 	t := meaning(m)
 	if t.named != "" {
-		holds, err := d.resolve(ctx, t.named)
+		holds, err := d.resolve(ctx, m, t.named)
 		return d.recall(ctx, m, t.named, holds, t.only, err)
 	}
 	for _, ref := range t.refs {
-		if holds, err := d.resolve(ctx, ref); err != nil || len(holds) > 0 {
+		if holds, err := d.resolve(ctx, m, ref); err != nil || len(holds) > 0 {
 			return d.recall(ctx, m, ref, holds, t.only, err)
 		}
 	}
-	latest, err := d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked)
-	mine := d.mine(m, latest)
+	mine, err := d.mine(ctx, m)
 	switch {
 	case err != nil:
 		return nil, err
@@ -39,9 +38,12 @@ func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
 // latestLooked is how many of a sender's newest messages are looked at.
 const latestLooked = 200
 
-// resolve finds holds by a REF, leaving out our own mails. A queue ID that was used again means the newest.
-func (d *Desk) resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error) {
-	found, err := d.store.Resolve(ctx, ref)
+// resolve finds holds by a REF, leaving out our own mails: those that the submitter may recall, and when there are none,
+// others'. A queue ID that was used again means the newest.
+func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.Hold, error) {
+	found, err := d.store.ResolveOwn(ctx, ref, func(h *holdstore.Hold) bool {
+		return h.Sender.Address != "" && refuses(&m.Submission, h, d.rule(h.Rule)) == ""
+	})
 	var holds []*holdstore.Hold
 	for _, h := range found {
 		if h.Sender.Address != "" {
@@ -54,14 +56,11 @@ func (d *Desk) resolve(ctx context.Context, ref string) ([]*holdstore.Hold, erro
 	return holds, err
 }
 
-// mine leaves only what the submitter sent himself.
-func (d *Desk) mine(m *Mail, holds []*holdstore.Hold) (mine []*holdstore.Hold) {
-	for _, h := range holds {
-		if sameSubmitter(&m.Submission, &h.Submission) && h.Sender.Address != "" {
-			mine = append(mine, h)
-		}
-	}
-	return mine
+// mine lists what the submitter has sent, the newest first.
+func (d *Desk) mine(ctx context.Context, m *Mail) ([]*holdstore.Hold, error) {
+	return d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked, func(h *holdstore.Hold) bool {
+		return sameSubmitter(&m.Submission, &h.Submission) && h.Sender.Address != ""
+	})
 }
 
 func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.Hold) {

@@ -132,10 +132,8 @@ func Good(h *holdstore.Hold) bool {
 	return true
 }
 
-// DomainOf is the domain of an address, in lower case.
-func DomainOf(address string) string {
-	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
-}
+// DomainOf is the domain of an address, folded.
+func DomainOf(address string) string { return holdstore.DomainOf(address) }
 
 // until says a moment, or nothing for the zero time.
 func until(t time.Time) string {

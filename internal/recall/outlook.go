@@ -125,12 +125,12 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []string) (Ruling,
 		return Ruling{Refusal: refusal}, nil
 	}
 	keep := Ruling{Keep: m.Recipients}
-	latest, err := d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked)
+	mine, err := d.mine(ctx, m)
 	if err != nil {
 		return keep, err
 	}
 	a := &answer{kind: "not-found"}
-	switch found := d.recalledBy(m, d.mine(m, latest), subjects); {
+	switch found := d.recalledBy(m, mine, subjects); {
 	case len(found) > 1:
 		a.kind, a.held = "ambiguous", found
 	case len(found) == 1:
@@ -152,7 +152,7 @@ func (d *Desk) recalledBy(m *Mail, mine []*holdstore.Hold, subjects []string) (f
 	var left []*holdstore.Hold
 	for _, h := range mine {
 		subject := decoded(h.Subject)
-		if !strings.EqualFold(h.Sender.Address, m.Sender.Address) || d.named(subject) ||
+		if !holdstore.Same(h.Sender.Address, m.Sender.Address) || d.named(subject) ||
 			!slices.Contains(subjects, d.bare(subject)) || !within(m.Recipients, h.Recipients) {
 			continue
 		}
@@ -172,9 +172,9 @@ func (d *Desk) recalledBy(m *Mail, mine []*holdstore.Hold, subjects []string) (f
 func within(some, all []holdstore.Path) bool {
 	in := map[string]bool{}
 	for _, p := range all {
-		in[strings.ToLower(p.Address)] = true
+		in[holdstore.Fold(p.Address)] = true
 	}
-	return !slices.ContainsFunc(some, func(p holdstore.Path) bool { return !in[strings.ToLower(p.Address)] })
+	return !slices.ContainsFunc(some, func(p holdstore.Path) bool { return !in[holdstore.Fold(p.Address)] })
 }
 
 func addresses(paths []holdstore.Path) (list []string) {
@@ -189,11 +189,11 @@ func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
 	back := map[string]bool{}
 	for _, o := range a.outcomes() {
 		if o.Outcome == holdstore.TakenBack {
-			back[strings.ToLower(o.Address)] = true
+			back[holdstore.Fold(o.Address)] = true
 		}
 	}
 	for _, p := range all {
-		if !back[strings.ToLower(p.Address)] {
+		if !back[holdstore.Fold(p.Address)] {
 			some = append(some, p)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -97,7 +98,7 @@ func cloudRecall(m *Mail) bool {
 func request(m *Mail) Sight {
 	q, _ := ParseRequest(m)
 	for n := range q.Recipients {
-		q.Recipients[n] = strings.ToLower(q.Recipients[n])
+		q.Recipients[n] = holdstore.Fold(q.Recipients[n])
 	}
 	return Sight{Form: FormRequest, ID: q.ID, Date: q.Date, Recipients: q.Recipients, Target: q.MessageID, Keys: q.Keys, Signed: []string{"Subject", "Content-Type"}}
 }

@@ -25,7 +25,7 @@ func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, erro
 		return Ruling{Refusal: refusal}, nil
 	}
 	keep := Ruling{Keep: m.Recipients}
-	holds, err := d.resolve(ctx, old)
+	holds, err := d.resolve(ctx, m, old)
 	if err != nil {
 		return keep, err
 	}
