@@ -256,14 +256,11 @@ func (f *finding) each(ctx context.Context, src *source, do func(*Hold) bool) er
 		if damaged != nil {
 			f.damaged = damaged
 		}
-		if holds, err = f.s.matching(ctx, f.m, holds); err != nil {
-			return false, err
-		}
 		if looked += len(ids); f.q.Progress != nil {
 			f.q.Progress(looked, max(src.count, looked))
 		}
 		for _, h := range holds {
-			if !do(h) {
+			if f.m.matches(h) && !do(h) {
 				f.ended = true
 				return false, nil
 			}
@@ -305,7 +302,7 @@ func (f *finding) reload(ctx context.Context, page []match) error {
 		byID[h.ID] = h
 	}
 	for n, m := range page {
-		if h := byID[m.id]; m.hold == nil && h != nil && f.m.envelope(h) {
+		if h := byID[m.id]; m.hold == nil && h != nil && f.m.matches(h) {
 			page[n].hold = h
 		}
 	}

@@ -33,7 +33,7 @@ type Client struct {
 type Submission struct {
 	QueueID    string `json:"q,omitempty"`  // of the MTA; MTAs reuse queue IDs
 	MessageID  string `json:"m,omitempty"`  // with its angle brackets
-	Subject    string `json:"u,omitempty"`  // the field's value, still encoded, at most 500 bytes
+	Subject    string `json:"u,omitempty"`  // its text, decoded, or the beginning of it
 	Author     string `json:"f,omitempty"`  // the address in From, when it is not the sender's
 	Date       string `json:"dt,omitempty"` // the field's value
 	Sender     Path   `json:"s"`

@@ -40,7 +40,7 @@ func TestNothingOfASealedMessageCanBeReadInRedis(t *testing.T) {
 	r := server.StartRedis(t)
 	s := openSealed(t, r.Addr, key(1))
 	sub := submission("topsecret")
-	sub.Subject = "=?utf-8?q?f=C3=BCr?= the chiefs"
+	sub.Subject = "für the chiefs"
 	p := s.Put(sub, []byte(header("topsecret")))
 	if err := p.Write(t.Context(), []byte("the wages of all")); err != nil {
 		t.Fatal(err)

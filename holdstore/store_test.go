@@ -30,7 +30,7 @@ func open(t *testing.T, addr string) *Store {
 }
 
 func submission(mark string) Submission {
-	return Submission{QueueID: "Q" + mark, MessageID: "<" + mark + "@Mid.test>", Login: "alice",
+	return Submission{QueueID: "Q" + mark, MessageID: "<" + mark + "@Mid.test>", Subject: "für " + mark, Login: "alice",
 		Sender:     Path{Address: "Alice@corp.test", Args: []string{"RET=HDRS"}},
 		Recipients: []Path{{Address: "bob@far.test"}, {Address: "carol\xff@far.test", Args: []string{"NOTIFY=NEVER"}}},
 		Client:     Client{Address: "192.0.2.7", Port: 4711}}

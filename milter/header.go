@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net/mail"
 	"net/textproto"
 	"slices"
 	"strings"
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -46,9 +46,9 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	m := &s.msg
 	m.sub.QueueID = s.macros["i"]
 	m.sub.MessageID = first(m.fields, "Message-ID")
-	m.sub.Subject = shortened(first(m.fields, "Subject"))
-	m.sub.Date = shortened(first(m.fields, "Date"))
-	m.sub.Author = author(first(m.fields, "From"), m.sub.Sender.Address)
+	m.sub.Subject = mailmsg.Subject(raw(m.fields, "Subject"))
+	m.sub.Date = mailmsg.Shorten(first(m.fields, "Date"), maxDate)
+	m.sub.Author = author(raw(m.fields, "From"), m.sub.Sender.Address)
 	m.stamps = stamps(m.fields)
 	m.judged = true
 	if m.arrival != nil {
@@ -144,10 +144,16 @@ func (s *session) digestBody(chunk []byte) {
 	}
 }
 
+// first returns the first field of a name, in valid UTF-8.
 func first(fields []policy.Field, name string) string {
+	return strings.TrimSpace(strings.ToValidUTF8(raw(fields, name), "?"))
+}
+
+// raw returns the first field of a name, every byte of it.
+func raw(fields []policy.Field, name string) string {
 	for _, f := range fields {
 		if strings.EqualFold(f.Name, name) {
-			return strings.TrimSpace(strings.ToValidUTF8(f.Value, "?"))
+			return f.Value
 		}
 	}
 	return ""
@@ -155,23 +161,15 @@ func first(fields []policy.Field, name string) string {
 
 // author is the one address in From, "" when it is the sender's, or when there is no such address.
 func author(from, sender string) string {
-	a, err := mail.ParseAddress(from)
-	if err != nil || holdstore.Same(a.Address, sender) || len(a.Address) > maxAuthor {
+	a, err := mailmsg.Address(from)
+	if err != nil || holdstore.Same(a, sender) || len(a) > maxAuthor {
 		return ""
 	}
-	return a.Address
+	return a
 }
 
 // maxAuthor is the longest address (RFC 5321 section 4.5.3.1).
 const maxAuthor = 320
 
-// maxSubject bounds what is kept of a subject in the record of a hold.
-const maxSubject = 500
-
-// shortened cuts between two characters.
-func shortened(subject string) string {
-	if len(subject) <= maxSubject {
-		return subject
-	}
-	return strings.ToValidUTF8(subject[:maxSubject], "")
-}
+// maxDate bounds what is kept of Date in the record of a hold, in bytes.
+const maxDate = 500

@@ -103,7 +103,7 @@ func (a *act) wouldBe(ctx context.Context, refs, ids []string) error {
 	} else {
 		err = a.some(ctx, ids, add)
 	}
-	if err := cmp.Or(err, l.flush(ctx)); err != nil {
+	if err := cmp.Or(err, l.flush()); err != nil {
 		return err
 	}
 	a.say("would %s %s; nothing was changed", a.name, count(len(ids)))

@@ -35,7 +35,7 @@ func (a *act) all(ctx context.Context, ids []string) error {
 	}
 	stopped := do(ctx, a.deed(), ids, a.who(), t.told)
 	t.bar.done()
-	if err := t.table.flush(t.ctx); t.wrong == nil {
+	if err := t.table.flush(); t.wrong == nil {
 		t.wrong = err
 	}
 	for _, id := range t.tooLate {

@@ -33,9 +33,9 @@ type recipient struct {
 	Detail  string `json:"detail"`
 }
 
-func asJSON(h *holdstore.Hold, subject string) hold {
+func asJSON(h *holdstore.Hold) hold {
 	out := hold{ID: h.ID, State: string(h.State), QueueID: h.QueueID, MessageID: h.MessageID, Sender: h.Sender.Address,
-		Login: h.Login, Client: h.Client.Address, Size: h.Size, Subject: subject, Rule: h.Rule, Grace: h.Grace.String(),
+		Login: h.Login, Client: h.Client.Address, Size: h.Size, Subject: h.Subject, Rule: h.Rule, Grace: h.Grace.String(),
 		HeldAt: h.HeldAt, DueAt: h.Due, Recipients: []recipient{}}
 	for i, r := range h.Results {
 		out.Recipients = append(out.Recipients, recipient{h.Recipients[i].Address, string(r.Outcome), r.Detail})
@@ -60,22 +60,21 @@ func (l *lister) add(ctx context.Context, h *holdstore.Hold) error {
 	if l.page = append(l.page, h); len(l.page) < listPage {
 		return nil
 	}
-	return l.flush(ctx)
+	return l.flush()
 }
 
 // flush writes what was added; it must come at the end.
-func (l *lister) flush(ctx context.Context) error {
-	subjects, err := l.store.Subjects(ctx, l.page)
-	if err != nil || len(l.page) == 0 {
-		return err
+func (l *lister) flush() error {
+	if len(l.page) == 0 {
+		return nil
 	}
 	heading, rows := []string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}, [][]string{}
 	l.mixed = l.mixed || slices.ContainsFunc(l.page, func(h *holdstore.Hold) bool { return h.State != holdstore.Held })
-	for n, h := range l.page {
+	for _, h := range l.page {
 		if l.s.json {
-			l.s.encode(asJSON(h, subjects[n]))
+			l.s.encode(asJSON(h))
 		} else {
-			rows = append(rows, row(h, subjects[n], l.mixed))
+			rows = append(rows, row(h, l.mixed))
 		}
 	}
 	if l.mixed {
@@ -106,11 +105,11 @@ func (s *screen) holds(ctx context.Context, store *holdstore.Store, holds []*hol
 			return err
 		}
 	}
-	return l.flush(ctx)
+	return l.flush()
 }
 
 // row is a hold on one line; among holds of several states, its state stands where the due moment would.
-func row(h *holdstore.Hold, subject string, mixed bool) []string {
+func row(h *holdstore.Hold, mixed bool) []string {
 	when := dueIn(h.Due)
 	if mixed {
 		when = string(h.State)
@@ -118,7 +117,7 @@ func row(h *holdstore.Hold, subject string, mixed bool) []string {
 			when += ", due in " + dueIn(h.Due)
 		}
 	}
-	return []string{h.ID, when, cell(orNull(h.Sender.Address)), cell(recipients(h)), sized(h.Size), cell(subject)}
+	return []string{h.ID, when, cell(orNull(h.Sender.Address)), cell(recipients(h)), sized(h.Size), cell(h.Subject)}
 }
 
 func orNull(sender string) string {

@@ -57,9 +57,9 @@ func (c *ctl) listed(ctx context.Context, f *filter, limit int, states ...holdst
 		return l.add(ctx, h)
 	}, states...)
 	if err != nil {
-		return errors.Join(l.flush(ctx), err)
+		return errors.Join(l.flush(), err)
 	}
-	if err := l.flush(ctx); err != nil || !more {
+	if err := l.flush(); err != nil || !more {
 		return err
 	}
 	c.say("and %s: --limit 0 shows all", c.rest(ctx, f, shown, states))

@@ -41,10 +41,10 @@ type details struct {
 func (c *ctl) showOne(ctx context.Context, h *holdstore.Hold) {
 	header, err := c.store.Header(ctx, h)
 	if c.json {
-		c.encode(details{asJSON(h, holdstore.Subject(header)), h.Attempts, h.Timeline, string(header)})
+		c.encode(details{asJSON(h), h.Attempts, h.Timeline, string(header)})
 		return
 	}
-	c.envelope(h, holdstore.Subject(header))
+	c.envelope(h)
 	c.results(h)
 	c.timeline(h)
 	switch {
@@ -58,7 +58,7 @@ func (c *ctl) showOne(ctx context.Context, h *holdstore.Hold) {
 }
 
 // envelope says what is known of the message, a line each; what is not known has none.
-func (c *ctl) envelope(h *holdstore.Hold, subject string) {
+func (c *ctl) envelope(h *holdstore.Hold) {
 	state := string(h.State)
 	if h.State == holdstore.Held {
 		state += ", due in " + dueIn(h.Due)
@@ -68,7 +68,7 @@ func (c *ctl) envelope(h *holdstore.Hold, subject string) {
 		client += " (" + h.Client.Name + ")"
 	}
 	for _, line := range [][2]string{
-		{"ID", h.ID}, {"State", state}, {"Subject", subject}, {"Message-ID", h.MessageID}, {"Queue ID", h.QueueID},
+		{"ID", h.ID}, {"State", state}, {"Subject", h.Subject}, {"Message-ID", h.MessageID}, {"Queue ID", h.QueueID},
 		{"Sender", "<" + h.Sender.Address + "> " + strings.Join(h.Sender.Args, " ")}, {"Login", h.Login}, {"Client", client},
 		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + h.Grace.String()},
 		{"Held at", local(h.HeldAt)}, {"Due at", local(h.Due)}, {"Attempts", attempts(h.Attempts)},

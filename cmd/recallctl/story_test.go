@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -46,7 +47,8 @@ func holdMessage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	subject := strings.NewReplacer(`\x1b`, "\x1b", `\u202e`, "\u202e").Replace(strings.Join(args[4:], " "))
 	sub := holdstore.Submission{QueueID: "Q", MessageID: "<" + args[0] + "@mid.test>", Login: args[1], Sender: holdstore.Path{Address: args[1]},
-		Client: holdstore.Client{Address: "192.0.2.7", Name: "pc.corp.test"}}
+		Subject: mailmsg.Subject(subject),
+		Client:  holdstore.Client{Address: "192.0.2.7", Name: "pc.corp.test"}}
 	for _, r := range strings.Split(args[2], ",") {
 		sub.Recipients = append(sub.Recipients, holdstore.Path{Address: r})
 	}

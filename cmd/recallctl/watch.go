@@ -60,13 +60,9 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 		room--
 	}
 	holds = holds[:min(len(holds), max(room, 0))]
-	subjects, wrong := c.store.Subjects(ctx, holds)
-	if wrong != nil {
-		subjects = make([]string, len(holds))
-	}
 	var rows [][]string
-	for n, h := range holds {
-		rows = append(rows, row(h, subjects[n], h.State != holdstore.Held))
+	for _, h := range holds {
+		rows = append(rows, row(h, h.State != holdstore.Held))
 	}
 	for _, line := range laidOut([]string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}, rows, width) {
 		fmt.Fprintf(&b, "%s\x1b[K\n", line)
@@ -150,6 +146,6 @@ func (c *ctl) follow(ctx context.Context, f *filter) error {
 			c.say("%v", c.unseen)
 		}
 		known, said = now, c.unseen != nil
-		return l.flush(ctx)
+		return l.flush()
 	})
 }

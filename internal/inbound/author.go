@@ -6,15 +6,13 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"golang.org/x/net/idna"
 )
 
 // single lists the fields of which a command may have one only: programs differ in which of two they believe.
 var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "Sender", "To"}
-
-// maxNames is how much of To or Cc is read: 1000 addresses and more.
-const maxNames = 100_000
 
 // author returns the one address in From, in lower case and with the domain in A-labels, or why there is none.
 func author(m *recall.Mail) (address, defect string) {
@@ -30,17 +28,17 @@ func author(m *recall.Mail) (address, defect string) {
 	if len(from) == 0 {
 		return "", "no From"
 	}
-	a, err := mail.ParseAddress(from[0])
+	written, err := mailmsg.Address(from[0])
 	if err != nil || strings.ContainsAny(bare(from[0]), ":;,") {
 		return "", "From is not one plain address"
 	}
-	at := strings.LastIndexByte(a.Address, '@')
-	name := holdstore.Fold(strings.TrimSuffix(a.Address[at+1:], "."))
+	at := strings.LastIndexByte(written, '@')
+	name := holdstore.Fold(strings.TrimSuffix(written[at+1:], "."))
 	domain, err := idna.Lookup.ToASCII(name)
 	if err != nil || !strings.Contains(domain, ".") || !sameName(name, domain) {
 		return "", "From has no valid domain"
 	}
-	return holdstore.Fold(a.Address[:at] + "@" + domain), ""
+	return holdstore.Fold(written[:at] + "@" + domain), ""
 }
 
 // sameName says whether A-labels are those of a domain as it was written. IDNA maps other characters onto letters (the
@@ -106,12 +104,12 @@ func named(m *recall.Mail) (all []string) {
 		if len(lines) != 1 {
 			continue
 		}
-		list, err := mail.ParseAddressList(lines[0][:min(len(lines[0]), maxNames)])
+		list, err := mailmsg.Addresses(lines[0])
 		if err != nil {
 			continue
 		}
 		for _, a := range list {
-			all = append(all, holdstore.Fold(a.Address))
+			all = append(all, holdstore.Fold(a))
 		}
 	}
 	return all

@@ -9,6 +9,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 )
 
 // What is asked for to know a message.
@@ -42,8 +43,8 @@ func (t Target) is(header, trace []byte) bool {
 	if len(id) != 1 || len(from) != 1 || len(date) > 1 || strings.TrimSpace(id[0]) != t.MessageID {
 		return false
 	}
-	authors, err := mail.ParseAddressList(from[0])
-	return err == nil && len(authors) == 1 && holdstore.Same(authors[0].Address, t.From) && t.dated(date)
+	author, err := mailmsg.Address(from[0])
+	return err == nil && holdstore.Same(author, t.From) && t.dated(date)
 }
 
 // dated compares moments: gateways may write the same one in another way.

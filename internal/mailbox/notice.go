@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"mime"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 )
 
 //go:embed mailbox-notice.txt
@@ -100,9 +100,10 @@ func (b *IMAP) writeNotice(t Target) ([]byte, error) {
 		return nil, err
 	}
 	subject, body, _ := strings.Cut(strings.ReplaceAll(strings.ToValidUTF8(text.String(), "?"), "\r", ""), "\n")
+	subject = strings.ReplaceAll(mailmsg.Encode(strings.TrimSpace(subject)), "\r", "")
 	var m bytes.Buffer
 	fmt.Fprintf(&m, "Received: by recall-milter; %[1]s\nDate: %[1]s\nFrom: <%[2]s>\nTo: <%[3]s>\nMessage-ID: %[4]s\nSubject: %[5]s\n"+
 		"Auto-Submitted: auto-generated\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n%[6]s\n",
-		time.Now().Format(time.RFC1123Z), noticeFrom(t), t.Recipient, noticeID(t), mime.QEncoding.Encode("utf-8", strings.TrimSpace(subject)), strings.TrimSpace(body))
+		time.Now().Format(time.RFC1123Z), noticeFrom(t), t.Recipient, noticeID(t), subject, strings.TrimSpace(body))
 	return bytes.ReplaceAll(m.Bytes(), []byte("\n"), []byte("\r\n")), nil
 }

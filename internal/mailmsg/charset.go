@@ -53,10 +53,10 @@ func lookup(charset string) encoding.Encoding {
 }
 
 // Decode returns a text in UTF-8. The charset is a name in any case, with or without a language (RFC 2231 section 5).
-// It says false when nobody knows the charset; the text is then read as one that names none: as UTF-8 where it is valid.
+// It says false when nobody knows the charset; the text is then read as one without a charset: UTF-8 where it is valid.
 //
-// Different texts stay different: what is invalid in its charset is read byte by byte as windows-1252, and not replaced by
-// the same character for all. Otherwise two subjects that are named wrongly could be taken for the same.
+// Different texts stay different: what is invalid in its charset is read byte by byte as windows-1252, instead of being
+// replaced by one character for all. Otherwise two subjects in a wrong charset could be taken for the same.
 func Decode(charset string, text []byte) (decoded string, known bool) {
 	charset, _, _ = strings.Cut(charset, "*")
 	if strings.EqualFold(strings.TrimSpace(charset), "iso-2022-kr") {

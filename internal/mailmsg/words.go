@@ -1,9 +1,9 @@
-// Package mailmsg reads what stands in a mail: the text of a header field, the addresses in it, text in a charset. It is
-// the only place that decodes, so that all parts of the project see the same text, whoever wrote it and however.
+// Package mailmsg reads what a mail contains: the text of a header field, the addresses in it, text in a charset. It is
+// the only place that decodes, so that all parts of the project see the same text.
 //
-// It is lenient with text, which classifies at most: what can't be decoded stays as it is, and two different fields never
-// become equal for being broken. It is strict with addresses: structure is parsed before any word is decoded, so that
-// nothing inside an encoded word is taken for an address. Input is bounded, and read in linear time.
+// It is lenient with text: what can't be decoded stays as it is, and two different fields do not become equal because
+// they are broken. It is strict with addresses: structure is parsed before any word is decoded, so that nothing inside
+// an encoded word is taken for an address. Input is bounded, and read in linear time.
 package mailmsg
 
 import (
@@ -13,12 +13,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxField bounds how much of a field is read, in bytes. A thousand addresses fit.
-const maxField = 100_000
+const (
+	// MaxSubject bounds what is kept of a subject, in bytes: what Outlook allows fits, 255 characters of any script.
+	MaxSubject = 1200
 
-// Text returns the text of an unstructured field such as Subject: unfolded, its encoded words (RFC 2047) decoded, with one
-// blank for any run of white space. Words are also decoded as programs really write them: next to other text, with a
-// language, with blanks inside, cut in the middle of a character.
+	maxField = 100_000 // bytes of a field that are read; a thousand addresses fit
+)
+
+// Text returns the text of an unstructured field: unfolded, its encoded words (RFC 2047) decoded, with one blank for any
+// run of white space. Words are also decoded as programs really write them: next to other text, with a language, with
+// blanks inside, cut in the middle of a character. At most 100,000 bytes of a field are read.
 func Text(value string) string {
 	value = strings.NewReplacer("\r", "", "\n", "").Replace(value[:min(len(value), maxField)])
 	last := strings.LastIndex(value, "?=")
@@ -38,6 +42,10 @@ func Text(value string) string {
 	}
 }
 
+// Subject returns the beginning of a subject's text, in at most MaxSubject bytes. It is what the project keeps, compares
+// and shows.
+func Subject(value string) string { return Shorten(Text(value), MaxSubject) }
+
 // Shorten returns the beginning of a text, of at most so many bytes, cut between two characters.
 func Shorten(text string, most int) string {
 	if len(text) <= most {
@@ -49,8 +57,8 @@ func Shorten(text string, most int) string {
 	return text[:most]
 }
 
-// Encode returns a text for an unstructured field that is written: as it is when it is ASCII, else in encoded words, each on
-// a line of its own.
+// Encode returns a text for an unstructured field that is written: as it is when it is ASCII, else in encoded words, each
+// on a line of its own.
 func Encode(text string) string {
 	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), "?= =?", "?=\r\n =?")
 }
@@ -73,8 +81,9 @@ func readWord(text string) (w encodedWord, length int) {
 		return w, 0
 	}
 	length = body + end + len("?=")
-	charset, _, _ = strings.Cut(strings.ToLower(charset), "*")
-	return encodedWord{raw: text[:length], charset: charset, text: text[body : body+end], base64: rest[0]|0x20 == 'b'}, length
+	w = encodedWord{raw: text[:length], text: text[body : body+end], base64: rest[0]|0x20 == 'b'}
+	w.charset, _, _ = strings.Cut(strings.ToLower(charset), "*")
+	return w, length
 }
 
 // text gathers what a field says. Words of one charset that follow each other are decoded together: many programs cut

@@ -3,6 +3,8 @@ package recall
 import (
 	"regexp"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 )
 
 // target says which message a command to the recall address means, in the order in which it is looked for.
@@ -30,7 +32,7 @@ var (
 // meaning reads a mail to the recall address.
 func meaning(m *Mail) target {
 	var t target
-	subject := strings.TrimSpace(replyPrefix.ReplaceAllString(decoded(m.field("Subject")), ""))
+	subject := strings.TrimSpace(replyPrefix.ReplaceAllString(mailmsg.Subject(m.field("Subject")), ""))
 	if found := bySubject.FindStringSubmatch(subject); found != nil {
 		t.last = strings.EqualFold(found[1], "last")
 		t.only = list(found[2])

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
@@ -33,7 +34,7 @@ func FuzzMail(f *testing.F) {
 		}
 		d.supersedes(m)
 		automatic(m)
-		if answered := oneLine(decoded(m.field("Subject"))); strings.ContainsAny(answered, "\r\n") {
+		if answered := oneLine(mailmsg.Subject(m.field("Subject"))); strings.ContainsAny(answered, "\r\n") {
 			t.Errorf("two lines: %q", answered)
 		}
 	})

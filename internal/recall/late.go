@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
@@ -25,12 +26,12 @@ func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q Request) error 
 	for _, r := range q.Recipients {
 		to = append(to, holdstore.Path{Address: r, Args: []string{"NOTIFY=NEVER"}})
 	}
-	headers := fmt.Sprintf("From: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\n", oneLine(Author(h)), oneLine(h.Subject), oneLine(h.MessageID))
+	headers := fmt.Sprintf("From: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\n", oneLine(Author(h)), mailmsg.Encode(oneLine(h.Subject)), oneLine(h.MessageID))
 	if h.Date != "" {
 		headers += "Date: " + oneLine(h.Date) + "\r\n"
 	}
 	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID, auto: "auto-generated",
-		text: "request", letter: letter{Subject: decoded(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt), From: oneLine(Author(h)), Why: oneLine(q.Reason)},
+		text: "request", letter: letter{Subject: oneLine(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt), From: oneLine(Author(h)), Why: oneLine(q.Reason)},
 		kind: "recall-request", part: q.String(), headers: headers})
 }
 

@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
-	"golang.org/x/text/encoding/htmlindex"
 )
 
 // MaxBody is how much of a body is looked at; an Outlook recall has less than 50 KB.
@@ -20,9 +20,8 @@ const MaxBody = 1 << 20
 
 // Bounds of what is read of one mail.
 const (
-	maxDepth   = 8   // of multiparts
-	maxParts   = 100 // of all depths together
-	maxSubject = 1000
+	maxDepth = 8   // of multiparts
+	maxParts = 100 // of all depths together
 )
 
 // Mail is a message that leaves, as far as commands are concerned.
@@ -44,27 +43,6 @@ func (m *Mail) field(name string) string {
 		}
 	}
 	return ""
-}
-
-// decoder reads encoded words in every charset that the WHATWG lists, ks_c_5601-1987 and iso-2022-jp among them.
-var decoder = mime.WordDecoder{CharsetReader: charsetReader}
-
-func charsetReader(charset string, r io.Reader) (io.Reader, error) {
-	e, err := htmlindex.Get(charset)
-	if err != nil {
-		return nil, err
-	}
-	return e.NewDecoder().Reader(r), nil
-}
-
-// decoded returns a field's text; one that can't be decoded stays as it is.
-func decoded(value string) string {
-	value = value[:min(len(value), maxSubject)]
-	text, err := decoder.DecodeHeader(value)
-	if err != nil {
-		text = value
-	}
-	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
 }
 
 // part is one leaf of a mail.
@@ -120,7 +98,7 @@ func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool
 	w.unseen = w.unseen || !known
 	p := part{kind: kind, name: params["name"], body: body}
 	if strings.HasPrefix(kind, "text/") {
-		p.text = inCharset(params["charset"], body)
+		p.text, _ = mailmsg.Decode(params["charset"], body)
 	}
 	return w.visit(p)
 }
@@ -141,17 +119,6 @@ func plain(encoding string, body []byte) ([]byte, bool) {
 	}
 	out, err := io.ReadAll(r)
 	return out, err == nil
-}
-
-func inCharset(charset string, body []byte) string {
-	if charset != "" {
-		if r, err := charsetReader(charset, bytes.NewReader(body)); err == nil {
-			if out, err := io.ReadAll(r); err == nil {
-				body = out
-			}
-		}
-	}
-	return strings.ToValidUTF8(string(body), "?")
 }
 
 // original returns the Message-ID of a forwarded message.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -90,7 +91,7 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 		fields = append(fields, policy.Field{Name: name, Value: value})
 	}
 	m := &Mail{Submission: sub, Fields: fields, Body: []byte(body), Holds: l.grace > 0}
-	m.MessageID, m.Subject = m.field("Message-ID"), m.field("Subject")
+	m.MessageID, m.Subject = m.field("Message-ID"), mailmsg.Subject(m.field("Subject"))
 	ctx := context.Background()
 	may, others := o.Concerns(m.Submission, fields)
 	ruling := Ruling{Keep: others}

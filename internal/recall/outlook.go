@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/tnef"
-	"golang.org/x/text/encoding/htmlindex"
 )
 
 // maybeOutlook says by the header alone whether a mail may be Outlook's "Recall This Message".
@@ -17,7 +17,7 @@ func (d *Desk) maybeOutlook(m *Mail) bool {
 		return false
 	}
 	id := m.field("Message-ID")
-	return exchangeRecall(m) || d.named(decoded(m.field("Subject"))) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
+	return exchangeRecall(m) || d.named(mailmsg.Subject(m.field("Subject"))) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
 }
 
 // exchangeRecall knows form B, which Exchange has made a plain text: the fields of a voice message, which no mail
@@ -44,13 +44,13 @@ func hasPrefixFold(s, prefix string) bool {
 func (d *Desk) recallSubjects(m *Mail) []string {
 	var subjects []string
 	if exchangeRecall(m) {
-		subjects = append(subjects, decoded(m.field("Thread-Topic")))
+		subjects = append(subjects, mailmsg.Subject(m.field("Thread-Topic")))
 	} else if t := winmail(m); t != nil {
-		subjects = append(subjects, inCodepage(t.Codepage, t.OriginalSubject))
+		subjects = append(subjects, originalSubject(t))
 	} else {
 		return nil
 	}
-	subjects = append(subjects, decoded(m.field("Subject")))
+	subjects = append(subjects, mailmsg.Subject(m.field("Subject")))
 	var bare []string
 	for _, s := range subjects {
 		if b := d.bare(s); b != "" && !slices.Contains(bare, b) {
@@ -88,19 +88,9 @@ func carries(m *Mail) (more bool) {
 	return more || !whole
 }
 
-// codepages are those in which Outlook writes a subject, by the names that decoders have.
-var codepages = map[uint32]string{932: "shift_jis", 936: "gb2312", 949: "ks_c_5601-1987", 950: "big5", 1250: "windows-1250",
-	1251: "windows-1251", 1252: "windows-1252", 1253: "windows-1253", 1254: "windows-1254", 1255: "windows-1255",
-	1256: "windows-1256", 1257: "windows-1257", 1258: "windows-1258", 50220: "iso-2022-jp", 50221: "iso-2022-jp", 50222: "iso-2022-jp"}
-
-func inCodepage(codepage uint32, text []byte) string {
-	text = text[:min(len(text), maxSubject)]
-	if e, err := htmlindex.Get(codepages[codepage]); err == nil {
-		if out, err := e.NewDecoder().Bytes(text); err == nil {
-			text = out
-		}
-	}
-	return strings.ToValidUTF8(string(text), "?")
+// originalSubject is the subject that a recall names.
+func originalSubject(t *tnef.Message) string {
+	return mailmsg.Shorten(mailmsg.DecodeCodepage(t.Codepage, t.OriginalSubject), mailmsg.MaxSubject)
 }
 
 // bare is a subject without what programs put before it, for comparing.
@@ -139,7 +129,7 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []string) (Ruling,
 		}
 		keep.Keep = a.left(m.Recipients)
 	}
-	a.form, a.asked = "outlook", decoded(m.field("Subject"))
+	a.form, a.asked = "outlook", mailmsg.Subject(m.field("Subject"))
 	return keep, d.answer(ctx, m, a)
 }
 
@@ -151,7 +141,7 @@ const repeated = time.Hour
 func (d *Desk) recalledBy(m *Mail, mine []*holdstore.Hold, subjects []string) (found []*holdstore.Hold) {
 	var left []*holdstore.Hold
 	for _, h := range mine {
-		subject := decoded(h.Subject)
+		subject := h.Subject
 		if !holdstore.Same(h.Sender.Address, m.Sender.Address) || d.named(subject) ||
 			!slices.Contains(subjects, d.bare(subject)) || !within(m.Recipients, h.Recipients) {
 			continue

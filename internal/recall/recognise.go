@@ -7,6 +7,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -55,14 +56,14 @@ func (r *Recogniser) Maybe(m *Mail) bool {
 // could add them: only its subject, which is signed, makes such a mail a recall, and only with a known prefix.
 // A mail with a winmail.dat that carries anything else is none: who vouched for it would vouch for that, unseen.
 func (r *Recogniser) Recognise(m *Mail) (s Sight) {
-	subject := decoded(m.field("Subject"))
+	subject := mailmsg.Subject(m.field("Subject"))
 	switch t := winmail(m); {
 	case !m.Cut && carries(m):
 		return Sight{}
 	case isRequest(m):
 		s = request(m)
 	case t != nil:
-		s = Sight{Form: FormTNEF, Subjects: r.bare(inCodepage(t.Codepage, t.OriginalSubject)), Signed: []string{"Subject", "Content-Type"}}
+		s = Sight{Form: FormTNEF, Subjects: r.bare(originalSubject(t)), Signed: []string{"Subject", "Content-Type"}}
 	case exchangeRecall(m) && r.d.named(subject):
 		s = Sight{Form: FormPlain, Subjects: r.bare(subject), Signed: []string{"Subject"}}
 	case cloudRecall(m) && r.d.named(subject):
@@ -82,7 +83,7 @@ func (r *Recogniser) bare(subject string) []string {
 }
 
 // Bare is a subject, on one line, without the prefixes of recalls and replies, for comparing.
-func (r *Recogniser) Bare(subject string) string { return r.d.bare(decoded(subject)) }
+func (r *Recogniser) Bare(subject string) string { return r.d.bare(mailmsg.Subject(subject)) }
 
 func isRequest(m *Mail) bool { return isReport(m, "recall-request") }
 

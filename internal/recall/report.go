@@ -36,7 +36,7 @@ func (a *answer) letter(address string) letter {
 	l := letter{Asked: oneLine(a.asked), Why: oneLine(a.why), Address: address, AnswerBy: until(a.answerBy)}
 	if len(a.done) > 0 {
 		h := a.done[0]
-		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = decoded(h.Subject), oneLine(h.MessageID), h.ID, clock(h.HeldAt), clock(h.Due)
+		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = oneLine(h.Subject), oneLine(h.MessageID), h.ID, clock(h.HeldAt), clock(h.Due)
 	}
 	l.Rcpt = a.outcomes()
 	if len(l.Rcpt) > maxTold {
@@ -53,7 +53,7 @@ func (a *answer) letter(address string) letter {
 		if len(h.Recipients) > 3 {
 			to = append(to, "...")
 		}
-		l.Held = append(l.Held, waiting{h.ID, decoded(h.Subject), strings.Join(to, ", "), clock(h.Due)})
+		l.Held = append(l.Held, waiting{h.ID, oneLine(h.Subject), strings.Join(to, ", "), clock(h.Due)})
 	}
 	return l
 }

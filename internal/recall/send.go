@@ -6,12 +6,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"mime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 )
 
 // Post writes the gateway's own mails and puts them into the store, to be released at once.
@@ -74,10 +74,10 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 		to = append(to, "<"+oneLine(r.Address)+">")
 	}
 	header := "From: " + from + "\r\nTo: " + strings.Join(to, ",\r\n\t") + "\r\n" +
-		"Subject: " + encodedWords(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id + "\r\n" +
+		"Subject: " + mailmsg.Encode(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id + "\r\n" +
 		inReply(d.thread) + "Auto-Submitted: " + d.auto + "\r\nMIME-Version: 1.0\r\n"
 	more, content := multipartReport(body, d)
-	sub := holdstore.Submission{MessageID: id, Subject: encodedWords(subject), Gateway: d.gateway,
+	sub := holdstore.Submission{MessageID: id, Subject: subject, Gateway: d.gateway,
 		Sender: holdstore.Path{Address: d.sender, Args: []string{"BODY=8BITMIME"}}, Recipients: d.to}
 	if international(d) {
 		sub.Sender.Args = append(sub.Sender.Args, "SMTPUTF8")
@@ -138,9 +138,4 @@ func inReply(messageID string) string {
 		return ""
 	}
 	return "In-Reply-To: " + id + "\r\nReferences: " + id + "\r\n"
-}
-
-// encodedWords writes a text into a field (RFC 2047), folded.
-func encodedWords(text string) string {
-	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), "?= =?", "?=\r\n =?")
 }
