@@ -95,6 +95,7 @@ type Hold struct {
 	Terms
 	State    State
 	Size     int64 // bytes of header, blank line and body
+	EightBit bool  // the content has bytes above 127
 	HeldAt   time.Time
 	Due      time.Time // while releasing or after: the last due moment
 	Attempts int

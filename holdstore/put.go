@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -35,6 +36,7 @@ type Put struct {
 	header []byte
 	body   []byte // gathered, not yet sent
 	size   int64
+	wide   bool // header or body has a byte above 127
 	sum    hash.Hash
 	digest BodyDigest
 	print  string // the fingerprint of envelope and content, once all is known
@@ -55,6 +57,7 @@ func (s *Store) Put(sub Submission, header []byte) *Put {
 		size: int64(len(header)) + 2, sum: sha256.New(), chunks: 1, slots: make(chan struct{}, inFlight),
 	}
 	// The length keeps the envelope apart from the content; the queue ID and the client's port differ on a retry.
+	p.wide = !ascii(header)
 	envelope := armour(sub)
 	b, _ := json.Marshal([]any{envelope.Sender, envelope.Recipients, envelope.Login})
 	p.near = string(b)
@@ -75,6 +78,7 @@ func (p *Put) Write(ctx context.Context, b []byte) error {
 	p.sum.Write(b)
 	p.digest.Write(b)
 	p.size += int64(len(b))
+	p.wide = p.wide || !ascii(b)
 	for len(b) > 0 {
 		n := min(len(b), chunkSize-len(p.body))
 		p.body = append(p.body, b[:n]...)
@@ -87,6 +91,15 @@ func (p *Put) Write(ctx context.Context, b []byte) error {
 		}
 	}
 	return p.err()
+}
+
+func ascii(b []byte) bool {
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // stage sends the gathered piece in the background, and waits while too many are on their way.
@@ -222,7 +235,7 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 	sub.Subject = p.s.seal.wrapSubject(sub.Subject, p.id)
 	t.Grace = max(t.Grace, 0)
 	c := &commit{id: p.id, nonce: p.nonce, grace: t.Grace, entries: p.s.indexEntries(&p.sub)}
-	c.record = firstRecord(t.Grace, p.size, p.nonce, p.chunks, c.entries, storedTerms{armour(sub), t.Rule})
+	c.record = firstRecord(t.Grace, p.size, p.nonce, p.chunks, c.entries, storedTerms{armour(sub), t.Rule, p.wide})
 	staged := p.chunks
 	if whole {
 		staged = 0

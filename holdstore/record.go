@@ -48,7 +48,8 @@ func eventLine(e Event) string {
 // storedTerms is the JSON in p.
 type storedTerms struct {
 	Submission
-	Rule string `json:"ru,omitempty"`
+	Rule     string `json:"ru,omitempty"`
+	EightBit bool   `json:"8,omitempty"`
 }
 
 // firstRecord is p, but for the moment, in milliseconds, that begins it.
@@ -86,6 +87,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	h.Submission = disarmed(t.Submission)
 	h.Subject = s.seal.unwrapSubject(h.Subject, id)
 	h.Rule = cmp.Or(t.Rule, f["rule"])
+	h.EightBit = t.EightBit
 	grace, _ := strconv.ParseInt(f["grace"], 10, 64)
 	h.Grace = time.Duration(grace) * time.Millisecond
 	h.Size, _ = strconv.ParseInt(f["size"], 10, 64)

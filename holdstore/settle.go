@@ -114,7 +114,12 @@ func settleArgs(c *Claim, st Settlement) []any {
 		verb, retry = "retry", max(st.RetryIn.Milliseconds(), 1)
 	}
 	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results)}
-	for n, r := range st.Results {
+	return append(args, resultArgs(st.Results)...)
+}
+
+// resultArgs are index and result of each recipient, as scripts read them.
+func resultArgs(results map[int]Result) (args []any) {
+	for n, r := range results {
 		if r.At.IsZero() {
 			r.At = time.Now()
 		}

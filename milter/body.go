@@ -90,6 +90,10 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	if m.passes == "" {
 		m.passes = s.tooLarge()
 	}
+	if m.passes == "" && m.put != nil && isAddressTest(m.sub, m.fields, m.put.Size()-int64(len(s.header()))-2) {
+		m.passes = addressTest
+		m.drop()
+	}
 	switch {
 	case !m.judged:
 		return s.storeFailed(mod, errors.New("the MTA never ended the headers")), nil

@@ -111,10 +111,10 @@ func (s *session) dropWish(mod *gomilter.Modifier) {
 	}
 }
 
-// stamps lists what could be our mark, in the id clauses of Received fields. Whether one is, its body tells.
+// stamps lists what could be our mark, in the id clauses of Received fields and of our own. Whether one is, its body tells.
 func stamps(fields []policy.Field) (all []string) {
 	for _, f := range fields {
-		if !strings.EqualFold(f.Name, "Received") {
+		if !strings.EqualFold(f.Name, "Received") && !strings.EqualFold(f.Name, mark.Field) {
 			continue
 		}
 		words := strings.Fields(f.Value)

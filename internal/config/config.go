@@ -38,7 +38,7 @@ func Default() *Config {
 		Redis:    Redis{Addresses: []string{"127.0.0.1:6379"}, Prefix: "recall", Durability: "strict"},
 		Outbound: Outbound{Authenticated: true, Networks: []string{"127.0.0.0/8", "::1/128"}, DaemonNames: []string{"ORIGINATING"}},
 		Hold:     Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For"},
-		Release: Release{SMTP: "127.0.0.1:10026", Concurrency: 8, CancelLock: true,
+		Release: Release{SMTP: "127.0.0.1:10026", Concurrency: 8, CancelLock: true, Received: "short",
 			Retry: Retry{First: d(10 * time.Second), Max: d(10 * time.Minute), GiveUpAfter: d(5 * day)}},
 		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "撤回:", "回收:", "회수:"}, Supersedes: true,
 			Reports: "always", Notice: "never", Retention: d(day), AfterRelease: "request", RequestDomains: []string{"*"},

@@ -70,6 +70,7 @@ type Release struct {
 	Concurrency int    `toml:"concurrency"`
 	Retry       Retry  `toml:"retry"`
 	CancelLock  bool   `toml:"cancel_lock"`
+	Received    string `toml:"received" allowed:"short,full,none"`
 }
 
 // Retry says how long to wait between attempts, and until when.

@@ -38,7 +38,7 @@ func (s *sender) release(ctx, work context.Context, c *holdstore.Claim) (next *h
 	wg.Go(func() { s.renew(work, cancel, c) })
 	defer wg.Wait()
 	defer cancel()
-	st := s.attempt(work, c)
+	st := s.attempt(work, c, func() bool { return ctx.Err() == nil })
 	next, err := s.settle(work, c, st, ctx.Err() == nil)
 	if err != nil {
 		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
@@ -87,56 +87,38 @@ func (s *sender) renew(ctx context.Context, cancel func(), c *holdstore.Claim) {
 }
 
 // attempt sends the message to the recipients still pending, then bounces what has failed for good.
-func (s *sender) attempt(ctx context.Context, c *holdstore.Claim) holdstore.Settlement {
+func (s *sender) attempt(ctx context.Context, c *holdstore.Claim, more func() bool) holdstore.Settlement {
 	l, results := s.loop, map[int]holdstore.Result{}
-	var indexes []int
-	var paths []holdstore.Path
-	for i, r := range c.Results {
-		if r.Outcome == holdstore.Pending {
-			indexes, paths = append(indexes, i), append(paths, c.Recipients[i])
+	st := holdstore.Settlement{Results: results, Detail: "every recipient is settled"}
+	if todo := waiting(c, results); len(todo) > 0 {
+		var left bool
+		if st.Detail, left = s.sendAll(ctx, c, todo, results, more); left {
+			st.RetryIn = time.Millisecond // a daemon that goes on does
+			return st
 		}
 	}
-	detail := "every recipient is settled"
-	if len(paths) > 0 {
-		got, err := s.sendHold(ctx, c, paths)
-		detail = got.summary(err)
-		if unreadable(err) {
-			l.log.Trouble("hold "+c.ID+": its message can't be read from the store, so it can't be sent; it stays held: look with recallctl show "+c.ID, err)
-		}
-		s.judge(c, indexes, got, err, results)
-	}
-	st := holdstore.Settlement{Results: results, Detail: detail}
 	if err := s.bounce(ctx, c, results); err != nil {
 		st.Detail += "; the bounce is still to be sent: " + err.Error()
 		st.RetryIn = l.pause(c.Attempts)
 	}
-	if st.RetryIn > 0 || stillPending(c, results) {
+	if st.RetryIn > 0 || len(waiting(c, results)) > 0 {
 		st.RetryIn = l.pause(c.Attempts)
 		l.log.Retried(&c.Hold, st.Detail, st.RetryIn)
 	}
 	return st
 }
 
-// sendHold sends the message of a hold to some of its recipients.
-func (s *sender) sendHold(ctx context.Context, c *holdstore.Claim, to []holdstore.Path) (sent, error) {
-	l := s.loop
-	lock, err := l.lock(ctx, &c.Hold)
-	if err != nil {
-		return sent{}, err
+// waiting lists the recipients without a final result.
+func waiting(c *holdstore.Claim, results map[int]holdstore.Result) (indexes []int) {
+	for i, r := range c.Results {
+		if now, ok := results[i]; ok {
+			r = now
+		}
+		if r.Outcome == holdstore.Pending {
+			indexes = append(indexes, i)
+		}
 	}
-	body, err := l.store.BodyDigest(ctx, &c.Hold)
-	if err != nil {
-		return sent{}, err
-	}
-	trace := received(&c.Hold, l.marker.Stamp(c.ID, body)) + lock
-	return s.send(ctx, envelope{client: &c.Hold, from: c.Sender, to: to, ready: leased(c), own: c.Own(),
-		trace: trace, content: l.store.Content(ctx, &c.Hold)})
-}
-
-// unreadable says whether it is the store that doesn't give the message: a piece or its key is missing, or it was
-// changed. That is for the administrator to mend, and no reason to give up.
-func unreadable(err error) bool {
-	return errors.Is(err, holdstore.ErrNotFound) || errors.Is(err, holdstore.ErrNoKey) || errors.Is(err, holdstore.ErrDamaged)
+	return indexes
 }
 
 // leased says whether the claim is surely ours for long enough to go on.
@@ -147,47 +129,6 @@ func leased(c *holdstore.Claim) func() error {
 		}
 		return nil
 	}
-}
-
-// judge turns replies into results. A pending recipient keeps the moment since when it waits for the port.
-func (s *sender) judge(c *holdstore.Claim, indexes []int, got sent, err error, results map[int]holdstore.Result) {
-	l, taken := s.loop, 0
-	for n, i := range indexes {
-		r := holdstore.Result{Outcome: holdstore.Sent, Detail: got.reply, At: time.Now()}
-		why := got.refused[n]
-		if why == nil {
-			why = err
-		}
-		if why == nil {
-			taken++
-			results[i] = r
-			continue
-		}
-		r.Outcome, r.Detail = holdstore.Pending, why.Error()
-		if before := c.Results[i]; before.Detail != "" && !before.At.IsZero() {
-			r.At = before.At
-		}
-		if permanent(why) || !unreadable(why) && time.Since(r.At) > l.o.GiveUpAfter {
-			r.Outcome, r.At = holdstore.Failed, time.Now()
-			l.log.Failed(&c.Hold, c.Recipients[i].Address, r.Detail)
-		}
-		results[i] = r
-	}
-	if taken > 0 {
-		l.log.Released(&c.Hold, taken, got.reply, time.Since(c.Due))
-	}
-}
-
-func stillPending(c *holdstore.Claim, results map[int]holdstore.Result) bool {
-	for i, r := range c.Results {
-		if now, ok := results[i]; ok {
-			r = now
-		}
-		if r.Outcome == holdstore.Pending {
-			return true
-		}
-	}
-	return false
 }
 
 // send gives one message to the port; a connection that the port has ended since its last use costs no attempt.
@@ -209,7 +150,7 @@ func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
 		s.hangUp()
 	}
 	if s.c == nil {
-		c, err := dial(port, "recall-milter", commandTime)
+		c, err := dial(ctx, port, e.gateway, commandTime)
 		if err != nil {
 			return sent{}, err
 		}
@@ -217,6 +158,10 @@ func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
 			s.loop.limit.hear(c)
 		}
 		s.c, s.to = c, port
+	}
+	if _, wanted := given(e.from, "XVERP"); wanted && !s.c.offersFor("XVERP") {
+		s.loop.log.Trouble("hold "+e.client.ID+": its recipients have one return path, although its sender wanted one for each (XVERP): "+
+			"let the re-injection port offer it by smtpd_authorized_verp_clients", nil)
 	}
 	conn := s.c.conn
 	stop := context.AfterFunc(ctx, func() { conn.Close() })

@@ -42,16 +42,6 @@ func (s *sender) bounce(ctx context.Context, c *holdstore.Claim, results map[int
 	return nil
 }
 
-// argument returns the value of an ESMTP argument, "" when it is not there.
-func argument(p holdstore.Path, name string) string {
-	for _, arg := range p.Args {
-		if key, value, _ := strings.Cut(arg, "="); strings.EqualFold(key, name) {
-			return value
-		}
-	}
-	return ""
-}
-
 // wanted says whether NOTIFY allows a report of failure (RFC 3461 section 4.1).
 func wanted(r holdstore.Path) bool {
 	notify := strings.ToUpper(argument(r, "NOTIFY"))
@@ -70,9 +60,14 @@ func (s *sender) sendBounce(ctx context.Context, c *holdstore.Claim, tell []int,
 			return "", err
 		}
 	}
-	e := envelope{to: []holdstore.Path{{Address: c.Sender.Address}}, content: strings.NewReader(n.text(returned)), ready: leased(c), own: true}
+	text := n.text(returned)
+	e := envelope{gateway: c.Gateway, to: []holdstore.Path{{Address: c.Sender.Address}}, content: strings.NewReader(text),
+		ready: leased(c), own: true}
+	if !ascii(text) {
+		e.implied = []string{eightBit}
+	}
 	if n.international {
-		e.from.Args = []string{"SMTPUTF8"}
+		e.from.Args = []string{international}
 	}
 	got, err := s.send(ctx, e)
 	if err == nil {

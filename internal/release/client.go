@@ -2,6 +2,7 @@ package release
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ const (
 	maxTextBytes = 1000 // of a reply that is kept in results
 )
 
-// refusal is a reply that is no success.
+// refusal is a reply of 4xx or 5xx.
 type refusal struct {
 	code int
 	text string
@@ -52,29 +53,41 @@ type client struct {
 	idle   time.Time         // since when nothing is under way
 }
 
-// dial connects and greets, and waits so long at each step. address is host:port or unix:/path. Whatever goes wrong is
-// temporary: it is about the port, not about the message.
-func dial(address, hello string, wait time.Duration) (*client, error) {
+// dial connects and greets as a host, and waits so long at each step, at most until ctx ends. address is host:port or
+// unix:/path. Every error is temporary: it is about the port, not about the message.
+func dial(ctx context.Context, address, host string, wait time.Duration) (*client, error) {
 	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, address = "unix", path
 	}
-	conn, err := net.DialTimeout(network, address, min(wait, dialTime))
+	conn, err := (&net.Dialer{Timeout: min(wait, dialTime)}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // a port that never greets must not outlive ctx
 	c := &client{conn: conn, offers: map[string]string{}}
 	c.in = bufio.NewReaderSize(conn, maxLine)
 	c.out = bufio.NewWriterSize(deadlineWriter{conn}, 64<<10)
-	if err := c.greet(hello, wait); err != nil {
+	if err := c.greet(hostName(host), wait); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("the re-injection port %s is not ready: %w", address, err)
 	}
 	return c, nil
 }
 
+// hostName is what the client calls itself: the MTA's own host name, as Postfix and Sendmail do between their own ports.
+// Where the MTA did not say it, RFC 5321 section 4.1.3 wants an address.
+func hostName(gateway string) string {
+	if gateway == "" || len(gateway) > 255 || strings.Trim(strings.ToLower(gateway), hostCharacters) != "" {
+		return "[127.0.0.1]"
+	}
+	return gateway
+}
+
+const hostCharacters = "abcdefghijklmnopqrstuvwxyz0123456789-."
+
 func (c *client) greet(name string, wait time.Duration) error {
-	if _, err := c.reply(wait); err != nil {
+	if _, err := c.success(wait); err != nil {
 		return asTemporary(err)
 	}
 	text, err := c.command("EHLO "+name, wait)
@@ -119,17 +132,30 @@ func (c *client) command(line string, wait time.Duration) (string, error) {
 	if err := c.out.Flush(); err != nil {
 		return "", err
 	}
-	return c.reply(wait)
+	return c.success(wait)
+}
+
+// success reads a reply that must be 2xx.
+func (c *client) success(wait time.Duration) (string, error) { return c.expect('2', wait) }
+
+// expect reads a reply whose code must begin with a digit; 4xx and 5xx are a refusal. Any other reply (a 250 to DATA, a
+// 354 to MAIL) shows that both sides no longer talk about the same command, so nothing on this connection counts.
+func (c *client) expect(digit byte, wait time.Duration) (string, error) {
+	code, text, err := c.reply(wait)
+	if err == nil && code/100 != int(digit-'0') {
+		err = fmt.Errorf("the port answers %d where %cxx is due: %s", code, digit, short(text))
+	}
+	return text, err
 }
 
 // reply reads one reply (RFC 5321 section 4.2); 4xx and 5xx are a refusal.
-func (c *client) reply(wait time.Duration) (string, error) {
+func (c *client) reply(wait time.Duration) (int, string, error) {
 	c.conn.SetReadDeadline(time.Now().Add(wait))
 	var text strings.Builder
 	for n := 0; ; n++ {
 		code, more, rest, err := c.replyLine()
 		if err != nil {
-			return "", err
+			return 0, "", err
 		}
 		if text.Len()+len(rest) < maxLine*4 {
 			if n > 0 {
@@ -139,12 +165,12 @@ func (c *client) reply(wait time.Duration) (string, error) {
 		}
 		if !more {
 			if code >= 400 {
-				return "", &refusal{code, short(text.String())}
+				return code, "", &refusal{code, short(text.String())}
 			}
-			return text.String(), nil
+			return code, text.String(), nil
 		}
 		if n >= maxLines {
-			return "", errors.New("the port answers with too many lines")
+			return 0, "", errors.New("the port answers with too many lines")
 		}
 	}
 }
@@ -161,7 +187,7 @@ func (c *client) replyLine() (code int, more bool, rest string, err error) {
 	text := strings.TrimRight(string(line), "\r\n")
 	if len(text) < 3 || strings.Trim(text[:3], "0123456789") != "" || text[0] < '2' || text[0] > '5' ||
 		len(text) > 3 && text[3] != ' ' && text[3] != '-' {
-		return 0, false, "", fmt.Errorf("the port's answer is no SMTP: %q", short(text))
+		return 0, false, "", fmt.Errorf("the port's answer is not SMTP: %q", short(text))
 	}
 	code = int(text[0]-'0')*100 + int(text[1]-'0')*10 + int(text[2]-'0')
 	return code, len(text) > 3 && text[3] == '-', strings.TrimSpace(text[min(4, len(text)):]), nil

@@ -28,6 +28,7 @@ type Store interface {
 	Content(ctx context.Context, h *holdstore.Hold) io.Reader
 	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
 	BodyDigest(ctx context.Context, h *holdstore.Hold) ([]byte, error)
+	Progress(ctx context.Context, c *holdstore.Claim, results map[int]holdstore.Result) error
 	Settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error
 	SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error)
 	Reap(ctx context.Context) (holdstore.Reaped, error)
@@ -46,6 +47,7 @@ type Log interface {
 type Options struct {
 	SMTP                    string // host:port or unix:/path
 	OwnSMTP                 string // the same for the gateway's own mails; empty: SMTP
+	Received                string // ReceivedFull, ReceivedShort or ReceivedNone
 	CancelLock              bool   // add Cancel-Lock to what is released
 	Concurrency             int
 	First, Max, GiveUpAfter time.Duration
@@ -58,6 +60,7 @@ type Loop struct {
 	log    Log
 	o      Options
 	limit  sizeLimit
+	most   portMost
 	stands string       // why nothing was claimed last time, as it was said; "": all is well
 	beat   atomic.Int64 // when Run last went round, in seconds since 1970; 0: not yet
 }

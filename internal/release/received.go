@@ -7,14 +7,26 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+)
+
+// How much the trace field of a released message tells (release.received).
+const (
+	ReceivedFull  = "full"  // as Postfix writes it: the client's name, address and HELO
+	ReceivedShort = "short" // nothing about the client
+	ReceivedNone  = "none"  // no Received field: only our mark, in a field of its own
 )
 
 // received returns the Received field for the hop that Postfix hides from milters (RFC 5321 section 4.4), with our
-// mark as its id.
-func received(h *holdstore.Hold, stamp string) string {
+// mark as its id. Header checks of the site may have removed the MTA's own field to hide its clients, and no milter can
+// know that; so only a site that wants it has us tell of them.
+func received(h *holdstore.Hold, stamp, detail string) string {
+	if detail == ReceivedNone {
+		return mark.Field + ": id " + stamp + "\r\n"
+	}
 	var b strings.Builder
 	b.WriteString("Received: ")
-	if c := h.Client; c.Address != "" {
+	if c := h.Client; c.Address != "" && detail == ReceivedFull {
 		fmt.Fprintf(&b, "from %s (%s [%s])\r\n\t", word(c.HELO), word(c.Name), literal(c.Address))
 	}
 	fmt.Fprintf(&b, "by %s (Recall Milter) with %s id %s", word(h.Gateway), protocol(h), stamp)

@@ -27,9 +27,23 @@ func TestReceivedTellsTheHopThatPostfixHides(t *testing.T) {
 			"from x???Tue,?24?Nov??X-Evil:?1 (unknown [192.0.2.7])\r\n\tby gw.corp.test (Recall Milter) with ESMTP id MARK; "},
 	} {
 		c.s.Gateway = "gw.corp.test"
-		got := received(&holdstore.Hold{Submission: c.s, HeldAt: time.Unix(0, 0)}, "MARK")
+		got := received(&holdstore.Hold{Submission: c.s, HeldAt: time.Unix(0, 0)}, "MARK", ReceivedFull)
 		if want := "Received: " + c.want + "Thu, 01 Jan 1970 00:00:00 +0000\r\n"; got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+func TestASiteDecidesWhatReceivedTellsOfItsClients(t *testing.T) {
+	h := &holdstore.Hold{HeldAt: time.Unix(0, 0)}
+	h.Submission = holdstore.Submission{Client: holdstore.Client{Address: "192.0.2.7", Name: "pc.corp.test", HELO: "pc"}, Gateway: "gw.corp.test",
+		Login: "a", TLS: "TLSv1.3", Recipients: []holdstore.Path{{Address: "b@x.test"}}}
+	for detail, want := range map[string]string{
+		ReceivedShort: "Received: by gw.corp.test (Recall Milter) with ESMTPSA id MARK\r\n\tfor <b@x.test>; Thu, 01 Jan 1970 00:00:00 +0000\r\n",
+		ReceivedNone:  "X-Recall-Milter: id MARK\r\n",
+	} {
+		if got := received(h, "MARK", detail); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", detail, got, want)
 		}
 	}
 }

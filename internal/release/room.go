@@ -1,6 +1,7 @@
 package release
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"sync"
@@ -36,12 +37,12 @@ func (s *sizeLimit) keep(c *client) {
 
 // now is the limit, 0 for none. Who finds it old asks the port, and the others wait for him; a port that does not answer
 // means what it said before.
-func (s *sizeLimit) now(port string) int64 {
+func (s *sizeLimit) now(port, gateway string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.asked) > believed {
 		s.asked = time.Now()
-		if c, err := dial(port, "recall-milter", askTime); err == nil {
+		if c, err := dial(context.Background(), port, gateway, askTime); err == nil {
 			s.keep(c)
 			c.quit()
 		}
@@ -56,7 +57,7 @@ func (l *Loop) TooLarge(sub holdstore.Submission, size int64) string {
 	if most <= leastLimit {
 		return ""
 	}
-	limit := l.limit.now(l.o.SMTP)
+	limit := l.limit.now(l.o.SMTP, sub.Gateway)
 	if limit <= 0 || most <= limit {
 		return ""
 	}

@@ -18,6 +18,7 @@ type memory struct {
 	mu      sync.Mutex
 	due     []*holdstore.Claim
 	settled []holdstore.Settlement
+	rounds  int // calls of Progress
 	content string
 	away    int   // so many settlements find the store away
 	broken  error // what reading the content ends with
@@ -59,6 +60,16 @@ func (m *memory) BodyDigest(context.Context, *holdstore.Hold) ([]byte, error) {
 	var d holdstore.BodyDigest
 	io.WriteString(&d, body)
 	return d.Sum(), nil
+}
+
+func (m *memory) Progress(_ context.Context, c *holdstore.Claim, results map[int]holdstore.Result) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rounds++
+	for i, r := range results {
+		c.Results[i] = r
+	}
+	return nil
 }
 
 func (m *memory) Settle(_ context.Context, c *holdstore.Claim, st holdstore.Settlement) error {
@@ -131,7 +142,7 @@ const message = "From: a@corp.test\r\nSubject: hello\r\n\r\nbody\r\n"
 func attempted(t *testing.T, m *memory, p *port, c *holdstore.Claim) (*sender, *notes) {
 	t.Helper()
 	log := &notes{}
-	s := &sender{loop: New(m, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Concurrency: 1, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
+	s := &sender{loop: New(m, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, Concurrency: 1, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
 	t.Cleanup(s.hangUp)
 	s.release(t.Context(), t.Context(), c)
 	return s, log

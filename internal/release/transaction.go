@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -12,10 +14,13 @@ import (
 // envelope is one message for the port.
 type envelope struct {
 	client  *holdstore.Hold // whose SMTP client is told by XFORWARD; nil: none
+	gateway string          // the MTA's host name, by which we greet
 	from    holdstore.Path
 	to      []holdstore.Path
-	own     bool   // a mail of the gateway itself
-	trace   string // what stands before the content
+	implied []string // parameters of MAIL that the content implies: used where the port offers them
+	own     bool     // a mail of the gateway itself
+	trace   string   // comes before the content
+	demand  string   // comes before it as well, where the port does not take the parameter REQUIRETLS
 	content io.Reader
 	ready   func() error // asked before DATA and before the final dot; an error ends the attempt unsent
 }
@@ -24,13 +29,17 @@ type envelope struct {
 type sent struct {
 	reply   string        // of the final dot
 	refused map[int]error // recipients that the port refused by themselves
+	rest    []int         // recipients that must be offered in another transaction: the port takes no more in this one
+	taken   int           // recipients that the port accepted before DATA
+	most    int           // so many recipients the port takes in one transaction; 0: it did not say
 	begun   bool          // the port has answered something about this message
+	content bool          // the port wants the content, and may have it
 }
 
 // summary says in one line what the port answered: to the message, else to the first recipient that it refused.
 func (s sent) summary(err error) string {
-	for i := 0; err == nil && s.reply == "" && i < len(s.refused); i++ {
-		err = s.refused[i]
+	if err == nil && s.reply == "" && len(s.refused) > 0 {
+		err = s.refused[slices.Min(slices.Collect(maps.Keys(s.refused)))]
 	}
 	if err != nil {
 		return err.Error()
@@ -38,14 +47,17 @@ func (s sent) summary(err error) string {
 	return s.reply
 }
 
-// step is one command of the envelope, and what its refusal means.
+// step is one command of the envelope.
 type step struct {
 	line    string
-	refused func(error) error // an error ends the transaction
+	to      int               // of RCPT: which recipient
+	digit   byte              // that the code of a good reply begins with
+	taken   func()            // what a good reply means; nil: nothing
+	refused func(error) error // what a refusal means; an error ends the transaction
 }
 
 // send gives one message to the port. An error concerns all recipients that are not in refused. After any error
-// that is no refusal, and while inData, the connection must be closed: without the final dot the port forgets what it has.
+// that is not a refusal, and while inData, the connection must be closed: without the final dot the port forgets what it has.
 func (c *client) send(e envelope) (s sent, err error) {
 	s.refused = map[int]error{}
 	if err := oneLiner(e.from); err != nil {
@@ -54,29 +66,10 @@ func (c *client) send(e envelope) (s sent, err error) {
 	if err := c.missing(e); err != nil {
 		return s, err
 	}
-	var steps []step
-	fatal := func(err error) error { return err }
-	if c.open {
-		steps = append(steps, step{"RSET", fatal})
-	}
-	for _, line := range c.xforward(e.client) {
-		steps = append(steps, step{line, func(error) error { return nil }}) // the mail matters more than its trace
-	}
-	// What is refused here is our own port's opinion of a sender that the gateway has accepted: wait for its mend.
-	steps = append(steps, step{"MAIL FROM:<" + e.from.Address + ">" + c.parameters(e.from.Args), asTemporary})
-	for i, r := range e.to {
-		if err := oneLiner(r); err != nil {
-			s.refused[i] = err
-			continue
-		}
-		steps = append(steps, step{"RCPT TO:<" + r.Address + ">" + c.parameters(r.Args), func(err error) error {
-			s.refused[i] = notOurs(err)
-			return nil
-		}})
-	}
+	steps := append(c.opening(e), c.recipients(e, &s)...)
+	none := func() bool { return s.taken == 0 }
 	// DATA goes with the commands before it (RFC 2920 section 3.1); a port that takes no recipient refuses it.
-	none := func() bool { return len(s.refused) == len(e.to) }
-	steps = append(steps, step{"DATA", func(err error) error {
+	steps = append(steps, step{line: "DATA", digit: '3', refused: func(err error) error {
 		if none() {
 			return nil
 		}
@@ -86,7 +79,7 @@ func (c *client) send(e envelope) (s sent, err error) {
 	for len(steps) > 0 {
 		n := c.batch(steps)
 		if n == len(steps) {
-			if none() {
+			if len(s.refused) == len(e.to) {
 				return s, nil
 			}
 			if err := e.ready(); err != nil {
@@ -96,13 +89,73 @@ func (c *client) send(e envelope) (s sent, err error) {
 		if err := c.talk(steps[:n], &s); err != nil {
 			return s, err
 		}
-		steps = steps[n:]
+		if steps = steps[n:]; len(s.rest) > 0 && len(steps) > 0 { // further recipients would be refused as well
+			last := len(steps) - 1
+			for _, st := range steps[:last] {
+				s.rest = append(s.rest, st.to)
+			}
+			steps = steps[last:]
+		}
 	}
 	if none() {
 		return s, nil
 	}
 	s.reply, err = c.data(e)
 	return s, err
+}
+
+// opening are the commands before the first recipient.
+func (c *client) opening(e envelope) (steps []step) {
+	if c.open {
+		steps = append(steps, step{line: "RSET", digit: '2', refused: func(err error) error { return err }})
+	}
+	for _, line := range c.xforward(e.client) { // the mail matters more than its trace
+		steps = append(steps, step{line: line, digit: '2', refused: func(error) error { return nil }})
+	}
+	// What is refused here is our own port's opinion of a sender that the gateway has accepted: its config has to be fixed.
+	mail := "MAIL FROM:<" + e.from.Address + ">" + c.parameters(e.from.Args) + c.implied(e)
+	return append(steps, step{line: mail, digit: '2', refused: asTemporary})
+}
+
+// recipients are the commands for the recipients. What one reply means depends on those before it, so s is filled in.
+func (c *client) recipients(e envelope, s *sent) (steps []step) {
+	for i, r := range e.to {
+		if err := oneLiner(r); err != nil {
+			s.refused[i] = err
+			continue
+		}
+		taken := func() { s.taken++ }
+		refused := func(err error) error {
+			switch full, limit := tooMany(err); {
+			case full && s.taken > 0:
+				s.rest = append(s.rest, i)
+				if limit && s.most == 0 {
+					s.most = s.taken
+				}
+			case full:
+				s.refused[i] = asTemporary(err)
+			default:
+				s.refused[i] = notOurs(err)
+			}
+			return nil
+		}
+		line := "RCPT TO:<" + r.Address + ">" + c.parameters(r.Args)
+		steps = append(steps, step{line, i, '2', taken, refused})
+	}
+	return steps
+}
+
+// tooMany says whether a reply to RCPT means that the port takes no more recipients in this transaction: 452, or 552,
+// which RFC 5321 section 4.5.3.1.10 wants to be taken as temporary here. A mailbox that is full (552 5.2.2) is something else.
+// limit says that the reply is about the number of recipients, and not about this one.
+func tooMany(err error) (full, limit bool) {
+	var r *refusal
+	if !errors.As(err, &r) || r.code != 452 && r.code != 552 {
+		return false, false
+	}
+	code := status(r.Error())
+	limit = strings.HasSuffix(code, ".5.3")
+	return r.code == 452 || limit || !enhanced.MatchString(r.Error()), limit
 }
 
 // oneLiner refuses an address that would be more than one command.
@@ -114,7 +167,7 @@ func oneLiner(p holdstore.Path) error {
 }
 
 // notOurs keeps a port that is not allowed to take our mail (5.7.x: access denied, relaying denied) from bouncing all
-// of it: the gateway accepted the recipient when the message was submitted, so the port's config is to be mended.
+// of it: the gateway accepted the recipient when the message was submitted, so the port's config has to be fixed.
 func notOurs(err error) error {
 	var r *refusal
 	if errors.As(err, &r) && r.code >= 500 && strings.HasPrefix(r.text, "5.7.") {
@@ -146,16 +199,17 @@ func (c *client) talk(steps []step, s *sent) error {
 	}
 	var failed error
 	for _, st := range steps {
-		_, err := c.reply(commandTime)
+		_, err := c.expect(st.digit, commandTime)
 		c.inData = err == nil && st.line == "DATA"
+		s.content = c.inData
 		var no *refusal
 		switch isRefusal := errors.As(err, &no); {
-		case err != nil && !isRefusal:
-			return err
-		case isRefusal && no.code == 421:
+		case err != nil && !isRefusal, isRefusal && no.code == 421:
 			return err
 		case isRefusal && failed == nil:
 			failed = st.refused(err)
+		case err == nil && st.taken != nil:
+			st.taken()
 		}
 		s.begun = true
 	}
@@ -165,7 +219,10 @@ func (c *client) talk(steps []step, s *sent) error {
 // data sends the content and returns the port's reply to the final dot.
 func (c *client) data(e envelope) (reply string, err error) {
 	w := &dotWriter{to: c.out, lineStart: true}
-	io.WriteString(w, e.trace) // an error shows at the end
+	if _, offered := c.offers["REQUIRETLS"]; !offered {
+		io.WriteString(w, e.demand) // an error shows at the end
+	}
+	io.WriteString(w, e.trace)
 	if _, err := io.Copy(w, e.content); err != nil {
 		return "", fmt.Errorf("sending stopped before the end, so nothing was sent: %w", err)
 	}
@@ -175,39 +232,10 @@ func (c *client) data(e envelope) (reply string, err error) {
 	if err := w.end(); err != nil {
 		return "", err
 	}
-	text, err := c.reply(dotTime)
+	text, err := c.success(dotTime)
 	c.inData = false
 	if err == nil {
 		c.open = false
 	}
 	return short("250 " + text), err
-}
-
-// parameters that the port must offer, and what they mean when it does not.
-var needs = map[string]string{"BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN",
-	"NOTIFY": "DSN", "ORCPT": "DSN", "REQUIRETLS": "REQUIRETLS"}
-
-// parameters returns the ESMTP arguments that the port takes, verbatim. SIZE is the client's guess and AUTH is its
-// login's: neither is for the port.
-func (c *client) parameters(args []string) string {
-	var b strings.Builder
-	for _, arg := range args {
-		name, _, _ := strings.Cut(strings.ToUpper(arg), "=")
-		if _, offered := c.offers[needs[name]]; offered && needs[name] != "" {
-			b.WriteString(" " + arg)
-		}
-	}
-	return b.String()
-}
-
-// missing says what the message can't do without (RFC 6531 section 3.5, RFC 8689 section 4.2.1). A port without DSN or
-// 8BITMIME gets the mail all the same.
-func (c *client) missing(e envelope) error {
-	for _, arg := range e.from.Args {
-		name := strings.ToUpper(arg)
-		if _, offered := c.offers[name]; !offered && (name == "SMTPUTF8" || name == "REQUIRETLS") {
-			return &refusal{450, "4.6.7 the re-injection port does not offer " + name + ", which the message needs"}
-		}
-	}
-	return nil
 }
