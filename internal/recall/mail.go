@@ -51,13 +51,16 @@ type part struct {
 	name string // of a file
 	body []byte // transfer encoding undone
 	text string // of text/*, its charset undone
+
+	inline   bool // it has no file name, and is shown with the mail
+	readable bool // its charset is known
 }
 
 // parts calls visit for each leaf of the mail, in order, until it says false. Defects end a branch, not the walk.
 // It says whether all of them could be seen; that visit said false hides none.
 func (m *Mail) parts(visit func(part) bool) (whole bool) {
 	w := walk{visit: visit, left: maxParts}
-	w.entity(m.field("Content-Type"), m.field("Content-Transfer-Encoding"), m.Body, 0)
+	w.entity(entityHeader{m.field("Content-Type"), m.field("Content-Transfer-Encoding"), m.field("Content-Disposition")}, m.Body, 0)
 	return !w.unseen
 }
 
@@ -67,15 +70,18 @@ type walk struct {
 	unseen bool // a defect or a bound hides parts, which other programs may see
 }
 
+// entityHeader are the fields that say what an entity is.
+type entityHeader struct{ contentType, encoding, disposition string }
+
 // entity visits one entity and says whether to go on.
-func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool {
+func (w *walk) entity(head entityHeader, body []byte, depth int) bool {
 	if w.left--; w.left < 0 {
 		w.unseen = true
 		return false
 	}
-	kind, params, err := mime.ParseMediaType(contentType)
+	kind, params, err := mime.ParseMediaType(head.contentType)
 	if err != nil {
-		w.unseen = w.unseen || contentType != "" // others may see a multipart there
+		w.unseen = w.unseen || head.contentType != "" // others may see a multipart there
 		kind, params = "text/plain", nil
 	}
 	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
@@ -87,18 +93,22 @@ func (w *walk) entity(contentType, encoding string, body []byte, depth int) bool
 				return true
 			}
 			inner, _ := io.ReadAll(p) // what came before a defect counts
-			w.unseen = w.unseen || len(p.Header["Content-Type"]) > 1 || len(p.Header["Content-Transfer-Encoding"]) > 1
-			if !w.entity(p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), inner, depth+1) {
+			for _, name := range []string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition"} {
+				w.unseen = w.unseen || len(p.Header[name]) > 1
+			}
+			h := entityHeader{p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), p.Header.Get("Content-Disposition")}
+			if !w.entity(h, inner, depth+1) {
 				return false
 			}
 		}
 	}
 	w.unseen = w.unseen || strings.HasPrefix(kind, "multipart/")
-	body, known := plain(encoding, body)
+	body, known := plain(head.encoding, body)
 	w.unseen = w.unseen || !known
-	p := part{kind: kind, name: params["name"], body: body}
+	p := part{kind: kind, name: params["name"], body: body, inline: isInline(params, head.disposition), readable: true}
 	if strings.HasPrefix(kind, "text/") {
-		p.text, _ = mailmsg.Decode(params["charset"], body)
+		p.text, p.readable = mailmsg.Decode(params["charset"], body)
+		p.readable = p.readable || params["charset"] == ""
 	}
 	return w.visit(p)
 }

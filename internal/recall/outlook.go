@@ -73,21 +73,6 @@ func winmail(m *Mail) (found *tnef.Message) {
 	return found
 }
 
-// carries says whether a mail has more in it than a recall: a winmail.dat with something else, a part that is neither text
-// nor part of a recall, or parts that can't be seen.
-func carries(m *Mail) (more bool) {
-	whole := m.parts(func(p part) bool {
-		if p.kind == "application/ms-tnef" || strings.EqualFold(p.name, "winmail.dat") || tnef.Is(p.body) {
-			t, err := tnef.Read(p.body)
-			more = err != nil || t.Class != tnef.RecallClass || t.Attachments
-		} else {
-			more = !strings.HasPrefix(p.kind, "text/") && p.kind != requestType
-		}
-		return !more
-	})
-	return more || !whole
-}
-
 // originalSubject is the subject that a recall names.
 func originalSubject(t *tnef.Message) string {
 	return mailmsg.Shorten(mailmsg.DecodeCodepage(t.Codepage, t.OriginalSubject), mailmsg.MaxSubject)

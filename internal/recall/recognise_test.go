@@ -30,7 +30,7 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 	whole := r.FormA()
 	for name, c := range map[string]struct{ mail, form string }{
 		"a recall":                            {whole, FormTNEF},
-		"a text beside":                       {beside(whole, "Content-Type: text/html\r\n\r\n<p>x</p>"), FormTNEF},
+		"a third part":                        {beside(whole, "Content-Type: text/html\r\n\r\n<p>x</p>"), ""},
 		"a file in winmail.dat":               {r.FormAWith(outlook.WinmailWith([]byte("x"), []byte("MZ"))), ""},
 		"two classes in winmail.dat":          {r.FormAWith(append([]byte(note), outlook.Winmail([]byte("x"), 65001)[6:]...)), ""},
 		"another winmail.dat beside":          {beside(whole, "Content-Type: application/ms-tnef\r\n\r\n"+note), ""},

@@ -1,0 +1,147 @@
+package recall
+
+import (
+	"mime"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/tnef"
+	"golang.org/x/net/html"
+)
+
+// A mail that passes as a genuine recall is one that filters may treat with care: its winmail.dat is let through, say. So
+// nothing may travel along. A recall is one text of a few lines, perhaps the same as HTML, and its part for programs.
+
+// Bounds of what a recall consists of.
+const (
+	maxCarried = 2        // parts of a recall of Outlook or Exchange: two texts, or a text and a winmail.dat
+	maxReport  = 3        // of a request: text, message/recall-request, the original's header
+	maxProse   = 16 << 10 // bytes of one text, with what companies add below it
+)
+
+// carries says whether a mail has more in it than a recall.
+func carries(m *Mail) (more bool) {
+	most, kinds := maxCarried, []string{"text/plain", "text/html"}
+	if isRequest(m) {
+		most, kinds = maxReport, []string{"text/plain", requestType, "text/rfc822-headers"}
+	}
+	seen := 0
+	whole := m.parts(func(p part) bool {
+		seen++
+		switch {
+		case seen > most:
+			more = true
+		case p.kind == "application/ms-tnef" || strings.EqualFold(p.name, "winmail.dat") || tnef.Is(p.body):
+			t, err := tnef.Read(p.body)
+			more = err != nil || t.Class != tnef.RecallClass || t.Attachments
+		default:
+			more = !slices.Contains(kinds, p.kind) || !p.inline || !p.readable || !isProse(shown(p))
+		}
+		return !more
+	})
+	return more || !whole
+}
+
+// isInline says whether a part is shown with the mail: it has no name, and no disposition (RFC 2183) but inline.
+func isInline(params map[string]string, disposition string) bool {
+	if disposition != "" {
+		kind, more, err := mime.ParseMediaType(disposition)
+		if err != nil || kind != "inline" || more["filename"] != "" {
+			return false
+		}
+	}
+	return params["name"] == ""
+}
+
+// notProse is what text for people does not have: files in it (uuencode, yEnc), and words of programs.
+var notProse = regexp.MustCompile(`(?im)^begin(-base64)? [0-7]{3,4} |^=ybegin |\AMZ[^a-z\s]|^\s*(#!|@echo\b|<\?|<%|<!|rem\s+\S+\s*=|#include\b|%!ps|%pdf-|\{\\rtf)` +
+	`|<\s*/?(script|html|head|body|svg|iframe|object|embed|form|meta|link|base)\b|\b(java|vb)script:` +
+	`|\b(createobject|activexobject|getobject|wscript|powershell|invoke-expression|mshta|regsvr32|rundll32)\b|\bcmd(\.exe)?\s+/[ck]\b|\b(eval|exec|system)\s*\(`)
+
+// signs are frequent in programs, and rare in prose.
+const (
+	signs     = "{}=;$|\\`"
+	signShare = 16 // one of so many characters
+	signsFree = 6  // that any text may have
+)
+
+// isProse says whether a text is only one for people.
+func isProse(text string) bool {
+	if len(text) > maxProse || notProse.MatchString(text) {
+		return false
+	}
+	n := 0
+	for _, r := range text {
+		switch {
+		case r == '\t' || r == '\r' || r == '\n' || r == '\f':
+		case r < ' ' || r == 0x7f:
+			return false
+		case strings.ContainsRune(signs, r):
+			n++
+		}
+	}
+	return n <= signsFree || n <= len(text)/signShare
+}
+
+// Elements and attributes of HTML that only show text. Whatever else there is may load, lead or run something.
+var (
+	plainElements   = strings.Fields("html head title meta style body div p br hr span font b i u s em strong small big tt pre center blockquote table tbody tr td th o:p")
+	plainAttributes = strings.Fields("class id lang xml:lang dir align valign color bgcolor face size width height border cellpadding cellspacing style text link vlink name content http-equiv")
+	loading         = regexp.MustCompile(`(?i)url\s*\(|@import|expression\s*\(|behaviou?r\s*:|-moz-binding|\\|/\*`)
+	address         = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:`)
+)
+
+// shown is what a part says to people; what a request says to programs is read by the letter.
+func shown(p part) string {
+	switch p.kind {
+	case requestType:
+		return ""
+	case "text/html":
+		return visible(p.text)
+	}
+	return p.text
+}
+
+// visible is the text of an HTML page that shows text and does nothing else. Of any other page it is something that is no
+// prose.
+func visible(page string) string {
+	const more = "<script"
+	var b strings.Builder
+	z := html.NewTokenizer(strings.NewReader(page))
+	inStyle := false
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			if text := b.String(); !address.MatchString(text) {
+				return text
+			}
+			return more
+		case html.TextToken:
+			if text := string(z.Text()); !inStyle {
+				b.WriteString(text)
+			} else if loading.MatchString(text) {
+				return more
+			}
+		case html.CommentToken: // conditional comments of Outlook are read by some programs
+			return more
+		case html.StartTagToken, html.SelfClosingTagToken, html.EndTagToken:
+			t := z.Token()
+			if inStyle = t.Type == html.StartTagToken && t.Data == "style"; !onlyShows(t) {
+				return more
+			}
+		}
+	}
+}
+
+// onlyShows says whether a tag only shows text.
+func onlyShows(t html.Token) bool {
+	if !slices.Contains(plainElements, t.Data) {
+		return false
+	}
+	return !slices.ContainsFunc(t.Attr, func(a html.Attribute) bool {
+		refreshes := a.Key == "http-equiv" && !strings.EqualFold(a.Val, "Content-Type")
+		namespace := a.Key == "xmlns" || strings.HasPrefix(a.Key, "xmlns:")
+		return refreshes || !namespace && (!slices.Contains(plainAttributes, a.Key) || loading.MatchString(a.Val) || address.MatchString(a.Val))
+	})
+}
