@@ -42,12 +42,7 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 		return nil, err
 	}
 	d.outbound.Store(rules)
-	if c.SecretFile != "" {
-		if _, err := wiring.Secret(c.SecretFile); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := wiring.SealKeys(c.Seal.KeyFile); err != nil {
+	if err := wiring.Secrets(c); err != nil {
 		return nil, err
 	}
 	if d.texts, err = wiring.Texts(file); err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/jsonline"
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -18,9 +19,10 @@ func newLog(c config.Log, stderr io.Writer) (*maillog.Log, error) {
 	}
 	sink := zapcore.Lock(zapcore.AddSync(stderr))
 	if c.Format == "json" {
+		escaping := zapcore.Lock(zapcore.AddSync(jsonline.New(stderr)))
 		fields := zap.NewProductionEncoderConfig()
 		fields.TimeKey, fields.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
-		return maillog.New(zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(fields), sink, level)), true), nil
+		return maillog.New(zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(fields), escaping, level)), true), nil
 	}
 	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "msg", LineEnding: "\n"})
 	return maillog.New(zap.New(zapcore.NewCore(encoder, sink, level)), false), nil

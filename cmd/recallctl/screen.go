@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mattn/go-runewidth"
+	"github.com/recall-milter/recall-milter/internal/jsonline"
 	"golang.org/x/term"
 )
 
@@ -27,9 +28,9 @@ func (s *screen) say(format string, args ...any) {
 	fmt.Fprintln(s.stderr, clean(fmt.Sprintf(format, args...)))
 }
 
-// encode writes one JSON object on a line; <> of a Message-ID stay as they are.
+// encode writes one JSON object on a line; <> of a Message-ID stay as they are, and what a terminal would obey is escaped.
 func (s *screen) encode(v any) error {
-	e := json.NewEncoder(s.stdout)
+	e := json.NewEncoder(jsonline.New(s.stdout))
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }

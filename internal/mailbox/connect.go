@@ -5,14 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/recall-milter/recall-milter/internal/file"
 )
 
 // ErrLogin says that the server refused the master user for this user.
@@ -134,12 +133,7 @@ func (o *box) login() error {
 
 // password reads the password file; its last line end is no part of the password.
 func (b *IMAP) password() (string, error) {
-	f, err := os.Open(b.s.PasswordFile)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, 4<<10))
+	text, err := file.ReadSecret(b.s.PasswordFile)
 	if err != nil {
 		return "", err
 	}

@@ -3,24 +3,20 @@ package wiring
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/file"
 )
 
 // Store opens the hold store of a config. Redis need not be there.
 func Store(c *config.Config) (*holdstore.Store, error) {
 	r := c.Redis
-	var password string
-	if r.PasswordFile != "" {
-		text, err := os.ReadFile(r.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("redis.password_file: %w", err)
-		}
-		password = strings.TrimSpace(string(text))
+	password, err := redisPassword(r.PasswordFile)
+	if err != nil {
+		return nil, err
 	}
 	keys, err := SealKeys(c.Seal.KeyFile)
 	if err != nil {
@@ -35,33 +31,50 @@ func Store(c *config.Config) (*holdstore.Store, error) {
 	})
 }
 
-// SealKeys reads a key file; none when file is "".
-func SealKeys(file string) ([][]byte, error) {
-	if file == "" {
+// SealKeys reads a key file; none when path is "".
+func SealKeys(path string) ([][]byte, error) {
+	if path == "" {
 		return nil, nil
 	}
-	if err := private(file); err != nil {
-		return nil, fmt.Errorf("seal.key_file: %w", err)
-	}
-	text, err := os.ReadFile(file)
+	text, err := file.ReadSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("seal.key_file: %w", err)
 	}
 	keys, err := holdstore.ParseKeys(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("seal.key_file: %s: %w", file, err)
+		return nil, fmt.Errorf("seal.key_file: %s: %w", path, err)
 	}
 	return keys, nil
 }
 
-// private refuses a file with a secret that everybody may read.
-func private(file string) error {
-	info, err := os.Stat(file)
+func redisPassword(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	text, err := file.ReadSecret(path)
 	if err != nil {
+		return "", fmt.Errorf("redis.password_file: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// Secrets reads every file with a secret that a config names, and says what is wrong with one.
+func Secrets(c *config.Config) error {
+	if c.SecretFile != "" {
+		if _, err := Secret(c.SecretFile); err != nil {
+			return err
+		}
+	}
+	if _, err := SealKeys(c.Seal.KeyFile); err != nil {
 		return err
 	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return fmt.Errorf("%s is open to everybody: chmod 0640 %s", file, file)
+	if _, err := redisPassword(c.Redis.PasswordFile); err != nil {
+		return err
+	}
+	if m := c.Inbound.Mailbox; m.Backend == "imap" && m.IMAP.PasswordFile != "" {
+		if _, err := file.ReadSecret(m.IMAP.PasswordFile); err != nil {
+			return fmt.Errorf("inbound.mailbox.imap.password_file: %w", err)
+		}
 	}
 	return nil
 }
