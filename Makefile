@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test lint vulnerabilities deps bench torture soak packages run clean
+.PHONY: help build test lint vulnerabilities deps bench torture fuzz soak packages run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -45,6 +45,10 @@ torture: deps ## Kill everything at random under load, and count what arrives
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
 	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
 	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 30m ./holdstore -rapid.checks=1000
+
+# Every fuzz target of the tree for FUZZ each (a minute), one after the other; a nightly run: make fuzz FUZZ=10m.
+fuzz: ## Run every fuzz target, FUZZ=1m each
+	GO="$(GO)" test/fuzz/all $(or $(FUZZ),1m)
 
 # The mail of 8 hours, one a second, in some minutes: nothing may grow.
 soak: deps ## Run the mail of 8 hours in minutes; nothing may grow
