@@ -147,6 +147,7 @@ func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
 		return explain(s.saidBy(node, err))
 	}
 	info, at := infoFields(text), s.address(node)
+	s.memory.note(node, info)
 	if err := usable(at, info); err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ type Store struct {
 
 	admissions map[keys]*admission // by shard
 	durable    durability
+	memory     memory
 	lines      map[keys]*convoy[*commit] // by shard
 	clocks     map[keys]*clock
 	settles    map[keys]*convoy[*settling]

@@ -26,6 +26,8 @@ import (
 //	x:ID            tombstone: a commit of this ID comes too late
 //	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject,
 //	                each behind its origin, score: when
+//	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see allowance.go. inload their
+//	                bytes; insum hash: messages, bytes, and how many went early, of all of them
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
 //	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends
 //	rq:ID           a recall request that we made
@@ -51,6 +53,7 @@ func (k keys) paused() string            { return string(k) + "paused" }
 func (k keys) probe() string             { return string(k) + "probe" }
 func (k keys) received(h string) string  { return string(k) + "in:m:" + h }
 func (k keys) topic(h string) string     { return string(k) + "in:t:" + h }
+func (k keys) remembered() string        { return string(k) + "insum" }
 func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
 func (k keys) rate(h string, span int64) string {
 	return string(k) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)

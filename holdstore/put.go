@@ -123,8 +123,12 @@ func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		if err := p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), wrap(), stagedFor).Err(); err != nil {
-			p.fail(explain(err))
+		stored := wrap()
+		put := func() error {
+			return explain(p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), stored, stagedFor).Err())
+		}
+		if err := p.s.roomFor(ctx, p.at, put); err != nil {
+			p.fail(err)
 		}
 	})
 	return p.err()
@@ -226,7 +230,16 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 // send commits the hold; the commit has what the commit script says of it.
 func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
 	c := p.commit(t, whole)
-	return c, p.s.commit(ctx, p.at, c)
+	return c, p.s.roomFor(ctx, p.at, func() error { return p.s.commit(ctx, p.at, c) })
+}
+
+// roomFor does what puts something into the store, and when the store is full, does it again once something gave way.
+func (s *Store) roomFor(ctx context.Context, at keys, put func() error) error {
+	err := put()
+	if err != nil && errors.Is(explain(err), ErrFull) && s.makeRoom(ctx, at) {
+		err = put()
+	}
+	return err
 }
 
 // commit is the hold as it goes into a batch: with its content, or with all of it staged.

@@ -117,6 +117,10 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		done.LeasesExpired += int(counts[0])
 		done.RecordsForgotten += int(counts[1])
 		done.More = done.More || counts[0] >= reapBatch || counts[1] >= reapBatch
+		more, err := s.giveWay(ctx, at)
+		if done.More = done.More || more; err != nil {
+			return done, err
+		}
 		if err := s.cutTrail(ctx, node, at, now); err != nil {
 			return done, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -16,32 +15,38 @@ import (
 // Received is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and the
 // subject are kept as hashes only: they are compared, and need not be readable.
 type Received struct {
-	MessageID  string    `json:"m"`
-	From       string    `json:"f"`           // address
-	Recipients []string  `json:"r"`           // addresses; at most maxRemembered are kept
-	Subject    string    `json:"-"`           // without prefixes
-	Lock       string    `json:"l,omitempty"` // the value of its Cancel-Lock field
-	Ways       []Way     `json:"w,omitempty"` // one for each transaction
-	At         time.Time `json:"t"`
+	MessageID  string   // at most MaxNamed bytes
+	From       string   // address
+	Recipients []string // addresses; at most MaxRemembered are kept
+	Subject    string   // without prefixes; it is not kept
+	Lock       string   // the value of its Cancel-Lock field; at most maxLock bytes
+	Ways       []Way    // one for each transaction
+	At         time.Time
 }
 
 // Way is how a message came in. Anybody can type a sender, so it tells which of several messages is the sender's own.
 type Way struct {
-	Client  string `json:"c,omitempty"` // IP address
-	Domain  string `json:"d,omitempty"` // of the envelope sender
-	Aligned bool   `json:"a,omitempty"` // an earlier milter that is believed found it aligned with From
+	Client  string // IP address
+	Domain  string // of the envelope sender
+	Aligned bool   // an earlier milter that is believed found it aligned with From
 }
 
+// Bounds of what is remembered of a message.
 const (
-	maxRemembered = 1000    // recipients of one message
-	maxLock       = 2 << 10 // bytes
-	slotLen       = 2       // characters of base64: at most 4096 transactions of one message
+	MaxRemembered = 1000 // recipients of one transaction
+	MaxNamed      = 500  // bytes of a Message-ID; no recall names a longer one
+)
+
+const (
+	maxLock   = 512 // bytes: four locks of SHA-512
+	slotLen   = 2   // characters of base64: at most 4096 transactions of one message
+	digestLen = 9   // bytes
 )
 
 // digest is short: it only has to tell what one recipient got, and matches are read, never sent.
 func digest(text string) string {
 	sum := sha256.Sum256([]byte(Fold(text)))
-	return base64.RawStdEncoding.EncodeToString(sum[:9])
+	return base64.RawStdEncoding.EncodeToString(sum[:digestLen])
 }
 
 // IsFrom says whether the message came from an address.
@@ -49,46 +54,16 @@ func (r Received) IsFrom(address string) bool { return r.From == digest(address)
 
 // WentTo says whether all addresses got it.
 func (r Received) WentTo(addresses []string) bool {
+	got := map[string]bool{}
+	for _, d := range r.Recipients {
+		got[d] = true
+	}
 	for _, a := range addresses {
-		if !slices.Contains(r.Recipients, digest(a)) {
+		if !got[digest(a)] {
 			return false
 		}
 	}
 	return len(addresses) > 0
-}
-
-// Remember keeps messages for a while, in one round trip. What can't be kept is no loss of mail: it can't be recalled.
-func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration) error {
-	p := s.redis.Pipeline()
-	sizes := map[string]*redis.IntCmd{}
-	for _, r := range all {
-		at, topic := s.of(digest(r.From)), digest(r.From+"\n"+r.Subject)
-		r.From = digest(r.From)
-		to := r.Recipients[:min(len(r.Recipients), maxRemembered)]
-		r.Recipients = make([]string, len(to))
-		for n, a := range to {
-			r.Recipients[n] = digest(a)
-		}
-		if len(r.Lock) > maxLock {
-			r.Lock = ""
-		}
-		value, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		name := digest(r.MessageID) + r.From // who else claims the Message-ID overwrites nothing
-		// A message with many recipients comes in by several transactions.
-		// The first stays: who sends another one with that Message-ID, and a lock of his own, changes nothing.
-		p.HSetNX(ctx, at.received(name), digest(strings.Join(r.Recipients, " "))[:slotLen], value)
-		p.PExpire(ctx, at.received(name), keep)
-		p.ZAdd(ctx, at.topic(topic), redis.Z{Score: float64(r.At.UnixMilli()), Member: origin(r.Ways) + name})
-		p.PExpire(ctx, at.topic(topic), keep)
-		sizes[at.topic(topic)] = p.ZCard(ctx, at.topic(topic))
-	}
-	if _, err := p.Exec(ctx); err != nil {
-		return explain(err)
-	}
-	return s.thin(ctx, sizes)
 }
 
 // Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a subject.
@@ -118,8 +93,8 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 // together joins the transactions of one message. With another lock it is another message with the same Message-ID.
 func together(values []string) (all []Received) {
 	for _, value := range values {
-		var r Received
-		if json.Unmarshal([]byte(value), &r) != nil {
+		r, ok := unpackReceived(value)
+		if !ok {
 			continue
 		}
 		n := slices.IndexFunc(all, func(other Received) bool { return other.Lock == r.Lock })

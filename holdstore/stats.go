@@ -14,6 +14,8 @@ type Stats struct {
 	Bytes    int64         // content of held and releasing
 	Oldest   time.Time     // HeldAt of the oldest held or releasing, up to ten seconds early
 	Lateness time.Duration // of the latest release; of several shards the largest
+
+	Remembering Remembering
 }
 
 // ageStep is how exactly a shard counts how old is what waits.
@@ -47,6 +49,8 @@ type shardStats struct {
 	counts  []*redis.IntCmd
 	ages    *redis.MapStringStringCmd
 	numbers *redis.SliceCmd
+
+	remembering *redis.MapStringStringCmd
 }
 
 func askStats(ctx context.Context, pipe redis.Pipeliner, at keys) *shardStats {
@@ -56,6 +60,7 @@ func askStats(ctx context.Context, pipe redis.Pipeliner, at keys) *shardStats {
 	}
 	st.ages = pipe.HGetAll(ctx, at.ages())
 	st.numbers = pipe.MGet(ctx, at.bytes(), at.late())
+	st.remembering = askRemembering(ctx, pipe, at)
 	return st
 }
 
@@ -75,5 +80,6 @@ func (st *shardStats) addTo(out *Stats) {
 		return v
 	}
 	out.Bytes += number(0)
+	out.Remembering.add(st.remembering.Val())
 	out.Lateness = max(out.Lateness, time.Duration(number(1))*time.Millisecond)
 }

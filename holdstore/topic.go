@@ -3,8 +3,6 @@ package holdstore
 import (
 	"context"
 	"net/netip"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // The messages of one sender with one subject share one room, since Outlook's recalls name nothing else. Anybody can put
@@ -19,11 +17,19 @@ const (
 
 // origin is where a message came from: the sender's own, or a network; "" where nobody knows.
 func origin(ways []Way) string {
+	if len(ways) > 0 && ways[0].Aligned {
+		return ownOrigin
+	}
+	if network := networkOf(ways); network != "" {
+		return digest(network)[:4]
+	}
+	return ""
+}
+
+// networkOf is the network that a message came from; "" where nobody knows.
+func networkOf(ways []Way) string {
 	if len(ways) == 0 {
 		return ""
-	}
-	if ways[0].Aligned {
-		return ownOrigin
 	}
 	a, err := netip.ParseAddr(ways[0].Client)
 	if err != nil {
@@ -35,7 +41,7 @@ func origin(ways []Way) string {
 		bits = 24
 	}
 	network, _ := a.Prefix(bits)
-	return digest(network.String())[:4]
+	return network.String()
 }
 
 // inTopic lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
@@ -52,13 +58,9 @@ func (s *Store) inTopic(ctx context.Context, topic string) (names []string, err 
 	return names, err
 }
 
-// thin takes out of rooms what they have too much. Sizes are as Redis says them; two gateways that thin the same room take
-// out the same.
-func (s *Store) thin(ctx context.Context, sizes map[string]*redis.IntCmd) error {
-	for topic, size := range sizes {
-		if size.Val() <= maxTopic+topicSlack {
-			continue
-		}
+// thin takes out of rooms what they have too much. Two gateways that thin the same room take out the same.
+func (s *Store) thin(ctx context.Context, topics []string) error {
+	for _, topic := range topics {
 		members, err := s.redis.ZRange(ctx, topic, 0, -1).Result()
 		if err != nil {
 			return explain(err)

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	maxWaiting = 10_000 // messages to remember while Redis is slow; what is more is forgotten, mail never waits
-	batch      = 100    // of one round trip
+	maxWaiting = 2000 // messages to remember while Redis is slow, some 100 MB; what is more is forgotten, mail never waits
+	batch      = 100  // of one round trip
 	gatherTime = 100 * time.Millisecond
 	writeTime  = 5 * time.Second
 )
@@ -18,10 +18,12 @@ const (
 // Remember notes a message that came in. Never waits.
 func (g *Gate) Remember(m *recall.Mail) {
 	from, defect := author(m)
-	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" || len(m.MessageID) > maxLine { // a longer one would fill the store
+	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" || len(m.MessageID) > holdstore.MaxNamed {
 		return
 	}
-	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(m), Ways: []holdstore.Way{g.way(m, from)},
+	some := *m
+	some.Recipients = m.Recipients[:min(len(m.Recipients), holdstore.MaxRemembered)]
+	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(&some), Ways: []holdstore.Way{g.way(m, from)},
 		Subject: g.known.Bare(first(m, "Subject")), Lock: first(m, "Cancel-Lock"), At: time.Now()}
 	select {
 	case g.arrived <- r:

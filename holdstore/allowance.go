@@ -1,0 +1,219 @@
+package holdstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What is remembered of inbound mail has a budget, since strangers fill it: a part of the server's memory, and a number.
+// When memory is tight the budget shrinks, to nothing if need be: held mail needs the room. What has to go is the oldest of
+// the network that takes most, so that a flood pushes out itself. Each network has a queue, by the number of its hash.
+const (
+	rememberParts   = 4         // the budget is one of so many parts of maxmemory
+	rememberMost    = 1_000_000 // messages in the whole store
+	networkBuckets  = 4096      // queues
+	rememberCost    = 420       // bytes that one takes in Redis besides its value, by measurement: keys, times, queue, topic
+	giveWayMost     = 1000      // messages that one script forgets: others wait some milliseconds for it
+	giveWayRounds   = 20        // scripts of one Reap
+	expiredLooked   = 20        // messages of one queue that one script looks at
+	sampledNetworks = 3         // queues that one script looks at besides those that it adds to
+)
+
+// remembering are the moves of scripts that remember and forget. An entry of a queue is the slot, the name, the topic, and
+// behind them the size, when it ends (ms), and the origin, with blanks between.
+var remembering = `
+local count, bytes, early = 0, 0, 0
+-- pop forgets the oldest message of a network; what has expired is gone already, its name in the topic is not.
+local function pop(network, expired)
+  local entry = redis.call('LPOP', P .. 'inq:' .. network)
+  if not entry then return redis.call('ZREM', P .. 'inload', network) end
+  local slot, name, topic = string.sub(entry, 1, 2), string.sub(entry, 3, 26), string.sub(entry, 27, 38)
+  local size, ends, origin = string.match(entry, '^(%d+) (%d+) (%S*)$', 39)
+  if not expired then redis.call('HDEL', P .. 'in:m:' .. name, slot) end
+  if redis.call('EXISTS', P .. 'in:m:' .. name) == 0 then redis.call('ZREM', P .. 'in:t:' .. topic, origin .. name) end
+  count, bytes = count - 1, bytes - (size or 0)
+  if tonumber(redis.call('ZINCRBY', P .. 'inload', '-' .. (size or 0), network)) <= 0 then redis.call('ZREM', P .. 'inload', network) end
+end
+-- expire forgets what a network has that has ended.
+local function expire(network)
+  for _ = 1, ` + fmt.Sprint(expiredLooked) + ` do
+    local entry = redis.call('LINDEX', P .. 'inq:' .. network, 0)
+    local ends = entry and string.match(entry, '^%d+ (%d+)', 39)
+    if not ends or tonumber(ends) > now then return end
+    pop(network, true)
+  end
+end
+-- within forgets until all is within the budget; it returns whether it is.
+local function within(room, spare, most)
+  for _, network in ipairs(redis.call('ZRANDMEMBER', P .. 'inload', ` + fmt.Sprint(sampledNetworks) + `)) do expire(network) end
+  local sum = redis.call('HMGET', P .. 'insum', 'n', 'bytes')
+  local n, b = sum[1] or 0, sum[2] or 0
+  room = math.min(room, math.max(0, b + bytes + spare))
+  local left = ` + fmt.Sprint(giveWayMost) + `
+  local function over() return b + bytes > room or n + count > most end
+  while left > 0 and over() do
+    local largest = redis.call('ZREVRANGE', P .. 'inload', 0, 0)[1]
+    if not largest then break end
+    pop(largest)
+    left, early = left - 1, early + 1
+  end
+  for field, by in pairs({n = count, bytes = bytes, early = early}) do
+    if by ~= 0 then redis.call('HINCRBY', P .. 'insum', field, by) end
+  end
+  return not over() or left > 0
+end
+`
+
+// rememberScript keeps messages, and then forgets until all is within the budget. ARGV: bytes of the budget, bytes that are
+// spare, messages, ms that they are kept, then of each: name, slot, value, topic, origin, network, size, when it came (ms).
+// Output: the names of the topics that are too large.
+var rememberScript = script(remembering + `
+local keep, large, seen = ARGV[4], {}, {}
+for i = 5, #ARGV, 8 do
+  local name, slot, value, topic, origin, network, size, came = unpack(ARGV, i, i + 7)
+  local key, room = P .. 'in:m:' .. name, P .. 'in:t:' .. topic
+  -- The first stays: whoever sends another one with that Message-ID, and a lock of their own, changes nothing.
+  if redis.call('HSETNX', key, slot, value) == 1 then
+    if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, keep) end
+    redis.call('RPUSH', P .. 'inq:' .. network, slot .. name .. topic .. size .. ' ' .. int(now + keep) .. ' ' .. origin)
+    redis.call('ZINCRBY', P .. 'inload', size, network)
+    count, bytes = count + 1, bytes + size
+  end
+  redis.call('ZADD', room, came, origin .. name)
+  redis.call('PEXPIRE', room, keep)
+  if redis.call('ZCARD', room) > ` + fmt.Sprint(maxTopic+topicSlack) + ` and not seen[room] then
+    seen[room], large[#large + 1] = true, room
+  end
+  expire(network)
+end
+within(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]))
+return large
+`)
+
+// giveWayScript forgets what is beyond the budget. ARGV: the first three of rememberScript. Output: 1, or 0 when there is more to do.
+var giveWayScript = drain(remembering + `
+return within(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])) and 1 or 0
+`)
+
+// Remember keeps messages for a while, in one round trip, as far as their budget goes. What can't be kept is no loss of
+// mail: it can't be recalled.
+func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration) error {
+	rows := map[keys][]any{}
+	for _, r := range all {
+		if len(r.MessageID) <= MaxNamed {
+			at := s.of(digest(r.From))
+			rows[at] = append(rows[at], rememberRow(r)...)
+		}
+	}
+	for at, row := range rows {
+		budget, err := s.rememberBudget(ctx, at)
+		if err != nil {
+			return err
+		}
+		large, err := s.run(ctx, at, rememberScript, append(append(budget, keep.Milliseconds()), row...)...).StringSlice()
+		if err != nil {
+			return explain(err)
+		}
+		if err := s.thin(ctx, large); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rememberRow is what rememberScript wants of one message.
+func rememberRow(r Received) []any {
+	topic, network := digest(r.From+"\n"+r.Subject), sha256.Sum256([]byte(networkOf(r.Ways)))
+	r.From = digest(r.From)
+	to := r.Recipients[:min(len(r.Recipients), MaxRemembered)]
+	r.Recipients = make([]string, len(to))
+	for n, a := range to {
+		r.Recipients[n] = digest(a)
+	}
+	if len(r.Lock) > maxLock {
+		r.Lock = ""
+	}
+	name := digest(r.MessageID) + r.From // whoever else claims the Message-ID overwrites nothing
+	// A message with many recipients comes in by several transactions.
+	slot, value := digest(strings.Join(r.Recipients, " "))[:slotLen], packReceived(r)
+	return []any{name, slot, value, topic, origin(r.Ways), binary.BigEndian.Uint16(network[:]) % networkBuckets, rememberCost + len(value), r.At.UnixMilli()}
+}
+
+// rememberBudget is what a shard may remember: bytes, how many bytes are spare before memory is tight, and messages.
+func (s *Store) rememberBudget(ctx context.Context, at keys) ([]any, error) {
+	node, err := s.node(ctx, at)
+	if err != nil {
+		return nil, explain(err)
+	}
+	use, err := s.memoryOf(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	shards := s.perServer()
+	return []any{use.share(rememberParts) / shards, use.spare() / shards, rememberMost / len(s.shards)}, nil
+}
+
+// makeRoom has what is remembered give way to a hold for which the server had no memory. It says whether there is more now.
+func (s *Store) makeRoom(ctx context.Context, at keys) bool {
+	made := s.memory.made.Load()
+	s.memory.making.Lock()
+	defer s.memory.making.Unlock()
+	if s.memory.made.Load() != made {
+		return true
+	}
+	left := func() string { return s.redis.HGet(ctx, at.remembered(), "n").Val() }
+	before := left()
+	if before == "" || before == "0" {
+		return false
+	}
+	s.giveWay(ctx, at)
+	if left() == before {
+		return false
+	}
+	s.memory.made.Add(1)
+	return true
+}
+
+// giveWay forgets of what is remembered what is beyond the budget; more: there is more to do at once.
+func (s *Store) giveWay(ctx context.Context, at keys) (more bool, err error) {
+	if node, err := s.node(ctx, at); err == nil {
+		s.lookAtMemory(ctx, node) // an error shows below
+	}
+	for range giveWayRounds {
+		budget, err := s.rememberBudget(ctx, at)
+		if err != nil {
+			return false, err
+		}
+		done, err := s.run(ctx, at, giveWayScript, budget...).Int()
+		if err != nil || done == 1 {
+			return false, explain(err)
+		}
+	}
+	return true, nil
+}
+
+// Remembering is what the store remembers of inbound mail.
+type Remembering struct {
+	Messages int
+	Bytes    int64 // that they take in Redis, about
+	Early    int64 // messages that were forgotten before their time, to keep the budget
+}
+
+// askRemembering asks a shard; add reads the answer.
+func askRemembering(ctx context.Context, pipe redis.Pipeliner, at keys) *redis.MapStringStringCmd {
+	return pipe.HGetAll(ctx, at.remembered())
+}
+
+func (r *Remembering) add(sum map[string]string) {
+	var n, bytes, early int64
+	fmt.Sscan(sum["n"], &n)
+	fmt.Sscan(sum["bytes"], &bytes)
+	fmt.Sscan(sum["early"], &early)
+	r.Messages, r.Bytes, r.Early = r.Messages+int(n), r.Bytes+bytes, r.Early+early
+}

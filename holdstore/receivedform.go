@@ -1,0 +1,92 @@
+package holdstore
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// What is remembered of a message is as short as it can be, since there is one for every message that comes in: numbers as
+// varints, texts behind their length, addresses and digests as bytes. The recipients' digests go to its end.
+
+// packReceived makes of a message what is stored: From and the recipients are digests already.
+func packReceived(r Received) []byte {
+	b := binary.AppendUvarint(nil, uint64(r.At.UnixMilli()))
+	b = appendText(b, []byte(r.MessageID))
+	b = appendText(b, rawDigest(r.From))
+	b = appendText(b, []byte(r.Lock))
+	b = binary.AppendUvarint(b, uint64(len(r.Ways)))
+	for _, w := range r.Ways {
+		client := []byte{}
+		if a, err := netip.ParseAddr(w.Client); err == nil {
+			client = a.Unmap().WithZone("").AsSlice()
+		}
+		b = appendText(b, client)
+		b = appendText(b, []byte(w.Domain))
+		b = append(b, map[bool]byte{true: 1}[w.Aligned])
+	}
+	for _, to := range r.Recipients {
+		b = append(b, rawDigest(to)...)
+	}
+	return b
+}
+
+func appendText(b, text []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func rawDigest(text string) []byte {
+	raw, _ := base64.RawStdEncoding.DecodeString(text)
+	return raw
+}
+
+// unpackReceived is the opposite; false: it is no such thing.
+func unpackReceived(stored string) (r Received, ok bool) {
+	p := packed{rest: stored}
+	r.At = time.UnixMilli(int64(p.number())).UTC()
+	r.MessageID = p.text()
+	r.From = base64.RawStdEncoding.EncodeToString([]byte(p.text()))
+	r.Lock = p.text()
+	for n := p.number(); n > 0 && !p.broken; n-- {
+		var w Way
+		if a, ok := netip.AddrFromSlice([]byte(p.text())); ok {
+			w.Client = a.String()
+		}
+		w.Domain = p.text()
+		w.Aligned = p.bytes(1) == "\x01"
+		r.Ways = append(r.Ways, w)
+	}
+	for len(p.rest) > 0 && !p.broken {
+		r.Recipients = append(r.Recipients, base64.RawStdEncoding.EncodeToString([]byte(p.bytes(digestLen))))
+	}
+	return r, !p.broken
+}
+
+// packed reads what packReceived wrote.
+type packed struct {
+	rest   string
+	broken bool
+}
+
+func (p *packed) number() uint64 {
+	n, size := binary.Uvarint([]byte(p.rest[:min(len(p.rest), binary.MaxVarintLen64)]))
+	if size <= 0 {
+		p.broken = true
+		return 0
+	}
+	p.rest = p.rest[size:]
+	return n
+}
+
+func (p *packed) text() string { return p.bytes(p.number()) }
+
+func (p *packed) bytes(n uint64) string {
+	if n > uint64(len(p.rest)) {
+		p.broken = true
+		return ""
+	}
+	text := p.rest[:n]
+	p.rest = p.rest[n:]
+	return text
+}
