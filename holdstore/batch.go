@@ -135,6 +135,7 @@ func (s *Store) batchCommands(ctx context.Context, at keys, batch []*commit, con
 	now := strconv.FormatInt(moment.UnixMilli(), 10)
 	look := []any{"EVAL", takenScript, 1, string(at)}
 	commit := []any{"EVAL", commitScript, 1, string(at), now, unconfirmedFor.Milliseconds(), s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}
+	commit = append(commit, s.quota(at)...)
 	commit = append(commit, confirmArgs(confirmed)...)
 	index := map[string][]any{}
 	for _, c := range batch {
@@ -175,12 +176,13 @@ end
 
 // commitScript ends a transaction that makes holds: it takes away what may not be, and lists what stays. What is the same for all
 // of them is done in one command for all: a command costs Redis more than what it does.
-// ARGV: the moment of all, how long a message is unconfirmed, content ms, record ms; what confirming wants; then of each hold: id,
-// nonce, due, fingerprint, size, pieces that are staged (0: its only piece came just before), what it replaces or "", index entries.
-// Output: Redis's time, and for each 1; or {id, held_at, due} of the first one of the same content; or "fenced", "taken", "missing", and
-// nothing was done. When the moment is far from Redis's time nothing is done either, and the time is negative.
+// ARGV: the moment of all, how long a message is unconfirmed, content ms, record ms, bytes and messages of one owner; what confirming
+// wants; then of each hold: id, nonce, due, fingerprint, size, pieces that are staged (0: its only piece came just before), what it
+// replaces or "", index entries, owner or "", bytes of content and of record.
+// Output: Redis's time, and for each 1; or {id, held_at, due} of the first one of the same content; or "fenced", "taken", "missing",
+// "quota", and nothing was done. When the moment is far from Redis's time nothing is done either, and the time is negative.
 var commitScript = "#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + moves + confirming + replacing + `
-local from = 6 + 2 * ARGV[5]
+local from = 8 + 2 * ARGV[7]
 local function along(a) return ARGV[a + 5] == '0' end
 local function pieces(a) return P .. 'b:' .. ARGV[a] .. ':' .. ARGV[a + 1] .. ':' end
 -- undo takes away what this transaction made of a hold; a piece that is staged expires by itself.
@@ -196,7 +198,7 @@ local function undo(a)
     if not string.find(theirs, ' ' .. e .. ' ', 1, true) then redis.call('ZREM', P .. 'i:' .. e, id) end
   end
 end
-local function nothing() for a = from, #ARGV, 8 do undo(a) end end
+local function nothing() for a = from, #ARGV, 11 do undo(a) end end
 local schema = redis.call('GET', P .. 'schema') or 'none'
 if string.sub(schema, 1, #'` + admittedSchema + `') ~= '` + admittedSchema + `' then
   nothing()
@@ -206,9 +208,9 @@ if math.abs(now - ARGV[1]) > ` + fmt.Sprint(clockMost.Milliseconds()) + ` then
   nothing()
   return {-now}
 end
-confirm(5)
+confirm(7)
 local names, prints = {}, {}
-for a = from, #ARGV, 8 do names[#names + 1], prints[#prints + 1] = P .. 'x:' .. ARGV[a], ARGV[a + 3] end
+for a = from, #ARGV, 11 do names[#names + 1], prints[#prints + 1] = P .. 'x:' .. ARGV[a], ARGV[a + 3] end
 local marked = redis.call('EXISTS', unpack(names)) > 0
 local others = redis.call('HMGET', P .. 'u', unpack(prints))
 local rows, held, unsure, fresh, replaces, bytes = {now}, {}, {}, {}, {}, 0
@@ -229,13 +231,39 @@ local function keep(piece, chunks)
   end
   return true
 end
+local owners = {}
+local function charge(a, n)
+  local o, content, record = owners[ARGV[a + 8]], ARGV[a + 9], ARGV[a + 10]
+  if o then o.dn, o.db, o.dr = o.dn + n, o.db + n * (content + record), o.dr + n * record end
+end
+-- over says whether a hold is more than its owner may have, and charges it otherwise. A client that nobody has logged in at may
+-- have twice as much: it may be a whole office.
+local function over(a)
+  local owner, content, record = ARGV[a + 8], ARGV[a + 9], ARGV[a + 10]
+  if owner == '' then return false end
+  local o = owners[owner]
+  if not o then
+    local f = redis.call('HMGET', P .. 'own', owner .. ':n', owner .. ':b')
+    o = {n = tonumber(f[1] or 0), b = tonumber(f[2] or 0), dn = 0, db = 0, dr = 0}
+    owners[owner] = o
+  end
+  local times = string.sub(owner, 1, 1) == 'c' and 2 or 1
+  if o.n + o.dn >= ARGV[6] * times or o.b + o.db + content + record > ARGV[5] * times then return true end
+  charge(a, 1)
+  return false
+end
 -- refusal says why there can be no such hold.
 local function refusal(a, other)
   local id = ARGV[a]
   local mark = marked and redis.call('GET', P .. 'x:' .. id)
   if mark == 'taken' then return other == id and known(id) or mark end
   if mark then return 'fenced' end
-  return again(fresh[ARGV[a + 3]] or other) or not along(a) and not keep(pieces(a), ARGV[a + 5]) and 'missing'
+  local first = again(fresh[ARGV[a + 3]] or other)
+  if first then return first end
+  if over(a) then return 'quota' end
+  if along(a) or keep(pieces(a), ARGV[a + 5]) then return nil end
+  charge(a, -1)
+  return 'missing'
 end
 local function commit(a, other)
   local row = refusal(a, other)
@@ -247,16 +275,23 @@ local function commit(a, other)
   held[#held + 1], held[#held + 2] = due, id
   unsure[#unsure + 1], unsure[#unsure + 2] = print, id
   fresh[print], bytes = id, bytes + ARGV[a + 4]
+  if ARGV[a + 8] ~= '' then set(id, 'o', table.concat({ARGV[a + 8], ARGV[a + 9], ARGV[a + 10]}, ' ')) end
   if tonumber(due) < first then first, hasty = tonumber(due), due end
   if ARGV[a + 6] ~= '' then replaces[id] = cjson.decode(ARGV[a + 6]) end
   return 1
 end
-for a = from, #ARGV, 8 do rows[#rows + 1] = commit(a, others[#rows]) end
+for a = from, #ARGV, 11 do rows[#rows + 1] = commit(a, others[#rows]) end
 if #held > 0 then
   redis.call('ZADD', P .. 'z:held', unpack(held))
   redis.call('HSET', P .. 'u', unpack(unsure))
   redis.call('INCRBY', P .. 'bytes', int(bytes))
   aged(ageAt(ARGV[1]), int(#held / 2))
+  if redis.call('HGET', P .. 'own', 'room') ~= ARGV[5] then redis.call('HSET', P .. 'own', 'room', ARGV[5]) end
+  for owner, o in pairs(owners) do
+    own(owner .. ':n', o.dn)
+    own(owner .. ':b', o.db)
+    own(owner .. ':r', o.dr)
+  end
 end
 if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
 for id, what in pairs(replaces) do replace(id, what, ARGV[3], ARGV[4]) end

@@ -11,11 +11,12 @@ import (
 
 // Errors that callers tell apart with errors.Is.
 var (
-	ErrUnavailable = errors.New("store not reachable")                  // network, LOADING, READONLY, timeouts
-	ErrPartial     = errors.New("part of the store is not reachable")   // some servers of a Cluster; with it comes what the others have
-	ErrNotAllowed  = errors.New("not allowed by redis")                 // wrong password, or an ACL that is too tight; is ErrUnavailable too
-	ErrNotDurable  = errors.New("store could lose mail")                // strict durability refused; the text names the setting and the mend
-	ErrFull        = errors.New("store is full")                        // OOM
+	ErrUnavailable = errors.New("store not reachable")                // network, LOADING, READONLY, timeouts
+	ErrPartial     = errors.New("part of the store is not reachable") // some servers of a Cluster; with it comes what the others have
+	ErrNotAllowed  = errors.New("not allowed by redis")               // wrong password, or an ACL that is too tight; is ErrUnavailable too
+	ErrNotDurable  = errors.New("store could lose mail")              // strict durability refused; the text names the setting and the mend
+	ErrFull        = errors.New("store is full")                      // OOM
+	ErrQuota       = errors.New("as much of this sender's mail waits as one sender may have in the store: release some of it, or raise maxmemory of redis")
 	ErrUnknown     = errors.New("outcome unknown, fenced by tombstone") // a commit whose reply never came and whose hold was fenced off
 	ErrMaybeHeld   = errors.New("it may be held")                       // and could not be fenced off: a retry finds it, and nobody else may send it; is ErrUnavailable too
 	ErrLost        = errors.New("lease lost")                           // another daemon took the claim over

@@ -73,6 +73,7 @@ type Store struct {
 	admissions map[keys]*admission // by shard
 	durable    durability
 	memory     memory
+	staging    staging
 	lines      map[keys]*convoy[*commit] // by shard
 	clocks     map[keys]*clock
 	settles    map[keys]*convoy[*settling]
@@ -121,6 +122,7 @@ func Open(o Options) (*Store, error) {
 		s.settles[at] = &convoy[*settling]{most: settleMost, goes: 1, send: func(all []*settling) { s.settleAll(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.staging = staging{s: s, of: map[string]int64{}}
 	s.confirmed = confirmations{of: map[keys][]confirmation{}, away: map[keys][]confirmation{}, bell: make(chan struct{}, 1)}
 	s.work.Go(s.confirmLoop)
 	return s, nil

@@ -23,6 +23,7 @@ import (
 //	i:KIND+NUMBER   index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; score held_at.
 //	                Several values share a number, so that none stands in a name and few keys suffice: look at the record
 //	u               hash: the IDs of unconfirmed holds by fingerprint
+//	own             hash: what each owner has in the store, see quota.go; debts: recalled holds, score: when their content goes
 //	x:ID            tombstone: a commit of this ID comes too late
 //	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject,
 //	                each behind its origin, score: when
@@ -53,6 +54,7 @@ func (k keys) paused() string            { return string(k) + "paused" }
 func (k keys) probe() string             { return string(k) + "probe" }
 func (k keys) received(h string) string  { return string(k) + "in:m:" + h }
 func (k keys) topic(h string) string     { return string(k) + "in:t:" + h }
+func (k keys) own() string               { return string(k) + "own" }
 func (k keys) remembered() string        { return string(k) + "insum" }
 func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
 func (k keys) rate(h string, span int64) string {
@@ -197,6 +199,26 @@ local function waits(id, yes)
   redis.call('INCRBY', P .. 'bytes', (yes and '' or '-') .. get(id, 'size'))
   aged(ageOf(id), yes and 1 or -1)
 end
+-- own counts something of an owner: :n messages that wait, or whose content is kept; :b their bytes; :r bytes of all records.
+local function own(field, by)
+  if redis.call('HINCRBY', P .. 'own', field, int(by)) <= 0 then redis.call('HDEL', P .. 'own', field) end
+end
+-- uncharge takes from its owner what a hold had waiting, or all of it.
+local function uncharge(id, all)
+  local owner, content, record = string.match(get(id, 'o') or '', '^(%S+) (%S+) (%d+)$')
+  if not owner then return end
+  if content ~= '-' then
+    own(owner .. ':n', -1)
+    own(owner .. ':b', -(content + record))
+    if not all then set(id, 'o', owner .. ' - ' .. record) end
+  end
+  if all then own(owner .. ':r', -record) end
+end
+-- recordTime is how long a record is kept: less, when its owner has more records than their part of the store.
+local function recordTime(owner, normal, least)
+  local f = redis.call('HMGET', P .. 'own', 'room', owner .. ':r')
+  return f[1] and f[2] and tonumber(f[2]) > tonumber(f[1]) and math.min(normal, least) or normal
+end
 -- erase removes everything of a hold that nothing counts; its content may stay.
 local function erase(id, contentStays)
   if not contentStays then each(id, drop) end
@@ -210,6 +232,8 @@ local function forget(id)
   for _, st in ipairs({'held', 'releasing'}) do waiting = waiting + redis.call('ZREM', P .. 'z:' .. st, id) end
   for _, st in ipairs({'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
   if waiting > 0 then waits(id, false) end
+  uncharge(id, true)
+  redis.call('ZREM', P .. 'debts', id)
   erase(id)
 end
 -- open is how many recipients have no final result yet.

@@ -32,9 +32,7 @@ end
 if taken == 0 then return before > 0 and 'recalled' or 'late' end
 set(id, 'np', open(id) - taken)
 if open(id) == 0 then
-  move(id, 'held', 'recalled', now + ARGV[7])
-  each(id, function(key) redis.call('PEXPIRE', key, ARGV[6]) end)
-  waits(id, false)
+  takenBack(id, ARGV[6], ARGV[7])
 end
 note(id, ARGV[2])
 audit(id, 'recall', ARGV[3], ARGV[4], ARGV[5], ARGV[8])

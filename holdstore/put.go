@@ -43,10 +43,12 @@ type Put struct {
 	chunks int    // pieces sent or being sent, the header's among them
 	sent   bool   // the commit left: from here on the pieces may be a hold's
 
-	slots  chan struct{}
-	work   sync.WaitGroup
-	mu     sync.Mutex
-	failed error // the first error of a piece
+	slots   chan struct{}
+	work    sync.WaitGroup
+	mu      sync.Mutex
+	failed  error // the first error of a piece
+	staged  int64 // bytes of the pieces, as they are stored
+	charged int64 // of them, to the owner, until the end
 }
 
 // Put begins a hold. header is the whole header block, every field ended by CRLF, without the blank line.
@@ -124,6 +126,10 @@ func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
 		stored := wrap()
+		if err := p.charge(ctx, int64(len(stored))); err != nil {
+			p.fail(err)
+			return
+		}
 		put := func() error {
 			return explain(p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), stored, stagedFor).Err())
 		}
@@ -153,6 +159,15 @@ func (p *Put) stageRest(ctx context.Context) error {
 }
 
 func (p *Put) place(n int, last bool) place { return place{p.id, p.nonce, n, last} }
+
+// charge counts bytes that are staged, for the message's owner as well.
+func (p *Put) charge(ctx context.Context, n int64) error {
+	p.mu.Lock()
+	p.staged += n
+	p.charged += n
+	p.mu.Unlock()
+	return p.s.staging.add(ctx, p, n)
+}
 
 func (p *Put) fail(err error) {
 	p.mu.Lock()
@@ -184,6 +199,7 @@ type Receipt struct {
 // Commit makes the hold durable, or says why it is not: after any error but ErrUnavailable-with-failed-fence
 // the message is certainly not held by this Put.
 func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
+	defer p.s.staging.end(p)
 	p.work.Wait()
 	if err := p.err(); err != nil {
 		return Receipt{}, err
@@ -254,7 +270,12 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 		staged = 0
 		c.piece, c.content = p.at.chunk(p.id, p.nonce, 0), p.s.seal.wrapWhole(p.header, p.body, p.place(0, true))
 	}
-	c.args = []any{p.print, p.size, staged, p.replaced(t), strings.Join(c.entries, " ")}
+	content := p.staged
+	if whole {
+		content = int64(len(c.content))
+	}
+	c.args = []any{p.print, p.size, staged, p.replaced(t), strings.Join(c.entries, " "),
+		ownerOf(&p.sub, t), content, recordCost + len(c.record) + entryCost*len(c.entries)}
 	return c
 }
 
@@ -267,8 +288,12 @@ func (p *Put) receipt(c *commit, t Terms) (Receipt, error) {
 			return p.known(fmt.Sprint(row[0]), fmt.Sprint(row[1]), fmt.Sprint(row[2])), nil
 		}
 	case string:
-		if row == "fenced" {
+		switch row {
+		case "fenced":
 			return Receipt{}, ErrUnknown
+		case "quota":
+			p.drop()
+			return Receipt{}, ErrQuota
 		}
 	}
 	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, c.row)
@@ -324,6 +349,7 @@ func (p *Put) fence(cause error) (Receipt, error) {
 // the pieces may be a hold's.
 func (p *Put) Abandon() {
 	p.work.Wait()
+	p.s.staging.end(p)
 	if !p.sent {
 		p.drop()
 	}

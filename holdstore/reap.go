@@ -49,6 +49,10 @@ for _, st in ipairs({'released', 'recalled'}) do
     if get(id, 'state') == st then forget(id) else redis.call('ZREM', P .. 'z:' .. st, id) end
   end
 end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'debts', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
+  redis.call('ZREM', P .. 'debts', id)
+  if get(id, 'state') == 'recalled' then uncharge(id) end
+end
 local some = redis.call('HRANDFIELD', P .. 'u', ARGV[1], 'WITHVALUES')
 for i = 1, #some, 2 do
   if now >= num(some[i + 1], 'held_at') + ARGV[3] then redis.call('HDEL', P .. 'u', some[i]) end

@@ -23,13 +23,13 @@ const settleMost = 32 // of one script: others wait a millisecond or two for it
 // Output: a list with a word for each, or an error: "ok", "lost", or "pending" (nothing left to retry was asked for, but a recipient
 // is pending: all stays); and what claim returned.
 var settleScript = drain(claiming + `
-local ended, ends, pieces, ages, bytes, late = {}, {}, {}, {}, 0, nil
+local ended, ends, pieces, ages, owed, bytes, late = {}, {}, {}, {}, {}, 0, nil
 local function some(all, f) -- as many as Lua passes on at a time
   for i = 1, #all, 200 do f(unpack(all, i, math.min(i + 199, #all))) end
 end
 local function settle(a, last)
   local id, retry = ARGV[a], tonumber(ARGV[a + 2])
-  local state, token, np, began = unpack(redis.call('HMGET', P .. 'h:' .. id, 'state', 'tok', 'np', 'late'))
+  local state, token, np, began, charge = unpack(redis.call('HMGET', P .. 'h:' .. id, 'state', 'tok', 'np', 'late', 'o'))
   if state ~= 'releasing' or token ~= ARGV[a + 1] then return 'lost' end
   local changed = {}
   np = tonumber(np or get(id, 'nrcpt'))
@@ -50,11 +50,22 @@ local function settle(a, last)
     return 'ok'
   end
   changed[#changed + 1], changed[#changed + 2] = 'state', 'released'
+  local owner, content, record = string.match(charge or '', '^(%S+) (%d+) (%d+)$')
+  local keep = tonumber(ARGV[1])
+  if owner then
+    local o = owed[owner]
+    if not o then
+      o = {n = 0, b = 0, keep = recordTime(owner, keep, ` + fmt.Sprint(crowdedRecord.Milliseconds()) + `)}
+      owed[owner] = o
+    end
+    o.n, o.b, keep = o.n + 1, o.b + content + record, o.keep
+    changed[#changed + 1], changed[#changed + 2] = 'o', owner .. ' - ' .. record
+  end
   some(changed, function(...) set(id, ...) end)
   each(id, function(piece) pieces[#pieces + 1] = piece end)
   local age = ageOf(id)
   ages[age], bytes = (ages[age] or 0) - 1, bytes + get(id, 'size')
-  ended[#ended + 1], ends[#ends + 1], ends[#ends + 2], late = id, int(now + ARGV[1]), id, began or 0
+  ended[#ended + 1], ends[#ends + 1], ends[#ends + 2], late = id, int(now + keep), id, began or 0
   return 'ok'
 end
 local words, a = {}, 6
@@ -70,6 +81,10 @@ if #ended > 0 then
   some(pieces, function(...) redis.call('DEL', ...) end)
   redis.call('DECRBY', P .. 'bytes', int(bytes))
   for age, n in pairs(ages) do aged(age, n) end
+  for owner, o in pairs(owed) do
+    own(owner .. ':n', -o.n)
+    own(owner .. ':b', -o.b)
+  end
   redis.call('SET', P .. 'late', late)
 end
 if ARGV[2] == '0' then return {words, {}} end

@@ -12,6 +12,14 @@ const CutOff = "a release was cut off before, and may have sent it; no further c
 
 // back is the result of a recipient that is recalled.
 const back = `
+-- takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until then.
+local function takenBack(id, contentTime, recordMost)
+  local owner = string.match(get(id, 'o') or '', '^%S+') or ''
+  move(id, 'held', 'recalled', now + recordTime(owner, tonumber(recordMost), tonumber(contentTime)))
+  each(id, function(key) redis.call('PEXPIRE', key, contentTime) end)
+  redis.call('ZADD', P .. 'debts', int(now + contentTime), id)
+  waits(id, false)
+end
 local function back(id)
   if get(id, 'cut') then return cjson.encode({o = 'unknown', d = '` + CutOff + `', t = now}) end
   return cjson.encode({o = 'recalled', t = now})
@@ -27,7 +35,7 @@ end
 // takeBack returns "ok", "partly" (some recipients have it already, or may have), "none", "late", or the state that forbids
 // it; giveBack "ok", "gone", "none", or the state.
 const takingBack = back + `
-local function takeBack(id, contentTime, recordTime)
+local function takeBack(id, contentTime, recordMost)
   local state = get(id, 'state')
   if not state then return 'none' end
   if state == 'recalled' then
@@ -43,9 +51,7 @@ local function takeBack(id, contentTime, recordTime)
     if was == 'sent' or get(id, 'cut') then word = 'partly' end
   end
   set(id, 'np', 0)
-  move(id, 'held', 'recalled', now + recordTime)
-  each(id, function(key) redis.call('PEXPIRE', key, contentTime) end)
-  waits(id, false)
+  takenBack(id, contentTime, recordMost)
   return word
 end
 -- heldAgain undoes what took the hold back, for the recipients of whom undone(n) is true.
@@ -63,6 +69,7 @@ local function heldAgain(id, due, undone)
     if pending(id, n) then np = np + 1 end
   end
   redis.call('HDEL', P .. 'h:' .. id, 'by')
+  redis.call('ZREM', P .. 'debts', id)
   set(id, 'np', np, 'due', int(due))
   hurry(due)
   move(id, 'recalled', 'held', due)

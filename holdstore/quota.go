@@ -1,0 +1,110 @@
+package holdstore
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// No sender fills the store. Every hold has an owner: its login, or without one the client that it came from. What an owner
+// has waiting is counted in the scripts that make, release, recall and forget holds, in bytes and messages, and a hold that
+// would be more is refused. Records of what was sent are counted as well: who has more than their part of them keeps them for
+// crowdedRecord only.
+//
+// A quarter of maxmemory is more than any person sends within a grace; and a newsletter of 100,000 messages, a gateway's
+// fastest for four minutes, fits.
+const (
+	ownParts      = 4       // an owner's part is one of so many parts of maxmemory
+	ownMessages   = 100_000 // that wait
+	ownShards     = 4       // in a Cluster each shard counts for itself, and takes one of so many parts of that
+	crowdedRecord = time.Hour
+
+	recordCost = 300 // bytes that a hold takes besides its record and its content, by measurement
+	entryCost  = 80  // bytes of each entry in an index
+)
+
+// ownerOf names who is charged for a hold; "": nobody, it is a mail of the gateway.
+func ownerOf(sub *Submission, t Terms) string {
+	switch {
+	case t.Rule == RuleOwn:
+		return ""
+	case sub.Login != "":
+		return "l" + digest(sub.Login)
+	case sub.Client.Address != "":
+		return "c" + digest(sub.Client.Address)
+	}
+	return ""
+}
+
+// quota is what the commit script wants to know: the bytes and messages of one owner in a shard.
+func (s *Store) quota(at keys) []any {
+	bytes, messages := s.ownRoom(at), int64(ownMessages)
+	if len(s.shards) > 1 {
+		messages /= ownShards
+	}
+	return []any{bytes, messages}
+}
+
+func (s *Store) ownRoom(at keys) int64 {
+	node, err := s.node(s.ctx, at)
+	if err != nil {
+		return maxUnsaid / ownParts
+	}
+	bytes := s.memory.known(node).share(ownParts)
+	if len(s.shards) > 1 {
+		bytes /= ownShards
+	}
+	return bytes
+}
+
+// staging counts what each owner has staged through this client and not yet committed: it takes memory as well.
+type staging struct {
+	s  *Store
+	mu sync.Mutex
+	of map[string]int64
+}
+
+// add counts some bytes of a message. ErrQuota: its owner has too much, with what waits.
+func (g *staging) add(ctx context.Context, p *Put, n int64) error {
+	owner := ownerOf(&p.sub, Terms{})
+	if owner == "" {
+		return nil
+	}
+	room := g.s.ownRoom(p.at)
+	if owner[0] == 'c' {
+		room *= 2
+	}
+	g.mu.Lock()
+	g.of[owner] += n
+	now := g.of[owner]
+	g.mu.Unlock()
+	if now <= room/ownLooks {
+		return nil // the commit looks at the rest
+	}
+	text, _ := g.s.redis.HGet(ctx, p.at.own(), owner+":b").Result()
+	if waits, _ := strconv.ParseInt(text, 10, 64); waits+now > room {
+		return ErrQuota
+	}
+	return nil
+}
+
+// ownLooks: an owner who has staged less than one of so many parts of their room is not looked up in the store.
+const ownLooks = 4
+
+// end ends the staging of a message.
+func (g *staging) end(p *Put) {
+	owner := ownerOf(&p.sub, Terms{})
+	p.mu.Lock()
+	n := p.charged
+	p.charged = 0
+	p.mu.Unlock()
+	if owner == "" || n == 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of[owner] -= n; g.of[owner] <= 0 {
+		delete(g.of, owner)
+	}
+}

@@ -1,0 +1,166 @@
+package holdstore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// putAs holds a message of a login, or without one of a client.
+func putAs(t *testing.T, s *Store, login, client, mark string, grace time.Duration, body string) (Receipt, error) {
+	t.Helper()
+	sub := submission(mark)
+	sub.Login, sub.Client.Address = login, client
+	p := s.Put(sub, []byte(header(mark)))
+	defer p.Abandon()
+	if err := p.Write(t.Context(), []byte(body)); err != nil {
+		return Receipt{}, err
+	}
+	return p.Commit(t.Context(), Terms{Rule: "default", Grace: grace})
+}
+
+// incompressible is a text that stays as long.
+func incompressible(n int, seed uint64) string {
+	var b strings.Builder
+	for b.Len() < n {
+		seed ^= seed << 13
+		seed ^= seed >> 7
+		seed ^= seed << 17
+		fmt.Fprintf(&b, "%c", 32+seed%95)
+	}
+	return b.String()
+}
+
+// One login, or one client without a login, sends what it can with the longest wish: it gets its part, hears why it gets no
+// more, and the others' mail is held.
+func TestOneSenderDoesNotFillTheStore(t *testing.T) {
+	t.Parallel()
+	const most = 48 << 20
+	for name, c := range map[string]struct {
+		login, client string
+		size          int
+		parts         int64
+	}{
+		"small messages":  {"mallory", "192.0.2.66", 20_000, ownParts},
+		"large messages":  {"mallory", "192.0.2.66", 3 << 20, ownParts},
+		"without a login": {"", "192.0.2.66", 200_000, ownParts / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := cramped(t, fmt.Sprint(most))
+			var refused error
+			before, n := usedBy(t, s), 0
+			for ; refused == nil && n < 10_000; n++ {
+				_, refused = putAs(t, s, c.login, c.client, fmt.Sprint("m", n), 24*time.Hour, incompressible(c.size, uint64(n+1)))
+			}
+			if !errors.Is(refused, ErrQuota) {
+				t.Fatalf("after %d messages: %v", n, refused)
+			}
+			if used := usedBy(t, s) - before; used > most/c.parts*5/4 || used < most/c.parts/2 {
+				t.Errorf("it has %d of %d bytes", used, most)
+			}
+			for user := range 20 {
+				if _, err := putAs(t, s, fmt.Sprint("user", user), "192.0.2.1", "u", time.Hour, incompressible(50_000, uint64(user+1))); err != nil {
+					t.Errorf("user %d: %v", user, err)
+				}
+			}
+			if _, err := putAs(t, s, c.login, c.client, "again", 24*time.Hour, incompressible(c.size, 77)); !errors.Is(err, ErrQuota) {
+				t.Errorf("more: %v", err)
+			}
+		})
+	}
+}
+
+// What an owner is charged for goes back when the message has left, is forgotten, or when the content of a recalled one has.
+func TestAnOwnerIsChargedForWhatIsThere(t *testing.T) {
+	t.Parallel()
+	r := server.StartRedis(t, "--appendfsync", "no")
+	s, err := Open(Options{Addresses: []string{r.Addr}, Durability: "relaxed", RecallRetention: 300 * time.Millisecond, RecordRetention: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	owns := func(what string) string {
+		return s.redis.HGet(t.Context(), s.shards[0].own(), "l"+digest("mallory")+":"+what).Val()
+	}
+	one, err := putAs(t, s, "mallory", "", "one", 0, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := putAs(t, s, "mallory", "", "two", time.Hour, strings.Repeat("x", 3*chunkSize))
+	if err != nil || owns("n") != "2" {
+		t.Fatalf("%v, it has %s", err, owns("n"))
+	}
+	c := claimOne(t, s)
+	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil || c.ID != one.ID || owns("n") != "1" {
+		t.Fatalf("%v, after the release it has %s", err, owns("n"))
+	}
+	if _, err := s.Recall(t.Context(), two.ID, alice); err != nil || owns("n") != "1" {
+		t.Fatalf("%v, after the recall it has %s", err, owns("n"))
+	}
+	if _, err := s.Restore(t.Context(), two.ID, alice); err != nil || owns("n") != "1" {
+		t.Fatalf("%v, after the restore it has %s", err, owns("n"))
+	}
+	if _, err := s.Recall(t.Context(), two.ID, alice); err != nil {
+		t.Fatal(err)
+	}
+	server.Eventually(t, "the content is gone, and the charge", func() bool {
+		s.Reap(t.Context())
+		return owns("n") == "" && owns("b") == ""
+	})
+	server.Eventually(t, "the records are gone, and the charge", func() bool {
+		s.Reap(t.Context())
+		return owns("r") == ""
+	})
+}
+
+// Who has more than their part of the records keeps them for a short time only; nobody else does.
+func TestRecordsOfABusySenderGoSooner(t *testing.T) {
+	t.Parallel()
+	s, _ := cramped(t, "16mb")
+	ends := func(id string) time.Duration {
+		ms, err := s.redis.ZScore(t.Context(), s.shards[0].state(Released), id).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Until(time.UnixMilli(int64(ms)))
+	}
+	sent := func(login string, n int) (last string) {
+		for i := range n {
+			sub := submission(fmt.Sprint(login, i))
+			sub.Login = login
+			for r := range 100 {
+				sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("%s%d@%s.test", strings.Repeat("a", 200), r, strings.Repeat("b", 200))})
+			}
+			p := s.Put(sub, []byte(header(login)))
+			got, err := p.Commit(t.Context(), Terms{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Confirm(got)
+			c := claimOne(t, s)
+			results := map[int]Result{}
+			for n := range c.Recipients {
+				results[n] = Result{Outcome: Sent}
+			}
+			if err := s.Settle(t.Context(), c, Settlement{Results: results}); err != nil {
+				t.Fatal(err)
+			}
+			last = c.ID
+		}
+		return last
+	}
+	if got := ends(sent("mallory", 1)); got < 6*24*time.Hour {
+		t.Errorf("the first record ends in %v", got)
+	}
+	if got := ends(sent("mallory", 120)); got > crowdedRecord {
+		t.Errorf("a record beyond the part ends in %v", got)
+	}
+	if got := ends(sent("anna", 1)); got < 6*24*time.Hour {
+		t.Errorf("another's record ends in %v", got)
+	}
+}
