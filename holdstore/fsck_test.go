@@ -267,7 +267,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Once(ctx, "key", "a", time.Hour)
-	s.Count(ctx, "b", time.Hour)
+	s.Count(ctx, time.Hour, Tally{Name: "b", By: 1})
 	constant := []string{"bytes", "insum", "late", "log", "own", "schema"}
 	server.Eventually(t, "everything has had its time", func() bool {
 		cs, err := s.Claim(ctx, 100) // with leases that are over at once

@@ -130,30 +130,3 @@ func (s *Store) Spent(ctx context.Context, what, user string) (bool, error) {
 	}
 	return by != digest(user), explain(err)
 }
-
-// Counted is the present number of Count, and counts nothing.
-func (s *Store) Counted(ctx context.Context, domain string, per time.Duration) (int, error) {
-	n, err := s.redis.Get(ctx, s.rate(domain, per)).Int()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
-	return n, explain(err)
-}
-
-// rate names the counter of a domain in the present span of time.
-func (s *Store) rate(domain string, per time.Duration) string {
-	return s.of(digest(domain)).rate(digest(domain), span(per))
-}
-
-// span is the number of the present span of time.
-func span(per time.Duration) int64 { return time.Now().UnixNano() / int64(max(per, time.Second)) }
-
-// Count counts recall commands of a domain in fixed spans of time, over all gateways, and returns the present number.
-func (s *Store) Count(ctx context.Context, domain string, per time.Duration) (int, error) {
-	key := s.rate(domain, per)
-	p := s.redis.Pipeline()
-	n := p.Incr(ctx, key)
-	p.Expire(ctx, key, max(per, time.Second))
-	_, err := p.Exec(ctx)
-	return int(n.Val()), explain(err)
-}

@@ -185,9 +185,9 @@ func liveInbound(t *testing.T, s *Store, must check) {
 	must("once", err)
 	_, err = s.Spent(ctx, "what", "who")
 	must("spent", err)
-	_, err = s.Count(ctx, "b", time.Hour)
+	_, err = s.Count(ctx, time.Hour, Tally{Name: "b", By: 1})
 	must("count", err)
-	_, err = s.Counted(ctx, "b", time.Hour)
+	_, err = s.Counted(ctx, time.Hour, Tally{Name: "b"})
 	must("counted", err)
 }
 

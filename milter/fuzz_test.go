@@ -146,7 +146,9 @@ func (blank) Remembered(context.Context, string, string, string) ([]holdstore.Re
 	return nil, nil
 }
 func (blank) Once(context.Context, string, string, time.Duration) (bool, error) { return true, nil }
-func (blank) Count(context.Context, string, time.Duration) (int, error)         { return 1, nil }
+func (blank) Count(context.Context, time.Duration, ...holdstore.Tally) ([]int, error) {
+	return []int{1, 1, 1, 1}, nil
+}
 func (blank) Request(context.Context, string) (holdstore.Asked, error) {
 	return holdstore.Asked{}, nil
 }

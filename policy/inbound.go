@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,9 @@ type Command struct {
 	Expires    time.Time // Expiry-Date; zero: none
 	Now        time.Time
 	Used       bool // its Message-ID or Cancel-Key served before
-	Count      int  // commands of the domain in the present span, this one included
+	Count      int  // commands of the organisation in the present span, this one included
+	Author     int  // of them, those of this author
+	Recipients int  // of all of them
 	Targets    []Arrived
 }
 
@@ -104,7 +107,7 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	case no(c.Aligned || !needsAligned, InboundFail, "the sender is aligned", "sender not authenticated, "+c.Why):
 	case no(c.Aligned || target != nil && target.Unlocked, InboundFail, "the sender is aligned, or a Cancel-Key proves it", "no Cancel-Key that opens the message's Cancel-Lock"):
 	case no(c.fresh(r.MaxAge), InboundFail, "it is not expired", "the command is expired"):
-	case no(r.Rate <= 0 || c.Count <= r.Rate, InboundFail, "the domain keeps the rate", "too many recalls from this domain"):
+	case no(r.Keeps(c), InboundFail, "the domain keeps the rate", "too many recalls from this domain"):
 	case no(!c.Used, InboundFail, "it is seen for the first time", "the command was used before"):
 	case no(target != nil, InboundNone, "a message of that sender to that recipient came in", "no message of that sender to that recipient is known"):
 	case no(c.Now.Sub(target.At) <= r.MaxAge, InboundFail, "the message is not too old", "the message is too old"):
@@ -117,6 +120,26 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	}
 	v.Reason = strings.ReplaceAll(v.Reason, ";", ",")
 	return v
+}
+
+// Who has asked for little may still recall when others of their organisation have used up its rate: a part of the rate, up to
+// several times of it. One command is for as many recipients as MTAs give to one transaction.
+const (
+	quietPart     = 10
+	quietTimes    = 10
+	rateRecipient = 1000
+)
+
+// Keeps says whether a command is within the rate.
+func (r InboundRule) Keeps(c Command) bool {
+	author := cmp.Or(c.Author, c.Count)
+	switch {
+	case r.Rate <= 0:
+		return true
+	case c.Recipients > r.Rate*rateRecipient:
+		return false
+	}
+	return c.Count <= r.Rate || c.Count <= r.Rate*quietTimes && author <= max(1, r.Rate/quietPart)
 }
 
 // Target is the message that the command can mean: one that its Cancel-Key opens, else one that the sender really sent,

@@ -217,9 +217,8 @@ func (g glance) Once(ctx context.Context, what, user string, _ time.Duration) (b
 	return !spent, err
 }
 
-func (g glance) Count(ctx context.Context, domain string, per time.Duration) (int, error) {
-	n, err := g.Counted(ctx, domain, per)
-	return n + 1, err
+func (g glance) Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error) {
+	return g.Counted(ctx, per, all...)
 }
 
 // teller is the log of the gate on a screen.

@@ -190,7 +190,7 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 func (v *Verifier) dmarc(q *query, e *Evidence) func(method string) bool {
 	options := &dmarc.LookupOptions{LookupTXT: q.txt}
 	record, err := dmarc.LookupWithOptions(e.From, options)
-	if org := organisation(e.From); errors.Is(err, dmarc.ErrNoPolicy) && org != e.From {
+	if org := Organisation(e.From); errors.Is(err, dmarc.ErrNoPolicy) && org != e.From {
 		record, err = dmarc.LookupWithOptions(org, options)
 	}
 	switch {
@@ -263,11 +263,11 @@ func aligned(domain, from string, strict bool) bool {
 	if domain == "" || from == "" {
 		return false
 	}
-	return domain == from || !strict && organisation(domain) == organisation(from)
+	return domain == from || !strict && Organisation(domain) == Organisation(from)
 }
 
-// organisation is the organisational domain by the public suffix list; a domain that has none is its own.
-func organisation(domain string) string {
+// Organisation is the organisational domain by the public suffix list; a domain that has none is its own.
+func Organisation(domain string) string {
 	if org, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
 		return org
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
@@ -19,16 +21,20 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 		err = errors.Join(err, failed)
 		return yes
 	}
-	// The same again: by its Message-ID, which not every signature covers, or by the ID of a request.
-	c.Used = !first("m " + c.Domain + " " + m.MessageID) // a stranger uses up nothing of the domain's
-	if !c.Used && sight.ID != "" {
-		c.Used = !first("q " + c.Domain + " " + sight.ID)
-	}
 	found, failed := g.found(ctx, sight, c.From)
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
 	c.Targets = meant(m, sight, c.From, found)
+	// What is beyond the rate leaves nothing else in the store.
+	if err = g.count(ctx, m, sight, rule, c); err != nil || !rule.Keeps(*c) {
+		return err
+	}
+	// The same again: by its Message-ID, which not every signature covers, or by the ID of a request.
+	c.Used = !first("m " + c.Domain + " " + m.MessageID) // a stranger uses up nothing of the domain's
+	if !c.Used && sight.ID != "" {
+		c.Used = !first("q " + c.Domain + " " + sight.ID)
+	}
 	g.tellApart(ctx, c, found)
 	// And by what it says, blanks aside, which every signature covers.
 	if t := c.Target(); t != nil && !c.Used {
@@ -40,8 +46,38 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 			c.Targets[n].Unlocked = t.Unlocked
 		}
 	}
-	if err == nil {
-		c.Count, err = g.memory.Count(ctx, c.Domain, rule.Per)
+	return err
+}
+
+// count counts a command: for the organisation that it comes from, for its author, and by its recipients. What means no
+// message that is known counts apart, so that it uses up nothing of those that do. A command that comes in by several
+// transactions, since an MTA gives only so many recipients to one, is one command.
+func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule, c *policy.Command) error {
+	if rule.Rate <= 0 {
+		return nil
+	}
+	// What it says belongs to what it is: one Message-ID for many recalls makes them no single one.
+	kind, id := "recalls", strings.Join(append([]string{m.MessageID, sight.ID, sight.Target}, sight.Subjects...), "\n")
+	if c.Target() == nil {
+		kind = "recalls of nothing"
+	}
+	from := holdstore.Tally{Name: kind + " from " + authenticate.Organisation(c.Domain), By: 1}
+	n, err := g.memory.Count(ctx, rule.Per, from, holdstore.Tally{Name: from.Name + " to users", By: len(m.Recipients)})
+	if err != nil {
+		return err
+	}
+	if c.Count, c.Recipients = n[0], n[1]; !rule.Keeps(policy.Command{Count: c.Count, Author: 1, Recipients: c.Recipients}) {
+		return nil // whoever the author is: made up ones leave nothing in the store
+	}
+	by := holdstore.Tally{Name: kind + " by " + c.From, By: 1}
+	if n, err = g.memory.Count(ctx, rule.Per, by, holdstore.Tally{Name: by.Name + " " + id, By: 1}); err != nil {
+		return err
+	}
+	if c.Author = n[0]; n[1] > 1 {
+		from.By, by.By = -1, -1
+		if n, err = g.memory.Count(ctx, rule.Per, from, by); err == nil {
+			c.Count, c.Author = n[0], n[1]
+		}
 	}
 	return err
 }
@@ -50,6 +86,10 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 // the same recipients. A command that names its recipients may be handed over in pieces: an MTA gives only so many
 // recipients to one transaction.
 func user(m *recall.Mail, sight recall.Sight) string {
-	others := slices.DeleteFunc(addresses(m), func(a string) bool { return slices.Contains(sight.Recipients, a) })
+	named := map[string]bool{}
+	for _, a := range sight.Recipients {
+		named[a] = true
+	}
+	others := slices.DeleteFunc(addresses(m), func(a string) bool { return named[a] })
 	return m.Client.Address + "\n" + m.Sender.Address + "\n" + strings.Join(others, "\n")
 }

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -34,6 +35,7 @@ type trial struct {
 	rule   policy.InboundRule
 	known  holdstore.Received // the message that came in before
 	before string             // the client that sent the same command before
+	other  string             // Message-ID of that, when it has another one
 	away   bool               // Redis is
 }
 
@@ -123,7 +125,7 @@ func rows(key ed25519.PrivateKey) []row {
 		{"domain not in `partners`", all("fail"), "domain is no partner", func(t *trial) { t.rule.Partners, _ = policy.ParsePatterns([]string{"bank.test"}) }},
 		{"`Date` older than `max_age`, or ahead by more than 15 minutes", all("fail"), "the command is expired", func(t *trial) { t.dated(time.Now().Add(-8 * day)) }},
 		{"`Expiry-Date` has passed", all("fail"), "the command is expired", func(t *trial) { t.dated(time.Now()); t.put("Expiry-Date: Tue, 24 Nov 2020 09:00:00 +0000") }},
-		{"more than `rate` from the domain", all("fail"), "too many recalls from this domain", func(t *trial) { t.rule.Rate = 1; t.before = "192.0.2.1" }},
+		{"more than `rate` from the domain", all("fail"), "too many recalls from this domain", func(t *trial) { t.rule.Rate = 1; t.before, t.other = "192.0.2.1", "<another@partner.test>" }},
 		{"Message-ID used before, by another client or for other recipients", all("fail"), "the command was used before", func(t *trial) { t.before = "192.0.2.66" }},
 		{"no remembered message of that From to that recipient", all("none"), "no message of that sender to that recipient is known", func(t *trial) { t.to = "carl@corp.test" }},
 		{"no remembered message of that From", all("none"), "no message of that sender to that recipient is known", func(t *trial) { t.known.From = "mallory@partner.test" }},
@@ -249,7 +251,9 @@ func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *aut
 		t.Fatal(err)
 	}
 	if x.before != "" {
-		g.Opinion(t.Context(), arrival(text, x.from, x.to, x.before))
+		m := arrival(text, x.from, x.to, x.before)
+		m.MessageID = cmp.Or(x.other, m.MessageID)
+		g.Opinion(t.Context(), m)
 	}
 	return g.Opinion(t.Context(), arrival(text, x.from, x.to, x.client))
 }

@@ -8,7 +8,6 @@ package recall
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -25,6 +24,7 @@ type Store interface {
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
+	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 }
 
 // Late goes on where a recall came too late; exchange.Exchange says what Ask promises.
@@ -58,7 +58,6 @@ type Desk struct {
 	store Store
 	rule  func(name string) policy.Rule // the rule under which a message was held
 	log   Log
-	rate  Limiter
 	post  *Post
 }
 
@@ -68,7 +67,7 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *D
 	if len(o.Addresses) > 0 {
 		address = o.Addresses[0]
 	}
-	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log, rate: Limiter{Most: o.Rate, Per: o.Per}}
+	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log}
 }
 
 // Ruling is what becomes of a mail that may be a command.
@@ -125,8 +124,8 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 		}
 		return Ruling{Refusal: "550 5.7.1 automatic mail and lists can't recall messages"}, nil
 	}
-	if refusal := d.limited(m); refusal != "" {
-		return Ruling{Refusal: refusal}, nil
+	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
+		return Ruling{Refusal: refusal}, err
 	}
 	a, err := d.recallNamed(ctx, m)
 	if err != nil {
@@ -134,15 +133,6 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 	}
 	a.form = "address"
 	return Ruling{Keep: others}, d.answer(ctx, m, a)
-}
-
-// limited refuses commands beyond the rate.
-func (d *Desk) limited(m *Mail) string {
-	if d.rate.Allow(by(m.Submission), time.Now()) {
-		return ""
-	}
-	d.log.Commanded(m.Submission, "any", "refused", "rate")
-	return fmt.Sprintf("550 5.7.1 too many recalls: %d in %v are allowed; ask your administrator, or try again later", d.o.Rate, d.o.Per)
 }
 
 // send answers the sender of m. It has a part for programs unless status is nil, and belongs to the thread of the given

@@ -96,8 +96,8 @@ func (d *Desk) bare(subject string) string {
 
 // outlook does Outlook's recall: those whose copy was taken back get no recall mail, the others get it as it is.
 func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []string) (Ruling, error) {
-	if refusal := d.limited(m); refusal != "" {
-		return Ruling{Refusal: refusal}, nil
+	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
+		return Ruling{Refusal: refusal, Keep: m.Recipients}, err
 	}
 	keep := Ruling{Keep: m.Recipients}
 	mine, err := d.mine(ctx, m)

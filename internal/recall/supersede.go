@@ -21,8 +21,8 @@ func (d *Desk) supersedes(m *Mail) string {
 // supersede finds what the mail replaces. The mail goes out whatever comes of it; what it replaces is taken back by
 // the step that holds it, or here when it isn't held.
 func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, error) {
-	if refusal := d.limited(m); refusal != "" {
-		return Ruling{Refusal: refusal}, nil
+	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
+		return Ruling{Refusal: refusal, Keep: m.Recipients}, err
 	}
 	keep := Ruling{Keep: m.Recipients}
 	holds, err := d.resolve(ctx, m, old)

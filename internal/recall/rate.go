@@ -1,0 +1,52 @@
+package recall
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// officeRate is how many times the rate of one sender a client without a login may use: a whole office may be behind it.
+const officeRate = 10
+
+// limited refuses commands beyond the rate, which counts in the store for all gateways: of a login; without one of the client,
+// and of each sender behind it, whose address anybody can make up. So no senders, made up or not, use up a login's rate.
+func (d *Desk) limited(ctx context.Context, m *Mail) (refusal string, err error) {
+	if d.o.Rate <= 0 {
+		return "", nil
+	}
+	beyond, err := d.beyond(ctx, m)
+	if err != nil || !beyond {
+		return "", err
+	}
+	d.log.Commanded(m.Submission, "any", "refused", "rate")
+	return fmt.Sprintf("550 5.7.1 too many recalls: %d in %v are allowed; ask your administrator, or try again later", d.o.Rate, d.o.Per), nil
+}
+
+func (d *Desk) beyond(ctx context.Context, m *Mail) (bool, error) {
+	if m.Login != "" {
+		return d.above(ctx, "login "+m.Login, d.o.Rate)
+	}
+	if beyond, err := d.above(ctx, "client "+clientNetwork(m.Client.Address), officeRate*d.o.Rate); err != nil || beyond {
+		return true, err
+	}
+	return d.above(ctx, "client "+m.Client.Address+" sender "+m.Sender.Address, d.o.Rate)
+}
+
+// above counts one command more.
+func (d *Desk) above(ctx context.Context, name string, most int) (bool, error) {
+	n, err := d.store.Count(ctx, d.o.Per, holdstore.Tally{Name: name, By: 1})
+	return err == nil && n[0] > most, err
+}
+
+// clientNetwork is a client's address, or for IPv6 the network that one machine easily has.
+func clientNetwork(client string) string {
+	a, err := netip.ParseAddr(client)
+	if err != nil || a.Unmap().Is4() {
+		return client
+	}
+	network, _ := a.WithZone("").Prefix(64)
+	return network.String()
+}
