@@ -78,25 +78,54 @@ func unsent(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errNotSent) || errors.Is(err, ErrSchema)
 }
 
+// notDone says why nothing was done to a hold; kind is one of the errors above.
+type notDone struct {
+	id   string
+	kind error
+	why  string
+}
+
+func (r *notDone) Error() string { return r.id + ": " + r.reason() }
+
+func (r *notDone) reason() string {
+	if r.why == "" {
+		return r.kind.Error()
+	}
+	return r.kind.Error() + ": " + r.why
+}
+
+// Unwrap returns the kind.
+func (r *notDone) Unwrap() error { return r.kind }
+
+// Reason is the text of an error without the ID of the hold that it is about, for a line that begins with it.
+func Reason(err error) string {
+	var r *notDone
+	if errors.As(err, &r) {
+		return r.reason()
+	}
+	return err.Error()
+}
+
 // outcome turns the word a script returns when it did nothing into an error.
 func outcome(word, id string) error {
+	refused := func(kind error, why string) error { return &notDone{id, kind, why} }
 	switch word {
 	case "ok":
 		return nil
 	case "partly":
-		return fmt.Errorf("%s: %w: it was recalled for the others", id, ErrPartly)
+		return refused(ErrPartly, "it was recalled for the others")
 	case "none":
-		return fmt.Errorf("%s: %w", id, ErrNotFound)
+		return refused(ErrNotFound, "")
 	case "late":
-		return fmt.Errorf("%s: %w: it is on its way or sent", id, ErrTooLate)
+		return refused(ErrTooLate, "it is on its way or sent")
 	case "asked already":
-		return fmt.Errorf("%s: %w: it was sent, and the gateways of its recipients were asked before", id, ErrNotNow)
+		return refused(ErrNotNow, "it was sent, and the gateways of its recipients were asked before")
 	case "lost":
-		return fmt.Errorf("%s: %w: another release took it over", id, ErrLost)
+		return refused(ErrLost, "another release took it over")
 	case "pending":
-		return fmt.Errorf("%s: %w: a recipient is still pending", id, ErrNotNow)
+		return refused(ErrNotNow, "a recipient is still pending")
 	case "gone":
-		return fmt.Errorf("%s: %w: its content is no longer kept", id, ErrNotNow)
+		return refused(ErrNotNow, "its content is no longer kept")
 	}
-	return fmt.Errorf("%s: %w: it is %s", id, ErrNotNow, word)
+	return refused(ErrNotNow, "it is "+word)
 }

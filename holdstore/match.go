@@ -14,6 +14,7 @@ import (
 type Query struct {
 	States                                    []State   // nil: held and releasing
 	Sender, Recipient, Subject, Login, Client string    // Client: an IP address or CIDR
+	MessageID                                 string    // exact, with or without angle brackets
 	Since, Until                              time.Time // of HeldAt
 
 	AnyOrder bool                 // show each as soon as it is found
@@ -33,6 +34,9 @@ func newMatcher(q Query) (*matcher, error) {
 		m.subject = glob("i", "*"+q.Subject+"*")
 	} else {
 		m.subject = glob("i", q.Subject)
+	}
+	if q.Sender == "<>" {
+		m.sender = regexp.MustCompile("^$") // the null sender, of bounces
 	}
 	if q.Client == "" {
 		return m, nil
@@ -70,6 +74,7 @@ func (m *matcher) matches(h *Hold) bool {
 		!fits(m.sender, Fold(h.Sender.Address)),
 		!fits(m.login, Fold(h.Login)),
 		!fits(m.subject, h.Subject),
+		m.q.MessageID != "" && !slices.Contains(bothWays(m.q.MessageID), h.MessageID),
 		m.recipient != nil && !slices.ContainsFunc(h.Recipients, toOne),
 		!m.q.Since.IsZero() && h.HeldAt.Before(m.q.Since),
 		!m.q.Until.IsZero() && h.HeldAt.After(m.q.Until):

@@ -2,7 +2,6 @@ package holdstore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -51,7 +50,7 @@ func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a
 	args := []any{s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds(), detail}
 	indexes := h.indexes(addresses)
 	if len(indexes) == 0 {
-		return nil, fmt.Errorf("%s: none of its recipients is %s: %w", h.ID, strings.Join(addresses, " or "), ErrNotFound)
+		return nil, &notDone{h.ID, ErrNotFound, "none of its recipients is " + strings.Join(addresses, " or ")}
 	}
 	return s.act(ctx, partialScript, "recalled", h.ID, detail, a, append(args, indexes...)...)
 }

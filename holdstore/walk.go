@@ -42,8 +42,8 @@ func (s *Store) sources(q Query) []*source {
 	for _, by := range []struct {
 		kind   string
 		values []string
-	}{{"s", []string{q.Login}}, {"s", names(q.Sender)}, {"r", []string{q.Recipient}}, {"c", []string{q.Client}}} {
-		if by.values[0] == "" || strings.ContainsAny(by.values[0], "*?/") {
+	}{{"s", []string{q.Login}}, {"s", names(q.Sender)}, {"r", []string{q.Recipient}}, {"c", []string{q.Client}}, {"m", bothWays(q.MessageID)}} {
+		if by.values[0] == "" || by.kind != "m" && strings.ContainsAny(by.values[0], "*?/<") {
 			continue
 		}
 		src := &source{min: from, max: to}
@@ -53,6 +53,15 @@ func (s *Store) sources(q Query) []*source {
 		all = append(all, src)
 	}
 	return all
+}
+
+// bothWays is a Message-ID with and without angle brackets: records have it as the message had it.
+func bothWays(id string) []string {
+	if id == "" {
+		return []string{""}
+	}
+	bare := strings.Trim(id, "<>")
+	return []string{"<" + bare + ">", bare}
 }
 
 // narrowest counts what each source of a query has in some shards, and returns the smallest.

@@ -208,3 +208,9 @@ func arrivedAt(sink *server.Sink, id string) int {
 	}
 	return n
 }
+
+// holdsNothing says whether the store holds nothing any more.
+func (g *gateway) holdsNothing() bool {
+	out, code := g.ctl("list")
+	return code == 0 && out == ""
+}

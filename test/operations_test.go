@@ -84,7 +84,7 @@ func TestADrainSendsEverythingAndSaysWhatItCouldNot(t *testing.T) {
 	if code != 2 || !strings.Contains(out, "refused for b@x.test (550 5.1.1 no such user); its sender was told") {
 		t.Errorf("exit %d: %s", code, out)
 	}
-	server.Eventually(t, "the sender was told, and nothing waits", func() bool { _, code := g.ctl("list"); return code == 1 })
+	server.Eventually(t, "the sender was told, and nothing waits", g.holdsNothing)
 }
 
 // Sessions that are open when the daemon is told to end get through it or are told to try again; none is lost or doubled.
@@ -202,7 +202,7 @@ func TestAnUpgradeSideBySideLosesAndDoublesNothing(t *testing.T) {
 	progress("two new ones release")
 	close(done)
 	wg.Wait()
-	server.Eventually(t, "nothing waits any more", func() bool { _, code := g.ctl("list"); return code == 1 })
+	server.Eventually(t, "nothing waits any more", g.holdsNothing)
 	server.Eventually(t, "all have arrived", func() bool { return len(g.sink.Got()) >= len(taken) })
 	arrived, lost, twice := arrivals(g.sink), 0, 0
 	for _, id := range taken {

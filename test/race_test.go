@@ -56,7 +56,7 @@ func TestRecallAndReleaseNeverBothWin(t *testing.T) {
 		}
 	}
 	server.Eventually(t, "the messages that were not recalled arrive", func() bool { return len(port.Got()) >= lost })
-	server.Eventually(t, "nothing is held any more", func() bool { _, code := g.ctl("list"); return code == 1 })
+	server.Eventually(t, "nothing is held any more", g.holdsNothing)
 	arrived := arrivals(port)
 	for id, won := range recalled {
 		if n := arrived[id]; won && n > 0 || !won && n != 1 {

@@ -35,7 +35,7 @@ func TestTwoGatewaysOnOneStoreSendEachMessageOnce(t *testing.T) {
 	for m := range messages {
 		g.mustSend(fmt.Sprintf("m%d@corp.test", m))
 	}
-	server.Eventually(t, "all have left", func() bool { _, code := g.ctl("list"); return code == 1 })
+	server.Eventually(t, "all have left", g.holdsNothing)
 	for id, times := range arrivals(port) {
 		if times != 1 {
 			t.Errorf("%s arrived %d times", id, times)

@@ -70,7 +70,7 @@ func TestSoak(t *testing.T) {
 	wg.Wait()
 	samples = samples[min(len(samples), max(len(samples)/4, 30)):] // a minute or more, until records end as fast as they are made
 	first := s.judge(t, samples)
-	server.Eventually(t, "nothing waits any more", func() bool { _, code := s.ctl("list"); return code == 1 })
+	server.Eventually(t, "nothing waits any more", s.holdsNothing)
 	server.Eventually(t, "nothing is left of it", func() bool { return s.sample()["keys without an end"] < 10 })
 	if now := s.sample(); now["goroutines"] > first["goroutines"] || now["files"] > first["files"]+slack["files"] {
 		t.Errorf("the daemon has nothing to do, and has %v; at the beginning of the load it had %v", now, first)

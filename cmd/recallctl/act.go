@@ -26,6 +26,7 @@ type act struct {
 	filter
 	only        []string // recall: for these recipients; empty: for all
 	reason      string
+	via         string // release: a program, in place of the daemon
 	yes, dryRun bool
 }
 
@@ -37,8 +38,24 @@ func (c *ctl) recall() *cobra.Command {
 }
 
 func (c *ctl) release() *cobra.Command {
-	return c.verb(&act{name: "release", from: holdstore.Held,
-		deed: func() holdstore.Deed { return c.store.Releasing() }}, "send messages now")
+	a := &act{name: "release", from: holdstore.Held, deed: func() holdstore.Deed { return c.store.Releasing() }}
+	cmd := c.verb(a, "Send messages now")
+	cmd.Long = `Make messages due now: the daemon sends them. With --via sendmail they are handed to sendmail(1) here, without a daemon and
+also while releases are paused. A message is only handed over whole, and stays held when that fails, as when its seal key is
+missing. Take the milter out of Postfix before: recallctl setup --bypass --reload.
+
+Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recalled, or could not be sent: each is named;
+64 wrong command, nothing was changed; 69 the store is away: the same command goes on.`
+	cmd.Example = `  recallctl release 32VWE3H4VYYPX
+  recallctl release --all --yes --via sendmail --reason uninstall`
+	cmd.Flags().StringVar(&a.via, "via", "", "hand the messages to `PROGRAM` here, without a daemon; only sendmail is possible")
+	a.check = func() error {
+		if a.via != "" && a.via != viaSendmail {
+			return usage("--via %q is not possible: only --via sendmail is", a.via)
+		}
+		return nil
+	}
+	return cmd
 }
 
 func (c *ctl) restore() *cobra.Command {
@@ -67,7 +84,7 @@ func (c *ctl) verb(a *act, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: a.name + " [REF...]", Short: short, ValidArgsFunction: c.complete(a.from), RunE: c.onStore(a.run)}
 	a.flags(cmd)
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
-	cmd.Flags().BoolVar(&a.yes, "yes", false, "do it to all that match, without asking")
+	cmd.Flags().BoolVar(&a.yes, "yes", false, "do it to all that match, without asking; also to all that have the same Message-ID")
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only show to which messages")
 	return cmd
 }
@@ -78,7 +95,16 @@ func (a *act) run(ctx context.Context, refs []string) error {
 			return err
 		}
 	}
+	a.sure = a.yes
+	if a.via != "" { // what a daemon had begun before it was killed is held again
+		if _, err := a.store.Reap(ctx); err != nil {
+			return err
+		}
+	}
 	ids, err := a.chosen(ctx, refs, &a.filter, a.from)
+	if isNothing(err) && len(refs) > 1 {
+		return &exit{exitNothing, err.Error() + "; nothing was changed"}
+	}
 	if err != nil {
 		return err
 	}
@@ -89,6 +115,9 @@ func (a *act) run(ctx context.Context, refs []string) error {
 		if err := a.confirm(ctx, len(ids), a.from); err != nil {
 			return err
 		}
+	}
+	if a.via != "" {
+		return a.bySendmail(ctx, ids)
 	}
 	return a.all(ctx, ids)
 }
@@ -108,6 +137,18 @@ func (a *act) wouldBe(ctx context.Context, refs, ids []string) error {
 	}
 	a.say("would %s %s; nothing was changed", a.name, count(len(ids)))
 	return nil
+}
+
+// person names a user, and for root the user behind sudo.
+func person(uid int, sudo string) string {
+	name := fmt.Sprintf("uid %d", uid)
+	if u, err := user.LookupId(fmt.Sprint(uid)); err == nil {
+		name = fmt.Sprintf("%s (uid %d)", u.Username, uid)
+	}
+	if uid == 0 && sudo != "" {
+		name += " for " + sudo
+	}
+	return name
 }
 
 // some calls do with those of the holds that are still there, a page at a time.
@@ -153,15 +194,10 @@ func count(n int) string {
 	return fmt.Sprintf("%d messages", n)
 }
 
-// who says who does it, for the timeline and the audit trail.
+// who says who does it, for the timeline and the audit trail. SUDO_USER is believed only from root: everybody else can set
+// it to any name.
 func (a *act) who() holdstore.Act {
-	by := holdstore.Act{By: fmt.Sprintf("uid %d", os.Getuid()), Reason: a.reason}
-	if u, err := user.Current(); err == nil {
-		by.By = fmt.Sprintf("%s (uid %s)", u.Username, u.Uid)
-	}
-	if real := os.Getenv("SUDO_USER"); real != "" {
-		by.By += " for " + real
-	}
+	by := holdstore.Act{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason}
 	host, _ := os.Hostname()
 	by.From = host + " recallctl"
 	return by

@@ -20,26 +20,30 @@ type tally struct {
 	bar   *bar
 	table lister
 
-	done, partly, late, other, gone, unknown int
-	tooLate                                  []string
-	wrong                                    error // while the answer was read; the act goes on
-	unasked                                  error // why gateways of who has them already could not be asked
+	done, already, partly, late, other, gone, unknown int
+
+	tooLate []string         // of a recall
+	refused map[string]error // by the state of the hold, which may be the one that was asked for
+	wrong   error            // while the answer was read; the act goes on
+	unasked error            // why gateways of who has them already could not be asked
 }
 
 // all acts on holds. What fails with one doesn't end the others, unless the store is away: then no more are begun.
 func (a *act) all(ctx context.Context, ids []string) error {
-	t := &tally{act: a, ctx: context.WithoutCancel(ctx), total: len(ids), bar: a.progress(len(ids)), table: lister{s: a.screen, store: a.store}}
+	t := &tally{act: a, ctx: context.WithoutCancel(ctx), total: len(ids), bar: a.progress(len(ids)),
+		table: lister{s: a.screen, store: a.store}, refused: map[string]error{}}
 	do := a.store.Bulk
 	if len(a.only) > 0 {
 		do = a.oneByOne
 	}
 	stopped := do(ctx, a.deed(), ids, a.who(), t.told)
 	t.bar.done()
+	t.lookAgain(ids)
 	if err := t.table.flush(); t.wrong == nil {
 		t.wrong = err
 	}
 	for _, id := range t.tooLate {
-		a.failure(id, fmt.Errorf("not recalled: %s: %w: it is on its way or sent%s", id, holdstore.ErrTooLate, t.askedLine(id)))
+		a.failure(id, fmt.Errorf("not recalled: %w: it is on its way or sent%s", holdstore.ErrTooLate, t.askedLine(id)))
 	}
 	return t.verdict(stopped)
 }
@@ -89,34 +93,35 @@ func (t *tally) told(ids []string, errs []error) {
 		case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall":
 			t.late++
 			t.tooLate = append(t.tooLate, id)
-		case errors.Is(err, holdstore.ErrTooLate):
-			t.late++
-			t.failure(id, fmt.Errorf("not %s: %w", past(t.name), err))
-		case errors.Is(err, holdstore.ErrNotNow):
-			t.other++
-			t.failure(id, fmt.Errorf("not %s: %w", past(t.name), err))
+		case errors.Is(err, holdstore.ErrTooLate), errors.Is(err, holdstore.ErrNotNow):
+			t.refused[id] = err
 		case errors.Is(err, holdstore.ErrNotFound):
 			t.gone++
-			t.failure(id, fmt.Errorf("not %s: %w", past(t.name), err))
+			t.notDone(id, err)
 		default:
 			t.unknown++
 		}
 	}
-	t.bar.at(t.done + t.late + t.other + t.gone)
+	t.bar.at(t.done + t.late + t.gone + len(t.refused))
 	if err := t.show(changed, errs); t.wrong == nil {
 		t.wrong = err
 	}
 }
 
-// show writes the holds of a batch as they are after the act: all of them to a program, to people those that matter.
+// show writes the holds of a batch as they are after the act: all of them to the mail log and to a program, to people
+// those that matter.
 func (t *tally) show(ids []string, errs []error) error {
 	everyone := t.json || t.total <= shownAfter
 	some := everyone || t.name == "recall" && errors.Is(errors.Join(errs...), holdstore.ErrPartly)
-	if !some || len(ids) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
 	holds, err := t.store.GetSome(t.ctx, ids)
 	for _, h := range holds {
+		t.acted(h, logVerb(t.name))
+		if !some {
+			continue
+		}
 		if why := short(h, t.only); t.name == "recall" && why != "" {
 			t.partly++
 			t.failure(h.ID, errors.New(why+": see recallctl show "+h.ID))
@@ -134,6 +139,7 @@ func (t *tally) verdict(stopped error) error {
 		stopped = errors.New("interrupted")
 	}
 	failed := t.partly + t.late + t.other + t.gone
+	inState := t.already > 0 && t.already == t.total
 	switch {
 	case stopped != nil && t.unknown > 0:
 		return fmt.Errorf("%d of %s %s, then: %w; of %d more the answer never came; the same command goes on with the rest",
@@ -145,6 +151,10 @@ func (t *tally) verdict(stopped error) error {
 			t.late, count(t.total), t.unasked)
 	case failed > 0:
 		return &exit{exitTooLate, fmt.Sprintf("%d of %s could not be %s in full%s", failed, count(t.total), past(t.name), t.counts())}
+	case inState && t.total > 1:
+		t.say("%s %s already; nothing was changed", isOrAre(t.total), stateAfter[t.name])
+	case t.total > 1 && t.already > 0:
+		t.say("%s %s; %s %s already", past(t.name), count(t.done), isOrAre(t.already), stateAfter[t.name])
 	case t.total > 1:
 		t.say("%s %s", past(t.name), count(t.total))
 	}
@@ -160,7 +170,7 @@ func (t *tally) counts() string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{t.partly, "of them not for all recipients"}, {t.late, "too late"}, {t.other, "in another state"}, {t.gone, "gone"}} {
+	}{{t.already, string(stateAfter[t.name]) + " already"}, {t.partly, "of them not for all recipients"}, {t.late, "too late"}, {t.other, "in another state"}, {t.gone, "gone"}} {
 		if c.n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", c.n, c.what))
 		}

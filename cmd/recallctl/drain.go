@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -45,11 +46,12 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 		return err
 	}
 	ids, err := a.store.WaitingIDs(ctx)
-	switch err := a.part(err); {
-	case err != nil:
+	if err := a.part(err); err != nil {
 		return err
-	case len(ids) == 0:
-		return &exit{exitNothing, "nothing waits"}
+	}
+	if len(ids) == 0 {
+		a.say("nothing waits")
+		return nil
 	}
 	if a.dryRun || !a.yes {
 		if err := a.preview(ctx, len(ids)); err != nil || a.dryRun {
@@ -59,12 +61,23 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 	bar := a.progress(2 * len(ids)) // they are made due, and they leave
 	defer bar.done()
 	looked := 0
-	told := func(some []string, _ []error) { // what isn't held any more is on its way, or recalled
+	var unlogged error
+	told := func(some []string, errs []error) { // what isn't held any more is on its way, or recalled
 		looked += len(some)
 		bar.at(looked)
+		var due []string
+		for n, id := range some {
+			if errs[n] == nil {
+				due = append(due, id)
+			}
+		}
+		unlogged = cmp.Or(unlogged, a.actedAll(context.WithoutCancel(ctx), due, logVerb("drain")))
 	}
 	if err := a.store.Bulk(ctx, a.store.Draining(), ids, a.who(), told); err != nil {
 		return fmt.Errorf("some of %s may not be due yet: %w; the same command goes on with the rest", count(len(ids)), err)
+	}
+	if unlogged != nil {
+		a.say("not all of it is in the mail log: %v", unlogged)
 	}
 	left, err := a.leave(ctx, ids, within, bar)
 	bar.done()

@@ -17,10 +17,19 @@ type exported struct {
 
 func (c *ctl) export() *cobra.Command {
 	var f filter
-	cmd := &cobra.Command{Use: "export REF", Short: "the message as it would be sent, to standard output",
+	cmd := &cobra.Command{Use: "export REF | FILTER DIR", Short: "Write messages as they would be sent",
+		Long: `Write one message to standard output, as it would be sent. With a filter and a folder, write each message that waits to
+DIR/ID.eml, and its envelope to DIR/ID.json. A file is there whole or not at all, and nothing in the store changes.
+
+Exit codes: 0 all written; 1 nothing matched; 2 some could not be written, each is named and stays held; 64 wrong command.`,
+		Example: `  recallctl export 32VWE3H4VYYPX > mail.eml
+  recallctl export --all /root/held`,
 		ValidArgsFunction: c.complete(holdstore.Held, holdstore.Releasing, holdstore.Recalled)}
 	f.flags(cmd)
 	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {
+		if len(refs) == 1 && f.given() {
+			return c.exportTo(ctx, &f, refs[0])
+		}
 		if c.json {
 			return c.each(ctx, refs, &f, func(h *holdstore.Hold) error { return c.exportOne(ctx, h) }, anyStates...)
 		}
@@ -29,7 +38,7 @@ func (c *ctl) export() *cobra.Command {
 			return err
 		}
 		if len(ids) > 1 {
-			return usage("%s match: export writes one; name it, or add --json", count(len(ids)))
+			return usage("%s match: export writes one to standard output: name it, name a folder (recallctl export --all DIR), or add --json", count(len(ids)))
 		}
 		h, err := c.store.Get(ctx, ids[0])
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,8 +18,9 @@ type filter struct {
 
 func (f *filter) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.query.Sender, "sender", "", "envelope sender: an `address`, or a pattern with * and ?")
-	flags.StringVar(&f.query.Recipient, "recipient", "", "envelope recipient: an `address`, or a pattern")
+	flags.StringVar(&f.query.Sender, "sender", "", "envelope sender: an `address`, @domain, a pattern with * and ?, or <> for bounces")
+	flags.StringVar(&f.query.Recipient, "recipient", "", "envelope recipient: an `address`, @domain, or a pattern")
+	flags.StringVar(&f.query.MessageID, "message-id", "", "the `Message-ID`, with or without <>")
 	flags.StringVar(&f.query.Subject, "subject", "", "a part of the subject, or a pattern for all of it")
 	flags.StringVar(&f.query.Login, "login", "", "SASL `login`, or a pattern")
 	flags.StringVar(&f.query.Client, "client", "", "client `address`, or a network like 192.0.2.0/24")
@@ -27,15 +29,35 @@ func (f *filter) flags(cmd *cobra.Command) {
 	flags.BoolVar(&f.all, "all", false, "every message")
 }
 
+// addressPattern reads an address as people paste it: "<a@b>" is a@b, and "@b" is everybody at b.
+func addressPattern(text string) string {
+	text = strings.TrimSpace(text)
+	if inner, ok := strings.CutPrefix(text, "<"); ok && text != "<>" {
+		text = strings.TrimSuffix(inner, ">")
+	}
+	if strings.HasPrefix(text, "@") {
+		return "*" + text
+	}
+	return text
+}
+
 // given says whether any flag selects.
 func (f *filter) given() bool {
 	q := f.query
-	return f.all || f.since+f.until+q.Sender+q.Recipient+q.Subject+q.Login+q.Client != ""
+	return f.all || f.since+f.until+q.Sender+q.Recipient+q.Subject+q.Login+q.Client+q.MessageID != ""
+}
+
+// everything says whether no flag leaves a message out.
+func (f *filter) everything() bool {
+	plain := *f
+	plain.all = false
+	return !plain.given()
 }
 
 // ready returns the query for holds in these states.
 func (f *filter) ready(states ...holdstore.State) (q holdstore.Query, err error) {
 	q = f.query
+	q.Sender, q.Recipient = addressPattern(q.Sender), addressPattern(q.Recipient)
 	q.States = states
 	now := time.Now()
 	if q.Since, err = moment("since", f.since, now); err != nil {

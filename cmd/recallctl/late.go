@@ -36,6 +36,10 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, err
 	switch {
 	case len(domains) == 0:
 		return "", nil
+	case !answerBy.IsZero():
+		a.acted(h, "request")
+	}
+	switch {
 	case answerBy.IsZero():
 		return "asked before: " + strings.Join(domains, ", "), nil
 	}

@@ -21,24 +21,53 @@ func (c *ctl) list() *cobra.Command {
 	var f filter
 	var names []string
 	var limit int
-	cmd := &cobra.Command{Use: "list", Short: "what is held, soonest due first", Args: noREF}
+	var onlyCount, quiet bool
+	cmd := &cobra.Command{Use: "list", Short: "List what is held, soonest due first", Args: noREF}
 	f.flags(cmd)
 	cmd.Flags().StringSliceVar(&names, "state", nil, "`states`: held, releasing, released, recalled (default held,releasing)")
 	cmd.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("show no more than this `number`; 0: all (default %d on a terminal, else all)", terminalLimit))
+	cmd.Flags().BoolVar(&onlyCount, "count", false, "print only how many there are")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only IDs, one on a line, as recallctl recall - reads them")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		states, err := parseStates(names)
 		if err != nil {
 			return err
 		}
+		if onlyCount || quiet {
+			return c.bareList(ctx, &f, onlyCount, states...)
+		}
 		if width, _ := c.size(); width > 0 && !cmd.Flags().Changed("limit") {
 			limit = terminalLimit
 		}
-		if err := c.listed(ctx, &f, limit, states...); err != nil {
+		err = c.listed(ctx, &f, limit, states...)
+		if isNothing(err) && f.everything() {
+			c.say("nothing is %s", strings.Join(stateNames(states), " or "))
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
 		return c.sayPaused(ctx)
 	})
 	return cmd
+}
+
+// bareList writes IDs, or how many there are.
+func (c *ctl) bareList(ctx context.Context, f *filter, onlyCount bool, states ...holdstore.State) error {
+	n := 0
+	err := c.find(ctx, f, onlyCount, func(h *holdstore.Hold) error {
+		if n++; !onlyCount {
+			fmt.Fprintln(c.stdout, h.ID)
+		}
+		return nil
+	}, states...)
+	if isNothing(err) && (onlyCount || f.everything()) {
+		err = nil
+	}
+	if onlyCount && err == nil {
+		fmt.Fprintln(c.stdout, n)
+	}
+	return err
 }
 
 // terminalLimit is how many lines a terminal gets at a time: of a million nobody reads more.
@@ -108,4 +137,13 @@ func noREF(cmd *cobra.Command, args []string) error {
 		return usage("%s takes filters and no REF: for one message there is recallctl show %s", cmd.Name(), args[0])
 	}
 	return nil
+}
+
+func stateNames(states []holdstore.State) (names []string) {
+	for _, s := range states {
+		if s != holdstore.Releasing || len(states) == 1 {
+			names = append(names, string(s))
+		}
+	}
+	return names
 }

@@ -47,16 +47,19 @@ func main() {
 
 // run is main with its surroundings as arguments; it returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	c := &ctl{stdin: stdin, screen: newScreen(stdout, stderr)}
+	return (&ctl{stdin: stdin, screen: newScreen(stdout, stderr)}).run(ctx, args)
+}
+
+func (c *ctl) run(ctx context.Context, args []string) int {
 	defer c.close()
 	root := c.root()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil && err.Error() != "" {
-		fmt.Fprintln(stderr, "recallctl:", clean(strings.ReplaceAll(err.Error(), "\t", "  ")))
+		fmt.Fprintln(c.stderr, "recallctl:", clean(strings.ReplaceAll(err.Error()+c.fix(err), "\t", "  ")))
 	}
 	if ctx.Err() != nil {
 		return 128 + 2 // ended by SIGINT

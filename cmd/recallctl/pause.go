@@ -27,6 +27,7 @@ func (c *ctl) pause() *cobra.Command {
 		if err := c.partly("not all releases are paused", c.store.Pause(ctx, a.who())); err != nil {
 			return err
 		}
+		a.acted(nil, "pause")
 		s, err := c.store.Stats(ctx)
 		if err := c.part(err); err != nil {
 			return err
@@ -54,8 +55,10 @@ func (c *ctl) resume() *cobra.Command {
 			return err
 		}
 		if !was {
-			return &exit{exitNothing, "releases were not paused"}
+			c.say("releases were not paused; nothing was changed")
+			return nil
 		}
+		a.acted(nil, "resume")
 		c.say("releases go on")
 		return nil
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
@@ -26,7 +27,10 @@ type ctl struct {
 	ignored config.Problems // of the config, in what the verb does not need
 	warned  bool            // of them
 	store   *holdstore.Store
-	unseen  error // what of the store could not be seen; the verb has done the rest
+	mailLog *maillog.Log // nil: not yet opened
+	syslog  string       // a socket of syslog, for tests; empty: that of the system
+	sure    bool         // --yes: a Message-ID may name several
+	unseen  error        // what of the store could not be seen; the verb has done the rest
 }
 
 func (c *ctl) close() {

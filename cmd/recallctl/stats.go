@@ -44,7 +44,7 @@ func (c *ctl) stats() *cobra.Command {
 		for _, state := range anyStates {
 			fmt.Fprintf(c.stdout, "%-16s %d\n", state, s.Count[state])
 		}
-		fmt.Fprintf(c.stdout, "%-16s %s\n%-16s %s\n%-16s %v\n", "waiting bytes", sized(s.Bytes), "oldest held", since(s.Oldest), "latest lateness", s.Lateness)
+		fmt.Fprintf(c.stdout, "%-16s %s\n%-16s %s\n%-16s %v\n", "waiting bytes", sized(s.Bytes), "oldest held", ago(s.Oldest), "latest lateness", s.Lateness)
 		if words != "" {
 			fmt.Fprintf(c.stdout, "%-16s %s\n", "paused", cell(words))
 		}
@@ -53,7 +53,7 @@ func (c *ctl) stats() *cobra.Command {
 	return cmd
 }
 
-func since(t time.Time) string {
+func ago(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}

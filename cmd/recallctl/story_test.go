@@ -14,6 +14,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -91,7 +92,9 @@ func killRedis(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func storeOf(ts *testscript.TestScript) *holdstore.Store {
-	store, err := holdstore.Open(holdstore.Options{Addresses: []string{ts.Getenv("REDIS")}, Durability: "strict"})
+	keys, err := wiring.SealKeys(ts.Getenv("SEAL")) // a file of the story; empty: nothing is sealed
+	ts.Check(err)
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{ts.Getenv("REDIS")}, Durability: "strict", SealKeys: keys})
 	ts.Check(err)
 	return store
 }

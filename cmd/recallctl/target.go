@@ -56,7 +56,7 @@ func oneWay(refs []string, f *filter) error {
 	return nil
 }
 
-// named finds the one hold of each REF; if any is unknown or ambiguous, the caller gets an error and changes nothing. What is on a
+// named finds the holds of REFs; if any is unknown or ambiguous, the caller gets an error and changes nothing. What is on a
 // server that is away is said, and does not keep the others back.
 func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, error) {
 	if len(refs) == 1 && refs[0] == "-" {
@@ -72,7 +72,7 @@ func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, erro
 	defer bar.done()
 	for n, ref := range refs {
 		bar.at(n)
-		h, err := c.one(ctx, ref)
+		holds, err := c.lookUp(ctx, ref)
 		switch {
 		case errors.Is(err, holdstore.ErrPartial) && len(refs) == 1:
 			return nil, again(fmt.Errorf("%s: %w", ref, err))
@@ -82,9 +82,12 @@ func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, erro
 			c.failure(ref, err)
 		case err != nil:
 			return nil, err
-		case !seen[h.ID]:
-			seen[h.ID] = true
-			all = append(all, h)
+		}
+		for _, h := range holds {
+			if !seen[h.ID] {
+				seen[h.ID] = true
+				all = append(all, h)
+			}
 		}
 	}
 	c.partly(fmt.Sprintf("%d of %d REFs could not be looked up", away, len(refs)), why)
@@ -113,22 +116,32 @@ func readRefs(from io.Reader) ([]string, error) {
 	return refs, nil
 }
 
-// one finds the hold that a REF names.
-func (c *ctl) one(ctx context.Context, ref string) (*holdstore.Hold, error) {
+// lookUp finds the hold that a REF names. Several are an error, unless they have the same Message-ID and somebody said --yes:
+// queue IDs are used again by the MTA, for mail of others.
+func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error) {
 	holds, err := c.store.Resolve(ctx, ref)
 	if len(holds) > 0 {
 		err = c.part(err)
 	}
+	byMessageID := !slices.ContainsFunc(holds, func(h *holdstore.Hold) bool { return strings.Trim(h.MessageID, "<>") != strings.Trim(ref, "<>") })
 	switch {
 	case err != nil:
 		return nil, err
 	case strings.TrimSpace(ref) == "" || len(holds) == 0:
-		return nil, &exit{exitNothing, fmt.Sprintf("%q is no hold ID, Message-ID or queue ID of a message here", ref)}
+		return nil, &exit{exitNothing, fmt.Sprintf("no message here has the hold ID, Message-ID or queue ID %q", ref)}
+	case len(holds) > 1 && byMessageID && c.sure:
+		return holds, nil
 	case len(holds) > 1:
-		c.holds(ctx, c.store, holds)
-		return nil, usage("%q names %d messages, and nothing was changed: use the ID of one", ref, len(holds))
+		if err := c.holds(ctx, c.store, holds); err != nil {
+			return nil, err
+		}
+		hint := ""
+		if byMessageID {
+			hint = ", or add --yes for all of them"
+		}
+		return nil, usage("%q names %d messages, and nothing was changed: use the ID of one%s", ref, len(holds), hint)
 	}
-	return holds[0], nil
+	return holds, nil
 }
 
 // errEnough ends a find early.
@@ -167,4 +180,10 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 		return &exit{exitNothing, "nothing matched"}
 	}
 	return nil
+}
+
+// isNothing says whether a search ended without a match.
+func isNothing(err error) bool {
+	var e *exit
+	return errors.As(err, &e) && e.code == exitNothing
 }

@@ -106,8 +106,7 @@ func (c *ctl) look(ctx context.Context, f *filter, most int, states ...holdstore
 		}
 		return nil
 	}, states...)
-	var e *exit
-	if errors.As(err, &e) && e.code == exitNothing {
+	if isNothing(err) {
 		return nil, nil
 	}
 	return holds, err
@@ -127,8 +126,7 @@ func (c *ctl) follow(ctx context.Context, f *filter) error {
 			}
 			return l.add(ctx, h)
 		}, waiting...)
-		var e *exit
-		if err != nil && !(errors.As(err, &e) && e.code == exitNothing) {
+		if err != nil && !isNothing(err) {
 			return err
 		}
 		for id := range known {

@@ -29,7 +29,7 @@ func TestBadVariablesAreNamed(t *testing.T) {
 	for variable, want := range map[string]string{
 		"RECALL_MILTER_HOLD_GRAZE=1m":               "it sets no key",
 		"RECALL_MILTER_HOLD_RULE=x":                 "it sets no key",
-		"RECALL_MILTER_HOLD_GRACE=soon":             `"soon" is no duration`,
+		"RECALL_MILTER_HOLD_GRACE=soon":             `invalid duration "soon"`,
 		"RECALL_MILTER_REDIS_DB=-1":                 "must be a whole number",
 		"RECALL_MILTER_RECALL_OUTLOOK=yes":          "must be true or false",
 		"RECALL_MILTER_REDIS_ADDRESSES=a:1,nowhere": `"nowhere" is no address`,

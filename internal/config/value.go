@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -20,17 +21,34 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-// ParseDuration reads "2m", "24h" or "5d".
-func ParseDuration(s string) (time.Duration, error) {
-	unit, number := time.Duration(1), s
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		unit, number = 24, days+"h"
+const longest = 3650 * 24 * time.Hour
+
+var (
+	durationForm = regexp.MustCompile(`^([0-9.]+([mµun]?s|[mhd]))+$`)
+	durationPart = regexp.MustCompile(`[0-9.]+([mµun]?s|[mhd])`)
+)
+
+// ParseDuration reads "0", "2m", "24h", "5d" or "1d12h", up to ten years.
+func ParseDuration(s string) (sum time.Duration, err error) {
+	if s == "0" {
+		return 0, nil
 	}
-	v, err := time.ParseDuration(number)
-	if err != nil || v < 0 || v > 3650*24*time.Hour/unit {
-		return 0, fmt.Errorf("%q is no duration: allowed are values like \"90s\", \"2m\", \"24h\" or \"5d\"", s)
+	invalid := fmt.Errorf("invalid duration %q: use a value like \"90s\", \"2m\", \"24h\" or \"5d\"", s)
+	if !durationForm.MatchString(s) {
+		return 0, invalid
 	}
-	return v * unit, nil
+	for _, part := range durationPart.FindAllString(s, -1) {
+		unit := time.Duration(1)
+		if days, ok := strings.CutSuffix(part, "d"); ok {
+			unit, part = 24, days+"h" // time.ParseDuration has no days
+		}
+		v, err := time.ParseDuration(part)
+		if err != nil || v > longest/unit || sum > longest-v*unit {
+			return 0, invalid
+		}
+		sum += v * unit
+	}
+	return sum, nil
 }
 
 // Size is a number of bytes, written "512", "64KB", "50MB" or "1GB".

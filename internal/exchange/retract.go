@@ -213,7 +213,11 @@ func (x *Exchange) stillHeld(ctx context.Context, o *Order, recipient string) (b
 		if h.State != holdstore.Held || h.MessageID != o.MessageID || !to || !holdstore.Same(recall.Author(h), o.From) {
 			continue
 		}
-		_, err := x.store.RecallOnly(ctx, h.ID, []string{recipient}, holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID})
+		by := holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}
+		_, err := x.store.RecallOnly(ctx, h.ID, []string{recipient}, by)
+		if err == nil {
+			x.log.Acted(h, "recall", by)
+		}
 		if err == nil || !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
 			return err == nil, err
 		}

@@ -38,6 +38,10 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 		"Judged": {false, func(l *Log) {
 			l.Judged(s, "outlook", "far.test", policy.InboundVerdict{Result: "fail", Reason: "not aligned"})
 		}},
+		"Acted": {false, func(l *Log) {
+			l.Acted(h, "recall", holdstore.Act{By: "root (uid 0)", From: "gw recallctl", Reason: "wrong list"})
+			l.Acted(nil, "pause", holdstore.Act{By: "root (uid 0)", From: "gw recallctl"})
+		}},
 		"Asked":     {false, func(l *Log) { l.Asked(h, "far.test", "1") }},
 		"Retracted": {false, func(l *Log) { l.Retracted("<1@far.test>", "b@corp.test", "1", "retracted", "") }},
 		"Reported":  {false, func(l *Log) { l.Reported(h) }},

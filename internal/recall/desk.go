@@ -34,6 +34,7 @@ type Late interface {
 
 // Log is told of each command.
 type Log interface {
+	Acted(h *holdstore.Hold, verb string, by holdstore.Act)
 	Commanded(sub holdstore.Submission, form, outcome, detail string)
 	Trouble(msg string, err error)
 }

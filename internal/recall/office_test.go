@@ -55,6 +55,8 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 	return of
 }
 
+func (o *office) Acted(*holdstore.Hold, string, holdstore.Act) {}
+
 func (o *office) Commanded(_ holdstore.Submission, form, outcome, detail string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -77,6 +77,9 @@ func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked s
 		} else {
 			after, err = d.store.RecallOnly(ctx, h.ID, only, act(m, asked))
 		}
+		if err == nil {
+			d.log.Acted(after, "recall", act(m, asked))
+		}
 		if !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
 			return after, err
 		}

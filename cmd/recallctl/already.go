@@ -1,0 +1,78 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// stateAfter is how a message is after a verb. Asking for a state that is already there is success.
+var stateAfter = map[string]holdstore.State{"recall": holdstore.Recalled, "release": holdstore.Released, "restore": holdstore.Held}
+
+// lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for, since when.
+func (t *tally) lookAgain(ids []string) {
+	var refused []string
+	for _, id := range ids {
+		if t.refused[id] != nil {
+			refused = append(refused, id)
+		}
+	}
+	for page := range slices.Chunk(refused, listPage) {
+		holds, err := t.store.GetSome(t.ctx, page)
+		t.wrong = cmp.Or(t.wrong, err)
+		seen := map[string]*holdstore.Hold{}
+		for _, h := range holds {
+			seen[h.ID] = h
+		}
+		for _, id := range page {
+			t.was(id, seen[id], t.refused[id])
+		}
+	}
+}
+
+// was counts one of them. A hold that is gone meanwhile is nil.
+func (t *tally) was(id string, h *holdstore.Hold, err error) {
+	wanted := stateAfter[t.name]
+	switch {
+	case h != nil && h.State == wanted && len(t.only) == 0, h != nil && wanted == holdstore.Released && h.State == holdstore.Releasing:
+		t.already++
+		if t.total <= shownAfter {
+			t.say("%s: %s", id, since(h))
+		}
+		if t.json {
+			t.wrong = cmp.Or(t.wrong, t.table.add(t.ctx, h))
+		}
+	case errors.Is(err, holdstore.ErrTooLate):
+		t.late++
+		t.notDone(id, err)
+	default:
+		t.other++
+		t.notDone(id, err)
+	}
+}
+
+// notDone says why nothing was done to a hold.
+func (t *tally) notDone(id string, err error) {
+	t.failure(id, fmt.Errorf("not %s: %s", past(t.name), holdstore.Reason(err)))
+}
+
+// events are the lines of a timeline by which a hold came into a state.
+var events = map[holdstore.State][]string{holdstore.Recalled: {"recalled"}, holdstore.Released: {"released"}, holdstore.Held: {"held", "restored"}}
+
+// since says in which state a hold is already, since when and by whom.
+func since(h *holdstore.Hold) string {
+	words := string(h.State) + " already"
+	for _, e := range slices.Backward(h.Timeline) {
+		if slices.Contains(events[h.State], e.Verb) {
+			words += ", since " + local(e.At)
+			if e.By != "" && h.State != holdstore.Held {
+				words += " by " + e.By
+			}
+			break
+		}
+	}
+	return words + "; nothing was changed"
+}
