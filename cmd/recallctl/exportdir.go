@@ -51,14 +51,10 @@ func (c *ctl) exportFiles(ctx context.Context, h *holdstore.Hold, dir string) er
 	if err := whole(filepath.Join(dir, h.ID+".eml"), func(w io.Writer) error { _, err := io.Copy(w, content); return err }); err != nil {
 		return err
 	}
-	header, err := c.store.Header(ctx, h)
-	if err != nil {
-		return err
-	}
 	return whole(filepath.Join(dir, h.ID+".json"), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
-		return e.Encode(asJSON(h, holdstore.Subject(header)))
+		return e.Encode(asJSON(h))
 	})
 }
 
