@@ -22,6 +22,13 @@ type Health struct {
 var healthSettings = []string{"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy",
 	"min-replicas-to-write", "stop-writes-on-bgsave-error", "save", "dir"}
 
+// Answers says whether every server that keeps holds answers now. Ready believes for a while what it found.
+func (s *Store) Answers(ctx context.Context) error {
+	return s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []keys) error {
+		return explain(node.Ping(ctx).Err())
+	})
+}
+
 // Health asks every server that keeps holds. With an error it returns what the others say.
 func (s *Store) Health(ctx context.Context) (all []Health, err error) {
 	var mu sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	gomilter "github.com/emersion/go-milter"
@@ -157,7 +158,7 @@ func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
 	var err error
 	put := m.put
 	if wrong := s.meanwhile(func() { receipt, err = put.Commit(ctx, terms) }); wrong != nil {
-		return holdstore.Receipt{}, wrong
+		return holdstore.Receipt{}, fmt.Errorf("%w: %w", holdstore.ErrMaybeHeld, wrong)
 	}
 	return receipt, err
 }
@@ -168,7 +169,8 @@ func (s *session) meanwhile(work func()) error {
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				done <- fmt.Errorf("a defect, please report it: %v", v)
+				s.server.Log.Panicked("work on one message", v, debug.Stack())
+				done <- defect(v)
 			}
 			close(done)
 		}()

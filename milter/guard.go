@@ -2,6 +2,7 @@ package milter
 
 import (
 	"fmt"
+	"io"
 	"runtime/debug"
 
 	gomilter "github.com/emersion/go-milter"
@@ -17,6 +18,27 @@ func (s *session) guard(r *gomilter.Response) {
 	sub := s.msg.sub
 	s.msg.put = nil
 	s.reset()
-	s.server.Log.Deferred(sub, fmt.Errorf("a defect of the milter, please report it: %v\n%s", v, debug.Stack()))
+	s.server.Log.Panicked("the milter's work on one message", v, debug.Stack())
+	s.server.Log.Deferred(sub, defect(v))
 	*r = tempfail("451 4.3.0 the message could not be looked at, try again later")
 }
+
+// guardRead is deferred by what handles frames before go-milter does: a panic there ends the session, and the MTA does
+// with its message what it does when a milter is away.
+func (s *session) guardRead(err *error) {
+	if v := recover(); v != nil {
+		s.msg.put = nil
+		s.server.Log.Panicked("a milter session", v, debug.Stack())
+		*err = io.EOF
+	}
+}
+
+// guardEnd is deferred by what runs a session: what is left of it is dropped.
+func (s *session) guardEnd() {
+	if v := recover(); v != nil {
+		s.server.Log.Panicked("the end of a milter session", v, debug.Stack())
+	}
+}
+
+// defect is why a message is deferred after a panic; the log has the stack in a line of its own.
+func defect(v any) error { return fmt.Errorf("a defect of the milter, please report it: %v", v) }

@@ -13,6 +13,7 @@ import (
 // unconfirmed first one.
 type memory struct {
 	onWrite, onCommit func(ctx context.Context) error // what the store is like today
+	onConfirm         func()                          // nil: as always
 
 	mu        sync.Mutex
 	holds     []*holding
@@ -46,6 +47,9 @@ func (m *memory) Put(sub holdstore.Submission, header []byte) Put {
 }
 
 func (m *memory) Confirm(r holdstore.Receipt) {
+	if m.onConfirm != nil {
+		m.onConfirm()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.confirmed = append(m.confirmed, r.ID)
@@ -131,6 +135,9 @@ func (n *notes) count(prefix string) (c int) {
 
 func (n *notes) Held(_ holdstore.Submission, r holdstore.Receipt, _ holdstore.Terms, _ int64) {
 	n.add("held %s found=%v", r.ID, r.Found)
+}
+func (n *notes) Panicked(what string, _ any, stack []byte) {
+	n.add("panicked %s in %t", what, bytes.Contains(stack, []byte(".go:")))
 }
 func (n *notes) Passed(_ holdstore.Submission, reason string)  { n.add("passed %s", reason) }
 func (n *notes) Skipped(_ holdstore.Submission, reason string) { n.add("skipped %s", reason) }

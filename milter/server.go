@@ -54,6 +54,7 @@ type Log interface {
 	Unheld(sub holdstore.Submission, err error)
 	Deferred(sub holdstore.Submission, err error)
 	Trouble(msg string, err error)
+	Panicked(what string, v any, stack []byte) // a defect: it ended what, and nothing else
 }
 
 // Server answers MTAs. All fields must be set before Serve.
@@ -124,10 +125,12 @@ func pause(ctx context.Context, d time.Duration) {
 func (srv *Server) session(parent context.Context, nc net.Conn) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	defer cancel()
+	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
+	defer nc.Close()
+	defer s.guardEnd()
 	if srv.Session != nil {
 		defer srv.Session()()
 	}
-	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
 	s.conn = &conn{Conn: nc, in: bufio.NewReaderSize(prompt{nc}, 64<<10), session: s}
 	defer s.conn.endDrain()
 	stop := context.AfterFunc(parent, func() { s.conn.drain(func() { cancel(); nc.Close() }) })

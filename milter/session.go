@@ -157,6 +157,7 @@ func (s *session) pass(reason string) gomilter.Response {
 
 // Abort forgets the message.
 func (s *session) Abort(*gomilter.Modifier) error {
+	defer s.guardEnd()
 	s.reset()
 	return nil
 }

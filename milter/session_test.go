@@ -210,7 +210,27 @@ func TestAPanicCostsOneMessageARetry(t *testing.T) {
 			*broken = well
 		}
 		m.message("alive@corp.test", 'd')
-		if len(r.store.holds) != 1 || r.log.count("deferred") != 3 {
+		if len(r.store.holds) != 1 || r.log.count("deferred") != 3 || r.log.count("panicked") != 3 || r.log.count("panicked work on one message in true") != 1 {
+			t.Errorf("%d holds, log %q", len(r.store.holds), r.log.lines)
+		}
+	})
+}
+
+// A panic outside go-milter's callbacks ends one session, and what may be held by then is not delivered as well.
+func TestAPanicEndsItsSessionAndNoOther(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.OnStoreFailure = "deliver"
+		m, other := r.mta(), r.mta()
+		well := r.store.onCommit
+		r.store.onCommit = func(context.Context) error { panic("store") }
+		m.message("one@corp.test", 'y')
+		r.store.onCommit = well
+		m.message("two@corp.test", 'd')
+		r.store.onConfirm = func() { panic("confirm") }
+		m.ask('A', "", 0)
+		r.store.onConfirm = nil
+		other.message("three@corp.test", 'd')
+		if len(r.store.holds) != 2 || r.log.count("panicked a milter session in true") != 1 || r.log.count("unheld") > 0 {
 			t.Errorf("%d holds, log %q", len(r.store.holds), r.log.lines)
 		}
 	})

@@ -82,7 +82,8 @@ type offer struct {
 
 // Read gives go-milter the frames that are its own. It hears of the end only that it is there: it would log the
 // reason in a way of its own.
-func (c *conn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (n int, err error) {
+	defer c.session.guardRead(&err)
 	for len(c.pending) == 0 {
 		f, err := c.next()
 		if err == nil {
@@ -95,7 +96,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 	}
-	n := copy(p, c.pending)
+	n = copy(p, c.pending)
 	c.pending = c.pending[n:]
 	return n, nil
 }

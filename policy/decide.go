@@ -1,23 +1,25 @@
 package policy
 
 import (
-	"net/netip"
+	"cmp"
 	"slices"
 	"time"
 )
 
 // Options are the site's rules.
 type Options struct {
-	Authenticated bool           // a session with a login is outbound
-	Networks      []netip.Prefix // so is one from here
-	DaemonNames   []string       // or through one of these services
-	Grace         time.Duration  // of the rule "default"
-	MaxGrace      time.Duration  // cap for wishes
-	RequestHeader string         // name of the field with a sender's wish; "" ignores it
-	Commands      bool           // mail may ask for a recall: its header must be seen in any case
-	Rules         []Rule         // first match wins
+	Authenticated bool          // a session with a login is outbound
+	Networks      Networks      // so is one from here
+	DaemonNames   []string      // or through one of these services
+	Grace         time.Duration // of the rule "default"
+	MaxGrace      time.Duration // cap for wishes
+	RequestHeader string        // name of the field with a sender's wish; "": there is none
+	Wish          Wish          // what it may do, where a rule does not say otherwise
+	Commands      bool          // mail may ask for a recall: its header must be seen in any case
+	Rules         []Rule        // first match wins
 
 	ParseDuration func(string) (time.Duration, error) // how a wish is read
+	Decode        func(string) string                 // the text of a field's value, which may be folded and encoded
 }
 
 // Outbound gives verdicts on messages that leave. It is never changed, so it is safe for concurrent use.
@@ -28,9 +30,12 @@ type Outbound struct {
 
 // NewOutbound returns a policy for the options.
 func NewOutbound(o Options) *Outbound {
+	if o.Decode == nil {
+		o.Decode = unfold
+	}
 	p := &Outbound{o: o}
 	for i := range o.Rules {
-		p.conditions = append(p.conditions, o.Rules[i].conditions())
+		p.conditions = append(p.conditions, o.Rules[i].conditions(o.Decode))
 	}
 	return p
 }
@@ -46,38 +51,58 @@ func (p *Outbound) Decide(f Facts) Verdict {
 	case f.Known >= AtHeaders && f.Ours:
 		return Verdict{Certain: true, Reason: "released by a gateway"}
 	}
-	v := p.byRule(&f)
-	switch {
-	case f.Known >= AtHeaders:
-		p.wish(&f, &v)
-	case p.o.RequestHeader != "" || p.o.Commands || v.Grace > 0: // a wish, a command, or our mark may come
+	v := Verdict{Outbound: true, explain: f.Explain}
+	possible := p.byRule(&f, &v)
+	if f.Known >= AtHeaders {
+		p.wish(&f, &v, possible)
+	}
+	v.choose(possible)
+	if f.Known < AtHeaders && (p.o.RequestHeader != "" || p.o.Commands || v.Hold) { // a wish, a command, or our mark may come
 		v.Certain = false
 	}
-	v.Hold, v.Outbound = v.Grace > 0, true
 	return v
 }
 
 // outbound says whether the message leaves: a login, a network or a service says so.
 func (p *Outbound) outbound(f *Facts) bool {
-	return p.o.Authenticated && f.Login != "" || slices.Contains(p.o.DaemonNames, f.DaemonName) || within(p.o.Networks, f.Client)
+	return p.o.Authenticated && f.Login != "" || slices.Contains(p.o.DaemonNames, f.DaemonName) || p.o.Networks.Contains(f.Client)
 }
 
-// byRule finds the first rule that holds. While rules before it are open, the verdict is certain only if none of them
-// holds mail.
-func (p *Outbound) byRule(f *Facts) Verdict {
-	v := Verdict{Certain: true, explain: f.Explain}
+// outcome is what a rule means for the message, if the rule is the first that holds.
+type outcome struct {
+	rule   string
+	wish   Wish
+	grace  time.Duration
+	reason string
+}
+
+// byRule returns what is possible: an outcome for each rule that might still hold, and at last for the one that does.
+func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 	for i, r := range p.o.Rules {
-		a := p.meets(i, f, &v)
-		if a == unknown {
-			v.open(r.Name, r.Grace)
+		a := p.meets(i, f, v)
+		if a == no {
+			continue
 		}
+		o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: r.Grace, reason: "rule " + r.Name + ": grace " + short(r.Grace)}
 		if a == yes {
-			v.ruled(r.Name, r.Grace)
-			return v
+			v.step(o.reason)
+			return append(possible, o)
 		}
+		o.reason = "rule " + r.Name + " may hold: grace " + short(r.Grace)
+		possible = append(possible, o)
 	}
-	v.ruled("default", p.o.Grace)
-	return v
+	o := outcome{rule: "default", wish: p.o.Wish, grace: p.o.Grace, reason: "rule default: grace " + short(p.o.Grace)}
+	v.step(o.reason)
+	return append(possible, o)
+}
+
+// choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or when
+// none holds the message.
+func (v *Verdict) choose(possible []outcome) {
+	n := max(0, slices.IndexFunc(possible, func(o outcome) bool { return o.grace > 0 }))
+	chosen := possible[n]
+	v.Rule, v.Grace, v.Reason, v.Hold = chosen.rule, chosen.grace, chosen.reason, chosen.grace > 0
+	v.Certain = len(possible) == 1 || !v.Hold
 }
 
 // meets asks the conditions of rule i until one does not hold.
@@ -95,24 +120,6 @@ func (p *Outbound) meets(i int, f *Facts, v *Verdict) answer {
 		}
 	}
 	return result
-}
-
-// open notes a rule that may still turn out to be the first that holds.
-func (v *Verdict) open(rule string, grace time.Duration) {
-	if v.Rule == "" || v.Grace == 0 {
-		v.Rule, v.Grace, v.Reason = rule, grace, "rule "+rule+" may hold: grace "+short(grace)
-	}
-	v.Certain = v.Certain && grace == 0
-	v.unsettled = true
-}
-
-// ruled notes the rule that holds, behind those that are open.
-func (v *Verdict) ruled(rule string, grace time.Duration) {
-	v.step("rule " + rule + ": grace " + short(grace))
-	if v.Rule == "" || v.Grace == 0 {
-		v.Certain = v.Rule == "" || v.Certain && grace == 0
-		v.Rule, v.Grace, v.Reason = rule, grace, "rule "+rule+": grace "+short(grace)
-	}
 }
 
 func (v *Verdict) step(words string) {

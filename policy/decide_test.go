@@ -17,16 +17,25 @@ func patterns(t *testing.T, texts ...string) Patterns {
 	return l
 }
 
+func networks(t *testing.T, texts ...string) Networks {
+	t.Helper()
+	n, err := ParseNetworks(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func TestDecide(t *testing.T) {
 	p := NewOutbound(Options{
-		Authenticated: true, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, DaemonNames: []string{"ORIGINATING"},
-		Grace: 2 * time.Minute, MaxGrace: time.Hour, RequestHeader: "X-Hold-For", ParseDuration: time.ParseDuration,
+		Authenticated: true, Networks: networks(t, "127.0.0.0/8"), DaemonNames: []string{"ORIGINATING"},
+		Grace: 2 * time.Minute, MaxGrace: time.Hour, RequestHeader: "X-Hold-For", Wish: WishAny, ParseDuration: time.ParseDuration,
 		Rules: []Rule{
 			{Name: "robots", Sender: patterns(t, "robot@*")},
-			{Name: "automatic", Header: []HeaderCondition{{"Auto-Submitted", patterns(t, "!no")[0]}}},
+			{Name: "automatic", Header: []HeaderCondition{{"Auto-Submitted", patterns(t, "!no")}}},
 			{Name: "executives", Sender: patterns(t, "ceo@*"), Recipient: patterns(t, "!*@corp.test"), Grace: 10 * time.Minute},
 			{Name: "large", Sender: patterns(t, "/^big[0-9]+@/"), Above: 5 << 20, Grace: time.Minute},
-			{Name: "list", Login: patterns(t, "lists"), Client: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Below: 1 << 20},
+			{Name: "list", Login: patterns(t, "lists"), Client: networks(t, "192.0.2.0/24"), Below: 1 << 20},
 		},
 	})
 	base := Facts{Known: AtHeaders, Login: "a", Client: netip.MustParseAddr("192.0.2.1"), Sender: "a@corp.test", Recipients: []string{"b@x.test"}}
@@ -85,13 +94,15 @@ func TestCertainVerdictsStay(t *testing.T) {
 			return nil
 		}
 		grace := rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour})
+		wishes := rapid.SampledFrom([]Wish{WishAsSite, WishLonger, WishAny, WishIgnore})
 		o := Options{Authenticated: true, Grace: grace.Draw(t, "default"), MaxGrace: 30 * time.Minute, ParseDuration: time.ParseDuration,
-			RequestHeader: rapid.SampledFrom([]string{"", "X-Hold-For"}).Draw(t, "request header")}
+			Wish: wishes.Draw(t, "wish"), RequestHeader: rapid.SampledFrom([]string{"", "X-Hold-For"}).Draw(t, "request header")}
 		for n := range rapid.IntRange(0, 4).Draw(t, "rules") {
-			r := Rule{Name: string(rune('A' + n)), Grace: grace.Draw(t, "grace"), Sender: maybe("sender"), Recipient: maybe("recipient"), Login: maybe("login")}
+			r := Rule{Name: string(rune('A' + n)), Grace: grace.Draw(t, "grace"), Sender: maybe("sender"), Recipient: maybe("recipient"), Login: maybe("login"),
+				AllRecipients: maybe("all recipients"), Wish: wishes.Draw(t, "wish of the rule")}
 			r.Above = rapid.SampledFrom([]int64{0, 0, 10}).Draw(t, "above")
 			if h := maybe("header"); h != nil {
-				r.Header = []HeaderCondition{{"H", h[0]}}
+				r.Header = []HeaderCondition{{"H", h}}
 			}
 			o.Rules = append(o.Rules, r)
 		}

@@ -26,7 +26,7 @@ type InboundRules []InboundRule
 // For returns the rule for a sender domain.
 func (all InboundRules) For(domain string) InboundRule {
 	for _, r := range all[:len(all)-1] {
-		if domain != "" && r.Partners.Choose(domain) {
+		if domain != "" && r.Partners.Match(domain) {
 			return r
 		}
 	}
@@ -101,7 +101,7 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	switch {
 	case no(c.Defect == "", InboundFail, "the command is well formed", c.Defect):
 	case no(!c.NullSender, InboundFail, "it has an envelope sender", "null sender"):
-	case no(c.Domain != "" && r.Partners.Choose(c.Domain), InboundFail, "its domain is a partner", "domain is no partner"):
+	case no(c.Domain != "" && r.Partners.Match(c.Domain), InboundFail, "its domain is a partner", "domain is no partner"):
 	case no(c.Aligned || c.Temporary == "", InboundTemp, "everything could be asked", c.Temporary):
 	case no(c.Aligned || !c.Local, InboundFail, "it is not from outside with a domain of ours and no evidence", "forged, a local domain without evidence"):
 	case no(c.Aligned || !needsAligned, InboundFail, "the sender is aligned", "sender not authenticated, "+c.Why):

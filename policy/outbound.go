@@ -46,6 +46,5 @@ type Verdict struct {
 	Wish     string        // name of the request header to remove, empty: none present or covered by DKIM
 	Steps    []string      // one line for each rule and condition that was looked at, for people
 
-	explain   bool
-	unsettled bool // a rule before it may still hold
+	explain bool
 }

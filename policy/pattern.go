@@ -3,55 +3,33 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
-// Pattern is a glob, or a regular expression between slashes; a leading "!" negates it. Case never matters. In a glob
-// * stands for any text, also with @ and dots in it, and ? for one character.
-type Pattern struct {
-	text    string
-	re      *regexp.Regexp
-	negated bool
+// Patterns is a list of globs, and of regular expressions between slashes; a leading "!" makes a pattern an exclusion. A
+// value is in the list when no exclusion matches it and one of the other patterns does; a list of nothing but exclusions
+// has all other values. An empty list has none.
+//
+// ASCII case never matters; no other letters are folded, so that no name becomes another person's. In a glob, * stands for
+// any text, also with @ and dots in it, and ? for one character.
+type Patterns []pattern
+
+// pattern is one entry of a list.
+type pattern struct {
+	text     string
+	re       *regexp.Regexp
+	excludes bool
 }
 
-// maxPattern bounds a pattern; RE2 has no pattern that takes exponential time.
+// maxPattern bounds a pattern, in bytes; RE2 has no pattern that takes exponential time.
 const maxPattern = 1000
 
-// ParsePattern reads one pattern.
-func ParsePattern(text string) (Pattern, error) {
-	body, negated := strings.CutPrefix(text, "!")
-	if body == "" || len(body) > maxPattern {
-		return Pattern{}, fmt.Errorf("%q is no pattern: allowed are globs like \"*@corp.test\" or \"/regexp/\", a leading \"!\" negates", text)
-	}
-	expression := body
-	if len(body) > 2 && body[0] == '/' && body[len(body)-1] == '/' {
-		expression = "(?is)" + body[1:len(body)-1]
-	} else {
-		quoted := regexp.QuoteMeta(body)
-		quoted = strings.ReplaceAll(strings.ReplaceAll(quoted, `\*`, ".*"), `\?`, ".")
-		expression = "(?is)^" + quoted + "$"
-	}
-	re, err := regexp.Compile(expression)
-	if err != nil {
-		return Pattern{}, fmt.Errorf("%q is no regular expression: %s", text, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	}
-	return Pattern{text, re, negated}, nil
-}
-
-// Match says whether the pattern holds for a value.
-func (p Pattern) Match(value string) bool { return p.re.MatchString(value) != p.negated }
-
-// String is the pattern as it was written.
-func (p Pattern) String() string { return p.text }
-
-// Patterns is a list that holds when any of its patterns does, for any of the values.
-type Patterns []Pattern
-
-// ParsePatterns reads a list.
+// ParsePatterns reads a list; an error names the first pattern that is invalid.
 func ParsePatterns(texts []string) (Patterns, error) {
 	var list Patterns
 	for _, text := range texts {
-		p, err := ParsePattern(text)
+		p, err := parsePattern(text)
 		if err != nil {
 			return nil, err
 		}
@@ -60,29 +38,42 @@ func ParsePatterns(texts []string) (Patterns, error) {
 	return list, nil
 }
 
-// Match says whether the list holds for at least one of the values.
-func (l Patterns) Match(values ...string) bool {
-	for _, v := range values {
-		for _, p := range l {
-			if p.Match(v) {
-				return true
-			}
-		}
+func parsePattern(text string) (pattern, error) {
+	body, excludes := strings.CutPrefix(text, "!")
+	if body == "" || len(body) > maxPattern {
+		return pattern{}, fmt.Errorf("invalid pattern %q: use a glob like \"*@corp.test\" or a \"/regexp/\"; a leading \"!\" excludes", text)
 	}
-	return false
+	expression := "^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(body)) + "$"
+	if len(body) > 2 && body[0] == '/' && body[len(body)-1] == '/' {
+		expression = body[1 : len(body)-1]
+	}
+	re, err := compileFolded(expression)
+	if err != nil {
+		return pattern{}, fmt.Errorf("invalid regular expression %q: %s", text, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return pattern{text, re, excludes}, nil
 }
 
-// Choose says whether a value is among those that a list of domains means: it is none of the patterns with "!", and one of
-// the others if there are any.
-func (l Patterns) Choose(value string) bool {
-	chosen, others := false, false
+// String is the pattern as it was written.
+func (p pattern) String() string { return p.text }
+
+// Match says whether at least one of the values is in the list.
+func (l Patterns) Match(values ...string) bool { return slices.ContainsFunc(values, l.has) }
+
+// MatchAll says whether there are values and all are in the list.
+func (l Patterns) MatchAll(values []string) bool {
+	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !l.has(v) })
+}
+
+func (l Patterns) has(value string) bool {
+	included, others := false, false
 	for _, p := range l {
 		switch {
-		case p.negated && !p.Match(value):
+		case p.excludes && p.re.MatchString(value):
 			return false
-		case !p.negated:
-			others, chosen = true, chosen || p.Match(value)
+		case !p.excludes:
+			others, included = true, included || p.re.MatchString(value)
 		}
 	}
-	return chosen || !others && len(l) > 0
+	return included || !others && len(l) > 0
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -13,22 +12,26 @@ type Rule struct {
 	Name  string
 	Grace time.Duration
 
-	Sender, Recipient, Login Patterns
-	Client                   []netip.Prefix
-	DaemonName               Patterns
-	Header                   []HeaderCondition
-	Above, Below             int64 // bytes; 0: no bound
-	Time                     *Window
+	Sender, Login Patterns
+	Recipient     Patterns // at least one recipient is in it
+	AllRecipients Patterns // every recipient is in it
+	Client        Networks
+	DaemonName    Patterns
+	Header        []HeaderCondition
+	Above, Below  int64 // bytes; 0: no bound
+	Time          *Window
+
+	Wish Wish // what a sender's wish may do; WishAsSite: as Options say
 
 	Delegates Patterns // who else may recall mail of this rule
 	NoRecall  bool     // mail of this rule can't be recalled by its sender
 }
 
-// HeaderCondition holds when the message has a field of this name that matches. A field that is absent matches
-// nothing, not even a negated pattern.
+// HeaderCondition holds when the message has a field of this name whose text is in the list. A field that is absent is in
+// no list, not even in one of exclusions.
 type HeaderCondition struct {
-	Name    string
-	Pattern Pattern
+	Name     string
+	Patterns Patterns
 }
 
 // answer of a condition: what is not known yet may be either.
@@ -55,7 +58,7 @@ type condition struct {
 }
 
 // conditions lists what a rule asks for.
-func (r *Rule) conditions() []condition {
+func (r *Rule) conditions(decode func(string) string) []condition {
 	var all []condition
 	add := func(known Stage, words string, holds func(*Facts) bool) {
 		all = append(all, condition{words, known, holds})
@@ -66,17 +69,20 @@ func (r *Rule) conditions() []condition {
 		}
 	}
 	list("sender", r.Sender, AtMail, func(f *Facts) []string { return []string{f.Sender} })
-	list("login", r.Login, AtMail, func(f *Facts) []string { return []string{f.Login} })
+	list("login", r.Login, AtMail, func(f *Facts) []string { return present(f.Login) })
 	list("daemon_name", r.DaemonName, AtMail, func(f *Facts) []string { return []string{f.DaemonName} })
-	if len(r.Client) > 0 {
-		add(AtMail, fmt.Sprintf("client %v", r.Client), func(f *Facts) bool { return within(r.Client, f.Client) })
+	if !r.Client.Empty() {
+		add(AtMail, fmt.Sprintf("client %v", r.Client), func(f *Facts) bool { return r.Client.Contains(f.Client) })
 	}
 	if r.Time != nil {
 		add(AtMail, "time "+r.Time.String(), func(f *Facts) bool { return r.Time.Contains(f.Now) })
 	}
 	list("recipient", r.Recipient, AtHeaders, func(f *Facts) []string { return f.Recipients })
+	if len(r.AllRecipients) > 0 {
+		add(AtHeaders, fmt.Sprintf("all_recipients %v", r.AllRecipients), func(f *Facts) bool { return r.AllRecipients.MatchAll(f.Recipients) })
+	}
 	for _, h := range r.Header {
-		add(AtHeaders, fmt.Sprintf("header %s %v", h.Name, h.Pattern), h.holds)
+		add(AtHeaders, fmt.Sprintf("header %s %v", h.Name, h.Patterns), func(f *Facts) bool { return h.holds(f, decode) })
 	}
 	if r.Above > 0 {
 		add(AtEnd, fmt.Sprintf("size above %d bytes", r.Above), func(f *Facts) bool { return f.Size > r.Above })
@@ -87,22 +93,21 @@ func (r *Rule) conditions() []condition {
 	return all
 }
 
-func (h HeaderCondition) holds(f *Facts) bool {
+func (h HeaderCondition) holds(f *Facts, decode func(string) string) bool {
 	return slices.ContainsFunc(f.Header, func(field Field) bool {
-		return strings.EqualFold(field.Name, h.Name) && h.Pattern.Match(unfold(field.Value))
+		return equalFold(field.Name, h.Name) && h.Patterns.Match(decode(field.Value))
 	})
+}
+
+// present is a value that might not be there, as a list: a condition on a login needs a login.
+func present(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
 }
 
 // unfold returns a field's value on one line.
 func unfold(value string) string {
 	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(value))
-}
-
-// within says whether a network holds the client. sendmail(1) has no client address, and is the gateway itself.
-func within(networks []netip.Prefix, client netip.Addr) bool {
-	client = client.Unmap()
-	if !client.IsValid() {
-		client = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(client) })
 }

@@ -83,5 +83,10 @@ func (w Window) Contains(t time.Time) bool {
 	return w.days[today] && minute >= w.from || w.days[(today+6)%7] && minute < w.to
 }
 
+// Always says whether the window has no end.
+func (w Window) Always() bool {
+	return w.days == [7]bool{true, true, true, true, true, true, true} && w.from == 0 && w.to == 24*60
+}
+
 // String is the window as it was written.
 func (w Window) String() string { return w.text }

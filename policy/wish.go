@@ -1,34 +1,55 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
 
-// wish applies what the sender asked for in the first field of the request header.
-func (p *Outbound) wish(f *Facts, v *Verdict) {
-	for _, field := range f.Header {
-		if p.o.RequestHeader == "" || !strings.EqualFold(field.Name, p.o.RequestHeader) {
-			continue
-		}
-		if !Signed(f.Header, field.Name) {
-			v.Wish = field.Name
-		}
-		grace, ok := p.asked(unfold(field.Value))
-		switch {
-		case !ok:
-			v.step("wish: not understood")
-			v.Reason += "; wish not understood"
-		case grace > p.o.MaxGrace:
-			v.Certain = v.Certain && !v.unsettled
-			v.Grace, v.Reason = p.o.MaxGrace, "asked for "+short(grace)+", capped to "+short(p.o.MaxGrace)
-			v.step("wish: " + v.Reason)
-		default:
-			v.Grace, v.Reason = grace, "asked for "+short(grace)
-			v.Certain = grace == 0 || v.Certain && !v.unsettled // whose rule it is decides who may recall it
-			v.step("wish: " + v.Reason)
-		}
+// Wish says what a sender's wish for a grace may do.
+type Wish string
+
+// What a wish may do.
+const (
+	WishAsSite Wish = ""       // of a rule: what the site says
+	WishLonger Wish = "longer" // lengthen the grace
+	WishAny    Wish = "any"    // also shorten it, down to nothing: then the message passes unheld
+	WishIgnore Wish = "ignore" // nothing
+)
+
+// wish applies what the sender asked for, in the first field of the request header, to each possible outcome.
+func (p *Outbound) wish(f *Facts, v *Verdict, possible []outcome) {
+	if p.o.RequestHeader == "" {
 		return
+	}
+	n := slices.IndexFunc(f.Header, func(field Field) bool { return equalFold(field.Name, p.o.RequestHeader) })
+	if n < 0 {
+		return
+	}
+	if !Signed(f.Header, f.Header[n].Name) {
+		v.Wish = f.Header[n].Name
+	}
+	asked, ok := p.asked(unfold(f.Header[n].Value))
+	for n := range possible {
+		possible[n].apply(asked, ok, p.o.MaxGrace)
+		v.step("wish: " + possible[n].reason)
+	}
+}
+
+// apply changes the grace of an outcome as far as its rule lets a wish.
+func (o *outcome) apply(asked time.Duration, understood bool, most time.Duration) {
+	granted := min(asked, most)
+	switch {
+	case !understood:
+		o.reason += "; wish not understood"
+	case o.wish == WishIgnore:
+		o.reason += "; wish ignored"
+	case o.wish != WishAny && granted <= o.grace:
+		o.reason += "; asked for " + short(asked) + ", which is not longer"
+	case granted < asked:
+		o.grace, o.reason = granted, "asked for "+short(asked)+", capped to "+short(granted)
+	default:
+		o.grace, o.reason = granted, "asked for "+short(asked)
 	}
 }
 
@@ -44,7 +65,7 @@ func (p *Outbound) asked(text string) (time.Duration, bool) {
 // it is.
 func Signed(header []Field, name string) bool {
 	for _, field := range header {
-		if !strings.EqualFold(field.Name, "DKIM-Signature") {
+		if !equalFold(field.Name, "DKIM-Signature") {
 			continue
 		}
 		for _, tag := range strings.Split(field.Value, ";") {
@@ -53,7 +74,7 @@ func Signed(header []Field, name string) bool {
 				continue
 			}
 			for _, covered := range strings.Split(list, ":") {
-				if strings.EqualFold(strings.TrimSpace(covered), name) {
+				if equalFold(strings.TrimSpace(covered), name) {
 					return true
 				}
 			}

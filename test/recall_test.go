@@ -231,7 +231,7 @@ func TestACorrectedMessageReplacesTheHeldOne(t *testing.T) {
 
 func TestTheRecallAddressIsDroppedFromMailThatPassesUnheld(t *testing.T) {
 	eachOffice(t, func(t *testing.T, k kind) {
-		g := k.office(t, "1h")
+		g := k.office(t, "1h", "[[hold.rule]]", `name = "hasty"`, `login = ["anna"]`, `wish = "any"`)
 		g.message("anna", "back@corp.test")
 		g.mustSubmit("anna", []string{"c@x.test", recallAddress}, "Subject: Re: the price list\r\nX-Hold-For: 0\r\nIn-Reply-To: <back@corp.test>\r\nMessage-ID: <passes@corp.test>\r\n", "body of passes\r\n")
 		server.Eventually(t, "it arrives", func() bool { return g.arrived("passes") == 1 })

@@ -82,7 +82,7 @@ func startSoak(t *testing.T) *soak {
 	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/recall-milter").CombinedOutput(); err != nil { // as it is shipped
 		t.Fatalf("%v\n%s", err, out)
 	}
-	g := startOffice(t, "1s", `rate = "1000000/h"`, `retention = "5s"`, `answer_within = "2s"`, "[outbound]", "networks = []", "daemon_names = []",
+	g := startOffice(t, "1s", `rate = "1000000/h"`, `retention = "5s"`, `answer_within = "2s"`, "[[hold.rule]]", `name = "hasty"`, `login = ["*"]`, `wish = "any"`, "[outbound]", "networks = []", "daemon_names = []",
 		"[inbound]", `authserv_id = "gw.corp.test"`, `remember = "5s"`, `verify = []`)
 	g.killDaemon()
 	s := &soak{gateway: g, status: server.FreeAddr(t)}

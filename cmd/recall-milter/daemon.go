@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,12 +78,16 @@ func (d *daemon) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.started()
+	defer context.AfterFunc(ctx, func() { d.log.Stopping(context.Cause(ctx).Error()) })()
 	ctx, cancel := context.WithCancel(ctx) // whatever ends the daemon ends all of it
 	var wg sync.WaitGroup
+	defer d.log.Ended()
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { d.reloadOnHangup(ctx, gate, store) })
-	wg.Go(func() { gate.Run(ctx) })
+	run := func(name string, f func(context.Context)) { wg.Go(func() { task(ctx, log, name, f) }) }
+	run("a reload", func(ctx context.Context) { d.reloadOnHangup(ctx, gate, store, log) })
+	run("the memory of mail that comes in", gate.Run)
 
 	loop := release.New(log.Timed(store), marker, log, d.releaseOptions())
 
@@ -113,18 +118,38 @@ func (d *daemon) serve(ctx context.Context) error {
 			}
 		})
 	}
-	wg.Go(func() { log.Follow(ctx, store) })
-	wg.Go(func() { watchdog(ctx, loop.Alive) })
+	run("the count of the audit trail", func(ctx context.Context) { log.Follow(ctx, store) })
+	run("the watchdog", func(ctx context.Context) { watchdog(ctx, loop.Alive) })
 	tell(systemd.SdNotifyReady)
 	defer tell(systemd.SdNotifyStopping)
 	secret, err := d.secret(ctx, store)
+	if ctx.Err() != nil {
+		return nil // ended while Redis was away
+	}
 	if err != nil {
 		return err
 	}
 	marker.Use(secret)
-	wg.Go(func() { late.Run(ctx) })
-	wg.Go(func() { d.warn(ctx, store) })
+	run("the exchange with other gateways", late.Run)
+	run("a look at Redis", func(ctx context.Context) { d.warn(ctx, store) })
 	return loop.Run(ctx)
+}
+
+// started says what runs, and what of its config somebody hardly wants.
+func (d *daemon) started() {
+	c := d.config
+	addresses := []string{"listen=" + strings.Join(c.Listen, " "), "release=" + c.Release.SMTP, "redis=" + strings.Join(c.Redis.Addresses, " ")}
+	if c.HTTP.Listen != "" {
+		addresses = append(addresses, "http="+c.HTTP.Listen)
+	}
+	d.log.Started(version, d.file, addresses...)
+	d.doubt(c)
+}
+
+func (d *daemon) doubt(c *config.Config) {
+	for _, doubt := range c.Doubts {
+		d.log.Trouble(doubt.Place()+": "+doubt.Text, nil)
+	}
 }
 
 // warn says once what about Redis could lose or delay mail although it is taken; recallctl doctor looks again.

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -36,11 +37,16 @@ func main() {
 // run is main with its surroundings as arguments; it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("recall-milter", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.SetOutput(io.Discard)
 	file := flags.String("c", defaultConfig, "config `file`")
 	check := flags.Bool("t", false, "check the config and exit")
 	showVersion := flags.Bool("V", false, "print the version and exit")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		help(flags, stdout)
+		return 0
+	case err != nil:
+		fmt.Fprintf(stderr, "recall-milter: %v: see recall-milter -h\n", err)
 		return exitUsage
 	}
 	if flags.NArg() > 0 {
@@ -62,6 +68,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitConfig
 	}
 	if *check {
+		for _, doubt := range c.Doubts {
+			fmt.Fprintf(stderr, "recall-milter: warning: %v\n", doubt)
+		}
 		fmt.Fprintf(stdout, "recall-milter: %s is valid\n", *file)
 		if len(c.Environment) > 0 {
 			fmt.Fprintf(stdout, "recall-milter: set by the environment: %s\n", strings.Join(c.Environment, ", "))
@@ -69,8 +78,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err := d.serve(ctx); err != nil {
-		fmt.Fprintln(stderr, "recall-milter:", err)
+		d.log.Dies(err)
 		return exitFailed
 	}
 	return 0
+}
+
+// help prints what -h asks for.
+func help(flags *flag.FlagSet, to io.Writer) {
+	fmt.Fprint(to, `Usage: recall-milter [-c FILE] [-t | -V]
+
+Hold outbound mail for a grace period, and release it to the MTA. The daemon runs in the foreground and logs to
+standard error. SIGTERM ends it, SIGHUP makes it read its config again.
+
+`)
+	flags.SetOutput(to)
+	flags.PrintDefaults()
+	fmt.Fprintf(to, `
+Examples:
+  recall-milter -t                          check the config
+  recall-milter -c /etc/recall-milter/recall-milter.toml
+
+Exit: 0 ended by a signal, %d wrong arguments, %d a port can't be opened or what the log says, %d the config is wrong.
+`, exitUsage, exitFailed, exitConfig)
 }

@@ -20,7 +20,9 @@ func TestTheManualPageHasEveryFlagAndExitCode(t *testing.T) {
 	page := string(text)
 
 	var usage strings.Builder
-	run(context.Background(), []string{"-h"}, io.Discard, &usage)
+	if code := run(context.Background(), []string{"-h"}, &usage, io.Discard); code != 0 {
+		t.Errorf("-h ends with %d", code)
+	}
 	taken := submatches(`(?m)^  -(\w+)`, usage.String())
 	options, rest, _ := strings.Cut(page[strings.Index(page, ".SH OPTIONS"):], ".SH ENVIRONMENT")
 	if described := submatches(`(?m)^\.BI? \\-(\w+)`, options); !slices.Equal(described, taken) {

@@ -9,11 +9,12 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/inbound"
+	"github.com/recall-milter/recall-milter/internal/monitor"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
-// reloadOnHangup re-reads the rules, the inbound policy and the seal keys at SIGHUP; a bad file keeps the old ones.
-func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *holdstore.Store) {
+// reloadOnHangup reads the config again at SIGHUP; a bad file keeps what was in force.
+func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *holdstore.Store, log *monitor.Metrics) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -22,34 +23,40 @@ func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			if err := d.reload(gate, store); err != nil {
-				d.log.Trouble("reload: the file is refused, the old rules stay in force", err)
+			waiting, err := d.reload(gate, store)
+			if err != nil {
+				log.ReloadRefused(err)
+				continue
 			}
+			log.Reloaded(d.file, waiting)
 		}
 	}
 }
 
-func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) error {
-	c, err := config.Load(d.file)
+// reload takes of the file what can change while the daemon runs; waiting are the changed keys that can't.
+func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (waiting []string, err error) {
+	next, err := config.Load(d.file)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	c, waiting := d.config.Reload(next)
 	rules, err := wiring.Outbound(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	arriving, err := wiring.Inbound(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	keys, err := wiring.SealKeys(c.Seal.KeyFile)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := store.UseKeys(keys); err != nil {
-		return err
+		return nil, err
 	}
 	d.outbound.Store(rules)
 	gate.Use(arriving)
-	return nil
+	d.doubt(c)
+	return waiting, nil
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
-	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
@@ -38,6 +37,7 @@ func (c *Config) check(s *source) {
 			s.is(path, named(v, checkHostPort(v)))
 		}
 	}
+	s.demand("outbound.networks", !onlyExcludes(c.Outbound.Networks), "names only what is not outbound: add the networks that are")
 	s.demand("listen", len(c.Listen) > 0, "must name at least one address")
 	s.demand("redis.addresses", len(c.Redis.Addresses) > 0, "must name at least one address")
 	s.demand("redis.prefix", c.Redis.Prefix != "" && !strings.ContainsAny(c.Redis.Prefix, "{}* \t"), "must not be empty and have no braces, stars or blanks")
@@ -63,10 +63,11 @@ func (c *Config) checkRules(s *source) {
 	for i, r := range c.Hold.Rules {
 		path := "hold.rule." + strconv.Itoa(i)
 		s.ruleName(path, r.Name, seen)
-		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient, "login": r.Login,
-			"daemon_name": r.DaemonName, "delegates": r.Delegates} {
+		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient,
+			"all_recipients": r.AllRecipients, "login": r.Login, "daemon_name": r.DaemonName, "delegates": r.Delegates} {
 			s.each(path+"."+key, list, checkPattern)
 		}
+		s.demand(path+".delegates", !onlyExcludes(r.Delegates), "names only who is no delegate: add \"*\" if every other login may recall this mail")
 		s.each(path+".client", r.Client, checkNetwork)
 		for name, pattern := range r.Header {
 			s.is(path+".header."+name, checkPattern(pattern))
@@ -142,13 +143,13 @@ func (s *source) demand(path string, ok bool, words string) {
 	}
 }
 
-func checkPattern(v string) error { _, err := policy.ParsePattern(v); return err }
+func checkPattern(v string) error { _, err := policy.ParsePatterns([]string{v}); return err }
 
-func checkNetwork(v string) error {
-	if _, err := netip.ParsePrefix(v); err != nil {
-		return fmt.Errorf("%q is no network: allowed are values like \"10.0.0.0/8\" or \"2001:db8::/32\"", v)
-	}
-	return nil
+func checkNetwork(v string) error { _, err := policy.ParseNetworks([]string{v}); return err }
+
+// onlyExcludes says whether a list names nothing but exclusions.
+func onlyExcludes(list []string) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(v string) bool { return !strings.HasPrefix(v, "!") })
 }
 
 func checkMailAddress(v string) error {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Config is the whole file.
+// Config is the whole file. What has the tag reload can change while the daemon runs; Reload does it.
 type Config struct {
 	Listen          []string `toml:"listen"`
 	SocketMode      Mode     `toml:"socket_mode"`
@@ -18,7 +18,7 @@ type Config struct {
 	Log             Log      `toml:"log"`
 	Redis           Redis    `toml:"redis"`
 	Seal            Seal     `toml:"seal"`
-	Outbound        Outbound `toml:"outbound"`
+	Outbound        Outbound `toml:"outbound" reload:"yes"`
 	Hold            Hold     `toml:"hold"`
 	Release         Release  `toml:"release"`
 	Recall          Recall   `toml:"recall"`
@@ -26,6 +26,7 @@ type Config struct {
 	HTTP            HTTP     `toml:"http"`
 
 	Environment []string // keys that the environment set, over the file
+	Doubts      []Doubt  // what of it its author hardly wants
 }
 
 // Default returns the values of keys that a file leaves out.
@@ -37,7 +38,7 @@ func Default() *Config {
 		Log:      Log{Level: "info", Format: "text"},
 		Redis:    Redis{Addresses: []string{"127.0.0.1:6379"}, Prefix: "recall", Durability: "strict"},
 		Outbound: Outbound{Authenticated: true, Networks: []string{"127.0.0.0/8", "::1/128"}, DaemonNames: []string{"ORIGINATING"}},
-		Hold:     Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For"},
+		Hold:     Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For", Wish: "longer"},
 		Release: Release{SMTP: "127.0.0.1:10026", Concurrency: 8, CancelLock: true, Received: "short",
 			Retry: Retry{First: d(10 * time.Second), Max: d(10 * time.Minute), GiveUpAfter: d(5 * day)}},
 		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "撤回:", "回收:", "회수:"}, Supersedes: true,
@@ -86,6 +87,9 @@ func tryParse(name string, text []byte, environ []string, folder string) (c *Con
 		s.environment(c, environ)
 		c.check(s)
 		c.credentials(s, folder)
+	}
+	if len(s.problems) == 0 {
+		c.Doubts = c.doubts(s)
 	}
 	return c, s.problems, s.broken
 }

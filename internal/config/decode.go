@@ -31,20 +31,27 @@ func newSource(name string, text []byte) *source {
 
 // problem notes what is wrong with the value at path, or with the whole file when there is no such value in it.
 func (s *source) problem(path, format string, args ...any) {
-	if name := s.variable(path); name != "" {
-		s.problems = append(s.problems, Problem{File: "environment variable " + name, Text: fmt.Sprintf(format, args...), Key: path})
+	p := s.at(path, fmt.Sprintf(format, args...))
+	if p.Line == 0 {
+		s.problems = append(s.problems, p)
 		return
+	}
+	s.insert(p)
+}
+
+// at finds the place of the value at path: a variable, a line, or the file as a whole.
+func (s *source) at(path, text string) Problem {
+	if name := s.variable(path); name != "" {
+		return Problem{File: "environment variable " + name, Text: text, Key: path}
 	}
 	offset, ok := s.places[path]
 	if !ok {
-		text := fmt.Sprintf(format, args...)
 		if path != "" && !strings.HasPrefix(text, path) {
 			text = path + ": " + text
 		}
-		s.problems = append(s.problems, Problem{File: s.name, Text: text, Key: path})
-		return
+		return Problem{File: s.name, Text: text, Key: path}
 	}
-	s.problemAt(offset, format, args...)
+	return s.line(offset, text)
 }
 
 // variable returns the variable that set the value at path, or the list that it is in.
@@ -56,12 +63,20 @@ func (s *source) variable(path string) string {
 }
 
 func (s *source) problemAt(offset int, format string, args ...any) {
+	s.insert(s.line(offset, fmt.Sprintf(format, args...)))
+}
+
+// line is a problem with the line at offset.
+func (s *source) line(offset int, text string) Problem {
 	before := string(s.text[:offset])
 	start := strings.LastIndexByte(before, '\n') + 1
 	line, _, _ := strings.Cut(string(s.text[start:]), "\n")
-	p := Problem{File: s.name, Line: strings.Count(before, "\n") + 1, Column: offset - start + 1,
-		Text: fmt.Sprintf(format, args...), Source: strings.TrimRight(line, "\r"), Key: keyAt(before[:start], line)}
-	// In the order of the lines, though checks of values come after the last line was read.
+	return Problem{File: s.name, Line: strings.Count(before, "\n") + 1, Column: offset - start + 1,
+		Text: text, Source: strings.TrimRight(line, "\r"), Key: keyAt(before[:start], line)}
+}
+
+// insert notes a problem in the order of the lines, though checks of values come after the last line was read.
+func (s *source) insert(p Problem) {
 	at := len(s.problems)
 	for at > 0 && (s.problems[at-1].Line > p.Line || s.problems[at-1].Line == p.Line && s.problems[at-1].Column > p.Column) {
 		at--

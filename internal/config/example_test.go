@@ -26,6 +26,7 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
+	c.Hold.Rules = nil                                                                                                             // those that are there are meant for an ordinary site, and no defaults
 	c.Recall.Addresses, c.Inbound.Trust, c.Inbound.ARCSealers = want.Recall.Addresses, want.Inbound.Trust, want.Inbound.ARCSealers // empty lists, nil or not
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", c, want)
@@ -65,7 +66,7 @@ func TestTheRulesOfTheExampleWork(t *testing.T) {
 	if r := c.Inbound.Recall.Rules; len(r) != 1 || r[0].Partners[0] != "bank.test" || *r[0].MaxAge != Duration(24*time.Hour) || r[0].OnFail != "quarantine" {
 		t.Errorf("inbound rules: %+v", r)
 	}
-	if len(c.Hold.Rules) != 2 || c.Hold.Rules[1].Delegates[0] != "assistant@corp.test" || *c.Hold.Rules[0].Grace != 0 {
+	if len(c.Hold.Rules) != 4 || c.Hold.Rules[3].Delegates[0] != "assistant@corp.test" || *c.Hold.Rules[0].Grace != 0 {
 		t.Errorf("rules: %+v", c.Hold.Rules)
 	}
 }

@@ -14,10 +14,18 @@ type Problem struct {
 	Key          string // which key or table it concerns, as "hold.grace"; "": the file as a whole
 }
 
+// Place is the file, and line and column where they are known.
+func (p Problem) Place() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
 // Error shows the place, what is wrong, and the line with a mark under it.
 func (p Problem) Error() string {
 	if p.Line == 0 {
-		return p.File + ": " + p.Text
+		return p.Place() + ": " + p.Text
 	}
 	head := fmt.Sprintf("%4d | ", p.Line)
 	// A tab stays one, so that the mark stands under its column wherever tabs end.
@@ -27,7 +35,7 @@ func (p Problem) Error() string {
 		}
 		return ' '
 	}, p.Source[:min(p.Column-1, len(p.Source))])
-	return fmt.Sprintf("%s:%d:%d: %s\n%s%s\n%s| %s^", p.File, p.Line, p.Column, p.Text, head, p.Source,
+	return fmt.Sprintf("%s: %s\n%s%s\n%s| %s^", p.Place(), p.Text, head, p.Source,
 		strings.Repeat(" ", len(head)-2), lead)
 }
 

@@ -28,7 +28,7 @@ type TLS struct {
 
 // Seal is the table [seal].
 type Seal struct {
-	KeyFile string `toml:"key_file"`
+	KeyFile string `toml:"key_file" reload:"yes"`
 }
 
 // Outbound is the table [outbound]: a session is outbound when any of it holds.
@@ -40,27 +40,30 @@ type Outbound struct {
 
 // Hold is the table [hold].
 type Hold struct {
-	Grace         Duration `toml:"grace"`
-	MaxGrace      Duration `toml:"max_grace"`
+	Grace         Duration `toml:"grace" reload:"yes"`
+	MaxGrace      Duration `toml:"max_grace" reload:"yes"`
 	MaxSize       Size     `toml:"max_size"`
-	RequestHeader string   `toml:"request_header"`
-	Rules         []Rule   `toml:"rule"`
+	RequestHeader string   `toml:"request_header" reload:"yes"`
+	Wish          string   `toml:"wish" allowed:"longer,any,ignore" reload:"yes"`
+	Rules         []Rule   `toml:"rule" reload:"yes"`
 }
 
 // Rule is one [[hold.rule]]: every condition named must match.
 type Rule struct {
-	Name       string            `toml:"name"`
-	Grace      *Duration         `toml:"grace"` // nil: hold.grace
-	Sender     []string          `toml:"sender"`
-	Recipient  []string          `toml:"recipient"`
-	Login      []string          `toml:"login"`
-	Client     []string          `toml:"client"`
-	DaemonName []string          `toml:"daemon_name"`
-	Header     map[string]string `toml:"header"`
-	Size       SizeBound         `toml:"size"`
-	Time       string            `toml:"time"`
-	Delegates  []string          `toml:"delegates"`
-	Recall     *bool             `toml:"recall"` // nil: true
+	Name          string            `toml:"name"`
+	Grace         *Duration         `toml:"grace"` // nil: hold.grace
+	Sender        []string          `toml:"sender"`
+	Recipient     []string          `toml:"recipient"`
+	AllRecipients []string          `toml:"all_recipients"`
+	Login         []string          `toml:"login"`
+	Client        []string          `toml:"client"`
+	DaemonName    []string          `toml:"daemon_name"`
+	Header        map[string]string `toml:"header"`
+	Size          SizeBound         `toml:"size"`
+	Time          string            `toml:"time"`
+	Wish          string            `toml:"wish" allowed:"longer,any,ignore"` // "": hold.wish
+	Delegates     []string          `toml:"delegates"`
+	Recall        *bool             `toml:"recall"` // nil: true
 }
 
 // Release is the table [release].
@@ -97,13 +100,13 @@ type Recall struct {
 
 // Inbound is the table [inbound].
 type Inbound struct {
-	AuthservID string        `toml:"authserv_id"` // empty: the MTA's own host name
-	Verify     []string      `toml:"verify" allowed:"dkim,spf,dmarc"`
-	Trust      []string      `toml:"trust"`
-	ARCSealers []string      `toml:"arc_sealers"`
-	DNS        string        `toml:"dns"`
+	AuthservID string        `toml:"authserv_id" reload:"yes"` // empty: the MTA's own host name
+	Verify     []string      `toml:"verify" allowed:"dkim,spf,dmarc" reload:"yes"`
+	Trust      []string      `toml:"trust" reload:"yes"`
+	ARCSealers []string      `toml:"arc_sealers" reload:"yes"`
+	DNS        string        `toml:"dns" reload:"yes"`
 	Remember   Duration      `toml:"remember"`
-	Recall     InboundRecall `toml:"recall"`
+	Recall     InboundRecall `toml:"recall" reload:"yes"`
 	Mailbox    Mailbox       `toml:"mailbox"`
 }
 

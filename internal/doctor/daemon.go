@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/internal/monitor"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -89,10 +90,28 @@ func (s *Site) monitoring(ctx context.Context, r report) {
 	if err != nil {
 		return
 	}
+	s.reloads(metrics.text, r)
 	if runs := buildInfo.FindStringSubmatch(metrics.text); runs != nil && runs[1] != s.Version {
 		r.warn("daemon.version", "systemctl restart recall-milter", "the daemon that runs is %s, and this program is %s: the upgrade is not finished", runs[1], s.Version)
 	}
 }
+
+// reloads looks at what the daemon has not taken of its config.
+func (s *Site) reloads(metrics string, r report) {
+	if strings.Contains(metrics, "\n"+monitor.ReloadFailing+" 1\n") {
+		r.warn("daemon.reload", "recall-milter -t -c "+quoted(s.File)+" && systemctl reload recall-milter",
+			"the daemon refused %s at its last reload: what it had read before is in force", s.File)
+	}
+	var keys []string
+	for _, m := range needsRestart.FindAllStringSubmatch(metrics, -1) {
+		keys = append(keys, m[1])
+	}
+	if len(keys) > 0 {
+		r.warn("daemon.restart", "systemctl restart recall-milter", "the daemon still runs with the old values of %s: a reload can't change them", strings.Join(keys, ", "))
+	}
+}
+
+var needsRestart = regexp.MustCompile(`(?m)^` + monitor.NeedsRestart + `\{key="([^"]*)"\} 1`)
 
 var buildInfo = regexp.MustCompile(`(?m)^recall_milter_build_info\{version="([^"]*)"\} 1`)
 

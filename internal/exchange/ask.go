@@ -59,7 +59,7 @@ func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (al
 	for n, r := range h.Recipients {
 		meant := only == nil || slices.ContainsFunc(only, func(a string) bool { return holdstore.Same(a, r.Address) })
 		domain := recall.DomainOf(r.Address)
-		if !meant || h.Results[n].Outcome != holdstore.Sent || domain == "" || !x.o.Domains.Choose(domain) {
+		if !meant || h.Results[n].Outcome != holdstore.Sent || domain == "" || !x.o.Domains.Match(domain) {
 			continue
 		}
 		i, known := byDomain[domain]

@@ -49,10 +49,16 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 			l.Released(h, 1, "250 2.0.0 Ok: queued as 4XyZ", 1500*time.Microsecond)
 			l.Released(h, 1, "250 2.0.0 Ok: queued as 4XyZ", -time.Hour)
 		}},
-		"Retried": {true, func(l *Log) { l.Retried(h, "connection refused", time.Minute) }},
-		"Failed":  {false, func(l *Log) { l.Failed(h, "b@x.test", "550 5.1.1 unknown") }},
-		"Bounced": {false, func(l *Log) { l.Bounced(h, "a@corp.test", "") }},
-		"Trouble": {true, func(l *Log) { l.Trouble("nothing is released until the store answers again", away) }},
+		"Retried":  {true, func(l *Log) { l.Retried(h, "connection refused", time.Minute) }},
+		"Failed":   {false, func(l *Log) { l.Failed(h, "b@x.test", "550 5.1.1 unknown") }},
+		"Bounced":  {false, func(l *Log) { l.Bounced(h, "a@corp.test", "") }},
+		"Started":  {true, func(l *Log) { l.Started("1.0", "/etc/recall-milter/recall-milter.toml", "listen=inet:8890@127.0.0.1") }},
+		"Reloaded": {true, func(l *Log) { l.Reloaded("/etc/recall-milter/recall-milter.toml", []string{"redis.db"}) }},
+		"Stopping": {true, func(l *Log) { l.Stopping("terminated") }},
+		"Dies":     {true, func(l *Log) { l.Dies(away) }},
+		"Ended":    {true, func(l *Log) { l.Ended() }},
+		"Panicked": {true, func(l *Log) { l.Panicked("a milter session", "index out of range", []byte("goroutine 1\n")) }},
+		"Trouble":  {true, func(l *Log) { l.Trouble("nothing is released until the store answers again", away) }},
 	}
 	for n := range reflect.TypeFor[*Log]().NumMethod() {
 		name := reflect.TypeFor[*Log]().Method(n).Name

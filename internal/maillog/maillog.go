@@ -6,6 +6,8 @@
 package maillog
 
 import (
+	"bytes"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -158,6 +160,60 @@ func (l *Log) Failed(h *holdstore.Hold, recipient, detail string) {
 // Bounced: the sender was told of failures, or why not.
 func (l *Log) Bounced(h *holdstore.Hold, to, detail string) {
 	l.event("bounce", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + to + ">"}, pair{"detail", detail})
+}
+
+// Panicked: a defect of the program ended what was going on, and only that.
+func (l *Log) Panicked(what string, v any, stack []byte) {
+	l.Trouble("a defect ended "+what+", please report it", fmt.Errorf("%v; %s", v, bytes.TrimSpace(stack)))
+}
+
+// Started: the daemon runs, with this config.
+func (l *Log) Started(version, config string, addresses ...string) {
+	l.daemon(zap.InfoLevel, "start", append([]pair{{"version", version}, {"config", config}}, named(addresses)...))
+}
+
+// Reloaded: the daemon has read its config again; waiting are the changed keys that need a restart.
+func (l *Log) Reloaded(config string, waiting []string) {
+	pairs := []pair{{"config", config}}
+	if len(waiting) > 0 {
+		pairs = append(pairs, pair{"needs-restart", strings.Join(waiting, " ")})
+	}
+	l.daemon(zap.InfoLevel, "reloaded", pairs)
+}
+
+// Stopping: the daemon takes no new session, finishes what is under way, and ends.
+func (l *Log) Stopping(reason string) { l.daemon(zap.InfoLevel, "stop", []pair{{"reason", reason}}) }
+
+// Dies: the daemon ends, as it can't do its work.
+func (l *Log) Dies(err error) { l.daemon(zap.ErrorLevel, "stop", []pair{{"reason", err.Error()}}) }
+
+// Ended: nothing of the daemon runs any more.
+func (l *Log) Ended() { l.daemon(zap.InfoLevel, "end", nil) }
+
+// named makes pairs of "name=value".
+func named(texts []string) (pairs []pair) {
+	for _, text := range texts {
+		name, value, _ := strings.Cut(text, "=")
+		pairs = append(pairs, pair{name, value})
+	}
+	return pairs
+}
+
+// daemon writes a line about the daemon itself.
+func (l *Log) daemon(level zapcore.Level, verb string, pairs []pair) {
+	if l.json {
+		var fields []zap.Field
+		for _, p := range pairs {
+			fields = append(fields, zap.String(strings.ReplaceAll(p.name, "-", "_"), p.value))
+		}
+		l.zap.Log(level, verb, fields...)
+		return
+	}
+	text := verb
+	for n, p := range pairs {
+		text += map[bool]string{true: ": ", false: ", "}[n == 0] + p.name + "=" + clean(p.value)
+	}
+	l.zap.Log(level, text)
 }
 
 // Trouble: something outside one message's way went wrong; msg says what it means for the mail.

@@ -109,6 +109,13 @@ func (m *Metrics) Bounced(h *holdstore.Hold, to, detail string) {
 	m.Log.Bounced(h, to, detail)
 }
 
+// Panicked counts and logs.
+func (m *Metrics) Panicked(what string, v any, stack []byte) {
+	m.panics.Inc()
+	m.troubles.Inc()
+	m.Log.Panicked(what, v, stack)
+}
+
 // Trouble counts and logs.
 func (m *Metrics) Trouble(msg string, err error) {
 	if m.troubles.Inc(); errors.Is(err, holdstore.ErrNoKey) || errors.Is(err, holdstore.ErrDamaged) {

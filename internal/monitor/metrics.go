@@ -5,6 +5,8 @@
 package monitor
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -24,6 +26,11 @@ type Metrics struct {
 	heldBytes, troubles, requests prometheus.Counter
 	accepted, unreadable          prometheus.Counter
 	sessions                      prometheus.Gauge
+	panics                        prometheus.Counter
+	reloads                       reloads
+
+	mu      sync.Mutex
+	waiting []string // changed keys of the config that need a restart
 }
 
 // New returns metrics in front of a log. version is the daemon's.
@@ -50,11 +57,13 @@ func New(log *maillog.Log, store Store, version string) *Metrics {
 		accepted:   counter("sessions_total", "Connections of the MTA."),
 		sessions:   prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "sessions", Help: "Connections of the MTA that are open."}),
 	}
+	m.panics, m.reloads = counter("panics_total", "Defects of the program that ended one message or task."), newReloads()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: prefix + "build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	m.registry.MustRegister(m.verdicts, m.ruleHolds, m.releases, m.commands, m.inbound, m.acts, m.retractions, m.storeErrors, m.storeTime,
 		m.lateness, m.heldFor, m.heldBytes, m.troubles, m.unreadable, m.requests, m.accepted, m.sessions, build, gauges{store},
+		m.panics, m.reloads.waiting, m.reloads.failing,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m

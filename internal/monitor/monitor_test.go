@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 type fixed struct{ err error }
 
 func (f *fixed) Ready(context.Context) error                      { return f.err }
+func (f *fixed) Answers(context.Context) error                    { return f.err }
 func (f *fixed) Paused(context.Context) (*holdstore.Pause, error) { return &holdstore.Pause{}, f.err }
 func (f *fixed) NextDue(context.Context) (time.Duration, bool, error) {
 	return -30 * time.Second, true, f.err
@@ -104,6 +105,49 @@ func TestAStoreThatIsAwayIsSeenAndKeepsTheRest(t *testing.T) {
 	if code, _ := get("/livez"); code != 200 {
 		t.Errorf("livez: %d", code)
 	}
+}
+
+func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
+	alive := true
+	m, get := monitored(t, &fixed{}, &alive)
+	m.Reloaded("c.toml", []string{"listen", "redis.db"})
+	if code, text := get("/readyz"); code != 200 || text != "mail can be held\nchanged, and waiting for a restart: listen redis.db\n" {
+		t.Errorf("%d %q", code, text)
+	}
+	m.ReloadRefused(errors.New("line 3"))
+	_, text := get("/metrics")
+	for _, line := range []string{`recall_milter_config_needs_restart{key="redis.db"} 1`, "recall_milter_config_reload_failing 1"} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	m.Reloaded("c.toml", nil)
+	if _, text := get("/readyz"); text != "mail can be held\n" {
+		t.Errorf("%q", text)
+	}
+	if _, text := get("/metrics"); strings.Contains(text, "needs_restart{") || !strings.Contains(text, "reload_failing 0\n") {
+		t.Error("a reload that took all still leaves something")
+	}
+}
+
+// hung is a store that never answers.
+type hung struct{ fixed }
+
+func (*hung) Answers(ctx context.Context) error {
+	<-ctx.Done()
+	time.Sleep(2 * time.Second)
+	return nil
+}
+
+func TestReadyzDoesNotWaitForAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if err := ready(context.Background(), &hung{}); err == nil || time.Since(began) >= time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		synctest.Wait()
+		time.Sleep(time.Minute) // its goroutine ends with the store's own time-out
+	})
 }
 
 func TestALoopThatStandsStillIsDead(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -19,10 +20,8 @@ func Serve(ctx context.Context, l net.Listener, m *Metrics, store Store, alive f
 		answer(w, alive(), "releases go on", "the release loop stands still: restart the daemon, and report it")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), scrapeTime)
-		defer cancel()
-		err := store.Ready(ctx)
-		answer(w, err == nil, "mail can be held", fmt.Sprint("mail can't be held: ", err))
+		err := ready(r.Context(), store)
+		answer(w, err == nil, strings.TrimSpace("mail can be held\n"+m.restart()), fmt.Sprint("mail can't be held: ", err))
 	})
 	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 15 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
@@ -31,6 +30,29 @@ func Serve(ctx context.Context, l net.Listener, m *Metrics, store Store, alive f
 		return err
 	}
 	return nil
+}
+
+// readyTime is how long the store may take: an answer within a second tells that it is away or hangs.
+const readyTime = 900 * time.Millisecond
+
+// ready asks the store anew each time, and does not wait for what hangs inside it.
+func ready(ctx context.Context, store Store) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	found := make(chan error, 1)
+	go func() {
+		err := store.Answers(ctx)
+		if err == nil {
+			err = store.Ready(ctx)
+		}
+		found <- err
+	}()
+	select {
+	case err := <-found:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("the hold store has not answered for %v", readyTime)
+	}
 }
 
 func answer(w http.ResponseWriter, good bool, yes, no string) {

@@ -3,11 +3,11 @@ package wiring
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -15,9 +15,11 @@ import (
 func Outbound(c *config.Config) (*policy.Outbound, error) {
 	o := policy.Options{Authenticated: c.Outbound.Authenticated, DaemonNames: c.Outbound.DaemonNames,
 		Grace: time.Duration(c.Hold.Grace), MaxGrace: time.Duration(c.Hold.MaxGrace),
-		RequestHeader: c.Hold.RequestHeader, Commands: len(c.Recall.Addresses) > 0 || c.Recall.Outlook || c.Recall.Supersedes, ParseDuration: config.ParseDuration}
+		RequestHeader: c.Hold.RequestHeader, Wish: policy.Wish(c.Hold.Wish),
+		Commands:      len(c.Recall.Addresses) > 0 || c.Recall.Outlook || c.Recall.Supersedes,
+		ParseDuration: config.ParseDuration, Decode: mailmsg.Text}
 	var err error
-	if o.Networks, err = networks(c.Outbound.Networks); err != nil {
+	if o.Networks, err = policy.ParseNetworks(c.Outbound.Networks); err != nil {
 		return nil, err
 	}
 	for _, r := range c.Hold.Rules {
@@ -32,26 +34,26 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 
 func outboundRule(r config.Rule, grace time.Duration) (policy.Rule, error) {
 	rule := policy.Rule{Name: r.Name, Grace: grace, Above: int64(r.Size.Above), Below: int64(r.Size.Below),
-		NoRecall: r.Recall != nil && !*r.Recall}
+		Wish: policy.Wish(r.Wish), NoRecall: r.Recall != nil && !*r.Recall}
 	if r.Grace != nil {
 		rule.Grace = time.Duration(*r.Grace)
 	}
 	for _, list := range []struct {
 		to   *policy.Patterns
 		from []string
-	}{{&rule.Sender, r.Sender}, {&rule.Recipient, r.Recipient}, {&rule.Login, r.Login},
-		{&rule.DaemonName, r.DaemonName}, {&rule.Delegates, r.Delegates}} {
+	}{{&rule.Sender, r.Sender}, {&rule.Recipient, r.Recipient}, {&rule.AllRecipients, r.AllRecipients},
+		{&rule.Login, r.Login}, {&rule.DaemonName, r.DaemonName}, {&rule.Delegates, r.Delegates}} {
 		var err error
 		if *list.to, err = policy.ParsePatterns(list.from); err != nil {
 			return rule, err
 		}
 	}
 	for name, text := range r.Header {
-		p, err := policy.ParsePattern(text)
+		p, err := policy.ParsePatterns([]string{text})
 		if err != nil {
 			return rule, err
 		}
-		rule.Header = append(rule.Header, policy.HeaderCondition{Name: name, Pattern: p})
+		rule.Header = append(rule.Header, policy.HeaderCondition{Name: name, Patterns: p})
 	}
 	slices.SortFunc(rule.Header, func(a, b policy.HeaderCondition) int { return cmp.Compare(a.Name, b.Name) })
 	if r.Time != "" {
@@ -62,18 +64,6 @@ func outboundRule(r config.Rule, grace time.Duration) (policy.Rule, error) {
 		rule.Time = &w
 	}
 	var err error
-	rule.Client, err = networks(r.Client)
+	rule.Client, err = policy.ParseNetworks(r.Client)
 	return rule, err
-}
-
-func networks(texts []string) ([]netip.Prefix, error) {
-	var all []netip.Prefix
-	for _, text := range texts {
-		n, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, n)
-	}
-	return all, nil
 }

@@ -1,0 +1,169 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Doubt is something in a valid file that its author hardly wants.
+type Doubt struct {
+	Problem
+	Check   string // the finding of recallctl doctor: "config.rule"
+	Unheld  bool   // mail is not held because of it
+	Correct string // what to write in its place
+}
+
+// doubts returns them in the order in which they matter.
+func (c *Config) doubts(s *source) (all []Doubt) {
+	add := func(check string, unheld bool, path, correct, format string, args ...any) {
+		all = append(all, Doubt{s.at(path, fmt.Sprintf(format, args...)), check, unheld, correct})
+	}
+	o := c.Outbound
+	if !o.Authenticated && len(o.Networks) == 0 && len(o.DaemonNames) == 0 {
+		add("config.outbound", true, "outbound", "authenticated = true in [outbound]", "nothing is outbound, so nothing is held")
+	}
+	if c.Hold.Grace == 0 && !slices.ContainsFunc(c.Hold.Rules, func(r Rule) bool { return r.holds(c) }) {
+		add("config.grace", true, "hold.grace", `grace = "2m" in [hold]`, "hold.grace is 0 and no rule has another: nothing is held")
+	}
+	for i := range c.Hold.Rules {
+		r, path := &c.Hold.Rules[i], "hold.rule."+strconv.Itoa(i)
+		before := slices.IndexFunc(c.Hold.Rules[:i], func(earlier Rule) bool { return earlier.covers(r) })
+		switch why := r.never(c); {
+		case before >= 0:
+			add("config.rule", false, path, "the rule before "+c.Hold.Rules[before].Name, "the rule %q never matches: the rule %q before it takes all of its mail",
+				r.Name, c.Hold.Rules[before].Name)
+		case why != "":
+			add("config.rule", false, path, "another condition", "the rule %q never matches: %s", r.Name, why)
+		case r.everything() && !r.holds(c):
+			add("config.rule", true, path, "a condition", "the rule %q matches all mail and does not hold it: neither it nor hold.grace nor a rule behind it holds mail", r.Name)
+		case r.everything():
+			add("config.rule", false, path, "a condition, or hold.grace in its place", "the rule %q matches all mail: neither hold.grace nor a rule behind it is ever used", r.Name)
+		}
+	}
+	return all
+}
+
+// holds says whether the rule holds mail.
+func (r *Rule) holds(c *Config) bool {
+	if r.Grace == nil {
+		return c.Hold.Grace > 0
+	}
+	return *r.Grace > 0
+}
+
+// list is a condition that names patterns or networks.
+type list struct {
+	key       string
+	patterns  []string
+	addresses bool
+}
+
+func (r *Rule) lists() []list {
+	return []list{{"sender", r.Sender, true}, {"recipient", r.Recipient, true}, {"all_recipients", r.AllRecipients, true},
+		{"login", r.Login, false}, {"client", r.Client, false}, {"daemon_name", r.DaemonName, false}}
+}
+
+// conditions are the keys of a rule that narrow what it matches, with their values.
+func (r *Rule) conditions() map[string]any {
+	all := map[string]any{}
+	for _, l := range r.lists() {
+		open := slices.ContainsFunc(l.patterns, matchesAll) && l.key != "login" || everywhere(l) // a login is not always there
+		if len(l.patterns) > 0 && (!open || slices.ContainsFunc(l.patterns, excludes)) {
+			all[l.key] = slices.Sorted(slices.Values(l.patterns))
+		}
+	}
+	for name, pattern := range r.Header {
+		all["header "+strings.ToLower(name)] = pattern
+	}
+	if (r.Size != SizeBound{}) {
+		all["size"] = r.Size
+	}
+	if w, err := policy.ParseWindow(r.Time); err == nil && !w.Always() {
+		all["time"] = r.Time
+	}
+	return all
+}
+
+// everything says whether the rule matches all mail.
+func (r *Rule) everything() bool { return len(r.conditions()) == 0 }
+
+// covers says whether the rule asks for nothing that the other does not ask for as well.
+func (r *Rule) covers(other *Rule) bool {
+	theirs := other.conditions()
+	for key, value := range r.conditions() {
+		if !reflect.DeepEqual(theirs[key], value) {
+			return false
+		}
+	}
+	return true
+}
+
+func excludes(pattern string) bool { return strings.HasPrefix(pattern, "!") }
+
+// matchesAll says whether a pattern matches every address and name.
+func matchesAll(pattern string) bool {
+	return strings.Trim(pattern, "*") == "" || pattern == "*@*" || slices.Contains([]string{"/.*/", "/./", "/.+/", "/^.*$/", "/@/"}, pattern)
+}
+
+// everywhere says whether a list of networks has all of them.
+func everywhere(l list) bool {
+	return l.key == "client" && slices.Contains(l.patterns, "0.0.0.0/0") && slices.Contains(l.patterns, "::/0")
+}
+
+// emptied says whether exclusions leave nothing of a list.
+func emptied(list []string) bool {
+	included := func(p string) bool { return !excludes(p) }
+	return slices.ContainsFunc(list, func(p string) bool { return excludes(p) && matchesAll(p[1:]) }) ||
+		slices.ContainsFunc(list, included) && !slices.ContainsFunc(list, func(p string) bool { return included(p) && !swallowed(p, list) })
+}
+
+// never says why a rule can match no mail; "" when it can.
+func (r *Rule) never(c *Config) string {
+	for _, l := range r.lists() {
+		if emptied(l.patterns) {
+			return "in " + l.key + ", what is behind \"!\" excludes all the others"
+		}
+		if l.addresses && len(l.patterns) == 1 && noAddress(l.patterns[0]) {
+			return fmt.Sprintf("%q in %s is compared with whole addresses, without <>: use \"*@corp.test\" for a domain", l.patterns[0], l.key)
+		}
+	}
+	switch from, err := policy.ParseNetworks(r.Client); {
+	case r.Size.Above >= c.Hold.MaxSize && r.Size.Above > 0:
+		return "what is larger than hold.max_size passes unheld anyway"
+	case err == nil && !from.Empty() && c.unknownClients(from):
+		return "mail of no such client is outbound"
+	}
+	return ""
+}
+
+// swallowed says whether an exclusion of the list takes away all that a pattern without wildcards matches.
+func swallowed(pattern string, list []string) bool {
+	return slices.ContainsFunc(list, func(other string) bool {
+		body, ok := strings.CutPrefix(other, "!")
+		if !ok {
+			return false
+		}
+		p, err := policy.ParsePatterns([]string{body})
+		return body == pattern || err == nil && !strings.ContainsAny(pattern, "*?/") && p.Match(pattern)
+	})
+}
+
+// noAddress says whether a pattern can't match a whole address.
+func noAddress(pattern string) bool {
+	if excludes(pattern) || strings.HasPrefix(pattern, "/") {
+		return false
+	}
+	local, _, at := strings.Cut(pattern, "@")
+	return strings.ContainsAny(pattern, "<>") || at && local == "" || !at && strings.Contains(pattern, ".") && !strings.ContainsAny(pattern, "*?")
+}
+
+// unknownClients says whether no client of these networks can be outbound.
+func (c *Config) unknownClients(from policy.Networks) bool {
+	ours, err := policy.ParseNetworks(c.Outbound.Networks)
+	return err == nil && !c.Outbound.Authenticated && len(c.Outbound.DaemonNames) == 0 && !ours.Overlaps(from)
+}

@@ -1,0 +1,67 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// What -t, the daemon's log and doctor warn of, and what they leave alone.
+func TestDoubts(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "",
+		"[outbound]\nauthenticated = false\nnetworks = []\ndaemon_names = []": "nothing is outbound",
+		"[hold]\ngrace = \"0s\"": "nothing is held",
+		"[hold]\ngrace = \"0s\"\n[[hold.rule]]\nname = \"a\"\nsender = [\"a@*\"]\ngrace = \"1m\"": "",
+		rule(`grace = "0s"`): `x.toml:1:8: the rule "r" matches all mail and does not hold it`,
+		rule(`grace = "5m"`): `matches all mail: neither hold.grace nor`,
+		rule(`sender = ["*"]`, `recipient = ["*@*"]`, `all_recipients = ["a@x", "/.*/"]`, `client = ["::/0", "0.0.0.0/0"]`, `time = "00:00-24:00"`): "matches all mail",
+		rule(`sender = ["*", "!a@x"]`):                  "",
+		rule(`login = ["*"]`):                           "",
+		rule(`time = "Mon-Fri 00:00-24:00"`):            "",
+		rule(`sender = ["a@x", "!*"]`):                  `never matches: in sender, what is behind "!" excludes all the others`,
+		rule(`recipient = ["a@x", "b@x", "!*@X"]`):      "never matches: in recipient",
+		rule(`all_recipients = ["a@x", "*@y", "!*@x"]`): "",
+		rule(`delegates = ["a"]`, `sender = ["a@x"]`):   "",
+		rule(`sender = ["corp.test"]`):                  "is compared with whole addresses",
+		rule(`sender = ["@corp.test"]`):                 "is compared with whole addresses",
+		rule(`recipient = ["<a@corp.test>"]`):           "is compared with whole addresses",
+		rule(`sender = ["root"]`):                       "",
+		rule(`sender = ["/corp.test/"]`):                "",
+		rule(`size = ">60MB"`):                          "larger than hold.max_size",
+		rule(`size = ">5MB"`):                           "",
+		rule(`client = ["192.0.2.0/24"]`):               "",
+		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["192.0.2.0/24"]`):                         "mail of no such client is outbound",
+		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["127.0.0.1/32"]`):                         "",
+		rule(`sender = ["a@x"]`) + "[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]\nsize = \">1MB\"":                        `the rule "s" never matches: the rule "r" before it`,
+		rule(`sender = ["a@x"]`, `size = ">1MB"`) + "[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]":                        "",
+		rule(`header = { Subject = "x" }`) + "[[hold.rule]]\nname = \"s\"\nheader = { subject = \"x\" }\nsender = [\"a@x\"]": `the rule "s" never matches`,
+		rule(`sender = ["*"]`) + "[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]":                                           "matches all mail|never matches",
+	} {
+		c, err := Parse("x.toml", []byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		var said []string
+		for _, d := range c.Doubts {
+			said = append(said, d.Error())
+		}
+		wanted := strings.Split(want, "|")
+		if want == "" {
+			wanted = nil
+		}
+		if len(said) != len(wanted) {
+			t.Errorf("%s: %q, want %q", text, said, wanted)
+			continue
+		}
+		for n := range said {
+			if !strings.Contains(said[n], wanted[n]) {
+				t.Errorf("%s: %q, want %q", text, said[n], wanted[n])
+			}
+		}
+	}
+}
+
+func rule(lines ...string) string {
+	return "[[hold.rule]]\nname = \"r\"\n" + strings.Join(lines, "\n") + "\n"
+}

@@ -1,0 +1,56 @@
+package monitor
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Names that recallctl doctor reads as well.
+const (
+	NeedsRestart  = prefix + "config_needs_restart"
+	ReloadFailing = prefix + "config_reload_failing"
+)
+
+// reloads tells what became of the last reload of the config.
+type reloads struct {
+	waiting *prometheus.GaugeVec
+	failing prometheus.Gauge
+}
+
+func newReloads() reloads {
+	return reloads{
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: NeedsRestart, Help: "Always 1; the label is a key of the config that was changed and needs a restart."}, []string{"key"}),
+		prometheus.NewGauge(prometheus.GaugeOpts{Name: ReloadFailing, Help: "1: the config was refused at the last reload, and the old one is in force."}),
+	}
+}
+
+// Reloaded counts and logs; waiting are the changed keys that need a restart.
+func (m *Metrics) Reloaded(file string, waiting []string) {
+	m.mu.Lock()
+	m.waiting = slices.Clone(waiting)
+	m.mu.Unlock()
+	m.reloads.failing.Set(0)
+	m.reloads.waiting.Reset()
+	for _, key := range waiting {
+		m.reloads.waiting.WithLabelValues(key).Set(1)
+	}
+	m.Log.Reloaded(file, waiting)
+}
+
+// ReloadRefused counts and logs.
+func (m *Metrics) ReloadRefused(err error) {
+	m.reloads.failing.Set(1)
+	m.Trouble("reload: the file is refused, and what was in force stays", err)
+}
+
+// restart says which keys wait for a restart; "" when none does.
+func (m *Metrics) restart() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) == 0 {
+		return ""
+	}
+	return "changed, and waiting for a restart: " + strings.Join(m.waiting, " ")
+}
