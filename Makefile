@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test lint vulnerabilities deps bench torture fuzz soak packages run clean
+.PHONY: help build test suites lint vulnerabilities deps bench torture fuzz soak packages run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -34,6 +34,12 @@ vulnerabilities: ## Look up known defects of the dependencies
 # Tests wait for servers far more than they compute: more of them at a time than there are processors.
 test: deps lint vulnerabilities ## Install what is missing, lint, and run every test against real servers
 	$(GO) test -race -parallel 4 -timeout 14m ./...
+
+# The suite of ARC is fetched, not copied: it is at a commit of its own.
+suites: ## Run the public suites of SPF and ARC
+	test -d build/arc || git clone -q https://github.com/ValiMail/arc_test_suite build/arc
+	git -C build/arc checkout -q f137dcb9d6d5baeef1310024ce9ccca94a9a92c8
+	ARC_TEST_SUITE=$(CURDIR)/build/arc $(GO) test -count 1 -run Suite ./internal/authenticate
 
 # Prints how fast it is beside its peers on this machine; takes some minutes, and wants the machine for itself.
 bench: deps ## Measure speed next to peers; some minutes, needs the machine for itself

@@ -208,8 +208,8 @@ func TestARecallThatAListPassedOnIsVouchedFor(t *testing.T) {
 	passedOn := f.signed("partner.test", formB("the price list")) + "-- \r\nthe list\r\n"
 	for name, c := range map[string]struct{ mail, says string }{
 		"sealed":               {list.Seal(passedOn), "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>"},
-		"not sealed":           {passedOn, "dkim=fail partner.test dkim: body hash did not verify"},
-		"changed behind":       {list.Seal(passedOn) + "more\r\n", "arc=fail lists.test its newest signature does not hold: the body was changed"},
+		"not sealed":           {passedOn, "dkim=fail partner.test body hash did not verify"},
+		"changed behind":       {list.Seal(passedOn) + "more\r\n", "arc=fail lists.test its newest signature does not hold: body hash did not verify"},
 		"sealed by a stranger": {stranger.Seal(passedOn), "its sealer is not named in arc_sealers"},
 	} {
 		f.must(f.comesIn("list@lists.test", insider, "X-Name: "+name+"\r\n"+c.mail))

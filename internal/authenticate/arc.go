@@ -1,9 +1,6 @@
 package authenticate
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -54,7 +51,7 @@ func (v *Verifier) arc(q *query, m Message, e *Evidence, strict bool) {
 		}
 	}
 	switch {
-	case isTemporary(err):
+	case resultOf(err) == TempError:
 		e.ARC.Result, e.ARC.Reason, e.Temporary = TempError, err.Error(), true
 	case err != nil:
 		e.ARC.Reason = err.Error()
@@ -142,7 +139,11 @@ func (q *query) intact(all chain, m Message) error {
 	if !strings.EqualFold(packed(newest.of["d"]), packed(newest.by["d"])) {
 		return errors.New("its newest signature is of another domain than the seal")
 	}
-	if err := q.signs(newest, m); err != nil {
+	if missing(signed(newest.of), []string{arcSeal}) == "" { // RFC 8617 section 4.1.2
+		return errors.New("its newest signature covers a seal")
+	}
+	// An ARC-Message-Signature is a DKIM signature of another name.
+	if _, err := q.checkSigned(signature{*newest.signature, newest.of, domainOf(newest.of)}, m); err != nil {
 		return fmt.Errorf("its newest signature does not hold: %w", err)
 	}
 	for i := len(all) - 1; i >= 0; i-- {
@@ -151,33 +152,6 @@ func (q *query) intact(all chain, m Message) error {
 		}
 	}
 	return nil
-}
-
-// signs checks an ARC-Message-Signature, which is a DKIM signature of another name (RFC 8617 section 4.1.2).
-func (q *query) signs(set instance, m Message) error {
-	_, cut := set.of["l"]
-	fields := signed(set.of)
-	head, body, ok := canonical(packed(set.of["c"]))
-	switch {
-	case cut:
-		return errors.New("it has an l= tag")
-	case !ok:
-		return errors.New("its canonicalization is unknown")
-	case missing(fields, []string{"From"}) != "":
-		return errors.New("it does not cover From")
-	case len(fields) > maxSigned:
-		return errors.New("it covers too many fields")
-	}
-	hash := sha256.Sum256(body(m.Body))
-	if want, err := base64.StdEncoding.DecodeString(packed(set.of["bh"])); err != nil || subtle.ConstantTimeCompare(hash[:], want) != 1 {
-		return errors.New("the body was changed")
-	}
-	var text strings.Builder
-	for _, f := range picked(m.Header, fields) {
-		text.WriteString(head(f))
-	}
-	text.WriteString(strings.TrimSuffix(head(unsigned(*set.signature)), "\r\n"))
-	return q.verify(set.of, text.String())
 }
 
 // seals checks the ARC-Seal at i, which covers all sets up to its own (RFC 8617 section 5.1.1).
@@ -193,5 +167,6 @@ func (q *query) seals(all chain, i int) error {
 		}
 	}
 	text.WriteString(strings.TrimSuffix(relaxedField(unsigned(*all[i].seal)), "\r\n"))
-	return q.verify(all[i].by, text.String())
+	_, err := q.verify(all[i].by, text.String())
+	return err
 }

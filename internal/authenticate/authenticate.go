@@ -6,28 +6,19 @@
 package authenticate
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
-	"blitiri.com.ar/go/spf"
-	"github.com/emersion/go-msgauth/dkim"
-	"github.com/emersion/go-msgauth/dmarc"
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-const (
-	checkTime     = 15 * time.Second // for all of one message
-	maxSignatures = 5
-)
+const checkTime = 15 * time.Second // for all of one message
 
 // Message is what is to be checked.
 type Message struct {
@@ -39,17 +30,6 @@ type Message struct {
 	Header   []policy.Field
 	Body     []byte
 	Cover    []string // fields that a signature must cover besides From
-}
-
-// content is the message as it was received.
-func (m Message) content() []byte {
-	var b bytes.Buffer
-	for _, f := range m.Header {
-		b.WriteString(f.Name + ":" + f.Value + "\r\n")
-	}
-	b.WriteString("\r\n")
-	b.Write(m.Body)
-	return b.Bytes()
 }
 
 // Results of a method (RFC 8601 section 2.7).
@@ -71,6 +51,7 @@ type Signature struct {
 // Evidence is what a check brought.
 type Evidence struct {
 	DKIM      []Signature
+	Unseen    int // DKIM signatures that were not looked at: a message may have any number
 	SPF       string
 	SPFDomain string // of MAIL FROM, or HELO for the null sender
 	DMARC     string
@@ -160,21 +141,21 @@ func (v *Verifier) Check(ctx context.Context, m Message) (e Evidence) {
 // direct asks the methods that need nobody in between. It returns whether alignment is strict for DKIM.
 func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 	believed := v.believe(m, e)
-	strict := func(string) bool { return true }
+	strict := strictest
 	loose, told := e.takeDMARC(believed["dmarc"])
 	switch {
 	case loose:
-		strict = func(string) bool { return false }
+		strict = alignment{}
 	case !told && v.checks("dmarc"):
 		strict = v.dmarc(q, e)
 	}
 	if results := believed["dkim"]; len(results) > 0 {
-		e.takeDKIM(m, results, strict("dkim"))
+		e.takeDKIM(m, results, strict.dkim)
 	} else if v.checks("dkim") {
-		v.dkim(q, m, e, strict("dkim"))
+		v.dkim(q, m, e, strict.dkim)
 	}
-	if !e.takeSPF(m, believed["spf"], strict("spf")) && v.checks("spf") {
-		v.spf(q, m, e, strict("spf"))
+	if !e.takeSPF(m, believed["spf"], strict.spf) && v.checks("spf") {
+		v.spf(q, m, e, strict.spf)
 	}
 	switch {
 	case e.DMARC == Fail && told: // whoever asks for the record has the last word
@@ -182,79 +163,7 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 	case e.DMARC == Fail && e.Aligned:
 		e.DMARC = Pass
 	}
-	return strict("dkim")
-}
-
-// dmarc looks for the policy record of From's domain, then of its organisation (RFC 7489 section 6.6.3). The answer
-// says whether alignment is strict for a method: it is where no record allows more.
-func (v *Verifier) dmarc(q *query, e *Evidence) func(method string) bool {
-	options := &dmarc.LookupOptions{LookupTXT: q.txt}
-	record, err := dmarc.LookupWithOptions(e.From, options)
-	if org := Organisation(e.From); errors.Is(err, dmarc.ErrNoPolicy) && org != e.From {
-		record, err = dmarc.LookupWithOptions(org, options)
-	}
-	switch {
-	case err == nil:
-		e.DMARC = Fail // until something is aligned
-	case dmarc.IsTempFail(err):
-		e.DMARC, e.Temporary = TempError, true
-	case !errors.Is(err, dmarc.ErrNoPolicy):
-		e.DMARC = PermError
-	}
-	return func(method string) bool {
-		return err != nil || method == "dkim" && record.DKIMAlignment == dmarc.AlignmentStrict ||
-			method == "spf" && record.SPFAlignment == dmarc.AlignmentStrict
-	}
-}
-
-func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
-	checks, err := dkim.VerifyWithOptions(bytes.NewReader(m.content()), &dkim.VerifyOptions{LookupTXT: q.txt, MaxVerifications: maxSignatures})
-	if err != nil && !errors.Is(err, dkim.ErrTooManySignatures) {
-		e.DKIM = append(e.DKIM, Signature{Result: PermError, Reason: err.Error()})
-		return
-	}
-	for _, c := range checks {
-		s := Signature{Domain: strings.ToLower(c.Domain), Result: Pass}
-		switch {
-		case c.Err == nil:
-			e.passed(m, "dkim="+s.Domain, s.Domain, these(c.HeaderKeys), strict)
-		case dkim.IsTempFail(c.Err):
-			s.Result, s.Reason, e.Temporary = TempError, c.Err.Error(), true
-		case dkim.IsPermFail(c.Err):
-			s.Result, s.Reason = PermError, c.Err.Error()
-		default:
-			s.Result, s.Reason = Fail, c.Err.Error()
-		}
-		e.DKIM = append(e.DKIM, s)
-	}
-}
-
-// SPFDomain is the domain whose SPF record counts.
-func (m Message) SPFDomain() string {
-	_, domain, _ := strings.Cut(m.MailFrom, "@")
-	switch {
-	case m.MailFrom == "":
-		domain = m.HELO
-	case strings.ContainsAny(domain, "@\""):
-		return "" // a quoted local part, which programs part in more than one way
-	}
-	return strings.ToLower(strings.TrimSuffix(domain, "."))
-}
-
-func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
-	e.SPFDomain = m.SPFDomain()
-	if !m.Client.IsValid() || e.SPFDomain == "" {
-		return
-	}
-	result, _ := spf.CheckHostWithSender(net.IP(m.Client.Unmap().AsSlice()), m.HELO, m.MailFrom,
-		spf.WithContext(q.ctx), spf.WithResolver(q))
-	e.SPF = string(result)
-	if result == spf.TempError {
-		e.Temporary = true
-	}
-	if result == spf.Pass {
-		e.passed(m, "spf="+e.SPFDomain, e.SPFDomain, whole, strict) // it comes straight from there, as it is
-	}
+	return strict.dkim
 }
 
 // aligned compares an authenticated domain with From's (RFC 7489 section 3.1): equal, or when it is not strict, of the

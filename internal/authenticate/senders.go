@@ -24,7 +24,7 @@ func (v *Verifier) Senders(ctx context.Context, from string) func(client netip.A
 	}
 	q, strict := v.resolver.query(ctx), true
 	if v.checks("dmarc") {
-		strict = v.dmarc(q, &Evidence{From: from})("spf")
+		strict = v.dmarc(q, &Evidence{From: from}).spf
 	}
 	type asked struct {
 		client netip.Addr

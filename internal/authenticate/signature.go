@@ -6,95 +6,186 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"net"
+	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/idna"
 
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// What ARC takes over from DKIM (RFC 6376); go-msgauth keeps its own for DKIM-Signature fields.
+// What DKIM (RFC 6376) and ARC (RFC 8617) share.
 
 const (
 	maxSigned = 200  // names in h=
 	minRSA    = 1024 // bits (RFC 8301 section 3.2)
 )
 
-// errTemporary marks what may go right later.
-type errTemporary struct{ error }
+// failure is why a signature does not pass.
+type failure struct{ result, reason string }
 
-func isTemporary(err error) bool { return errors.As(err, new(errTemporary)) }
+func (f failure) Error() string { return f.reason }
+
+func permanent(reason string) error { return failure{PermError, reason} }
+func failed(reason string) error    { return failure{Fail, reason} }
+func temporary(reason string) error { return failure{TempError, reason} }
+
+// resultOf is the result that an error of a signature means.
+func resultOf(err error) string {
+	var f failure
+	if errors.As(err, &f) {
+		return f.result
+	}
+	return PermError
+}
+
+// signature is a field that signs the message: DKIM-Signature, or ARC-Message-Signature.
+type signature struct {
+	field  policy.Field
+	tag    map[string]string // nil: it is not a list of tags
+	domain string            // d=, in lower case and in A-labels
+}
+
+func readSignature(f policy.Field) signature {
+	tag, ok := tags(f.Value)
+	if !ok {
+		return signature{field: f}
+	}
+	return signature{f, tag, domainOf(tag)}
+}
+
+// domainOf is the domain of a tag list, which may have U-labels (RFC 8616 section 4).
+func domainOf(tag map[string]string) string {
+	domain := strings.ToLower(packed(tag["d"]))
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		return ascii
+	}
+	return domain
+}
+
+// checkSigned checks a signature of header and body, and returns the key that it was made with.
+func (q *query) checkSigned(s signature, m Message) (key keyRecord, err error) {
+	fields := signed(s.tag)
+	head, body, ok := canonical(packed(s.tag["c"]))
+	_, cut := s.tag["l"]
+	hash, err := base64.StdEncoding.DecodeString(packed(s.tag["bh"]))
+	switch {
+	case missing(fields, []string{"From"}) != "":
+		return key, permanent("it does not cover From")
+	case len(fields) > maxSigned:
+		return key, permanent("it covers too many fields")
+	case !ok:
+		return key, permanent("its canonicalization is unknown")
+	case err != nil:
+		return key, permanent("its body hash can't be read")
+	case cut: // somebody else may have written the rest of the body
+		return key, failed("it has an insecure body length tag")
+	}
+	if got := sha256.Sum256(body(m.Body)); subtle.ConstantTimeCompare(got[:], hash) != 1 {
+		return key, failed("body hash did not verify")
+	}
+	var text strings.Builder
+	for _, f := range picked(m.Header, fields) {
+		text.WriteString(head(f))
+	}
+	text.WriteString(strings.TrimSuffix(head(unsigned(s.field)), "\r\n"))
+	return q.verify(s.tag, text.String())
+}
 
 // verify checks the signature of a tag list over a text with the key that its d= and s= name.
-func (q *query) verify(tag map[string]string, text string) error {
+func (q *query) verify(tag map[string]string, text string) (keyRecord, error) {
 	algorithm := packed(tag["a"])
-	signature, err := base64.StdEncoding.DecodeString(packed(tag["b"]))
-	if err != nil || algorithm != "rsa-sha256" && algorithm != "ed25519-sha256" {
-		return errors.New("its algorithm or its value is unknown")
+	value, err := base64.StdEncoding.DecodeString(packed(tag["b"]))
+	switch {
+	case err != nil:
+		return keyRecord{}, permanent("its value can't be read")
+	case algorithm == "rsa-sha1": // RFC 8301 section 3.1
+		return keyRecord{}, permanent("its algorithm is too weak")
+	case algorithm != "rsa-sha256" && algorithm != "ed25519-sha256":
+		return keyRecord{}, permanent("its algorithm is unknown")
 	}
-	key, err := q.key(packed(tag["s"])+"._domainkey."+packed(tag["d"]), strings.TrimSuffix(algorithm, "-sha256"))
+	key, err := q.key(packed(tag["s"])+"._domainkey."+domainOf(tag), strings.TrimSuffix(algorithm, "-sha256"))
 	if err != nil {
-		return err
+		return key, err
 	}
 	hash, ok := sha256.Sum256([]byte(text)), false
-	switch k := key.(type) {
+	switch k := key.public.(type) {
 	case *rsa.PublicKey:
-		ok = k.Size()*8 >= minRSA && rsa.VerifyPKCS1v15(k, crypto.SHA256, hash[:], signature) == nil
+		if k.Size()*8 < minRSA {
+			return key, permanent("its key is too short")
+		}
+		ok = rsa.VerifyPKCS1v15(k, crypto.SHA256, hash[:], value) == nil
 	case ed25519.PublicKey:
-		ok = ed25519.Verify(k, hash[:], signature)
+		ok = ed25519.Verify(k, hash[:], value)
 	}
 	if !ok {
-		return errors.New("it was changed, or the key is another")
+		return key, failed("it was changed, or the key is another")
 	}
-	return nil
+	return key, nil
+}
+
+// emptyPlaces are what people leave in a key record.
+var emptyPlaces = regexp.MustCompile(`;(\s*;)+`)
+
+// keyRecord is a key as DNS has it.
+type keyRecord struct {
+	public crypto.PublicKey
+	exact  bool // t=s: i= must be of the very domain d=
 }
 
 // key asks for the key record at a name (RFC 6376 section 3.6.1).
-func (q *query) key(name, kind string) (crypto.PublicKey, error) {
+func (q *query) key(name, kind string) (key keyRecord, err error) {
 	records, err := q.txt(name)
-	var dns *net.DNSError
 	switch {
-	case errors.As(err, &dns) && dns.Temporary():
-		return nil, errTemporary{errors.New("its key can't be asked for now")}
-	case err != nil || len(records) != 1:
-		return nil, errors.New("there is no key for it")
+	case isTemporaryDNS(err):
+		return key, temporary("its key can't be asked for now")
+	case err != nil || len(records) == 0:
+		return key, permanent("there is no key for it")
+	case len(records) > 1:
+		return key, permanent("there are several keys for it")
 	}
-	tag, ok := tags(records[0])
+	tag, ok := tags(emptyPlaces.ReplaceAllString(records[0], ";"))
 	if ok && tag["k"] == "" {
 		tag["k"] = "rsa"
 	}
-	if !ok || tag["k"] != kind || tag["v"] != "" && tag["v"] != "DKIM1" || !allows(tag, "h", "sha256") || !allows(tag, "s", "email", "*") {
-		return nil, errors.New("its key record is for something else")
+	if !ok || tag["k"] != kind || tag["v"] != "" && tag["v"] != "DKIM1" ||
+		!allows(tag, "h", "sha256") || !allows(tag, "s", "email", "*") {
+		return key, permanent("its key record is for something else")
 	}
-	return publicKey(tag)
+	key.exact = slices.Contains(strings.Split(packed(tag["t"]), ":"), "s")
+	key.public, err = publicKey(tag)
+	return key, err
 }
 
 // allows says whether a tag, where it is there, lists one of the words.
 func allows(tag map[string]string, name string, words ...string) bool {
 	list, has := tag[name]
-	return !has || slices.ContainsFunc(strings.Split(packed(list), ":"), func(w string) bool { return slices.Contains(words, w) })
+	return !has || slices.ContainsFunc(strings.Split(packed(list), ":"), func(w string) bool {
+		return slices.Contains(words, w)
+	})
 }
 
 func publicKey(tag map[string]string) (crypto.PublicKey, error) {
 	raw, err := base64.StdEncoding.DecodeString(packed(tag["p"]))
 	switch {
 	case err != nil || len(raw) == 0:
-		return nil, errors.New("its key is withdrawn or can't be read")
+		return nil, permanent("its key is withdrawn or can't be read")
 	case tag["k"] == "ed25519" && len(raw) == ed25519.PublicKeySize:
 		return ed25519.PublicKey(raw), nil
 	case tag["k"] != "rsa":
-		return nil, errors.New("its key is of an unknown kind")
+		return nil, permanent("its key is of an unknown kind")
 	}
 	if key, err := x509.ParsePKCS1PublicKey(raw); err == nil {
 		return key, nil
 	}
 	key, err := x509.ParsePKIXPublicKey(raw)
 	if err != nil {
-		return nil, fmt.Errorf("its key can't be read: %w", err)
+		return nil, permanent("its key can't be read: " + err.Error())
 	}
 	return key, nil
 }

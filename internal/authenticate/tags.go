@@ -1,13 +1,16 @@
 package authenticate
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// tags reads a tag list (RFC 6376 section 3.2). One with a tag twice, or with an empty place, is none.
+var tagName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,62}$`)
+
+// tags reads a tag list (RFC 6376 section 3.2). One with a tag twice, or with an empty place in it, is invalid.
 func tags(value string) (map[string]string, bool) {
 	all := map[string]string{}
 	list := strings.Split(value, ";")
@@ -17,7 +20,7 @@ func tags(value string) (map[string]string, bool) {
 	for _, pair := range list {
 		name, value, ok := strings.Cut(pair, "=")
 		name = strings.TrimSpace(name)
-		if _, twice := all[name]; !ok || twice || name == "" {
+		if _, twice := all[name]; !ok || twice || !tagName.MatchString(name) {
 			return nil, false
 		}
 		all[name] = strings.TrimSpace(value)
@@ -30,11 +33,6 @@ func tags(value string) (map[string]string, bool) {
 func sound(value string, tag map[string]string) bool {
 	if strings.ContainsFunc(value, func(r rune) bool { return (r < ' ' || r > '~') && !strings.ContainsRune("\t\r\n", r) }) {
 		return false
-	}
-	for name := range tag {
-		if !only(name, "_") {
-			return false
-		}
 	}
 	for _, name := range []string{"a", "b", "bh", "h", "v"} {
 		if tag[name] == "" {

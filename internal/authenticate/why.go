@@ -1,6 +1,9 @@
 package authenticate
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Why says in a few words why nothing is aligned with From.
 func (e Evidence) Why() string {
@@ -14,6 +17,9 @@ func (e Evidence) Why() string {
 	}
 	if len(e.DKIM) == 0 {
 		all = append(all, "no DKIM signature")
+	}
+	if e.Unseen > 0 {
+		all = append(all, fmt.Sprintf("%d DKIM signatures were not looked at", e.Unseen))
 	}
 	all = append(all, "spf="+e.SPF+" "+e.SPFDomain)
 	if e.ARC.Result != "" {

@@ -46,6 +46,11 @@ func (d *DNS) Add(t testing.TB, record string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.AddRR(rr)
+}
+
+// AddRR adds one record that zone files have no form for.
+func (d *DNS) AddRR(rr dns.RR) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name := strings.ToLower(rr.Header().Name)
@@ -115,6 +120,7 @@ func (d *DNS) answer(w dns.ResponseWriter, q *dns.Msg) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	m := new(dns.Msg).SetReply(q)
+	m.Authoritative, m.RecursionAvailable = true, true
 	if d.misbehave(w, m) {
 		return
 	}
@@ -126,10 +132,18 @@ func (d *DNS) answer(w dns.ResponseWriter, q *dns.Msg) {
 	case !known:
 		m.Rcode = dns.RcodeNameError
 	}
-	for _, rr := range all {
-		if rr.Header().Rrtype == q.Question[0].Qtype {
-			m.Answer = append(m.Answer, rr)
+	for hops := 0; hops < 10; hops++ {
+		next := ""
+		for _, rr := range all {
+			alias, isAlias := rr.(*dns.CNAME)
+			if rr.Header().Rrtype == q.Question[0].Qtype || isAlias {
+				m.Answer = append(m.Answer, rr)
+			}
+			if isAlias {
+				next = strings.ToLower(alias.Target)
+			}
 		}
+		all = d.records[next]
 	}
 	w.WriteMsg(m)
 }
