@@ -1,0 +1,200 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Only is what a command says of the recipients for whom alone it is.
+type Only struct {
+	Addresses []string // in the order in which they were written; none: for all
+	Unclear   bool     // it names some in a way that can't be read: then it is for nobody
+}
+
+const (
+	maxOnly = 1000 // addresses of one command
+	maxName = 60   // bytes of a name that a line ends within
+)
+
+// proseWords is with how many words next to its addresses a line is prose that begins with "only", and no list.
+const proseWords = 4
+
+// ReadOnly looks for ONLY and addresses at the beginning of lines. A list goes on over lines that end with a comma or hold
+// nothing but addresses. Prose that begins with "only" is none. Several lists are one.
+func ReadOnly(lines []string) (o Only) {
+	for n := 0; n < len(lines); n++ {
+		keyword, rest, ok := cutOnly(Visible(lines[n]))
+		if !ok {
+			continue
+		}
+		addresses, used, fit := readList(append([]string{rest}, lines[n+1:]...))
+		switch {
+		case fit:
+			o.Addresses = append(o.Addresses, addresses...)
+			n += used - 1
+		case !isProse(keyword, rest):
+			o.Unclear = true
+		}
+	}
+	o.Addresses = o.Addresses[:min(len(o.Addresses), maxOnly+1)]
+	o.Unclear = o.Unclear || len(o.Addresses) > maxOnly
+	return o
+}
+
+// ReadOnlyList reads what stands behind ONLY in a subject: nothing but a list.
+func ReadOnlyList(text string) Only {
+	addresses, _, fit := readList([]string{Visible(text)})
+	return Only{addresses, !fit || len(addresses) > maxOnly}
+}
+
+// CutOnly takes the word ONLY off the beginning of a text.
+func CutOnly(text string) (rest string, ok bool) {
+	_, rest, ok = cutOnly(Visible(text))
+	return rest, ok
+}
+
+func cutOnly(line string) (keyword, rest string, ok bool) {
+	line = strings.TrimLeft(line, "-*•(\"' ")
+	const word = "only"
+	if len(line) < len(word) || !strings.EqualFold(line[:len(word)], word) {
+		return "", "", false
+	}
+	keyword, rest = line[:len(word)], line[len(word):]
+	for _, colon := range []string{":", "："} {
+		if behind, found := strings.CutPrefix(strings.TrimLeft(rest, " "), colon); found {
+			return keyword + ":", strings.TrimSpace(behind), true
+		}
+	}
+	if rest != "" && rest[0] != ' ' && rest[0] != '<' && rest[0] != '"' {
+		return "", "", false
+	}
+	return keyword, strings.TrimSpace(rest), true
+}
+
+// isProse tells a sentence from a list that can't be read. A list that was meant has few words next to its addresses, or
+// says ONLY as the manual does.
+func isProse(keyword, rest string) bool {
+	words, addresses := 0, 0
+	for _, w := range strings.Fields(rest) {
+		if strings.Contains(w, "@") {
+			addresses++
+		} else {
+			words++
+		}
+	}
+	marked := keyword == "ONLY" || strings.HasSuffix(keyword, ":")
+	switch {
+	case addresses > 0:
+		return !marked && words >= proseWords
+	case words == 0: // "ONLY", and nothing behind it
+		return !marked
+	}
+	return !marked || words >= proseWords
+}
+
+// readList reads addresses from the beginning of lines, and says how many lines it took. fit: there are some, and nothing
+// else is on these lines.
+func readList(lines []string) (addresses []string, used int, fit bool) {
+	comma, held := false, "" // the line before ended with a comma, or within an item
+	for _, line := range lines {
+		line = strings.TrimLeft(Visible(line), "-*•· ")
+		if line == "" && held == "" && len(addresses) > 0 && !comma {
+			break
+		}
+		found, left, more := readItems(strings.TrimSpace(held + " " + line))
+		switch {
+		case left != "" && len(found) == 0 && held == "" && len(addresses) > 0 && (!comma || lines[used-1] == ""):
+			return addresses, used, true // other text: the list is complete
+		case left != "" && !mayGoOn(left):
+			return nil, used, false
+		}
+		if addresses = append(addresses, found...); len(addresses) > maxOnly {
+			break
+		}
+		comma = more || comma && line == ""
+		held = left
+		used++
+	}
+	return addresses, used, len(addresses) > 0 && held == ""
+}
+
+// mayGoOn says whether the rest of a line may be the beginning of an item that the next line ends: the name before an
+// address in angle brackets.
+func mayGoOn(left string) bool {
+	return len(left) <= maxName && (strings.HasPrefix(left, "\"") || !strings.ContainsAny(left, "@.!?"))
+}
+
+// readItems reads as many items as a line has: addresses, with a name or without, with anything between that people put
+// there. left is what is none; comma: the line ends with one.
+func readItems(line string) (addresses []string, left string, comma bool) {
+	for {
+		if line = strings.TrimLeft(line, " ,;、，；|+&"); len(addresses) > maxOnly {
+			return addresses, "", false
+		}
+		for _, and := range []string{"and ", "und ", "et ", "y ", "e ", "en ", "og ", "och ", "i "} {
+			if behind, ok := strings.CutPrefix(line, and); ok {
+				line = strings.TrimSpace(behind)
+			}
+		}
+		if strings.Trim(line, " .!)\"'") == "" {
+			return addresses, "", comma
+		}
+		address, rest, ok := readItem(line)
+		if !ok {
+			return addresses, line, false
+		}
+		if !slices.ContainsFunc(addresses, func(a string) bool { return strings.EqualFold(a, address) }) {
+			addresses = append(addresses, address)
+		}
+		rest = strings.TrimSpace(rest)
+		comma = rest != "" && strings.Trim(rest, " ,;、，；|+&") == "" || rest == "and" || rest == "und"
+		if line = rest; comma {
+			return addresses, "", true
+		}
+	}
+}
+
+// readItem reads one address: a@b, <a@b>, "Name" <a@b>, Name <a@b>, a@b<mailto:a@b>, mailto:a@b, with punctuation behind.
+func readItem(line string) (address, rest string, ok bool) {
+	if open := strings.IndexByte(line, '<'); open >= 0 && !strings.Contains(line[:open], "@") && !strings.ContainsAny(unquoted(line[:open]), ",;") {
+		end := strings.IndexByte(line[open:], '>')
+		if end < 0 {
+			return "", line, false
+		}
+		address = strings.TrimPrefix(strings.TrimSpace(line[open+1:open+end]), "mailto:")
+		return address, line[open+end+1:], isAddress(address)
+	}
+	end := strings.IndexAny(line+" ", " ,;<[、，；|")
+	if r := strings.IndexAny(line, "、，；"); r >= 0 {
+		end = min(end, r)
+	}
+	address, rest = strings.Trim(line[:end], "\"'()."), line[end:]
+	address = strings.TrimRight(strings.TrimPrefix(address, "mailto:"), ".!?:")
+	for _, link := range [][2]string{{"<", ">"}, {"[", "]"}} { // a@b<mailto:a@b>
+		if inside, ok := strings.CutPrefix(rest, link[0]); ok {
+			to, behind, closed := strings.Cut(inside, link[1])
+			if to, _, _ = strings.Cut(strings.TrimPrefix(to, "mailto:"), "?"); !closed || !strings.EqualFold(to, address) {
+				return "", line, false
+			}
+			rest = behind
+		}
+	}
+	return address, rest, isAddress(address)
+}
+
+// unquoted is a text without what is in quotes.
+func unquoted(text string) string {
+	var out []string
+	for n, piece := range strings.Split(text, `"`) {
+		if n%2 == 0 {
+			out = append(out, piece)
+		}
+	}
+	return strings.Join(out, "")
+}
+
+// isAddress says whether a word is a mail address, by its looks: matching it with a recipient comes later.
+func isAddress(word string) bool {
+	local, domain, ok := strings.Cut(word, "@")
+	return ok && local != "" && domain != "" && len(word) <= 320 && !strings.ContainsAny(word, " \t\"<>()[],;:\\") && !strings.Contains(domain, "@")
+}
