@@ -129,13 +129,10 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 
 // rememberRow is what rememberScript wants of one message.
 func rememberRow(r Received) []any {
-	topic, network := digest(r.From+"\n"+r.Subject), sha256.Sum256([]byte(networkOf(r.Ways)))
+	topic, network := digest(r.From+"\n"+r.bare()), sha256.Sum256([]byte(networkOf(r.Ways)))
 	r.From = digest(r.From)
 	to := r.Recipients[:min(len(r.Recipients), MaxRemembered)]
-	r.Recipients = make([]string, len(to))
-	for n, a := range to {
-		r.Recipients[n] = digest(a)
-	}
+	r.Recipients, r.Subjects = digests(to), digests(r.Subjects)
 	if len(r.Lock) > maxLock {
 		r.Lock = ""
 	}

@@ -43,7 +43,7 @@ func strangers(t *testing.T, s *Store, from, n, networks int) {
 		var all []Received
 		for range min(n, 100) {
 			all = append(all, Received{MessageID: fmt.Sprintf("<%d.as-long-as-they-often-are@mail.stranger.test>", from), At: time.Now(),
-				From: fmt.Sprintf("s%d@stranger.test", from), Subject: fmt.Sprint("subject ", from), Recipients: []string{"bert@corp.test"},
+				From: fmt.Sprintf("s%d@stranger.test", from), Subjects: []string{fmt.Sprint("subject ", from)}, Recipients: []string{"bert@corp.test"},
 				Ways: []Way{{Client: fmt.Sprintf("10.%d.%d.1", from%networks/256, from%networks%256), Domain: "bounces.stranger.test"}}})
 			from++
 		}
@@ -69,7 +69,7 @@ func TestStrangersFillNoMoreThanTheirPartOfTheStore(t *testing.T) {
 	const most = 32 << 20
 	s, _ := cramped(t, "32mb")
 	before := usedBy(t, s)
-	friend := Received{MessageID: "<o@partner.test>", From: "anna@partner.test", Subject: "the price list", Recipients: []string{"bert@corp.test"},
+	friend := Received{MessageID: "<o@partner.test>", From: "anna@partner.test", Subjects: []string{"the price list"}, Recipients: []string{"bert@corp.test"},
 		Ways: []Way{{Client: "192.0.2.1"}}, At: time.Now()}
 	if err := s.Remember(t.Context(), []Received{friend}, time.Hour); err != nil {
 		t.Fatal(err)

@@ -68,25 +68,22 @@ func (h *Hold) indexes(addresses []string) (indexes []any) {
 	return indexes
 }
 
-// Latest returns up to n holds in any state, the newest first: those of a login, or of an envelope sender when login
-// is empty. Of them it counts only those that keep lets stay (nil: all), so that others' mail with the same sender takes
-// nobody's place.
+// Latest returns up to n holds in any state, the newest first: those of a login, of an envelope sender, or with both those of
+// that sender with that login. Of them it counts only those that keep lets stay (nil: all), so that others' mail with the
+// same sender takes nobody's place.
 func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep func(*Hold) bool) ([]*Hold, error) {
 	entries := s.entries("s", login)
-	if login == "" {
+	if sender != "" {
 		entries = s.entries("s", names(sender)...)
 	}
 	is := func(h *Hold) bool {
-		if keep != nil && !keep(h) {
-			return false
-		}
-		return login != "" && Same(h.Login, login) || login == "" && Same(h.Sender.Address, sender)
+		return (login == "" || Same(h.Login, login)) && (sender == "" || Same(h.Sender.Address, sender)) && (keep == nil || keep(h))
 	}
 	var all []*Hold
-	for from := 0; ; from += n {
+	for from := 0; ; from += latestPage {
 		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
 			for _, entry := range entries {
-				found = append(found, pipe.ZRevRange(ctx, at.index(entry), int64(from), int64(from+n-1)))
+				found = append(found, pipe.ZRevRange(ctx, at.index(entry), int64(from), int64(from+latestPage-1)))
 			}
 			return found
 		})
@@ -98,11 +95,14 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 			return nil, err
 		}
 		all = append(all, slices.DeleteFunc(holds, func(h *Hold) bool { return !is(h) })...)
-		// Others may share the index entry.
-		if len(ids) < n || len(all) >= n {
-			break
+		slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
+		all = all[:min(n, len(all))]
+		// IDs sort by time: what is behind this page in any shard is older than the oldest that is wanted.
+		if len(ids) == 0 || len(all) == n && slices.Max(ids) < all[n-1].ID {
+			return all, nil
 		}
 	}
-	slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
-	return all[:min(n, len(all))], nil
 }
+
+// latestPage is how many holds of an index entry one round trip of Latest reads.
+const latestPage = 100

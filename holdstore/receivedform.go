@@ -16,6 +16,13 @@ func packReceived(r Received) []byte {
 	b = appendText(b, []byte(r.MessageID))
 	b = appendText(b, rawDigest(r.From))
 	b = appendText(b, []byte(r.Lock))
+	b = binary.AppendUvarint(b, uint64(max(0, r.Sent.Unix()))) // 0: none
+	// The last subject is the one by which it is found.
+	forms := r.Subjects[:max(0, len(r.Subjects)-1)]
+	b = binary.AppendUvarint(b, uint64(len(forms)))
+	for _, form := range forms {
+		b = append(b, rawDigest(form)...)
+	}
 	b = binary.AppendUvarint(b, uint64(len(r.Ways)))
 	for _, w := range r.Ways {
 		client := []byte{}
@@ -48,6 +55,12 @@ func unpackReceived(stored string) (r Received, ok bool) {
 	r.MessageID = p.text()
 	r.From = base64.RawStdEncoding.EncodeToString([]byte(p.text()))
 	r.Lock = p.text()
+	if sent := p.number(); sent > 0 {
+		r.Sent = time.Unix(int64(sent), 0).UTC()
+	}
+	for n := p.number(); n > 0 && !p.broken; n-- {
+		r.Subjects = append(r.Subjects, base64.RawStdEncoding.EncodeToString([]byte(p.bytes(digestLen))))
+	}
 	for n := p.number(); n > 0 && !p.broken; n-- {
 		var w Way
 		if a, ok := netip.AddrFromSlice([]byte(p.text())); ok {

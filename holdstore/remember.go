@@ -14,12 +14,13 @@ import (
 // Received is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and the
 // subject are kept as hashes only: they are compared, and need not be readable.
 type Received struct {
-	MessageID  string   // at most MaxNamed bytes
-	From       string   // address
-	Recipients []string // addresses; at most MaxRemembered are kept
-	Subject    string   // without prefixes; it is not kept
-	Lock       string   // the value of its Cancel-Lock field; at most maxLock bytes
-	Ways       []Way    // one for each transaction
+	MessageID  string    // at most MaxNamed bytes
+	From       string    // address
+	Recipients []string  // addresses; at most MaxRemembered are kept
+	Subjects   []string  // the subject, and what is left behind each reply word; the last is bare
+	Sent       time.Time // its Date; zero: none
+	Lock       string    // the value of its Cancel-Lock field; at most maxLock bytes
+	Ways       []Way     // one for each transaction
 	At         time.Time
 }
 
@@ -41,6 +42,9 @@ const (
 	slotLen   = 2   // characters of base64: at most 4096 transactions of one message
 	digestLen = 9   // bytes
 )
+
+// Digest is how a text is kept that is only compared, in any case.
+func Digest(text string) string { return digest(text) }
 
 // digest is short: it only has to tell what one recipient got, and matches are read, never sent.
 func digest(text string) string {
@@ -65,7 +69,22 @@ func (r Received) WentTo(addresses []string) bool {
 	return len(addresses) > 0
 }
 
-// Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a subject.
+func digests(texts []string) (all []string) {
+	for _, text := range texts {
+		all = append(all, digest(text))
+	}
+	return all
+}
+
+// bare is the subject by which a message is found.
+func (r Received) bare() string {
+	if len(r.Subjects) == 0 {
+		return ""
+	}
+	return r.Subjects[len(r.Subjects)-1]
+}
+
+// Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a bare subject.
 func (s *Store) Remembered(ctx context.Context, from, messageID, subject string) ([]Received, error) {
 	at, names := s.of(digest(from)), []string{digest(messageID) + digest(from)}
 	if messageID == "" {
@@ -85,6 +104,11 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 	var all []Received
 	for _, values := range found {
 		all = append(all, together(values.Val())...)
+	}
+	for n := range all {
+		if messageID == "" { // what it was found by is not kept
+			all[n].Subjects = append(all[n].Subjects, digest(subject))
+		}
 	}
 	return all, nil
 }

@@ -10,7 +10,7 @@ import (
 
 func TestAMessageThatCameInByTwoTransactionsIsOne(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
-	r := Received{MessageID: "<1@far.test>", From: "a@far.test", Subject: "x", Lock: "sha256:a", At: time.Now()}
+	r := Received{MessageID: "<1@far.test>", From: "a@far.test", Subjects: []string{"x"}, Lock: "sha256:a", At: time.Now()}
 	first, second, other := r, r, r
 	first.Recipients, second.Recipients, other.Recipients, other.Lock = []string{"b@corp.test"}, []string{"c@corp.test"}, []string{"d@corp.test"}, ""
 	if err := s.Remember(t.Context(), []Received{first, second, other}, time.Hour); err != nil {

@@ -17,7 +17,7 @@ func rememberedOf(t *testing.T, s *Store, ways []Way) (found []string) {
 	at := time.Now()
 	var all []Received
 	for n, w := range ways {
-		all = append(all, Received{MessageID: fmt.Sprintf("<%d@%s>", n, w.Client), From: "anna@far.test", Subject: "the price list",
+		all = append(all, Received{MessageID: fmt.Sprintf("<%d@%s>", n, w.Client), From: "anna@far.test", Subjects: []string{"the price list"},
 			Recipients: []string{"bert@corp.test"}, Ways: []Way{w}, At: at.Add(time.Duration(n) * time.Millisecond)})
 	}
 	for some := range slices.Chunk(all, 100) {

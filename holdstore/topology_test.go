@@ -174,7 +174,7 @@ func liveJob(t *testing.T, s *Store, must check) {
 func liveInbound(t *testing.T, s *Store, must check) {
 	t.Helper()
 	ctx := t.Context()
-	must("remember", s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, Subject: "x", At: time.Now()}}, time.Hour))
+	must("remember", s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, Subjects: []string{"x"}, At: time.Now()}}, time.Hour))
 	for _, id := range []string{"<a@b>", ""} {
 		got, err := s.Remembered(ctx, "a@b", id, "x")
 		if must("remembered", err); len(got) != 1 {

@@ -45,7 +45,7 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	defer s.guard(&r)
 	m := &s.msg
 	m.sub.QueueID = s.macros["i"]
-	m.sub.MessageID = first(m.fields, "Message-ID")
+	m.sub.MessageID = policy.MessageID(first(m.fields, "Message-ID"))
 	m.sub.Subject = mailmsg.Subject(raw(m.fields, "Subject"))
 	m.sub.Date = mailmsg.Shorten(first(m.fields, "Date"), maxDate)
 	m.sub.Author = author(raw(m.fields, "From"), m.sub.Sender.Address)

@@ -37,6 +37,8 @@ func (all InboundRules) For(domain string) InboundRule {
 type Arrived struct {
 	MessageID string
 	At        time.Time
+	Sent      time.Time // its Date; zero: none
+	Fit       Fit
 	SameFrom  bool // its From is the command's
 	SameTo    bool // every recipient of the command got it
 	Unlocked  bool // a Cancel-Key of the command opens its Cancel-Lock
@@ -142,11 +144,13 @@ func (r InboundRule) Keeps(c Command) bool {
 	return c.Count <= r.Rate || c.Count <= r.Rate*quietTimes && author <= max(1, r.Rate/quietPart)
 }
 
-// Target is the message that the command can mean: one that its Cancel-Key opens, else one that the sender really sent,
-// else any; of several the newest.
+// Target is the message that the command can mean, which was sent before it: one that its Cancel-Key opens, else one that the
+// sender really sent, else any; of several the one that fits best, and of those the newest.
 func (c *Command) Target() (best *Arrived) {
 	for n := range c.Targets {
-		if t := &c.Targets[n]; t.SameFrom && t.SameTo && (best == nil || t.better(best)) {
+		t := &c.Targets[n]
+		fits := t.SameFrom && t.SameTo && t.Fit.Subject != AnotherSubject && !SentAfter(t.Sent, t.At, c.Sent)
+		if fits && (best == nil || t.better(best)) {
 			best = t
 		}
 	}
@@ -159,6 +163,8 @@ func (t *Arrived) better(other *Arrived) bool {
 		return t.Unlocked
 	case t.Own != other.Own:
 		return t.Own
+	case t.Fit != other.Fit:
+		return t.Fit.Compare(other.Fit) < 0
 	}
 	return t.At.After(other.At)
 }

@@ -13,6 +13,14 @@ func MessageID(value string) string {
 	return id
 }
 
+// BracketedID is MessageID for what has to be in angle brackets; "" when it is not.
+func BracketedID(value string) string {
+	if id := MessageID(value); strings.HasPrefix(id, "<") {
+		return id
+	}
+	return ""
+}
+
 // CutMessageID is MessageID, and returns what stands behind it.
 func CutMessageID(value string) (id, rest string) {
 	value = strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(value))

@@ -70,6 +70,10 @@ func (d *daemon) serve(ctx context.Context) error {
 		return err
 	}
 	rule := func(name string) policy.Rule { return d.outbound.Load().Rule(name) }
+	desk, err := wiring.Desk(d.config, d.texts, store, rule, late, log)
+	if err != nil {
+		return err
+	}
 	listeners, err := d.listen()
 	if err != nil {
 		return err
@@ -98,7 +102,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		Mark:           marker,
 		Log:            log,
 		Inbound:        gate,
-		Commands:       wiring.Desk(d.config, d.texts, store, rule, late, log),
+		Commands:       desk,
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),
 		TooLarge:       loop.TooLarge,

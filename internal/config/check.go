@@ -20,6 +20,7 @@ func (c *Config) check(s *source) {
 	s.each("redis.addresses", c.Redis.Addresses, checkAddress)
 	s.each("outbound.networks", c.Outbound.Networks, checkNetwork)
 	s.each("recall.addresses", c.Recall.Addresses, checkMailAddress)
+	s.each("recall.personal_logins", c.Recall.PersonalLogins, checkPattern)
 	s.each("recall.request_domains", c.Recall.RequestDomains, checkPattern)
 	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, checkPattern)
 	s.each("inbound.trust", c.Inbound.Trust, checkServID)

@@ -41,7 +41,7 @@ func Default() *Config {
 		Hold:     Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For", Wish: "longer"},
 		Release: Release{SMTP: "127.0.0.1:10026", Concurrency: 8, CancelLock: true, Received: "short",
 			Retry: Retry{First: d(10 * time.Second), Max: d(10 * time.Minute), GiveUpAfter: d(5 * day)}},
-		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "撤回:", "回收:", "회수:"}, Supersedes: true,
+		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "Rückruf:", "撤回:", "回收:", "회수:"}, PersonalLogins: []string{}, Supersedes: true,
 			Reports: "always", Notice: "never", Retention: d(day), AfterRelease: "request", RequestDomains: []string{"*"},
 			AnswerWithin: d(time.Hour), Rate: Rate{60, time.Hour}},
 		Inbound: Inbound{Verify: []string{"dkim", "spf", "dmarc"}, Remember: d(7 * day),

@@ -88,6 +88,7 @@ type Recall struct {
 	Addresses       []string `toml:"addresses"`
 	Outlook         bool     `toml:"outlook"`
 	SubjectPrefixes []string `toml:"subject_prefixes"`
+	PersonalLogins  []string `toml:"personal_logins"` // one person each
 	Supersedes      bool     `toml:"supersedes"`
 	Reports         string   `toml:"reports" allowed:"always,failures,never"`
 	Notice          string   `toml:"notice" allowed:"never,always"`

@@ -57,7 +57,11 @@ func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, ru
 		return nil
 	}
 	// What it says belongs to what it is: one Message-ID for many recalls makes them no single one.
-	kind, id := "recalls", strings.Join(append([]string{m.MessageID, sight.ID, sight.Target}, sight.Subjects...), "\n")
+	names := []string{m.MessageID, sight.ID, sight.Target}
+	for _, s := range sight.Subjects {
+		names = append(names, s.Forms()...)
+	}
+	kind, id := "recalls", strings.Join(names, "\n")
 	if c.Target() == nil {
 		kind = "recalls of nothing"
 	}

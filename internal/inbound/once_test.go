@@ -55,7 +55,7 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 			}
 			redis.Do("FLUSHALL")
 			mail = strings.Replace(mail, "To: "+bert+"\r\n", "To: "+bert+", Carl <"+carl+">\r\nCc: "+strings.ToUpper(dora)+"\r\n", 1)
-			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert, carl, dora, emil}, Subject: topic, At: time.Now()}
+			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert, carl, dora, emil}, Subjects: []string{topic}, At: time.Now()}
 			server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
 			mail = sign(t, mail, "partner.test", key, c.covers...)
 			if o := opinion(mail, bert, "192.0.2.1"); o.Verdict.Result != policy.InboundPass {
@@ -88,7 +88,7 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 		}
 		for form, mail := range mails() {
 			redis.Do("FLUSHALL")
-			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subject: topic, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
+			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subjects: []string{topic}, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
 			server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
 			for range 3 {
 				if o := opinion("Cancel-Key: "+keyless.String()+"\r\n"+mail, "192.0.2.99"); o.Verdict.Result != policy.InboundFail {
@@ -110,7 +110,7 @@ func TestALockThatCameLaterProvesNothing(t *testing.T) {
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{{Name: "default",
 		Partners: everybody, Require: []string{"cancel_key"}, MaxAge: 7 * day, Rate: 100, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
-	first := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subject: topic, At: time.Now().Add(-time.Minute), Lock: cancel.Lock(lockedKey).String()}
+	first := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subjects: []string{topic}, At: time.Now().Add(-time.Minute), Lock: cancel.Lock(lockedKey).String()}
 	same, wider := first, first
 	same.At, same.Lock = time.Now(), cancel.Lock(keyless).String()
 	wider.At, wider.Lock, wider.Recipients = same.At, same.Lock, []string{bert, "carl@corp.test"}
@@ -171,7 +171,7 @@ func TestACommandByTwoGatewaysAtOnceActsOnce(t *testing.T) {
 			mail = sign(t, "Cancel-Key: "+lockedKey.String()+"\r\n"+mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
 			for round := range 10 {
 				redis.Do("FLUSHALL")
-				known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subject: topic, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
+				known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subjects: []string{topic}, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
 				server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
 				d.taken = nil
 				var done sync.WaitGroup

@@ -2,10 +2,13 @@ package inbound
 
 import (
 	"context"
+	"net/mail"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 const (
@@ -24,7 +27,10 @@ func (g *Gate) Remember(m *recall.Mail) {
 	some := *m
 	some.Recipients = m.Recipients[:min(len(m.Recipients), holdstore.MaxRemembered)]
 	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(&some), Ways: []holdstore.Way{g.way(m, from)},
-		Subject: g.known.Bare(first(m, "Subject")), Lock: first(m, "Cancel-Lock"), At: time.Now()}
+		Subjects: policy.ReadSubject(mailmsg.Subject(first(m, "Subject"))).Forms(), Lock: first(m, "Cancel-Lock"), At: time.Now()}
+	if sent, err := mail.ParseDate(first(m, "Date")); err == nil {
+		r.Sent = sent.UTC()
+	}
 	select {
 	case g.arrived <- r:
 	default:

@@ -30,22 +30,29 @@ func (g *Gate) way(m *recall.Mail, from string) holdstore.Way {
 
 // found lists what a command could mean, by the Message-ID that it names, else by sender and subject.
 func (g *Gate) found(ctx context.Context, sight recall.Sight, from string) ([]holdstore.Received, error) {
-	subject := ""
-	if len(sight.Subjects) > 0 {
-		subject = sight.Subjects[0]
+	switch {
+	case sight.Target != "":
+		return g.memory.Remembered(ctx, from, sight.Target, "")
+	case len(sight.Subjects) > 0:
+		return g.memory.Remembered(ctx, from, "", sight.Subjects[0].Bare())
 	}
-	if sight.Target == "" && subject == "" {
-		return nil, nil
-	}
-	return g.memory.Remembered(ctx, from, sight.Target, subject)
+	return nil, nil
 }
 
 // meant says of each what the policy wants to know.
 func meant(m *recall.Mail, sight recall.Sight, from string, found []holdstore.Received) (all []policy.Arrived) {
+	var to []string
+	for _, a := range addresses(m) {
+		to = append(to, holdstore.Digest(a))
+	}
 	for _, r := range found {
 		locks, _ := cancel.Parse(r.Lock)
-		all = append(all, policy.Arrived{MessageID: r.MessageID, At: r.At, SameFrom: r.IsFrom(from),
-			SameTo: r.WentTo(addresses(m)), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r)})
+		a := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(from), SameTo: r.WentTo(addresses(m)),
+			Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r), Fit: policy.Fit{Recipients: policy.FitRecipients(to, r.Recipients)}}
+		if len(sight.Subjects) > 0 {
+			a.Fit.Subject = sight.Subjects[0].Each(holdstore.Digest).Fit(r.Subjects)
+		}
+		all = append(all, a)
 	}
 	return all
 }

@@ -42,7 +42,7 @@ func TestARecallMeansTheSendersOwnMessage(t *testing.T) {
 			redis.Do("FLUSHALL")
 			var known []holdstore.Received
 			for n, w := range c.came {
-				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna, Recipients: []string{bert}, Subject: topic,
+				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna, Recipients: []string{bert}, Subjects: []string{topic},
 					At: time.Now().Add(time.Duration(n-10) * time.Second), Ways: []holdstore.Way{w}})
 			}
 			server.Eventually(t, "they are remembered", func() bool { return store.Remember(t.Context(), known, time.Hour) == nil })

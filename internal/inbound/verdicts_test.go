@@ -237,7 +237,7 @@ func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *aut
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	x := trial{text: mails()[form], domain: "partner.test", covers: []string{"From", "Subject", "Date", "Content-Type"}, from: anna, to: bert, client: "192.0.2.1",
 		rule:  policy.InboundRule{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 30, Per: time.Hour, OnFail: "reject"},
-		known: holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subject: topic, At: time.Now()}}
+		known: holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subjects: []string{topic}, At: time.Now()}}
 	r.edit(&x)
 	text := x.text
 	if x.domain != "" {

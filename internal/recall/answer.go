@@ -35,6 +35,18 @@ func (a *answer) outcomes() (all []outcome) {
 	return all
 }
 
+// missing lists whom ONLY names, and who is no recipient.
+func (a *answer) missing() (all []string) {
+	for _, address := range a.only {
+		if !slices.ContainsFunc(a.done, func(h *holdstore.Hold) bool {
+			return slices.ContainsFunc(h.Recipients, func(p holdstore.Path) bool { return holdstore.Same(p.Address, address) })
+		}) {
+			all = append(all, address)
+		}
+	}
+	return all
+}
+
 // judge finds the kind from what the store says now.
 func (a *answer) judge(only []string) {
 	a.only = only
@@ -114,7 +126,7 @@ func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
 		id = ""
 	}
 	d.log.Commanded(m.Submission, a.form, a.kind, strings.TrimSpace(id+" "+a.why))
-	if d.o.Reports == "never" || d.o.Reports == "failures" && a.kind == "recalled" {
+	if d.o.Reports == "never" || d.o.Reports == "failures" && a.kind == "recalled" && len(a.missing()) == 0 {
 		return nil
 	}
 	thread := m.MessageID

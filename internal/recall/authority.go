@@ -1,17 +1,21 @@
 package recall
 
 import (
+	"strings"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// refuses says why the submitter of a command may not recall a hold; empty: he may. Nothing that he typed counts
+// refuses says why the submitter of a command may not recall a hold; empty: they may. Nothing that they typed counts
 // behind a login; a relay without one vouches for the envelope sender of what it sends.
-func refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.Rule) string {
+func (d *Desk) refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.Rule) string {
 	switch {
 	case by.Login != "" && rule.Delegates.Match(by.Login):
 		return ""
-	case !sameSubmitter(by, &h.Submission):
+	case by.Login != "" && holdstore.Same(by.Login, h.Login) && !d.sameSubmitter(by, &h.Submission):
+		return "it was sent with this login, but from another address. Ask from that address"
+	case !d.sameSubmitter(by, &h.Submission):
 		return "it was not sent with the login that asks for it"
 	case rule.NoRecall:
 		return "mail of the rule " + rule.Name + " can't be recalled by its sender"
@@ -19,13 +23,25 @@ func refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.Rule) stri
 	return ""
 }
 
-// sameSubmitter says whether two messages come from the same login, or both without one from the same relay with the
-// same envelope sender.
-func sameSubmitter(a, b *holdstore.Submission) bool {
-	if a.Login != "" || b.Login != "" {
-		return holdstore.Same(a.Login, b.Login)
+// sameSubmitter says whether two messages come from the same person. A login may be shared by many, as that of a groupware
+// server which relays for all its users: then login and envelope sender tell together. Without a login it is the relay and
+// the envelope sender.
+func (d *Desk) sameSubmitter(a, b *holdstore.Submission) bool {
+	same := a.Sender.Address != "" && holdstore.Same(a.Sender.Address, b.Sender.Address)
+	switch {
+	case !holdstore.Same(a.Login, b.Login):
+		return false
+	case a.Login == "":
+		return same && a.Client.Address == b.Client.Address
 	}
-	return a.Client.Address == b.Client.Address && a.Sender.Address != "" && holdstore.Same(a.Sender.Address, b.Sender.Address)
+	return same || d.personal(a.Login, a.Sender.Address) || d.personal(b.Login, b.Sender.Address)
+}
+
+// personal says whether a login belongs to one person, who may have several addresses: the config says so, or the login is
+// the sender's address, or the part of it before the "@".
+func (d *Desk) personal(login, sender string) bool {
+	local, _, _ := strings.Cut(sender, "@")
+	return login != "" && (holdstore.Same(login, sender) || holdstore.Same(login, local) || d.o.PersonalLogins.Match(login))
 }
 
 // by names the submitter, for the audit trail and the rate.

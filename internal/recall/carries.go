@@ -32,7 +32,7 @@ func carries(m *Mail) (more bool) {
 		switch {
 		case seen > most:
 			more = true
-		case p.kind == "application/ms-tnef" || strings.EqualFold(p.name, "winmail.dat") || tnef.Is(p.body):
+		case p.isTNEF():
 			t, err := tnef.Read(p.body)
 			more = err != nil || t.Class != tnef.RecallClass || t.Attachments
 		default:

@@ -2,113 +2,141 @@ package recall
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
-// target says which message a command to the recall address means, in the order in which it is looked for.
+// target says which messages a command to the recall address means.
 type target struct {
-	named string   // in the subject; then nothing else is tried
-	refs  []string // Message-IDs of the mail that is answered or forwarded
-	last  bool     // the sender's newest
-	only  []string // nil: for all recipients
+	refs    []string // what names them; each is meant
+	last    bool     // the sender's newest
+	only    []string // nil: for all recipients
+	unclear string   // why nothing can be done, for the sender; empty: something can
 }
 
-// maxRefs bounds how many Message-IDs of one command are looked up.
+// maxRefs bounds how many messages one command can mean.
 const maxRefs = 20
 
 var (
-	// Programs put words of any language before the subject of a reply.
-	replyPrefix = regexp.MustCompile(`^(?i)(\p{L}{1,5}(\[\d+\])?\s?[:：]\s*)+`)
-	bracketed   = regexp.MustCompile(`<[^<>\s@[:cntrl:]]{1,250}@[^<>\s@[:cntrl:]]{1,250}>`)
-	bySubject   = regexp.MustCompile(`(?i)^recall\s+(?:message-id:\s*)?(\S+)(?:\s+only:?\s+(.+))?$`)
-	onlyLine    = regexp.MustCompile(`(?im)^only:?[ \t]+(.{1,1000}?)\r?$`)
-	holdID      = regexp.MustCompile(`(?i)^[2-9A-HJKMNP-Z]{13}$`)
-	queueID     = regexp.MustCompile(`^([0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20}|[0-9A-Za-z]{14,16})$`)
-	idLine      = regexp.MustCompile(`(?im)^[>|\s]*message-id:\s*(<[^<>\s]{3,500}>)`)
+	holdID  = regexp.MustCompile(`(?i)^[2-9A-HJKMNP-Z]{13}$`)
+	queueID = regexp.MustCompile(`^([0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20}|[0-9A-Za-z]{14,16})$`)
+	idLine  = regexp.MustCompile(`(?i)^message-id:\s*(<.*)`)
 )
 
-// meaning reads a mail to the recall address.
-func meaning(m *Mail) target {
-	var t target
-	subject := strings.TrimSpace(replyPrefix.ReplaceAllString(mailmsg.Subject(m.field("Subject")), ""))
-	if found := bySubject.FindStringSubmatch(subject); found != nil {
-		t.last = strings.EqualFold(found[1], "last")
-		t.only = list(found[2])
-		if bracketed.MatchString(found[1]) || !t.last && (holdID.MatchString(found[1]) || queueID.MatchString(found[1])) {
-			t.named = found[1]
-		}
-	} else if holdID.MatchString(subject) {
-		t.named = subject
+// Why a command is answered with help.
+const (
+	unclearOnly    = "the recipients behind ONLY can't be read. Write ONLY and their addresses, with commas between them"
+	unclearSubject = "the words behind the message's number can't be read. Only ONLY and addresses may stand there"
+	tooManyRefs    = "one mail can recall 20 messages at most. The others were not recalled"
+)
+
+// meaning reads a mail to the recall address. The first of these that is there decides: what the subject names, the
+// message that is answered, those that are forwarded. What is only quoted names nothing, and neither do older messages of
+// a thread.
+func (d *Desk) meaning(m *Mail) target {
+	subject := mailmsg.Text(m.field("Subject"))
+	t := readSubject(policy.WithoutReplyWords(subject))
+	own := d.ownText(m)
+	if t.only == nil && t.unclear == "" {
+		t.takeOnly(policy.ReadOnly(own.lines))
 	}
-	if t.only == nil {
-		t.only = onlyInText(m)
-	}
-	if t.named != "" {
+	if len(t.refs) > 0 || t.last {
 		return t
 	}
-	t.add(bracketed.FindString(m.field("In-Reply-To")))
-	references := bracketed.FindAllString(m.field("References"), -1)
-	for n := len(references) - 1; n >= 0; n-- { // the newest is the last
-		t.add(references[n])
+	parents := policy.MessageIDs(m.field("In-Reply-To"))
+	if references := policy.MessageIDs(m.field("References")); len(parents) == 0 && len(references) > 0 {
+		parents = references[len(references)-1:] // the last is the parent (RFC 5322 section 3.6.4)
 	}
-	m.parts(func(p part) bool {
-		switch {
-		case p.kind == "message/rfc822":
-			t.add(bracketed.FindString(p.original()))
-		case strings.HasPrefix(p.kind, "text/"):
-			for _, found := range idLine.FindAllStringSubmatch(p.text, maxRefs) {
-				t.add(found[1])
-			}
-		}
-		return len(t.refs) < maxRefs
-	})
+	attached := forwarded(m)
+	switch {
+	case len(attached) > 0 && (len(parents) == 0 || policy.IsForward(subject)):
+		t.refs = attached
+	case len(parents) > 0:
+		t.refs = parents
+	case own.original != "" && !policy.IsReply(subject):
+		t.refs = []string{own.original}
+	}
+	t.refs = slices.Compact(slices.Clone(t.refs))
 	return t
 }
 
-// list reads addresses with blanks or commas between; nil when there are none. A word that is no address counts too: it
-// matches no recipient, and so nothing is recalled that was not meant.
-func list(text string) (all []string) {
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t,;", r) }) {
-		all = append(all, strings.Trim(word, "<>"))
+// takeOnly takes over whom the command is for.
+func (t *target) takeOnly(o policy.Only) {
+	if t.only = o.Addresses; o.Unclear {
+		t.unclear = unclearOnly
 	}
-	return all
 }
 
-// onlyInText looks for a line "ONLY address" in what the sender wrote.
-func onlyInText(m *Mail) (only []string) {
+// readSubject reads "RECALL", what names the message, and ONLY with addresses. A hold ID alone is enough.
+func readSubject(subject string) (t target) {
+	rest, ok := cutFold(subject, "recall")
+	switch {
+	case holdID.MatchString(subject):
+		t.refs = []string{subject}
+		return t
+	case !ok || rest != "" && !strings.ContainsAny(rest[:1], " :<"):
+		return t
+	}
+	rest = strings.TrimLeft(rest, " :")
+	if behind, ok := cutFold(rest, "message-id:"); ok {
+		rest = strings.TrimSpace(behind)
+	}
+	if list, ok := policy.CutOnly(rest); ok {
+		t.takeOnly(policy.ReadOnlyList(list))
+		return t
+	}
+	ref, rest := cutRef(rest)
+	switch {
+	case strings.EqualFold(ref, "last"):
+		t.last = true
+	case ref == "":
+		return t
+	default:
+		t.refs = []string{ref}
+	}
+	rest = strings.TrimLeft(rest, " .,;:!-")
+	if list, ok := policy.CutOnly(rest); ok {
+		t.takeOnly(policy.ReadOnlyList(list))
+	} else if rest != "" {
+		t.unclear = unclearSubject
+	}
+	return t
+}
+
+// cutRef cuts what names a message off the beginning of a text: a Message-ID, a hold ID, a queue ID, or LAST.
+func cutRef(text string) (ref, rest string) {
+	if strings.HasPrefix(text, "<") {
+		return policy.CutMessageID(text)
+	}
+	word, rest, _ := strings.Cut(text, " ")
+	word = strings.Trim(word, `.,;:!?"'()[]“”„«»`)
+	if strings.Contains(word, "@") || strings.EqualFold(word, "last") || holdID.MatchString(word) || queueID.MatchString(word) {
+		return word, rest
+	}
+	return "", text
+}
+
+// cutFold takes a word in any case off the beginning of a text.
+func cutFold(text, word string) (rest string, ok bool) {
+	if len(text) < len(word) || !strings.EqualFold(text[:len(word)], word) {
+		return text, false
+	}
+	return text[len(word):], true
+}
+
+// forwarded lists the Message-IDs of the messages that are attached.
+func forwarded(m *Mail) (ids []string) {
 	m.parts(func(p part) bool {
-		if found := onlyLine.FindStringSubmatch(p.text); found != nil {
-			only = list(found[1])
+		if p.kind == "message/rfc822" || p.kind == "message/global" || p.kind == "text/rfc822-headers" ||
+			strings.HasSuffix(strings.ToLower(p.name), ".eml") {
+			if id := p.original(); id != "" && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
 		}
-		return p.kind != "text/plain" // only the first text
+		return len(ids) <= maxRefs
 	})
-	return only
-}
-
-func (t *target) add(messageID string) {
-	if messageID != "" && len(t.refs) < maxRefs {
-		t.refs = append(t.refs, messageID)
-	}
-}
-
-// automatic says why a mail was written by a program or a list, so that it is no command; empty: by a person.
-func automatic(m *Mail) string {
-	if m.Sender.Address == "" {
-		return "null sender"
-	}
-	if v := m.field("Auto-Submitted"); v != "" && !strings.EqualFold(strings.TrimSpace(strings.SplitN(v, ";", 2)[0]), "no") {
-		return "Auto-Submitted"
-	}
-	for _, name := range []string{"List-Id", "List-Post", "List-Unsubscribe", "X-Loop", "X-Autoreply"} {
-		if m.field(name) != "" {
-			return name
-		}
-	}
-	switch strings.ToLower(m.field("Precedence")) {
-	case "bulk", "list", "junk":
-		return "Precedence"
-	}
-	return ""
+	return ids
 }

@@ -43,7 +43,8 @@ type Log interface {
 type Options struct {
 	Addresses       []string // to which commands are sent
 	Outlook         bool
-	SubjectPrefixes []string // how Outlook names a recall
+	SubjectPrefixes []string        // how Outlook names a recall
+	PersonalLogins  policy.Patterns // logins of one person each, who may have several addresses
 	Supersedes      bool
 	Reports         string // always | failures | never
 	Notice          string // never | always
@@ -105,12 +106,19 @@ func (d *Desk) Act(ctx context.Context, m *Mail) (Ruling, error) {
 	if len(others) < len(m.Recipients) {
 		return d.addressed(ctx, m, others)
 	}
-	if d.maybeOutlook(m) && !m.Cut && automatic(m) == "" {
-		if subjects := d.recallSubjects(m); len(subjects) > 0 {
-			return d.outlook(ctx, m, subjects)
-		}
+	var subjects []policy.Subject
+	outlook := false
+	if d.maybeOutlook(m) && !m.Cut {
+		subjects, outlook = d.recallSubjects(m)
 	}
-	if old := d.supersedes(m); old != "" && automatic(m) == "" {
+	old := d.supersedes(m)
+	switch why := notOwn(m); {
+	case !outlook && old == "":
+	case why != "":
+		d.log.Commanded(m.Submission, map[bool]string{true: "outlook", false: "supersedes"}[outlook], "ignored", why)
+	case outlook:
+		return d.outlook(ctx, m, subjects)
+	default:
 		return d.supersede(ctx, m, old)
 	}
 	return Ruling{Keep: others}, nil
@@ -123,23 +131,28 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 		if len(others) > 0 {
 			return Ruling{Keep: others}, nil
 		}
-		return Ruling{Refusal: "550 5.7.1 automatic mail and lists can't recall messages"}, nil
+		return Ruling{Refusal: "550 5.7.1 automatic mail, lists and redirected mail can't recall messages"}, nil
 	}
 	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
 		return Ruling{Refusal: refusal}, err
 	}
-	a, err := d.recallNamed(ctx, m)
+	answers, err := d.recallNamed(ctx, m)
 	if err != nil {
 		return Ruling{}, err
 	}
-	a.form = "address"
-	return Ruling{Keep: others}, d.answer(ctx, m, a)
+	for _, a := range answers {
+		a.form = "address"
+		if err := d.answer(ctx, m, a); err != nil {
+			return Ruling{}, err
+		}
+	}
+	return Ruling{Keep: others}, nil
 }
 
 // send answers the sender of m. It has a part for programs unless status is nil, and belongs to the thread of the given
 // Message-ID.
 func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status *Status, thread string) error {
-	mail := dispatch{to: []holdstore.Path{{Address: m.Sender.Address}}, gateway: m.Gateway, auto: "auto-replied",
+	mail := dispatch{about: l.ID, to: []holdstore.Path{{Address: m.Sender.Address}}, gateway: m.Gateway, auto: "auto-replied",
 		thread: thread, text: text, letter: l}
 	if status != nil {
 		mail.kind, mail.part = "recall-status", status.String()

@@ -27,7 +27,7 @@ func TestEveryWayToNameAMessage(t *testing.T) {
 		"references": func(_, mid string) (string, string) { return "References: <x@y.test>\r\n\t" + mid + "\r\n", "" },
 		"forward":    func(_, mid string) (string, string) { return forwarded(mid) },
 		"inline": func(_, mid string) (string, string) {
-			return "Subject: Fw: prices\r\n", "> From: anna\r\n> Message-ID: " + mid + "\r\n"
+			return "Subject: Fw: prices\r\n", "----- Forwarded message -----\r\nFrom: anna\r\nMessage-ID: " + mid + "\r\n"
 		},
 		"last": func(_, _ string) (string, string) { return "Subject: Recall Last\r\n", "" },
 	} {
@@ -218,8 +218,10 @@ func TestSomeRecipientsByMail(t *testing.T) {
 		}
 	}
 	id, _ := o.message("anna", "prices", "b@x.test", "c@x.test")
-	if answer := o.command("anna", "Subject: RECALL LAST ONLY bert\r\n", ""); o.state(id) != holdstore.Held || !strings.Contains(answer, "no such message") {
-		t.Errorf("ONLY for nobody: it is %s\n%s", o.state(id), answer)
+	for only, says := range map[string]string{"bert": "can't be read", "d@x.test": "it was not sent to d@x.test"} {
+		if answer := o.command("anna", "Subject: RECALL LAST ONLY "+only+"\r\n", ""); o.state(id) != holdstore.Held || !strings.Contains(answer, says) {
+			t.Errorf("ONLY %s: it is %s\n%s", only, o.state(id), answer)
+		}
 	}
 }
 

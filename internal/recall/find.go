@@ -7,42 +7,83 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// recallNamed finds what the command means and recalls it.
-func (d *Desk) recallNamed(ctx context.Context, m *Mail) (*answer, error) {
-	t := meaning(m)
-	if t.named != "" {
-		holds, err := d.resolve(ctx, m, t.named)
-		return d.recall(ctx, m, t.named, holds, t.only, err)
+// recallNamed finds what the command means and recalls it. Each message that is meant has an answer of its own.
+func (d *Desk) recallNamed(ctx context.Context, m *Mail) (all []*answer, err error) {
+	t := d.meaning(m)
+	switch {
+	case t.unclear != "":
+		return d.help(ctx, m, t.unclear)
+	case t.last:
+		a, err := d.recallLast(ctx, m, t.only)
+		return []*answer{a}, err
+	case len(t.refs) == 0:
+		return d.help(ctx, m, "")
 	}
-	for _, ref := range t.refs {
-		if holds, err := d.resolve(ctx, m, ref); err != nil || len(holds) > 0 {
-			return d.recall(ctx, m, ref, holds, t.only, err)
+	for n, ref := range t.refs {
+		if n == maxRefs {
+			more, err := d.help(ctx, m, tooManyRefs)
+			return append(all, more...), err
 		}
+		about, ours := aboutHold(ref)
+		if ours && about == "" { // a list of ours, which names many
+			return d.help(ctx, m, "")
+		}
+		if ours {
+			ref = about
+		}
+		holds, err := d.resolve(ctx, m, ref)
+		a, err := d.recall(ctx, m, ref, holds, t.only, err)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
 	}
-	mine, err := d.mine(ctx, m)
+	return all, nil
+}
+
+// help answers with what the submitter could recall, and why nothing was.
+func (d *Desk) help(ctx context.Context, m *Mail, why string) ([]*answer, error) {
+	mine, err := d.latest(ctx, m, latestShown, nil)
+	return []*answer{{kind: "help", why: why, held: inState(mine, holdstore.Held)}}, err
+}
+
+// recallLast recalls the submitter's newest message. It recalls none of two that came at the same moment, and none when the
+// newest was sent after the command: the one before might not be what the sender meant.
+func (d *Desk) recallLast(ctx context.Context, m *Mail, only []string) (*answer, error) {
+	mine, err := d.latest(ctx, m, 2, nil)
 	switch {
 	case err != nil:
 		return nil, err
-	case t.last && len(mine) > 1 && mine[0].HeldAt.Equal(mine[1].HeldAt):
-		return &answer{kind: "ambiguous", asked: "LAST", held: mine[:2]}, nil
-	case t.last && len(mine) > 0:
-		return d.recall(ctx, m, "LAST", mine[:1], t.only, nil)
-	case t.last:
+	case len(mine) == 0:
 		return &answer{kind: "not-found", asked: "LAST"}, nil
-	case len(t.refs) > 0:
-		return &answer{kind: "not-found", asked: t.refs[0]}, nil
+	case len(mine) > 1 && mine[0].HeldAt.Equal(mine[1].HeldAt) || m.sentBefore(mine[0]):
+		return &answer{kind: "ambiguous", asked: "LAST", held: mine}, nil
 	}
-	return &answer{kind: "help", held: inState(mine, holdstore.Held)}, nil
+	return d.recall(ctx, m, "LAST", mine[:1], only, nil)
 }
 
-// latestLooked is how many of a sender's newest messages are looked at.
-const latestLooked = 200
+const (
+	latestShown  = 200 // messages of a sender that a list shows
+	latestLooked = 200 // messages that a recall without a Message-ID chooses from
+)
+
+// latest returns the submitter's newest messages that fit; nil: all do. Bounds apply to these, so that nobody else's mail
+// pushes them out.
+func (d *Desk) latest(ctx context.Context, m *Mail, most int, fits func(*holdstore.Hold) bool) ([]*holdstore.Hold, error) {
+	login, sender := m.Login, m.Sender.Address
+	if d.personal(login, sender) {
+		sender = ""
+	}
+	return d.store.Latest(ctx, login, sender, most, func(h *holdstore.Hold) bool {
+		return h.Sender.Address != "" && d.sameSubmitter(&m.Submission, &h.Submission) && (fits == nil || fits(h))
+	})
+}
 
 // resolve finds holds by a REF, leaving out our own mails: those that the submitter may recall, and when there are none,
 // others'. A queue ID that was used again means the newest.
 func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.Hold, error) {
 	found, err := d.store.ResolveOwn(ctx, ref, func(h *holdstore.Hold) bool {
-		return h.Sender.Address != "" && refuses(&m.Submission, h, d.rule(h.Rule)) == ""
+		return h.Sender.Address != "" && d.refuses(&m.Submission, h, d.rule(h.Rule)) == ""
 	})
 	var holds []*holdstore.Hold
 	for _, h := range found {
@@ -50,17 +91,10 @@ func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.H
 			holds = append(holds, h)
 		}
 	}
-	if len(holds) > 1 && !strings.Contains(ref, "@") {
+	if len(holds) > 1 && queueID.MatchString(ref) {
 		holds = holds[len(holds)-1:] // IDs sort by time
 	}
 	return holds, err
-}
-
-// mine lists what the submitter has sent, the newest first.
-func (d *Desk) mine(ctx context.Context, m *Mail) ([]*holdstore.Hold, error) {
-	return d.store.Latest(ctx, m.Login, m.Sender.Address, latestLooked, func(h *holdstore.Hold) bool {
-		return sameSubmitter(&m.Submission, &h.Submission) && h.Sender.Address != ""
-	})
 }
 
 func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.Hold) {
@@ -70,4 +104,16 @@ func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.
 		}
 	}
 	return some
+}
+
+// Our mails to senders have a Message-ID that says which hold they are about.
+const ownID = "<recall."
+
+// aboutHold says of a Message-ID whether a mail of ours has it, and which hold that is about; "": about none, or several.
+func aboutHold(messageID string) (id string, ours bool) {
+	rest, ours := strings.CutPrefix(messageID, ownID)
+	if about, _, ok := strings.Cut(rest, "."); ours && ok && holdID.MatchString(about) {
+		id = about
+	}
+	return id, ours
 }

@@ -2,6 +2,7 @@ package recall
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"io"
 	"mime"
@@ -45,6 +46,21 @@ func (m *Mail) field(name string) string {
 	return ""
 }
 
+// has says whether the mail has a field of a name that is not empty.
+func (m *Mail) has(name string) bool { return m.field(name) != "" }
+
+// subject is the text of Subject.
+func (m *Mail) subject() string { return mailmsg.Text(m.field("Subject")) }
+
+// mediaType is that of the mail, in lower case, with its parameters.
+func (m *Mail) mediaType() (kind string, params map[string]string) {
+	kind, params, err := mime.ParseMediaType(m.field("Content-Type"))
+	if err != nil {
+		return "", nil
+	}
+	return kind, params
+}
+
 // part is one leaf of a mail.
 type part struct {
 	kind string // media type, in lower case
@@ -52,8 +68,9 @@ type part struct {
 	body []byte // transfer encoding undone
 	text string // of text/*, its charset undone
 
-	inline   bool // it has no file name, and is shown with the mail
-	readable bool // its charset is known
+	inline        bool // it has no file name, and is shown with the mail
+	readable      bool // its charset is known
+	flowed, delSp bool // format=flowed of a text, and its parameter DelSp (RFC 3676)
 }
 
 // parts calls visit for each leaf of the mail, in order, until it says false. Defects end a branch, not the walk.
@@ -85,32 +102,50 @@ func (w *walk) entity(head entityHeader, body []byte, depth int) bool {
 		kind, params = "text/plain", nil
 	}
 	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
-		r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
-		for {
-			p, err := r.NextRawPart()
-			if err != nil {
-				w.unseen = w.unseen || err != io.EOF
-				return true
-			}
-			inner, _ := io.ReadAll(p) // what came before a defect counts
-			for _, name := range []string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition"} {
-				w.unseen = w.unseen || len(p.Header[name]) > 1
-			}
-			h := entityHeader{p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), p.Header.Get("Content-Disposition")}
-			if !w.entity(h, inner, depth+1) {
-				return false
-			}
-		}
+		return w.multipart(kind, multipart.NewReader(bytes.NewReader(body), params["boundary"]), depth)
 	}
 	w.unseen = w.unseen || strings.HasPrefix(kind, "multipart/")
 	body, known := plain(head.encoding, body)
 	w.unseen = w.unseen || !known
-	p := part{kind: kind, name: params["name"], body: body, inline: isInline(params, head.disposition), readable: true}
+	p := part{kind: kind, name: cmp.Or(fileName(head.disposition), params["name"]), body: body, inline: isInline(params, head.disposition), readable: true}
 	if strings.HasPrefix(kind, "text/") {
 		p.text, p.readable = mailmsg.Decode(params["charset"], body)
 		p.readable = p.readable || params["charset"] == ""
+		p.flowed, p.delSp = strings.EqualFold(params["format"], "flowed"), strings.EqualFold(params["delsp"], "yes")
 	}
 	return w.visit(p)
+}
+
+// multipart visits the parts of one.
+func (w *walk) multipart(kind string, r *multipart.Reader, depth int) bool {
+	for {
+		p, err := r.NextRawPart()
+		if err != nil {
+			w.unseen = w.unseen || err != io.EOF
+			return true
+		}
+		inner, _ := io.ReadAll(p) // what came before a defect counts
+		h := p.Header
+		for _, name := range []string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition"} {
+			w.unseen = w.unseen || len(h[name]) > 1
+		}
+		contentType := h.Get("Content-Type")
+		if contentType == "" && kind == "multipart/digest" {
+			contentType = "message/rfc822" // RFC 2046 section 5.1.5
+		}
+		if !w.entity(entityHeader{contentType, h.Get("Content-Transfer-Encoding"), h.Get("Content-Disposition")}, inner, depth+1) {
+			return false
+		}
+	}
+}
+
+// fileName is the name that a Content-Disposition gives.
+func fileName(disposition string) string {
+	_, params, err := mime.ParseMediaType(disposition)
+	if err != nil {
+		return ""
+	}
+	return mailmsg.Text(params["filename"])
 }
 
 // plain undoes a transfer encoding, as far as it is right. It says whether that is all: others may read on where it is wrong,
@@ -119,7 +154,7 @@ func plain(encoding string, body []byte) ([]byte, bool) {
 	var r io.Reader
 	switch strings.ToLower(encoding) {
 	case "base64":
-		r = base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body))
+		r = base64.NewDecoder(base64.StdEncoding, bytes.NewReader(withoutBlanks(body)))
 	case "quoted-printable":
 		r = quotedprintable.NewReader(bytes.NewReader(body))
 	case "", "7bit", "8bit", "binary":
@@ -131,11 +166,21 @@ func plain(encoding string, body []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
+// withoutBlanks takes the blanks out that some programs write into base64 (RFC 2045 section 6.8).
+func withoutBlanks(text []byte) []byte {
+	return bytes.Map(func(r rune) rune {
+		if r == ' ' || r == '\t' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // original returns the Message-ID of a forwarded message.
 func (p part) original() string {
 	m, err := mail.ReadMessage(bytes.NewReader(p.body))
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(m.Header.Get("Message-ID"))
+	return policy.MessageID(m.Header.Get("Message-ID"))
 }

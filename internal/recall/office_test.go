@@ -93,7 +93,7 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 		fields = append(fields, policy.Field{Name: name, Value: value})
 	}
 	m := &Mail{Submission: sub, Fields: fields, Body: []byte(body), Holds: l.grace > 0}
-	m.MessageID, m.Subject = m.field("Message-ID"), mailmsg.Subject(m.field("Subject"))
+	m.MessageID, m.Subject, m.Date = policy.MessageID(m.field("Message-ID")), mailmsg.Subject(m.field("Subject")), m.field("Date")
 	ctx := context.Background()
 	may, others := o.Concerns(m.Submission, fields)
 	ruling := Ruling{Keep: others}

@@ -4,66 +4,116 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/tnef"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // maybeOutlook says by the header alone whether a mail may be Outlook's "Recall This Message".
 func (d *Desk) maybeOutlook(m *Mail) bool {
-	if !d.o.Outlook {
-		return false
-	}
-	id := m.field("Message-ID")
-	return exchangeRecall(m) || d.named(mailmsg.Subject(m.field("Subject"))) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
+	return d.o.Outlook && (d.markedRecall(m) || mayCarryTNEF(m))
 }
 
-// exchangeRecall knows form B, which Exchange has made a plain text: the fields of a voice message, which no mail
-// has together, or what Exchange Online says of itself.
-func exchangeRecall(m *Mail) bool {
-	if strings.EqualFold(m.field("Content-Class"), "urn:content-classes:recallmessage") ||
-		strings.EqualFold(m.field("x-ms-exchange-recallreportgenerated"), "true") {
+// markedRecall says whether the header has a mark of a recall.
+func (d *Desk) markedRecall(m *Mail) bool {
+	id := m.field("Message-ID")
+	return d.exchangeRecall(m) || d.named(m.subject()) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
+}
+
+// mayCarryTNEF says whether a mail may have a winmail.dat, which alone says in any language that it is a recall: Exchange
+// gives it an ordinary Message-ID. Outlook and Exchange leave fields of their own in all that they send.
+func mayCarryTNEF(m *Mail) bool {
+	kind, _ := m.mediaType()
+	switch {
+	case tnefTypes[kind]:
+		return true
+	case !strings.HasPrefix(kind, "multipart/"):
+		return false
+	}
+	return strings.Contains(strings.ToLower(m.field("X-Mailer")), "outlook") || strings.Contains(m.field("X-MimeOLE"), "Exchange") ||
+		slices.ContainsFunc([]string{"X-MS-TNEF-Correlator", "X-MS-Has-Attach", "Thread-Index", "Thread-Topic"}, m.has)
+}
+
+// tnefTypes are the media types of a winmail.dat.
+var tnefTypes = map[string]bool{"application/ms-tnef": true, "application/vnd.ms-tnef": true}
+
+// isTNEF knows a winmail.dat by its type, its name or its content: programs get one or the other wrong.
+func (p part) isTNEF() bool {
+	return tnefTypes[p.kind] || strings.EqualFold(p.name, "winmail.dat") || tnef.Is(p.body)
+}
+
+// exchangeRecall knows form B, which Exchange has made a plain text: the fields of a voice message, which no mail has
+// together, or what Exchange says of itself. What Exchange Online says is in reports of recalls as well, so it takes a
+// subject of a recall too.
+func (d *Desk) exchangeRecall(m *Mail) bool {
+	class := strings.ToLower(m.field("Content-Class"))
+	switch {
+	case class == "urn:content-classes:recallmessage":
+		return true
+	case class == "urn:content-classes:recallreport":
+		return false
+	case m.field("X-CallingTelephoneNumber") == "IPM.Note" && (m.has("X-VoiceMessageDuration") || m.has("X-FaxNumberOfPages")):
 		return true
 	}
-	return m.field("X-CallingTelephoneNumber") == "IPM.Note" && (m.field("X-VoiceMessageDuration") != "" || m.field("X-FaxNumberOfPages") != "")
+	return strings.EqualFold(m.field("X-MS-Exchange-RecallReportGenerated"), "true") && d.named(m.subject())
 }
 
 // named says whether a subject begins as Outlook names a recall.
 func (d *Desk) named(subject string) bool {
-	return slices.ContainsFunc(d.o.SubjectPrefixes, func(p string) bool { return hasPrefixFold(subject, p) })
+	_, ok := d.behindPrefix(subject)
+	return ok
 }
 
-func hasPrefixFold(s, prefix string) bool {
-	return prefix != "" && len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-// recallSubjects returns what the original's subject may be, ready to compare; nil: the mail is no recall of Outlook.
-// A subject alone does not make one: people write "Recall: ..." too.
-func (d *Desk) recallSubjects(m *Mail) []string {
-	var subjects []string
-	if exchangeRecall(m) {
-		subjects = append(subjects, mailmsg.Subject(m.field("Thread-Topic")))
-	} else if t := winmail(m); t != nil {
-		subjects = append(subjects, originalSubject(t))
-	} else {
-		return nil
-	}
-	subjects = append(subjects, mailmsg.Subject(m.field("Subject")))
-	var bare []string
-	for _, s := range subjects {
-		if b := d.bare(s); b != "" && !slices.Contains(bare, b) {
-			bare = append(bare, b)
+// behindPrefix takes the name of a recall off a subject, once: the message's own subject may begin with it too.
+func (d *Desk) behindPrefix(subject string) (original string, ok bool) {
+	subject = policy.Visible(subject)
+	for _, prefix := range d.o.SubjectPrefixes {
+		word, colon := strings.CutSuffix(policy.Visible(prefix), ":")
+		rest, ok := cutFold(subject, word)
+		if !ok || word == "" {
+			continue
+		}
+		if !colon {
+			return strings.TrimSpace(rest), true
+		}
+		rest = strings.TrimLeft(rest, " ")
+		for _, colon := range []string{":", "："} {
+			if original, ok := strings.CutPrefix(rest, colon); ok {
+				return strings.TrimSpace(original), true
+			}
 		}
 	}
-	return bare
+	return subject, false
+}
+
+// recallSubjects returns what the original's subject may be; ok is false when the mail is no recall of Outlook. A subject
+// alone does not make one: people write "Recall: ..." too.
+func (d *Desk) recallSubjects(m *Mail) (subjects []policy.Subject, ok bool) {
+	t := winmail(m)
+	if t == nil && !d.exchangeRecall(m) {
+		return nil, false
+	}
+	if t != nil && t.Tagged {
+		subjects = append(subjects, readTopic(originalSubject(t)))
+	}
+	if m.has("Thread-Topic") {
+		subjects = append(subjects, readTopic(mailmsg.Text(m.field("Thread-Topic"))))
+	}
+	if original, listed := d.behindPrefix(m.subject()); listed {
+		subjects = append(subjects, readTopic(original))
+	} else if len(subjects) == 0 { // a prefix that nobody has listed
+		_, original, _ = strings.Cut(original, ":")
+		subjects = append(subjects, readTopic(original))
+	}
+	return subjects, true
 }
 
 // winmail returns the recall in a mail's winmail.dat, nil when there is none.
 func winmail(m *Mail) (found *tnef.Message) {
 	m.parts(func(p part) bool {
-		if p.kind == "application/ms-tnef" || strings.EqualFold(p.name, "winmail.dat") {
+		if p.isTNEF() {
 			if t, err := tnef.Read(p.body); err == nil && t.Class == tnef.RecallClass {
 				found = t
 			}
@@ -73,90 +123,43 @@ func winmail(m *Mail) (found *tnef.Message) {
 	return found
 }
 
-// originalSubject is the subject that a recall names.
+// originalSubject is the subject that a winmail.dat names.
 func originalSubject(t *tnef.Message) string {
-	return mailmsg.Shorten(mailmsg.DecodeCodepage(t.Codepage, t.OriginalSubject), mailmsg.MaxSubject)
+	return mailmsg.DecodeCodepage(t.Codepage, t.OriginalSubject)
 }
 
-// bare is a subject without what programs put before it, for comparing.
-func (d *Desk) bare(subject string) string {
-	for {
-		before := subject
-		for _, p := range d.o.SubjectPrefixes {
-			if hasPrefixFold(subject, p) {
-				subject = subject[len(p):]
-			}
-		}
-		subject = strings.TrimSpace(replyPrefix.ReplaceAllString(strings.TrimSpace(subject), ""))
-		if subject == before {
-			return strings.ToLower(strings.Join(strings.Fields(subject), " "))
-		}
-	}
+// readTopic reads the subject of an original, as far as the record of a message has it.
+func readTopic(text string) policy.Subject {
+	return policy.ReadSubject(mailmsg.Shorten(policy.Visible(text), mailmsg.MaxSubject))
 }
 
 // outlook does Outlook's recall: those whose copy was taken back get no recall mail, the others get it as it is.
-func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []string) (Ruling, error) {
+func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) (Ruling, error) {
 	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
 		return Ruling{Refusal: refusal, Keep: m.Recipients}, err
 	}
 	keep := Ruling{Keep: m.Recipients}
-	mine, err := d.mine(ctx, m)
+	found, later, err := d.originals(ctx, m, subjects)
 	if err != nil {
 		return keep, err
 	}
 	a := &answer{kind: "not-found"}
-	switch found := d.recalledBy(m, mine, subjects); {
+	switch {
 	case len(found) > 1:
-		a.kind, a.held = "ambiguous", found
+		a.kind = "ambiguous"
+		for _, o := range found {
+			a.held = append(a.held, o.holds...)
+		}
 	case len(found) == 1:
-		if a, err = d.recall(ctx, m, "Outlook's recall", found, addresses(m.Recipients), nil); err != nil {
+		if a, err = d.recall(ctx, m, "Outlook's recall", found[0].holds, addresses(m.Recipients), nil); err != nil {
 			return keep, err
 		}
 		keep.Keep = a.left(m.Recipients)
+	case len(inState(later, holdstore.Held)) > 0: // by their Date; clocks may be wrong
+		a.kind, a.held = "ambiguous", inState(later, holdstore.Held)
 	}
-	a.form, a.asked = "outlook", mailmsg.Subject(m.field("Subject"))
+	a.form, a.asked = "outlook", m.subject()
 	return keep, d.answer(ctx, m, a)
-}
-
-// repeated is how long a recall that comes again is taken for the client's retry of one that was done.
-const repeated = time.Hour
-
-// recalledBy lists the holds that a recall can mean: those that wait or are being sent, and when there is none, the
-// newest that has left, or was recalled a moment ago.
-func (d *Desk) recalledBy(m *Mail, mine []*holdstore.Hold, subjects []string) (found []*holdstore.Hold) {
-	var left []*holdstore.Hold
-	for _, h := range mine {
-		subject := h.Subject
-		if !holdstore.Same(h.Sender.Address, m.Sender.Address) || d.named(subject) ||
-			!slices.Contains(subjects, d.bare(subject)) || !within(m.Recipients, h.Recipients) {
-			continue
-		}
-		if h.State == holdstore.Held || h.State == holdstore.Releasing {
-			found = append(found, h)
-		} else if h.State == holdstore.Released || time.Since(h.HeldAt) < repeated {
-			left = append(left, h)
-		}
-	}
-	if len(found) == 0 && len(left) > 0 {
-		return left[:1]
-	}
-	return found
-}
-
-// within says whether all of some are in all.
-func within(some, all []holdstore.Path) bool {
-	in := map[string]bool{}
-	for _, p := range all {
-		in[holdstore.Fold(p.Address)] = true
-	}
-	return !slices.ContainsFunc(some, func(p holdstore.Path) bool { return !in[holdstore.Fold(p.Address)] })
-}
-
-func addresses(paths []holdstore.Path) (list []string) {
-	for _, p := range paths {
-		list = append(list, p.Address)
-	}
-	return list
 }
 
 // left returns the recipients whose copy was not taken back.

@@ -14,7 +14,7 @@ import (
 // writes submits an original with the subject, as Outlook would encode it.
 func (o *office) writes(login string, r outlook.Recall, to ...string) string {
 	o.t.Helper()
-	return o.mustSubmit(mailBy(login, "Subject: "+r.SubjectField()+"\r\nMessage-ID: <"+time.Now().Format("150405.000000000")+"@corp.test>\r\n\r\nbody\r\n", to...))
+	return o.mustSubmit(mailBy(login, "Subject: "+r.SubjectField()+"\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <"+time.Now().Format("150405.000000000")+"@corp.test>\r\n\r\nbody\r\n", to...))
 }
 
 // forms are the two ways in which Outlook's recall leaves.

@@ -4,6 +4,8 @@ import (
 	"net/textproto"
 	"regexp"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Receipt is what a recipient's program (RFC 8098) or mail server (RFC 3464) says of a message. Nobody vouches for it.
@@ -31,7 +33,7 @@ func ParseReceipts(m *Mail) (all []Receipt) {
 	}
 	if groups := m.groups("disposition-notification", "message/disposition-notification"); len(groups) > 0 {
 		_, what, _ := strings.Cut(groups[0].Get("Disposition"), ";")
-		messageID = bracketed.FindString(groups[0].Get("Original-Message-ID"))
+		messageID = policy.BracketedID(groups[0].Get("Original-Message-ID"))
 		add(typed(groups[0].Get("Final-Recipient")), what)
 	} else if isReport(m, "delivery-status") && !m.Cut {
 		var groups []textproto.MIMEHeader
@@ -54,7 +56,7 @@ func delivery(m *Mail) (messageID string, recipients []textproto.MIMEHeader) {
 				recipients = groups[1:]
 			}
 		case "text/rfc822-headers", "message/rfc822":
-			messageID = bracketed.FindString(p.original())
+			messageID = policy.BracketedID(p.original())
 		}
 		return true
 	})

@@ -1,13 +1,11 @@
 package recall
 
 import (
-	"mime"
 	"slices"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/cancel"
-	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -21,12 +19,12 @@ const (
 
 // Sight is what a mail that comes in is taken for. It says nothing about who sent it.
 type Sight struct {
-	Form       string   // empty: no command
-	ID         string   // of a request
-	Date       string   // of the original, as a request says it
-	Recipients []string // whom a request names, in lower case
-	Target     string   // Message-ID of the original, when the form names it
-	Subjects   []string
+	Form       string           // empty: no command
+	ID         string           // of a request
+	Date       string           // of the original, as a request says it
+	Recipients []string         // whom a request names, in lower case
+	Target     string           // Message-ID of the original, when the form names it
+	Subjects   []policy.Subject // what the original's subject may be; none: the form names it by its Message-ID
 	Keys       []cancel.Element
 	Signed     []string // fields that make it a command: a signature must cover them
 }
@@ -42,12 +40,12 @@ func NewRecogniser(prefixes []string) *Recogniser {
 
 // Maybe says by the header alone whether the body is worth a look. Most mail ends here.
 func (r *Recogniser) Maybe(m *Mail) bool {
-	kind, _, _ := mime.ParseMediaType(m.field("Content-Type"))
+	kind, _ := m.mediaType()
 	switch {
-	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), isReport(m, "delivery-status"), exchangeRecall(m):
+	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), isReport(m, "delivery-status"), r.d.exchangeRecall(m):
 		return true
 	case r.d.maybeOutlook(m):
-		return kind == "multipart/mixed" || kind == "application/ms-tnef" || cloudRecall(m)
+		return strings.HasPrefix(kind, "multipart/") || tnefTypes[kind] || cloudRecall(m)
 	}
 	return false
 }
@@ -56,34 +54,27 @@ func (r *Recogniser) Maybe(m *Mail) bool {
 // could add them: only its subject, which is signed, makes such a mail a recall, and only with a known prefix.
 // A mail with a winmail.dat that carries anything else is none: who vouched for it would vouch for that, unseen.
 func (r *Recogniser) Recognise(m *Mail) (s Sight) {
-	subject := mailmsg.Subject(m.field("Subject"))
+	original, named := r.d.behindPrefix(m.subject())
+	signed := []policy.Subject{readTopic(original)}
 	switch t := winmail(m); {
 	case !m.Cut && carries(m):
 		return Sight{}
 	case isRequest(m):
 		s = request(m)
-	case t != nil:
-		s = Sight{Form: FormTNEF, Subjects: r.bare(originalSubject(t)), Signed: []string{"Subject", "Content-Type"}}
-	case exchangeRecall(m) && r.d.named(subject):
-		s = Sight{Form: FormPlain, Subjects: r.bare(subject), Signed: []string{"Subject"}}
-	case cloudRecall(m) && r.d.named(subject):
-		s = Sight{Form: FormCloud, Subjects: r.bare(subject), Signed: []string{"Subject"}}
+	case t != nil && t.Tagged:
+		s = Sight{Form: FormTNEF, Subjects: []policy.Subject{readTopic(originalSubject(t))}, Signed: []string{"Subject", "Content-Type", "Date"}}
+	case t != nil && named:
+		s = Sight{Form: FormTNEF, Subjects: signed, Signed: []string{"Subject", "Content-Type", "Date"}}
+	case r.d.exchangeRecall(m) && named:
+		s = Sight{Form: FormPlain, Subjects: signed, Signed: []string{"Subject", "Date"}}
+	case cloudRecall(m) && named:
+		s = Sight{Form: FormCloud, Subjects: signed, Signed: []string{"Subject", "Date"}}
 	}
 	if keys, err := cancel.Parse(m.field("Cancel-Key")); err == nil && s.Form != "" {
 		s.Keys = append(s.Keys, keys...)
 	}
 	return s
 }
-
-func (r *Recogniser) bare(subject string) []string {
-	if b := r.d.bare(subject); b != "" {
-		return []string{b}
-	}
-	return nil
-}
-
-// Bare is a subject, on one line, without the prefixes of recalls and replies, for comparing.
-func (r *Recogniser) Bare(subject string) string { return r.d.bare(mailmsg.Subject(subject)) }
 
 func isRequest(m *Mail) bool { return isReport(m, "recall-request") }
 

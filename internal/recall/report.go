@@ -2,6 +2,8 @@ package recall
 
 import (
 	"strings"
+
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // maxTold bounds the recipients and holds that one mail lists.
@@ -15,7 +17,8 @@ type letter struct {
 	HeldAt    string
 	Until     string // when a held message leaves
 	Rcpt      []outcome
-	More      int // recipients beyond maxTold
+	More      int      // recipients beyond maxTold
+	Missing   []string // whom ONLY names, and who is no recipient
 	Asked     string
 	Why       string
 	Held      []waiting
@@ -42,6 +45,9 @@ func (a *answer) letter(address string) letter {
 	if len(l.Rcpt) > maxTold {
 		l.More, l.Rcpt = len(l.Rcpt)-maxTold, l.Rcpt[:maxTold]
 	}
+	for _, address := range a.missing()[:min(len(a.missing()), maxTold)] {
+		l.Missing = append(l.Missing, oneLine(address))
+	}
 	for n := range l.Rcpt {
 		l.Rcpt[n].Address, l.Rcpt[n].Detail = oneLine(l.Rcpt[n].Address), oneLine(l.Rcpt[n].Detail)
 	}
@@ -60,7 +66,7 @@ func (a *answer) letter(address string) letter {
 
 // status is what programs read; without recipients there is only what became of the command.
 func (a *answer) status(m *Mail) *Status {
-	s := &Status{RequestID: m.MessageID, MessageID: bracketed.FindString(a.asked)}
+	s := &Status{RequestID: m.MessageID, MessageID: policy.BracketedID(a.asked)}
 	if len(a.done) == 0 {
 		result := StatusRefused
 		if a.kind == "not-found" || a.kind == "help" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Media types of the parts that gateways exchange; the manual's protocol.md specifies them.
@@ -77,7 +78,7 @@ func ParseRequest(m *Mail) (q Request, ok bool) {
 		return q, false
 	}
 	g := groups[0]
-	q = Request{ID: g.Get("Request-Id"), MessageID: bracketed.FindString(g.Get("Original-Message-ID")),
+	q = Request{ID: g.Get("Request-Id"), MessageID: policy.BracketedID(g.Get("Original-Message-ID")),
 		Sender: g.Get("Original-Sender"), Date: g.Get("Original-Date"), Reason: g.Get("Reason")}
 	for _, value := range g.Values("Cancel-Key") {
 		if keys, err := cancel.Parse(value); err == nil {
@@ -132,7 +133,7 @@ func ParseStatus(m *Mail) (s Status, ok bool) {
 	if len(groups) == 0 {
 		return s, false
 	}
-	s = Status{RequestID: groups[0].Get("Request-Id"), MessageID: bracketed.FindString(groups[0].Get("Original-Message-ID"))}
+	s = Status{RequestID: groups[0].Get("Request-Id"), MessageID: policy.BracketedID(groups[0].Get("Original-Message-ID"))}
 	for _, g := range groups[1:] {
 		if to := typed(g.Get("Final-Recipient")); to != "" {
 			s.Recipients = append(s.Recipients, StatusOf{to, strings.ToLower(g.Get("Outcome")), g.Get("Diagnostic")})

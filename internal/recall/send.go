@@ -12,6 +12,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Post writes the gateway's own mails and puts them into the store, to be released at once.
@@ -38,6 +39,7 @@ type dispatch struct {
 	author  string // address in From; empty: the recall address
 	to      []holdstore.Path
 	gateway string // host name of the MTA
+	about   string // ID of the hold that it is about, for the Message-ID: an answer to it means that hold
 	id      string // for the Message-ID: a mail with the same is sent once; empty: by chance
 	auto    string // value of Auto-Submitted
 	thread  string // Message-ID of what it answers
@@ -65,7 +67,11 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	case p.address == "":
 		from = "Message recall <MAILER-DAEMON@" + host + ">"
 	}
-	id := "<recall." + cmp.Or(d.id, rand.Text()) + "@" + host + ">"
+	name := rand.Text()
+	if d.about != "" {
+		name = d.about + "." + name
+	}
+	id := ownID + cmp.Or(d.id, name) + "@" + host + ">"
 	if sent, err := p.sent(ctx, d, id); sent || err != nil {
 		return err
 	}
@@ -133,7 +139,7 @@ func multipartReport(body string, d dispatch) (header, content string) {
 
 // inReply puts a mail into a thread.
 func inReply(messageID string) string {
-	id := bracketed.FindString(messageID)
+	id := oneLine(policy.BracketedID(messageID))
 	if id == "" {
 		return ""
 	}

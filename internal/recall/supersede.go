@@ -2,8 +2,10 @@ package recall
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // supersedes returns the Message-ID that a mail replaces (Supersedes, RFC 2156 section 5.3.8), "" when it does not.
@@ -11,27 +13,31 @@ func (d *Desk) supersedes(m *Mail) string {
 	if !d.o.Supersedes {
 		return ""
 	}
-	old := bracketed.FindString(m.field("Supersedes"))
+	old := policy.MessageID(m.field("Supersedes"))
 	if old == m.MessageID {
 		return ""
 	}
 	return old
 }
 
-// supersede finds what the mail replaces. The mail goes out whatever comes of it; what it replaces is taken back by
-// the step that holds it, or here when it isn't held.
+// supersede finds what the mail replaces. The mail goes out whatever comes of it, also beyond the rate; what it replaces is
+// taken back by the step that holds it, or here when it isn't held.
 func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, error) {
-	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
-		return Ruling{Refusal: refusal, Keep: m.Recipients}, err
-	}
 	keep := Ruling{Keep: m.Recipients}
+	refusal, err := d.limited(ctx, m)
+	switch {
+	case err != nil:
+		return keep, err
+	case refusal != "":
+		return keep, d.beyondRate(ctx, m, old)
+	}
 	holds, err := d.resolve(ctx, m, old)
 	if err != nil {
 		return keep, err
 	}
 	var mine []*holdstore.Hold
 	for _, h := range holds {
-		if refuses(&m.Submission, h, d.rule(h.Rule)) == "" {
+		if d.refuses(&m.Submission, h, d.rule(h.Rule)) == "" {
 			mine = append(mine, h)
 		}
 	}
@@ -43,6 +49,15 @@ func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, erro
 		return keep, nil
 	}
 	return keep, d.replaced(ctx, m, old, holds)
+}
+
+// beyondRate tells the sender that nothing was replaced: once in each span, since such a sender is mostly a program.
+func (d *Desk) beyondRate(ctx context.Context, m *Mail, old string) error {
+	if told, err := d.above(ctx, "told "+by(m.Submission), 1); told || err != nil {
+		return err
+	}
+	why := fmt.Sprintf("%d recalls in %v are allowed, and this was one more. The new message goes out", d.o.Rate, d.o.Per)
+	return d.answer(ctx, m, &answer{form: "supersedes", kind: "refused", asked: old, why: why})
 }
 
 // replaced takes back what is not yet, and answers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -16,7 +17,7 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 	}
 	a := &answer{kind: "not-found", asked: asked}
 	for _, h := range holds {
-		if why := refuses(&m.Submission, h, d.rule(h.Rule)); why != "" {
+		if why := d.refuses(&m.Submission, h, d.rule(h.Rule)); why != "" {
 			if len(a.done) == 0 {
 				a.kind, a.why = "refused", why
 			}
@@ -35,6 +36,9 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 		a.done = append(a.done, after)
 	}
 	if len(a.done) == 0 {
+		if a.kind == "not-found" && only != nil && len(holds) > 0 {
+			a.why = "it was not sent to " + strings.Join(only, " or ")
+		}
 		return a, nil
 	}
 	a.judge(only)

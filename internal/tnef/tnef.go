@@ -37,6 +37,7 @@ const (
 type Message struct {
 	Class           string
 	Codepage        uint32    // Windows codepage of OriginalSubject; 0: not said
+	Tagged          bool      // it has a PidTagReportTag
 	OriginalSubject []byte    // from PidTagReportTag
 	SearchKey       []byte    // of the original, from PidTagReportTag or property 0x6800; 16 bytes
 	Expiry          time.Time // PidTagExpiryTime
@@ -179,6 +180,7 @@ func (f *file) reportTag(value []byte) error {
 	if len(key) == 16 {
 		f.SearchKey = bytes.Clone(key)
 	}
+	f.Tagged = true
 	f.OriginalSubject = bytes.Clone(bytes.TrimRight(subject, "\x00"))
 	return nil
 }

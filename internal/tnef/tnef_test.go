@@ -20,7 +20,7 @@ const (
 
 func TestARecallOfOutlookIsRead(t *testing.T) {
 	got, err := tnef.Read(outlook.Winmail([]byte("the price list"), 1252))
-	want := &tnef.Message{Class: tnef.RecallClass, Codepage: 1252, OriginalSubject: []byte("the price list"),
+	want := &tnef.Message{Class: tnef.RecallClass, Codepage: 1252, Tagged: true, OriginalSubject: []byte("the price list"),
 		SearchKey: []byte("0123456789abcdef"), Expiry: time.Unix(1795683600, 0).UTC()}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)

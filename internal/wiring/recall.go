@@ -15,9 +15,14 @@ func Texts(file string) (*recall.Texts, error) {
 }
 
 // Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held.
-func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late, log recall.Log) *recall.Desk {
+func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late,
+	log recall.Log) (*recall.Desk, error) {
 	r := c.Recall
+	personal, err := policy.ParsePatterns(r.PersonalLogins)
+	if err != nil {
+		return nil, err
+	}
 	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, Outlook: r.Outlook,
 		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
-		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Late: late})
+		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Late: late, PersonalLogins: personal}), nil
 }

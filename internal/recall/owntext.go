@@ -1,0 +1,193 @@
+package recall
+
+import (
+	"regexp"
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// ownText is what the sender of a mail wrote, without what a mail program quotes or forwards.
+type ownText struct {
+	lines    []string
+	original string // the Message-ID that the header of a message which is forwarded in the text names
+}
+
+var (
+	// "-----Original Message-----", "---------- Forwarded message ---------", in any language, and the rule that Outlook draws.
+	quoteRule = regexp.MustCompile(`^\s*([-_]{2,}\s*\pL[^@]*[-_]{2,}|_{10,})\s*$`)
+	// "From: Anna", "*Von:* Anna": a header that a program writes above what it quotes.
+	headerLine = regexp.MustCompile(`^\s*\*?\pL[\pL ./-]{0,30}\s?\*?\s?[:：]\*?\s*\S`)
+	fromLine   = regexp.MustCompile(`(?i)^\s*\*?(from|von|de|da|van|från|fra|lähettäjä|od|expéditeur|remitente|mittente|kimden|от|від|από|差出人|发件人|寄件者|보낸 사람)\s?\*?\s?[:：]`)
+)
+
+// ownText reads the first text of a mail that is not empty, plain before HTML.
+func (d *Desk) ownText(m *Mail) ownText {
+	var plainText, htmlText []string
+	m.parts(func(p part) bool {
+		switch {
+		case p.kind == "text/plain" && p.name == "" && strings.TrimSpace(p.text) != "":
+			plainText = unflowed(p.text, p.flowed, p.delSp)
+		case p.kind == "text/html" && p.name == "" && htmlText == nil:
+			htmlText = linesOf(textOf(p.text))
+		}
+		return plainText == nil
+	})
+	if plainText == nil {
+		plainText = htmlText
+	}
+	return d.cutQuotes(plainText)
+}
+
+// cutQuotes leaves out quoted lines, and everything below the header of a message that is quoted or forwarded.
+func (d *Desk) cutQuotes(lines []string) (own ownText) {
+	for n, line := range lines {
+		shown := policy.Visible(line)
+		switch {
+		case strings.HasPrefix(shown, ">"), strings.HasPrefix(shown, "|"):
+			continue
+		case quoteRule.MatchString(shown), d.quotesUs(shown), fromLine.MatchString(shown) && above(lines[n+1:]):
+			own.original = d.originalIn(lines[n:])
+			return own
+		}
+		if found := idLine.FindStringSubmatch(shown); found != nil {
+			own.original = policy.MessageID(found[1])
+			return own
+		}
+		own.lines = append(own.lines, line)
+	}
+	return own
+}
+
+// above says whether header lines follow: two of the next three.
+func above(lines []string) bool {
+	n := 0
+	for _, line := range lines[:min(len(lines), 3)] {
+		if headerLine.MatchString(line) {
+			n++
+		}
+	}
+	return n >= 2
+}
+
+// quotesUs says whether a line introduces one of our own mails: "On Tuesday, Message recall <recall@corp.test> wrote:".
+func (d *Desk) quotesUs(line string) bool {
+	for _, address := range d.o.Addresses {
+		if strings.Contains(strings.ToLower(line), strings.ToLower(address)) && (strings.HasSuffix(line, ":") || fromLine.MatchString(line)) {
+			return true
+		}
+	}
+	return false
+}
+
+// originalIn finds the Message-ID in the header of a message that is forwarded in the text. One of our own mails there names
+// other messages in its text, but means none of them.
+func (d *Desk) originalIn(lines []string) string {
+	for n, line := range lines[:min(len(lines), maxShownHeader)] {
+		line = policy.Visible(line)
+		switch found := idLine.FindStringSubmatch(line); {
+		case n > 0 && d.quotesUs(line):
+			return ""
+		case found != nil:
+			return policy.MessageID(found[1])
+		}
+	}
+	return ""
+}
+
+// maxShownHeader bounds the lines of a header that a program shows above what it forwards.
+const maxShownHeader = 100
+
+// unflowed returns the lines of a text, those joined that format=flowed has broken (RFC 3676).
+func unflowed(text string, flowed, delSp bool) []string {
+	lines := linesOf(text)
+	if !flowed {
+		return lines
+	}
+	var all []string
+	open := false
+	for _, line := range lines {
+		line = strings.TrimPrefix(line, " ") // stuffed
+		soft := strings.HasSuffix(line, " ") && line != "-- "
+		if soft && delSp {
+			line = strings.TrimSuffix(line, " ")
+		}
+		if open && !strings.HasPrefix(line, ">") {
+			all[len(all)-1] += line
+		} else {
+			all = append(all, line)
+		}
+		open = soft && !strings.HasPrefix(line, ">")
+	}
+	return all
+}
+
+func linesOf(text string) []string {
+	return strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+}
+
+// textOf is the text of an HTML page as a reader sees its lines, without what it quotes.
+func textOf(page string) string {
+	t := pageText{}
+	for z := html.NewTokenizer(strings.NewReader(page)); ; {
+		if z.Next() == html.ErrorToken {
+			return t.b.String()
+		}
+		t.take(z.Token())
+	}
+}
+
+// pageText gathers the text of a page.
+type pageText struct {
+	b      strings.Builder
+	inLine bool   // something is on the present line
+	hidden string // the element whose content is left out, and how deep we are in such ones
+	depth  int
+	pre    bool // line breaks count
+}
+
+func (p *pageText) take(t html.Token) {
+	starts, ends := t.Type == html.StartTagToken, t.Type == html.EndTagToken
+	switch {
+	case p.hidden != "":
+		if t.Data == p.hidden && starts {
+			p.depth++
+		} else if t.Data == p.hidden && ends {
+			p.depth--
+		}
+		if p.depth == 0 {
+			p.hidden = ""
+		}
+	case t.Type == html.TextToken:
+		text := t.Data
+		if !p.pre {
+			text = strings.NewReplacer("\r", " ", "\n", " ").Replace(text)
+		}
+		p.b.WriteString(text)
+		p.inLine = p.inLine || strings.TrimSpace(text) != ""
+	case starts && leftOut[t.Data]:
+		p.hidden, p.depth = t.Data, 1
+		p.endLine()
+	case t.Data == "br":
+		p.b.WriteString("\n")
+		p.inLine = false
+	case breaksLine[t.Data]:
+		p.endLine()
+		p.pre = t.Data == "pre" && starts
+	}
+}
+
+func (p *pageText) endLine() {
+	if p.inLine {
+		p.b.WriteString("\n")
+		p.inLine = false
+	}
+}
+
+var (
+	leftOut    = map[string]bool{"blockquote": true, "style": true, "script": true, "title": true, "head": true}
+	breaksLine = map[string]bool{"p": true, "div": true, "tr": true, "li": true, "ul": true, "ol": true, "table": true,
+		"hr": true, "h1": true, "h2": true, "h3": true, "h4": true, "pre": true, "body": true}
+)
