@@ -117,7 +117,7 @@ func rememberedMail(t *testing.T) {
 		for i := range all {
 			id := strconv.Itoa(n + i)
 			all[i] = holdstore.Received{MessageID: "<CAF0rTnKq3Zf8J2mB7wXyV9" + id + "@mail.partner.test>", From: "anna.miller" + id + "@partner.test",
-				Recipients: []string{"bert.smith@corp.test"}, Subject: "the price list of item " + id, At: time.Now(),
+				Recipients: []string{"bert.smith@corp.test"}, Subjects: []string{"the price list of item " + id}, At: time.Now(),
 				Lock: "sha256:s/pmK/3grrz++29ce2/mQydzJuc7iqHn1nqcJiQTPMc=", Ways: []holdstore.Way{{Client: "203.0.113.25", Domain: "partner.test"}}}
 		}
 		if err := store.Remember(context.Background(), all, time.Hour); err != nil {
