@@ -71,6 +71,9 @@ local function one(id)
     end
   end
   if state ~= 'released' then pieces(id, state) end
+  if waiting and get(id, 'parked') then
+    fault(id, 'it is parked: a defect of the daemon has ended each attempt to send it: ' .. get(id, 'parked') .. '; recallctl release ' .. id .. ' tries again')
+  end
   local missing
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do missing = missing or not redis.call('ZSCORE', P .. 'i:' .. e, id) end
   if missing then
@@ -96,6 +99,13 @@ for i = 5, #ARGV do
   if redis.call('ZSCORE', P .. word, id) then
     local function leave() redis.call('ZREM', P .. word, id) end
     if word == 'jobs' then
+      local parked = redis.call('HGET', P .. 'j:' .. id, 'parked')
+      if parked then
+        fault('job ' .. id, 'it is parked: a defect of the daemon has ended each attempt: ' .. parked, 'it is tried again', function()
+          redis.call('HDEL', P .. 'j:' .. id, 'parked', 'defects')
+          redis.call('ZADD', P .. 'jobs', int(now), id)
+        end)
+      end
       if redis.call('EXISTS', P .. 'j:' .. id) == 0 then fault('job ' .. id, 'it is due, and there is nothing to do', 'it is dropped', leave) end
     elseif redis.call('EXISTS', P .. 'h:' .. id) == 0 then
       fault(id, 'it stands in ' .. word .. ', and has no record', 'it leaves the set', leave)

@@ -52,7 +52,8 @@ local function act(id, later)
   if state == 'recalled' then return state end
   if state ~= 'held' then return 'late' end
   local due = now
-  if later ~= '' then due = num(id, 'due') + later end
+  local parked = redis.call('HDEL', P .. 'h:' .. id, 'parked', 'defects') > 0
+  if later ~= '' then due = (parked and now or num(id, 'due')) + later end
   hurry(due)
   set(id, 'due', int(due))
   redis.call('ZADD', P .. 'z:held', int(due), id)

@@ -109,15 +109,17 @@ func (s *Store) claimJobAt(ctx context.Context, at keys) (*Job, error) {
 	return j, nil
 }
 
-// endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known.
-// Output: "ok" or "lost".
-var endJobScript = drain(`
+// endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known, the
+// first line of the defect that ended it or "". Output: "ok" or "lost".
+var endJobScript = drain(parking + `
 local key = P .. 'j:' .. ARGV[1]
 if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
 redis.call('HDEL', key, 'tok')
 if ARGV[3] ~= '' then
-  redis.call('ZADD', P .. 'jobs', int(now + ARGV[3]), ARGV[1])
+  local never = ARGV[5] ~= '' and defect(key, ARGV[5])
+  redis.call('ZADD', P .. 'jobs', int(never or now + ARGV[3]), ARGV[1])
 else
+  redis.call('HDEL', key, 'defects', 'parked')
   redis.call('ZREM', P .. 'jobs', ARGV[1])
   redis.call('HDEL', key, 'data')
   redis.call('HINCRBY', key, 'done', 1)
@@ -129,12 +131,18 @@ return 'ok'
 
 // FinishJob ends a job. It stays known for a while, so that the same ID does not do it again. ErrLost.
 func (s *Store) FinishJob(ctx context.Context, j *Job, known time.Duration) error {
-	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, "", max(known, time.Second).Milliseconds())
+	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, "", max(known, time.Second).Milliseconds(), "")
 }
 
 // RetryJob ends an attempt that has to be made again. ErrLost.
 func (s *Store) RetryJob(ctx context.Context, j *Job, in time.Duration) error {
-	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "")
+	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "", "")
+}
+
+// BreakJob is RetryJob for an attempt that a defect of ours has ended, whose first line is what. After ParkAfter of them the
+// job is parked. ErrLost.
+func (s *Store) BreakJob(ctx context.Context, j *Job, in time.Duration, what string) error {
+	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "", what)
 }
 
 // renewJobScript: ARGV: id, token, lease ms. Output: "ok" or "lost".

@@ -10,6 +10,7 @@ import (
 // Settlement is what one release attempt brought.
 type Settlement struct {
 	Results map[int]Result // by recipient index; only what changed
+	Defect  string         // a defect of ours ended the attempt, and this is its first line; after ParkAfter of them the hold is parked
 	RetryIn time.Duration  // 0: all is settled, the hold becomes released; else it is held again for so long
 	Detail  string         // one line for the timeline: the MTA's reply with its queue ID, or why it is retried
 }
@@ -19,10 +20,10 @@ type Settlement struct {
 const settleMost = 32 // of one script: others wait a millisecond or two for it
 
 // settleScript writes what attempts brought, and then claims for those who go on.
-// ARGV: record ms; what claim wants; then of each attempt: id, token, retry ms, event, how many results, and index and result of each.
+// ARGV: record ms; what claim wants; then of each attempt: id, token, retry ms, event, how many results, defect, and index and result of each.
 // Output: a list with a word for each, or an error: "ok", "lost", or "pending" (nothing left to retry was asked for, but a recipient
 // is pending: all stays); and what claim returned.
-var settleScript = drain(claiming + `
+var settleScript = drain(claiming + parking + `
 local ended, ends, pieces, ages, owed, bytes, late = {}, {}, {}, {}, {}, 0, nil
 local function some(all, f) -- as many as Lua passes on at a time
   for i = 1, #all, 200 do f(unpack(all, i, math.min(i + 199, #all))) end
@@ -33,7 +34,11 @@ local function settle(a, last)
   if state ~= 'releasing' or token ~= ARGV[a + 1] then return 'lost' end
   local changed = {}
   np = tonumber(np or get(id, 'nrcpt'))
-  for i = a + 5, last, 2 do
+  if ARGV[a + 5] ~= '' then
+    local never = defect(P .. 'h:' .. id, ARGV[a + 5])
+    if never then retry = never - now end
+  end
+  for i = a + 6, last, 2 do
     local is = cjson.decode(ARGV[i + 1]).o == 'pending'
     if pending(id, ARGV[i]) ~= is then np = np + (is and 1 or -1) end
     changed[#changed + 1], changed[#changed + 2] = 'r' .. ARGV[i], ARGV[i + 1]
@@ -70,7 +75,7 @@ local function settle(a, last)
 end
 local words, a = {}, 6
 while ARGV[a] do
-  local last = a + 4 + 2 * ARGV[a + 4]
+  local last = a + 5 + 2 * ARGV[a + 4]
   local fine, word = pcall(settle, a, last)
   words[#words + 1] = (fine or type(word) == 'table') and word or {err = word}
   a = last + 1
@@ -128,7 +133,7 @@ func settleArgs(c *Claim, st Settlement) []any {
 	if st.RetryIn > 0 {
 		verb, retry = "retry", max(st.RetryIn.Milliseconds(), 1)
 	}
-	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results)}
+	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results), st.Defect}
 	return append(args, resultArgs(st.Results)...)
 }
 

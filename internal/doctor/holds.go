@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -30,6 +31,7 @@ func holds(ctx context.Context, s *Site, r report) {
 	} else {
 		s.overdue(ctx, counted)
 	}
+	s.parked(ctx, counted)
 	s.keys(ctx, counted)
 	if found == 0 {
 		r.fine("holds", "%d held, %d releasing, none overdue", stats.Count[holdstore.Held], stats.Count[holdstore.Releasing])
@@ -49,6 +51,27 @@ func (s *Site) overdue(ctx context.Context, r report) {
 	}
 	if o, err := s.Store.OverdueJobs(ctx, late); err == nil && o.Count > 0 {
 		r.warn("holds.jobs", startDaemon, "%d requests, retractions or reports should have been done, the first %v ago: no daemon takes them up", o.Count, o.By.Round(time.Second))
+	}
+}
+
+// namedMost is how many of what is parked a finding names.
+const namedMost = 10
+
+// parked looks for what a defect of the daemon has ended several times, and which nothing tries any more.
+func (s *Site) parked(ctx context.Context, r report) {
+	holds, jobs, err := s.Store.Parked(ctx, namedMost)
+	if err != nil && !errors.Is(err, holdstore.ErrPartial) {
+		return // the checks of Redis say why
+	}
+	if len(holds) > 0 {
+		r.bad("holds.parked", "report the defect with its stack from the log; then recallctl release "+strings.Join(holds, " "),
+			"a defect of the daemon has ended %d attempts to send each of these messages, and they wait until somebody releases or recalls them: %s",
+			holdstore.ParkAfter, strings.Join(holds, " "))
+	}
+	if len(jobs) > 0 {
+		r.warn("holds.parked_jobs", "report the defect with its stack from the log; then recallctl fsck --repair",
+			"a defect of the daemon has ended %d attempts of each of these requests, retractions or reports, and nothing tries them any more: %s",
+			holdstore.ParkAfter, strings.Join(jobs, " "))
 	}
 }
 

@@ -38,6 +38,7 @@ type Store interface {
 	SaveJob(ctx context.Context, j *holdstore.Job, v any) error
 	FinishJob(ctx context.Context, j *holdstore.Job, known time.Duration) error
 	RetryJob(ctx context.Context, j *holdstore.Job, in time.Duration) error
+	BreakJob(ctx context.Context, j *holdstore.Job, in time.Duration, what string) error
 	Wake(ctx context.Context) <-chan struct{}
 }
 
@@ -53,6 +54,7 @@ type Log interface {
 	Retracted(messageID, recipient, requestID, outcome, detail string)
 	Reported(h *holdstore.Hold)
 	Trouble(msg string, err error)
+	Panicked(what string, v any, stack []byte)
 }
 
 // Options are what the tables [recall] and [inbound] say about it.

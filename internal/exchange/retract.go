@@ -97,26 +97,15 @@ func (l later) Error() string {
 
 // retract carries an order out. An error means that some mailbox has to be tried again.
 func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) error {
-	var again error
-	missing := false
-	looks, enough := half(ctx)
-	defer enough()
-	for _, r := range o.Recipients {
-		var err error
-		if done, known := o.Done[r]; !known {
-			err = x.carryOut(ctx, j, o, r)
-		} else if onItsWay(done) {
-			err = x.lookAgain(looks, ctx, j, o, r)
-		}
-		if errors.Is(err, holdstore.ErrLost) || errors.Is(err, holdstore.ErrUnavailable) {
+	again, err := x.mailboxes(ctx, j, o)
+	if err != nil {
+		return err
+	}
+	missing := slices.ContainsFunc(o.Recipients, func(r string) bool { return onItsWay(o.Done[r]) })
+	if again != nil && (o.Told || time.Since(j.Since) < tellAfter) {
+		if err := x.store.SaveJob(ctx, j, o); err != nil {
 			return err
 		}
-		if err != nil {
-			again = err
-		}
-		missing = missing || onItsWay(o.Done[r])
-	}
-	if again != nil && (o.Told || time.Since(j.Since) < tellAfter) {
 		return again
 	}
 	if missing = missing && again == nil && o.Looks < lookMost && j.Since.Sub(o.Received) < lookUntil; missing {
@@ -135,6 +124,52 @@ func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) erro
 	return again
 }
 
+// mailboxes looks into those that an order names, each within its share of the time, so that one that hangs costs no other
+// its outcome. Those that failed come last the next time: however many of them hang, the others have their turn.
+// again is why some have to be tried once more; err ends the attempt.
+func (x *Exchange) mailboxes(ctx context.Context, j *holdstore.Job, o *Order) (again, err error) {
+	work, cancel := context.WithTimeout(ctx, jobTime)
+	defer cancel()
+	looks, enough := half(work)
+	defer enough()
+	var failed []string
+	for n, r := range o.Recipients {
+		done, known := o.Done[r]
+		var wrong error
+		switch one, stop := share(work, len(o.Recipients)-n); {
+		case known && onItsWay(done):
+			wrong = x.lookAgain(looks, one, ctx, j, o, r)
+			stop()
+		case known:
+			stop()
+		default:
+			wrong = x.carryOut(one, ctx, j, o, r)
+			stop()
+		}
+		if errors.Is(wrong, holdstore.ErrLost) || errors.Is(wrong, holdstore.ErrUnavailable) {
+			return nil, wrong
+		}
+		if wrong != nil {
+			again, failed = wrong, append(failed, r)
+		}
+	}
+	last := func(r string) bool { return slices.Contains(failed, r) }
+	o.Recipients = append(slices.DeleteFunc(o.Recipients, last), failed...)
+	return again, nil
+}
+
+// leastShare is enough for a mailbox whose server answers.
+const leastShare = 5 * time.Second
+
+// share is the time for one of so many that are left.
+func share(ctx context.Context, left int) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, max(time.Until(end)/time.Duration(left), leastShare))
+}
+
 // onItsWay says whether a message was not found, and may be soon.
 func onItsWay(r mailbox.Result) bool { return r.Outcome == recall.StatusNotFound && r.Detail == "" }
 
@@ -148,8 +183,8 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // carryOut does what was ordered to one recipient's mailbox.
-func (x *Exchange) carryOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
-	result, err := x.takeFrom(ctx, j, o, recipient)
+func (x *Exchange) carryOut(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
+	result, err := x.takeFrom(share, ctx, j, o, recipient)
 	switch {
 	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), err != nil && time.Since(j.Since) < giveUpAfter:
 		return err
@@ -160,11 +195,14 @@ func (x *Exchange) carryOut(ctx context.Context, j *holdstore.Job, o *Order, rec
 }
 
 // lookAgain looks for a message that was not there. A look that fails, or for which there is no time left, is done.
-func (x *Exchange) lookAgain(looks, ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
+func (x *Exchange) lookAgain(looks, share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
 	if looks.Err() != nil {
 		return nil
 	}
-	result, err := x.takeFrom(looks, j, o, recipient)
+	one, cancel := context.WithCancel(share)
+	defer cancel()
+	defer context.AfterFunc(looks, cancel)()
+	result, err := x.takeFrom(one, ctx, j, o, recipient)
 	switch {
 	case looks.Err() == nil && (errors.Is(err, holdstore.ErrLost) || errors.Is(err, holdstore.ErrUnavailable)):
 		return err
@@ -184,14 +222,14 @@ func (x *Exchange) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, r
 	return x.store.SaveJob(ctx, j, o)
 }
 
-// takeFrom takes the message from one recipient: from the hold when it waits here, else out of the mailbox.
-func (x *Exchange) takeFrom(ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result, error) {
+// takeFrom takes the message from one recipient, whose share is the time for the mailbox: from the hold when it waits here, else out of the mailbox.
+func (x *Exchange) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result, error) {
 	if o.Hold == "" {
 		if held, err := x.stillHeld(ctx, o, recipient); err != nil || held {
 			return mailbox.Result{Outcome: recall.StatusRecalled}, err
 		}
 	}
-	result, err := x.boxes.Take(ctx, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, Date: o.Date, Hold: o.Hold},
+	result, err := x.boxes.Take(share, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, Date: o.Date, Hold: o.Hold},
 		func(plan mailbox.Result) error {
 			set(&o.Plan, recipient, plan)
 			return x.store.SaveJob(ctx, j, o)

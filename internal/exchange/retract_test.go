@@ -32,6 +32,7 @@ type notes struct {
 func (n *notes) Asked(*holdstore.Hold, string, string)        {}
 func (n *notes) Reported(*holdstore.Hold)                     {}
 func (n *notes) Trouble(string, error)                        {}
+func (n *notes) Panicked(string, any, []byte)                 {}
 func (n *notes) Acted(*holdstore.Hold, string, holdstore.Act) {}
 
 func (n *notes) Retracted(_, recipient, _, outcome, _ string) {

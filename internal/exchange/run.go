@@ -3,6 +3,8 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -13,10 +15,11 @@ import (
 const jobRetract = "retract"
 
 const (
-	hands    = 4               // jobs at a time
-	idle     = 5 * time.Second // longest sleep: a wake-up that was lost delays a job by no more
-	jobTime  = 90 * time.Second
-	firstTry = 2 * time.Second // between the first two attempts; doubled each time
+	hands    = 4                  // jobs at a time
+	idle     = 5 * time.Second    // longest sleep: a wake-up that was lost delays a job by no more
+	jobTime  = 90 * time.Second   // for the mailboxes of one attempt
+	endTime  = holdstore.JobLease // for saying what came of it
+	firstTry = 2 * time.Second    // between the first two attempts; doubled each time
 	longest  = 5 * time.Minute
 )
 
@@ -53,25 +56,58 @@ func sleep(ctx context.Context, wake <-chan struct{}) {
 	}
 }
 
-// do makes one attempt. It goes on when the daemon drains: it is short, and half of it would be done again.
+// do makes one attempt, and ends it in time of its own: what became of it must be written also when the attempt had no time
+// left. It goes on when the daemon drains: it is short, and half of it would be done again.
 func (x *Exchange) do(ctx context.Context, j *holdstore.Job) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), jobTime)
+	ctx = context.WithoutCancel(ctx)
+	err := x.timed(ctx, j)
+	end, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
-	err := x.renewed(ctx, j)
-	end := func() error { return x.store.FinishJob(ctx, j, x.o.Keep) }
-	if err != nil && !errors.Is(err, holdstore.ErrLost) {
-		in := min(firstTry<<min(j.Attempts-1, 10), longest)
-		var look later
-		if errors.As(err, &look) {
-			in = time.Duration(look)
-		} else if j.Attempts == 1 {
-			x.log.Trouble("a job for recalls ("+j.ID+") is tried again until it is done", err)
-		}
-		end = func() error { return x.store.RetryJob(ctx, j, in) }
-	}
-	if err := insist(ctx, end); err != nil && !errors.Is(err, holdstore.ErrLost) {
+	if err := insist(end, func() error { return x.end(end, j, err) }); err != nil && !errors.Is(err, holdstore.ErrLost) {
 		x.log.Trouble("a job for recalls ("+j.ID+") will be done again, which changes nothing", err)
 	}
+}
+
+// timed makes one attempt, which ends when its time does.
+func (x *Exchange) timed(ctx context.Context, j *holdstore.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, jobTime+endTime)
+	defer cancel()
+	return x.renewed(ctx, j)
+}
+
+// end says in the store what came of an attempt.
+func (x *Exchange) end(ctx context.Context, j *holdstore.Job, err error) error {
+	if err == nil || errors.Is(err, holdstore.ErrLost) {
+		return x.store.FinishJob(ctx, j, x.o.Keep)
+	}
+	in := min(firstTry<<min(j.Attempts-1, 10), longest)
+	var look later
+	var broken defect
+	switch {
+	case errors.As(err, &look):
+		in = time.Duration(look)
+	case errors.As(err, &broken):
+		return x.store.BreakJob(ctx, j, in, string(broken))
+	case j.Attempts == 1:
+		x.log.Trouble("a job for recalls ("+j.ID+") is tried again until it is done", err)
+	}
+	return x.store.RetryJob(ctx, j, in)
+}
+
+// defect is what a panic said.
+type defect string
+
+func (d defect) Error() string { return "a defect of the daemon: " + string(d) }
+
+// guarded is attempt, of which a defect of ours costs this job an attempt, and after some of them parks it.
+func (x *Exchange) guarded(ctx context.Context, j *holdstore.Job) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			x.log.Panicked("an attempt of the job "+j.ID+", which is tried again", v, debug.Stack())
+			err = defect(fmt.Sprint(v))
+		}
+	}()
+	return x.attempt(ctx, j)
 }
 
 // renewed makes one attempt while the lease is renewed.
@@ -94,7 +130,7 @@ func (x *Exchange) renewed(ctx context.Context, j *holdstore.Job) error {
 			}
 		}
 	})
-	return x.attempt(ctx, j)
+	return x.guarded(ctx, j)
 }
 
 // insist repeats what a store that is away for a moment could not do: else the job waits for its lease to end.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ const (
 	renewEvery  = 15 * time.Second       // a quarter of the lease
 	minLease    = 10 * time.Second       // with less left, another daemon may soon send the same message: do not go on
 	settleEvery = 250 * time.Millisecond // between two tries to write an outcome
+	settleTime  = 5 * time.Second        // for writing it once the time for sending is over
 	idleTime    = 60 * time.Second       // unused connections end then; Postfix ends them after 300 s
 )
 
@@ -38,12 +40,45 @@ func (s *sender) release(ctx, work context.Context, c *holdstore.Claim) (next *h
 	wg.Go(func() { s.renew(work, cancel, c) })
 	defer wg.Wait()
 	defer cancel()
-	st := s.attempt(work, c, func() bool { return ctx.Err() == nil })
-	next, err := s.settle(work, c, st, ctx.Err() == nil)
+	st := holdstore.Settlement{Results: map[int]holdstore.Result{}}
+	s.guarded(work, c, &st, func() bool { return ctx.Err() == nil })
+	if ctx.Err() != nil && work.Err() != nil && st.RetryIn > 0 { // cut off by the end of the daemon, and no fault of the message
+		st.RetryIn = time.Millisecond
+		s.loop.log.Trouble("hold "+c.ID+" goes back unsent: the daemon ends, and the port has not answered in time; it is sent when a daemon runs again", nil)
+	}
+	end, stop := outlast(work, settleTime) // what was sent must be written also when the time for sending is over
+	defer stop()
+	next, err := s.settle(end, c, st, ctx.Err() == nil)
 	if err != nil {
 		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
 	}
 	return next
+}
+
+// outlast returns a context that ends so long after ctx.
+func outlast(ctx context.Context, d time.Duration) (context.Context, func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
+// guarded is attempt, of which a defect of ours costs this message a retry, and after some of them parks it: never the
+// daemon, nor another message. What the port has taken by then counts.
+func (s *sender) guarded(ctx context.Context, c *holdstore.Claim, st *holdstore.Settlement, more func() bool) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if s.c != nil { // nobody knows what it waits for
+			s.c.conn.Close()
+			s.c = nil
+		}
+		st.Defect = fmt.Sprint(v)
+		st.Detail, st.RetryIn = "a defect of the daemon: "+st.Defect, s.loop.pause(c.Attempts)
+		s.loop.log.Panicked("an attempt to send hold "+c.ID+", which is tried again", v, debug.Stack())
+	}()
+	s.attempt(ctx, c, st, more)
 }
 
 // settle writes the outcome, and while the lease runs waits for a store that is away: whoever takes the hold over would
@@ -86,15 +121,16 @@ func (s *sender) renew(ctx context.Context, cancel func(), c *holdstore.Claim) {
 	}
 }
 
-// attempt sends the message to the recipients still pending, then bounces what has failed for good.
-func (s *sender) attempt(ctx context.Context, c *holdstore.Claim, more func() bool) holdstore.Settlement {
-	l, results := s.loop, map[int]holdstore.Result{}
-	st := holdstore.Settlement{Results: results, Detail: "every recipient is settled"}
+// attempt sends the message to the recipients still pending, then bounces what has failed for good. st has what came of it,
+// step by step.
+func (s *sender) attempt(ctx context.Context, c *holdstore.Claim, st *holdstore.Settlement, more func() bool) {
+	l, results := s.loop, st.Results
+	st.Detail = "every recipient is settled"
 	if todo := waiting(c, results); len(todo) > 0 {
 		var left bool
 		if st.Detail, left = s.sendAll(ctx, c, todo, results, more); left {
 			st.RetryIn = time.Millisecond // a daemon that goes on does
-			return st
+			return
 		}
 	}
 	if err := s.bounce(ctx, c, results); err != nil {
@@ -105,7 +141,6 @@ func (s *sender) attempt(ctx context.Context, c *holdstore.Claim, more func() bo
 		st.RetryIn = l.pause(c.Attempts)
 		l.log.Retried(&c.Hold, st.Detail, st.RetryIn)
 	}
-	return st
 }
 
 // waiting lists the recipients without a final result.

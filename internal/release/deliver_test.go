@@ -132,11 +132,13 @@ func TestADaemonThatStopsLeavesTheOthersToTheNext(t *testing.T) {
 	port := &crowded{most: 10, errors: 1000, full: "452 4.5.3 too many"}
 	p, c, m := startPort(t, port.answer), claim(addresses(25, 0)...), &memory{content: message}
 	s, _ := attempted(t, m, p, claim("first@x.test"))
-	st := s.attempt(t.Context(), c, func() bool { return false })
+	st := holdstore.Settlement{Results: map[int]holdstore.Result{}}
+	s.attempt(t.Context(), c, &st, func() bool { return false })
 	if st.RetryIn <= 0 || m.rounds != 1 || len(waiting(c, st.Results)) != 15 {
 		t.Errorf("retry in %v, %d rounds, %d wait", st.RetryIn, m.rounds, len(waiting(c, st.Results)))
 	}
-	if st := s.attempt(t.Context(), c, func() bool { return true }); st.RetryIn != 0 || len(waiting(c, st.Results)) != 0 {
+	st = holdstore.Settlement{Results: map[int]holdstore.Result{}}
+	if s.attempt(t.Context(), c, &st, func() bool { return true }); st.RetryIn != 0 || len(waiting(c, st.Results)) != 0 {
 		t.Errorf("then: %+v", st)
 	}
 	for a, n := range port.copies {

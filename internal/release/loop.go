@@ -41,6 +41,7 @@ type Log interface {
 	Failed(h *holdstore.Hold, recipient, detail string)
 	Bounced(h *holdstore.Hold, to, detail string)
 	Trouble(msg string, err error)
+	Panicked(what string, v any, stack []byte)
 }
 
 // Options say where to, how many at once, and how patiently.

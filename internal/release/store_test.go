@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -113,6 +114,10 @@ func (n *notes) Retried(_ *holdstore.Hold, detail string, _ time.Duration) {
 func (n *notes) Failed(_ *holdstore.Hold, to, detail string)  { n.add("failed " + to + " " + detail) }
 func (n *notes) Bounced(_ *holdstore.Hold, to, detail string) { n.add("bounced " + to + " " + detail) }
 func (n *notes) Trouble(msg string, err error)                { n.add("trouble " + msg + " " + errText(err)) }
+
+func (n *notes) Panicked(what string, v any, stack []byte) {
+	n.add(fmt.Sprint("panicked ", what, " ", v, " ", len(stack) > 0))
+}
 
 func errText(err error) string {
 	if err == nil {

@@ -1,0 +1,40 @@
+package holdstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What meets a defect of ours each time is parked, so that it stands in the way of nothing else and of no other gateway: its
+// due moment is further away than any loop looks. A hold stays held: it can be recalled, released (which is another
+// try) and extended. Doctor and Fsck show what is parked, and Fsck's repair puts jobs back.
+const (
+	ParkAfter = 3               // defects
+	never     = 253370764800000 // 9999-01-01 in milliseconds since 1970
+)
+
+// parking is the part of scripts that counts a defect of a hold or job. It returns the moment for what is parked now, or nil.
+var parking = fmt.Sprintf(`
+local function defect(key, what)
+  if redis.call('HINCRBY', key, 'defects', 1) < %d then return nil end
+  redis.call('HSET', key, 'parked', what)
+  return %d
+end
+`, ParkAfter, never)
+
+// Parked lists the IDs of holds and of jobs that are parked, at most some of each. With ErrPartial there may be more.
+func (s *Store) Parked(ctx context.Context, most int) (holds, jobs []string, err error) {
+	list := func(name func(keys) string) ([]string, error) {
+		all, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd {
+			return []*redis.StringSliceCmd{pipe.ZRangeByScore(ctx, name(at), &redis.ZRangeBy{Min: fmt.Sprint(never), Max: "+inf", Count: int64(most)})}
+		})
+		return all[:min(len(all), most)], err
+	}
+	if holds, err = list(heldSet); err != nil {
+		return holds, nil, err
+	}
+	jobs, err = list(keys.jobs)
+	return holds, jobs, err
+}

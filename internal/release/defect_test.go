@@ -1,0 +1,62 @@
+package release
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+)
+
+// broken is a store of which the content of one hold makes the sender panic.
+type broken struct {
+	*memory
+	id string
+}
+
+func (b broken) Content(ctx context.Context, h *holdstore.Hold) io.Reader {
+	if h.ID == b.id {
+		panic("a defect")
+	}
+	return b.memory.Content(ctx, h)
+}
+
+func TestADefectCostsOneMessageAnAttempt(t *testing.T) {
+	m := &memory{content: message}
+	first, second := claim("a@x.test"), claim("b@x.test")
+	first.ID = "1111111111111"
+	m.due = []*holdstore.Claim{second}
+	log, p := &notes{}, startPort(t, nil)
+	s := &sender{loop: New(broken{m, first.ID}, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
+	t.Cleanup(s.hangUp)
+	s.run(t.Context(), t.Context(), first)
+	if outcomes(first) != "pending" || outcomes(second) != "sent" || !strings.Contains(log.text(), "panicked an attempt to send hold "+first.ID) {
+		t.Errorf("%s, then %s\n%s", outcomes(first), outcomes(second), log.text())
+	}
+	if st := m.settled[0]; st.Defect != "a defect" || st.RetryIn <= 0 {
+		t.Errorf("settled %+v", st)
+	}
+}
+
+// Postfix at its process limit accepts connections and never greets.
+func TestAPortThatNeverGreetsDoesNotOutliveTheDaemon(t *testing.T) {
+	p := startPort(t, func(_ int, line string) string { return map[bool]string{true: hangs}[line == ""] })
+	m, log, c := &memory{content: message}, &notes{}, claim("a@x.test")
+	s := &sender{loop: New(m, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, First: time.Hour, Max: time.Hour, GiveUpAfter: time.Hour})}
+	ctx, stop := context.WithCancel(t.Context())
+	work, cut := context.WithCancel(t.Context())
+	done := make(chan bool)
+	go func() { s.run(ctx, work, c); close(done) }()
+	for p.asked() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	cut() // the time for what is being sent is over
+	<-done
+	if len(m.settled) != 1 || m.settled[0].RetryIn > time.Second || outcomes(c) != "pending" || !strings.Contains(log.text(), "goes back unsent") {
+		t.Errorf("settled %+v\n%s", m.settled, log.text())
+	}
+}
