@@ -17,7 +17,7 @@ func (a *act) acted(h *holdstore.Hold, verb string) {
 			a.mailLog = maillog.Silent()
 		}
 	}
-	a.mailLog.Acted(h, verb, a.who())
+	a.mailLog.Acted(h, verb, a.who(), a.only...)
 }
 
 // actedAll is acted for the holds to which something was done.

@@ -51,7 +51,9 @@ func TestEveryActIsInTheMailLog(t *testing.T) {
 		{"recall " + one, nil}, // it is recalled already
 		{"restore " + one, []string{`: 4Q1: restore: id=` + one}},
 		{"extend --all --yes --for 1h", []string{`: 4Q1: extend: id=` + one, `: 4Q2: extend: id=` + two}},
-		{"recall " + two + " --only c@x.test", []string{`: 4Q2: recall: id=` + two}},
+		{"recall " + two + " --only c@x.test", []string{`: 4Q2: recall-only: id=` + two + `, .*, to=c@x\.test, by=`}},
+		{"recall " + two + " --only b@x.test", []string{`: 4Q2: recall: id=` + two}}, // nobody gets it any more
+		{"restore " + two, []string{`: 4Q2: restore: id=` + two}},
 		{"pause --reason x", []string{`: NOQUEUE: pause: by=.*, reason=x`}},
 		{"resume", []string{`: NOQUEUE: resume: by=`}},
 		{"release " + one, []string{`: 4Q1: release-now: id=` + one}},

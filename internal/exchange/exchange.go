@@ -49,7 +49,7 @@ type Mailbox interface {
 
 // Log is told what is done.
 type Log interface {
-	Acted(h *holdstore.Hold, verb string, by holdstore.Act)
+	Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string)
 	Asked(h *holdstore.Hold, domain, requestID string)
 	Retracted(messageID, recipient, requestID, outcome, detail string)
 	Reported(h *holdstore.Hold)

@@ -252,9 +252,9 @@ func (x *Exchange) stillHeld(ctx context.Context, o *Order, recipient string) (b
 			continue
 		}
 		by := holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}
-		_, err := x.store.RecallOnly(ctx, h.ID, []string{recipient}, by)
+		after, err := x.store.RecallOnly(ctx, h.ID, []string{recipient}, by)
 		if err == nil {
-			x.log.Acted(h, "recall", by)
+			x.log.Acted(after, "recall", by, recipient)
 		}
 		if err == nil || !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
 			return err == nil, err

@@ -29,11 +29,11 @@ type notes struct {
 	outcomes map[string]string // by recipient
 }
 
-func (n *notes) Asked(*holdstore.Hold, string, string)        {}
-func (n *notes) Reported(*holdstore.Hold)                     {}
-func (n *notes) Trouble(string, error)                        {}
-func (n *notes) Panicked(string, any, []byte)                 {}
-func (n *notes) Acted(*holdstore.Hold, string, holdstore.Act) {}
+func (n *notes) Asked(*holdstore.Hold, string, string)                   {}
+func (n *notes) Reported(*holdstore.Hold)                                {}
+func (n *notes) Trouble(string, error)                                   {}
+func (n *notes) Panicked(string, any, []byte)                            {}
+func (n *notes) Acted(*holdstore.Hold, string, holdstore.Act, ...string) {}
 
 func (n *notes) Retracted(_, recipient, _, outcome, _ string) {
 	n.mu.Lock()

@@ -28,7 +28,7 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 	}{
 		"Held": {false, func(l *Log) {
 			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now()}, holdstore.Terms{Rule: "the default"}, 1234)
-			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now(), Found: true}, holdstore.Terms{Rule: "default"}, 1234)
+			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now(), Found: true}, holdstore.Terms{Rule: "default", Replaces: []string{"7K3MPQ2A9BCDF", "7K3MPQ2A9BCDG"}}, 1234)
 		}},
 		"Skipped":   {false, func(l *Log) { l.Skipped(holdstore.Submission{}, "inbound") }},
 		"Passed":    {false, func(l *Log) { l.Passed(holdstore.Submission{}, "larger than hold.max_size") }},
@@ -40,6 +40,7 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 		}},
 		"Acted": {false, func(l *Log) {
 			l.Acted(h, "recall", holdstore.Act{By: "root (uid 0)", From: "gw recallctl", Reason: "wrong list"})
+			l.Acted(h, "recall", holdstore.Act{By: "root (uid 0)", From: "gw recallctl"}, "b@x.test", "c@x.test")
 			l.Acted(nil, "pause", holdstore.Act{By: "root (uid 0)", From: "gw recallctl"})
 		}},
 		"Asked":     {false, func(l *Log) { l.Asked(h, "far.test", "1") }},

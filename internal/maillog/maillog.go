@@ -89,8 +89,11 @@ func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Term
 	if r.Found {
 		verb = "hold-again" // the client's retry of a hold whose 250 it never heard
 	}
-	l.event(verb, s.QueueID, append(from(r.ID, s), pair{"size", strconv.FormatInt(size, 10)},
-		pair{"rule", t.Rule}, pair{"due", stamp(r.Due)})...)
+	pairs := append(from(r.ID, s), pair{"size", strconv.FormatInt(size, 10)}, pair{"rule", t.Rule}, pair{"due", stamp(r.Due)})
+	if len(t.Replaces) > 0 {
+		pairs = append(pairs, pair{"replaces", strings.Join(t.Replaces, " ")})
+	}
+	l.event(verb, s.QueueID, pairs...)
 }
 
 // Skipped: mail that is none of our business, most of it inbound. Only at level debug.

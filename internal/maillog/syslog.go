@@ -3,6 +3,7 @@ package maillog
 import (
 	"fmt"
 	"log/syslog"
+	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"go.uber.org/zap"
@@ -27,14 +28,19 @@ func Syslog(program, path string) (*Log, error) {
 // Silent returns a log that writes nothing.
 func Silent() *Log { return New(zap.NewNop(), false) }
 
-// Acted: a person, or another gateway, did something to a hold; nil: to all of the store. A recall is "recall", a release
-// that is not the daemon's own "release-now". By these lines a store that was brought back from a copy is made to agree
+// Acted: a person, or another gateway, did something to a hold, which is as it was after that; nil: to all of the store. A
+// release that is not the daemon's own is "release-now". A recall for some recipients (only), after which others still get
+// the message, is "recall-only": who repeats recalls must not take the message from the others. By these lines a store that was brought back from a copy is made to agree
 // with what was done after the copy (docs/backup.md).
-func (l *Log) Acted(h *holdstore.Hold, verb string, by holdstore.Act) {
+func (l *Log) Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string) {
 	queueID, pairs := "", []pair{}
 	if h != nil {
 		queueID = h.QueueID
 		pairs = append(pairs, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"sender", "<" + h.Sender.Address + ">"})
+	}
+	if h != nil && len(only) > 0 && h.State != holdstore.Recalled {
+		verb += "-only"
+		pairs = append(pairs, pair{"to", strings.Join(only, ",")})
 	}
 	pairs = append(pairs, pair{"by", by.By}, pair{"at", by.From}, pair{"reason", by.Reason})
 	l.event(verb, queueID, pairs...)

@@ -34,7 +34,7 @@ type Late interface {
 
 // Log is told of each command.
 type Log interface {
-	Acted(h *holdstore.Hold, verb string, by holdstore.Act)
+	Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string)
 	Commanded(sub holdstore.Submission, form, outcome, detail string)
 	Trouble(msg string, err error)
 }

@@ -55,7 +55,7 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 	return of
 }
 
-func (o *office) Acted(*holdstore.Hold, string, holdstore.Act) {}
+func (o *office) Acted(*holdstore.Hold, string, holdstore.Act, ...string) {}
 
 func (o *office) Commanded(_ holdstore.Submission, form, outcome, detail string) {
 	o.mu.Lock()

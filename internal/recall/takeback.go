@@ -82,7 +82,7 @@ func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked s
 			after, err = d.store.RecallOnly(ctx, h.ID, only, act(m, asked))
 		}
 		if err == nil {
-			d.log.Acted(after, "recall", act(m, asked))
+			d.log.Acted(after, "recall", act(m, asked), only...)
 		}
 		if !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
 			return after, err
