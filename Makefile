@@ -4,7 +4,7 @@ GO      ?= go
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test suites lint vulnerabilities deps bench torture fuzz soak packages run clean
+.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak packages run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -40,6 +40,10 @@ suites: ## Run the public suites of SPF and ARC
 	test -d build/arc || git clone -q https://github.com/ValiMail/arc_test_suite build/arc
 	git -C build/arc checkout -q f137dcb9d6d5baeef1310024ce9ccca94a9a92c8
 	ARC_TEST_SUITE=$(CURDIR)/build/arc $(GO) test -count 1 -run Suite ./internal/authenticate
+
+# "make test" has a short form of it.
+compare: deps ## Compare mail with and without a hold at every kind of site; some minutes
+	COMPARE=yes $(GO) test -run TestAHeldMessageArrives -v -count=1 -timeout 30m ./test
 
 # Prints how fast it is beside its peers on this machine; takes some minutes, and wants the machine for itself.
 bench: deps ## Measure speed next to peers; some minutes, needs the machine for itself

@@ -172,6 +172,11 @@ func (s *session) facts(known policy.Stage) policy.Facts {
 			f.Recipients = append(f.Recipients, r.Address)
 		}
 		f.Ours = s.msg.known
+		if f.Client.IsValid() && f.Client.Unmap().IsLoopback() && f.Login == "" {
+			if from, ok := origin(s.msg.fields, sub.Gateway); ok {
+				f.Client = from
+			}
+		}
 	}
 	return f
 }

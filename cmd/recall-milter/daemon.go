@@ -166,6 +166,6 @@ func (d *daemon) warn(ctx context.Context, store *holdstore.Store) {
 
 func (d *daemon) releaseOptions() release.Options {
 	r := d.config.Release
-	return release.Options{SMTP: r.SMTP, OwnSMTP: r.OwnSMTP, CancelLock: r.CancelLock, Received: r.Received, Concurrency: r.Concurrency, First: time.Duration(r.Retry.First),
+	return release.Options{SMTP: r.SMTP, OwnSMTP: r.OwnSMTP, ByDaemon: r.SMTPByDaemon, CancelLock: r.CancelLock, Received: r.Received, Concurrency: r.Concurrency, First: time.Duration(r.Retry.First),
 		Max: time.Duration(r.Retry.Max), GiveUpAfter: time.Duration(r.Retry.GiveUpAfter)}
 }

@@ -101,7 +101,7 @@ func (c *ctl) planned(ctx context.Context, o *surroundings) (*postfix.Config, []
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w; Sendmail's lines are in recall-milter.m4, see docs/sendmail.md", err)
 	}
-	changes, err := mta.Plan(postfix.Needs{Milter: site.Listening(), Release: doctor.Endpoint(c.config.Release.SMTP)})
+	changes, err := mta.Plan(site.Needs())
 	return mta, changes, err
 }
 

@@ -29,6 +29,9 @@ func (c *Config) check(s *source) {
 	if c.Release.OwnSMTP != "" {
 		s.is("release.own_smtp", checkAddress(c.Release.OwnSMTP))
 	}
+	for name, address := range c.Release.SMTPByDaemon {
+		s.is("release.smtp_by_daemon."+name, checkAddress(address))
+	}
 	s.is("inbound.mailbox.unread", checkFolder(c.Inbound.Mailbox.Unread, "delete", "replace"))
 	s.is("inbound.mailbox.read", checkFolder(c.Inbound.Mailbox.Read, "keep"))
 	s.is("hold.request_header", checkFieldName(c.Hold.RequestHeader))

@@ -68,12 +68,14 @@ type Rule struct {
 
 // Release is the table [release].
 type Release struct {
-	SMTP        string `toml:"smtp"`
-	OwnSMTP     string `toml:"own_smtp"` // empty: SMTP
-	Concurrency int    `toml:"concurrency"`
-	Retry       Retry  `toml:"retry"`
-	CancelLock  bool   `toml:"cancel_lock"`
-	Received    string `toml:"received" allowed:"short,full,none"`
+	SMTP    string `toml:"smtp"`
+	OwnSMTP string `toml:"own_smtp"` // empty: SMTP
+	// SMTPByDaemon has other ports for the mail of services by their milter_macro_daemon_name.
+	SMTPByDaemon map[string]string `toml:"smtp_by_daemon"`
+	Concurrency  int               `toml:"concurrency"`
+	Retry        Retry             `toml:"retry"`
+	CancelLock   bool              `toml:"cancel_lock"`
+	Received     string            `toml:"received" allowed:"short,full,none"`
 }
 
 // Retry says how long to wait between attempts, and until when.

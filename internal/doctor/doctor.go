@@ -161,6 +161,15 @@ func Endpoint(address string) postfix.Endpoint {
 	return postfix.Endpoint{Network: "tcp", Address: address}
 }
 
+// Needs is what the config needs of Postfix.
+func (s *Site) Needs() postfix.Needs {
+	n := postfix.Needs{Milter: s.Listening(), Release: Endpoint(s.Config.Release.SMTP), ByDaemon: map[string]postfix.Endpoint{}}
+	for name, address := range s.Config.Release.SMTPByDaemon {
+		n.ByDaemon[name] = Endpoint(address)
+	}
+	return n
+}
+
 // Listening returns where the daemon listens.
 func (s *Site) Listening() []postfix.Endpoint {
 	var all []postfix.Endpoint

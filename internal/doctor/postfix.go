@@ -42,7 +42,10 @@ func postfixLines(s *Site, r report) {
 	s.inFlow(counted)
 	s.outbound(counted)
 	s.limits(counted)
-	s.reinjection(counted)
+	for _, port := range s.Needs().Ports() {
+		s.reinjection(port, counted)
+	}
+	s.beforeTheHold(counted)
 	if len(seen) == 0 {
 		r.fine("postfix", "all that it takes comes to the daemon last, and can come back")
 	}
@@ -66,7 +69,7 @@ func (s *Site) milterAddress() string { return postfix.MilterAddress(s.mta, s.Li
 
 // releases says whether a service is a port by which the gateway hands its mail back.
 func (s *Site) releases(service *postfix.Service) bool {
-	return service.Listens(Endpoint(s.Config.Release.SMTP)) ||
+	return s.Needs().IsPort(service) ||
 		s.Config.Release.OwnSMTP != "" && service.Listens(Endpoint(s.Config.Release.OwnSMTP))
 }
 
@@ -206,52 +209,23 @@ func (s *Site) limits(r report) {
 	}
 }
 
-// reinjection looks at the service by which held mail comes back.
-func (s *Site) reinjection(r report) {
-	at := Endpoint(s.Config.Release.SMTP)
-	if !at.Local() {
+// reinjection looks at a service by which held mail comes back.
+func (s *Site) reinjection(port postfix.Port, r report) {
+	if !port.At.Local() {
 		return
 	}
-	service := s.mta.At(at)
+	service := s.mta.At(port.At)
 	if service == nil {
-		r.bad("postfix.port", "recallctl setup --apply --reload", "held mail has no way back: no service of master.cf listens at release.smtp %s", at.Address)
+		r.bad("postfix.port", "recallctl setup --apply --reload", "held mail has no way back: no service of master.cf listens at %s %s", port.Setting, port.At.Address)
 		return
 	}
 	if service.Public() {
-		r.bad("postfix.shared", `release.smtp = "127.0.0.1:10026", restart the daemon, then: recallctl setup --apply --reload`,
-			"release.smtp leads to %s, where others submit: held mail needs a port of its own to come back", service)
+		r.bad("postfix.shared", port.Setting+` = "127.0.0.1:10026", restart the daemon, then: recallctl setup --apply --reload`,
+			"%s leads to %s, where others submit: held mail needs a port of its own to come back", port.Setting, service)
 		return
 	}
-	overrides := service.Get("receive_override_options")
-	set := func(setting string) string {
-		return "postconf -P '" + service.String() + "/" + setting + "' && postfix reload"
-	}
-	if m, _ := s.ours(service, "smtpd_milters"); m != nil && !strings.Contains(overrides, "no_milters") {
-		r.bad("postfix.loop", set("smtpd_milters="), "%s, where held mail comes back, has our milter: released mail comes in again, and waits again when its mark is lost", service)
-	}
-	if strings.Contains(overrides, "no_address_mappings") {
-		r.bad("postfix.mapping", set("receive_override_options=no_milters,no_header_body_checks"), "%s has no_address_mappings: aliases, canonical addresses and always_bcc are lost", service)
-	}
-	if !strings.Contains(overrides, "no_header_body_checks") && s.checksContent() {
-		r.warn("postfix.checks", set("receive_override_options=no_milters,no_header_body_checks"), "%s applies header_checks and body_checks a second time: what they add is doubled, and breaks DKIM signatures", service)
-	}
+	s.returns(service, r)
 	if !service.Loopback() {
 		r.warn("postfix.open", "let it listen at 127.0.0.1 only", "%s can be reached from outside: who uses it goes round the hold", service)
 	}
-	if names := service.Judges(); len(names) > 0 {
-		r.warn("postfix.judges", "recallctl setup --apply --reload", "%s judges again what was accepted once, by %s: it may refuse held mail", service, strings.Join(names, ", "))
-	}
-	if filter := service.Get("content_filter"); filter != "" && strings.HasSuffix(filter, ":"+at.Address) {
-		r.bad("postfix.filter-loop", set("content_filter="), "%s: content_filter leads back to the re-injection port: mail goes round for ever", service)
-	}
-}
-
-// checksContent says whether Postfix looks into content by itself.
-func (s *Site) checksContent() bool {
-	for _, name := range []string{"header_checks", "mime_header_checks", "nested_header_checks", "body_checks"} {
-		if v := s.mta.Get(name); v != "" && !strings.HasPrefix(v, "$") {
-			return true
-		}
-	}
-	return false
 }

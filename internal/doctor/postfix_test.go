@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 	"github.com/recall-milter/recall-milter/test/server"
@@ -61,7 +62,10 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"a submission that asks us":  {"", healthyPort + submission, "", ""},
 		"a content filter's return":  {"", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n", "", ""},
 		"a signer at the port":       {"", strings.Replace(healthyPort, "smtpd_milters=\n", "smtpd_milters=inet:localhost:8891\n", 1), "", ""},
-		"mappings off only outside":  {"receive_override_options = no_address_mappings\n", healthyPort, "", ""},
+		"mappings behind a filter":   {"receive_override_options = no_address_mappings\n", strings.Replace(healthyPort, "no_milters", "no_milters,no_address_mappings", 1), "", ""},
+		"checks that only refuse":    {"header_checks = regexp:{ {/^Subject: x/ REJECT} }\nsmtpd_sender_restrictions = permit_mynetworks, check_sender_access inline:{a@corp.test=HOLD}\n", healthyPort, "", ""},
+		"a filter of all":            {"content_filter = scan:[127.0.0.1]:10024\n", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n  -o content_filter=\n", "", ""},
+		"services of the same kind":  {"smtpd_milters =\nnon_smtpd_milters = inet:127.0.0.1:8890\n", "smtp inet n - y - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:8890\n" + healthyPort, "", ""},
 		"a filter behind us outside": {"", healthyPort + "192.0.2.1:25 inet n - y - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:8890,inet:localhost:11332\n", "", ""},
 		"shutdown":                   {"milter_default_action = shutdown\n", healthyPort, "", ""},
 		"no delay behind us":         {"in_flow_delay = 1s\ncleanup_service_name = quick\n", healthyPort + "quick unix n - y - 0 cleanup\n  -o in_flow_delay=0\n", "", ""},
@@ -96,12 +100,29 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"another release.smtp":  {"", healthyPort, "[release]\nsmtp = \"127.0.0.1:10027\"\n", "postfix.port"},
 		"port asks us":          {"", "127.0.0.1:10026 inet n - n - - smtpd\n", "", "postfix.loop"},
 		"port without mapping":  {"", strings.Replace(healthyPort, "no_milters", "no_milters,no_address_mappings", 1), "", "postfix.mapping"},
-		"port checks again":     {"header_checks = regexp:/etc/postfix/header_checks\n", strings.Replace(healthyPort, ",no_header_body_checks", "", 1), "", "postfix.checks"},
+		"port checks again":     {"header_checks = regexp:/etc/postfix/header_checks\n", strings.Replace(healthyPort, ",no_header_body_checks", "", 1), "", "postfix.checks postfix.actions"},
+		"mappings happen twice": {"receive_override_options = no_address_mappings\n", healthyPort, "", "postfix.mapping"},
+		"HOLD in header_checks": {"header_checks = regexp:{ {/^Subject: x/ HOLD} }\n", healthyPort, "", "postfix.actions"},
+		"FILTER in body_checks": {"body_checks = regexp:{ {/x/ FILTER scan:} }\n", healthyPort, "", "postfix.actions"},
+		"BCC of a milter field": {"milter_header_checks = regexp:{ {/^X-Copy:/ BCC a@corp.test} }\n", healthyPort, "", "postfix.actions"},
+		"Received taken out":    {"header_checks = regexp:{ {/^Received:/ IGNORE} }\n", healthyPort, "", "postfix.actions"},
+		"HOLD for a sender":     {"smtpd_sender_restrictions = check_sender_access inline:{a@corp.test=HOLD}\n", healthyPort + "  -o smtpd_sender_restrictions=\n", "", "postfix.actions"},
+		"tables of a server":    {"smtpd_recipient_restrictions = check_recipient_access socketmap:unix:/x:y\n", healthyPort + "  -o smtpd_recipient_restrictions=\n", "", "postfix.actions"},
+		"FILTER for a client":   {"smtpd_client_restrictions = check_client_access inline:{192.0.2.1=FILTER}\n", healthyPort + "  -o smtpd_client_restrictions=permit_mynetworks,reject\n", "", "postfix.unseen"},
+		"a policy server":       {"smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:10040, permit_mynetworks\n", healthyPort + "  -o smtpd_recipient_restrictions=\n", "", "postfix.unseen"},
+		"a filter of one":       {"", healthyPort + submission + "  -o content_filter=scan:[127.0.0.1]:10024\n", "", "postfix.service"},
+		"a cleanup of one":      {"", healthyPort + submission + "  -o cleanup_service_name=sub\nsub unix n - n - 0 cleanup\n  -o always_bcc=a@corp.test\n", "", "postfix.service"},
+		"one's port does not":   {"", healthyPort + submission + "  -o content_filter=scan:[127.0.0.1]:10024\n  -o milter_macro_daemon_name=SUB\n" + strings.Replace(healthyPort, "10026", "10028", 1), "[release]\nsmtp_by_daemon = { SUB = \"127.0.0.1:10028\" }\n", "postfix.filter"},
+		"one's port is missing": {"", healthyPort + submission + "  -o content_filter=scan:[127.0.0.1]:10024\n  -o milter_macro_daemon_name=SUB\n", "[release]\nsmtp_by_daemon = { SUB = \"127.0.0.1:10028\" }\n", "postfix.port"},
+		"command filter":        {"smtpd_command_filter = regexp:{ {/x/ y} }\n", healthyPort, "", "postfix.twice"},
+		"way back of a filter":  {"content_filter = scan:[127.0.0.1]:10024\n", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o content_filter=\n", "", "postfix.back"},
+		"PROXY protocol":        {"smtpd_upstream_proxy_protocol = haproxy\n", healthyPort, "", "postfix.twice"},
 		"port open":             {"", strings.Replace(healthyPort, "127.0.0.1:", "", 1), "", "postfix.open"},
 		"the port of others":    {"", "", "[release]\nsmtp = \"127.0.0.1:25\"\n", "postfix.shared"},
 		"port judges senders":   {"smtpd_sender_restrictions = reject_sender_login_mismatch\n", healthyPort, "", "postfix.judges"},
 		"restrictions outside":  {"smtpd_sender_restrictions = permit_mynetworks, reject_sender_login_mismatch\n", healthyPort, "", ""},
 		"filter to the port":    {"content_filter = smtp:127.0.0.1:10026\n", healthyPort, "", "postfix.filter-loop"},
+		"filter in brackets":    {"content_filter = smtp:[127.0.0.1]:10026\n", healthyPort, "", "postfix.filter-loop"},
 		"socket out of sight":   {"smtpd_milters = unix:/run/recall-milter/sock\nnon_smtpd_milters =\n", healthyPort, "listen = [\"unix:/run/recall-milter/sock\"]\n", "postfix.chroot postfix.local"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,5 +199,33 @@ func TestASocketThatPostfixMayNotOpenIsNamed(t *testing.T) {
 			t.Errorf("mode %o: found %v", mode, found)
 		}
 		l.Close()
+	}
+}
+
+// What a milter before ours asks for says whether it may change the envelope.
+func TestAMilterThatMayChangeEnvelopesIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		actions gomilter.OptAction
+		want    string
+	}{
+		"a signer":      {gomilter.OptAddHeader | gomilter.OptChangeHeader, ""},
+		"an SRS milter": {gomilter.OptChangeFrom, "change the sender"},
+		"a journal":     {gomilter.OptAddRcpt, "add recipients"},
+		"a filter with all of it": {gomilter.OptAddHeader | gomilter.OptChangeFrom | gomilter.OptAddRcpt | gomilter.OptRemoveRcpt | gomilter.OptQuarantine,
+			"add recipients, change the sender, remove recipients, put mail into quarantine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := server.StartEditor(t, c.actions, nil)
+			s := siteOf(t, "")
+			s.Postfix = server.PostfixConf(t, withSettings(healthyMain, "smtpd_milters = inet:"+at+", inet:127.0.0.1:8890\n"), healthyPort)
+			s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+			found := gathered(func(r report) { mtas(context.Background(), s, r) })
+			mended(t, found)
+			if got := strings.Join(checks(found), " "); (got == "postfix.envelope") != (c.want != "") || c.want != "" && !strings.Contains(found[0].Text, c.want) {
+				t.Errorf("found %+v, want %q", found, c.want)
+			}
+		})
 	}
 }

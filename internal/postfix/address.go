@@ -23,6 +23,18 @@ func (s *Service) Reaches(address string, e Endpoint) bool {
 	return false
 }
 
+// MilterEndpoint is where a milter address that this service uses leads to; ok: it has a form that Postfix takes.
+func (s *Service) MilterEndpoint(address string) (at Endpoint, ok bool) {
+	kind, rest, _ := strings.Cut(address, ":")
+	switch kind {
+	case "inet", "inet6":
+		return Endpoint{"tcp", rest}, true
+	case "unix", "local":
+		return Endpoint{"unix", s.path(rest)}, true
+	}
+	return at, false
+}
+
 // path is where a socket of the service's lies: its working directory is the queue, which is also its root when it is
 // chrooted.
 func (s *Service) path(p string) string {

@@ -9,8 +9,9 @@ import (
 
 // Needs is what a hold needs of Postfix.
 type Needs struct {
-	Milter  []Endpoint // where the daemon listens; the first is written down
-	Release Endpoint   // the re-injection port
+	Milter   []Endpoint          // where the daemon listens; the first is written down
+	Release  Endpoint            // the re-injection port
+	ByDaemon map[string]Endpoint // other ones, for the mail of services with these names (milter_macro_daemon_name)
 }
 
 // Change is one line that is to be changed.
@@ -52,8 +53,11 @@ func (c *Config) Plan(n Needs) ([]Change, error) {
 		return nil, fmt.Errorf("smtpd is chrooted to %s and can't see the daemon's socket %s: set listen = [\"inet:8890@127.0.0.1\"], or a socket below %s (docs/install.md)",
 			queue, n.Milter[0].Address, queue)
 	}
-	if s := c.At(n.Release); s != nil && (s.Public() || !s.Loopback()) {
-		return nil, fmt.Errorf("release.smtp %s is where %s takes mail from others: held mail needs a port of its own to come back: set release.smtp = \"127.0.0.1:10026\" and restart the daemon", n.Release.Address, s)
+	for _, port := range n.Ports() {
+		if s := c.At(port.At); s != nil && (s.Public() || !s.Loopback()) {
+			return nil, fmt.Errorf("%s %s is where %s takes mail from others: held mail needs a port of its own to come back: "+
+				"set it to 127.0.0.1 and a port that is free, such as 10026, and restart the daemon", port.Setting, port.At.Address, s)
+		}
 	}
 	p.lists()
 	p.parameter("milter_default_action", "tempfail", "tempfail", "shutdown")
@@ -61,7 +65,9 @@ func (c *Config) Plan(n Needs) ([]Change, error) {
 	if cleanup := c.Find("cleanup", "unix"); cleanup == nil || !never(cleanup.Get("in_flow_delay")) {
 		p.main("in_flow_delay", "0")
 	}
-	p.reinjection()
+	for _, port := range n.Ports() {
+		p.reinjection(port)
+	}
 	return p.changes, nil
 }
 
@@ -147,20 +153,13 @@ func (s *Service) Submission() bool {
 	return false
 }
 
-// portOptions are the settings of the re-injection port: mail that was accepted once is not judged again.
-var portOptions = []string{"smtpd_milters=", "receive_override_options=no_milters,no_header_body_checks",
-	"smtpd_authorized_xforward_hosts=127.0.0.0/8", "mynetworks=127.0.0.0/8",
-	"smtpd_client_restrictions=permit_mynetworks,reject", "smtpd_relay_restrictions=permit_mynetworks,reject",
-	"smtpd_helo_restrictions=", "smtpd_sender_restrictions=", "smtpd_recipient_restrictions=",
-	"smtpd_data_restrictions=", "smtpd_end_of_data_restrictions=", "smtpd_tls_security_level=none"}
-
 // Judges lists the restrictions by which a service may refuse again what was accepted once: those that do not begin with a
-// permission for this machine.
+// permission for this machine, and have more than actions on the queue file.
 func (s *Service) Judges() (names []string) {
 	for _, stage := range []string{"client", "helo", "sender", "relay", "recipient", "data", "end_of_data"} {
 		name := "smtpd_" + stage + "_restrictions"
 		rules := entries(s.Get(name))
-		if len(rules) > 0 && rules[0] != "permit_mynetworks" && rules[0] != "permit" {
+		if len(rules) > 0 && rules[0] != "permit_mynetworks" && rules[0] != "permit" && !actsOnly(rules) {
 			names = append(names, name)
 		}
 	}
@@ -175,39 +174,6 @@ func (c *Config) At(e Endpoint) *Service {
 		}
 	}
 	return nil
-}
-
-// reinjection is the service by which held mail comes back.
-func (p *plan) reinjection() {
-	at := p.needs.Release
-	if at.Network != "tcp" || !at.Local() {
-		return
-	}
-	if s := p.c.At(at); s != nil {
-		p.mended(s)
-		return
-	}
-	line := at.Address + " inet n - n - - smtpd -o " + strings.Join(portOptions, " -o ")
-	p.changes = append(p.changes, Change{"master.cf", at.Address + "/inet", "", line, "-M", at.Address + "/inet=" + line})
-}
-
-// mended is a service that is there already.
-func (p *plan) mended(s *Service) {
-	options := s.Get("receive_override_options")
-	inherits := !s.Overrides("smtpd_milters") || s.has(s.Get("smtpd_milters"), p.needs.Milter)
-	if inherits && !strings.Contains(options, "no_milters") {
-		p.service(s, "smtpd_milters", "")
-	}
-	if strings.Contains(options, "no_address_mappings") {
-		p.service(s, "receive_override_options", "no_milters,no_header_body_checks")
-	}
-	for _, name := range s.Judges() {
-		value := ""
-		if name == "smtpd_client_restrictions" || name == "smtpd_relay_restrictions" {
-			value = "permit_mynetworks,reject"
-		}
-		p.service(s, name, value)
-	}
 }
 
 // Reload makes a running Postfix use the configuration.

@@ -99,7 +99,7 @@ func TestSetupWritesAllThatAHoldNeedsOnce(t *testing.T) {
 	}
 }
 
-func TestSetupMendsAReinjectionPortThatIsThere(t *testing.T) {
+func TestSetupAmendsAReinjectionPortThatIsThere(t *testing.T) {
 	t.Parallel()
 	c := setup(t, server.PostfixConf(t, "", "localhost:10026 inet n - n - - smtpd\n  -o receive_override_options=no_address_mappings\n"))
 	port := c.Find("localhost:10026", "inet")

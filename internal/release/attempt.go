@@ -177,10 +177,7 @@ func (s *sender) send(ctx context.Context, e envelope) (sent, error) {
 }
 
 func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
-	port := s.loop.o.SMTP
-	if e.own && s.loop.o.OwnSMTP != "" {
-		port = s.loop.o.OwnSMTP
-	}
+	port := s.loop.o.port(e)
 	if s.to != port {
 		s.hangUp()
 	}
@@ -189,8 +186,8 @@ func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
 		if err != nil {
 			return sent{}, err
 		}
-		if port == s.loop.o.SMTP {
-			s.loop.limit.hear(c)
+		if limit := s.loop.limits[port]; limit != nil {
+			limit.hear(c)
 		}
 		s.c, s.to = c, port
 	}

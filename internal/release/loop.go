@@ -46,10 +46,11 @@ type Log interface {
 
 // Options say where to, how many at once, and how patiently.
 type Options struct {
-	SMTP                    string // host:port or unix:/path
-	OwnSMTP                 string // the same for the gateway's own mails; empty: SMTP
-	Received                string // ReceivedFull, ReceivedShort or ReceivedNone
-	CancelLock              bool   // add Cancel-Lock to what is released
+	SMTP                    string            // host:port or unix:/path
+	OwnSMTP                 string            // the same for the gateway's own mails; empty: SMTP
+	ByDaemon                map[string]string // other ports for mail that was submitted to services with these daemon names
+	Received                string            // ReceivedFull, ReceivedShort or ReceivedNone
+	CancelLock              bool              // add Cancel-Lock to what is released
 	Concurrency             int
 	First, Max, GiveUpAfter time.Duration
 }
@@ -60,7 +61,7 @@ type Loop struct {
 	marker *mark.Marker
 	log    Log
 	o      Options
-	limit  sizeLimit
+	limits map[string]*sizeLimit // of each port for mail of others
 	most   portMost
 	stands string       // why nothing was claimed last time, as it was said; "": all is well
 	beat   atomic.Int64 // when Run last went round, in seconds since 1970; 0: not yet
@@ -68,7 +69,11 @@ type Loop struct {
 
 // New returns a loop; Run starts it.
 func New(store Store, marker *mark.Marker, log Log, o Options) *Loop {
-	return &Loop{store: store, marker: marker, log: log, o: o}
+	l := &Loop{store: store, marker: marker, log: log, o: o, limits: map[string]*sizeLimit{o.SMTP: {}}}
+	for _, port := range o.ByDaemon {
+		l.limits[port] = &sizeLimit{}
+	}
+	return l
 }
 
 func (l *Loop) beats() { l.beat.Store(time.Now().Unix()) }

@@ -57,7 +57,8 @@ func (l *Loop) TooLarge(sub holdstore.Submission, size int64) string {
 	if most <= leastLimit {
 		return ""
 	}
-	limit := l.limit.now(l.o.SMTP, sub.Gateway)
+	port := l.o.portOf(sub.Daemon)
+	limit := l.limits[port].now(port, sub.Gateway)
 	if limit <= 0 || most <= limit {
 		return ""
 	}

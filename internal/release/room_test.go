@@ -90,7 +90,7 @@ func TestAPortThatAnswersNoMoreKeepsItsLimit(t *testing.T) {
 	}, "SIZE 100000")
 	l := loopTo(p)
 	for range 2 {
-		l.limit.asked = l.limit.asked.Add(-believed)
+		l.limits[l.o.SMTP].asked = l.limits[l.o.SMTP].asked.Add(-believed)
 		if why := l.TooLarge(holdstore.Submission{}, 99000); why == "" {
 			t.Error("its limit is forgotten")
 		}

@@ -30,15 +30,20 @@ type Postfix struct {
 // SMTP server at nextHop. settings are further main.cf lines, which win.
 func StartPostfix(t testing.TB, milter, nextHop string, settings ...string) *Postfix {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("a private Postfix needs root")
-	}
-	p := &Postfix{t: t, Dir: postfixDir(t), SMTP: FreeAddr(t), Reinject: FreeAddr(t), Own: FreeAddr(t)}
+	p := newPostfix(t)
 	p.write("main.cf", overridden(p.mainCf(milter, nextHop), strings.Join(settings, "\n")+"\n"))
 	p.write("master.cf", p.masterCf())
 	p.Start()
 	t.Cleanup(p.Kill)
 	return p
+}
+
+func newPostfix(t testing.TB) *Postfix {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("a private Postfix needs root")
+	}
+	return &Postfix{t: t, Dir: postfixDir(t), SMTP: FreeAddr(t), Reinject: FreeAddr(t), Own: FreeAddr(t)}
 }
 
 // postfixDir returns the folder of a Postfix.
@@ -136,19 +141,23 @@ func overridden(main, settings string) string {
 }
 
 func (p *Postfix) masterCf() string {
-	text := fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.SMTP) +
+	return fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.SMTP) +
 		fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.Reinject) +
 		"  -o smtpd_milters=\n  -o receive_override_options=no_milters,no_header_body_checks\n" +
 		"  -o smtpd_authorized_xforward_hosts=127.0.0.0/8\n" +
-		fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.Own) + "  -o smtpd_milters=$own_milters\n" +
-		"pickup unix n - n 60 1 pickup\nqmgr unix n - n 300 1 qmgr\ncleanup unix n - n - 0 cleanup\n" +
+		fmt.Sprintf("%s inet n - n - 100 smtpd\n", p.Own) + "  -o smtpd_milters=$own_milters\n" + servicesCf()
+}
+
+// servicesCf are the lines of master.cf that every site has.
+func servicesCf() string {
+	text := "pickup unix n - n 60 1 pickup\nqmgr unix n - n 300 1 qmgr\ncleanup unix n - n - 0 cleanup\n" +
 		"postlog unix-dgram n - n - 1 postlogd\nflush unix n - n - 0 flush\nshowq unix n - n - - showq\n" +
 		"defer unix - - n - 0 bounce\nretry unix - - n - - error\nrewrite unix - - n - - trivial-rewrite\n" +
 		"bounce unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
-	for _, name := range []string{"smtp", "lmtp", "error", "local", "proxymap", "verify"} {
+	for _, name := range []string{"smtp", "lmtp", "error", "proxymap", "verify"} {
 		text += name + " unix - - n - - " + name + "\n"
 	}
-	return text
+	return text + "relay unix - - n - - smtp\nlocal unix - n n - - local\n"
 }
 
 // Command returns a run of the sendmail program with this configuration.
@@ -176,6 +185,9 @@ func (p *Postfix) Start() {
 	}
 	go func(c *exec.Cmd, ended chan struct{}) { c.Wait(); close(ended) }(p.cmd, p.ended)
 	for _, addr := range []string{p.SMTP, p.Reinject} {
+		if addr == "" {
+			continue
+		}
 		Eventually(p.t, "postfix answers at "+addr+"\n"+p.Log(), func() bool {
 			select {
 			case <-p.ended:
