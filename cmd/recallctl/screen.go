@@ -77,9 +77,15 @@ func laidOut(heading []string, rows [][]string, width int) []string {
 }
 
 // columns are as wide as what was in them so far, so that the pages of a table fit each other.
-type columns struct{ needed []int }
+type columns struct {
+	needed []int
+	left   []int // the columns that are shown; nil: not yet decided
+}
 
-// lines lays rows out on lines of a width; 0: of any.
+// leastWanted are the columns that a narrow terminal loses, the first one first: a line never wraps.
+var leastWanted = []string{"SIZE", "BY", "RECIPIENTS", "SENDER", "DETAIL"}
+
+// lines lays rows out on lines of a width; 0: of any. The first row of a table is its heading.
 func (c *columns) lines(rows [][]string, width int) []string {
 	for _, row := range rows {
 		for n, cell := range row {
@@ -89,22 +95,51 @@ func (c *columns) lines(rows [][]string, width int) []string {
 			c.needed[n] = max(c.needed[n], runewidth.StringWidth(cell))
 		}
 	}
-	widths := slices.Clone(c.needed)
+	if c.left == nil && len(rows) > 0 {
+		c.left = chosen(rows[0], c.needed, width)
+	}
+	var widths []int
+	for _, n := range c.left {
+		widths = append(widths, c.needed[n])
+	}
 	fit(widths, width-2*(len(widths)-1), width > 0)
 	var lines []string
 	for _, row := range rows {
 		var b strings.Builder
-		for n, cell := range row {
+		for n, column := range c.left {
+			cell := row[column]
 			if runewidth.StringWidth(cell) > widths[n] {
 				cell = runewidth.Truncate(cell, widths[n], "…")
 			}
-			if b.WriteString(cell); n < len(row)-1 {
+			if b.WriteString(cell); n < len(c.left)-1 {
 				b.WriteString(strings.Repeat(" ", widths[n]-runewidth.StringWidth(cell)+2))
 			}
 		}
-		lines = append(lines, strings.TrimRight(b.String(), " "))
+		line := strings.TrimRight(b.String(), " ")
+		if width > 0 {
+			line = runewidth.Truncate(line, width, "…")
+		}
+		lines = append(lines, line)
 	}
 	return lines
+}
+
+// chosen lists the columns that fit a width when each is cut as far as it may be.
+func chosen(heading []string, needed []int, width int) (left []int) {
+	for n := range heading {
+		left = append(left, n)
+	}
+	for _, name := range leastWanted {
+		room := width + 2
+		for _, n := range left {
+			room -= min(needed[n], narrowest) + 2
+		}
+		if width == 0 || room >= 0 {
+			break
+		}
+		left = slices.DeleteFunc(left, func(n int) bool { return heading[n] == name })
+	}
+	return left
 }
 
 // narrowest is what a cut column keeps: an ID must stay whole to be of use.
@@ -112,7 +147,7 @@ const narrowest = 13
 
 // fit takes columns away from the widest until all fit in room.
 func fit(widths []int, room int, bounded bool) {
-	for bounded {
+	for bounded && len(widths) > 0 {
 		sum, widest := 0, 0
 		for n, w := range widths {
 			sum += w

@@ -40,6 +40,24 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	}
 }
 
+// A narrow terminal loses columns, and no line is longer than it is wide.
+func TestNarrowTerminalsLoseColumns(t *testing.T) {
+	heading := []string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}
+	row := []string{"2222222233333", "1h00m", "somebody@corp.test", "somebody.else@x.test +3", "14MB", "The price list of this month"}
+	for width, want := range map[int]string{0: "ID DUE IN SENDER RECIPIENTS SIZE SUBJECT", 200: "ID DUE IN SENDER RECIPIENTS SIZE SUBJECT", 70: "ID DUE IN SENDER RECIPIENTS SUBJECT",
+		60: "ID DUE IN SENDER SUBJECT", 45: "ID DUE IN SUBJECT", 22: "ID DUE IN"} {
+		lines := laidOut(heading, [][]string{row}, width)
+		if got := strings.Join(strings.Fields(lines[0]), " "); !strings.HasPrefix(got, want) {
+			t.Errorf("%d: %s", width, got)
+		}
+		for _, line := range lines {
+			if w := runewidth.StringWidth(line); width > 0 && w > width {
+				t.Errorf("%d columns on a terminal of %d: %s", w, width, line)
+			}
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("a\x1b[2J\u202e\xff\u00ad\n\r")
 	f.Fuzz(func(t *testing.T, s string) {

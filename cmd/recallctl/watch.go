@@ -15,7 +15,7 @@ import (
 
 func (c *ctl) watch() *cobra.Command {
 	var f filter
-	cmd := &cobra.Command{Use: "watch", Short: "live table with countdown; Ctrl-C ends it", Args: noREF}
+	cmd := &cobra.Command{Use: "watch", Short: "Show a live table with countdown; q or Ctrl-C ends it", Args: noREF}
 	f.flags(cmd)
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		if c.json {
@@ -24,6 +24,8 @@ func (c *ctl) watch() *cobra.Command {
 		if width, _ := c.size(); width == 0 {
 			return usage("watch needs a terminal: elsewhere there is recallctl watch --json")
 		}
+		ctx, restore := untilKey(ctx, c.stdin)
+		defer restore()
 		fmt.Fprint(c.stdout, "\x1b[?1049h\x1b[?25l") // a screen of its own, without cursor
 		defer fmt.Fprint(c.stdout, "\x1b[?25h\x1b[?1049l")
 		return everySecond(ctx, func() error { c.redraw(ctx, &f); return nil })
@@ -50,11 +52,12 @@ func everySecond(ctx context.Context, do func() error) error {
 // redraw shows what fits. It is written at once, so that nothing flickers; what goes wrong is shown, and looked at again.
 func (c *ctl) redraw(ctx context.Context, f *filter) {
 	width, height := c.size()
-	room := max(height-3, 1)
+	room := max(height-4, 1)
 	c.unseen = nil
-	holds, err := c.look(ctx, f, room, waiting...)
+	holds, err := c.look(ctx, f, countedMost, waiting...)
+	total, sure := c.total(ctx, f, len(holds))
 	var b strings.Builder
-	fmt.Fprintf(&b, "\x1b[H%s waiting at %s; Ctrl-C ends this list\x1b[K\n", c.waiting(ctx, f, len(holds), room), time.Now().Format("15:04:05"))
+	fmt.Fprintf(&b, "\x1b[H%s\x1b[K\n", runewidth.Truncate(fmt.Sprintf("%s%s waiting at %s; q ends this list", sure, count(total), time.Now().Format("15:04:05")), width, "…"))
 	for _, note := range c.notes(ctx, err) {
 		fmt.Fprintf(&b, "%s\x1b[K\n", runewidth.Truncate(cell(note), width, "…"))
 		room--
@@ -67,7 +70,24 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 	for _, line := range laidOut([]string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}, rows, width) {
 		fmt.Fprintf(&b, "%s\x1b[K\n", line)
 	}
+	if below := total - len(holds); below > 0 {
+		fmt.Fprintf(&b, "%s%d more below\x1b[K\n", sure, below)
+	}
 	fmt.Fprint(c.stdout, b.String()+"\x1b[J")
+}
+
+// countedMost bounds how many holds of a filter are counted each second.
+const countedMost = 1000
+
+// total is how many holds wait that a filter selects; seen are those that were looked for. sure is "" or "at least ".
+func (c *ctl) total(ctx context.Context, f *filter, seen int) (total int, sure string) {
+	if seen < countedMost {
+		return seen, ""
+	}
+	if s, err := c.store.Stats(ctx); err == nil && f.everything() {
+		return s.Count[holdstore.Held] + s.Count[holdstore.Releasing], ""
+	}
+	return seen, "at least "
 }
 
 // notes says what to know of a list: that releases are paused, and what went wrong.
@@ -84,18 +104,6 @@ func (c *ctl) notes(ctx context.Context, err error) (notes []string) {
 		}
 	}
 	return notes
-}
-
-// waiting says how many wait: of those that a filter selects only those that were looked for.
-func (c *ctl) waiting(ctx context.Context, f *filter, seen, room int) string {
-	switch s, err := c.store.Stats(ctx); {
-	case seen < room || err != nil:
-		return count(seen)
-	case f.given() && !f.all:
-		return "the first " + count(seen)
-	default:
-		return count(s.Count[holdstore.Held] + s.Count[holdstore.Releasing])
-	}
 }
 
 // look is find for the first few, which may be none.
