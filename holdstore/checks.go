@@ -143,12 +143,12 @@ end
 `))
 
 // checkJobScript looks at jobs. Names: their IDs. One that is done is known for a while, and then expires.
-var checkJobScript = drain(checking(`
+var checkJobScript = drain(lanes + checking(`
 for i = 5, #ARGV do
   local key = P .. 'j:' .. ARGV[i]
-  if not redis.call('ZSCORE', P .. 'jobs', ARGV[i]) and redis.call('PTTL', key) == -1 then
+  if not redis.call('ZSCORE', lane(ARGV[i]), ARGV[i]) and redis.call('PTTL', key) == -1 then
     if redis.call('HEXISTS', key, 'data') == 1 then
-      fault(ARGV[i], 'nobody would do it', 'it is due now', function() redis.call('ZADD', P .. 'jobs', int(now), ARGV[i]) end)
+      fault(ARGV[i], 'nobody would do it', 'it is due now', function() dueAt(ARGV[i], now) end)
     else
       fault(ARGV[i], 'it is done, and is known for ever', 'it expires', function() redis.call('PEXPIRE', key, recordTime) end)
     end

@@ -94,7 +94,12 @@ func (s *Store) OverdueHolds(ctx context.Context, grace time.Duration) (Overdue,
 
 // OverdueJobs counts jobs that should have been done longer than grace ago.
 func (s *Store) OverdueJobs(ctx context.Context, grace time.Duration) (Overdue, error) {
-	return s.overdue(ctx, grace, keys.jobs)
+	ours, err := s.overdue(ctx, grace, keys.jobs)
+	if err != nil {
+		return ours, err
+	}
+	theirs, err := s.overdue(ctx, grace, keys.askers) // one counts for all that its asker has
+	return Overdue{Count: ours.Count + theirs.Count, By: max(ours.By, theirs.By)}, err
 }
 
 func (s *Store) overdue(ctx context.Context, grace time.Duration, name func(keys) string) (o Overdue, err error) {

@@ -8,7 +8,7 @@ import (
 )
 
 // Job is work that must be done even when the daemon that began it dies: to ask another gateway, to take a message out
-// of a mailbox, to report. All jobs are in one sorted set by when they are due; whoever claims one moves it behind its
+// of a mailbox, to report. They are in sorted sets by when they are due (lane.go); whoever claims one moves it behind its
 // lease, and so it is due again when nobody finishes it.
 type Job struct {
 	ID       string
@@ -31,11 +31,11 @@ func (j *Job) Read(v any) error {
 }
 
 // jobMoves is what scripts do with jobs. addJob returns false for one that is known, done or not.
-const jobMoves = `
+const jobMoves = lanes + `
 local function addJob(id, kind, data, due)
   if redis.call('EXISTS', P .. 'j:' .. id) == 1 then return false end
   redis.call('HSET', P .. 'j:' .. id, 'kind', kind, 'data', data, 'since', int(now))
-  redis.call('ZADD', P .. 'jobs', int(due), id)
+  dueAt(id, due)
   if due <= now then redis.call('PUBLISH', P .. 'wake', int(due)) end
   return true
 end
@@ -63,43 +63,40 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 // died had begun.
 const JobLease = 15 * time.Second
 
-// claimJobScript: ARGV: lease ms, token. Output: {} or {id, kind, data, attempts, since, done}
-var claimJobScript = drain(`
-local id = redis.call('ZRANGEBYSCORE', P .. 'jobs', '-inf', int(now), 'LIMIT', 0, 1)[1]
+// claimJobScript: ARGV: lease ms, token, "in" for the lane of others, askers that are busy... Output: {} or
+// {id, kind, data, attempts, since, done}
+var claimJobScript = drain(lanes + `
+local busy, id = {}, nil
+for i = 4, #ARGV do busy[ARGV[i]] = true end
+if ARGV[3] == 'in' then id = theirs(busy) else id = firstDue(P .. 'jobs') end
 if not id then return {} end
 local key = P .. 'j:' .. id
-if redis.call('EXISTS', key) == 0 then redis.call('ZREM', P .. 'jobs', id) return {} end
-redis.call('ZADD', P .. 'jobs', int(now + ARGV[1]), id)
+if redis.call('EXISTS', key) == 0 then undue(id) return {} end
+dueAt(id, now + ARGV[1])
 redis.call('HSET', key, 'tok', ARGV[2])
 local n = redis.call('HINCRBY', key, 'attempts', 1)
 local f = redis.call('HMGET', key, 'kind', 'data', 'since', 'done')
 return {id, f[1], f[2], tostring(n), f[3], f[4] or '0'}
 `)
 
-// ClaimJob leases the job that has been due for longest, for JobLease; nil: none is due.
-func (s *Store) ClaimJob(ctx context.Context) (*Job, error) {
-	if len(s.shards) == 1 {
-		return s.claimJobAt(ctx, s.shards[0])
+// ClaimJob leases the job of a lane that has been due for longest, for JobLease; nil: none is due. Without a lane it looks into
+// both, ours first.
+func (s *Store) ClaimJob(ctx context.Context, some ...Lane) (j *Job, err error) {
+	if len(some) == 0 {
+		some = []Lane{OurLane, TheirLane()}
 	}
-	all, now, err := s.heads(ctx, keys.jobs)
-	for _, h := range all {
-		if h.score > float64(now.UnixMilli()) {
-			break
-		}
-		j, wrong := s.claimJobAt(ctx, h.at)
-		if j != nil {
-			return j, nil
-		}
-		if wrong != nil {
-			err = wrong
+	for _, lane := range some {
+		if j, err = s.claimIn(ctx, lane); j != nil || err != nil {
+			return j, err
 		}
 	}
-	return nil, err
+	return nil, nil
 }
 
-func (s *Store) claimJobAt(ctx context.Context, at keys) (*Job, error) {
+func (s *Store) claimJobAt(ctx context.Context, at keys, lane Lane) (*Job, error) {
 	token := randomText(16)
-	f, err := s.run(ctx, at, claimJobScript, JobLease.Milliseconds(), token).StringSlice()
+	args := []any{JobLease.Milliseconds(), token, map[bool]string{true: "in"}[lane.theirs]}
+	f, err := s.run(ctx, at, claimJobScript, append(args, anys(lane.busy)...)...).StringSlice()
 	if err != nil || len(f) < 6 {
 		return nil, explain(err)
 	}
@@ -111,16 +108,16 @@ func (s *Store) claimJobAt(ctx context.Context, at keys) (*Job, error) {
 
 // endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known, the
 // first line of the defect that ended it or "". Output: "ok" or "lost".
-var endJobScript = drain(parking + `
+var endJobScript = drain(lanes + parking + `
 local key = P .. 'j:' .. ARGV[1]
 if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
 redis.call('HDEL', key, 'tok')
 if ARGV[3] ~= '' then
   local never = ARGV[5] ~= '' and defect(key, ARGV[5])
-  redis.call('ZADD', P .. 'jobs', int(never or now + ARGV[3]), ARGV[1])
+  dueAt(ARGV[1], never or now + ARGV[3])
 else
   redis.call('HDEL', key, 'defects', 'parked')
-  redis.call('ZREM', P .. 'jobs', ARGV[1])
+  undue(ARGV[1])
   redis.call('HDEL', key, 'data')
   redis.call('HINCRBY', key, 'done', 1)
   redis.call('HSET', key, 'ended', int(now))
@@ -146,9 +143,9 @@ func (s *Store) BreakJob(ctx context.Context, j *Job, in time.Duration, what str
 }
 
 // renewJobScript: ARGV: id, token, lease ms. Output: "ok" or "lost".
-var renewJobScript = drain(`
+var renewJobScript = drain(lanes + `
 if redis.call('HGET', P .. 'j:' .. ARGV[1], 'tok') ~= ARGV[2] then return 'lost' end
-redis.call('ZADD', P .. 'jobs', int(now + ARGV[3]), ARGV[1])
+dueAt(ARGV[1], now + ARGV[3])
 return 'ok'
 `)
 
@@ -158,11 +155,11 @@ func (s *Store) RenewJob(ctx context.Context, j *Job) error {
 }
 
 // saveJobScript: ARGV: id, token, data, lease ms. Output: "ok" or "lost".
-var saveJobScript = drain(`
+var saveJobScript = drain(lanes + `
 local key = P .. 'j:' .. ARGV[1]
 if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
 redis.call('HSET', key, 'data', ARGV[3])
-redis.call('ZADD', P .. 'jobs', int(now + ARGV[4]), ARGV[1])
+dueAt(ARGV[1], now + ARGV[4])
 return 'ok'
 `)
 

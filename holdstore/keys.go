@@ -30,7 +30,7 @@ import (
 //	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see allowance.go. inload their
 //	                bytes; insum hash: messages, bytes, and how many went early, of all of them
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
-//	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends
+//	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends; jobs:in and jobs:in:ASKER: see lane.go
 //	rq:ID           a recall request that we made
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
 //	probe           written to see whether the replicas follow
@@ -61,6 +61,7 @@ func (k keys) rate(h string, span int64) string {
 	return string(k) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)
 }
 func (k keys) jobs() string             { return string(k) + "jobs" }
+func (k keys) askers() string           { return string(k) + "jobs:in" }
 func (k keys) request(id string) string { return string(k) + "rq:" + id }
 func (k keys) secret() string           { return string(k) + "secret" }
 func (k keys) schema() string           { return string(k) + "schema" }

@@ -103,8 +103,8 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Asked) error {
 	}
 	x.log.Asked(h, asked.Domain, asked.RequestID)
 	if x.boxes != nil && recall.DomainOf(recall.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
-		return x.store.AddJob(ctx, jobRetract+":"+asked.RequestID, jobRetract, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
-			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID}, 0)
+		return x.order(ctx, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
+			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID})
 	}
 	if key, ok := x.marker.CancelKey(h.ID, asked.Domain, h.MessageID); ok {
 		q.Keys = []cancel.Element{key}

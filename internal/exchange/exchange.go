@@ -33,7 +33,7 @@ type Store interface {
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
 
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
-	ClaimJob(ctx context.Context) (*holdstore.Job, error)
+	ClaimJob(ctx context.Context, some ...holdstore.Lane) (*holdstore.Job, error)
 	RenewJob(ctx context.Context, j *holdstore.Job) error
 	SaveJob(ctx context.Context, j *holdstore.Job, v any) error
 	FinishJob(ctx context.Context, j *holdstore.Job, known time.Duration) error

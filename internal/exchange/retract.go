@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
@@ -47,13 +48,34 @@ func (x *Exchange) Take(ctx context.Context, o Order, request bool) (bool, error
 		}
 		return false, x.answer(ctx, &o, s)
 	}
-	return true, x.store.AddJob(ctx, o.job(), jobRetract, o, 0)
+	return true, x.order(ctx, o)
+}
+
+// orderMost is how many recipients one job is for: one for thousands would keep others waiting, and is written each time that
+// one of its mailboxes is done.
+const orderMost = 100
+
+// order adds the jobs that carry an order out.
+func (x *Exchange) order(ctx context.Context, o Order) error {
+	for some := range slices.Chunk(o.Recipients, orderMost) {
+		part := o
+		part.Recipients = some
+		if err := x.store.AddJob(ctx, part.job(), jobRetract, part, 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // job is the ID of the job that carries the order out: of each piece of a request that came in by several transactions.
 func (o *Order) job() string {
 	to := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(o.Recipients)), "\n")))
-	return jobRetract + ":" + recall.DomainOf(o.From) + ":" + o.RequestID + o.CommandID + hex.EncodeToString(to[:6])
+	domain := recall.DomainOf(o.From)
+	id := jobRetract + ":" + domain + ":" + o.RequestID + o.CommandID + hex.EncodeToString(to[:6])
+	if o.Hold != "" {
+		return id
+	}
+	return holdstore.AskedBy(authenticate.Organisation(domain)) + id
 }
 
 // answer sends a status for each domain of the recipients: only a mail from there speaks for it. A request that a list has
@@ -88,6 +110,20 @@ const (
 	lookUntil = 24 * time.Hour // after a message came in it is in its mailbox, or was
 )
 
+// looksFor is for how many recipients a message that is missing is looked for again.
+const looksFor = 20
+
+// few says whether the message is missing in so few mailboxes that it is looked for again.
+func (o *Order) few() bool {
+	n := 0
+	for _, r := range o.Recipients {
+		if onItsWay(o.Done[r]) {
+			n++
+		}
+	}
+	return n <= looksFor
+}
+
 // later is when a message that was not found is looked for again.
 type later time.Duration
 
@@ -108,7 +144,7 @@ func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) erro
 		}
 		return again
 	}
-	if missing = missing && again == nil && o.Looks < lookMost && j.Since.Sub(o.Received) < lookUntil; missing {
+	if missing = missing && again == nil && o.few() && o.Looks < lookMost && j.Since.Sub(o.Received) < lookUntil; missing {
 		again = later(lookFirst << (2 * o.Looks))
 		o.Looks++
 	}

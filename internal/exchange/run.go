@@ -15,7 +15,8 @@ import (
 const jobRetract = "retract"
 
 const (
-	hands    = 4                  // jobs at a time
+	hands    = 4                  // jobs of our own users at a time, and as many of others
+	shared   = hands / 2          // of one asker
 	idle     = 5 * time.Second    // longest sleep: a wake-up that was lost delays a job by no more
 	jobTime  = 90 * time.Second   // for the mailboxes of one attempt
 	endTime  = holdstore.JobLease // for saying what came of it
@@ -23,31 +24,76 @@ const (
 	longest  = 5 * time.Minute
 )
 
-// Run does jobs until ctx ends, and waits for those that are under way.
+// Run does jobs until ctx ends, and waits for those that are under way. What our own users do has hands of its own, and no
+// asker has all of the others.
 func (x *Exchange) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { x.work(ctx, func([]string) holdstore.Lane { return holdstore.OurLane }) })
+	x.work(ctx, func(busy []string) holdstore.Lane { return holdstore.TheirLane(busy...) })
+}
+
+// work does the jobs of a lane.
+func (x *Exchange) work(ctx context.Context, lane func(busy []string) holdstore.Lane) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wake := x.store.Wake(ctx)
 	free := make(chan struct{}, hands)
+	at := &askers{at: map[string]int{}}
 	told := false
 	for ctx.Err() == nil {
 		free <- struct{}{}
-		j, err := x.store.ClaimJob(ctx)
+		j, err := x.store.ClaimJob(ctx, lane(at.busy()))
 		if err != nil && !told && ctx.Err() == nil {
 			x.log.Trouble("recall requests and reports wait until the store answers again", err)
 		}
 		told = err != nil
 		if j != nil {
-			wg.Go(func() { x.do(ctx, j); <-free })
+			at.add(j.Asker(), 1)
+			wg.Go(func() { x.do(ctx, j); at.add(j.Asker(), -1); <-free })
 			continue
 		}
 		<-free
-		sleep(ctx, wake)
+		sleep(ctx, wake, at.waits())
 	}
 }
 
-func sleep(ctx context.Context, wake <-chan struct{}) {
-	t := time.NewTimer(idle)
+// askers counts the jobs of each asker that are under way.
+type askers struct {
+	mu sync.Mutex
+	at map[string]int
+}
+
+func (a *askers) add(asker string, n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.at[asker] += n; a.at[asker] <= 0 {
+		delete(a.at, asker)
+	}
+}
+
+// busy lists the askers that have their share of the hands.
+func (a *askers) busy() (all []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for asker, n := range a.at {
+		if asker != "" && n >= shared {
+			all = append(all, asker)
+		}
+	}
+	return all
+}
+
+// waits is how long at most to sleep: a busy asker may have more jobs.
+func (a *askers) waits() time.Duration {
+	if len(a.busy()) > 0 {
+		return firstTry / 10
+	}
+	return idle
+}
+
+func sleep(ctx context.Context, wake <-chan struct{}, most time.Duration) {
+	t := time.NewTimer(most)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
