@@ -93,7 +93,7 @@ for i = 5, #ARGV do one(ARGV[i]) end
 `))
 
 // checkSetScript looks at members of a set, which word names. Names: hold IDs, or jobs.
-var checkSetScript = drain(checking(`
+var checkSetScript = drain(lanes + checking(`
 for i = 5, #ARGV do
   local id = ARGV[i]
   if redis.call('ZSCORE', P .. word, id) then
@@ -103,7 +103,7 @@ for i = 5, #ARGV do
       if parked then
         fault('job ' .. id, 'it is parked: a defect of the daemon has ended each attempt: ' .. parked, 'it is tried again', function()
           redis.call('HDEL', P .. 'j:' .. id, 'parked', 'defects')
-          redis.call('ZADD', P .. 'jobs', int(now), id)
+          unpark(id)
         end)
       end
       if redis.call('EXISTS', P .. 'j:' .. id) == 0 then fault('job ' .. id, 'it is due, and there is nothing to do', 'it is dropped', leave) end
@@ -146,7 +146,7 @@ end
 var checkJobScript = drain(lanes + checking(`
 for i = 5, #ARGV do
   local key = P .. 'j:' .. ARGV[i]
-  if not redis.call('ZSCORE', lane(ARGV[i]), ARGV[i]) and redis.call('PTTL', key) == -1 then
+  if not redis.call('ZSCORE', lane(ARGV[i]), ARGV[i]) and not redis.call('ZSCORE', P .. 'jobs', ARGV[i]) and redis.call('PTTL', key) == -1 then
     if redis.call('HEXISTS', key, 'data') == 1 then
       fault(ARGV[i], 'nobody would do it', 'it is due now', function() dueAt(ARGV[i], now) end)
     else

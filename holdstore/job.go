@@ -114,7 +114,7 @@ if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
 redis.call('HDEL', key, 'tok')
 if ARGV[3] ~= '' then
   local never = ARGV[5] ~= '' and defect(key, ARGV[5])
-  dueAt(ARGV[1], never or now + ARGV[3])
+  if never then park(ARGV[1], never) else dueAt(ARGV[1], now + ARGV[3]) end
 else
   redis.call('HDEL', key, 'defects', 'parked')
   undue(ARGV[1])

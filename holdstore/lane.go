@@ -54,6 +54,15 @@ local function undue(id)
   redis.call('ZREM', set, id)
   if asker and redis.call('EXISTS', set) == 0 then redis.call('ZREM', P .. 'jobs:in', asker) end
 end
+-- park keeps a job of either lane among ours, behind all that are ever due; unpark makes it due.
+local function park(id, never)
+  undue(id)
+  redis.call('ZADD', P .. 'jobs', never, id)
+end
+local function unpark(id)
+  redis.call('ZREM', P .. 'jobs', id)
+  dueAt(id, now)
+end
 local function firstDue(set) return redis.call('ZRANGEBYSCORE', set, '-inf', int(now), 'LIMIT', 0, 1)[1] end
 -- theirs is the job whose asker's turn it is, but for busy ones.
 local function theirs(busy)
