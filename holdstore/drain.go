@@ -48,5 +48,8 @@ func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
 	return states, nil
 }
 
-// GetSome reads those of the holds that are still there; give it a page at a time.
-func (s *Store) GetSome(ctx context.Context, ids []string) ([]*Hold, error) { return s.load(ctx, ids) }
+// GetSome reads those of the holds that are still there and can be read; give it a page at a time.
+func (s *Store) GetSome(ctx context.Context, ids []string) ([]*Hold, error) {
+	holds, _, err := s.loadEach(ctx, ids)
+	return holds, err
+}

@@ -66,15 +66,6 @@ func (s *Store) loadEach(ctx context.Context, ids []string) (holds []*Hold, dama
 	return holds, damaged, nil
 }
 
-// load is loadEach for which a hold that can't be read is an error.
-func (s *Store) load(ctx context.Context, ids []string) ([]*Hold, error) {
-	holds, damaged, err := s.loadEach(ctx, ids)
-	if err == nil {
-		err = damaged
-	}
-	return holds, err
-}
-
 // Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID; of many with one name, the
 // newest. They are in the order of their IDs, which is by time. Empty: none. With ErrPartial there may be more of that name.
 func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {

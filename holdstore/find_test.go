@@ -134,6 +134,14 @@ func TestADamagedRecordHidesNoOther(t *testing.T) {
 	if seen != 2 || !errors.Is(last, ErrDamaged) || !strings.Contains(last.Error(), bad.ID) {
 		t.Errorf("%d, then %v", seen, last)
 	}
+	for name, search := range map[string]func() ([]*Hold, error){
+		"Latest":  func() ([]*Hold, error) { return s.Latest(t.Context(), "alice", "", 9, nil) },
+		"GetSome": func() ([]*Hold, error) { ids, _ := s.WaitingIDs(t.Context()); return s.GetSome(t.Context(), ids) },
+	} {
+		if holds, err := search(); err != nil || len(holds) != 2 {
+			t.Errorf("%s: %d holds (%v)", name, len(holds), err)
+		}
+	}
 }
 
 func TestSealedSubjectsAreFound(t *testing.T) {

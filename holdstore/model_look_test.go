@@ -46,7 +46,7 @@ func (m *modelled) seen() (map[string]spot, error) {
 	if err != nil {
 		return nil, err
 	}
-	holds, err := m.reader.load(m.ctx, ids)
+	holds, err := m.reader.GetSome(m.ctx, ids)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (h *Hold) indexes(addresses []string) (indexes []any) {
 
 // Latest returns up to n holds in any state, the newest first: those of a login, of an envelope sender, or with both those of
 // that sender with that login. Of them it counts only those that keep lets stay (nil: all), so that others' mail with the
-// same sender takes nobody's place.
+// same sender takes nobody's place. It looks at no more than the newest 20,000 of each index entry.
 func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep func(*Hold) bool) ([]*Hold, error) {
 	entries := s.entries("s", login)
 	if sender != "" {
@@ -80,7 +80,7 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 		return (login == "" || Same(h.Login, login)) && (sender == "" || Same(h.Sender.Address, sender)) && (keep == nil || keep(h))
 	}
 	var all []*Hold
-	for from := 0; ; from += latestPage {
+	for from := 0; from < latestMost; from += latestPage {
 		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
 			for _, entry := range entries {
 				found = append(found, pipe.ZRevRange(ctx, at.index(entry), int64(from), int64(from+latestPage-1)))
@@ -90,7 +90,7 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 		if err != nil {
 			return nil, err
 		}
-		holds, err := s.load(ctx, ids)
+		holds, _, err := s.loadEach(ctx, ids) // a damaged record costs only itself; Fsck tells of it
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,10 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 			return all, nil
 		}
 	}
+	return all, nil
 }
 
-// latestPage is how many holds of an index entry one round trip of Latest reads.
-const latestPage = 100
+const (
+	latestPage = 100    // holds of an index entry that one round trip of Latest reads
+	latestMost = 20_000 // and all of its round trips: many times what one sender has in the store
+)

@@ -102,7 +102,7 @@ func (s *stranger) mail(from io.Reader) (*recall.Mail, error) {
 	m.Sender.Address = strings.Trim(s.sender, "<>")
 	for _, f := range fields {
 		if m.MessageID == "" && strings.EqualFold(f.Name, "Message-ID") {
-			m.MessageID = strings.TrimSpace(f.Value)
+			m.MessageID = policy.MessageID(f.Value)
 		}
 	}
 	for _, a := range s.recipients {

@@ -10,13 +10,15 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // What is asked for to know a message.
 var (
 	identity   = section(16<<10, "MESSAGE-ID", "FROM", "DATE")
 	trace      = section(16, "RECEIVED", "DELIVERED-TO") // it only has to be there
-	wholeTrace = section(64<<10, "RECEIVED", "DELIVERED-TO")
+	wholeTrace = section(64<<10, "RECEIVED", "DELIVERED-TO", strings.ToUpper(mark.Field))
 )
 
 // trace is what is asked for of the way that a message came.
@@ -40,7 +42,7 @@ func (t Target) is(header, trace []byte) bool {
 		return false
 	}
 	id, from, date := fields["Message-Id"], fields["From"], fields["Date"]
-	if len(id) != 1 || len(from) != 1 || len(date) > 1 || strings.TrimSpace(id[0]) != t.MessageID {
+	if len(id) != 1 || len(from) != 1 || len(date) > 1 || policy.MessageID(id[0]) != t.MessageID {
 		return false
 	}
 	author, err := mailmsg.Address(from[0])

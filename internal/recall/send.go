@@ -124,15 +124,16 @@ func international(d dispatch) bool {
 // multipartReport writes the fields and the body of a report (RFC 6522), or of plain text when it is only for people.
 func multipartReport(body string, d dispatch) (header, content string) {
 	const plain = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n"
+	body = foldLines(body, "")
 	if d.kind == "" {
 		return plain, body
 	}
 	boundary := rand.Text()
 	header = "Content-Type: multipart/report; report-type=" + d.kind + ";\r\n\tboundary=\"" + boundary + "\"\r\n"
 	content = "--" + boundary + "\r\n" + plain + "\r\n" + body + "\r\n--" + boundary +
-		"\r\nContent-Type: message/" + d.kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + d.part
+		"\r\nContent-Type: message/" + d.kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + foldLines(d.part, " ")
 	if d.headers != "" {
-		content += "\r\n--" + boundary + "\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + d.headers
+		content += "\r\n--" + boundary + "\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + foldLines(d.headers, " ")
 	}
 	return header, content + "\r\n--" + boundary + "--\r\n"
 }
@@ -140,7 +141,7 @@ func multipartReport(body string, d dispatch) (header, content string) {
 // inReply puts a mail into a thread.
 func inReply(messageID string) string {
 	id := oneLine(policy.BracketedID(messageID))
-	if id == "" {
+	if id == "" || len(id) > maxLineLength-20 { // an ID can't be folded
 		return ""
 	}
 	return "In-Reply-To: " + id + "\r\nReferences: " + id + "\r\n"

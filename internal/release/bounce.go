@@ -56,7 +56,7 @@ func (s *sender) sendBounce(ctx context.Context, c *holdstore.Claim, tell []int,
 	n := newNotice(c, tell, results, s.loop.marker)
 	returned := n.headerOnly(header)
 	if strings.EqualFold(argument(c.Sender, "RET"), "FULL") && c.Size <= maxReturned {
-		if returned, err = n.whole(s.loop.store.Content(ctx, &c.Hold)); err != nil {
+		if returned, err = n.whole(s.loop.store.Content(ctx, &c.Hold), header); err != nil {
 			return "", err
 		}
 	}

@@ -1,8 +1,10 @@
 package release
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"mime/quotedprintable"
 	"regexp"
 	"strings"
 	"time"
@@ -48,14 +50,14 @@ func (n *notice) text(returned string) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	line("Received: by %s (Recall Milter) id %s; %s", host, n.stamp, now)
 	line("From: Mail Delivery System <MAILER-DAEMON@%s>", host)
-	line("To: <%s>", word(n.c.Sender.Address))
+	line("To: <%s>", cut(word(n.c.Sender.Address)))
 	line("Subject: Undelivered mail returned to sender")
 	line("Date: %s\r\nMessage-ID: %s\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0", now, n.messageID)
 	line("Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n", n.stamp)
 	line("--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp)
 	line("This is the mail gateway %s.\r\n\r\nYour message could not be delivered to:\r\n", host)
 	for _, i := range n.tell {
-		line("  <%s>\r\n    %s", word(n.c.Recipients[i].Address), oneLine(n.results[i].Detail))
+		line("  <%s>\r\n    %s", cut(word(n.c.Recipients[i].Address)), cut(oneLine(n.results[i].Detail)))
 	}
 	line("\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp, kind)
 	b.WriteString(n.status(host))
@@ -68,7 +70,7 @@ func (n *notice) status(host string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	if id := argument(n.c.Sender, "ENVID"); id != "" {
-		line("Original-Envelope-Id: %s", oneLine(unxtext(id)))
+		line("Original-Envelope-Id: %s", cut(oneLine(unxtext(id))))
 	}
 	line("Reporting-MTA: dns; %s\r\nArrival-Date: %s", host, n.c.HeldAt.UTC().Format(time.RFC1123Z))
 	for _, i := range n.tell {
@@ -79,10 +81,10 @@ func (n *notice) status(host string) string {
 		}
 		b.WriteString("\r\n")
 		if kind, address, ok := strings.Cut(argument(to, "ORCPT"), ";"); ok {
-			line("Original-Recipient: %s;%s", word(kind), oneLine(unxtext(address)))
+			line("Original-Recipient: %s;%s", cut(word(kind)), cut(oneLine(unxtext(address))))
 		}
-		line("Final-Recipient: %s;%s\r\nAction: failed\r\nStatus: %s", kind, word(to.Address), status(detail))
-		line("Diagnostic-Code: smtp; %s", oneLine(detail))
+		line("Final-Recipient: %s;%s\r\nAction: failed\r\nStatus: %s", kind, cut(word(to.Address)), status(detail))
+		line("Diagnostic-Code: smtp; %s", cut(oneLine(detail)))
 	}
 	return b.String()
 }
@@ -110,12 +112,43 @@ func (n *notice) headerOnly(header []byte) string {
 	if n.international {
 		kind = "message/global-headers"
 	}
+	if longest(header) > maxLineLength { // RFC 6522 section 4 lets headers be encoded for that
+		var b strings.Builder
+		w := quotedprintable.NewWriter(&b)
+		w.Write(header)
+		w.Close()
+		return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + b.String()
+	}
 	return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + string(header)
 }
 
-// whole is what goes back when the sender asked for it.
-func (n *notice) whole(content io.Reader) (string, error) {
+// maxLineLength is what a line may have, without its CRLF (RFC 5322 section 2.1.1). Servers refuse longer ones, or cut them in two.
+const maxLineLength = 998
+
+// longest is the length of the longest line.
+func longest(text []byte) (most int) {
+	for line := range bytes.Lines(text) {
+		most = max(most, len(bytes.TrimRight(line, "\r\n")))
+	}
+	return most
+}
+
+// cut bounds what others typed so that its line stays short enough, between two characters.
+func cut(s string) string {
+	const most = maxLineLength - 100 // for what comes before it
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}
+
+// whole is what goes back when the sender asked for it: with a line that is too long the header alone, since RFC 2046
+// section 5.2.1 lets no message in a message be encoded.
+func (n *notice) whole(content io.Reader, header []byte) (string, error) {
 	text, err := io.ReadAll(content)
+	if longest(text) > maxLineLength {
+		return n.headerOnly(header), err
+	}
 	kind := "message/rfc822"
 	if n.international {
 		kind = "message/global"

@@ -141,3 +141,32 @@ func FuzzNotice(f *testing.F) {
 		}
 	})
 }
+
+// Servers refuse lines over 998 bytes, or cut them in two.
+func TestNoLineOfABounceIsTooLong(t *testing.T) {
+	long := strings.Repeat("ü", 900)
+	for _, ret := range []string{"RET=FULL", "RET=HDRS"} {
+		c := claim("b@x.test")
+		c.Sender.Args = []string{ret, "ENVID=" + strings.Repeat("e", 1200)}
+		c.Recipients[0].Args = []string{"ORCPT=rfc822;" + strings.Repeat("o", 1200)}
+		c.Recipients[0].Address = "b" + strings.Repeat("x", 1200) + "@x.test"
+		p := startPort(t, to("RCPT TO:<b", "550 5.1.1 "+strings.Repeat("no ", 600)), "8BITMIME")
+		attempted(t, &memory{content: "Subject: " + long + "\r\nX-A: b\r\n\r\nbody\r\n"}, p, c)
+		lines, data := p.got()
+		if len(data) != 1 {
+			t.Fatalf("%d mails", len(data))
+		}
+		for line := range strings.Lines(data[0]) {
+			if len(strings.TrimRight(line, "\r\n")) > maxLineLength {
+				t.Errorf("%s: a line of %d bytes: %.80s", ret, len(line), line)
+			}
+		}
+		_, all := parts(t, undot(data[0]))
+		if got := all[2][1]; !strings.Contains(got, "Subject: "+long) || !strings.Contains(got, "X-A: b") {
+			t.Errorf("%s: returned %.200q", ret, got)
+		}
+		if mail := lines[len(lines)-3]; mail != "MAIL FROM:<> BODY=8BITMIME" && !ascii(data[0]) {
+			t.Errorf("an 8-bit bounce after %q", mail)
+		}
+	}
+}
