@@ -102,6 +102,9 @@ func (c *ctl) planned(ctx context.Context, o *surroundings) (*postfix.Config, []
 		return nil, nil, fmt.Errorf("%w; Sendmail's lines are in recall-milter.m4, see docs/sendmail.md", err)
 	}
 	changes, err := mta.Plan(site.Needs())
+	for _, f := range doctor.BeforeTheHold(site, mta) {
+		c.say("%s", findingLines(f, 0)[0])
+	}
 	return mta, changes, err
 }
 

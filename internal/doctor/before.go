@@ -11,6 +11,14 @@ import (
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
+// BeforeTheHold says what a setup of Postfix can't write by itself.
+func BeforeTheHold(s *Site, mta *postfix.Config) (found []Finding) {
+	of := *s
+	of.mta = mta
+	of.beforeTheHold(func(f Finding) { found = append(found, f) })
+	return found
+}
+
 // beforeTheHold looks at what happens to a message before it is held and is lost with it, and that the re-injection port
 // can't do (docs/before-the-hold.md).
 func (s *Site) beforeTheHold(r report) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Undone says what Undo did, and what it left.
@@ -41,7 +42,7 @@ func Undo(ctx context.Context, dir string, endpoints []Endpoint, port *Endpoint)
 		if target, err = ours.keeping(dir, now, *port); err != nil {
 			return u, err
 		}
-		u.Kept = target["master.cf"] != bare["master.cf"]
+		u.Kept = !maps.Equal(target, bare)
 	}
 	u.Nothing = maps.Equal(target, now)
 	if u.Setups > 0 {
@@ -75,9 +76,12 @@ func (o *ours) keeping(dir string, now texts, port Endpoint) (texts, error) {
 		if err := errors.Join(err, wrong); err != nil {
 			return nil, err
 		}
-		there := readCF("master.cf", was["master.cf"]).keys()
-		for _, key := range readCF("master.cf", made["master.cf"]).keys() {
-			stay[key] = stay[key] || !slices.Contains(there, key)
+		for _, name := range files {
+			there := readCF(name, was[name]).keys()
+			for _, key := range readCF(name, made[name]).keys() {
+				ours := name == "master.cf" || strings.HasPrefix(key, "recall_") // the tables of a port that stays, too
+				stay[key] = stay[key] || ours && !slices.Contains(there, key)
+			}
 		}
 	}
 	target, _, err := revertAll(dir, setupCopy, now, func(key string) bool { return stay[key] })
@@ -97,11 +101,7 @@ func revertAll(dir, kind string, now texts, keep func(key string) bool) (all tex
 			return nil, nil, fmt.Errorf("nothing was changed, because a copy of the files is missing: %w", err)
 		}
 		for _, name := range files {
-			of := keep
-			if name == "main.cf" {
-				of = nil
-			}
-			text, left := revert(name, was[name], made[name], all[name], of)
+			text, left := revert(name, was[name], made[name], all[name], keep)
 			all[name] = text
 			for _, l := range left {
 				stays = append(stays, name+": "+l)
