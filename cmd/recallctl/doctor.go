@@ -82,14 +82,14 @@ func (c *ctl) configFindings(err error) (found []doctor.Finding) {
 	var wrong config.Problems
 	errors.As(err, &wrong)
 	for _, p := range wrong {
-		add("config.valid", fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text), "mend the line (recallctl doctor again, or recall-milter -t, which shows it)")
+		add("config.valid", fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text), "by hand: only you know what the line should say: correct it, then: recall-milter -t -c "+c.file)
 	}
 	switch beyond := ": nothing else could be checked"; {
 	case len(wrong) > 0:
 	case errors.Is(err, os.ErrNotExist):
-		add("config.missing", err.Error()+beyond, "name it with -c FILE, or put the packaged one back")
+		add("config.missing", err.Error()+beyond, "by hand: only you know where it is: name it with -c FILE, or put the packaged one back")
 	default:
-		add("config.unreadable", err.Error()+beyond, "run this as root, or as a member of the group recall-milter")
+		add("config.unreadable", err.Error()+beyond, "sudo recallctl -c "+c.file+" doctor")
 	}
 	return found
 }

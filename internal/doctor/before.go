@@ -26,9 +26,9 @@ func (s *Site) beforeTheHold(r report) {
 	for _, service := range s.mta.Holding(s.Needs()) {
 		for _, check := range service.Treatment().Unseen {
 			rule, table, _ := strings.Cut(check, " ")
-			const mend = `if it does: a [[hold.rule]] with grace = "0s" for these senders, or the action in a table of senders (docs/before-the-hold.md)`
+			const mend = byHand + `whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, or the action into a table of senders (docs/before-the-hold.md)`
 			if s.mta.Acts(table) == postfix.Yes {
-				r.bad("postfix.unseen", strings.TrimPrefix(mend, "if it does: "), "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the re-injection port does not see the client or login", service, check)
+				r.bad("postfix.unseen", mend, "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the re-injection port does not see the client or login", service, check)
 			} else if rule == "check_policy_service" {
 				r.warn("postfix.unseen", mend, "%s: when the policy server %s answers HOLD, FILTER, REDIRECT or BCC, that is lost with a held message", service, table)
 			} else {
@@ -57,12 +57,12 @@ func (s *Site) filtersBack(r report) {
 
 // stray is a service whose mail needs a port of its own.
 func (s *Site) stray(stray postfix.Stray, r report) {
-	name, mend := stray.Service.DaemonName(), ""
+	name, mend := stray.Service.DaemonName(), byHand+"which port is free is your decision: "
 	if stray.Shared {
 		name = map[bool]string{true: "LOCAL", false: "SUBMISSION"}[stray.Service.Command == "pickup"]
-		mend = "postconf -P '" + stray.Service.Named().String() + "/milter_macro_daemon_name=" + name + "' && postfix reload, then "
+		mend += "postconf -P '" + stray.Service.Named().String() + "/milter_macro_daemon_name=" + name + "' && postfix reload, then "
 	}
-	mend += `[release] smtp_by_daemon = { "` + name + `" = "127.0.0.1:10028" }, restart the daemon, then recallctl setup --apply --reload`
+	mend += `write smtp_by_daemon = { "` + name + `" = "127.0.0.1:10028" } under [release] into ` + s.File + `, then: systemctl restart recall-milter && recallctl setup --apply --reload`
 	r.bad("postfix.service", mend, "%s differs in %s from %s, by which its held mail leaves: what it does to mail is not done to what was held",
 		stray.Service, strings.Join(stray.Settings, ", "), stray.Port.Address)
 }
@@ -99,7 +99,7 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 		if actions&milterQuarantines != 0 {
 			may = append(may, "put mail into quarantine")
 		}
-		r.warn("postfix.envelope", "if it does, it belongs to the re-injection port instead of "+list+": docs/before-the-hold.md has the lines",
+		r.warn("postfix.envelope", byHand+"what it does with your mail only you know: if it does that, it belongs to the re-injection port instead of "+list+" (docs/before-the-hold.md has the lines)",
 			"the milter %s before ours may %s: that is lost with a held message", m.Address, strings.Join(may, ", "))
 	}
 }

@@ -21,7 +21,7 @@ import (
 const briefly = 5 * time.Second
 
 // startDaemon is how the daemon is started.
-const startDaemon = "systemctl enable --now recall-milter; journalctl -u recall-milter says why it does not run"
+const startDaemon = "systemctl enable recall-milter; systemctl restart recall-milter || journalctl -u recall-milter -n 20 --no-pager"
 
 // daemon looks whether the daemon answers MTAs and monitoring.
 func daemon(ctx context.Context, s *Site, r report) {
@@ -29,7 +29,7 @@ func daemon(ctx context.Context, s *Site, r report) {
 	for _, at := range s.Listening() {
 		switch err := negotiates(ctx, at); {
 		case errors.Is(err, errNoMilter):
-			r.bad("daemon.other", "stop what listens there, or change listen", "something else than our daemon answers at %s: %v", at.Address, err)
+			r.bad("daemon.other", byHand+"only you know what else should listen there: stop it (ss -ltnp names it), or change listen in "+s.File+", then: systemctl restart recall-milter", "something else than our daemon answers at %s: %v", at.Address, err)
 		case err != nil:
 			r.bad("daemon.listen", startDaemon, "the daemon does not answer at %s: the MTA does with all mail what its milter settings say: %v", at.Address, err)
 		default:
@@ -76,12 +76,12 @@ func negotiates(ctx context.Context, at postfix.Endpoint) error {
 func (s *Site) monitoring(ctx context.Context, r report) {
 	ready, err := s.ask(ctx, "/readyz")
 	if err != nil {
-		r.warn("daemon.http", "free the port that http.listen names, or restart the daemon: systemctl restart recall-milter",
+		r.warn("daemon.http", byHand+"only you know what else uses the port of http.listen: stop it (ss -ltnp names it), then: systemctl restart recall-milter",
 			"monitoring does not answer at %s, though the daemon runs: %v", s.Config.HTTP.Listen, err)
 		return
 	}
 	if ready.status != http.StatusOK {
-		r.bad("daemon.ready", "mend what this report says of Redis, then: systemctl restart recall-milter", "the daemon says: %s", ready.text)
+		r.bad("daemon.ready", "systemctl restart recall-milter", "the daemon says: %s", ready.text)
 	}
 	if live, err := s.ask(ctx, "/livez"); err == nil && live.status != http.StatusOK {
 		r.bad("daemon.release", "systemctl restart recall-milter", "the daemon says: %s", live.text)

@@ -34,7 +34,7 @@ type Finding struct {
 	Check string `json:"check"` // "postfix.order": the area, and the name under which docs/doctor.md explains it
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
-	Mend  string `json:"mend"` // a command or a config line; "" when nothing is to be mended
+	Mend  string `json:"mend"` // a command for the shell, or "by hand: " with the reason and what to do; "" when nothing is to be mended
 }
 
 // Site is what is looked at.
@@ -86,12 +86,12 @@ func Examine(ctx context.Context, s *Site) []Finding {
 	if s.Store != nil {
 		s.NoStore = s.Store.Ready(bounded)
 	}
-	found := causes(inParallel(bounded, s, settings, files, redis, holds, daemon, port, mtas, dns))
+	found := s.pasteable(causes(inParallel(bounded, s, settings, files, redis, holds, daemon, port, mtas, dns)))
 	if s.Probe != "" {
 		s.sick = slices.ContainsFunc(found, func(f Finding) bool {
 			return f.Level == Error && (strings.HasPrefix(f.Check, "daemon.") || strings.HasPrefix(f.Check, "redis."))
 		})
-		found = append(found, inParallel(ctx, s, probes)...)
+		found = append(found, s.pasteable(inParallel(ctx, s, probes))...)
 	}
 	return found
 }
@@ -99,6 +99,7 @@ func Examine(ctx context.Context, s *Site) []Finding {
 // consequences are findings that say nothing new beside their cause.
 var consequences = map[string][]string{
 	"postfix.port":    {"port.reachable", "port.xforward"},
+	"postfix.stopped": {"port.own", "port.reachable"},
 	"sendmail.port":   {"port.reachable"},
 	"port.ours":       {"postfix.port", "sendmail.port"},
 	"redis.reachable": {"daemon.ready", "daemon.release"},
@@ -128,7 +129,7 @@ func Before(ctx context.Context, s *Site) []Finding {
 	if s.Store != nil {
 		s.NoStore = s.Store.Ready(bounded)
 	}
-	return inParallel(bounded, s, files, redis, daemon)
+	return s.pasteable(inParallel(bounded, s, files, redis, daemon))
 }
 
 // inParallel runs families side by side and returns what they found, in their order.

@@ -21,7 +21,7 @@ func holds(ctx context.Context, s *Site, r report) {
 	}
 	stats, err := s.Store.Stats(ctx)
 	if err != nil {
-		r.warn("holds.unchecked", "run this again", "what is held could not be looked at: %s", words(err))
+		r.warn("holds.unchecked", "recallctl doctor", "what is held could not be looked at: %s", words(err))
 		return
 	}
 	found := 0
@@ -86,7 +86,7 @@ func (s *Site) keys(ctx context.Context, r report) {
 	}
 	usage, err := s.Store.SealUsage(ctx, nil)
 	if err != nil {
-		r.warn("holds.unchecked", "recallctl key status takes its time", "not all messages were looked at: %s", words(err))
+		r.warn("holds.unchecked", "recallctl key status", "not all messages were looked at: %s", words(err))
 		return
 	}
 	for _, key := range keys {
@@ -94,6 +94,6 @@ func (s *Site) keys(ctx context.Context, r report) {
 	}
 	delete(usage, "")
 	for id, n := range usage {
-		r.bad("holds.key", "put the key back into seal.key_file (recallctl key status), and reload the daemon", "%d messages are sealed with key %s, which is missing: they can't be sent", n, id)
+		r.bad("holds.key", byHand+"only a backup or another gateway of this store has the key: put it back into "+s.Config.Seal.KeyFile+", then: systemctl reload recall-milter", "%d messages are sealed with key %s, which is missing: they can't be sent", n, id)
 	}
 }

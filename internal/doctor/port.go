@@ -18,12 +18,12 @@ import (
 func port(ctx context.Context, s *Site, r report) {
 	at := Endpoint(s.Config.Release.SMTP)
 	if slices.ContainsFunc(s.Listening(), func(l postfix.Endpoint) bool { return l.Network == at.Network && same(l, at) }) {
-		r.bad("port.ours", `release.smtp = "127.0.0.1:10026", and the service for it in the MTA`, "release.smtp is %s, where the daemon itself listens: nothing can be released", at.Address)
+		r.bad("port.ours", byHand+"which port is free is your decision: write smtp = \"127.0.0.1:10026\" under [release] into "+s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload", "release.smtp is %s, where the daemon itself listens: nothing can be released", at.Address)
 		return
 	}
 	c, err := dialSMTP(ctx, at, false)
 	if err != nil {
-		r.bad("port.reachable", "recallctl setup --apply --reload (Sendmail: the lines of recall-milter.m4)", "held mail can't leave: the re-injection port %s does not take it: %s", at.Address, words(err))
+		s.closedPort(at, err, r)
 		return
 	}
 	defer c.Close()
@@ -52,7 +52,7 @@ func (s *Site) ownPort(ctx context.Context, r report) {
 	}
 	c, err := dialSMTP(ctx, Endpoint(s.Config.Release.OwnSMTP), false)
 	if err != nil {
-		r.bad("port.own", "add the service to the MTA, or take release.own_smtp out", "reports and requests can't leave by release.own_smtp %s: %s", s.Config.Release.OwnSMTP, words(err))
+		r.bad("port.own", byHand+"only you know the service that it means: add it to the MTA, or take own_smtp out of [release] in "+s.File+", then: systemctl restart recall-milter", "reports and requests can't leave by release.own_smtp %s: %s", s.Config.Release.OwnSMTP, words(err))
 		return
 	}
 	c.Quit()
@@ -88,10 +88,10 @@ var unproven = &tls.Config{InsecureSkipVerify: true}
 // offers looks at what the port's answer to EHLO lacks.
 func (s *Site) offers(c *smtp.Client, r report) {
 	for _, need := range []struct{ check, name, meaning, mend string }{
-		{"port.8bitmime", "8BITMIME", "mail in 8 bits may be damaged on its way", "take 8BITMIME out of smtpd_discard_ehlo_keywords"},
-		{"port.dsn", "DSN", "what senders said about receipts and bounces (NOTIFY, RET, ENVID) is lost", "take DSN out of smtpd_discard_ehlo_keywords"},
-		{"port.smtputf8", "SMTPUTF8", "mail with addresses in other scripts waits until it is given up", "postconf -e smtputf8_enable=yes"},
-		{"port.xforward", "XFORWARD", "the MTA's log shows 127.0.0.1 as the client of all released mail", "add -o smtpd_authorized_xforward_hosts=127.0.0.0/8 to the service"},
+		{"port.8bitmime", "8BITMIME", "mail in 8 bits may be damaged on its way", s.undiscard("8BITMIME")},
+		{"port.dsn", "DSN", "what senders said about receipts and bounces (NOTIFY, RET, ENVID) is lost", s.undiscard("DSN")},
+		{"port.smtputf8", "SMTPUTF8", "mail with addresses in other scripts waits until it is given up", "postconf -e smtputf8_enable=yes && postfix reload"},
+		{"port.xforward", "XFORWARD", "the MTA's log shows 127.0.0.1 as the client of all released mail", s.serviceSetting("smtpd_authorized_xforward_hosts", "127.0.0.0/8")},
 	} {
 		if need.name[0] != '8' && need.name != "DSN" && s.mta == nil {
 			continue // Sendmail has neither, and takes no mail that needs them
@@ -109,12 +109,12 @@ func (s *Site) offers(c *smtp.Client, r report) {
 func (s *Site) size(said int64, r report) {
 	most := s.largest()
 	if behind := s.behindThePort(); behind > 0 && behind <= most && (said == 0 || said > behind) {
-		r.bad("port.size", "take -o message_size_limit out of the service, or give it a cleanup service without a limit (docs/postfix.md)",
+		r.bad("port.size", byHand+"which limit you want is your decision: take -o message_size_limit out of the service, or give it a cleanup service without a limit (docs/postfix.md), then: postfix reload",
 			"the re-injection port says that it takes more than the %s of the cleanup service behind it: mail of about that size comes back as a bounce when its grace ends", sized(behind))
 		return
 	}
 	if said > 0 && said < most {
-		r.warn("port.size", "raise message_size_limit of the service (Sendmail: MaxMessageSize)",
+		r.warn("port.size", s.serviceSetting("message_size_limit", strconv.FormatInt(most, 10)),
 			"the re-injection port takes %s, and the MTA takes in up to %s: larger mail goes out unheld", sized(said), sized(most))
 	}
 }
@@ -171,6 +171,6 @@ func takes(c *smtp.Client, r report) {
 	}
 	var no *textproto.Error
 	if errors.As(err, &no) && (strings.Contains(no.Msg, ".7.") || no.Code/100 == 4 && !strings.Contains(no.Msg, "4.1.")) {
-		r.bad("port.refuses", "let the service take mail from this machine for everybody, as the lines of postfix-example.cf do", "the re-injection port refuses us: %d %s", no.Code, no.Msg)
+		r.bad("port.refuses", "recallctl setup --apply --reload", "the re-injection port refuses us: %d %s", no.Code, no.Msg)
 	}
 }

@@ -21,6 +21,7 @@ func TestEachFaultOfTheReinjectionPortIsNamed(t *testing.T) {
 		"size":        {"EHLO", all + " 10240000", "port.size"},
 		"enough size": {"EHLO", all + " 104857600", ""},
 		"greeting":    {"EHLO", "554 5.3.2 no", "port.reachable"},
+		"at a limit":  {"EHLO", "421 4.7.0 Error: too many connections", "port.busy"},
 		"relaying":    {"RCPT", "454 4.7.1 Relay access denied", "port.refuses"},
 		"access":      {"RCPT", "554 5.7.1 <unknown[127.0.0.1]>: Client host rejected: Access denied", "port.refuses"},
 		"no disk":     {"MAIL", "452 4.3.1 Insufficient system storage", "port.refuses"},
@@ -35,6 +36,8 @@ func TestEachFaultOfTheReinjectionPortIsNamed(t *testing.T) {
 					return c.answer
 				case strings.HasPrefix(line, "EHLO"):
 					return all
+				case strings.HasPrefix(line, "HELO") && strings.HasPrefix(c.answer, "421"):
+					return c.answer
 				case strings.HasPrefix(line, "HELO"):
 					return "554 5.3.2 no"
 				}

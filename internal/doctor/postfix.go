@@ -19,7 +19,7 @@ func mtas(_ context.Context, s *Site, r report) {
 		postfixHere = true
 	}
 	if !postfixHere && !sendmailHere {
-		r.warn("mta.unchecked", "run this on the gateway, or name what it has: --postfix DIR, --sendmail FILE", "no MTA is here: neither %s nor %s", cmp.Or(s.Postfix, "Postfix"), cmp.Or(s.Sendmail, "Sendmail"))
+		r.warn("mta.unchecked", byHand+"only you know where the MTA is: run recallctl doctor there, or with --postfix DIR or --sendmail FILE", "no MTA is here: neither %s nor %s", cmp.Or(s.Postfix, "Postfix"), cmp.Or(s.Sendmail, "Sendmail"))
 	}
 	if s.mta != nil {
 		postfixLines(s, r)
@@ -116,10 +116,10 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, men
 		r.bad("postfix.order", mend, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same", service)
 	}
 	if service.Get("smtpd_proxy_filter") != "" {
-		r.bad("postfix.proxy", "give smtpd_milters to the service behind the proxy instead", "%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
+		r.bad("postfix.proxy", byHand+"only you know which service stands behind the proxy: give smtpd_milters to that one instead", "%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
 	}
 	if service.Get("smtpd_milter_maps") != "" {
-		r.warn("postfix.maps", "look into smtpd_milter_maps: "+service.Get("smtpd_milter_maps"), "%s: for some clients smtpd_milter_maps says which milters they meet: theirs may not be held", service)
+		r.warn("postfix.maps", byHand+"only you know whom the tables mean: see that each list in "+service.Get("smtpd_milter_maps")+" ends with our milter", "%s: for some clients smtpd_milter_maps says which milters they meet: theirs may not be held", service)
 	}
 	s.action(service, m, r)
 	if v, err := strconv.Atoi(service.Option(m, "protocol")); err == nil && v < 6 {
@@ -127,7 +127,7 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, men
 	}
 	for _, name := range []string{"connect_timeout", "command_timeout", "content_timeout"} {
 		if d, ok := postfix.Duration(service.Option(m, name)); ok && d < leastTimeout {
-			r.warn("postfix.timeout", "postconf -e milter_"+name+"="+defaultTimeouts[name], "%s: milter_%s is %v: when Redis is slow for a moment, clients hear 451 and their mail is late", service, name, d)
+			r.warn("postfix.timeout", "postconf -e milter_"+name+"="+defaultTimeouts[name]+" && postfix reload", "%s: milter_%s is %v: when Redis is slow for a moment, clients hear 451 and their mail is late", service, name, d)
 		}
 	}
 	s.socket(service, m, r)
@@ -153,7 +153,7 @@ func (s *Site) action(service *postfix.Service, m postfix.Milter, r report) {
 	}
 	mend := "postconf -e milter_default_action=tempfail && postfix reload"
 	if _, own := m.Options["default_action"]; own {
-		mend = "write default_action=tempfail into the braces of our milter"
+		mend = byHand + "postconf edits no single milter of a list: write default_action=tempfail into the braces of our milter, then: postfix reload"
 	}
 	r.bad("postfix.default-action", mend, "%s: milter_default_action is %s: while the daemon is down, mail %s", service, action, meaning[action])
 }
@@ -201,7 +201,7 @@ func (s *Site) limits(r report) {
 		if size == 0 {
 			allowed = "any size"
 		}
-		r.warn("postfix.size", "hold.max_size = \""+strconv.FormatInt(size>>20+1, 10)+"MB\", or postconf -e message_size_limit="+strconv.FormatInt(most, 10),
+		r.warn("postfix.size", "postconf -e message_size_limit="+strconv.FormatInt(most, 10)+" && postfix reload # or raise max_size under [hold] in "+s.File,
 			"Postfix takes %s, and up to %s are held: larger mail goes out unheld", allowed, sized(most))
 	}
 	if s.mta.Get("soft_bounce") == "yes" {
@@ -220,12 +220,13 @@ func (s *Site) reinjection(port postfix.Port, r report) {
 		return
 	}
 	if service.Public() {
-		r.bad("postfix.shared", port.Setting+` = "127.0.0.1:10026", restart the daemon, then: recallctl setup --apply --reload`,
+		r.bad("postfix.shared", byHand+"which port is free is your decision: give "+port.Setting+" one of its own, like \"127.0.0.1:10026\", in "+s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload",
 			"%s leads to %s, where others submit: held mail needs a port of its own to come back", port.Setting, service)
 		return
 	}
 	s.returns(service, r)
 	if !service.Loopback() {
-		r.warn("postfix.open", "let it listen at 127.0.0.1 only", "%s can be reached from outside: who uses it goes round the hold", service)
+		r.warn("postfix.open", byHand+"who connects to it from outside only you know: let it listen at 127.0.0.1 (the first word of its line in master.cf), then: postfix reload", "%s can be reached from outside: who uses it goes round the hold", service)
 	}
+	s.throttled(service, r)
 }

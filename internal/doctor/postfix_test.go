@@ -42,6 +42,9 @@ func gathered(f func(report)) []Finding {
 func mended(t *testing.T, found []Finding) {
 	t.Helper()
 	for _, f := range found {
+		if f.Level != OK {
+			runs(t, f)
+		}
 		if f.Level != OK && (f.Text == "" || f.Mend == "") {
 			t.Errorf("a finding without words or mend: %+v", f)
 		}
@@ -123,6 +126,16 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"restrictions outside":  {"smtpd_sender_restrictions = permit_mynetworks, reject_sender_login_mismatch\n", healthyPort, "", ""},
 		"filter to the port":    {"content_filter = smtp:127.0.0.1:10026\n", healthyPort, "", "postfix.filter-loop"},
 		"filter in brackets":    {"content_filter = smtp:[127.0.0.1]:10026\n", healthyPort, "", "postfix.filter-loop"},
+		"filter by its name":    {"content_filter = scan:[localhost]:10026\n", healthyPort, "", "postfix.filter-loop"},
+		"filter elsewhere":      {"content_filter = scan:[127.0.0.1]:10024\n", healthyPort, "", ""},
+		"filter to the way in":  {"content_filter = smtp:[127.0.0.1]\n", healthyPort, "", "postfix.filter-loop"},
+		"relay to the port":     {"relayhost = [127.0.0.1]:10026\n", healthyPort, "", "postfix.loop"},
+		"transport to the port": {"default_transport = smtp:[127.0.0.1]:10026\n", healthyPort, "", "postfix.loop"},
+		"relay to the way in":   {"relayhost = [127.0.0.1]:25\n", healthyPort, "", "postfix.loop"},
+		"relay elsewhere":       {"relayhost = [relay.corp.test]:10026\n", healthyPort, "", ""},
+		"limits by client":      {"smtpd_client_message_rate_limit = 10\nsmtpd_client_event_limit_exceptions = 192.0.2.0/24\n", healthyPort, "", "postfix.throttled"},
+		"few connections":       {"smtpd_client_connection_count_limit = 2\nsmtpd_client_event_limit_exceptions =\n", healthyPort, "", "postfix.throttled"},
+		"limits for others":     {"smtpd_client_message_rate_limit = 10\n", healthyPort, "", ""},
 		"socket out of sight":   {"smtpd_milters = unix:/run/recall-milter/sock\nnon_smtpd_milters =\n", healthyPort, "listen = [\"unix:/run/recall-milter/sock\"]\n", "postfix.chroot postfix.local"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,11 +33,11 @@ var errLogin = errors.New("it wants a login")
 // probes sends a message by every way in, sees whether it is held, and takes it back.
 func probes(ctx context.Context, s *Site, r report) {
 	if s.sick {
-		r.warn("probe.unchecked", "mend what this report says of Redis and the daemon first", "no probe was sent: it could not be held now")
+		r.warn("probe.unchecked", byHand+"what this report says of Redis and the daemon comes first; then: recallctl doctor --probe "+s.Probe, "no probe was sent: it could not be held now")
 		return
 	}
 	if v, err := s.verdict(); err != nil || !v.Hold {
-		r.warn("probe.unchecked", "--probe with an address whose mail is held (recallctl test)", "no probe was sent: mail of %s is not held: %s", s.Probe, v.Reason)
+		r.warn("probe.unchecked", byHand+"only you know an address whose mail is held (recallctl test says it): name it with --probe", "no probe was sent: mail of %s is not held: %s", s.Probe, v.Reason)
 		return
 	}
 	for _, w := range s.ways() {
@@ -64,12 +64,12 @@ func (s *Site) probe(ctx context.Context, w way, r report) {
 		r.fine("probe", "%s wants a login, and was not tried; its milters are looked at above", w.name)
 		return
 	case err != nil:
-		r.bad("probe.refused", "look for it in the MTA's log", "%s does not take mail of %s: %s", w.name, s.Probe, words(err))
+		r.bad("probe.refused", byHand+"the MTA's log says why: grep for "+s.Probe, "%s does not take mail of %s: %s", w.name, s.Probe, words(err))
 		return
 	}
 	h := s.held(ctx, id)
 	if h == nil {
-		r.bad("probe.bypass", "let it ask our milter: see postfix.entry, postfix.local, sendmail.entry in docs/doctor.md", "%s bypasses the hold: a probe that it took is not held, and on its way to %s", w.name, s.Probe)
+		r.bad("probe.bypass", byHand+"another finding here names the setting (postfix.entry, postfix.local, sendmail.entry); if there is none, the MTA runs with an older config: postfix reload", "%s bypasses the hold: a probe that it took is not held, and on its way to %s", w.name, s.Probe)
 		return
 	}
 	if _, err := s.Store.Recall(ctx, h.ID, s.Act); err != nil {

@@ -31,13 +31,13 @@ func redis(ctx context.Context, s *Site, r report) {
 	case s.Store == nil && errors.Is(err, fs.ErrNotExist) && !exists(s.Config.Redis.PasswordFile):
 		return // the checks of files say so
 	case s.Store == nil:
-		r.bad("redis.config", "correct the table [redis], and restart the daemon", "%s", words(err))
+		r.bad("redis.config", byHand+"only you know where Redis is: correct the table [redis] in "+s.File+", then: systemctl restart recall-milter", "%s", words(err))
 		return
 	case errors.Is(err, holdstore.ErrNotAllowed):
-		r.bad("redis.allowed", "see redis.username, redis.password_file, and Redis's ACL LIST", "%s", words(err))
+		r.bad("redis.allowed", byHand+"only you know the login: compare username and password_file under [redis] in "+s.File+" with ACL LIST in Redis", "%s", words(err))
 		return
 	case err != nil && !errors.Is(err, holdstore.ErrUnavailable):
-		text, mend := cutMend(words(err))
+		text, mend := s.cutMend(words(err))
 		r.bad("redis.durable", mend, "%s", text)
 	}
 	all, err := s.Store.Health(ctx)
@@ -46,7 +46,7 @@ func redis(ctx context.Context, s *Site, r report) {
 		return
 	}
 	if err != nil {
-		r.warn("redis.unchecked", "allow TIME, INFO and CONFIG GET to redis.username (ACL SETUSER)", "not all could be asked: %s", words(err))
+		r.warn("redis.unchecked", byHand+"only the administrator of Redis can do it: allow TIME, INFO and CONFIG GET to redis.username (ACL SETUSER)", "not all could be asked: %s", words(err))
 	}
 	s.advice(ctx, r)
 	stats, _ := s.Store.Stats(ctx)
@@ -59,7 +59,7 @@ func redis(ctx context.Context, s *Site, r report) {
 func (s *Site) advice(ctx context.Context, r report) {
 	all, _ := s.Store.Warnings(ctx)
 	for _, text := range all {
-		wrong, mend := cutMend(text)
+		wrong, mend := s.cutMend(text)
 		r.warn("redis.advice", mend, "%s", wrong)
 	}
 }
@@ -68,29 +68,29 @@ func (s *Site) advice(ctx context.Context, r report) {
 func (s *Site) judge(h holdstore.Health, stats holdstore.Stats, n int, r report) {
 	before := 0
 	counted := report(func(f Finding) { before++; r(f) })
-	state(h, counted)
+	s.state(h, counted)
 	s.assumed(h, counted)
-	snapshots(h, counted)
+	s.snapshots(h, counted)
 	s.disk(h, counted)
 	s.replicas(h, counted)
 	s.memory(h, stats, n, counted)
-	clock(h, counted)
+	s.clock(h, counted)
 	if before == 0 && s.NoStore == nil {
 		r.fine("redis", "Redis %s keeps what it acknowledges, %s of memory used, its clock is right", h.Info["redis_version"], h.Info["used_memory_human"])
 	}
 }
 
 // state looks whether a server that answers can be the store at all.
-func state(h holdstore.Health, r report) {
+func (s *Site) state(h holdstore.Health, r report) {
 	if h.Info["loading"] == "1" {
-		r.bad("redis.loading", "wait; INFO persistence says how far it is (loading_eta_seconds)", "Redis is loading its data: nothing is held or released until it has it")
+		r.bad("redis.loading", byHand+"it ends by itself: INFO persistence says when (loading_eta_seconds)", "Redis is loading its data: nothing is held or released until it has it")
 	}
 	if role, known := h.Info["role"]; known && role != "master" {
-		r.bad("redis.role", "correct redis.addresses, or name the Sentinel's group in redis.sentinel_master", "redis.addresses leads to a replica, which takes no mail")
+		r.bad("redis.role", byHand+"only you know the primary: name it in addresses under [redis] in "+s.File+", or the Sentinels and their group in sentinel_master, then: systemctl restart recall-milter", "redis.addresses leads to a replica, which takes no mail")
 	}
 	major, _, _ := strings.Cut(h.Info["redis_version"], ".")
 	if n, err := strconv.Atoi(major); err == nil && n < 7 {
-		r.bad("redis.version", "upgrade Redis to 7.0 or newer", "Redis %s does not know the flags of our scripts: nothing is held, and a full store can't let go what it has", h.Info["redis_version"])
+		r.bad("redis.version", byHand+"which packages there are depends on the system: upgrade Redis to 7.0 or newer", "Redis %s does not know the flags of our scripts: nothing is held, and a full store can't let go what it has", h.Info["redis_version"])
 	}
 }
 
@@ -101,28 +101,28 @@ func (s *Site) assumed(h holdstore.Health, r report) {
 	}
 	for _, w := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"no-appendfsync-on-rewrite", "no"}, {"maxmemory-policy", "noeviction"}} {
 		if got, known := h.Config[w[0]]; known && got != w[1] {
-			r.warn("redis.assumed", "CONFIG SET "+w[0]+" "+w[1]+", write it into redis.conf, and set redis.durability = \"strict\"",
+			r.warn("redis.assumed", s.configSet(w[0], w[1]),
 				"redis.durability is \"assumed\", and Redis has %s %q: acknowledged mail is lost when this machine loses power", w[0], got)
 		}
 	}
 }
 
 // snapshots looks at snapshots, which we do not need, and which stop all writes when they fail.
-func snapshots(h holdstore.Health, r report) {
+func (s *Site) snapshots(h holdstore.Health, r report) {
 	if h.Info["rdb_last_bgsave_status"] == "err" && h.Config["stop-writes-on-bgsave-error"] == "yes" && h.Config["save"] != "" {
-		r.bad("redis.snapshot", `free space in Redis's dir, or: CONFIG SET save ""`, "the last snapshot failed, and so Redis refuses all mail: clients hear 451")
+		r.bad("redis.snapshot", s.configSet("save", ""), "the last snapshot failed, and so Redis refuses all mail: clients hear 451")
 	}
 }
 
 // disk looks at how Redis gets on with its disk.
 func (s *Site) disk(h holdstore.Health, r report) {
 	if h.Info["aof_last_bgrewrite_status"] == "err" {
-		r.warn("redis.aof", "free space in Redis's dir, then: redis-cli BGREWRITEAOF", "the last rewrite of the append-only file failed: it grows until the disk is full")
+		r.warn("redis.aof", byHand+"only you know what can go: make room in "+h.Config["dir"]+", then: "+s.redisCLI("BGREWRITEAOF"), "the last rewrite of the append-only file failed: it grows until the disk is full")
 	}
 	free, known := freeBytes(h.Config["dir"])
 	size := number(h.Info["aof_current_size"])
 	if known && s.redisIsHere() && free < max(2*size, minimumFree) {
-		r.warn("redis.disk", "make room in "+h.Config["dir"], "%s are free where the append-only file (%s) lies: when the disk is full, no mail is taken", sized(free), sized(size))
+		r.warn("redis.disk", byHand+"only you know what can go: make room in "+h.Config["dir"], "%s are free where the append-only file (%s) lies: when the disk is full, no mail is taken", sized(free), sized(size))
 	}
 }
 
@@ -132,20 +132,19 @@ const minimumFree = 256 << 20
 func (s *Site) replicas(h holdstore.Health, r report) {
 	there, wanted := number(h.Info["connected_slaves"]), int64(s.Config.Redis.Replicas)
 	if there < wanted {
-		r.bad("redis.replicas", "start the replicas, or lower redis.replicas", "redis.replicas wants %d acknowledgements and %d replicas are connected: no mail can be held", wanted, there)
+		r.bad("redis.replicas", byHand+"only you know where the replicas are: start them, or lower replicas under [redis] in "+s.File+", then: systemctl restart recall-milter", "redis.replicas wants %d acknowledgements and %d replicas are connected: no mail can be held", wanted, there)
 	}
 	if least := number(h.Config["min-replicas-to-write"]); there < least {
-		r.bad("redis.min-replicas", "start the replicas, or: CONFIG SET min-replicas-to-write 0", "min-replicas-to-write is %d and %d replicas are connected: Redis refuses all mail", least, there)
+		r.bad("redis.min-replicas", byHand+"only you know where the replicas are: start them; or, without them, "+s.configSet("min-replicas-to-write", strconv.FormatInt(there, 10)), "min-replicas-to-write is %d and %d replicas are connected: Redis refuses all mail", least, there)
 	}
 }
 
 // memory looks whether what is held, and what is to come at this rate, has room.
 func (s *Site) memory(h holdstore.Health, stats holdstore.Stats, n int, r report) {
 	used, limit := number(h.Info["used_memory"]), number(h.Info["maxmemory"])
-	mend, whose := "raise maxmemory of Redis, or: recallctl release --all", "maxmemory"
+	mend, whose := s.moreMemory(h), "maxmemory"
 	if limit == 0 {
 		limit, whose = number(h.Info["total_system_memory"]), "this machine's memory, as maxmemory is not set"
-		mend = "set maxmemory of Redis, for example 1gb: else the kernel kills what overfills the machine"
 	}
 	if limit == 0 {
 		return
@@ -170,7 +169,7 @@ func (s *Site) coming(stats holdstore.Stats) int64 {
 	return int64(float64(stats.Bytes) * float64(grace-age) / float64(age))
 }
 
-func clock(h holdstore.Health, r report) {
+func (s *Site) clock(h holdstore.Health, r report) {
 	ahead := h.Ahead.Abs()
 	if ahead > h.RoundTrip && ahead > clockWarning {
 		direction := map[bool]string{true: "ahead of", false: "behind"}[h.Ahead > 0]
@@ -178,11 +177,11 @@ func clock(h holdstore.Health, r report) {
 		if ahead > clockError {
 			say = r.bad
 		}
-		say("redis.clock", "let both machines keep time: systemctl enable --now systemd-timesyncd (or chrony)",
+		say("redis.clock", "systemctl enable --now systemd-timesyncd # on both machines, or chrony",
 			"the clock of Redis is %v %s ours: due moments are Redis's, dates in mails and logs are ours", ahead.Round(time.Millisecond), direction)
 	}
 	if h.RoundTrip > slow {
-		r.warn("redis.slow", "put Redis nearer, or look into its SLOWLOG and LATENCY DOCTOR", "Redis takes %v for a command: each message waits for several", h.RoundTrip.Round(time.Millisecond))
+		r.warn("redis.slow", byHand+"the reason is not seen from here: "+s.redisCLI("LATENCY DOCTOR")+" and SLOWLOG GET say more", "Redis takes %v for a command: each message waits for several", h.RoundTrip.Round(time.Millisecond))
 	}
 }
 
@@ -191,12 +190,12 @@ func startRedis(s *Site) string {
 	for _, a := range s.Config.Redis.Addresses {
 		if strings.Contains(a, "redis-recall-milter") {
 			if exists("/lib/systemd/system/recall-milter-redis.service") || exists("/usr/lib/systemd/system/recall-milter-redis.service") {
-				return "systemctl enable --now recall-milter-redis"
+				return "systemctl enable recall-milter-redis; systemctl restart recall-milter-redis"
 			}
-			return "systemctl enable --now redis-server@recall-milter"
+			return "systemctl enable redis-server@recall-milter; systemctl restart redis-server@recall-milter"
 		}
 	}
-	return "start Redis at " + strings.Join(s.Config.Redis.Addresses, ", ") + ", or correct redis.addresses"
+	return byHand + "only you know how it is run: start Redis at " + strings.Join(s.Config.Redis.Addresses, ", ") + ", or correct redis.addresses"
 }
 
 // redisIsHere says whether Redis writes to a disk of this machine.
@@ -207,16 +206,6 @@ func (s *Site) redisIsHere() bool {
 		}
 	}
 	return s.Config.Redis.SentinelMaster == ""
-}
-
-// cutMend divides what the store says into what is wrong and how it is mended.
-func cutMend(text string) (wrong, mend string) {
-	for _, verb := range []string{"run ", "free ", "allow ", "set ", "start ", "wait", "install "} {
-		if wrong, rest, ok := strings.Cut(text, ": "+verb); ok {
-			return wrong, strings.TrimPrefix(verb, "run ") + rest
-		}
-	}
-	return text, ""
 }
 
 // freeBytes is what a disk has left for users.

@@ -52,13 +52,29 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 }
 
 func TestAMendIsCutFromWhatTheStoreSays(t *testing.T) {
+	const cli = "redis-cli -h 127.0.0.1 -p 6379 "
 	for text, want := range map[string]string{
-		`redis at [::1]:6379 has appendfsync "everysec": run CONFIG SET appendfsync always and write it into redis.conf`: "CONFIG SET appendfsync always and write it into redis.conf",
-		"redis at 10.0.0.5:6379 says aof_enabled:1: free space on its disk":                                              "free space on its disk",
-		"no words": "",
+		`redis at [::1]:6379 has appendfsync "everysec": run CONFIG SET appendfsync always and write it into redis.conf`: cli + "CONFIG SET appendfsync always && " + cli + "CONFIG REWRITE",
+		"redis at 10.0.0.5:6379 says aof_enabled:1: free space on its disk":                                              "by hand: no command of this machine does it: free space on its disk",
+		"no words": "by hand: the words say all that is known from here",
 	} {
-		if _, mend := cutMend(text); mend != want {
+		if _, mend := siteOf(t, "").cutMend(text); mend != want {
 			t.Errorf("%q: %q", text, mend)
+		}
+	}
+}
+
+// A store that is short of memory is given more; nothing that is held is sent early.
+func TestAFullStoreIsGivenMemory(t *testing.T) {
+	for _, c := range []struct{ text, limit, all, want string }{
+		{"[redis]\naddresses = [\"unix:/run/r.sock\"]", "1073741824", "16000000000", "redis-cli -s /run/r.sock CONFIG SET maxmemory 2048mb && redis-cli -s /run/r.sock CONFIG REWRITE"},
+		{"", "0", "16000000000", "redis-cli -h 127.0.0.1 -p 6379 CONFIG SET maxmemory 7629mb &&"},
+		{"", "15000000000", "16000000000", "by hand: this machine has no more memory for Redis"},
+		{"[redis]\nusername = \"x\"", "1073741824", "16000000000", "by hand: doctor has no login that can change Redis"},
+	} {
+		mend := siteOf(t, c.text).moreMemory(holdstore.Health{Info: map[string]string{"maxmemory": c.limit, "total_system_memory": c.all, "used_memory": "1000000"}})
+		if !strings.HasPrefix(mend, c.want) || strings.Contains(mend, "release") || strings.Contains(mend, "drain") {
+			t.Errorf("%+v: %s", c, mend)
 		}
 	}
 }

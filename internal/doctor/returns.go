@@ -26,9 +26,7 @@ func (s *Site) returns(service *postfix.Service, r report) {
 	} else if now != wanted.Filter {
 		r.bad("postfix.filter", "recallctl setup --apply --reload", "%s has content_filter=%s, which the mail does not meet where it was submitted", service, now)
 	}
-	if now := service.Get("content_filter"); s.leadsTo(now, service) {
-		r.bad("postfix.filter-loop", set("content_filter="), "%s: content_filter leads back to the re-injection port: mail goes round forever", service)
-	}
+	s.loops(service, r)
 	for _, name := range []string{"smtpd_command_filter", "smtpd_proxy_filter", "smtpd_upstream_proxy_protocol"} {
 		if value := service.Get(name); value != "" {
 			r.bad("postfix.twice", set(name+"="), "%s has %s of main.cf: it was applied when the mail came in, and a second time it can damage or refuse held mail", service, name)
@@ -42,13 +40,6 @@ func (s *Site) returns(service *postfix.Service, r report) {
 func (s *Site) portOf(service *postfix.Service) postfix.Port {
 	all := s.Needs().Ports()
 	return all[max(0, slices.IndexFunc(all, func(p postfix.Port) bool { return service.Listens(p.At) }))]
-}
-
-// leadsTo says whether a content filter is the port itself: "transport:host:port", the host in brackets or not.
-func (s *Site) leadsTo(filter string, service *postfix.Service) bool {
-	_, destination, _ := strings.Cut(filter, ":")
-	destination = strings.NewReplacer("[", "", "]", "").Replace(destination)
-	return destination != "" && service.Listens(postfix.Endpoint{Network: "tcp", Address: destination})
 }
 
 // mappings looks at who maps addresses: the port, unless the mail is mapped later without a hold.
@@ -82,7 +73,7 @@ func (s *Site) actions(service *postfix.Service, port postfix.Port, wanted postf
 	if !missing {
 		return
 	}
-	const mend = "recallctl setup --apply --reload (docs/before-the-hold.md)"
+	const mend = "recallctl setup --apply --reload # docs/before-the-hold.md says what it does"
 	all, told := wanted.Tables(), map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for _, table := range all[name] {

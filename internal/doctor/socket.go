@@ -26,9 +26,9 @@ func (s *Site) socket(service *postfix.Service, m postfix.Milter, r report) {
 	if at == "" {
 		return
 	}
-	mend := `socket_group = "` + who.name + `", socket_mode = "0660"`
+	mend := "chgrp " + who.name + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" + who.name + "\" in " + s.File
 	if at != path {
-		mend = "chgrp " + who.name + " " + at + " && chmod g+x " + at
+		mend = "chgrp " + who.name + " " + quoted(at) + " && chmod g+x " + quoted(at)
 	}
 	r.bad("postfix.socket", mend, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service, who.name, path, at)
 }
@@ -48,6 +48,6 @@ func (s *Site) outside(service *postfix.Service, list string) bool {
 // chroot says so.
 func (s *Site) chroot(service *postfix.Service, r report) {
 	queue := service.Get("queue_directory")
-	r.bad("postfix.chroot", `listen = ["inet:8890@127.0.0.1"], or a socket below `+queue+": see docs/install.md",
+	r.bad("postfix.chroot", byHand+"where the daemon listens is your decision: write listen = [\"inet:8890@127.0.0.1\"], or a socket below "+queue+", into "+s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload",
 		"%s is chrooted to %s and can't see the daemon's socket: clients hear what milter_default_action says", service, queue)
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // asRoot is the mend of what an ordinary user can't look at.
-const asRoot = "run this as root, or as a member of the group recall-milter"
+const asRoot = "sudo recallctl doctor"
 
 // byHand begins a mend that is no command, and goes on with the reason.
 const byHand = "by hand: "
@@ -36,3 +36,23 @@ func exists(path string) bool {
 
 // cutUnix cuts unix:/path.
 func cutUnix(address string) (path string, ok bool) { return strings.CutPrefix(address, "unix:") }
+
+// defaultConfig is where recallctl looks by itself.
+const defaultConfig = "/etc/recall-milter/recall-milter.toml"
+
+// pasteable names in each command what is not where its program looks by itself: our config, and the folder of Postfix's.
+func (s *Site) pasteable(found []Finding) []Finding {
+	var pairs []string
+	if s.mta != nil && s.mta.Dir != "/etc/postfix" {
+		dir := quoted(s.mta.Dir)
+		pairs = append(pairs, "postconf -", "postconf -c "+dir+" -", "postfix reload", "postfix -c "+dir+" reload", "postfix start", "postfix -c "+dir+" start",
+			"postfix check", "postfix -c "+dir+" check", "recallctl setup", "recallctl setup --postfix "+dir, "recallctl doctor", "recallctl doctor --postfix "+dir)
+	}
+	for n := range found {
+		found[n].Mend = strings.NewReplacer(pairs...).Replace(found[n].Mend)
+		if s.File != defaultConfig {
+			found[n].Mend = strings.NewReplacer("recallctl -c ", "recallctl -c ", "recallctl ", "recallctl -c "+quoted(s.File)+" ").Replace(found[n].Mend)
+		}
+	}
+	return found
+}
