@@ -107,6 +107,7 @@ var consequences = map[string][]string{
 	"redis.durable":   {"daemon.ready"},
 	"redis.replicas":  {"redis.durable", "daemon.ready"},
 	"redis.loading":   {"daemon.ready"},
+	"redis.snapshot":  {"daemon.ready"},
 	"redis.role":      {"daemon.ready"},
 	"redis.version":   {"daemon.ready"},
 }
