@@ -64,12 +64,12 @@ func (s *Site) parked(ctx context.Context, r report) {
 		return // the checks of Redis say why
 	}
 	if len(holds) > 0 {
-		r.bad("holds.parked", "report the defect with its stack from the log; then recallctl release "+strings.Join(holds, " "),
+		r.bad("holds.parked", "recallctl release "+strings.Join(holds, " ")+" # and report the defect with its stack from the log",
 			"a defect of the daemon has ended %d attempts to send each of these messages, and they wait until somebody releases or recalls them: %s",
 			holdstore.ParkAfter, strings.Join(holds, " "))
 	}
 	if len(jobs) > 0 {
-		r.warn("holds.parked_jobs", "report the defect with its stack from the log; then recallctl fsck --repair",
+		r.warn("holds.parked_jobs", "recallctl fsck --repair # and report the defect with its stack from the log",
 			"a defect of the daemon has ended %d attempts of each of these requests, retractions or reports, and nothing tries them any more: %s",
 			holdstore.ParkAfter, strings.Join(jobs, " "))
 	}
