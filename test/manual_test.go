@@ -163,3 +163,35 @@ func headings(text string) (anchors string) {
 	}
 	return anchors
 }
+
+// What is typed on a gateway by the pages about recallctl and about emergencies does something: no command is refused as
+// wrong, and none is missing. Commands that wait for a person, or that need what this gateway has not, have tests of their own.
+func TestTheCommandsOfTheManualAreTyped(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "1h")
+	elsewhere := regexp.MustCompile(`watch|--follow|policy test|completion|key |bypass|journalctl|usermod|redis-|recall-milter|^cp|^cd|^sed|curl|^prints|--undo`)
+	folder, typed := t.TempDir(), 0
+	g.must(os.WriteFile(filepath.Join(folder, "mail.eml"), []byte("Subject: x\n\nbody\n"), 0o600))
+	for _, name := range []string{"disaster.md", "recallctl.md", "uninstall.md"} {
+		for _, block := range indented.FindAllString(page(t, name), -1) {
+			for line := range strings.Lines(block) {
+				line = strings.TrimSpace(line)
+				if !strings.HasPrefix(line, "recallctl ") || elsewhere.MatchString(line) || strings.HasPrefix(line, "recallctl: ") {
+					continue
+				}
+				typed++
+				ref := fmt.Sprintf("m%d@corp.test", typed)
+				g.mustSend(ref)
+				line = regexp.MustCompile(`\bREF\b|32VWE3H4VYYPX`).ReplaceAllString(line, ref)
+				line = strings.NewReplacer("/root/held", folder+"/held", "bob@x.test", "b@x.test", "drain", "drain --yes --timeout 1s").Replace(line)
+				out := g.types(folder, line+"\necho exit $?")
+				if regexp.MustCompile(`exit (64|69|77|78|126|127)\n$`).MatchString(out) {
+					t.Errorf("%s: %s: %s", name, line, out)
+				}
+			}
+		}
+	}
+	if typed < 20 {
+		t.Errorf("only %d commands were found", typed)
+	}
+}
