@@ -10,6 +10,12 @@ import (
 // What is remembered of a message is as short as it can be, since there is one for every message that comes in: numbers as
 // varints, texts behind their length, addresses and digests as bytes. The recipients' digests go to its end.
 
+// Flags of a way.
+const (
+	wayAligned = 1 << iota
+	wayShared
+)
+
 // packReceived makes of a message what is stored: From and the recipients are digests already.
 func packReceived(r Received) []byte {
 	b := binary.AppendUvarint(nil, uint64(r.At.UnixMilli()))
@@ -31,7 +37,7 @@ func packReceived(r Received) []byte {
 		}
 		b = appendText(b, client)
 		b = appendText(b, []byte(w.Domain))
-		b = append(b, map[bool]byte{true: 1}[w.Aligned])
+		b = append(b, map[bool]byte{true: wayAligned}[w.Aligned]|map[bool]byte{true: wayShared}[w.Shared])
 	}
 	for _, to := range r.Recipients {
 		b = append(b, rawDigest(to)...)
@@ -67,7 +73,9 @@ func unpackReceived(stored string) (r Received, ok bool) {
 			w.Client = a.String()
 		}
 		w.Domain = p.text()
-		w.Aligned = p.bytes(1) == "\x01"
+		if flags := p.bytes(1); flags != "" {
+			w.Aligned, w.Shared = flags[0]&wayAligned != 0, flags[0]&wayShared != 0
+		}
 		r.Ways = append(r.Ways, w)
 	}
 	for len(p.rest) > 0 && !p.broken {

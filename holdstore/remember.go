@@ -29,6 +29,7 @@ type Way struct {
 	Client  string // IP address
 	Domain  string // of the envelope sender
 	Aligned bool   // an earlier milter that is believed found it aligned with From
+	Shared  bool   // From is the address of a mailing list, under which all its members write
 }
 
 // Bounds of what is remembered of a message.

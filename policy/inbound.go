@@ -42,6 +42,7 @@ type Arrived struct {
 	SameFrom  bool // its From is the command's
 	SameTo    bool // every recipient of the command got it
 	Unlocked  bool // a Cancel-Key of the command opens its Cancel-Lock
+	Shared    bool // its From is the address of a mailing list, under which all members write
 	Own       bool // its sender really sent it, as far as that can still be known; asked only where several could be meant
 }
 
@@ -54,6 +55,7 @@ type Command struct {
 	NullSender bool
 	Aligned    bool
 	Why        string // why it is not aligned
+	List       bool   // a mailing list has passed it on, and nobody that is believed says who wrote it
 	Temporary  string // what could not be asked now; empty: all could
 	Sent       time.Time
 	Expires    time.Time // Expiry-Date; zero: none
@@ -113,6 +115,7 @@ func (r InboundRule) Judge(c Command) (v InboundVerdict) {
 	case no(!c.Used, InboundFail, "it is seen for the first time", "the command was used before"):
 	case no(target != nil, InboundNone, "a message of that sender to that recipient came in", "no message of that sender to that recipient is known"):
 	case no(c.Now.Sub(target.At) <= r.MaxAge, InboundFail, "the message is not too old", "the message is too old"):
+	case no(target.Unlocked || !c.List && !target.Shared, InboundFail, "it does not come through a mailing list, or a Cancel-Key proves it", "came through a mailing list, where only a Cancel-Key says who asks"):
 	case no(target.Unlocked || !slices.Contains(r.Require, "cancel_key"), InboundFail, "a Cancel-Key opens its Cancel-Lock, or none is asked for", "no Cancel-Key that opens the message's Cancel-Lock"):
 	default:
 		v.Result, v.Reason, v.Target = InboundPass, "aligned", target.MessageID

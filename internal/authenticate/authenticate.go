@@ -166,6 +166,9 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 	return strict.dkim
 }
 
+// Sealed says whether what is aligned rests on the ARC seal of a list or forwarder that is believed.
+func (e Evidence) Sealed() bool { return e.Aligned && strings.HasPrefix(e.By, "arc=") }
+
 // aligned compares an authenticated domain with From's (RFC 7489 section 3.1): equal, or when it is not strict, of the
 // same organisation.
 func aligned(domain, from string, strict bool) bool {

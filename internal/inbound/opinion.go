@@ -26,6 +26,10 @@ func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
 	}
 	o.Facts, o.Rule, o.Evidence = g.command(ctx, m, o.Sight)
 	o.Verdict = o.Rule.Judge(o.Facts)
-	o.Ruling = g.ruling(m, o.Evidence, o.Verdict, o.Rule.OnFail)
+	onFail := o.Rule.OnFail
+	if onFail == "reject" && o.Verdict.Result == policy.InboundFail && throughList(m) {
+		onFail = "tag" // a list counts a refusal as a bounce of its subscriber
+	}
+	o.Ruling = g.ruling(m, o.Evidence, o.Verdict, onFail)
 	return o
 }

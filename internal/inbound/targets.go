@@ -21,7 +21,7 @@ const (
 // way is how a message came in, for tellApart.
 func (g *Gate) way(m *recall.Mail, from string) holdstore.Way {
 	a := authenticate.Message{MailFrom: m.Sender.Address, From: recall.DomainOf(from), QueueID: m.QueueID, Header: m.Fields}
-	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a)}
+	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a), Shared: shared(m, from)}
 	if len(w.Domain) > maxDomain {
 		w.Domain = ""
 	}
@@ -48,13 +48,19 @@ func meant(m *recall.Mail, sight recall.Sight, from string, found []holdstore.Re
 	for _, r := range found {
 		locks, _ := cancel.Parse(r.Lock)
 		a := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(from), SameTo: r.WentTo(addresses(m)),
-			Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r), Fit: policy.Fit{Recipients: policy.FitRecipients(to, r.Recipients)}}
+			Shared: ofList(r), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r),
+			Fit: policy.Fit{Recipients: policy.FitRecipients(to, r.Recipients)}}
 		if len(sight.Subjects) > 0 {
 			a.Fit.Subject = sight.Subjects[0].Each(holdstore.Digest).Fit(r.Subjects)
 		}
 		all = append(all, a)
 	}
 	return all
+}
+
+// ofList says whether a message has come under the address of a mailing list: in every way, since anybody can send it again.
+func ofList(r holdstore.Received) bool {
+	return len(r.Ways) > 0 && !slices.ContainsFunc(r.Ways, func(w holdstore.Way) bool { return !w.Shared })
 }
 
 // second says whether a message of the same ID came in before, with another lock: anybody who knows the ID can send one

@@ -115,6 +115,9 @@ func rows(key ed25519.PrivateKey) []row {
 			t.lay("Authentication-Results: mx.corp.test; dkim=pass header.d=partner.test\r\nAuthentication-Results: mx.corp.test/999999; dkim=pass header.d=partner.test")
 		}},
 		{"ARC seal of another domain", all("fail"), "its sealer is not named in arc_sealers", sealed("evil.test")},
+		{"DKIM aligned, passed on by a mailing list (`List-*`, `Precedence: list`)", all("fail"), "came through a mailing list", func(t *trial) { t.put("List-Id: <staff.partner.test>") }},
+		{"DKIM aligned, passed on by a mailing list, a Cancel-Key opens the lock", all("pass"), "", func(t *trial) { unlock(t); t.put("Precedence: list") }},
+		{"DKIM aligned, the message came under the address of a mailing list", all("fail"), "came through a mailing list", func(t *trial) { t.known.Ways = []holdstore.Way{{Shared: true}} }},
 		{"From is of a recipient's own domain, and nothing is aligned", all("fail"), "forged, a local domain without evidence", func(t *trial) { t.domain = ""; t.replace(anna, "carl@corp.test") }},
 		{"DNS could not be asked", all("temperror"), "DNS could not be asked", func(t *trial) { t.domain = "away.test"; t.replace(anna, "x@away.test") }},
 		{"Redis could not be asked", all("temperror"), "the store could not be asked", func(t *trial) { t.away = true }},

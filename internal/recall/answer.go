@@ -126,6 +126,9 @@ func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
 		id = ""
 	}
 	d.log.Commanded(m.Submission, a.form, a.kind, strings.TrimSpace(id+" "+a.why))
+	if a.form != "address" && !d.isOwn(m, a) {
+		return nil
+	}
 	if d.o.Reports == "never" || d.o.Reports == "failures" && a.kind == "recalled" && len(a.missing()) == 0 {
 		return nil
 	}
