@@ -83,7 +83,7 @@ type Look struct {
 // Look says at the end of the header what a message needs.
 func (g *Gate) Look(m *recall.Mail) Look {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
-	return Look{Strip: forged(m.Fields, g.id(m), believed), Command: g.known.Maybe(m)}
+	return Look{Strip: forged(m.Fields, g.id(m), believed), Command: g.known.Maybe(m) && !resent(m)}
 }
 
 func (g *Gate) id(m *recall.Mail) string {

@@ -31,6 +31,16 @@ func throughList(m *recall.Mail) bool {
 	return false
 }
 
+// resent says whether a person has sent on a mail as it was (RFC 5322 section 3.6.6): whoever wrote it asks nobody here.
+func resent(m *recall.Mail) bool {
+	for _, f := range m.Fields {
+		if strings.HasPrefix(strings.ToLower(f.Name), "resent-") {
+			return true
+		}
+	}
+	return false
+}
+
 // shared says whether a mail's From is the address of a list, which all its members write under: lists put it there for
 // the sake of DMARC. It is the address to write to as well: List-Post, To or Cc has it, or List-Id (RFC 2919 section 2).
 func shared(m *recall.Mail, from string) bool {

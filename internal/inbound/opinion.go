@@ -21,6 +21,9 @@ type Opinion struct {
 // Opinion judges the whole of a mail. What the memory notes of it (Once, Count) stays noted.
 func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
 	o := Opinion{Sight: g.known.Recognise(m)}
+	if resent(m) {
+		o.Sight = recall.Sight{}
+	}
 	if o.Sight.Form == "" {
 		return o
 	}
