@@ -22,3 +22,18 @@ func Same(a, b string) bool {
 
 // DomainOf is the domain of an address, folded.
 func DomainOf(address string) string { return Fold(address[strings.LastIndexByte(address, '@')+1:]) }
+
+// Addresses are some addresses, for looking up many.
+type Addresses map[string]bool
+
+// NewAddresses makes them of a list.
+func NewAddresses(list []string) Addresses {
+	all := make(Addresses, len(list))
+	for _, address := range list {
+		all[Fold(address)] = true
+	}
+	return all
+}
+
+// Has says whether an address is among them, in any case.
+func (a Addresses) Has(address string) bool { return a[Fold(address)] }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,7 +127,34 @@ func (s *Store) Ask(ctx context.Context, id string, all []Asked, within time.Dur
 		args = append(args, b)
 		domains = append(domains, asked.Domain)
 	}
-	return s.act(ctx, askScript, "asked", id, "the gateways of "+strings.Join(domains, " "), a, args...)
+	h, err := s.act(ctx, askScript, "asked", id, cut("the gateways of "+strings.Join(domains, " "), maxAnswer), a, args...)
+	if err == nil && h.MessageID != "" {
+		s.noteAsked(ctx, h, keep)
+	}
+	return h, err
+}
+
+// askedMost is how many messages of one Message-ID are looked at.
+const askedMost = 20
+
+// noteAsked notes under which Message-ID a hold was asked for, so that nobody has to look at all that have it: anybody can write
+// a receipt for any Message-ID. Without it no receipt is noted.
+func (s *Store) noteAsked(ctx context.Context, h *Hold, keep time.Duration) {
+	key := s.of(digest(h.MessageID)).request("m:" + digest(h.MessageID))
+	pipe := s.redis.Pipeline()
+	pipe.ZAdd(ctx, key, redis.Z{Score: float64(h.HeldAt.UnixMilli()), Member: h.ID})
+	pipe.PExpire(ctx, key, keep)
+	pipe.Exec(ctx)
+}
+
+// AskedAbout returns the newest messages with a Message-ID whose recipients' gateways were asked.
+func (s *Store) AskedAbout(ctx context.Context, messageID string) ([]*Hold, error) {
+	ids, err := s.redis.ZRevRange(ctx, s.of(digest(messageID)).request("m:"+digest(messageID)), 0, askedMost-1).Result()
+	if err != nil {
+		return nil, explain(err)
+	}
+	holds, _, err := s.loadEach(ctx, ids)
+	return slices.DeleteFunc(holds, func(h *Hold) bool { return h.MessageID != messageID }), err
 }
 
 // Request returns what a request is about. ErrNotFound: we never made it, or long ago.

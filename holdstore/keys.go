@@ -31,7 +31,7 @@ import (
 //	                bytes; insum hash: messages, bytes, and how many went early, of all of them
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
 //	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends; jobs:in and jobs:in:ASKER: see lane.go
-//	rq:ID           a recall request that we made
+//	rq:ID           a recall request that we made; rq:m:HASH the holds of a Message-ID for which there are some
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
 //	probe           written to see whether the replicas follow
 //	schema          layout and number of shards: see schema.go

@@ -46,7 +46,7 @@ func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a
 	if err != nil {
 		return nil, err
 	}
-	detail := "only for " + strings.Join(addresses, " ")
+	detail := cut("only for "+strings.Join(addresses, " "), maxAnswer)
 	args := []any{s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds(), detail}
 	indexes := h.indexes(addresses)
 	if len(indexes) == 0 {
@@ -57,12 +57,10 @@ func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a
 
 // indexes lists the recipients with these addresses.
 func (h *Hold) indexes(addresses []string) (indexes []any) {
+	wanted := NewAddresses(addresses)
 	for n, r := range h.Recipients {
-		for _, address := range addresses {
-			if Same(r.Address, address) {
-				indexes = append(indexes, n)
-				break
-			}
+		if wanted.Has(r.Address) {
+			indexes = append(indexes, n)
 		}
 	}
 	return indexes

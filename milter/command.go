@@ -2,7 +2,6 @@ package milter
 
 import (
 	"context"
-	"slices"
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -44,9 +43,12 @@ func (s *session) mayCommand() (whole bool) {
 
 // leaveOnly takes all other recipients out of the envelope.
 func (s *session) leaveOnly(keep []holdstore.Path) {
-	c := s.msg.command
+	c, stays := s.msg.command, map[string]bool{}
+	for _, k := range keep {
+		stays[k.Address] = true
+	}
 	for _, r := range s.msg.sub.Recipients {
-		if !slices.ContainsFunc(keep, func(k holdstore.Path) bool { return k.Address == r.Address }) {
+		if !stays[r.Address] {
 			c.removed = append(c.removed, r)
 		}
 	}

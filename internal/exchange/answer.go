@@ -43,13 +43,19 @@ func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) err
 // answered writes what a status says of the recipients who were asked about.
 func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Asked, s recall.Status, domain string) error {
 	var answers []holdstore.Answer
+	said := map[string]recall.StatusOf{} // the first of each
+	for _, r := range s.Recipients {
+		if name := holdstore.Fold(r.Address); said[name].Address == "" {
+			said[name] = r
+		}
+	}
 	for _, n := range asked.Recipients {
-		for _, said := range s.Recipients {
-			if n < len(h.Recipients) && holdstore.Same(said.Address, h.Recipients[n].Address) {
-				outcome, detail := said.Result()
-				answers = append(answers, holdstore.Answer{Recipient: n, Outcome: outcome, Detail: detail})
-				break
-			}
+		if n >= len(h.Recipients) {
+			continue
+		}
+		if r, ok := said[holdstore.Fold(h.Recipients[n].Address)]; ok {
+			outcome, detail := r.Result()
+			answers = append(answers, holdstore.Answer{Recipient: n, Outcome: outcome, Detail: detail})
 		}
 	}
 	if len(answers) == 0 {

@@ -55,9 +55,9 @@ func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (al
 	if !x.o.Ask || h.Own() || h.Sender.Address == "" || h.MessageID == "" {
 		return nil
 	}
-	byDomain := map[string]int{}
+	byDomain, wanted := map[string]int{}, holdstore.NewAddresses(only)
 	for n, r := range h.Recipients {
-		meant := only == nil || slices.ContainsFunc(only, func(a string) bool { return holdstore.Same(a, r.Address) })
+		meant := only == nil || wanted.Has(r.Address)
 		domain := recall.DomainOf(r.Address)
 		if !meant || h.Results[n].Outcome != holdstore.Sent || domain == "" || !x.o.Domains.Match(domain) {
 			continue

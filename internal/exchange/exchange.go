@@ -25,6 +25,7 @@ type Store interface {
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 
 	Ask(ctx context.Context, id string, all []holdstore.Asked, within time.Duration, a holdstore.Act) (*holdstore.Hold, error)
+	AskedAbout(ctx context.Context, messageID string) ([]*holdstore.Hold, error)
 	Request(ctx context.Context, requestID string) (holdstore.Asked, error)
 	Answered(ctx context.Context, id, from string, answers []holdstore.Answer) error
 	NoAnswer(ctx context.Context, id string) (*holdstore.Hold, error)

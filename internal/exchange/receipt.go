@@ -14,17 +14,20 @@ const maxNoted = 3
 // Receipts notes in the timeline of a message that was recalled after its release what recipients' programs say of it. All
 // are about one message.
 func (x *Exchange) Receipts(ctx context.Context, all []recall.Receipt) error {
-	holds, err := x.store.Resolve(ctx, all[0].MessageID)
+	holds, err := x.store.AskedAbout(ctx, all[0].MessageID)
 	if err != nil {
 		return err
 	}
+	by := map[string][]recall.Receipt{}
+	for _, r := range all {
+		by[holdstore.Fold(r.Recipient)] = append(by[holdstore.Fold(r.Recipient)], r)
+	}
 	for _, h := range holds {
 		for n, to := range h.Recipients {
-			late := h.State == holdstore.Released && h.Results[n].Outcome != holdstore.Sent && h.Results[n].Outcome != holdstore.Failed
-			for _, r := range all {
-				if !late || !holdstore.Same(to.Address, r.Recipient) {
-					continue
-				}
+			if h.State != holdstore.Released || h.Results[n].Outcome == holdstore.Sent || h.Results[n].Outcome == holdstore.Failed {
+				continue
+			}
+			for _, r := range by[holdstore.Fold(to.Address)] {
 				if err := x.noteReceipt(ctx, h, to.Address, r.Disposition+", says a receipt that nobody vouches for"); err != nil {
 					return err
 				}

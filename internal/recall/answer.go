@@ -2,7 +2,6 @@ package recall
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,10 +23,10 @@ type answer struct {
 
 // outcomes lists the recipients that were asked about, with their results.
 func (a *answer) outcomes() (all []outcome) {
+	only := holdstore.NewAddresses(a.only)
 	for _, d := range a.done {
 		for n, r := range d.Recipients {
-			asked := func(address string) bool { return holdstore.Same(address, r.Address) }
-			if a.only == nil || slices.ContainsFunc(a.only, asked) {
+			if a.only == nil || only.Has(r.Address) {
 				all = append(all, outcome{r.Address, d.Results[n]})
 			}
 		}
@@ -37,10 +36,14 @@ func (a *answer) outcomes() (all []outcome) {
 
 // missing lists whom ONLY names, and who is no recipient.
 func (a *answer) missing() (all []string) {
+	got := holdstore.Addresses{}
+	for _, h := range a.done {
+		for _, r := range h.Recipients {
+			got[holdstore.Fold(r.Address)] = true
+		}
+	}
 	for _, address := range a.only {
-		if !slices.ContainsFunc(a.done, func(h *holdstore.Hold) bool {
-			return slices.ContainsFunc(h.Recipients, func(p holdstore.Path) bool { return holdstore.Same(p.Address, address) })
-		}) {
+		if !got.Has(address) {
 			all = append(all, address)
 		}
 	}
