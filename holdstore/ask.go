@@ -25,6 +25,7 @@ type Asked struct {
 	Domain     string `json:"d"` // of all its recipients
 	Recipients []int  `json:"r"` // indexes
 	Reason     string `json:"y,omitempty"`
+	Keyless    bool   `json:"k,omitempty"` // somebody else used the Message-ID: the request goes without a Cancel-Key
 }
 
 // News that come after a report are gathered for a while, and make another one. So that nobody can have a sender flooded,

@@ -151,7 +151,7 @@ func (s *Store) batchCommands(ctx context.Context, at keys, batch []*commit, con
 		if c.piece != "" {
 			add("SET", c.piece, c.content)
 		}
-		add("HSETNX", at.hold(c.id), "p", now+c.record)
+		add("HSETNX", at.hold(c.id), "p", s.seal.signed(c.id, now+c.record))
 	}
 	for entry, members := range index {
 		add(append([]any{"ZADD", at.index(entry), "NX"}, members...)...)

@@ -194,7 +194,7 @@ func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Cl
 			damaged = err // its lease expires, and it is met again; the others go out
 			continue
 		}
-		if first != "" {
+		if h.doubt = s.permitted(h, fields); first != "" {
 			h.first, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
 		}
 		claims = append(claims, &Claim{Hold: *h, token: token, until: until})

@@ -99,7 +99,11 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) (piece, error) {
 
 // open makes a piece of what is stored.
 func (s *Store) open(h *Hold, n int, stored []byte) (p piece, err error) {
-	p.text, err = s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
+	if h.doubt == nil {
+		p.text, err = s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
+	} else {
+		err = h.doubt
+	}
 	switch {
 	case err != nil:
 	case stored[0]&whole != 0:

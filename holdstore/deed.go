@@ -127,6 +127,13 @@ func (s *Store) do(ctx context.Context, d Deed, at keys, ids []string, a Act) ([
 	if a.Reason != "" {
 		said = a.Reason
 	}
+	if d.script == restoreScript {
+		mays, err := s.mays(ctx, ids, func(map[string]string, *Hold) []int { return nil })
+		if err != nil {
+			return nil, err
+		}
+		d.args[0] = mays
+	}
 	args := []any{eventLine(Event{Verb: d.event, By: a.By, Detail: said}), d.verb, a.By, a.From, a.Reason, d.detail, d.args[0], d.args[1]}
 	for _, id := range ids {
 		args = append(args, id)

@@ -124,6 +124,8 @@ func outcome(word, id string) error {
 		return refused(ErrLost, "another release took it over")
 	case "pending":
 		return refused(ErrNotNow, "a recipient is still pending")
+	case "changed":
+		return refused(errChanged, "another recall was faster")
 	case "gone":
 		return refused(ErrNotNow, "its content is no longer kept")
 	}

@@ -220,6 +220,7 @@ type keyKind struct {
 
 var kinds = []keyKind{
 	{"h:", "", checkHoldScript}, {"i:", "", checkIndexScript}, {"b:", "piece ", checkPieceScript}, {"j:", "job ", checkJobScript},
+	{"out:", "remembered out:", checkTimeScript},
 	{"x:", "tombstone ", checkTimeScript}, {"rq:", "request ", checkTimeScript}, {"in:", "remembered in:", checkTimeScript}, {"inq:", "", nil}, {"inload", "", nil}, {"insum", "", nil}, {"own", "", nil}, {"debts", "", nil},
 	{"z:", "", nil}, {"jobs", "", nil}, {"log", "", nil}, {"bytes", "", nil}, {"late", "", nil}, {"secret", "", nil}, {"schema", "", nil},
 	{"u", "", nil}, {"ages", "", nil}, {"probe", "", nil}, {"paused", "", nil},

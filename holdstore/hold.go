@@ -105,6 +105,7 @@ type Hold struct {
 	chunks  int    // how many pieces the content was stored in
 	staging string // the random part of the content's key names
 
+	doubt error // why its record proves nothing; nil: it does, or nothing is sealed
 	first piece // of the content, when it came with a claim; its zero value: it is to be read
 }
 

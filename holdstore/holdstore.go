@@ -17,7 +17,6 @@ package holdstore
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -232,14 +231,3 @@ type silent struct{}
 
 // Printf does nothing.
 func (silent) Printf(context.Context, string, ...any) {}
-
-// Secret returns the 32-byte secret kept in the store, made once by whoever asks first.
-func (s *Store) Secret(ctx context.Context) ([]byte, error) {
-	fresh := make([]byte, 32)
-	rand.Read(fresh)
-	if err := s.redis.SetNX(ctx, s.shards[0].secret(), fresh, 0).Err(); err != nil {
-		return nil, explain(err)
-	}
-	secret, err := s.redis.Get(ctx, s.shards[0].secret()).Bytes()
-	return secret, explain(err)
-}

@@ -30,6 +30,7 @@ import (
 //	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see allowance.go. inload their
 //	                bytes; insum hash: messages, bytes, and how many went early, of all of them
 //	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
+//	out:DAY:NUMBER  hash: who used which Message-ID for outbound mail that was not held
 //	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends; jobs:in and jobs:in:ASKER: see lane.go
 //	rq:ID           a recall request that we made; rq:m:HASH the holds of a Message-ID for which there are some
 //	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
@@ -60,11 +61,12 @@ func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
 func (k keys) rate(h string, span int64) string {
 	return string(k) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)
 }
-func (k keys) jobs() string             { return string(k) + "jobs" }
-func (k keys) askers() string           { return string(k) + "jobs:in" }
-func (k keys) request(id string) string { return string(k) + "rq:" + id }
-func (k keys) secret() string           { return string(k) + "secret" }
-func (k keys) schema() string           { return string(k) + "schema" }
+func (k keys) unheld(bucket string) string { return string(k) + "out:" + bucket }
+func (k keys) jobs() string                { return string(k) + "jobs" }
+func (k keys) askers() string              { return string(k) + "jobs:in" }
+func (k keys) request(id string) string    { return string(k) + "rq:" + id }
+func (k keys) secret() string              { return string(k) + "secret" }
+func (k keys) schema() string              { return string(k) + "schema" }
 
 func (k keys) chunk(id, nonce string, n int) string {
 	return string(k) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)
@@ -150,7 +152,7 @@ local function original(id)
     local p = redis.call('HGET', P .. 'h:' .. id, 'p')
     if p then
       o = {}
-      o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix, o.meta = string.match(p, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) ([^\n]*)\n(.*)$')
+      o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix, o.meta = string.match(p, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) ([^\n]*)\n([^\n]*)')
       if o.held_at then o.state, o.due = 'held', int(o.held_at + o.grace) end
     end
     originals[id] = o or false

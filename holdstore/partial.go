@@ -2,6 +2,8 @@ package holdstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,8 +11,9 @@ import (
 )
 
 // partialScript takes a hold back for some recipients; when nobody is left who would get it, the hold is recalled.
-// ARGV: id, event, by, from, reason, content ms, record ms, detail, recipient indexes...
-// Output: "ok", "none", "late", or the state that forbids it.
+// ARGV: id, event, by, from, reason, content ms, record ms, detail, ticket for the others, the one that it was made from,
+// recipient indexes...
+// Output: "ok", "none", "late", "changed" (another recall was faster), or the state that forbids it.
 var partialScript = drain(back + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if not state then return 'none' end
@@ -19,8 +22,9 @@ if state == 'recalled' then
   return state
 end
 if state ~= 'held' then return 'late' end
+if (get(id, 'may') or '') ~= ARGV[10] then return 'changed' end
 local taken, before = 0, 0
-for i = 9, #ARGV do
+for i = 11, #ARGV do
   if pending(id, ARGV[i]) then
     set(id, 'r' .. ARGV[i], back(id))
     taken = taken + 1
@@ -30,6 +34,8 @@ for i = 9, #ARGV do
 end
 if taken == 0 then return before > 0 and 'recalled' or 'late' end
 set(id, 'np', open(id) - taken)
+noTicket(id)
+if ARGV[9] ~= '' and open(id) > 0 then set(id, 'may', ARGV[9]) end
 if open(id) == 0 then
   takenBack(id, ARGV[6], ARGV[7])
 end
@@ -41,7 +47,21 @@ return 'ok'
 // RecallOnly takes a hold back for the recipients with these addresses (in any case); the others still get it.
 // ErrTooLate: all of them were sent, or are being sent. ErrNotNow: recalled already. ErrNotFound: no such hold, or
 // none of its recipients has such an address.
-func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a Act) (*Hold, error) {
+func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a Act) (h *Hold, err error) {
+	for range partialTries { // recalls of others change its ticket
+		if h, err = s.recallOnly(ctx, id, addresses, a); !errors.Is(err, errChanged) {
+			return h, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+const partialTries = 20
+
+// errChanged says that another recall of the same hold was faster.
+var errChanged = errors.New("its ticket was replaced meanwhile")
+
+func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a Act) (*Hold, error) {
 	h, err := s.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -52,7 +72,33 @@ func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a
 	if len(indexes) == 0 {
 		return nil, &notDone{h.ID, ErrNotFound, "none of its recipients is " + strings.Join(addresses, " or ")}
 	}
-	return s.act(ctx, partialScript, "recalled", h.ID, detail, a, append(args, indexes...)...)
+	next, was, err := s.ticketWithout(ctx, h, indexes)
+	if err != nil {
+		return nil, err
+	}
+	return s.act(ctx, partialScript, "recalled", h.ID, detail, a, append(append(args, next, was), indexes...)...)
+}
+
+// ticketWithout makes the ticket of a hold for all recipients but those that were recalled before and these, and returns
+// the field that it replaces. Both are "" when nothing is sealed.
+func (s *Store) ticketWithout(ctx context.Context, h *Hold, indexes []any) (next, was string, err error) {
+	if s.seal.ring.Load().first == nil {
+		return "", "", nil
+	}
+	fields, err := s.redis.HMGet(ctx, s.of(h.ID).hold(h.ID), "p", "may").Result()
+	if err != nil {
+		return "", "", explain(err)
+	}
+	p, _ := fields[0].(string)
+	was, _ = fields[1].(string)
+	without, err := s.seal.without(h.ID, proofOf(p), was)
+	if err != nil || h.doubt != nil { // it can't be released to the others as it is
+		return "", was, nil
+	}
+	for _, n := range indexes {
+		without = append(without, n.(int))
+	}
+	return s.seal.may(h.ID, proofOf(p), without), was, nil
 }
 
 // indexes lists the recipients with these addresses.

@@ -27,21 +27,22 @@ const (
 
 // Put is one message on its way into the store. Not for concurrent use.
 type Put struct {
-	s      *Store
-	sub    Submission
-	near   string // the envelope: it says which shard
-	id     string
-	at     keys // the shard of the ID
-	nonce  string
-	header []byte
-	body   []byte // gathered, not yet sent
-	size   int64
-	wide   bool // header or body has a byte above 127
-	sum    hash.Hash
-	digest BodyDigest
-	print  string // the fingerprint of envelope and content, once all is known
-	chunks int    // pieces sent or being sent, the header's among them
-	sent   bool   // the commit left: from here on the pieces may be a hold's
+	s        *Store
+	sub      Submission
+	near     string // the envelope: it says which shard
+	id       string
+	at       keys // the shard of the ID
+	nonce    string
+	header   []byte
+	body     []byte // gathered, not yet sent
+	size     int64
+	wide     bool // header or body has a byte above 127
+	sum      hash.Hash
+	digest   BodyDigest
+	replaces []string // IDs of holds that its commit takes back
+	print    string   // the fingerprint of envelope and content, once all is known
+	chunks   int      // pieces sent or being sent, the header's among them
+	sent     bool     // the commit left: from here on the pieces may be a hold's
 
 	slots   chan struct{}
 	work    sync.WaitGroup
@@ -217,6 +218,7 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 			return Receipt{}, err
 		}
 	}
+	p.replaces = t.Replaces
 	p.sent, p.print = true, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil)))[:printLength]
 	c, err := p.send(ctx, t, whole)
 	for tries := 1; err == nil && whole && c.row == "taken" && tries < idTries; tries++ {
@@ -274,7 +276,7 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 	if whole {
 		content = int64(len(c.content))
 	}
-	c.args = []any{p.print, p.size, staged, p.replaced(t), strings.Join(c.entries, " "),
+	c.args = []any{p.print, p.size, staged, p.replacing(t), strings.Join(c.entries, " "),
 		ownerOf(&p.sub, t), content, recordCost + len(c.record) + entryCost*len(c.entries)}
 	return c
 }
@@ -310,14 +312,14 @@ func (p *Put) known(id, heldAt, due string) Receipt {
 
 // fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it: who retried it,
 // who is sending it, or who did something to it, of which its timeline tells. A hold of another nonce is somebody else's.
-// ARGV: id, tombstone ms, nonce. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
+// ARGV: id, tombstone ms, nonce, tickets of what it replaced. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
 var fenceScript = drain(unreplacing + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if get(id, 'nonce') ~= ARGV[3] then state = nil end
 if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied') or get(id, 'tl')) then
   return {'ok', id, get(id, 'held_at'), get(id, 'due')}
 end
-if state then unreplace(id); forget(id) else drop(P .. 'b:' .. id .. ':' .. ARGV[3] .. ':0') end
+if state then unreplace(id, ARGV[4]); forget(id) else drop(P .. 'b:' .. id .. ':' .. ARGV[3] .. ':0') end
 redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
 return {'fenced'}
 `)
@@ -329,7 +331,11 @@ return {'fenced'}
 func (p *Put) fence(cause error) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
-	reply, err := p.s.run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce).StringSlice()
+	var reply []string
+	mays, err := p.s.mays(ctx, p.replaced(p.replaces), takenBefore)
+	if err == nil {
+		reply, err = p.s.run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce, mays).StringSlice()
+	}
 	switch {
 	case err != nil:
 		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w (then %w)", ErrUnavailable, p.id, ErrMaybeHeld, cause, err)

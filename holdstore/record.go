@@ -3,6 +3,7 @@ package holdstore
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -72,7 +73,7 @@ func unpacked(f map[string]string) map[string]string {
 	for n, name := range []string{"held_at", "grace", "size", "nrcpt", "nonce", "chunks"} {
 		all[name] = words[n]
 	}
-	all["meta"] = terms
+	all["meta"], _, _ = strings.Cut(terms, "\n") // what is behind it is its proof
 	return all
 }
 
@@ -80,6 +81,9 @@ func unpacked(f map[string]string) map[string]string {
 func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	f = unpacked(f)
 	h := &Hold{ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"]}
+	if h.doubt = s.seal.proven(id, proofOf(f["p"])); errors.Is(h.doubt, ErrDamaged) && !errors.Is(h.doubt, ErrUnproven) {
+		return nil, fmt.Errorf("hold %s: %w", id, h.doubt)
+	}
 	var t storedTerms
 	if err := json.Unmarshal([]byte(f["meta"]), &t); err != nil {
 		return nil, fmt.Errorf("hold %s: %w: its record can't be read: %w", id, ErrDamaged, err)

@@ -52,6 +52,8 @@ type sealKey struct {
 	id     [keyIDSize]byte
 	aead   cipher.AEAD
 	prints []byte // key of fingerprints
+
+	proofs, tickets []byte // keys of what proof.go says
 }
 
 // KeyID is the name of a seal key: it tells nothing about the key.
@@ -86,7 +88,8 @@ func (s *sealer) use(keys [][]byte) error {
 		if err != nil {
 			return fmt.Errorf("a seal key: %w", err)
 		}
-		k := &sealKey{id: keyID(key), aead: aead, prints: derived(key, "recall-milter fingerprint")}
+		k := &sealKey{id: keyID(key), aead: aead, prints: derived(key, "recall-milter fingerprint"),
+			proofs: derived(key, "recall-milter record"), tickets: derived(key, "recall-milter release")}
 		if r.keys[k.id] = k; r.first == nil {
 			r.first = k
 		}
@@ -170,6 +173,9 @@ func (s *sealer) unwrap(stored []byte, at place) ([]byte, error) {
 			return nil, fmt.Errorf("%w: its seal is broken", ErrDamaged)
 		}
 	}
+	if form&sealed == 0 && s.ring.Load().first != nil {
+		return nil, fmt.Errorf("%w: it is not sealed, and there is a seal key: it was stored before the key was, or changed", ErrDamaged)
+	}
 	if form&compressed == 0 {
 		return content, nil
 	}
@@ -204,7 +210,7 @@ func (s *sealer) wrapSubject(subject, id string) string {
 func (s *sealer) unwrapSubject(stored, id string) string {
 	text, ok := strings.CutPrefix(stored, sealedSubject)
 	if !ok {
-		return stored
+		return stored // the record proves it
 	}
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {

@@ -30,7 +30,7 @@ func read(t *testing.T, s *Store, id string) (string, error) {
 	t.Helper()
 	h, err := s.Get(t.Context(), id)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	text, err := io.ReadAll(s.Content(t.Context(), h))
 	return string(text), err

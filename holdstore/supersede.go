@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // CutOff is the detail of a recipient's result when a release had been cut off before the recall: what the port took of it
@@ -11,7 +14,7 @@ import (
 const CutOff = "a release was cut off before, and may have sent it; no further copy leaves"
 
 // back is the result of a recipient that is recalled.
-const back = `
+const back = ticketing + `
 -- takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until then.
 local function takenBack(id, contentTime, recordMost)
   local owner = string.match(get(id, 'o') or '', '^%S+') or ''
@@ -43,6 +46,7 @@ local function takeBack(id, contentTime, recordMost)
     return state
   end
   if state ~= 'held' or open(id) < 1 then return 'late' end
+  noTicket(id)
   local word = 'ok'
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = get(id, 'r' .. n)
@@ -76,11 +80,13 @@ local function heldAgain(id, due, undone)
   waits(id, true)
   return 'ok'
 end
-local function giveBack(id)
-  return heldAgain(id, now + num(id, 'grace'), function(n)
+local function giveBack(id, mays)
+  local word = heldAgain(id, now + num(id, 'grace'), function(n)
     local r = get(id, 'r' .. n)
     return r and wasBack(r)
   end)
+  if word == 'ok' then ticket(id, mays) end
+  return word
 end
 `
 
@@ -109,13 +115,14 @@ end
 // unreplacing undoes it for a commit that is fenced off, unless somebody else did something to the old hold meanwhile, or was
 // told that it is recalled.
 const unreplacing = takingBack + `
-local function unreplace(id)
+local function unreplace(id, mays)
   for old in string.gmatch(get(id, 'replaced') or '', '%S+') do
     local by, due, rest = string.match(get(old, 'by') or '', '^(%S+) (%d+)(.*)$')
     if by == id then
       local undone = {}
       for n in string.gmatch(rest, '%d+') do undone[tonumber(n)] = true end
       if heldAgain(old, tonumber(due), function(n) return undone[n] end) == 'ok' then
+        ticket(old, mays)
         note(old, '{"verb":"restored","detail":"what was to replace it is not held"}')
       end
     end
@@ -123,14 +130,31 @@ local function unreplace(id)
 end
 `
 
-// replaced is what the commit script takes back in its shard: JSON, or empty.
-func (p *Put) replaced(t Terms) []byte {
-	var here []string
-	for _, old := range t.Replaces {
+// replaced lists those of some holds that are in the shard of the commit.
+func (p *Put) replaced(ids []string) (here []string) {
+	for _, old := range ids {
 		if p.s.of(old) == p.at {
 			here = append(here, old)
 		}
 	}
+	return here
+}
+
+// takenBefore lists the recipients of a replaced hold that had been recalled before it was replaced.
+func takenBefore(f map[string]string, h *Hold) (indexes []int) {
+	by := strings.Fields(f["by"])
+	for n, r := range h.Results {
+		recalled := r.Outcome == TakenBack || r.Outcome == Unknown && r.Detail == CutOff
+		if recalled && (len(by) < 2 || !slices.Contains(by[2:], strconv.Itoa(n))) {
+			indexes = append(indexes, n)
+		}
+	}
+	return indexes
+}
+
+// replacing is what the commit script takes back in its shard: JSON, or empty.
+func (p *Put) replacing(t Terms) []byte {
+	here := p.replaced(t.Replaces)
 	if here == nil {
 		return nil
 	}

@@ -72,6 +72,9 @@ type Server struct {
 	// take seconds. nil: the MTA takes back any size.
 	TooLarge func(sub holdstore.Submission, size int64) string
 
+	// Unheld is told of outbound mail that goes on without a hold, and never waits; nil: nobody wants to know.
+	Unheld func(sub holdstore.Submission)
+
 	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know
 }
 

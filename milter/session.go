@@ -111,6 +111,7 @@ func (s *session) storeFailed(mod *gomilter.Modifier, err error) gomilter.Respon
 	s.dropRecipients(mod)
 	sub := s.msg.sub
 	s.reset()
+	s.unheld(sub)
 	s.server.Log.Unheld(sub, err)
 	return gomilter.RespAccept
 }
@@ -149,10 +150,20 @@ func (s *session) travelOn(mod *gomilter.Modifier) gomilter.Response {
 
 // pass lets the message go on unheld, now.
 func (s *session) pass(reason string) gomilter.Response {
-	sub := s.msg.sub
+	sub, known := s.msg.sub, s.msg.known
 	s.reset()
+	if !known {
+		s.unheld(sub)
+	}
 	s.server.Log.Passed(sub, reason)
 	return gomilter.RespAccept
+}
+
+// unheld tells who sent a message that goes on without a hold.
+func (s *session) unheld(sub holdstore.Submission) {
+	if s.server.Unheld != nil {
+		s.server.Unheld(sub)
+	}
 }
 
 // Abort forgets the message.

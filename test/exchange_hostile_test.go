@@ -83,10 +83,14 @@ func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("bert@far.test", other, "retracted")))
+	// Authentic, of no request of ours; and of a true one by a user, who is no gateway.
+	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("postmaster@far.test", other, "retracted")))
+	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("bert@far.test", id, "retracted")))
+	w.far.must(w.far.signedFrom("bert@far.test", "anna@corp.test", statusMail("postmaster@far.test", id, "retracted")))
 	hold := w.corp.hold("m@corp.test")
 	for n, want := range []refusal{{hold, "postmaster@far.test", "sender not authenticated"}, {hold, "postmaster@evil.test", "sender not authenticated"},
-		{"", "postmaster@far.test", "sender not authenticated"}, {"", "bert@far.test", "the request is unknown"}} {
+		{"", "postmaster@far.test", "sender not authenticated"}, {"", "postmaster@far.test", "the request is unknown"},
+		{hold, "bert@far.test", "From is not the postmaster"}, {hold, "postmaster@far.test", "envelope sender"}} {
 		server.Eventually(t, fmt.Sprintf("refusal %d is in the audit trail", n), func() bool { return w.corp.refused("status refused", want) })
 	}
 	if out, _ := w.corp.ctl("--json", "show", "m@corp.test"); !strings.Contains(out, `"result":"requested"`) {

@@ -29,6 +29,7 @@ type daemon struct {
 	log      *maillog.Log
 	outbound atomic.Pointer[policy.Outbound] // replaced by SIGHUP
 	texts    *recall.Texts
+	marker   mark.Marker
 }
 
 // newDaemon checks all that can be checked without listening.
@@ -60,7 +61,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	defer store.Close()
 	log := monitor.New(d.log, store, version)
-	marker := &mark.Marker{}
+	marker := &d.marker
 	late, err := wiring.Exchange(d.config, d.texts, store, marker, log)
 	if err != nil {
 		return err
@@ -92,6 +93,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	run := func(name string, f func(context.Context)) { wg.Go(func() { task(ctx, log, name, f) }) }
 	run("a reload", func(ctx context.Context) { d.reloadOnHangup(ctx, gate, store, log) })
 	run("the memory of mail that comes in", gate.Run)
+	run("the memory of mail that is not held", late.RememberUnheld)
 
 	loop := release.New(log.Timed(store), marker, log, d.releaseOptions())
 
@@ -106,6 +108,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		OnStoreFailure: d.config.OnStoreFailure,
 		MaxSize:        int64(d.config.Hold.MaxSize),
 		TooLarge:       loop.TooLarge,
+		Unheld:         late.Unheld,
 		Session:        log.Session,
 	}
 	for _, l := range listeners {

@@ -57,6 +57,7 @@ func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (waiting []s
 	}
 	d.outbound.Store(rules)
 	gate.Use(arriving)
+	d.reseal(store)
 	d.doubt(c)
 	return waiting, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
@@ -16,9 +17,14 @@ var ErrUnasked = errors.New("no request of this gateway has this ID and domain")
 // Ours says whether a status could be the answer to a request of ours; others are mail between people.
 func (x *Exchange) Ours(s recall.Status) bool { return mark.IsToken(s.RequestID) }
 
-// Told takes a status from a domain, which is authentic. ErrUnasked: no such thing was asked of that domain, nor of one
-// that may have passed it on.
-func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) error {
+// Told takes a status from an address, whose domain is authentic. ErrUnasked: no such thing was asked of that domain, nor of
+// one that may have passed it on, or it comes from somebody who was asked: a recipient can't answer for their gateway.
+func (x *Exchange) Told(ctx context.Context, s recall.Status, from string) error {
+	return x.told(ctx, s, recall.DomainOf(from), from)
+}
+
+// told is Told; from is empty when this gateway itself says so.
+func (x *Exchange) told(ctx context.Context, s recall.Status, domain, from string) error {
 	asked, err := x.store.Request(ctx, s.RequestID)
 	switch {
 	case errors.Is(err, holdstore.ErrNotFound):
@@ -29,6 +35,8 @@ func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) err
 	h, err := x.store.Get(ctx, asked.Hold)
 	switch {
 	case err != nil:
+	case from != "" && askedOf(h, asked, from):
+		err = fmt.Errorf("%w: %s was asked itself", ErrUnasked, from)
 	case holdstore.Same(asked.Domain, domain):
 		err = x.answered(ctx, h, asked, s, domain)
 	default:
@@ -38,6 +46,13 @@ func (x *Exchange) Told(ctx context.Context, s recall.Status, domain string) err
 		return fmt.Errorf("%w: the message is forgotten", ErrUnasked)
 	}
 	return err
+}
+
+// askedOf says whether an address is one of the recipients who were asked.
+func askedOf(h *holdstore.Hold, asked holdstore.Asked, address string) bool {
+	return slices.ContainsFunc(asked.Recipients, func(n int) bool {
+		return n < len(h.Recipients) && holdstore.Same(h.Recipients[n].Address, address)
+	})
 }
 
 // answered writes what a status says of the recipients who were asked about.
@@ -72,6 +87,10 @@ func (x *Exchange) report(ctx context.Context, id string, again bool) error {
 	}
 	if err != nil {
 		return err
+	}
+	if err := h.Proven(); err != nil {
+		x.log.Trouble("hold "+h.ID+": its sender gets no report", err)
+		return nil
 	}
 	if x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) && !again { // who heard of a failure hears how it ended
 		return nil

@@ -15,39 +15,34 @@ import (
 
 // Ask asks the gateways of the recipients who got a released message to take it back; only says of which, nil: of all.
 // It returns the hold as it is then, and by when its sender hears what came of it: the zero time when nobody is asked now,
-// because the configuration says so, because all were asked before, or because the message is a copy of somebody else's.
+// because the configuration says so, because all were asked before, or because the request would speak for somebody else.
 func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstore.Act) (*holdstore.Hold, time.Time, error) {
 	h, err := x.store.Get(ctx, id)
 	if err != nil || h.State != holdstore.Released {
 		return h, time.Time{}, err
 	}
+	if err := h.Proven(); err != nil {
+		return h, time.Time{}, fmt.Errorf("hold %s: nobody is asked: %w", h.ID, err)
+	}
 	all := x.requests(h, only, a.Reason)
 	if len(all) == 0 {
 		return h, time.Time{}, nil
 	}
-	if copied, err := x.copied(ctx, h); err != nil || copied {
-		if copied {
-			err = x.store.Audit(ctx, "recall refused", h.ID, a, "nobody is asked: somebody else has sent a message with this Message-ID before")
+	why, shared, err := x.speaksForOthers(ctx, h)
+	if err != nil || why != "" {
+		if why != "" {
+			err = x.store.Audit(ctx, "recall refused", h.ID, a, "nobody is asked: "+why)
 		}
 		return h, time.Time{}, err
+	}
+	for n := range all {
+		all[n].Keyless = shared
 	}
 	after, err := x.store.Ask(ctx, h.ID, all, x.o.Within, a)
 	if errors.Is(err, holdstore.ErrNotNow) { // somebody was faster
 		return h, time.Time{}, nil
 	}
 	return after, time.Now().Add(x.o.Within), err
-}
-
-// copied says whether somebody else has sent a message with this Message-ID before. Other gateways know a message by that
-// and by From, which a sender types: his request would take back the other's.
-func (x *Exchange) copied(ctx context.Context, h *holdstore.Hold) (bool, error) {
-	if h.Login == "" { // a list that passes on what a colleague has sent, say
-		return false, nil
-	}
-	holds, err := x.store.Resolve(ctx, h.MessageID)
-	return slices.ContainsFunc(holds, func(o *holdstore.Hold) bool {
-		return o.MessageID == h.MessageID && o.Login != h.Login && o.HeldAt.Before(h.HeldAt) && !o.Own()
-	}), err
 }
 
 // requests plans one request for each domain of the recipients who got the message, and were not asked before.
@@ -95,6 +90,10 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Asked) error {
 	if err != nil {
 		return err
 	}
+	if err := h.Proven(); err != nil {
+		x.log.Trouble("hold "+h.ID+": nobody is asked to take it back", err)
+		return nil
+	}
 	q := recall.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: recall.Author(h), Date: h.Date, Reason: asked.Reason}
 	for _, n := range asked.Recipients {
 		if n < len(h.Recipients) {
@@ -106,7 +105,7 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Asked) error {
 		return x.order(ctx, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
 			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID})
 	}
-	if key, ok := x.marker.CancelKey(h.ID, asked.Domain, h.MessageID); ok {
+	if key, ok := x.marker.CancelKey(h.ID, asked.Domain, h.MessageID); ok && !asked.Keyless && x.locked(h, asked.Domain) {
 		q.Keys = []cancel.Element{key}
 	}
 	return x.post.Request(ctx, h, q)

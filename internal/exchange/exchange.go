@@ -22,6 +22,9 @@ import (
 type Store interface {
 	Get(ctx context.Context, id string) (*holdstore.Hold, error)
 	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
+	ResolveOwn(ctx context.Context, ref string, own func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
+	RememberUnheld(ctx context.Context, all []holdstore.Unheld, keep time.Duration) error
+	UnheldUse(ctx context.Context, messageID, by string, moment time.Time, keep time.Duration) (holdstore.Use, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 
 	Ask(ctx context.Context, id string, all []holdstore.Asked, within time.Duration, a holdstore.Act) (*holdstore.Hold, error)
@@ -75,9 +78,10 @@ type Exchange struct {
 	boxes  Mailbox // nil: there is no way into the mailboxes
 	marker *mark.Marker
 	log    Log
+	unheld chan holdstore.Unheld // what waits to be remembered
 }
 
 // New returns an exchange; Run does its jobs. boxes may be nil.
 func New(store Store, post *recall.Post, boxes Mailbox, marker *mark.Marker, log Log, o Options) *Exchange {
-	return &Exchange{o: o, store: store, post: post, boxes: boxes, marker: marker, log: log}
+	return &Exchange{o: o, store: store, post: post, boxes: boxes, marker: marker, log: log, unheld: make(chan holdstore.Unheld, maxUnheld)}
 }

@@ -78,6 +78,9 @@ func (o *Order) job() string {
 	return holdstore.AskedBy(authenticate.Organisation(domain)) + id
 }
 
+// ourselves is who a gateway speaks as (docs/protocol.md).
+const ourselves = "postmaster"
+
 // answer sends a status for each domain of the recipients: only a mail from there speaks for it. A request that a list has
 // passed on may be for several.
 func (x *Exchange) answer(ctx context.Context, o *Order, all recall.Status) error {
@@ -88,7 +91,7 @@ func (x *Exchange) answer(ctx context.Context, o *Order, all recall.Status) erro
 	}
 	for _, domain := range slices.Sorted(maps.Keys(parts)) {
 		s := recall.Status{RequestID: all.RequestID, MessageID: all.MessageID, Recipients: parts[domain]}
-		to := recall.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: "postmaster@" + domain}
+		to := recall.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: ourselves + "@" + domain}
 		if err := x.post.Status(ctx, to, s); err != nil {
 			return err
 		}
@@ -310,7 +313,7 @@ func (x *Exchange) tell(ctx context.Context, o *Order) error {
 		s.Recipients = append(s.Recipients, said)
 	}
 	if o.Hold != "" {
-		if err := x.Told(ctx, s, recall.DomainOf(o.From)); !errors.Is(err, ErrUnasked) { // else its record is gone: nobody wants to know
+		if err := x.told(ctx, s, recall.DomainOf(o.From), ""); !errors.Is(err, ErrUnasked) { // else its record is gone: nobody wants to know
 			return err
 		}
 		return nil

@@ -29,8 +29,11 @@ func (g *Gate) execute(ctx context.Context, m *recall.Mail, o *Opinion) {
 	o.Ruling.Done = done && err == nil
 }
 
-// status takes what another gateway says of a request of ours. Only one that is authentic, and that answers a request to
-// that very domain, counts; a report of some gateway to its own user is ordinary mail.
+// gatewayUser is who speaks for a gateway (docs/protocol.md): an address that no user of a domain has (RFC 2142).
+const gatewayUser = "postmaster"
+
+// status takes what another gateway says of a request of ours. Only one that is authentic, comes from a gateway and not
+// from a user, and answers a request to that very domain, counts; a report of some gateway to its own user is ordinary mail.
 func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruling {
 	if !g.exchange.Ours(s) {
 		return Ruling{}
@@ -38,8 +41,14 @@ func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruli
 	from, defect := author(m)
 	domain := recall.DomainOf(from)
 	v := policy.InboundVerdict{Result: policy.InboundFail, Reason: defect}
-	if defect == "" {
-		v = g.answered(ctx, m, s, domain)
+	switch {
+	case defect != "":
+	case m.Sender.Address != "":
+		v.Reason = "its envelope sender is not <>"
+	case from != gatewayUser+"@"+domain:
+		v.Reason = "From is not the " + gatewayUser + " of the domain"
+	default:
+		v = g.answered(ctx, m, s, from)
 	}
 	g.log.Judged(m.Submission, "status", domain, v)
 	switch v.Result {
@@ -52,7 +61,8 @@ func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruli
 	return Ruling{Command: true, Reply: "550 5.7.1 recall status refused: " + printable(v.Reason)}
 }
 
-func (g *Gate) answered(ctx context.Context, m *recall.Mail, s recall.Status, domain string) policy.InboundVerdict {
+func (g *Gate) answered(ctx context.Context, m *recall.Mail, s recall.Status, from string) policy.InboundVerdict {
+	domain := recall.DomainOf(from)
 	e := g.evidence(ctx, m, nil, domain) // the ID of the request, which nobody else knows, binds it
 	switch {
 	case e.Temporary:
@@ -62,7 +72,7 @@ func (g *Gate) answered(ctx context.Context, m *recall.Mail, s recall.Status, do
 	}
 	told, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	err := g.exchange.Told(told, s, domain)
+	err := g.exchange.Told(told, s, from)
 	switch {
 	case err == nil:
 		return policy.InboundVerdict{Result: policy.InboundPass, Reason: "aligned", Target: s.MessageID}

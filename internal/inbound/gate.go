@@ -48,7 +48,7 @@ type Options struct {
 type Exchange interface {
 	Take(ctx context.Context, o exchange.Order, request bool) (bool, error)
 	Ours(s recall.Status) bool
-	Told(ctx context.Context, s recall.Status, domain string) error
+	Told(ctx context.Context, s recall.Status, from string) error
 	Receipts(ctx context.Context, all []recall.Receipt) error
 }
 

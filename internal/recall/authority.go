@@ -43,11 +43,3 @@ func (d *Desk) personal(login, sender string) bool {
 	local, _, _ := strings.Cut(sender, "@")
 	return login != "" && (holdstore.Same(login, sender) || holdstore.Same(login, local) || d.o.PersonalLogins.Match(login))
 }
-
-// by names the submitter, for the audit trail and the rate.
-func by(sub holdstore.Submission) string {
-	if sub.Login != "" {
-		return "login " + holdstore.Fold(sub.Login)
-	}
-	return "<" + holdstore.Fold(sub.Sender.Address) + "> from " + sub.Client.Address
-}

@@ -111,5 +111,5 @@ func act(m *Mail, asked string) holdstore.Act {
 	if from == "" {
 		from = "sendmail on the gateway"
 	}
-	return holdstore.Act{By: by(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
+	return holdstore.Act{By: Submitter(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
 }

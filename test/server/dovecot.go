@@ -116,6 +116,9 @@ service lmtp {
 `, m.dir, Password, listener("imap", m.IMAP)+"\n"+listener("imaps", m.IMAPS), listener("pop3", m.POP3)+"\n"+noListener("pop3s"), listener("lmtp", m.LMTP)) +
 		strings.Join(more, "\n") + "\n"
 	writeAll(t, m.dir, map[string]string{"dovecot.conf": conf, "masters": m.Master + ":{PLAIN}master-secret\n", "password": "master-secret\n"})
+	if err := os.Chmod(m.MasterPassword, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	m.Start()
 	t.Cleanup(func() { m.Stop() })
 	return m

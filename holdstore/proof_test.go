@@ -1,0 +1,237 @@
+package holdstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// intruder is somebody who can write to Redis as the gateway can, but has no seal key.
+type intruder struct {
+	t *testing.T
+	s *Store
+}
+
+func (w intruder) key(id string) string { return w.s.of(id).hold(id) }
+
+// replace changes text of a field.
+func (w intruder) replace(id, field, from, to string) {
+	w.t.Helper()
+	text, err := w.s.redis.HGet(w.t.Context(), w.key(id), field).Result()
+	if err != nil || !strings.Contains(text, from) {
+		w.t.Fatalf("%s has no %q: %q %v", field, from, text, err)
+	}
+	w.set(id, field, strings.Replace(text, from, to, 1))
+}
+
+func (w intruder) set(id string, pairs ...any) {
+	w.t.Helper()
+	if err := w.s.redis.HSet(w.t.Context(), w.key(id), pairs...).Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w intruder) del(id string, fields ...string) {
+	w.s.redis.HDel(w.t.Context(), w.key(id), fields...)
+}
+
+// strip takes the proof out of a record.
+func (w intruder) strip(id string) {
+	w.t.Helper()
+	text := w.s.redis.HGet(w.t.Context(), w.key(id), "p").Val()
+	w.set(id, "p", strings.Join(strings.SplitN(text, "\n", 3)[:2], "\n"))
+}
+
+// due makes a hold be held, and due now.
+func (w intruder) due(id string) {
+	w.t.Helper()
+	_, err := w.s.redis.Eval(w.t.Context(), `
+for _, st in ipairs({'recalled', 'releasing', 'released'}) do redis.call('ZREM', KEYS[1] .. 'z:' .. st, ARGV[1]) end
+redis.call('HSET', KEYS[1] .. 'h:' .. ARGV[1], 'state', 'held')
+redis.call('ZADD', KEYS[1] .. 'z:held', 1, ARGV[1])
+return 1`, []string{string(w.s.of(id))}, id).Result()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w intruder) recall(id string) {
+	w.t.Helper()
+	if _, err := w.s.Recall(w.t.Context(), id, Act{By: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w intruder) recallOnly(id string, only ...string) {
+	w.t.Helper()
+	if _, err := w.s.RecallOnly(w.t.Context(), id, only, Act{By: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w intruder) restore(id string) {
+	w.t.Helper()
+	if _, err := w.s.Restore(w.t.Context(), id, Act{By: "test"}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// wouldGet claims what is due, and lists who would get it.
+func wouldGet(t *testing.T, s *Store) string {
+	t.Helper()
+	claims, err := s.Claim(t.Context(), 10)
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range claims {
+		if _, err := io.ReadAll(s.Content(t.Context(), &c.Hold)); err != nil {
+			if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNoKey) {
+				t.Errorf("it can't be read, for no reason that the release loop knows: %v", err)
+			}
+			continue
+		}
+		for n, r := range c.Recipients {
+			if c.Results[n].Outcome == Pending {
+				all = append(all, r.Address)
+			}
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// Whoever writes to Redis without the seal key can't send a message to others, to those for whom it was recalled, or under
+// another name.
+func TestAWriterToRedisCanNotRedirectMailOrUndoARecall(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(w intruder, id string)
+		want string
+	}{
+		"untouched":            {func(w intruder, id string) {}, "b@x.test c@x.test"},
+		"another recipient":    {func(w intruder, id string) { w.replace(id, "p", "b@x.test", "m@y.test") }, ""},
+		"another sender":       {func(w intruder, id string) { w.replace(id, "p", "alice@corp.test", "m@y.test") }, ""},
+		"another Message-ID":   {func(w intruder, id string) { w.replace(id, "p", "one@corp.test", "two@corp.test") }, ""},
+		"another login":        {func(w intruder, id string) { w.replace(id, "p", `"l":"alice"`, `"l":"mallory"`) }, ""},
+		"another size":         {func(w intruder, id string) { w.replace(id, "p", " ", " 1") }, ""},
+		"the proof taken away": {func(w intruder, id string) { w.strip(id) }, ""},
+		"proof and recipient": {func(w intruder, id string) {
+			w.replace(id, "p", "b@x.test", "m@y.test")
+			w.strip(id)
+		}, ""},
+		"a key that nobody has": {func(w intruder, id string) {
+			w.replace(id, "p", "b@x.test", "m@y.test")
+			w.replace(id, "p", "\n"+KeyID(key(1)), "\n00000000")
+		}, ""},
+		"a recall undone": {func(w intruder, id string) {
+			w.recall(id)
+			w.set(id, "np", 2)
+			w.del(id, "r0", "r1")
+		}, ""},
+		"a recall for one undone": {func(w intruder, id string) {
+			w.recallOnly(id, "b@x.test")
+			w.set(id, "np", 2)
+			w.del(id, "r0")
+		}, ""},
+		"its ticket taken away": {func(w intruder, id string) {
+			w.recallOnly(id, "b@x.test")
+			w.del(id, "may")
+		}, ""},
+		"its ticket made one for all": {func(w intruder, id string) {
+			w.recallOnly(id, "b@x.test")
+			w.replace(id, "may", "-,0 ", "- ")
+			w.del(id, "r0")
+		}, ""},
+		"recalled for one": {func(w intruder, id string) { w.recallOnly(id, "b@x.test") }, "c@x.test"},
+		"recalled for one, then the other, and restored": {func(w intruder, id string) {
+			w.recallOnly(id, "b@x.test")
+			w.recallOnly(id, "c@x.test")
+			w.restore(id)
+		}, "b@x.test c@x.test"},
+		"recalled and restored": {func(w intruder, id string) {
+			w.recall(id)
+			w.restore(id)
+		}, "b@x.test c@x.test"},
+	} {
+		s := openSealed(t, server.StartRedis(t).Addr, key(1))
+		w := intruder{t, s}
+		sub := submission("one")
+		sub.Recipients, sub.MessageID, sub.Login = []Path{{Address: "b@x.test"}, {Address: "c@x.test"}}, "<one@corp.test>", "alice"
+		sub.Sender.Address = "alice@corp.test"
+		p := s.Put(sub, []byte(header("one")))
+		if err := p.Write(t.Context(), []byte("body")); err != nil {
+			t.Fatal(err)
+		}
+		r, err := p.Commit(t.Context(), Terms{Grace: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.do(w, r.ID)
+		w.due(r.ID)
+		if got := wouldGet(t, s); got != c.want {
+			t.Errorf("%s: sent to %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// With a key, content that is not sealed is somebody else's.
+func TestUnsealedContentIsRefusedOnceThereIsAKey(t *testing.T) {
+	addr := server.StartRedis(t).Addr
+	id := put(t, open(t, addr), "one", time.Hour, "").ID
+	s := openSealed(t, addr, key(1))
+	if text, err := read(t, s, id); !errors.Is(err, ErrUnproven) {
+		t.Errorf("an unsealed message: %q %v", text, err)
+	}
+	mine := put(t, s, "two", time.Hour, "").ID
+	h, err := s.Get(t.Context(), mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := newSealer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.close()
+	forged := plain.wrapWhole([]byte("Subject: x\r\n"), []byte("forged"), place{})
+	if err := s.redis.Set(t.Context(), s.of(mine).chunk(mine, h.staging, 0), forged, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := read(t, s, mine); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a forged piece: %q %v", text, err)
+	}
+}
+
+// Recalls for several recipients at once each leave a ticket for the rest.
+func TestRecallsOfOneHoldAtOnceLeaveItsTicketRight(t *testing.T) {
+	s := openSealed(t, server.StartRedis(t).Addr, key(1))
+	sub := submission("one")
+	sub.Recipients = nil
+	for n := range 6 {
+		sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("r%d@x.test", n)})
+	}
+	r, err := s.Put(sub, []byte(header("one"))).Commit(t.Context(), Terms{Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	for n := range 5 {
+		go func() {
+			_, err := s.RecallOnly(context.WithoutCancel(t.Context()), r.ID, []string{fmt.Sprintf("r%d@x.test", n)}, Act{By: "test"})
+			done <- err
+		}()
+	}
+	for range 5 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	intruder{t, s}.due(r.ID)
+	if got := wouldGet(t, s); got != "r5@x.test" {
+		t.Errorf("sent to %q", got)
+	}
+}

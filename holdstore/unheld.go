@@ -1,0 +1,106 @@
+package holdstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Unheld is an outbound message that was not held. Of it is only remembered who used its Message-ID: anybody who has seen
+// that can send another message with it, which is not the one that a recall means.
+type Unheld struct {
+	MessageID string // with its angle brackets
+	By        string // who submitted it
+	At        time.Time
+}
+
+// An entry is small, so that a site that holds little can remember all: its Message-ID is known by 48 bits, its submitter
+// by 32, and the moment in seconds. Redis packs up to 512 such fields of one hash into some 24 bytes each.
+const (
+	unheldBuckets = 4096           // hashes of a day
+	unheldDay     = 24 * time.Hour // whose entries expire together
+	unheldName    = 6              // bytes of a field
+	unheldBy      = 4              // bytes of a submitter
+)
+
+// unheldScript remembers. The first that used a Message-ID stays; a flag says that there were others.
+// ARGV: ms to keep, then of each: number of the hash, field, submitter, moment. Output: "ok".
+var unheldScript = drain(`
+for i = 2, #ARGV, 4 do
+  local key, field, by = P .. 'out:' .. ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local was = redis.call('HGET', key, field)
+  if not was then
+    redis.call('HSET', key, field, by .. ARGV[i + 3])
+    redis.call('PEXPIRE', key, ARGV[1])
+  elseif string.sub(was, 1, #by) ~= by and #was == #by + #ARGV[i + 3] then
+    redis.call('HSET', key, field, was .. '+')
+  end
+end
+return 'ok'
+`)
+
+// RememberUnheld keeps who used which Message-ID for at least so long.
+func (s *Store) RememberUnheld(ctx context.Context, all []Unheld, keep time.Duration) error {
+	args := map[keys][]any{}
+	for _, u := range all {
+		at, bucket, field := s.unheld(u.MessageID, u.At)
+		if args[at] == nil {
+			args[at] = []any{(keep + unheldDay).Milliseconds()}
+		}
+		by := sha256.Sum256([]byte(u.By))
+		args[at] = append(args[at], bucket, field, string(by[:unheldBy]), string(binary.BigEndian.AppendUint32(nil, uint32(u.At.Unix()))))
+	}
+	for at, a := range args {
+		if err := s.run(ctx, at, unheldScript, a...).Err(); err != nil {
+			return explain(err)
+		}
+	}
+	return nil
+}
+
+// unheld says where an entry is.
+func (s *Store) unheld(messageID string, at time.Time) (shard keys, bucket, field string) {
+	sum := sha256.Sum256([]byte(messageID))
+	n := binary.BigEndian.Uint16(sum[unheldName:]) % unheldBuckets
+	return s.of(digest(messageID)), strconv.FormatInt(at.Unix()/int64(unheldDay/time.Second), 10) + ":" + strconv.Itoa(int(n)), string(sum[:unheldName])
+}
+
+// Use says who else used a Message-ID.
+type Use struct {
+	Before bool // somebody else, no later than the moment that was asked about
+	After  bool // somebody else, later
+}
+
+// UnheldUse says who else than by used a Message-ID for a message that was not held, before and after a moment.
+func (s *Store) UnheldUse(ctx context.Context, messageID, by string, moment time.Time, keep time.Duration) (use Use, err error) {
+	pipe := s.redis.Pipeline()
+	var replies []*redis.StringCmd
+	now := time.Now()
+	for day := now.Add(-keep - unheldDay); !day.After(now.Add(unheldDay)); day = day.Add(unheldDay) {
+		at, bucket, field := s.unheld(messageID, day)
+		replies = append(replies, pipe.HGet(ctx, at.unheld(bucket), field))
+	}
+	pipe.Exec(ctx)
+	sum := sha256.Sum256([]byte(by))
+	for _, r := range replies {
+		entry, err := r.Bytes()
+		switch {
+		case err == redis.Nil:
+			continue
+		case err != nil:
+			return use, explain(err)
+		case len(entry) < unheldBy+4:
+			return use, fmt.Errorf("%w: who used %s can't be read", ErrDamaged, messageID)
+		}
+		mine := string(entry[:unheldBy]) == string(sum[:unheldBy])
+		first := time.Unix(int64(binary.BigEndian.Uint32(entry[unheldBy:])), 0)
+		use.Before = use.Before || !mine && !first.After(moment)
+		use.After = use.After || !mine && first.After(moment) || len(entry) > unheldBy+4
+	}
+	return use, nil
+}

@@ -1,0 +1,45 @@
+package holdstore
+
+import (
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+func TestWhoUsedAMessageIDWithoutAHoldIsRemembered(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	keep, now := 7*24*time.Hour, time.Now()
+	hour := func(n int) time.Time { return now.Add(time.Duration(n) * time.Hour) }
+	err := s.RememberUnheld(t.Context(), []Unheld{
+		{"<1@corp.test>", "login boss", hour(-30)}, {"<2@corp.test>", "login boss", hour(-2)}, {"<2@corp.test>", "login mallory", hour(-1)},
+		{"<3@corp.test>", "login boss", hour(-2)}, {"<3@corp.test>", "login boss", hour(-1)},
+	}, keep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		id, by string
+		at     time.Time
+		want   Use
+	}{
+		"a copy of it":             {"<1@corp.test>", "login mallory", hour(0), Use{Before: true}},
+		"by the same":              {"<1@corp.test>", "login boss", hour(0), Use{}},
+		"it came later":            {"<1@corp.test>", "login carl", hour(-31), Use{After: true}},
+		"two others":               {"<2@corp.test>", "login carl", hour(0), Use{Before: true, After: true}},
+		"the first of two":         {"<2@corp.test>", "login boss", hour(0), Use{After: true}},
+		"the second of two":        {"<2@corp.test>", "login mallory", hour(0), Use{Before: true, After: true}},
+		"twice by the same":        {"<3@corp.test>", "login boss", hour(0), Use{}},
+		"of another Message-ID":    {"<4@corp.test>", "login mallory", hour(0), Use{}},
+		"a Message-ID in any case": {"<1@CORP.test>", "login mallory", hour(0), Use{}},
+	} {
+		if got, err := s.UnheldUse(t.Context(), c.id, c.by, c.at, keep); err != nil || got != c.want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
+		}
+	}
+	for _, key := range s.redis.Keys(t.Context(), "*out:*").Val() {
+		if left := s.redis.PTTL(t.Context(), key).Val(); left < keep || left > keep+2*unheldDay {
+			t.Errorf("%s ends in %v", key, left)
+		}
+	}
+}
