@@ -124,6 +124,8 @@ func outcome(word, id string) error {
 		return refused(ErrLost, "another release took it over")
 	case "pending":
 		return refused(ErrNotNow, "a recipient is still pending")
+	case "nokey":
+		return refused(ErrNoKey, "without seal.key_file nothing can let it be released again; nothing was changed")
 	case "changed":
 		return refused(errChanged, "another recall was faster")
 	case "gone":

@@ -83,6 +83,9 @@ func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a
 // the field that it replaces. Both are "" when nothing is sealed.
 func (s *Store) ticketWithout(ctx context.Context, h *Hold, indexes []any) (next, was string, err error) {
 	if s.seal.ring.Load().first == nil {
+		if h.doubt != nil {
+			return "", "", &notDone{h.ID, ErrNoKey, "without seal.key_file the others could not get it; recall it for all, or with the key"}
+		}
 		return "", "", nil
 	}
 	fields, err := s.redis.HMGet(ctx, s.of(h.ID).hold(h.ID), "p", "may").Result()

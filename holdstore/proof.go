@@ -180,6 +180,7 @@ func (s *Store) mays(ctx context.Context, ids []string, except func(f map[string
 
 // ticketing is the part of scripts that takes tickets away, and puts new ones there.
 const ticketing = `
+local function hasProof(id) return string.find(redis.call('HGET', P .. 'h:' .. id, 'p') or '', '\n[^\n]*\n') end
 local function noTicket(id)
   local key = P .. 'h:' .. id
   local kept = string.match(redis.call('HGET', key, 'p') or '', '^([^\n]*\n[^\n]*\n%S+ %S+) %S+$')

@@ -235,3 +235,29 @@ func TestRecallsOfOneHoldAtOnceLeaveItsTicketRight(t *testing.T) {
 		t.Errorf("sent to %q", got)
 	}
 }
+
+// Without the keys, as recallctl works when it may not read them, a message can be recalled, and nothing is done to it that
+// would keep it from its recipients for good.
+func TestWithoutTheKeysNothingIsDoneThatNeedsThem(t *testing.T) {
+	addr := server.StartRedis(t).Addr
+	s := openSealed(t, addr, key(1))
+	id := put(t, s, "one", time.Hour, "").ID
+	keyless := open(t, addr)
+	if _, err := keyless.RecallOnly(t.Context(), id, []string{"bob@far.test"}, Act{By: "test"}); !errors.Is(err, ErrNoKey) {
+		t.Errorf("recalled for some: %v", err)
+	}
+	if _, err := keyless.Recall(t.Context(), id, Act{By: "test"}); err != nil {
+		t.Errorf("recalled: %v", err)
+	}
+	if _, err := keyless.Restore(t.Context(), id, Act{By: "test"}); !errors.Is(err, ErrNoKey) {
+		t.Errorf("restored: %v", err)
+	}
+	if h, err := keyless.Get(t.Context(), id); err != nil || h.State != Recalled || !errors.Is(h.Proven(), ErrNoKey) {
+		t.Errorf("%v %v", h, err)
+	}
+	intruder{t, s}.restore(id)
+	intruder{t, s}.due(id)
+	if got := wouldGet(t, s); got == "" {
+		t.Error("restored with the key, it can't be sent")
+	}
+}
