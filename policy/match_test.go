@@ -41,6 +41,8 @@ func TestSubjectsFitFromExactToLoose(t *testing.T) {
 		{"C:x", "x", AnotherSubject},
 		{"x", "C:x", AnotherSubject},
 		{"10:30", "30", AnotherSubject},
+		{"plan", "撤回: plan", AnotherSubject}, // a recall is another mail
+		{"撤回: plan", "撤回: plan", SameSubject},
 	} {
 		if got := ReadSubject(c.recall).Fit(ReadSubject(c.message).Forms()); got != c.want {
 			t.Errorf("a recall of %q fits %q at level %d, want %d", c.recall, c.message, got, c.want)

@@ -59,6 +59,9 @@ var forwardWords = set(`fw fwd forward forwarded
 // gatewayTags are what gateways put before the subject of mail from outside.
 var gatewayTags = set("ext extern external externe externo externa esterno externí ekstern external_email external_sender 外部")
 
+// recallWords are short words with which Outlook names a recall: what stands behind them is another mail's subject.
+var recallWords = set("撤回 回收 회수")
+
 // set makes a set of words; "_" is a blank within one.
 func set(words string) map[string]bool {
 	all := map[string]bool{}

@@ -123,7 +123,7 @@ func behindReplyWord(text string) (rest string, known bool) {
 		return text, false
 	case replyWords[word] || forwardWords[word]:
 		return strings.TrimSpace(rest), true
-	case len([]rune(word)) <= 3 && onlyLetters(word) && (rest == "" || rest[0] == ' '):
+	case len([]rune(word)) <= 3 && onlyLetters(word) && !recallWords[word] && (rest == "" || rest[0] == ' '):
 		return strings.TrimSpace(rest), false
 	}
 	return text, false
