@@ -14,6 +14,7 @@ import (
 type Health struct {
 	Info      map[string]string // the fields of INFO
 	Config    map[string]string // the settings that bear on mail; those that we may not read are missing
+	GivesAway []string          // settings with a password that our login may read, which is not its own
 	Ahead     time.Duration     // of its clock before ours; less than RoundTrip means nothing
 	RoundTrip time.Duration     // of one command, the fastest of three
 }
@@ -63,7 +64,24 @@ func health(ctx context.Context, node redis.UniversalClient) (h Health, err erro
 			h.Config[strings.ToLower(name)] = value
 		}
 	}
-	return h, nil
+	return h, h.secrets(ctx, node)
+}
+
+// secretSettings are those with a password in clear. CONFIG GET shows all settings to a login that may read one.
+var secretSettings = []string{"requirepass", "masterauth", "tls-key-file-pass", "tls-client-key-file-pass"}
+
+// secrets finds out which passwords of others our login may read; it keeps none.
+func (h *Health) secrets(ctx context.Context, node redis.UniversalClient) error {
+	for _, name := range secretSettings {
+		got, err := node.ConfigGet(ctx, name).Result()
+		if err != nil && !answered(err) {
+			return err
+		}
+		if got[name] != "" {
+			h.GivesAway = append(h.GivesAway, name)
+		}
+	}
+	return nil
 }
 
 // time asks what time it is three times and keeps the fastest answer: one moment's pause says nothing.

@@ -70,6 +70,7 @@ func (s *Site) judge(h holdstore.Health, stats holdstore.Stats, n int, r report)
 	counted := report(func(f Finding) { before++; r(f) })
 	s.state(h, counted)
 	s.assumed(h, counted)
+	s.secrets(h, counted)
 	s.snapshots(h, counted)
 	s.disk(h, counted)
 	s.replicas(h, counted)
@@ -104,6 +105,14 @@ func (s *Site) assumed(h holdstore.Health, r report) {
 			r.warn("redis.assumed", s.configSet(w[0], w[1]),
 				"redis.durability is \"assumed\", and Redis has %s %q: acknowledged mail is lost when this machine loses power", w[0], got)
 		}
+	}
+}
+
+// secrets looks at passwords in Redis's settings, which our login may read: whoever has it has those as well.
+func (s *Site) secrets(h holdstore.Health, r report) {
+	for _, name := range h.GivesAway {
+		r.warn("redis.gives-away", byHand+"only the administrator of Redis can do it: take "+name+" out of redis.conf, give whoever needs it a user of their own, "+
+			"and restart Redis (docs/redis.md, \"Login\")", "CONFIG GET shows the password in %s to this gateway's login: whoever has the login has that password too", name)
 	}
 }
 

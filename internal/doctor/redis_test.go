@@ -16,6 +16,7 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 	for name, c := range map[string]struct {
 		info, config map[string]string
 		ahead, takes time.Duration
+		gives        []string
 		stats        holdstore.Stats
 		want         string
 	}{
@@ -34,12 +35,13 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 		"no room":           {info: map[string]string{"aof_current_size": "1000000000000000"}, config: map[string]string{"dir": "/"}, want: "redis.disk"},
 		"rewrite failed":    {info: map[string]string{"aof_last_bgrewrite_status": "err"}, want: "redis.aof"},
 		"snapshot failed":   {info: map[string]string{"rdb_last_bgsave_status": "err"}, config: map[string]string{"save": "3600 1", "stop-writes-on-bgsave-error": "yes"}, want: "redis.snapshot"},
+		"an open password":  {gives: []string{"requirepass"}, want: "redis.gives-away"},
 		"snapshots are off": {info: map[string]string{"rdb_last_bgsave_status": "err"}, config: map[string]string{"save": "", "stop-writes-on-bgsave-error": "yes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := siteOf(t, "[hold]\ngrace = \"2m\"\n")
 			h := holdstore.Health{Info: map[string]string{"redis_version": "7.0.15", "used_memory": "1000000", "total_system_memory": "16000000000"},
-				Config: map[string]string{}, Ahead: c.ahead, RoundTrip: max(c.takes, time.Millisecond)}
+				Config: map[string]string{}, Ahead: c.ahead, RoundTrip: max(c.takes, time.Millisecond), GivesAway: c.gives}
 			maps.Copy(h.Info, c.info)
 			maps.Copy(h.Config, c.config)
 			found := gathered(func(r report) { s.judge(h, c.stats, 1, r) })
