@@ -38,30 +38,38 @@ func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 	return s.parseHold(canonical, fields)
 }
 
-// loadEach reads many holds in one round trip, leaving out those that are gone meanwhile and, with an error at the end, those
-// that can't be read.
+// loadEach reads many holds, leaving out those that are gone meanwhile and, with an error at the end, those that can't be read.
 func (s *Store) loadEach(ctx context.Context, ids []string) (holds []*Hold, damaged error, err error) {
-	if len(ids) == 0 {
-		return nil, nil, nil
-	}
-	pipe := s.redis.Pipeline()
-	replies := make([]*redis.MapStringStringCmd, len(ids))
-	for n, id := range ids {
-		replies[n] = pipe.HGetAll(ctx, s.of(id).hold(id))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, nil, explain(err)
-	}
-	for n, id := range ids {
-		if len(replies[n].Val()) == 0 {
-			continue
+	return s.loadKept(ctx, ids, func(*Hold) bool { return true })
+}
+
+// loadKept is loadEach of the holds that keep lets stay. What it reads at a time is bounded: a record may be as large as the
+// largest envelope.
+func (s *Store) loadKept(ctx context.Context, ids []string, keep func(*Hold) bool) (holds []*Hold, damaged error, err error) {
+	err = s.inParts(ctx, ids, func(some []string) error {
+		pipe := s.redis.Pipeline()
+		replies := make([]*redis.MapStringStringCmd, len(some))
+		for n, id := range some {
+			replies[n] = pipe.HGetAll(ctx, s.of(id).hold(id))
 		}
-		h, wrong := s.parseHold(id, replies[n].Val())
-		if wrong != nil {
-			damaged = wrong
-			continue
+		if _, err := pipe.Exec(ctx); err != nil {
+			return explain(err)
 		}
-		holds = append(holds, h)
+		for n, id := range some {
+			if len(replies[n].Val()) == 0 {
+				continue
+			}
+			h, wrong := s.parseHold(id, replies[n].Val())
+			if wrong != nil {
+				damaged = wrong
+			} else if keep(h) {
+				holds = append(holds, h)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	return holds, damaged, nil
 }

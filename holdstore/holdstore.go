@@ -30,6 +30,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+	"golang.org/x/sync/semaphore"
 )
 
 // Options say how to reach Redis and what to demand of it.
@@ -73,6 +74,7 @@ type Store struct {
 	durable    durability
 	memory     memory
 	staging    staging
+	searches   searches
 	lines      map[keys]*convoy[*commit] // by shard
 	clocks     map[keys]*clock
 	settles    map[keys]*convoy[*settling]
@@ -121,6 +123,7 @@ func Open(o Options) (*Store, error) {
 		s.settles[at] = &convoy[*settling]{most: settleMost, goes: 1, send: func(all []*settling) { s.settleAll(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.searches = searches{semaphore.NewWeighted(searchBytes)}
 	s.staging = staging{s: s, of: map[string]int64{}}
 	s.confirmed = confirmations{of: map[keys][]confirmation{}, away: map[keys][]confirmation{}, bell: make(chan struct{}, 1)}
 	s.work.Go(s.confirmLoop)

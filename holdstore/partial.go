@@ -137,13 +137,24 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 		if err != nil {
 			return nil, err
 		}
-		holds, _, err := s.loadEach(ctx, ids) // a damaged record costs only itself; Fsck tells of it
+		newest := func() {
+			slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
+			clear(all[min(n, len(all)):])
+			all = all[:min(n, len(all))]
+		}
+		_, _, err = s.loadKept(ctx, ids, func(h *Hold) bool { // a damaged record costs only itself; Fsck tells of it
+			if is(h) {
+				all = append(all, h)
+			}
+			if len(all) > 2*n {
+				newest()
+			}
+			return false
+		})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, slices.DeleteFunc(holds, func(h *Hold) bool { return !is(h) })...)
-		slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
-		all = all[:min(n, len(all))]
+		newest()
 		// IDs sort by time: what is behind this page in any shard is older than the oldest that is wanted.
 		if len(ids) == 0 || len(all) == n && slices.Max(ids) < all[n-1].ID {
 			return all, nil

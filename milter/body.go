@@ -25,6 +25,9 @@ const tooLarge = "larger than hold.max_size"
 // BodyChunk streams the body into the store.
 func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Response, err error) {
 	defer s.guard(&r)
+	if s.msg.starved {
+		return s.skip(), nil
+	}
 	if s.msg.arrival != nil {
 		return s.keep(chunk), nil
 	}
@@ -53,6 +56,11 @@ func (s *session) gather(chunk []byte) {
 		m.passes = tooLarge
 		m.drop()
 		return
+	case m.pending < putPending:
+		if m.pending += len(chunk); !s.hold(len(chunk)) {
+			m.err = errBusy
+			return
+		}
 	}
 	// A piece may still be on its way when Write is back: only a Write that hangs may end the message's context.
 	hangs, began := time.AfterFunc(storeBudget-m.waited, m.cancel), time.Now()
@@ -74,14 +82,18 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	defer s.guard(&r)
 	m := &s.msg
 	if m.arrival != nil {
-		s.keep(s.raw)
+		if s.keep(s.raw); m.starved {
+			return s.starve(mod), nil
+		}
 		return s.arrive(mod), nil
 	}
 	if s.digestBody(s.raw); s.ours() { // no address mapping, and no command in it, may make it wait again, or act again
 		return s.pass(s.server.Policy().Decide(s.facts(policy.AtHeaders)).Reason), nil
 	}
 	if m.command != nil { // the last piece of the body may come in the end-of-body frame
-		s.collect(s.raw)
+		if s.collect(s.raw); m.starved {
+			return s.starve(mod), nil
+		}
 		if r, done := s.obey(mod); done {
 			return r, nil
 		}

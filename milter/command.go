@@ -63,6 +63,8 @@ func (s *session) collect(chunk []byte) {
 	case c.Cut && m.put == nil:
 	case c.Cut:
 		s.gather(chunk)
+	case m.starved || !s.hold(min(len(chunk), recall.MaxBody-len(c.Body))):
+		m.starved, c.Body = true, nil
 	case len(c.Body)+len(chunk) <= recall.MaxBody:
 		c.Body = append(c.Body, chunk...)
 	default:

@@ -127,7 +127,7 @@ func FuzzField(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := &session{}
+		s := &session{server: &Server{}}
 		s.field(data)
 		got := s.msg.fields[0]
 		name, value, _ := strings.Cut(string(data), "\x00")
@@ -176,7 +176,7 @@ func FuzzArrival(f *testing.F) {
 		Verifier: authenticate.New(nil, authenticate.Options{Trust: []string{"mx.test"}}),
 		Rules:    policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: time.Hour, OnFail: "tag"}}}, blank{}, blank{}, blank{})
 	f.Fuzz(func(t *testing.T, header, body []byte) {
-		s := &session{}
+		s := &session{server: &Server{}}
 		for line := range bytes.SplitSeq(header, []byte("\n")) {
 			s.field(bytes.Replace(line, []byte(":"), []byte{0}, 1))
 		}

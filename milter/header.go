@@ -29,6 +29,11 @@ func (s *session) field(data []byte) {
 		m.oversize = true
 		return
 	}
+	if m.starved || !s.hold(len(data)+fieldCost) {
+		m.starved, m.fields = true, nil
+		m.letGoOf(s.server.room())
+		return
+	}
 	name, value, _ := bytes.Cut(data, []byte{0})
 	value = bytes.TrimSuffix(value, []byte{0})
 	value = bytes.ReplaceAll(bytes.ReplaceAll(value, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
@@ -41,7 +46,7 @@ func (s *session) Header(string, string, *gomilter.Modifier) (gomilter.Response,
 }
 
 // Headers decides, and begins the hold.
-func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.Response, err error) {
+func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gomilter.Response, err error) {
 	defer s.guard(&r)
 	m := &s.msg
 	m.sub.QueueID = s.macros["i"]
@@ -51,6 +56,9 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 	m.sub.Author = author(raw(m.fields, "From"), m.sub.Sender.Address)
 	m.stamps = stamps(m.fields)
 	m.judged = true
+	if m.starved {
+		return s.starve(mod), nil
+	}
 	if m.arrival != nil {
 		return s.look(), nil
 	}
@@ -80,6 +88,7 @@ func (s *session) Headers(textproto.MIMEHeader, *gomilter.Modifier) (r gomilter.
 // header returns the header block as it is held: without the wish.
 func (s *session) header() []byte {
 	var b bytes.Buffer
+	b.Grow(s.msg.size + 3*len(s.msg.fields))
 	for _, f := range s.msg.fields {
 		if s.msg.verdict.Wish == "" || !strings.EqualFold(f.Name, s.msg.verdict.Wish) {
 			b.WriteString(f.Name + ":" + f.Value + "\r\n")

@@ -57,6 +57,10 @@ func (s *session) keep(chunk []byte) gomilter.Response {
 		a.mail.Cut = true
 		return s.skip()
 	}
+	if !s.hold(len(chunk)) {
+		s.msg.starved, a.mail.Body = true, nil
+		return s.skip()
+	}
 	a.mail.Body = append(a.mail.Body, chunk...)
 	return gomilter.RespContinue
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/policy"
+	"golang.org/x/sync/semaphore"
 )
 
 // Policy gives verdicts on messages.
@@ -74,6 +75,9 @@ type Server struct {
 
 	// Unheld is told of outbound mail that goes on without a hold, and never waits; nil: nobody wants to know.
 	Unheld func(sub holdstore.Submission)
+
+	roomOnce sync.Once
+	rooms    *semaphore.Weighted
 
 	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know
 }

@@ -33,8 +33,12 @@ type message struct {
 	sub      holdstore.Submission
 	envelope int // bytes of sender and recipients
 	fields   []policy.Field
-	size     int  // bytes of fields
-	oversize bool // more fields came than are kept
+	size     int   // bytes of fields
+	oversize bool  // more fields came than are kept
+	starved  bool  // there was no room for its fields
+	needs    int64 // bytes of room that it needs, and has
+	has      int64
+	pending  int  // bytes of the body that count
 	judged   bool // the end of the headers was seen
 	verdict  policy.Verdict
 	passes   string // why it will pass unheld; it is not gathered further
@@ -99,6 +103,7 @@ func (s *session) forget() {
 	m := s.msg
 	s.msg = message{}
 	m.drop()
+	m.letGoOf(s.server.room())
 }
 
 // storeFailed does what on_store_failure says, at the end of the message. What may be held is never delivered beside it: it could be
@@ -130,6 +135,14 @@ func (s *session) deferred(err error) gomilter.Response {
 // tempfail is a reply of its own words; the MTA takes "%" for a format.
 func tempfail(text string) gomilter.Response {
 	return gomilter.NewResponseStr('y', strings.ReplaceAll(text, "%", "%%"))
+}
+
+// starve ends a message for which there is no room in memory.
+func (s *session) starve(mod *gomilter.Modifier) gomilter.Response {
+	if s.msg.arrival != nil {
+		return s.deferred(errBusy)
+	}
+	return s.storeFailed(mod, errBusy)
 }
 
 // letGo lets the message go on unheld: at once, or when a wish has to be removed from it, at its end.

@@ -43,7 +43,11 @@ func (d *Desk) recallNamed(ctx context.Context, m *Mail) (all []*answer, err err
 
 // help answers with what the submitter could recall, and why nothing was.
 func (d *Desk) help(ctx context.Context, m *Mail, why string) ([]*answer, error) {
-	mine, err := d.latest(ctx, m, latestShown, nil)
+	recipients := 0
+	mine, err := d.latest(ctx, m, latestShown, func(h *holdstore.Hold) bool { // what is shown of many is little
+		recipients += len(h.Recipients)
+		return recipients <= recipientsShown || len(h.Recipients) < fewRecipients
+	})
 	return []*answer{{kind: "help", why: why, held: inState(mine, holdstore.Held)}}, err
 }
 
@@ -63,7 +67,10 @@ func (d *Desk) recallLast(ctx context.Context, m *Mail, only []string) (*answer,
 }
 
 const (
-	latestShown  = 200 // messages of a sender that a list shows
+	latestShown     = 200    // messages of a sender that a list shows
+	recipientsShown = 10_000 // of all of them together, but for messages to few
+	fewRecipients   = 10
+
 	latestLooked = 200 // messages that a recall without a Message-ID chooses from
 )
 

@@ -1,0 +1,62 @@
+package milter
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// large sends a message whose header has so many MiB, up to the end of the headers, and returns the answer to that.
+func (m *mta) large(n, mib int) byte {
+	m.begin("a@corp.test", "b@x.test")
+	m.send('L', "Message-ID", fmt.Sprintf("<large%d@corp.test>", n)+"\x00")
+	for i := range 2 * mib {
+		m.send('L', fmt.Sprint("X-", i), strings.Repeat("x", 512<<10)+"\x00")
+	}
+	m.send('N', "")
+	return m.reply().code
+}
+
+// Many messages with a large header at once wait for each other, and all are held; the room that they had is there again.
+func TestLargeHeadersWaitForRoom(t *testing.T) {
+	bubble(t, func(r *rig) {
+		var wg sync.WaitGroup
+		for n := range 12 {
+			m := r.mta()
+			wg.Go(func() {
+				if code := m.large(n, 9); code != 'c' {
+					t.Errorf("message %d: %q", n, code)
+				}
+				m.ask('E', "", 'd')
+			})
+		}
+		wg.Wait()
+		synctest.Wait()
+		if !r.Server.room().TryAcquire(underWay) {
+			t.Error("messages that have ended still have room")
+		}
+	})
+}
+
+// While messages that never end have all the room, a large one is left with its client after a while, and small ones are held.
+func TestAMessageForWhichThereIsNoRoomIsRefusedForNow(t *testing.T) {
+	bubble(t, func(r *rig) {
+		for n := range 3 {
+			if code := r.mta().large(n, 9); code != 'c' {
+				t.Fatalf("message %d: %q", n, code)
+			}
+		}
+		m := r.mta()
+		began := time.Now()
+		if code := m.large(4, 9); code != 'y' || time.Since(began) < roomTime {
+			t.Errorf("after %v: %q", time.Since(began), code)
+		}
+		r.mta().message("small@corp.test", 'd')
+		if r.log.count("deferred too much mail") != 1 {
+			t.Errorf("the log says %s", r.log.lines)
+		}
+	})
+}
