@@ -224,7 +224,7 @@ func (p *place) deliver() outcome {
 			o[l.name] = append(o[l.name], "refused: "+err.Error())
 		}
 	}
-	server.Eventually(p.t, "nothing is on its way", func() bool { return p.atRest() && p.atRest() })
+	server.Eventually(p.t, "nothing is on its way", p.atRest)
 	for _, d := range p.sink.Got()[seen:] {
 		for _, r := range d.Rcpt {
 			name := p.named(d.Data)
@@ -291,10 +291,16 @@ func (p *place) submit(l letter) error {
 	return dot(c, []byte(l.text()))
 }
 
-// atRest says whether nothing is held by us, and nothing is in Postfix's queues but what stays there.
+// atRest says whether nothing is held by us, and nothing is in Postfix's queues but what stays there. It looks twice: a
+// message that went from the hold to Postfix between the two questions of one look is seen by the other.
 func (p *place) atRest() bool {
-	out, _ := p.ctl("--json", "list")
-	return strings.TrimSpace(out) == "" && !moving.MatchString(p.postqueue())
+	for range 2 {
+		out, _ := p.ctl("--json", "list")
+		if strings.TrimSpace(out) != "" || moving.MatchString(p.postqueue()) {
+			return false
+		}
+	}
+	return true
 }
 
 var moving = regexp.MustCompile(`"queue_name": "(maildrop|incoming|active|deferred)"`)
