@@ -2,12 +2,15 @@ package inbound
 
 import (
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
 	"golang.org/x/net/idna"
 )
 
@@ -18,6 +21,9 @@ var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "
 func author(m *recall.Mail) (address, defect string) {
 	if m.Cut {
 		return "", "the command is too large"
+	}
+	if slices.ContainsFunc(m.Fields, func(f policy.Field) bool { return !isASCII(f.Name) }) {
+		return "", "the name of a field is not ASCII"
 	}
 	for _, name := range single {
 		if n := len(values(m, name)); n > 1 {
@@ -39,6 +45,11 @@ func author(m *recall.Mail) (address, defect string) {
 		return "", "From has no valid domain"
 	}
 	return holdstore.Fold(written[:at] + "@" + domain), ""
+}
+
+// isASCII says whether a text is. Comparing without case takes "ſubject" for Subject, which no signature covers then.
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // sameName says whether A-labels are those of a domain as it was written. IDNA maps other characters onto letters (the

@@ -18,6 +18,7 @@ const (
 	maxCarried = 2        // parts of a recall of Outlook or Exchange: two texts, or a text and a winmail.dat
 	maxReport  = 3        // of a request: text, message/recall-request, the original's header
 	maxProse   = 16 << 10 // bytes of one text, with what companies add below it
+	maxWinmail = 50 << 10 // bytes of a winmail.dat
 )
 
 // carries says whether a mail has more in it than a recall.
@@ -34,7 +35,7 @@ func carries(m *Mail) (more bool) {
 			more = true
 		case p.isTNEF():
 			t, err := tnef.Read(p.body)
-			more = err != nil || t.Class != tnef.RecallClass || t.Attachments
+			more = err != nil || len(p.body) > maxWinmail || t.Class != tnef.RecallClass || t.Attachments
 		default:
 			more = !slices.Contains(kinds, p.kind) || !p.inline || !p.readable || !isProse(shown(p))
 		}

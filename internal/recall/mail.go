@@ -96,12 +96,14 @@ func (w *walk) entity(head entityHeader, body []byte, depth int) bool {
 		w.unseen = true
 		return false
 	}
+	w.unseen = w.unseen || coded.MatchString(head.contentType) || coded.MatchString(head.disposition)
 	kind, params, err := mime.ParseMediaType(head.contentType)
 	if err != nil {
 		w.unseen = w.unseen || head.contentType != "" // others may see a multipart there
 		kind, params = "text/plain", nil
 	}
 	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
+		w.unseen = w.unseen || !bareAround(body, params["boundary"])
 		return w.multipart(kind, multipart.NewReader(bytes.NewReader(body), params["boundary"]), depth)
 	}
 	w.unseen = w.unseen || strings.HasPrefix(kind, "multipart/")
