@@ -53,6 +53,7 @@ bench: deps ## Measure speed next to peers; some minutes, needs the machine for 
 # Kills everything at random under load for some minutes, and counts what arrives.
 torture: deps ## Kill everything at random under load, and count what arrives
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
+	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestNobodyFillsTheStoreForOthers -v -count=1 -timeout 30m ./test
 	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
 	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 30m ./holdstore -rapid.checks=1000
 
