@@ -22,8 +22,18 @@ import (
 
 const proofSize = 16 // bytes of a MAC
 
-// ErrUnproven says that the record of a hold was not made with one of our seal keys: nothing is sent on its account.
-var ErrUnproven = fmt.Errorf("%w: its record is not sealed, and there is a seal key: it was stored before the key was", ErrDamaged)
+// ErrUnproven says that the record of a hold was not made with one of our seal keys: nothing is sent on its account. It is
+// ErrDamaged as well: nobody can tell the one from the other.
+var ErrUnproven error = unproven{}
+
+type unproven struct{}
+
+func (unproven) Error() string {
+	return "it is not sealed, and there is a seal key: somebody else may have put it there; if it is older than the key, " +
+		"it can leave while seal.key_file is taken out"
+}
+
+func (unproven) Is(target error) bool { return target == ErrDamaged }
 
 func macText(key []byte, texts ...string) string {
 	mac := hmac.New(sha256.New, key)
