@@ -50,3 +50,16 @@ func TestInventedSendersUseUpNobodysRate(t *testing.T) {
 }
 
 func tally(name string) (y holdstore.Tally) { y.Name = name; return y }
+
+// A command that names what many others have sent is refused once, in one line of the trail.
+func TestOneRefusedCommandIsOneLineOfTheTrail(t *testing.T) {
+	o := newOffice(t)
+	for range 5 {
+		l := mailBy("anna", "Subject: prices\r\nMessage-ID: <shared@corp.test>\r\n\r\n", "b@x.test")
+		o.mustSubmit(l)
+	}
+	o.mustSubmit(mailBy("mallory", "Subject: RECALL <shared@corp.test>\r\nMessage-ID: <c@corp.test>\r\n\r\n", desk))
+	if n := o.audited("recall refused"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}

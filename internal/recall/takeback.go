@@ -3,6 +3,7 @@ package recall
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,14 +17,13 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 		return nil, err
 	}
 	a := &answer{kind: "not-found", asked: asked}
+	var refused []*holdstore.Hold
 	for _, h := range holds {
 		if why := d.refuses(&m.Submission, h, d.rule(h.Rule)); why != "" {
 			if len(a.done) == 0 {
 				a.kind, a.why = "refused", why
 			}
-			if err := d.store.Audit(ctx, "recall refused", h.ID, act(m, asked), why); err != nil {
-				return nil, err
-			}
+			refused = append(refused, h)
 			continue
 		}
 		after, err := d.takeBack(ctx, m, h, asked, only)
@@ -35,6 +35,9 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 		}
 		a.done = append(a.done, after)
 	}
+	if err := d.auditRefusal(ctx, m, asked, refused); err != nil {
+		return nil, err
+	}
 	if len(a.done) == 0 {
 		if a.kind == "not-found" && only != nil && len(holds) > 0 {
 			a.why = "it was not sent to " + strings.Join(only, " or ")
@@ -43,6 +46,18 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 	}
 	a.judge(only)
 	return a, d.ask(ctx, m, a)
+}
+
+// auditRefusal notes a refused command in one line, however many holds have the name that it gave.
+func (d *Desk) auditRefusal(ctx context.Context, m *Mail, asked string, refused []*holdstore.Hold) error {
+	if len(refused) == 0 {
+		return nil
+	}
+	why := d.refuses(&m.Submission, refused[0], d.rule(refused[0].Rule))
+	if more := len(refused) - 1; more > 0 {
+		why += fmt.Sprintf("; and %d more messages of that name", more)
+	}
+	return d.store.Audit(ctx, "recall refused", refused[0].ID, act(m, asked), why)
 }
 
 // ask has the gateways asked of who got a message that could not be recalled here.
