@@ -39,7 +39,6 @@ type commit struct {
 
 	row  any // the script's answer
 	held time.Time
-	err  error
 }
 
 func (s *Store) commits(at keys) *convoy[*commit] {
@@ -50,7 +49,9 @@ func (s *Store) commits(at keys) *convoy[*commit] {
 		}
 		return bytes >= batchBytes
 	}
-	return &convoy[*commit]{most: batchMost, goes: batchGoes, crowd: batchCrowd, full: full, send: func(batch []*commit) { s.commitAll(at, batch) }}
+	return &convoy[*commit]{most: batchMost, goes: batchGoes, crowd: batchCrowd, full: full, send: func(batch []*commit) error {
+		return s.guarded("the storing of a batch of messages", func() error { return s.commitAll(at, batch) })
+	}}
 }
 
 // commit sends a hold with the next batch of its shard, and fills in the script's answer for it.
@@ -64,17 +65,16 @@ func (s *Store) commit(ctx context.Context, at keys, c *commit) error {
 		}
 		return err
 	}
-	return c.err
+	return nil
 }
 
 // commitAll commits a batch. Confirmations that wait go with it.
-func (s *Store) commitAll(at keys, batch []*commit) {
+func (s *Store) commitAll(at keys, batch []*commit) (err error) {
 	confirmed, fresh := s.confirmed.take(at, confirmBatch)
-	err := s.sendBatch(at, batch, confirmed)
-	s.confirmed.back(at, fresh, err)
-	for _, c := range batch {
-		c.err = err
-	}
+	err = ErrDefect // after a panic the confirmations wait again
+	defer func() { s.confirmed.back(at, fresh, err) }()
+	err = s.sendBatch(at, batch, confirmed)
+	return err
 }
 
 // sendBatch commits a batch, and fills in each commit's answer.

@@ -40,7 +40,8 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 		defer cancel()
 		defer stop()
 		for n := 0; ctx.Err() == nil; n++ {
-			s.listen(ctx, n, bell)
+			s.guarded("the waiting for due mail, which begins anew", func() error { s.listen(ctx, n, bell); return nil })
+			pause(ctx, wakePause)
 		}
 	})
 	return bell
@@ -69,7 +70,7 @@ func (s *Store) listen(ctx context.Context, n int, bell chan<- struct{}) {
 			continue
 		}
 		if err != nil {
-			break
+			return
 		}
 		pinged = false
 		if _, pong := message.(*redis.Pong); pong {
@@ -80,7 +81,6 @@ func (s *Store) listen(ctx context.Context, n int, bell chan<- struct{}) {
 		default:
 		}
 	}
-	pause(ctx, wakePause)
 }
 
 // Claim is one due hold, leased to this daemon.
@@ -189,15 +189,20 @@ func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error)
 func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Claim, damaged error) {
 	for _, row := range rows {
 		id, first, fields := claimRow(row)
-		h, err := s.parseHold(id, fields)
+		err := s.guarded("the claim of hold "+id, func() error {
+			h, err := s.parseHold(id, fields)
+			if err != nil {
+				return err
+			}
+			if h.doubt = s.permitted(h, fields); first != "" {
+				h.first, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
+			}
+			claims = append(claims, &Claim{Hold: *h, token: token, until: until})
+			return nil
+		})
 		if err != nil {
 			damaged = err // its lease expires, and it is met again; the others go out
-			continue
 		}
-		if h.doubt = s.permitted(h, fields); first != "" {
-			h.first, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
-		}
-		claims = append(claims, &Claim{Hold: *h, token: token, until: until})
 	}
 	if len(claims) > 0 {
 		return claims, nil

@@ -123,11 +123,11 @@ func (s *Store) confirmLoop() {
 		case <-s.ctx.Done():
 		}
 		pause(s.ctx, confirmAlone)
-		if !s.confirmRest() {
+		if s.guarded("the confirming of holds, which is tried again", s.confirmRest) != nil {
 			pause(s.ctx, confirmPause)
 		}
 	}
-	s.confirmRest()
+	s.guarded("the last confirming of holds", s.confirmRest)
 }
 
 // pause waits, unless ctx ends.
@@ -138,19 +138,18 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// confirmRest sends what waits in all shards, and says whether all of it was sent.
-func (s *Store) confirmRest() (all bool) {
+// confirmRest sends what waits in all shards. Its error says that some of it was not sent.
+func (s *Store) confirmRest() (failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
-	all = true
 	for _, at := range s.shards {
 		for some, fresh := s.confirmed.take(at, confirmBatch); len(fresh) > 0; some, fresh = s.confirmed.take(at, confirmBatch) {
 			err := s.confirmNow(ctx, at, some)
 			if s.confirmed.back(at, fresh, err); err != nil {
-				all = false
+				failed = err
 				break
 			}
 		}
 	}
-	return all
+	return failed
 }

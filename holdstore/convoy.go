@@ -10,11 +10,11 @@ import (
 // convoy sends what several callers have for one shard at the same moment in one go: what comes while batches are on their way
 // goes with the next. On a quiet gateway nobody waits for more to come.
 type convoy[T comparable] struct {
-	most  int                  // of one batch
-	goes  int                  // batches on their way at a time
-	full  func(batch []T) bool // a batch takes no more; nil: only most counts
-	crowd int                  // a batch of so many shows a busy gateway, on which the next one waits a moment for as many; 0: never
-	send  func(batch []T)      // returns when each of them has its outcome
+	most  int                   // of one batch
+	goes  int                   // batches on their way at a time
+	full  func(batch []T) bool  // a batch takes no more; nil: only most counts
+	crowd int                   // a batch of so many shows a busy gateway, on which the next one waits a moment for as many; 0: never
+	send  func(batch []T) error // returns when each of them has its outcome; an error is the outcome of all
 
 	mu      sync.Mutex
 	waiting []passenger[T]
@@ -23,7 +23,7 @@ type convoy[T comparable] struct {
 
 type passenger[T comparable] struct {
 	what T
-	done chan struct{}
+	done chan error
 }
 
 const (
@@ -31,12 +31,13 @@ const (
 	gatherLook = gatherTime / 10
 )
 
-// do returns when the outcome is there, or with the error of a context that ended before; then it may still come.
+// do returns when the outcome is there, with the error of the batch, or with that of a context that ended before; then the
+// outcome may still come.
 func (c *convoy[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p := passenger[T]{what, make(chan struct{})}
+	p := passenger[T]{what, make(chan error, 1)}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
 	if c.going < c.goes {
@@ -45,8 +46,8 @@ func (c *convoy[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error 
 	}
 	c.mu.Unlock()
 	select {
-	case <-p.done:
-		return nil
+	case err := <-p.done:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -64,9 +65,9 @@ func (c *convoy[T]) leave(what T) bool {
 // run sends batches until nobody waits. It does not end with the context of one that waits: the others' outcome counts.
 func (c *convoy[T]) run() {
 	for batch, done := c.next(); len(batch) > 0; batch, done = c.next() {
-		c.send(batch)
+		err := c.send(batch)
 		for _, d := range done {
-			close(d)
+			d <- err
 		}
 		if c.crowd > 0 && len(batch) >= c.crowd {
 			c.gather(len(batch))
@@ -75,7 +76,7 @@ func (c *convoy[T]) run() {
 }
 
 // next takes a batch; none: nobody waits, and the next who comes begins anew.
-func (c *convoy[T]) next() (batch []T, done []chan struct{}) {
+func (c *convoy[T]) next() (batch []T, done []chan error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(batch) < min(len(c.waiting), c.most) && (c.full == nil || !c.full(batch)) {

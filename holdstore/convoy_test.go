@@ -13,7 +13,7 @@ import (
 func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	let := make(chan struct{})
 	var sizes []int
-	c := &convoy[int]{most: 3, goes: 1, send: func(batch []int) { sizes = append(sizes, len(batch)); <-let }}
+	c := &convoy[int]{most: 3, goes: 1, send: func(batch []int) error { sizes = append(sizes, len(batch)); <-let; return nil }}
 	var work, callers sync.WaitGroup
 	waiting := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiting) }
 	do := func(n int) {
@@ -53,7 +53,7 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 func TestWhoLeavesBeforeABatchIsNotSent(t *testing.T) {
 	let := make(chan struct{})
 	var sent []int
-	c := &convoy[int]{most: 9, goes: 1, full: func(batch []int) bool { return len(batch) == 2 }, send: func(batch []int) { sent = append(sent, batch...); <-let }}
+	c := &convoy[int]{most: 9, goes: 1, full: func(batch []int) bool { return len(batch) == 2 }, send: func(batch []int) error { sent = append(sent, batch...); <-let; return nil }}
 	var work, callers sync.WaitGroup
 	gone, cancel := context.WithCancel(t.Context())
 	callers.Go(func() { c.do(t.Context(), &work, 0) })
@@ -83,7 +83,7 @@ func TestWhoLeavesBeforeABatchIsNotSent(t *testing.T) {
 	for batch, done := c.next(); len(batch) > 0; batch, done = c.next() {
 		sizes = append(sizes, len(batch))
 		for _, d := range done {
-			close(d)
+			d <- nil
 		}
 	}
 	callers.Wait()

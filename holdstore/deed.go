@@ -167,7 +167,9 @@ func (s *Store) Bulk(ctx context.Context, d Deed, ids []string, a Act, told func
 		wg.Go(func() {
 			for batch := range batches {
 				// What has begun is ended and told, also when the caller has enough.
-				b.do(context.WithoutCancel(ctx), batch)
+				if err := s.guarded("a deed to a batch of holds", func() error { b.do(context.WithoutCancel(ctx), batch); return nil }); err != nil {
+					b.stop(err)
+				}
 			}
 		})
 	}

@@ -37,7 +37,7 @@ func explain(err error) error {
 		text = reply.Error() // that of a Sentinel stands behind words of the client
 	}
 	switch {
-	case errors.Is(err, ErrSchema), errors.Is(err, ErrUnavailable):
+	case errors.Is(err, ErrSchema), errors.Is(err, ErrUnavailable), errors.Is(err, ErrDefect):
 		return err
 	case strings.HasPrefix(text, "SCHEMA"):
 		return schemaError("this store is being upgraded by another version: upgrade this gateway too; its mail waits meanwhile")

@@ -81,7 +81,8 @@ type Store struct {
 	confirmed  confirmations
 	rests      rests
 	primary    primary
-	scanned    scan // where Reap's slow walk over all holds stands
+	defects    func(what string, v any, stack []byte) // nil: nobody listens
+	scanned    scan                                   // where Reap's slow walk over all holds stands
 }
 
 // Open makes the client; it does not need Redis to be there. An error is one of the options'.
@@ -120,7 +121,7 @@ func Open(o Options) (*Store, error) {
 	s.lines, s.settles = map[keys]*convoy[*commit]{}, map[keys]*convoy[*settling]{}
 	for _, at := range s.shards {
 		s.admissions[at], s.clocks[at], s.lines[at] = &admission{}, &clock{}, s.commits(at)
-		s.settles[at] = &convoy[*settling]{most: settleMost, goes: 1, send: func(all []*settling) { s.settleAll(at, all) }}
+		s.settles[at] = &convoy[*settling]{most: settleMost, goes: 1, send: func(all []*settling) error { return s.settleBatch(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.searches = searches{semaphore.NewWeighted(searchBytes)}

@@ -126,19 +126,20 @@ func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		stored := wrap()
-		if err := p.charge(ctx, int64(len(stored))); err != nil {
-			p.fail(err)
-			return
-		}
-		put := func() error {
-			return explain(p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), stored, stagedFor).Err())
-		}
-		if err := p.s.roomFor(ctx, p.at, put); err != nil {
+		if err := p.s.guarded("the storing of a piece of hold "+p.id, func() error { return p.storePiece(ctx, n, wrap()) }); err != nil {
 			p.fail(err)
 		}
 	})
 	return p.err()
+}
+
+func (p *Put) storePiece(ctx context.Context, n int, stored []byte) error {
+	if err := p.charge(ctx, int64(len(stored))); err != nil {
+		return err
+	}
+	return p.s.roomFor(ctx, p.at, func() error {
+		return explain(p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), stored, stagedFor).Err())
+	})
 }
 
 // stageRest sends what of a large message is still here: its last piece, and its header block.

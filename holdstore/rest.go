@@ -43,7 +43,7 @@ func (r *rests) begin(s *Store, node redis.UniversalClient, why error) {
 	}
 	r.why[node] = explain(s.saidBy(node, why))
 	s.work.Go(func() {
-		s.await(node)
+		s.guarded("the watch on a server that hangs", func() error { s.await(node); return nil })
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		delete(r.why, node)

@@ -63,7 +63,9 @@ func (s *Store) admit(ctx context.Context, at keys) error {
 	a.mu.Lock()
 	if a.running == nil {
 		a.running = &attempt{done: make(chan struct{})}
-		s.work.Go(func() { a.end(s.enter(s.ctx, at)) })
+		s.work.Go(func() {
+			a.end(s.guarded("the look at the layout of the store", func() error { return s.enter(s.ctx, at) }))
+		})
 	}
 	now := a.running
 	a.mu.Unlock()

@@ -149,6 +149,19 @@ func resultArgs(results map[int]Result) (args []any) {
 	return args
 }
 
+// settleBatch settles attempts of one shard. After a panic it settles each by itself, so that the panic costs one outcome.
+func (s *Store) settleBatch(at keys, batch []*settling) error {
+	err := s.guarded("the settling of a batch of releases", func() error { s.settleAll(at, batch); return nil })
+	for _, x := range batch {
+		if err != nil && len(batch) > 1 {
+			s.settleBatch(at, []*settling{x})
+		} else if err != nil {
+			x.err = err
+		}
+	}
+	return nil
+}
+
 // settleAll settles attempts of one shard.
 func (s *Store) settleAll(at keys, batch []*settling) {
 	ctx, cancel := context.WithTimeout(context.Background(), ioTimeout)

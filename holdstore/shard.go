@@ -172,7 +172,7 @@ func (s *Store) byNode(ctx context.Context, f func(ctx context.Context, node red
 	var wg sync.WaitGroup
 	for node, shards := range groups {
 		wg.Go(func() {
-			err := f(ctx, node, shards)
+			err := s.guarded("work on a server of the store", func() error { return f(ctx, node, shards) })
 			if err != nil {
 				s.moved(ctx, err)
 			}

@@ -61,6 +61,7 @@ func (d *daemon) serve(ctx context.Context) error {
 	}
 	defer store.Close()
 	log := monitor.New(d.log, store, version)
+	store.OnDefect(log.Panicked)
 	marker := &d.marker
 	late, err := wiring.Exchange(d.config, d.texts, store, marker, log)
 	if err != nil {

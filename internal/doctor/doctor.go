@@ -138,7 +138,8 @@ func inParallel(ctx context.Context, s *Site, families ...family) []Finding {
 	found := make([][]Finding, len(families))
 	var wg sync.WaitGroup
 	for n, f := range families {
-		wg.Go(func() { f(ctx, s, func(one Finding) { found[n] = append(found[n], one) }) })
+		r := report(func(one Finding) { found[n] = append(found[n], one) })
+		wg.Go(func() { guarded(r, func() { f(ctx, s, r) }) })
 	}
 	wg.Wait()
 	return slices.Concat(found...)

@@ -37,7 +37,10 @@ func (s *sender) run(ctx, work context.Context, c *holdstore.Claim) {
 func (s *sender) release(ctx, work context.Context, c *holdstore.Claim) (next *holdstore.Claim) {
 	work, cancel := context.WithCancel(work)
 	var wg sync.WaitGroup
-	wg.Go(func() { s.renew(work, cancel, c) })
+	wg.Go(func() {
+		defer cancel() // without the lease nothing may be sent
+		s.loop.guarded("the renewal of the lease of hold "+c.ID, func() { s.renew(work, cancel, c) })
+	})
 	defer wg.Wait()
 	defer cancel()
 	st := holdstore.Settlement{Results: map[int]holdstore.Result{}}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // broken is a store of which the content of one hold makes the sender panic.
@@ -58,5 +60,47 @@ func TestAPortThatNeverGreetsDoesNotOutliveTheDaemon(t *testing.T) {
 	<-done
 	if len(m.settled) != 1 || m.settled[0].RetryIn > time.Second || outcomes(c) != "pending" || !strings.Contains(log.text(), "goes back unsent") {
 		t.Errorf("settled %+v\n%s", m.settled, log.text())
+	}
+}
+
+// brittle is a store that panics at the first claim and at the first outcome.
+type brittle struct {
+	*memory
+	claimed, settled atomic.Bool
+}
+
+func (b *brittle) Claim(ctx context.Context, n int) ([]*holdstore.Claim, error) {
+	if !b.claimed.Swap(true) {
+		panic("a claim")
+	}
+	return b.memory.Claim(ctx, n)
+}
+
+func (b *brittle) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+	if !b.settled.Swap(true) {
+		panic("an outcome")
+	}
+	return b.memory.SettleNext(ctx, c, st)
+}
+
+// The one sender of the loop goes on after the panic that ended its first message.
+func TestAPanicOfTheStoreEndsNeitherTheLoopNorItsSenders(t *testing.T) {
+	m := &memory{content: message}
+	first, second := claim("a@x.test"), claim("b@x.test")
+	m.due = []*holdstore.Claim{first, second}
+	log, p := &notes{}, startPort(t, nil)
+	l := New(&brittle{memory: m}, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, Concurrency: 1, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- l.Run(ctx) }()
+	server.Eventually(t, "the second message leaves", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.settled) == 1 })
+	stop()
+	if err := <-done; err != nil || outcomes(second) != "sent" {
+		t.Errorf("%v, %s", err, outcomes(second))
+	}
+	for _, what := range []string{"panicked a claim of due mail, which is tried again a claim true", "panicked a sender, whose hold goes out again when its lease is over an outcome true"} {
+		if !strings.Contains(log.text(), what) {
+			t.Errorf("not said: %s\n%s", what, log.text())
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,10 +111,15 @@ func (l *Loop) Run(ctx context.Context) error {
 		if len(senders) == 0 {
 			break
 		}
-		claims, err := l.store.Claim(ctx, len(senders))
+		var claims []*holdstore.Claim
+		err := holdstore.ErrDefect // of a panic
+		l.guarded("a claim of due mail, which is tried again", func() { claims, err = l.store.Claim(ctx, len(senders)) })
 		for n, s := range senders {
 			if n < len(claims) {
-				wg.Go(func() { s.run(ctx, work, claims[n]); free <- s })
+				wg.Go(func() {
+					l.guarded("a sender, whose hold goes out again when its lease is over", func() { s.run(ctx, work, claims[n]) })
+					free <- s
+				})
 			} else {
 				free <- s
 			}
@@ -217,6 +223,16 @@ func hangUpIdle(free chan *sender) {
 	}
 }
 
+// guarded runs f; a panic in it is reported, and ends nothing else.
+func (l *Loop) guarded(what string, f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.log.Panicked(what, v, debug.Stack())
+		}
+	}()
+	f()
+}
+
 func (l *Loop) reap(ctx context.Context) {
 	tick := time.NewTicker(idle)
 	defer tick.Stop()
@@ -227,8 +243,11 @@ func (l *Loop) reap(ctx context.Context) {
 		case <-tick.C:
 			// Records end as fast as mail comes in, which may be faster than a batch every few seconds.
 			for more := true; more && ctx.Err() == nil; {
-				done, err := l.store.Reap(ctx) // while the store is away, sleep says so
-				more = done.More && err == nil
+				more = false
+				l.guarded("the clearing of the store, which is tried again", func() {
+					done, err := l.store.Reap(ctx) // while the store is away, sleep says so
+					more = done.More && err == nil
+				})
 			}
 		}
 	}
