@@ -22,21 +22,28 @@ func (d *BodyDigest) Write(b []byte) (int, error) {
 	if d.sum == nil {
 		d.sum = sha256.New()
 	}
-	n := 0
-	for _, c := range b {
-		switch c {
-		case ' ', '\t', '\r', '\n':
-			continue
+	for rest := b; len(rest) > 0; {
+		some := rest[:min(len(rest), len(d.text))]
+		n := 0
+		for _, c := range some { // without a branch: a branch for each blank would cost more than the digest
+			d.text[n] = c
+			n += counts[c]
 		}
-		if d.text[n] = c; n == len(d.text)-1 {
-			d.sum.Write(d.text[:])
-			n = -1
-		}
-		n++
+		d.sum.Write(d.text[:n])
+		rest = rest[len(some):]
 	}
-	d.sum.Write(d.text[:n])
 	return len(b), nil
 }
+
+// counts is 0 for white space, and 1 for all else.
+var counts = func() (all [256]int) {
+	for c := range all {
+		if all[c] = 1; c == ' ' || c == '\t' || c == '\r' || c == '\n' {
+			all[c] = 0
+		}
+	}
+	return all
+}()
 
 // Sum returns the digest of what was written so far.
 func (d *BodyDigest) Sum() []byte {
