@@ -163,7 +163,7 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 	return all, nil
 }
 
-const (
-	latestPage = 100    // holds of an index entry that one round trip of Latest reads
-	latestMost = 20_000 // and all of its round trips: many times what one sender has in the store
-)
+const latestPage = 100 // holds of an index entry that one round trip of Latest reads
+
+// latestMost bounds all round trips of Latest: many times what one sender has in the store. Tests set it lower.
+var latestMost = 20_000

@@ -126,7 +126,7 @@ func withoutTrace(data string) string {
 	return ownLock.ReplaceAllString(data, "")
 }
 
-var ownLock = regexp.MustCompile(`^Cancel-Lock: sha256:[A-Za-z0-9+/=]{44}\r\n`)
+var ownLock = regexp.MustCompile(`^Cancel-Lock: sha256:[A-Za-z0-9+/=]{44}(\r\n\tsha256:[A-Za-z0-9+/=]{44})*\r\n`)
 
 var fieldEnd = regexp.MustCompile(`\r\n[^ \t]`)
 
