@@ -130,7 +130,7 @@ func request(id string) string {
 
 // fresh sets the date of a mail of the generator to now.
 func fresh(mail string) string {
-	mail = strings.Replace(mail, "Tue, 24 Nov 2026 09:01:00 +0000", now(), 1)
+	mail = strings.ReplaceAll(mail, "Tue, 24 Nov 2026 09:01:00 +0000", now())
 	return strings.Replace(mail, "Thu, 26 Nov 2026 09:00:00 +0000", time.Now().Add(48*time.Hour).Format(time.RFC1123Z), 1)
 }
 
