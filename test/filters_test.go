@@ -113,7 +113,7 @@ func documented(t *testing.T, file string) string {
 func (f *filtered) original(id, subject, from string) {
 	f.t.Helper()
 	f.must(f.comesIn(from, insider, fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
-		from, insider, subject, now(), id, id)))
+		from, insider, subject, earlier(), id, id)))
 	f.arriving("body of " + id)
 }
 

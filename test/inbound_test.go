@@ -75,9 +75,12 @@ func (f *frontier) comesIn(from, to, message string) error {
 func (f *frontier) original(id, subject, to string) {
 	f.t.Helper()
 	f.must(f.comesIn(partnerFrom, to, fmt.Sprintf("From: Anna <%s>\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
-		partnerFrom, to, subject, now(), id, id)))
+		partnerFrom, to, subject, earlier(), id, id)))
 	server.Eventually(f.t, "it is remembered", func() bool { return strings.Contains(f.redis.Do("KEYS recall:{mh0}:in:*"), "in:t:") })
 }
+
+// earlier is the date of a message that is recalled: a recall means none that was sent after it.
+func earlier() string { return time.Now().Add(-time.Hour).Format(time.RFC1123Z) }
 
 func now() string { return time.Now().Format(time.RFC1123Z) }
 

@@ -50,6 +50,9 @@ func meant(m *recall.Mail, sight recall.Sight, from string, found []holdstore.Re
 		a := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(from), SameTo: r.WentTo(addresses(m)),
 			Shared: ofList(r), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r),
 			Fit: policy.Fit{Recipients: policy.FitRecipients(to, r.Recipients)}}
+		if sight.Target != "" { // the clock of whoever wrote the message is not that of the gateway which names it
+			a.Sent = time.Time{}
+		}
 		if len(sight.Subjects) > 0 {
 			a.Fit.Subject = sight.Subjects[0].Each(holdstore.Digest).Fit(r.Subjects)
 		}
