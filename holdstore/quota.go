@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -24,17 +25,29 @@ const (
 	entryCost  = 80  // bytes of each entry in an index
 )
 
-// ownerOf names who is charged for a hold; "": nobody, it is a mail of the gateway.
+// ownerOf names who is charged for a hold; "": nobody, it is a mail of the gateway. An IPv6 client counts as the network that
+// one machine easily has; all programs on the gateway itself are one client.
 func ownerOf(sub *Submission, t Terms) string {
 	switch {
 	case t.Rule == RuleOwn:
 		return ""
 	case sub.Login != "":
 		return "l" + digest(sub.Login)
-	case sub.Client.Address != "":
-		return "c" + digest(sub.Client.Address)
 	}
-	return ""
+	return "c" + digest(machine(sub.Client.Address))
+}
+
+// machine is a client's address, or its /64.
+func machine(client string) string {
+	a, err := netip.ParseAddr(client)
+	if err != nil {
+		return client
+	}
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return a.String()
+	}
+	network, _ := a.Prefix(64)
+	return network.String()
 }
 
 // quota is what the commit script wants to know: the bytes and messages of one owner in a shard.
@@ -67,7 +80,7 @@ type staging struct {
 
 // add counts some bytes of a message. ErrQuota: its owner has too much, with what waits.
 func (g *staging) add(ctx context.Context, p *Put, n int64) error {
-	owner := ownerOf(&p.sub, Terms{})
+	owner := stagingOwner(&p.sub)
 	if owner == "" {
 		return nil
 	}
@@ -89,12 +102,21 @@ func (g *staging) add(ctx context.Context, p *Put, n int64) error {
 	return nil
 }
 
+// stagingOwner names who is charged for what is staged; "": nobody. Mails of the gateway and those of programs on it are told
+// apart only by the commit.
+func stagingOwner(sub *Submission) string {
+	if sub.Login == "" && sub.Client.Address == "" {
+		return ""
+	}
+	return ownerOf(sub, Terms{})
+}
+
 // ownLooks: an owner who has staged less than one of so many parts of their room is not looked up in the store.
 const ownLooks = 4
 
 // end ends the staging of a message.
 func (g *staging) end(p *Put) {
-	owner := ownerOf(&p.sub, Terms{})
+	owner := stagingOwner(&p.sub)
 	p.mu.Lock()
 	n := p.charged
 	p.charged = 0

@@ -62,9 +62,13 @@ func (c *Config) check(s *source) {
 	}
 }
 
+// ownMail is the rule that the store names for reports and requests (holdstore.RuleOwn).
+const ownMail = "report"
+
 func (c *Config) checkRules(s *source) {
 	seen := map[string]bool{"default": true}
 	for i, r := range c.Hold.Rules {
+		s.demand("hold.rule."+strconv.Itoa(i)+".name", r.Name != ownMail, "\""+ownMail+"\" is the name for the gateway's own mails, which nobody can recall")
 		path := "hold.rule." + strconv.Itoa(i)
 		s.ruleName(path, r.Name, seen)
 		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient,

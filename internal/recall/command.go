@@ -30,6 +30,7 @@ var (
 const (
 	unclearOnly    = "the recipients behind ONLY can't be read. Write ONLY and their addresses, with commas between them"
 	unclearSubject = "the words behind the message's number can't be read. Only ONLY and addresses may stand there"
+	unclearCut     = "its text is behind more than 1 MB. Write the command above what is attached"
 	tooManyRefs    = "one mail can recall 20 messages at most. The others were not recalled"
 )
 
@@ -42,6 +43,9 @@ func (d *Desk) meaning(m *Mail) target {
 	own := d.ownText(m)
 	if t.only == nil && t.unclear == "" {
 		t.takeOnly(policy.ReadOnly(own.lines))
+	}
+	if m.Cut && !own.seen && t.only == nil { // it might say ONLY
+		t.unclear = unclearCut
 	}
 	if len(t.refs) > 0 || t.last {
 		return t

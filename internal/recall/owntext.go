@@ -1,6 +1,7 @@
 package recall
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 type ownText struct {
 	lines    []string
 	original string // the Message-ID that the header of a message which is forwarded in the text names
+	seen     bool   // there is a text, perhaps an empty one
 }
 
 var (
@@ -23,22 +25,30 @@ var (
 	fromLine   = regexp.MustCompile(`(?i)^\s*\*?(from|von|de|da|van|från|fra|lähettäjä|od|expéditeur|remitente|mittente|kimden|от|від|από|差出人|发件人|寄件者|보낸 사람)\s?\*?\s?[:：]`)
 )
 
-// ownText reads the first text of a mail that is not empty, plain before HTML.
-func (d *Desk) ownText(m *Mail) ownText {
-	var plainText, htmlText []string
+// ownText reads the texts of a mail, plain before HTML. There are several where a program puts a file between two lines: what
+// is written behind the file counts as well.
+func (d *Desk) ownText(m *Mail) (own ownText) {
+	var plainTexts, htmlTexts [][]string
 	m.parts(func(p part) bool {
+		own.seen = own.seen || p.name == "" && strings.HasPrefix(p.kind, "text/")
 		switch {
-		case p.kind == "text/plain" && p.name == "" && strings.TrimSpace(p.text) != "":
-			plainText = unflowed(p.text, p.flowed, p.delSp)
-		case p.kind == "text/html" && p.name == "" && htmlText == nil:
-			htmlText = linesOf(textOf(p.text))
+		case p.name != "" || strings.TrimSpace(p.text) == "":
+		case p.kind == "text/plain":
+			plainTexts = append(plainTexts, unflowed(p.text, p.flowed, p.delSp))
+		case p.kind == "text/html":
+			htmlTexts = append(htmlTexts, linesOf(textOf(p.text)))
 		}
-		return plainText == nil
+		return true
 	})
-	if plainText == nil {
-		plainText = htmlText
+	if plainTexts == nil {
+		plainTexts = htmlTexts
 	}
-	return d.cutQuotes(plainText)
+	for _, lines := range plainTexts {
+		text := d.cutQuotes(lines)
+		own.lines = append(own.lines, text.lines...)
+		own.original = cmp.Or(own.original, text.original)
+	}
+	return own
 }
 
 // cutQuotes leaves out quoted lines, and everything below the header of a message that is quoted or forwarded.
