@@ -10,25 +10,32 @@ import (
 // not all know every charset: two programs may see two boundaries, or one of them a file name.
 var coded = regexp.MustCompile(`;[^;="]*\*[^;="]*=`)
 
-// maxPreamble is how many bytes may stand before the first part, where some programs say that the mail has parts.
-const maxPreamble = 400
+// maxAround is how many bytes may stand before the first part, where some programs say that the mail has parts, and as many
+// behind the last, where lists put a footer.
+const maxAround = 1000
 
-// bareAround says whether there is nothing before and behind the parts of a multipart but a short text before them. Readers
-// of parts skip these areas (RFC 2046 section 5.1.1); others look for files in them, or see other parts there.
+// bareAround says whether there is nothing before and behind the parts of a multipart but a short text. Readers of parts skip
+// these areas (RFC 2046 section 5.1.1); others look for files in them, or see other parts there.
 func bareAround(body []byte, boundary string) bool {
 	lines := bytes.Split(body, []byte("\n"))
-	delimiter := func(n int, end string) bool {
-		return string(bytes.TrimRight(lines[n], " \t\r")) == "--"+boundary+end
+	find := func(from int, delimiter string) int {
+		for ; from < len(lines) && string(bytes.TrimRight(lines[from], " \t\r")) != delimiter; from++ {
+		}
+		return from
 	}
-	first := 0
-	for first < len(lines) && !delimiter(first, "") {
-		first++
+	first := find(0, "--"+boundary)
+	last := min(find(first, "--"+boundary+"--")+1, len(lines))
+	return isAside(lines[:first], boundary) && isAside(lines[last:], boundary)
+}
+
+// isAside says whether lines are a short text without parts.
+func isAside(lines [][]byte, boundary string) bool {
+	text := string(bytes.Join(lines, []byte("\n")))
+	for line := range strings.Lines(text) {
+		rule := strings.Trim(line, "-_ \t\r\n") == ""
+		if strings.HasPrefix(line, "--"+boundary) || strings.HasPrefix(line, "--") && !rule {
+			return false
+		}
 	}
-	last := first
-	for last < len(lines) && !delimiter(last, "--") {
-		last++
-	}
-	preamble := string(bytes.Join(lines[:first], []byte("\n")))
-	behind := bytes.Join(lines[min(last+1, len(lines)):], nil)
-	return len(preamble) <= maxPreamble && isProse(preamble) && !strings.Contains("\n"+preamble, "\n--") && len(bytes.TrimSpace(behind)) == 0
+	return len(text) <= maxAround && isProse(text)
 }
