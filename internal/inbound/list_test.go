@@ -39,11 +39,13 @@ func TestACommandThatAListPassedOnIsTagged(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, _ := surroundings(t)
 	for name, edit := range map[string]func(*trial){
-		"its footer breaks the signature": func(t *trial) { t.after = func(s string) string { return s + "-- \r\nthe list\r\n" } },
-		"nobody has signed it":            func(t *trial) { t.domain = "" },
-		"the list has signed it":          func(*trial) {},
-		"two Subjects":                    func(t *trial) { t.lay("Subject: Recall: another") },
-		"null sender":                     func(t *trial) { t.from = "" },
+		"its note breaks the signature": func(t *trial) {
+			t.after = func(s string) string { return strings.Replace(s, "would like", "(by the list) would like", 1) }
+		},
+		"nobody has signed it":   func(t *trial) { t.domain = "" },
+		"the list has signed it": func(*trial) {},
+		"two Subjects":           func(t *trial) { t.lay("Subject: Recall: another") },
+		"null sender":            func(t *trial) { t.from = "" },
 	} {
 		for _, form := range forms {
 			o := try(t, row{edit: func(x *trial) { x.put("List-Id: <staff.lists.test>"); edit(x) }}, form, key, verifier, store)
