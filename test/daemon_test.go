@@ -50,7 +50,7 @@ func TestTheDaemonChecksItsConfig(t *testing.T) {
 	if err := os.WriteFile(sealed, []byte("[seal]\nkey_file = \"/none/seal.keys\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if text, code := daemonSays(t, "-t", "-c", sealed); code != 78 || !strings.Contains(text, "seal.key_file: stat /none/seal.keys: no such file") {
+	if text, code := daemonSays(t, "-t", "-c", sealed); code != 78 || !strings.Contains(text, "seal.key_file: open /none/seal.keys: no such file") {
 		t.Errorf("without its key file: exit %d: %s", code, text)
 	}
 	if text, code := daemonSays(t, "-V"); code != 0 || !strings.HasPrefix(text, "recall-milter ") {
