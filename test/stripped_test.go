@@ -105,7 +105,7 @@ func TestDisguisedVerdictsAreRemoved(t *testing.T) {
 func TestVerdictsHaveNoLongLines(t *testing.T) {
 	eachMTA(t, func(t *testing.T, k kind) {
 		f := k.frontier(t, "[inbound.recall]\non_fail = \"tag\"\n")
-		domain, id := strings.Repeat("d.", 120)+"test", strings.Repeat("i", 935)+"@partner.test"
+		domain, id := strings.Repeat("d.", 120)+"test", strings.Repeat("i", 480)+"@partner.test"
 		f.original(id, "the price list", insider)
 		signature := "DKIM-Signature: v=1; a=rsa-sha256; d=" + domain + "; s=s1; h=From:Subject; bh=AAAA; b=AAAA\r\n"
 		for name, c := range map[string]struct{ from, mail, want string }{
