@@ -90,7 +90,7 @@ func (s *Store) entries(kind string, values ...string) (all []string) {
 	return all
 }
 
-// bucketOf is the same as bucket in reindexScript.
+// bucketOf is the entry of a text in an index with so many numbers.
 func bucketOf(text string, of int) string {
 	sum := sha1.Sum([]byte(text))
 	return text[:1] + strconv.Itoa(int(binary.BigEndian.Uint16(sum[:]))%of)
@@ -145,7 +145,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function int(n) return string.format('%d', n) end
 local originals = {}
--- original is the hold's field p, taken apart; false in records of layout 3.
+-- original is the hold's field p, taken apart; false where there is none.
 local function original(id)
   local o = originals[id]
   if o == nil then

@@ -189,9 +189,6 @@ func (s *Store) mend(ctx context.Context, names []string) (mended int, err error
 func (s *Store) mendHolds(ctx context.Context, at keys, ids []string) (mended int, err error) {
 	for some := range slices.Chunk(ids, reapBatch) {
 		n, err := s.run(ctx, at, repairScript, append([]any{s.recordTime().Milliseconds()}, anys(some)...)...).Int()
-		if err == nil {
-			err = s.run(ctx, at, reindexLate, s.reindexArgs(some)...).Err()
-		}
 		if mended += n; err != nil {
 			return mended, explain(err)
 		}

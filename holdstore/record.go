@@ -1,7 +1,6 @@
 package holdstore
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,8 +42,7 @@ func eventLine(e Event) string {
 }
 
 // A hold is one field at first, so that it is made by one HSETNX, which never writes over another's: p has numbers with blanks
-// between, the index entries, and behind the line's end the storedTerms. What comes later are fields of their own. Layout 3 had a field
-// for each of it.
+// between, the index entries, and behind the line's end the storedTerms. What comes later are fields of their own.
 
 // storedTerms is the JSON in p.
 type storedTerms struct {
@@ -59,7 +57,7 @@ func firstRecord(grace time.Duration, size int64, nonce string, chunks int, entr
 	return fmt.Sprintf(" %d %d %d %s %d %s\n%s", grace.Milliseconds(), size, len(t.Recipients), nonce, chunks, strings.Join(entries, " "), b)
 }
 
-// unpacked gives the hash of a hold the fields that layout 3 had, unless they came later.
+// unpacked gives the hash of a hold a field for each part of p, unless they came later.
 func unpacked(f map[string]string) map[string]string {
 	numbers, terms, ok := strings.Cut(f["p"], "\n")
 	words := strings.Fields(numbers)
@@ -90,7 +88,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	}
 	h.Submission = disarmed(t.Submission)
 	h.Subject = s.seal.unwrapSubject(h.Subject, id)
-	h.Rule = cmp.Or(t.Rule, f["rule"])
+	h.Rule = t.Rule
 	h.EightBit = t.EightBit
 	grace, _ := strconv.ParseInt(f["grace"], 10, 64)
 	h.Grace = time.Duration(grace) * time.Millisecond
@@ -111,7 +109,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	for line := range strings.Lines(f["tl"]) {
 		ms, text, _ := strings.Cut(line, " ")
 		e := Event{}
-		if json.Unmarshal([]byte(text), &e) == nil && e.Verb != "held" { // layout 2 wrote that too
+		if json.Unmarshal([]byte(text), &e) == nil {
 			e.At = moment(ms)
 			h.Timeline = append(h.Timeline, e)
 		}

@@ -13,14 +13,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// layout is the version of what keys.go and the scripts say of names and forms. Every shard has it in its key schema, as
-// "LAYOUT/SHARDS", and while it is upgraded as "FROM>LAYOUT/SHARDS". Every script looks at it before it does anything: of
+// layout is the version of what keys.go, record.go and the scripts say of names and forms. Every shard has it in its key schema,
+// as "LAYOUT/SHARDS", and while it is upgraded as "FROM>LAYOUT/SHARDS". Every script looks at it before it does anything: of
 // several gateways, those that are older than the store stop in the moment in which a newer one upgrades it.
 //
-//	1  without a schema key; index keys name the values
-//	2  index keys have numbers, which several values share; a small message is one piece
-//	3  unconfirmed fingerprints are in one hash
-const layout = 4
+// Whoever changes a stored form raises layout and adds the step from the one before; TestAnUpgrade shows one.
+const layout = 1
+
+// step makes of a shard's layout the next one. It may run again, and on several gateways at once; no script of ours runs meanwhile.
+type step func(ctx context.Context, s *Store, at keys) error
+
+// upgrades has the step from each older layout to the next. There is none yet: layout 1 is the first that was released.
+var upgrades = map[int]step{}
 
 // admitted lets no script run in a layout that it does not know.
 var admitted = fmt.Sprintf(`
@@ -31,14 +35,6 @@ if not schema or string.sub(schema, 1, %d) ~= '%s' then return redis.error_reply
 
 // admittedSchema is how the schema of our layout begins.
 var admittedSchema = strconv.Itoa(layout) + "/"
-
-// steps makes of each layout the next one. A step may run again, and on several gateways at once; no script of ours runs
-// meanwhile.
-var steps = map[int]func(*Store, context.Context, keys) error{
-	1: (*Store).reindex,
-	2: (*Store).reprint,
-	3: (*Store).repack,
-}
 
 // admission is what is known of one shard's schema.
 type admission struct {
@@ -53,8 +49,7 @@ type attempt struct {
 	err  error
 }
 
-// admit makes sure, once for each shard, that its layout is ours: it upgrades an older one, which takes some ten seconds
-// for a million holds, and refuses a newer one with ErrSchema.
+// admit makes sure, once for each shard, that its layout is ours: it upgrades an older one, and refuses a newer one with ErrSchema.
 func (s *Store) admit(ctx context.Context, at keys) error {
 	a := s.admissions[at]
 	if a.granted.Load() {
@@ -157,28 +152,28 @@ func (s *Store) otherLayout(ctx context.Context, at keys, cmd *redis.Cmd) bool {
 // schema is what the schema key of our layout says.
 func (s *Store) schema() string { return fmt.Sprintf("%d/%d", layout, len(s.shards)) }
 
-// enter looks at the schema of a shard, and upgrades it when it is older.
+// enter looks at the schema of a shard, writes it where it is missing, and upgrades it when it is older.
 func (s *Store) enter(ctx context.Context, at keys) error {
 	text, err := s.redis.Get(ctx, at.schema()).Result()
-	switch {
-	case errors.Is(err, redis.Nil) && at != s.shards[0]:
-		// The first shard says how many there are.
-		if err := s.admit(ctx, s.shards[0]); err != nil {
-			return err
+	if errors.Is(err, redis.Nil) {
+		if at != s.shards[0] { // the first shard says how many there are
+			if err := s.admit(ctx, s.shards[0]); err != nil {
+				return err
+			}
 		}
-		return s.upgrade(ctx, at, 1)
-	case errors.Is(err, redis.Nil):
-		return s.upgrade(ctx, at, 1)
-	case err != nil:
+		text, err = s.replaceSchema(ctx, at, "", s.schema())
+	}
+	if err != nil {
 		return explain(err)
-	case text == s.schema():
+	}
+	if text == s.schema() {
 		return nil
 	}
 	from, err := s.judge(text)
 	if err != nil {
 		return err
 	}
-	return s.upgrade(ctx, at, from)
+	return s.upgrade(ctx, at, text, from)
 }
 
 var schemaForm = regexp.MustCompile(`^(?:(\d{1,9})>)?(\d{1,9})/(\d{1,9})$`)
@@ -190,8 +185,8 @@ func (s *Store) judge(text string) (from int, err error) {
 		return 0, schemaError(fmt.Sprintf("the store's schema key says %q, which no version of recall-milter wrote", text))
 	}
 	to, _ := strconv.Atoi(m[2])
-	if from, _ = strconv.Atoi(m[1]); from == 0 {
-		from = to
+	if from = to; m[1] != "" {
+		from, _ = strconv.Atoi(m[1])
 	}
 	switch {
 	case to > layout:
@@ -200,174 +195,48 @@ func (s *Store) judge(text string) (from int, err error) {
 		return 0, schemaError(fmt.Sprintf("this store was made with %s shards, and redis.addresses name a Redis for %d (a Cluster has %d, any other Redis 1): "+
 			"use the Redis that it was made on, or another prefix", m[3], len(s.shards), clusterShards))
 	}
+	for n := from; n < layout; n++ {
+		if upgrades[n] == nil {
+			return 0, schemaError(fmt.Sprintf("this store has layout %d, which no released version wrote and this one can't upgrade: "+
+				"use another prefix", from))
+		}
+	}
 	return from, nil
 }
 
-// markScript says that an upgrade has begun; a shard without anything in it has the new layout at once.
-// ARGV: from, to, shards. Output: "ok", "done", or another schema.
-var markScript = redis.NewScript("#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + `
-local key, from = P .. 'schema', ARGV[1] .. '/' .. ARGV[3]
-local to = ARGV[2] .. '/' .. ARGV[3]
-local mark, now = ARGV[1] .. '>' .. to, redis.call('GET', key)
-if now == to then return 'done' end
--- An upgrade to a layout between may have been cut off.
-local begun, aim = string.match(now or '', '^(%d+)>(%d+)/')
-if now and now ~= from and not (begun == ARGV[1] and tonumber(aim) <= tonumber(ARGV[2])) then return now end
-local used = 0
-for _, name in ipairs({'held', 'releasing', 'released', 'recalled', 'age'}) do used = used + redis.call('EXISTS', P .. 'z:' .. name) end
-redis.call('SET', key, used == 0 and to or mark)
-return used == 0 and 'done' or 'ok'
+// replaceScript writes a schema, unless it is another one meanwhile. ARGV: what it was, "" for none; what it becomes. Output: the schema.
+var replaceScript = redis.NewScript("#!lua flags=allow-oom\n" + `
+local key = KEYS[1] .. 'schema'
+if (redis.call('GET', key) or '') == ARGV[1] then redis.call('SET', key, ARGV[2]) end
+return redis.call('GET', key)
 `)
 
-// doneScript ends an upgrade. ARGV: from, to, shards. Output: the schema.
-var doneScript = redis.NewScript("#!lua flags=allow-oom\n" + `
-local key, to = KEYS[1] .. 'schema', ARGV[2] .. '/' .. ARGV[3]
-if redis.call('GET', key) == ARGV[1] .. '>' .. to then redis.call('SET', key, to) end
-return redis.call('GET', key) or ''
-`)
+func (s *Store) replaceSchema(ctx context.Context, at keys, was, becomes string) (string, error) {
+	return s.runAnyway(ctx, at, replaceScript, was, becomes).Text()
+}
 
-func (s *Store) upgrade(ctx context.Context, at keys, from int) error {
-	args := []any{from, layout, len(s.shards)}
-	word, err := s.runAnyway(ctx, at, markScript, args...).Text()
+// upgrade makes of an older layout ours. text is its schema; one that was cut off begins again where it began.
+func (s *Store) upgrade(ctx context.Context, at keys, text string, from int) error {
+	mark := fmt.Sprintf("%d>%s", from, s.schema())
+	now, err := s.replaceSchema(ctx, at, text, mark)
 	if err != nil {
 		return explain(err)
 	}
-	if word == "done" {
-		return nil
+	if now == s.schema() {
+		return nil // another gateway was faster
 	}
-	if word != "ok" {
-		_, err := s.judge(word)
-		return err
+	if now != mark {
+		return schemaError("this store is being upgraded by another version: its mail waits meanwhile")
 	}
 	for n := from; n < layout; n++ {
-		if err := steps[n](s, ctx, at); err != nil {
+		if err := upgrades[n](ctx, s, at); err != nil {
 			return fmt.Errorf("upgrade of the store from layout %d to %d: %w", n, n+1, err)
 		}
 	}
-	word, err = s.runAnyway(ctx, at, doneScript, args...).Text()
-	if err == nil && word != s.schema() {
-		_, err = s.judge(word)
+	now, err = s.replaceSchema(ctx, at, mark, s.schema())
+	if err == nil && now != s.schema() {
+		_, err = s.judge(now)
 		return err
 	}
 	return explain(err)
-}
-
-// reindexScript gives holds the index of layout 2. ARGV: buckets of a shard, ids... Output: how many were changed.
-const reindex = `
-local function bucket(text)
-  return string.sub(text, 1, 1) .. int(tonumber(string.sub(redis.sha1hex(text), 1, 4), 16) % ARGV[1])
-end
-local changed = 0
-for i = 2, #ARGV do
-  local id = ARGV[i]
-  local ix, fresh, seen = get(id, 'ix') or '', {}, {}
-  if string.sub(ix, 1, 1) == '[' then
-    for _, e in ipairs(cjson.decode(ix)) do
-      redis.call('ZREM', P .. 'i:' .. e, id)
-      local new = bucket((string.gsub(e, '^l:', 's:')))
-      redis.call('ZADD', P .. 'i:' .. new, get(id, 'held_at'), id)
-      if not seen[new] then fresh[#fresh + 1] = new end
-      seen[new] = true
-    end
-    set(id, 'ix', table.concat(fresh, ' '))
-    changed = changed + 1
-  end
-end
-return changed
-`
-
-// reindexScript runs within an upgrade, reindexLate for what a daemon without a schema, which is still running, wrote after it.
-var (
-	reindexScript = redis.NewScript("#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + moves + reindex)
-	reindexLate   = drain(reindex)
-)
-
-func (s *Store) reindex(ctx context.Context, at keys) error { return s.rewrite(ctx, at, reindexScript) }
-
-// reprintScript puts the fingerprints of unconfirmed holds into the one hash of layout 3. ARGV: as reindexScript has it... Output: "ok".
-var reprintScript = redis.NewScript("#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + moves + `
-for i = 2, #ARGV do
-  local fp = get(ARGV[i], 'fp')
-  if fp and redis.call('GET', P .. 'u:' .. fp) == ARGV[i] then
-    redis.call('HSET', P .. 'u', fp, ARGV[i])
-    drop(P .. 'u:' .. fp)
-  end
-  if fp then redis.call('HDEL', P .. 'h:' .. ARGV[i], 'fp') end
-end
-return 'ok'
-`)
-
-func (s *Store) reprint(ctx context.Context, at keys) error { return s.rewrite(ctx, at, reprintScript) }
-
-// repackScript puts a hold into the index of layout 4, and counts it by age. ARGV: id, new entries... Output: "ok".
-var repackScript = redis.NewScript("#!lua flags=allow-oom\nlocal P = KEYS[1]\n" + moves + `
-local id, new = ARGV[1], {}
-if redis.call('ZREM', P .. 'z:age', id) == 1 then aged(ageOf(id), 1) end
-if #ARGV == 1 or redis.call('EXISTS', P .. 'h:' .. id) == 0 then return 'ok' end
-for i = 2, #ARGV do
-  new[ARGV[i]] = true
-  redis.call('ZADD', P .. 'i:' .. ARGV[i], get(id, 'held_at'), id)
-end
-for e in string.gmatch(get(id, 'ix') or '', '%S+') do
-  if not new[e] then redis.call('ZREM', P .. 'i:' .. e, id) end
-end
-set(id, 'ix', table.concat(ARGV, ' ', 2))
-return 'ok'
-`)
-
-// repack makes layout 4: senders and logins share an index, what waits by age is counted instead of listed, and fingerprints are shorter.
-// Records keep their form.
-func (s *Store) repack(ctx context.Context, at keys) error {
-	for _, st := range allStates {
-		ids, err := s.redis.ZRange(ctx, at.state(st), 0, -1).Result()
-		if err != nil {
-			return explain(err)
-		}
-		for page := range slices.Chunk(ids, findPage) {
-			holds, _, err := s.loadEach(ctx, page)
-			if err != nil {
-				return err
-			}
-			for _, h := range holds {
-				if err := s.runAnyway(ctx, at, repackScript, append([]any{h.ID}, anys(s.indexEntries(&h.Submission))...)...).Err(); err != nil {
-					return explain(err)
-				}
-			}
-		}
-	}
-	prints, err := s.redis.HGetAll(ctx, string(at)+"u").Result()
-	if err != nil {
-		return explain(err)
-	}
-	for print, id := range prints {
-		if len(print) > printLength {
-			s.redis.HSetNX(ctx, string(at)+"u", print[:printLength], id)
-			s.redis.HDel(ctx, string(at)+"u", print)
-		}
-	}
-	return explain(s.redis.Del(ctx, string(at)+"z:age").Err())
-}
-
-// rewrite runs a script of an upgrade for all holds of a shard.
-func (s *Store) rewrite(ctx context.Context, at keys, sc *redis.Script) error {
-	for _, st := range allStates {
-		ids, err := s.redis.ZRange(ctx, at.state(st), 0, -1).Result()
-		if err != nil {
-			return explain(err)
-		}
-		for some := range slices.Chunk(ids, reapBatch) {
-			if err := s.runAnyway(ctx, at, sc, s.reindexArgs(some)...).Err(); err != nil {
-				return explain(err)
-			}
-		}
-	}
-	return nil
-}
-
-func (s *Store) reindexArgs(ids []string) []any {
-	args := []any{buckets / len(s.shards)}
-	for _, id := range ids {
-		args = append(args, id)
-	}
-	return args
 }
