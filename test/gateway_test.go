@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,12 +145,18 @@ func (g *gateway) has(text string) bool {
 	return bytes.Contains(log, []byte(text))
 }
 
+// crashPattern finds how the Go runtime ends a process: a panic that nobody recovers, or a fatal error, and the first stack.
+var crashPattern = regexp.MustCompile(`(?m)^(panic|fatal error|unexpected fault address|runtime: ).*(\n.*){0,40}`)
+
 func (g *gateway) killDaemon() {
 	g.daemon.Process.Signal(syscall.SIGKILL)
 	g.daemon.Wait()
 	if g.t.Failed() {
 		text, _ := os.ReadFile(g.log)
 		g.t.Logf("daemon:\n%s\nMTA:\n%s", text, g.mta.log())
+		if crash := crashPattern.Find(text); crash != nil { // last, as the middle of a long log is cut first
+			g.t.Logf("the daemon crashed:\n%s", crash)
+		}
 	}
 }
 

@@ -85,7 +85,7 @@ func (d *daemon) serve(ctx context.Context) error {
 		return err
 	}
 	d.started()
-	defer context.AfterFunc(ctx, func() { d.log.Stopping(context.Cause(ctx).Error()) })()
+	defer d.logWhyItStops(ctx)()
 	ctx, cancel := context.WithCancel(ctx) // whatever ends the daemon ends all of it
 	var wg sync.WaitGroup
 	defer d.log.Ended()
@@ -141,6 +141,12 @@ func (d *daemon) serve(ctx context.Context) error {
 	run("the exchange with other gateways", late.Run)
 	run("a look at Redis", func(ctx context.Context) { d.warn(ctx, store) })
 	return loop.Run(ctx)
+}
+
+// logWhyItStops logs the cause as soon as ctx ends, before the daemon drains. It takes the context of the signal: the cause of a
+// context derived from it can still be unknown at that moment.
+func (d *daemon) logWhyItStops(signalled context.Context) (stop func() bool) {
+	return context.AfterFunc(signalled, func() { d.log.Stopping(context.Cause(signalled).Error()) })
 }
 
 // started says what runs, and what of its config somebody hardly wants.
