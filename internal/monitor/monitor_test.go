@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,13 +143,30 @@ func (*hung) Answers(ctx context.Context) error {
 func TestReadyzDoesNotWaitForAStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if err := ready(context.Background(), &hung{}); err == nil || time.Since(began) >= time.Second {
+		var looks sync.WaitGroup
+		if err := ready(t.Context(), &looks, silent(), &hung{}); err == nil || time.Since(began) >= time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		synctest.Wait()
-		time.Sleep(time.Minute) // its goroutine ends with the store's own time-out
+		looks.Wait() // for the store's own time-out
+		if took := time.Since(began); took < 2*time.Second {
+			t.Errorf("the look was given up after %v, while the store was still being asked", took)
+		}
 	})
 }
+
+// defective is a store that panics.
+type defective struct{ fixed }
+
+func (*defective) Answers(context.Context) error { panic("no such thing") }
+
+func TestAPanicInALookAtTheStoreEndsNothingElse(t *testing.T) {
+	var looks sync.WaitGroup
+	if err := ready(t.Context(), &looks, silent(), &defective{}); !errors.Is(err, holdstore.ErrDefect) {
+		t.Error(err)
+	}
+}
+
+func silent() *Metrics { return New(maillog.New(zap.NewNop(), false), &fixed{}, "1.2.3") }
 
 func TestALoopThatStandsStillIsDead(t *testing.T) {
 	alive := false
