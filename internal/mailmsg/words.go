@@ -1,5 +1,5 @@
-// Package mailmsg reads what a mail contains: the text of a header field, the addresses in it, text in a charset. It is
-// the only place that decodes, so that all parts of the project see the same text.
+// Package mailmsg reads what a mail contains: its parts, the text of a header field, the addresses in it, text in a charset.
+// It is the only place that decodes, so that all parts of the project see the same text.
 //
 // It is lenient with text: what can't be decoded stays as it is, and two different fields do not become equal because
 // they are broken. It is strict with addresses: structure is parsed before any word is decoded, so that nothing inside

@@ -1,11 +1,11 @@
 package recall
 
 import (
-	"mime"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/tnef"
 	"golang.org/x/net/html"
 )
@@ -17,7 +17,6 @@ import (
 const (
 	maxCarried = 2        // parts of a recall of Outlook or Exchange: two texts, or a text and a winmail.dat
 	maxReport  = 3        // of a request: text, message/recall-request, the original's header
-	maxProse   = 16 << 10 // bytes of one text, with what companies add below it
 	maxWinmail = 50 << 10 // bytes of a winmail.dat
 )
 
@@ -28,61 +27,20 @@ func carries(m *Mail) (more bool) {
 		most, kinds = maxReport, []string{"text/plain", requestType, "text/rfc822-headers"}
 	}
 	seen := 0
-	whole := m.parts(func(p part) bool {
+	whole := m.parts(func(p mailmsg.Part) bool {
 		seen++
 		switch {
 		case seen > most:
 			more = true
-		case p.isTNEF():
-			t, err := tnef.Read(p.body)
-			more = err != nil || len(p.body) > maxWinmail || t.Class != tnef.RecallClass || t.Attachments
+		case isTNEF(p):
+			t, err := tnef.Read(p.Body)
+			more = err != nil || len(p.Body) > maxWinmail || t.Class != tnef.RecallClass || t.Attachments
 		default:
-			more = !slices.Contains(kinds, p.kind) || !p.inline || !p.readable || !isProse(shown(p))
+			more = !slices.Contains(kinds, p.Kind) || !p.Inline || !p.Readable || !mailmsg.IsProse(shown(p))
 		}
 		return !more
 	})
 	return more || !whole
-}
-
-// isInline says whether a part is shown with the mail: it has no name, and no disposition (RFC 2183) but inline.
-func isInline(params map[string]string, disposition string) bool {
-	if disposition != "" {
-		kind, more, err := mime.ParseMediaType(disposition)
-		if err != nil || kind != "inline" || more["filename"] != "" {
-			return false
-		}
-	}
-	return params["name"] == ""
-}
-
-// notProse is what text for people does not have: files in it (uuencode, yEnc), and words of programs.
-var notProse = regexp.MustCompile(`(?im)^begin(-base64)? [0-7]{3,4} |^=ybegin |\AMZ[^a-z\s]|^\s*(#!|@echo\b|<\?|<%|<!|rem\s+\S+\s*=|#include\b|%!ps|%pdf-|\{\\rtf)` +
-	`|<\s*/?(script|html|head|body|svg|iframe|object|embed|form|meta|link|base)\b|\b(java|vb)script:` +
-	`|\b(createobject|activexobject|getobject|wscript|powershell|invoke-expression|mshta|regsvr32|rundll32)\b|\bcmd(\.exe)?\s+/[ck]\b|\b(eval|exec|system)\s*\(`)
-
-// signs are frequent in programs, and rare in prose.
-const (
-	signs     = "{}=;$|\\`"
-	signShare = 16 // one of so many characters
-	signsFree = 6  // that any text may have
-)
-
-// isProse says whether a text is only one for people.
-func isProse(text string) bool {
-	if len(text) > maxProse || notProse.MatchString(text) {
-		return false
-	}
-	n := 0
-	for _, r := range text {
-		switch {
-		case r == '\t' || r == '\r' || r == '\n' || r == '\f':
-		case r < ' ' || r == 0x7f:
-			return false
-		case strings.ContainsRune(signs, r):
-			n++
-		}
-	}
-	return n <= signsFree || n <= len(text)/signShare
 }
 
 // Elements and attributes of HTML that only show text. Whatever else there is may load, lead or run something.
@@ -94,14 +52,14 @@ var (
 )
 
 // shown is what a part says to people; what a request says to programs is read by the letter.
-func shown(p part) string {
-	switch p.kind {
+func shown(p mailmsg.Part) string {
+	switch p.Kind {
 	case requestType:
 		return ""
 	case "text/html":
-		return visible(p.text)
+		return visible(p.Text)
 	}
-	return p.text
+	return p.Text
 }
 
 // visible is the text of an HTML page that shows text and does nothing else. Of any other page it is something that is no

@@ -133,10 +133,10 @@ func cutFold(text, word string) (rest string, ok bool) {
 
 // forwarded lists the Message-IDs of the messages that are attached.
 func forwarded(m *Mail) (ids []string) {
-	m.parts(func(p part) bool {
-		if p.kind == "message/rfc822" || p.kind == "message/global" || p.kind == "text/rfc822-headers" ||
-			strings.HasSuffix(strings.ToLower(p.name), ".eml") {
-			if id := p.original(); id != "" && !slices.Contains(ids, id) {
+	m.parts(func(p mailmsg.Part) bool {
+		if p.Kind == "message/rfc822" || p.Kind == "message/global" || p.Kind == "text/rfc822-headers" ||
+			strings.HasSuffix(strings.ToLower(p.Name), ".eml") {
+			if id := attachedID(p); id != "" && !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
 		}

@@ -40,8 +40,8 @@ func mayCarryTNEF(m *Mail) bool {
 var tnefTypes = map[string]bool{"application/ms-tnef": true, "application/vnd.ms-tnef": true}
 
 // isTNEF knows a winmail.dat by its type, its name or its content: programs get one or the other wrong.
-func (p part) isTNEF() bool {
-	return tnefTypes[p.kind] || strings.EqualFold(p.name, "winmail.dat") || tnef.Is(p.body)
+func isTNEF(p mailmsg.Part) bool {
+	return tnefTypes[p.Kind] || strings.EqualFold(p.Name, "winmail.dat") || tnef.Is(p.Body)
 }
 
 // exchangeRecall knows form B, which Exchange has made a plain text: the fields of a voice message, which no mail has
@@ -112,9 +112,9 @@ func (d *Desk) recallSubjects(m *Mail) (subjects []policy.Subject, ok bool) {
 
 // winmail returns the recall in a mail's winmail.dat, nil when there is none.
 func winmail(m *Mail) (found *tnef.Message) {
-	m.parts(func(p part) bool {
-		if p.isTNEF() {
-			if t, err := tnef.Read(p.body); err == nil && t.Class == tnef.RecallClass {
+	m.parts(func(p mailmsg.Part) bool {
+		if isTNEF(p) {
+			if t, err := tnef.Read(p.Body); err == nil && t.Class == tnef.RecallClass {
 				found = t
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -29,14 +30,14 @@ var (
 // is written behind the file counts as well.
 func (d *Desk) ownText(m *Mail) (own ownText) {
 	var plainTexts, htmlTexts [][]string
-	m.parts(func(p part) bool {
-		own.seen = own.seen || p.name == "" && strings.HasPrefix(p.kind, "text/")
+	m.parts(func(p mailmsg.Part) bool {
+		own.seen = own.seen || p.Name == "" && strings.HasPrefix(p.Kind, "text/")
 		switch {
-		case p.name != "" || strings.TrimSpace(p.text) == "":
-		case p.kind == "text/plain":
-			plainTexts = append(plainTexts, unflowed(p.text, p.flowed, p.delSp))
-		case p.kind == "text/html":
-			htmlTexts = append(htmlTexts, linesOf(textOf(p.text)))
+		case p.Name != "" || strings.TrimSpace(p.Text) == "":
+		case p.Kind == "text/plain":
+			plainTexts = append(plainTexts, unflowed(p.Text, p.Flowed, p.DelSp))
+		case p.Kind == "text/html":
+			htmlTexts = append(htmlTexts, linesOf(textOf(p.Text)))
 		}
 		return true
 	})

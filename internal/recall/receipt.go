@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -49,14 +50,14 @@ var fold = regexp.MustCompile(`\r?\n[ \t]+`)
 
 // delivery reads which message a delivery status notification is about, and what it says of each recipient.
 func delivery(m *Mail) (messageID string, recipients []textproto.MIMEHeader) {
-	m.parts(func(p part) bool {
-		switch p.kind {
+	m.parts(func(p mailmsg.Part) bool {
+		switch p.Kind {
 		case "message/delivery-status":
-			if groups := readGroups(fold.ReplaceAll(p.body, []byte(" "))); len(groups) > 1 {
+			if groups := readGroups(fold.ReplaceAll(p.Body, []byte(" "))); len(groups) > 1 {
 				recipients = groups[1:]
 			}
 		case "text/rfc822-headers", "message/rfc822":
-			messageID = policy.BracketedID(p.original())
+			messageID = policy.BracketedID(attachedID(p))
 		}
 		return true
 	})

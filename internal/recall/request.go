@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -154,11 +155,11 @@ func (m *Mail) groups(reportType, kind string) (all []textproto.MIMEHeader) {
 	if m.Cut || !isReport(m, reportType) {
 		return nil
 	}
-	m.parts(func(p part) bool {
-		if p.kind == kind {
-			all = readGroups(p.body)
+	m.parts(func(p mailmsg.Part) bool {
+		if p.Kind == kind {
+			all = readGroups(p.Body)
 		}
-		return p.kind != kind
+		return p.Kind != kind
 	})
 	for _, g := range all {
 		for name, values := range g {

@@ -1,4 +1,4 @@
-package recall
+package mailmsg
 
 import (
 	"bytes"
@@ -37,5 +37,5 @@ func isAside(lines [][]byte, boundary string) bool {
 			return false
 		}
 	}
-	return len(text) <= maxAround && isProse(text)
+	return len(text) <= maxAround && IsProse(text)
 }
