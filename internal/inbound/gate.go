@@ -83,7 +83,7 @@ type Look struct {
 // Look says at the end of the header what a message needs.
 func (g *Gate) Look(m *recall.Mail) Look {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
-	return Look{Strip: forged(m.Fields, g.id(m), believed), Command: g.known.Maybe(m) && !resent(m)}
+	return Look{Strip: forged(m.Fields, g.id(m), believed), Command: g.known.Maybe(m) && !recall.Resent(m)}
 }
 
 func (g *Gate) id(m *recall.Mail) string {
@@ -160,7 +160,7 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 		g.log.Trouble("a recall command can't be checked, and does nothing", err)
 		return c, rule, e
 	}
-	c.List = throughList(m) && (!e.Sealed() || shared(m, from))
+	c.List = recall.ThroughList(m) && (!e.Sealed() || shared(m, from))
 	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other mail
 	// made into a recall. Many signers leave Content-Type out.
 	if target := c.Target(); e.Aligned && target != nil && target.Unlocked {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -28,7 +29,7 @@ func TestLists(t *testing.T) {
 		"Listing: x":                                                       {false, false},
 	} {
 		m := arrival("From: "+list+"\r\n"+fields+"\r\n\r\nbody\r\n", "staff-bounces@lists.test", bert, "192.0.2.1")
-		if got := throughList(m); got != want.through || shared(m, list) != want.shared {
+		if got := recall.ThroughList(m); got != want.through || shared(m, list) != want.shared {
 			t.Errorf("%q: through a list %v, shared %v", fields, got, shared(m, list))
 		}
 	}

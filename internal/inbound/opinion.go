@@ -21,7 +21,7 @@ type Opinion struct {
 // Opinion judges the whole of a mail. What the memory notes of it (Once, Count) stays noted.
 func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
 	o := Opinion{Sight: g.known.Recognise(m)}
-	if resent(m) {
+	if recall.Resent(m) {
 		o.Sight = recall.Sight{}
 	}
 	if o.Sight.Form == "" {
@@ -30,7 +30,7 @@ func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
 	o.Facts, o.Rule, o.Evidence = g.command(ctx, m, o.Sight)
 	o.Verdict = o.Rule.Judge(o.Facts)
 	onFail := o.Rule.OnFail
-	if onFail == "reject" && o.Verdict.Result == policy.InboundFail && throughList(m) {
+	if onFail == "reject" && o.Verdict.Result == policy.InboundFail && recall.ThroughList(m) {
 		onFail = "tag" // a list counts a refusal as a bounce of its subscriber
 	}
 	o.Ruling = g.ruling(m, o.Evidence, o.Verdict, onFail)

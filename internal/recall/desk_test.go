@@ -144,7 +144,9 @@ func TestARelayVouchesForItsSenders(t *testing.T) {
 func TestNothingLoops(t *testing.T) {
 	o := newOffice(t)
 	id, mid := o.message("anna", "prices", "b@x.test")
-	for _, field := range []string{"Auto-Submitted: auto-replied", "List-Id: <l.corp.test>", "Precedence: bulk", "X-Loop: x"} {
+	for _, field := range []string{"Auto-Submitted: auto-replied", "List-Id: <l.corp.test>", "Precedence: bulk", "X-Loop: x",
+		"X-BeenThere: l@corp.test", "Mailing-List: contact l-help@corp.test", "X-Google-Group-Id: 1", "Precedence: Auto_Reply",
+		"Resent-From : anna@corp.test"} {
 		_, refusal, err := o.submit(mailBy("anna", field+"\r\nSubject: RECALL "+mid+"\r\n\r\n", desk))
 		if err != nil || !strings.HasPrefix(refusal, "550 ") || o.state(id) != holdstore.Held {
 			t.Errorf("%s: %v, %q, it is %s", field, err, refusal, o.state(id))

@@ -28,7 +28,7 @@ type Mail struct {
 // field returns the first field of a name on one line, "" when there is none.
 func (m *Mail) field(name string) string {
 	for _, f := range m.Fields {
-		if strings.EqualFold(f.Name, name) {
+		if isField(f, name) {
 			return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(f.Value))
 		}
 	}
