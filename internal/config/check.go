@@ -24,6 +24,8 @@ func (c *Config) check(s *source) {
 	s.each("recall.request_domains", c.Recall.RequestDomains, checkPattern)
 	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, checkPattern)
 	s.each("inbound.trust", c.Inbound.Trust, checkServID)
+	s.each("inbound.lists", c.Inbound.Lists, checkPattern)
+	s.each("outbound.local_domains", c.Outbound.LocalDomains, checkPattern)
 	s.each("inbound.arc_sealers", c.Inbound.ARCSealers, checkDomain)
 	s.is("release.smtp", checkAddress(c.Release.SMTP))
 	if c.Release.OwnSMTP != "" {

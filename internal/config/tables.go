@@ -33,9 +33,10 @@ type Seal struct {
 
 // Outbound is the table [outbound]: a session is outbound when any of it holds.
 type Outbound struct {
-	Authenticated bool     `toml:"authenticated"`
-	Networks      []string `toml:"networks"`
-	DaemonNames   []string `toml:"daemon_names"`
+	Authenticated bool     `toml:"authenticated" reload:"yes"`
+	Networks      []string `toml:"networks" reload:"yes"`
+	DaemonNames   []string `toml:"daemon_names" reload:"yes"`
+	LocalDomains  []string `toml:"local_domains"` // of the site's own people
 }
 
 // Hold is the table [hold].
@@ -108,6 +109,7 @@ type Inbound struct {
 	Trust      []string      `toml:"trust" reload:"yes"`
 	ARCSealers []string      `toml:"arc_sealers" reload:"yes"`
 	DNS        string        `toml:"dns" reload:"yes"`
+	Lists      []string      `toml:"lists" reload:"yes"` // addresses of mailing lists
 	Remember   Duration      `toml:"remember"`
 	Recall     InboundRecall `toml:"recall" reload:"yes"`
 	Mailbox    Mailbox       `toml:"mailbox"`

@@ -79,7 +79,8 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 	return x.store.Answered(ctx, h.ID, "gateway of "+domain, answers)
 }
 
-// report tells the sender what came of a recall after the release; again: he was told before, and there are news.
+// report tells the sender what came of a recall after the release; again: they were told before, and there is more to say.
+// Only our own people are told: others have asked us for nothing.
 func (x *Exchange) report(ctx context.Context, id string, again bool) error {
 	h, err := x.store.NoAnswer(ctx, id)
 	if errors.Is(err, holdstore.ErrNotFound) {
@@ -92,7 +93,7 @@ func (x *Exchange) report(ctx context.Context, id string, again bool) error {
 		x.log.Trouble("hold "+h.ID+": its sender gets no report", err)
 		return nil
 	}
-	if x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) && !again { // who heard of a failure hears how it ended
+	if !x.o.People.Has(&h.Submission) || x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) && !again { // who heard of a failure hears how it ended
 		return nil
 	}
 	x.log.Reported(h)

@@ -66,6 +66,7 @@ type Options struct {
 	Ask     bool            // after_release = "request"
 	Domains policy.Patterns // recipient domains that are asked
 	Within  time.Duration   // how long answers are waited for
+	People  recall.People   // our own, who are told of outcomes
 	Reports string          // always | failures | never
 	Keep    time.Duration   // how long a job that is done is known, so that it is not done again
 }

@@ -15,7 +15,8 @@ import (
 // released puts a message into the store and releases it to all its recipients.
 func released(t *testing.T, s *holdstore.Store, login string, to ...string) string {
 	t.Helper()
-	sub := holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"}, Login: login}
+	sub := holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"}, Login: login,
+		Gateway: "gw.corp.test"}
 	results := map[int]holdstore.Result{}
 	for n, r := range to {
 		sub.Recipients = append(sub.Recipients, holdstore.Path{Address: r})

@@ -41,6 +41,7 @@ type Options struct {
 	Prefixes   []string
 	Rules      policy.InboundRules
 	Remember   time.Duration
+	Lists      policy.Patterns // addresses of mailing lists
 	Verifier   *authenticate.Verifier
 }
 
@@ -160,7 +161,7 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 		g.log.Trouble("a recall command can't be checked, and does nothing", err)
 		return c, rule, e
 	}
-	c.List = recall.ThroughList(m) && (!e.Sealed() || shared(m, from))
+	c.List = g.throughList(m) && (!e.Sealed() || g.shared(m, from))
 	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other mail
 	// made into a recall. Many signers leave Content-Type out.
 	if target := c.Target(); e.Aligned && target != nil && target.Unlocked {

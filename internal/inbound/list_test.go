@@ -1,16 +1,19 @@
 package inbound
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // TestLists knows mail that a list has passed on, and the address of a list in From.
 func TestLists(t *testing.T) {
 	const list = "staff@lists.test"
+	g := &Gate{}
+	g.Use(Options{})
 	for fields, want := range map[string]struct{ through, shared bool }{
 		"To: " + bert:                       {false, false},
 		"To: " + list:                       {false, false},
@@ -29,8 +32,8 @@ func TestLists(t *testing.T) {
 		"Listing: x":                                                       {false, false},
 	} {
 		m := arrival("From: "+list+"\r\n"+fields+"\r\n\r\nbody\r\n", "staff-bounces@lists.test", bert, "192.0.2.1")
-		if got := recall.ThroughList(m); got != want.through || shared(m, list) != want.shared {
-			t.Errorf("%q: through a list %v, shared %v", fields, got, shared(m, list))
+		if got := g.throughList(m); got != want.through || g.shared(m, list) != want.shared {
+			t.Errorf("%q: through a list %v, shared %v", fields, got, g.shared(m, list))
 		}
 	}
 }
@@ -54,6 +57,60 @@ func TestACommandThatAListPassedOnIsTagged(t *testing.T) {
 				!strings.HasPrefix(o.Ruling.Add[0].Value, "fail") {
 				t.Errorf("%s, %s: %+v %+v", name, form, o.Verdict, o.Ruling)
 			}
+		}
+	}
+}
+
+// TestListsThatOnlyTheConfigKnows takes the forms of list programs that the config ships, and lists that an administrator adds.
+func TestListsThatOnlyTheConfigKnows(t *testing.T) {
+	t.Parallel()
+	key, verifier, store, _ := surroundings(t)
+	lists, err := policy.ParsePatterns(append(config.Default().Inbound.Lists, "staff@corp.test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from, to, header       string // the envelope, and From where it is another
+		through, toList, share bool
+	}{
+		{anna, bert, "", false, false, false},
+		{anna, "staff@corp.test", "", false, true, false},
+		{anna, bert + " Staff@corp.test", "", false, true, false},
+		{anna, "all@lists.corp.test", "", false, true, false},
+		{anna, "staff-owner@corp.test", "", false, true, false},
+		{anna, "owner-staff@corp.test", "", false, true, false},
+		{anna, "staff-request@corp.test", "", false, true, false},
+		{"staff-bounces@partner.test", bert, "", true, false, false},
+		{"staff-bounces+bert=corp.test@partner.test", bert, "", true, false, false},    // Mailman
+		{"staff+bounces-12-bert=corp.test@partner.test", bert, "", true, false, false}, // mlmmj
+		{"staff-return-12-bert=corp.test@partner.test", bert, "", true, false, false},  // ezmlm
+		{"owner-staff*bert**corp*-test@partner.test", bert, "", true, false, false},    // LISTSERV
+		{"staff+bncBAABBA5XUSGAMGQE@partner.test", bert, "", true, false, false},       // Google Groups
+		{"all-bounces@lists.partner.test", bert, "all@lists.partner.test", true, false, true},
+		{"holiday-request@partner.test", bert, "holiday-request@partner.test", false, false, false}, // their own mail
+		{"list-of-people@partner.test", "playlists@corp.test", "", false, false, false},
+	} {
+		o := try(t, row{edit: func(x *trial) {
+			x.from, x.to, x.domain, x.lists = c.from, c.to, "", lists
+			if c.header != "" {
+				x.replace(anna, c.header)
+			}
+		}}, "exchange", key, verifier, store)
+		if tagged := o.Ruling.Reply == "" && len(o.Ruling.Add) > 0; tagged != (c.through || c.toList) || o.Verdict.Result != policy.InboundFail {
+			t.Errorf("%+v: %+v %+v", c, o.Verdict, o.Ruling)
+		}
+		g := &Gate{}
+		g.Use(Options{Lists: lists})
+		m := arrival("From: "+cmp.Or(c.header, anna)+"\r\n\r\n", c.from, c.to, "192.0.2.1")
+		if g.throughList(m) != c.through || g.toList(m) != c.toList || g.shared(m, cmp.Or(c.header, anna)) != c.share {
+			t.Errorf("%+v: through %v, to %v, shared %v", c, g.throughList(m), g.toList(m), g.shared(m, cmp.Or(c.header, anna)))
+		}
+	}
+	for _, form := range forms { // an aligned recall that only the list's envelope gives away
+		edit := func(x *trial) { x.from, x.lists = "staff-bounces@partner.test", lists }
+		o := try(t, row{edit: edit}, form, key, verifier, store)
+		if o.Verdict.Result != policy.InboundFail || !strings.Contains(o.Verdict.Reason, "through a mailing list") {
+			t.Errorf("%s through a list without fields: %+v", form, o.Verdict)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
 	o.Facts, o.Rule, o.Evidence = g.command(ctx, m, o.Sight)
 	o.Verdict = o.Rule.Judge(o.Facts)
 	onFail := o.Rule.OnFail
-	if onFail == "reject" && o.Verdict.Result == policy.InboundFail && recall.ThroughList(m) {
+	if onFail == "reject" && o.Verdict.Result == policy.InboundFail && (g.throughList(m) || g.toList(m)) {
 		onFail = "tag" // a list counts a refusal as a bounce of its subscriber
 	}
 	o.Ruling = g.ruling(m, o.Evidence, o.Verdict, onFail)

@@ -21,7 +21,7 @@ const (
 // way is how a message came in, for tellApart.
 func (g *Gate) way(m *recall.Mail, from string) holdstore.Way {
 	a := authenticate.Message{MailFrom: m.Sender.Address, From: recall.DomainOf(from), QueueID: m.QueueID, Header: m.Fields}
-	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a), Shared: shared(m, from)}
+	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a), Shared: g.shared(m, from)}
 	if len(w.Domain) > maxDomain {
 		w.Domain = ""
 	}

@@ -37,6 +37,7 @@ type trial struct {
 	before string             // the client that sent the same command before
 	other  string             // Message-ID of that, when it has another one
 	away   bool               // Redis is
+	lists  policy.Patterns    // addresses of mailing lists
 }
 
 const (
@@ -249,7 +250,8 @@ func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *aut
 	if x.after != nil {
 		text = x.after(text)
 	}
-	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Rules: policy.InboundRules{x.rule}, Verifier: verifier}, memory{store, x.away}, nil, quiet{})
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Rules: policy.InboundRules{x.rule},
+		Verifier: verifier, Lists: x.lists}, memory{store, x.away}, nil, quiet{})
 	if err := store.Remember(t.Context(), []holdstore.Received{x.known}, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,7 @@ func (d *Desk) answer(ctx context.Context, m *Mail, a *answer) error {
 		id = ""
 	}
 	d.log.Commanded(m.Submission, a.form, a.kind, strings.TrimSpace(id+" "+a.why))
-	if a.form != "address" && !d.isOwn(m, a) {
+	if a.form != "address" && !d.o.People.Has(&m.Submission) {
 		return nil
 	}
 	if d.o.Reports == "never" || d.o.Reports == "failures" && a.kind == "recalled" && len(a.missing()) == 0 {

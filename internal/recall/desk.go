@@ -42,6 +42,7 @@ type Log interface {
 // Options are the table [recall].
 type Options struct {
 	Addresses       []string // to which commands are sent
+	People          People   // the site's own
 	Outlook         bool
 	SubjectPrefixes []string        // how Outlook names a recall
 	PersonalLogins  policy.Patterns // logins of one person each, who may have several addresses

@@ -1,20 +1,33 @@
 package recall
 
-import "strings"
+import (
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/policy"
+)
 
-// isOwn says whether the sender of a mail is one of our own people: they have a login, or are of a domain of the recall
-// addresses. Others have asked us for nothing: a user's filter has passed their recall on, with their envelope sender.
-// Where there is no recall address, only those count whose message was found.
-func (d *Desk) isOwn(m *Mail, a *answer) bool {
-	if m.Login != "" || len(d.o.Addresses) == 0 && len(a.done)+len(a.held) > 0 {
+// People tells a site's own people from others. Others have asked us for nothing: a user's filter has passed their mail on,
+// with their envelope sender, and so no report goes to them.
+type People struct {
+	Domains   policy.Patterns // that the site says are its own
+	Addresses []string        // for recall commands
+}
+
+// Has says whether the sender of a message is one of them: they have a login, or their domain is a listed one, or belongs to
+// the organisation of a recall address or of the gateway.
+func (p People) Has(sub *holdstore.Submission) bool {
+	domain := DomainOf(sub.Sender.Address)
+	switch {
+	case sub.Login != "" || p.Domains.Match(domain):
 		return true
+	case domain == "":
+		return false
 	}
-	domain := DomainOf(m.Sender.Address)
-	for _, a := range d.o.Addresses {
-		ours := DomainOf(a)
-		if domain == ours || strings.HasSuffix(domain, "."+ours) || strings.HasSuffix(ours, "."+domain) {
+	organisation := authenticate.Organisation(domain)
+	for _, a := range p.Addresses {
+		if authenticate.Organisation(DomainOf(a)) == organisation {
 			return true
 		}
 	}
-	return false
+	return authenticate.Organisation(holdstore.Fold(sub.Gateway)) == organisation
 }

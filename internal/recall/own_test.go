@@ -1,28 +1,97 @@
 package recall
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
-// TestOutsidersGetNoReports passes on what a user's filter has redirected: the envelope sender stays the outsider.
+func TestWhoIsOneOfOurOwnPeople(t *testing.T) {
+	listed := People{Domains: patterns(t, "*.group.test", "group.test"), Addresses: []string{"recall@mail.branch.test"}}
+	for _, c := range []struct {
+		people                 People
+		login, sender, gateway string
+		want                   bool
+	}{
+		{listed, "", "alice@partner.test", "gw.corp.test", false},
+		{listed, "alice", "alice@partner.test", "gw.corp.test", true},
+		{listed, "", "anna@corp.test", "gw.corp.test", true},
+		{listed, "", "anna@CORP.test", "GW.corp.test", true},
+		{listed, "", "anna@sales.corp.test", "mx.corp.test", true},
+		{listed, "", "anna@branch.test", "gw.corp.test", true},
+		{listed, "", "anna@group.test", "gw.corp.test", true},
+		{listed, "", "anna@de.group.test", "gw.corp.test", true},
+		{listed, "", "anna@notcorp.test", "gw.corp.test", false},
+		{People{}, "", "anna@corp.test", "gw.corp.test", true},
+		{People{}, "", "alice@partner.test", "gw.corp.test", false},
+		{People{}, "", "a@one.co.uk", "gw.two.co.uk", false},
+		{People{}, "", "root@gw", "gw", true},
+		{People{}, "", "root", "gw", false},
+		{People{}, "", "alice@partner.test", "", false},
+	} {
+		sub := &holdstore.Submission{Login: c.login, Sender: holdstore.Path{Address: c.sender}, Gateway: c.gateway}
+		if got := c.people.Has(sub); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+// asked notes for which messages other gateways would be asked.
+type asked struct{ ids []string }
+
+func (a *asked) Ask(_ context.Context, id string, _ []string, _ holdstore.Act) (*holdstore.Hold, time.Time, error) {
+	a.ids = append(a.ids, id)
+	return nil, time.Time{}, holdstore.ErrNotFound
+}
+
+// TestOutsidersGetNoReports passes on what a user's filter has redirected: the envelope sender stays the outsider. It holds
+// whether their message still waits, has left, or is unknown, with a recall address or without one.
 func TestOutsidersGetNoReports(t *testing.T) {
 	r := outlook.Recall{From: "alice@partner.test", To: "bob@corp.test", Subject: "their offer", Prefix: "Recall:"}
-	for form, mail := range forms(r) {
-		for name, from := range map[string]string{"an outsider": "alice@partner.test", "one of ours": "alice@corp.test", "of a branch": "alice@sub.corp.test"} {
-			o := newOffice(t)
-			mail := strings.ReplaceAll(mail, "alice@partner.test", from)
-			l := letterOf{from: from, client: "192.0.2.1", to: []string{"bob@ext.test"}, text: mail, grace: time.Hour, rule: "default"}
-			if o.mustSubmit(l) == "" {
-				t.Errorf("%s, form %s: it does not go on", name, form)
+	for name, from := range map[string]string{"an outsider": "alice@partner.test", "one of ours": "alice@corp.test", "of a branch": "alice@sub.corp.test"} {
+		for _, original := range []string{"unknown", "waits", "has left"} {
+			late := &asked{}
+			address := func(o *Options) { o.Addresses = nil }
+			if original == "unknown" {
+				address = func(o *Options) {}
+			}
+			o := newOffice(t, address, func(o *Options) { o.Late = late })
+			submit := func(text string) string {
+				return o.mustSubmit(letterOf{from: from, client: "192.0.2.1", to: []string{"bob@ext.test"}, grace: time.Hour, rule: "default",
+					text: strings.ReplaceAll(text, "alice@partner.test", from)})
+			}
+			for form, mail := range forms(r) {
+				if original != "unknown" {
+					id := submit("From: alice@partner.test\r\nSubject: their offer\r\nMessage-ID: <o" + form + "@partner.test>\r\n" +
+						"Date: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\n")
+					if original == "has left" {
+						o.release(id)
+					}
+				}
+				if passed := submit(mail); (passed == "") != (original == "waits") {
+					t.Errorf("%s, form %s, %s: it goes on: %v", name, form, original, passed != "")
+				}
 			}
 			o.post()
 			if got := o.reports[from] != ""; got != (name != "an outsider") {
-				t.Errorf("%s, form %s: told %v: %s", name, form, got, o.reports[from])
+				t.Errorf("%s, %s: told %v: %s", name, original, got, o.reports[from])
+			}
+			if got := len(late.ids) > 0; got != (name != "an outsider" && original == "has left") {
+				t.Errorf("%s, %s: gateways are asked: %v", name, original, got)
 			}
 		}
 	}
+}
+
+// release lets a message leave.
+func (o *office) release(id string) {
+	o.t.Helper()
+	if _, err := o.store.Release(o.t.Context(), id, holdstore.Act{}); err != nil {
+		o.t.Fatal(err)
+	}
+	o.post()
 }

@@ -76,7 +76,7 @@ func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Receipt) {
 	switch {
 	case len(m.replaced) > 0:
 		err = d.replaced(ctx, m, d.supersedes(m), m.replaced)
-	case d.o.Notice == "always" && !r.Found && automatic(m) == "" && d.isOwn(m, &answer{done: []*holdstore.Hold{{}}}):
+	case d.o.Notice == "always" && !r.Found && automatic(m) == "" && d.o.People.Has(&m.Submission):
 		a := &answer{done: []*holdstore.Hold{{ID: r.ID, HeldAt: r.HeldAt, Due: r.Due, Submission: m.Submission,
 			Results: make([]holdstore.Result, len(m.Recipients))}}}
 		err = d.send(ctx, m, "notice", a.letter(d.post.address), nil, m.MessageID)

@@ -62,6 +62,9 @@ func (d *Desk) auditRefusal(ctx context.Context, m *Mail, asked string, refused 
 
 // ask has the gateways asked of who got a message that could not be recalled here.
 func (d *Desk) ask(ctx context.Context, m *Mail, a *answer) error {
+	if !d.o.People.Has(&m.Submission) { // nobody would believe us in their name, and their own recall travels on
+		return nil
+	}
 	for n, h := range a.done {
 		if d.o.Late == nil || h.State != holdstore.Released {
 			continue

@@ -18,6 +18,10 @@ func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, mar
 	if err != nil {
 		return nil, err
 	}
+	people, err := People(c)
+	if err != nil {
+		return nil, err
+	}
 	address := ""
 	if len(c.Recall.Addresses) > 0 {
 		address = c.Recall.Addresses[0]
@@ -30,7 +34,7 @@ func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, mar
 	}
 	return exchange.New(store, recall.NewPost(store, texts, address), boxes, marker, log, exchange.Options{
 		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
-		Reports: c.Recall.Reports, Keep: max(time.Duration(c.RecordRetention), time.Duration(c.Inbound.Remember))}), nil
+		People: people, Reports: c.Recall.Reports, Keep: max(time.Duration(c.RecordRetention), time.Duration(c.Inbound.Remember))}), nil
 }
 
 // Mailbox makes the way into the mailboxes; nil: there is none.

@@ -23,10 +23,14 @@ func Gate(c *config.Config, memory inbound.Memory, x inbound.Exchange, log inbou
 func Inbound(c *config.Config) (inbound.Options, error) {
 	in := c.Inbound
 	rules, err := inboundRules(&in.Recall)
+	if err != nil {
+		return inbound.Options{}, err
+	}
+	lists, err := policy.ParsePatterns(in.Lists)
 	verifier := authenticate.New(authenticate.NewResolver(in.DNS),
 		authenticate.Options{Methods: in.Verify, Trust: in.Trust, Sealers: in.ARCSealers})
 	return inbound.Options{AuthservID: in.AuthservID, Prefixes: c.Recall.SubjectPrefixes, Rules: rules,
-		Remember: time.Duration(in.Remember), Verifier: verifier}, err
+		Remember: time.Duration(in.Remember), Lists: lists, Verifier: verifier}, err
 }
 
 // inboundRules ends with the rule "default", which is the table itself; the others take from it what they leave out.

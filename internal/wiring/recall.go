@@ -22,7 +22,17 @@ func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule fu
 	if err != nil {
 		return nil, err
 	}
-	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, Outlook: r.Outlook,
+	people, err := People(c)
+	if err != nil {
+		return nil, err
+	}
+	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, People: people, Outlook: r.Outlook,
 		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
 		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Late: late, PersonalLogins: personal}), nil
+}
+
+// People tells the site's own people from others.
+func People(c *config.Config) (recall.People, error) {
+	domains, err := policy.ParsePatterns(c.Outbound.LocalDomains)
+	return recall.People{Domains: domains, Addresses: c.Recall.Addresses}, err
 }
