@@ -41,11 +41,11 @@ func Default() *Config {
 	const day = 24 * time.Hour
 	return &Config{
 		Listen: []string{"inet:8890@127.0.0.1"}, SocketMode: 0o660, OnStoreFailure: "tempfail", RecordRetention: d(7 * day),
-		Log:      Log{Level: "info", Format: "text"},
-		Redis:    Redis{Addresses: []string{"127.0.0.1:6379"}, Prefix: "recall", Durability: "strict"},
+		Log:   Log{Level: "info", Format: "text"},
+		Redis: Redis{Addresses: []string{"127.0.0.1:6379"}, Prefix: "recall", Durability: "strict"},
 		Outbound: Outbound{Authenticated: true, Networks: []string{"127.0.0.0/8", "::1/128"}, DaemonNames: []string{"ORIGINATING"},
 			LocalDomains: []string{}},
-		Hold:     Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For", Wish: "longer"},
+		Hold: Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For", Wish: "longer"},
 		Release: Release{SMTP: "127.0.0.1:10026", Concurrency: 8, CancelLock: true, Received: "short",
 			Retry: Retry{First: d(10 * time.Second), Max: d(10 * time.Minute), GiveUpAfter: d(5 * day)}},
 		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "Rückruf:", "撤回:", "回收:", "회수:"}, PersonalLogins: []string{}, Supersedes: true,
