@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // What is remembered of inbound mail has a budget, since strangers fill it: a part of the server's memory, and a number.
@@ -104,10 +106,10 @@ return within(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])) and 1 or 
 // Remember keeps messages for a while, in one round trip, as far as their budget goes. What can't be kept is no loss of
 // mail: it can't be recalled.
 func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration) error {
-	rows := map[keys][]any{}
+	rows := map[nodes.Shard][]any{}
 	for _, r := range all {
 		if len(r.MessageID) <= MaxNamed {
-			at := s.of(digest(r.From))
+			at := s.nodes.Of(digest(r.From))
 			rows[at] = append(rows[at], rememberRow(r)...)
 		}
 	}
@@ -116,9 +118,9 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 		if err != nil {
 			return err
 		}
-		large, err := s.run(ctx, at, rememberScript, append(append(budget, keep.Milliseconds()), row...)...).StringSlice()
+		large, err := s.nodes.Run(ctx, at, rememberScript, append(append(budget, keep.Milliseconds()), row...)...).StringSlice()
 		if err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		if err := s.thin(ctx, large); err != nil {
 			return err
@@ -143,28 +145,28 @@ func rememberRow(r Received) []any {
 }
 
 // rememberBudget is what a shard may remember: bytes, how many bytes are spare before memory is tight, and messages.
-func (s *Store) rememberBudget(ctx context.Context, at keys) ([]any, error) {
-	node, err := s.node(ctx, at)
+func (s *Store) rememberBudget(ctx context.Context, at nodes.Shard) ([]any, error) {
+	node, err := s.nodes.Node(ctx, at)
 	if err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
-	use, err := s.memoryOf(ctx, node)
+	use, err := s.nodes.MemoryOf(ctx, node)
 	if err != nil {
 		return nil, err
 	}
-	shards := s.perServer()
-	return []any{use.share(rememberParts) / shards, use.spare() / shards, rememberMost / len(s.shards)}, nil
+	shards := s.nodes.ShardsPerServer()
+	return []any{use.Share(rememberParts) / shards, use.Spare() / shards, rememberMost / len(s.nodes.Shards)}, nil
 }
 
 // makeRoom has what is remembered give way to a hold for which the server had no memory. It says whether there is more now.
-func (s *Store) makeRoom(ctx context.Context, at keys) bool {
-	made := s.memory.made.Load()
-	s.memory.making.Lock()
-	defer s.memory.making.Unlock()
-	if s.memory.made.Load() != made {
+func (s *Store) makeRoom(ctx context.Context, at nodes.Shard) bool {
+	made := s.room.made.Load()
+	s.room.making.Lock()
+	defer s.room.making.Unlock()
+	if s.room.made.Load() != made {
 		return true
 	}
-	left := func() string { return s.redis.HGet(ctx, at.remembered(), "n").Val() }
+	left := func() string { return s.nodes.Client.HGet(ctx, rememberedKey(at), "n").Val() }
 	before := left()
 	if before == "" || before == "0" {
 		return false
@@ -173,23 +175,23 @@ func (s *Store) makeRoom(ctx context.Context, at keys) bool {
 	if left() == before {
 		return false
 	}
-	s.memory.made.Add(1)
+	s.room.made.Add(1)
 	return true
 }
 
 // giveWay forgets of what is remembered what is beyond the budget; more: there is more to do at once.
-func (s *Store) giveWay(ctx context.Context, at keys) (more bool, err error) {
-	if node, err := s.node(ctx, at); err == nil {
-		s.lookAtMemory(ctx, node) // an error shows below
+func (s *Store) giveWay(ctx context.Context, at nodes.Shard) (more bool, err error) {
+	if node, err := s.nodes.Node(ctx, at); err == nil {
+		s.nodes.LookAtMemory(ctx, node) // an error shows below
 	}
 	for range giveWayRounds {
 		budget, err := s.rememberBudget(ctx, at)
 		if err != nil {
 			return false, err
 		}
-		done, err := s.run(ctx, at, giveWayScript, budget...).Int()
+		done, err := s.nodes.Run(ctx, at, giveWayScript, budget...).Int()
 		if err != nil || done == 1 {
-			return false, explain(err)
+			return false, nodes.Explain(err)
 		}
 	}
 	return true, nil
@@ -203,8 +205,8 @@ type Remembering struct {
 }
 
 // askRemembering asks a shard; add reads the answer.
-func askRemembering(ctx context.Context, pipe redis.Pipeliner, at keys) *redis.MapStringStringCmd {
-	return pipe.HGetAll(ctx, at.remembered())
+func askRemembering(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) *redis.MapStringStringCmd {
+	return pipe.HGetAll(ctx, rememberedKey(at))
 }
 
 func (r *Remembering) add(sum map[string]string) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -28,11 +29,11 @@ func cramped(t *testing.T, memory string) (*Store, *server.Redis) {
 // usedBy is the memory that Redis takes.
 func usedBy(t *testing.T, s *Store) int64 {
 	t.Helper()
-	text, err := s.redis.Info(t.Context(), "memory").Result()
+	info, err := s.nodes.Client.(*redis.Client).InfoMap(t.Context(), "memory").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, _ := strconv.ParseInt(infoFields(text)["used_memory"], 10, 64)
+	n, _ := strconv.ParseInt(info["Memory"]["used_memory"], 10, 64)
 	return n
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Kinds of jobs that Ask adds.
@@ -141,8 +143,8 @@ const askedMost = 20
 // noteAsked notes under which Message-ID a hold was asked for, so that nobody has to look at all that have it: anybody can write
 // a receipt for any Message-ID. Without it no receipt is noted.
 func (s *Store) noteAsked(ctx context.Context, h *Hold, keep time.Duration) {
-	key := s.of(digest(h.MessageID)).request("m:" + digest(h.MessageID))
-	pipe := s.redis.Pipeline()
+	key := requestKey(s.nodes.Of(digest(h.MessageID)), "m:"+digest(h.MessageID))
+	pipe := s.nodes.Client.Pipeline()
 	pipe.ZAdd(ctx, key, redis.Z{Score: float64(h.HeldAt.UnixMilli()), Member: h.ID})
 	pipe.PExpire(ctx, key, keep)
 	pipe.Exec(ctx)
@@ -150,9 +152,9 @@ func (s *Store) noteAsked(ctx context.Context, h *Hold, keep time.Duration) {
 
 // AskedAbout returns the newest messages with a Message-ID whose recipients' gateways were asked.
 func (s *Store) AskedAbout(ctx context.Context, messageID string) ([]*Hold, error) {
-	ids, err := s.redis.ZRevRange(ctx, s.of(digest(messageID)).request("m:"+digest(messageID)), 0, askedMost-1).Result()
+	ids, err := s.nodes.Client.ZRevRange(ctx, requestKey(s.nodes.Of(digest(messageID)), "m:"+digest(messageID)), 0, askedMost-1).Result()
 	if err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	holds, _, err := s.loadEach(ctx, ids)
 	return slices.DeleteFunc(holds, func(h *Hold) bool { return h.MessageID != messageID }), err
@@ -161,10 +163,10 @@ func (s *Store) AskedAbout(ctx context.Context, messageID string) ([]*Hold, erro
 // Request returns what a request is about. ErrNotFound: we never made it, or long ago.
 func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
 	var a Asked
-	pipe := s.redis.Pipeline()
-	replies := make([]*redis.StringCmd, len(s.shards)) // it is kept with its hold, whose ID the request does not tell
-	for n, at := range s.shards {
-		replies[n] = pipe.Get(ctx, at.request(requestID))
+	pipe := s.nodes.Client.Pipeline()
+	replies := make([]*redis.StringCmd, len(s.nodes.Shards)) // it is kept with its hold, whose ID the request does not tell
+	for n, at := range s.nodes.Shards {
+		replies[n] = pipe.Get(ctx, requestKey(at, requestID))
 	}
 	pipe.Exec(ctx)
 	for _, r := range replies {
@@ -173,7 +175,7 @@ func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
 			continue
 		}
 		if err != nil {
-			return a, explain(err)
+			return a, nodes.Explain(err)
 		}
 		return a, json.Unmarshal(text, &a)
 	}
@@ -227,9 +229,9 @@ func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer)
 	detail := cut(strings.TrimPrefix(words, "; "), maxAnswer)
 	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
 	args = append([]any{id, event, JobReport, from, detail}, args...)
-	w, err := s.firmly(ctx, s.of(id), answerScript, args...).Text()
+	w, err := s.nodes.RunReplicated(ctx, s.nodes.Of(id), answerScript, args...).Text()
 	if err != nil {
-		return explain(err)
+		return nodes.Explain(err)
 	}
 	if w == "same" {
 		return nil

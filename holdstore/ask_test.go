@@ -156,7 +156,7 @@ func (r reports) goesOut(done int) {
 // at is when the report is due; the zero time: none will be.
 func (r reports) at() time.Time {
 	r.t.Helper()
-	ms, err := r.s.redis.ZScore(r.t.Context(), r.s.shards[0].jobs(), "report:"+r.id).Result()
+	ms, err := r.s.nodes.Client.ZScore(r.t.Context(), jobsKey(r.s.nodes.Shards[0]), "report:"+r.id).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		r.t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func (r reports) at() time.Time {
 // hurry makes it due now.
 func (r reports) hurry() {
 	r.t.Helper()
-	if err := r.s.redis.ZAddXX(r.t.Context(), r.s.shards[0].jobs(), redis.Z{Member: "report:" + r.id}).Err(); err != nil {
+	if err := r.s.nodes.Client.ZAddXX(r.t.Context(), jobsKey(r.s.nodes.Shards[0]), redis.Z{Member: "report:" + r.id}).Err(); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -177,7 +177,7 @@ func (r reports) wants(what string, in time.Duration) {
 	if got := time.Until(r.at()); got > in || got < in-in/2 {
 		r.t.Errorf("%s: the report is due in %v, want %v", what, got, in)
 	}
-	if left := r.s.redis.PTTL(r.t.Context(), string(r.s.shards[0])+"j:report:"+r.id).Val(); left != -1 {
+	if left := r.s.nodes.Client.PTTL(r.t.Context(), string(r.s.nodes.Shards[0])+"j:report:"+r.id).Val(); left != -1 {
 		r.t.Errorf("%s: the report is forgotten in %v", what, left)
 	}
 }
@@ -350,7 +350,7 @@ func TestAJobIsDoneOnceAndSurvivesWhoClaimedIt(t *testing.T) {
 	if err := s.SaveJob(t.Context(), first, "more"); err != nil {
 		t.Fatal(err)
 	}
-	s.redis.ZAdd(t.Context(), string(s.shards[0])+"jobs", redis.Z{Member: "1"}) // as if its lease had ended
+	s.nodes.Client.ZAdd(t.Context(), string(s.nodes.Shards[0])+"jobs", redis.Z{Member: "1"}) // as if its lease had ended
 	second, err := s.ClaimJob(t.Context())
 	var data string
 	if err != nil || second == nil || second.Attempts != 2 || second.Read(&data) != nil || data != "more" {

@@ -2,30 +2,25 @@ package holdstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Messages that end at the same moment are committed together, in one transaction: Redis syncs once for all of them.
 const (
-	batchMost  = 32        // holds of one batch: others wait a millisecond for it
-	batchBytes = 1 << 20   // in one batch: it ends with the message that passes this
-	entryBytes = 256       // what an index entry counts as: a message may have thousands
-	batchGoes  = 2         // batches of a shard on their way at a time
-	batchCrowd = 8         // see convoy
-	batchTime  = ioTimeout // for the reply
+	batchMost  = 32              // holds of one batch: others wait a millisecond for it
+	batchBytes = 1 << 20         // in one batch: it ends with the message that passes this
+	entryBytes = 256             // what an index entry counts as: a message may have thousands
+	batchGoes  = 2               // batches of a shard on their way at a time
+	batchCrowd = 8               // see convoy
+	batchTime  = nodes.IOTimeout // for the reply
 	clockTries = 3
 )
-
-// errNotSent: the caller had no time to wait until its commit was sent.
-var errNotSent = errors.New("it was not sent to redis")
-
-// errHalfDone: some commands of a transaction were done, and one was not. What was made of a hold is to be fenced off.
-var errHalfDone = errors.New("redis refused one command of a transaction")
 
 // commit is one hold on its way into a batch.
 type commit struct {
@@ -41,7 +36,7 @@ type commit struct {
 	held time.Time
 }
 
-func (s *Store) commits(at keys) *convoy[*commit] {
+func (s *Store) commits(at nodes.Shard) *convoy[*commit] {
 	full := func(batch []*commit) bool {
 		bytes := 0
 		for _, c := range batch {
@@ -50,18 +45,18 @@ func (s *Store) commits(at keys) *convoy[*commit] {
 		return bytes >= batchBytes
 	}
 	return &convoy[*commit]{most: batchMost, goes: batchGoes, crowd: batchCrowd, full: full, send: func(batch []*commit) error {
-		return s.guarded("the storing of a batch of messages", func() error { return s.commitAll(at, batch) })
+		return s.nodes.Guard("the storing of a batch of messages", func() error { return s.commitAll(at, batch) })
 	}}
 }
 
 // commit sends a hold with the next batch of its shard, and fills in the script's answer for it.
-func (s *Store) commit(ctx context.Context, at keys, c *commit) error {
+func (s *Store) commit(ctx context.Context, at nodes.Shard, c *commit) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: %w", errNotSent, err)
+		return fmt.Errorf("%w: %w", nodes.ErrNotSent, err)
 	}
 	if err := s.lines[at].do(ctx, &s.work, c); err != nil {
 		if s.lines[at].leave(c) {
-			return fmt.Errorf("%w: %w", errNotSent, err)
+			return fmt.Errorf("%w: %w", nodes.ErrNotSent, err)
 		}
 		return err
 	}
@@ -69,7 +64,7 @@ func (s *Store) commit(ctx context.Context, at keys, c *commit) error {
 }
 
 // commitAll commits a batch. Confirmations that wait go with it.
-func (s *Store) commitAll(at keys, batch []*commit) (err error) {
+func (s *Store) commitAll(at nodes.Shard, batch []*commit) (err error) {
 	confirmed, fresh := s.confirmed.take(at, confirmBatch)
 	err = ErrDefect // after a panic the confirmations wait again
 	defer func() { s.confirmed.back(at, fresh, err) }()
@@ -78,43 +73,43 @@ func (s *Store) commitAll(at keys, batch []*commit) (err error) {
 }
 
 // sendBatch commits a batch, and fills in each commit's answer.
-func (s *Store) sendBatch(at keys, batch []*commit, confirmed []confirmation) error {
+func (s *Store) sendBatch(at nodes.Shard, batch []*commit, confirmed []confirmation) error {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
 	for range clockTries {
 		moment, err := s.time(ctx, at)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errNotSent, err)
+			return fmt.Errorf("%w: %w", nodes.ErrNotSent, err)
 		}
 		sent := time.Now()
-		rows, err := s.together(ctx, at, s.batchCommands(ctx, at, batch, confirmed, moment))
+		rows, err := s.nodes.Together(ctx, at, s.batchCommands(ctx, at, batch, confirmed, moment))
 		if err != nil {
 			return err
 		}
 		if len(rows) == 0 {
-			return errHalfDone
+			return nodes.ErrHalfDone
 		}
 		told, _ := rows[0].(int64)
 		if s.clocks[at].learn(sent, time.UnixMilli(max(told, -told))); told < 0 {
 			continue // nothing was done
 		}
 		if len(rows) != len(batch)+1 {
-			return fmt.Errorf("%w: it answered %d times for %d holds", errHalfDone, len(rows), len(batch))
+			return fmt.Errorf("%w: it answered %d times for %d holds", nodes.ErrHalfDone, len(rows), len(batch))
 		}
 		for n, c := range batch {
 			c.row, c.held = rows[n+1], moment
 		}
 		return nil
 	}
-	return fmt.Errorf("%w: the clock of redis leaps", errNotSent)
+	return fmt.Errorf("%w: the clock of redis leaps", nodes.ErrNotSent)
 }
 
 // time is what time it is for the server of a shard.
-func (s *Store) time(ctx context.Context, at keys) (time.Time, error) {
+func (s *Store) time(ctx context.Context, at nodes.Shard) (time.Time, error) {
 	if now, ok := s.clocks[at].now(); ok {
 		return now, nil
 	}
-	node, err := s.node(ctx, at)
+	node, err := s.nodes.Node(ctx, at)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -130,7 +125,7 @@ func (s *Store) time(ctx context.Context, at keys) (time.Time, error) {
 
 // batchCommands are the commands of a transaction that makes holds. Redis reads plain commands faster than a script's arguments, so the
 // script decides, and they write. They overwrite nothing: what the script forbids, it takes away again in the same step.
-func (s *Store) batchCommands(ctx context.Context, at keys, batch []*commit, confirmed []confirmation, moment time.Time) (cmds []redis.Cmder) {
+func (s *Store) batchCommands(ctx context.Context, at nodes.Shard, batch []*commit, confirmed []confirmation, moment time.Time) (cmds []redis.Cmder) {
 	add := func(args ...any) { cmds = append(cmds, redis.NewCmd(ctx, args...)) }
 	now := strconv.FormatInt(moment.UnixMilli(), 10)
 	look := []any{"EVAL", takenScript, 1, string(at)}
@@ -151,10 +146,10 @@ func (s *Store) batchCommands(ctx context.Context, at keys, batch []*commit, con
 		if c.piece != "" {
 			add("SET", c.piece, c.content)
 		}
-		add("HSETNX", at.hold(c.id), "p", s.seal.signed(c.id, now+c.record))
+		add("HSETNX", holdKey(at, c.id), "p", s.seal.Signed(c.id, now+c.record))
 	}
 	for entry, members := range index {
-		add(append([]any{"ZADD", at.index(entry), "NX"}, members...)...)
+		add(append([]any{"ZADD", indexKey(at, entry), "NX"}, members...)...)
 	}
 	add(commit...)
 	return cmds
@@ -200,7 +195,7 @@ local function undo(a)
 end
 local function nothing() for a = from, #ARGV, 11 do undo(a) end end
 local schema = redis.call('GET', P .. 'schema') or 'none'
-if string.sub(schema, 1, #'` + admittedSchema + `') ~= '` + admittedSchema + `' then
+if string.sub(schema, 1, #'` + nodes.Checked + `') ~= '` + nodes.Checked + `' then
   nothing()
   return redis.error_reply('SCHEMA ' .. schema)
 end

@@ -11,7 +11,7 @@ import (
 // sendNow sends commits as one batch.
 func sendNow(t *testing.T, s *Store, all ...*commit) {
 	t.Helper()
-	at := s.shards[0]
+	at := s.nodes.Shards[0]
 	if err := s.sendBatch(at, all, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func sendNow(t *testing.T, s *Store, all ...*commit) {
 func begun(t *testing.T, s *Store, name string) (*Put, *commit) {
 	t.Helper()
 	p := s.Put(submission(name), []byte("Subject: "+name+"\r\n"))
-	if err := p.s.admit(t.Context(), p.at); err != nil {
+	if err := p.s.nodes.Admit(t.Context(), p.at); err != nil {
 		t.Fatal(err)
 	}
 	p.print = name + name
@@ -36,7 +36,7 @@ func sound(t *testing.T, s *Store, held int) {
 	if st, err := s.Stats(t.Context()); err != nil || st.Count[Held] != held {
 		t.Errorf("%+v %v", st, err)
 	}
-	if names := s.redis.Keys(t.Context(), "*:b:*").Val(); len(names) != held {
+	if names := s.nodes.Client.Keys(t.Context(), "*:b:*").Val(); len(names) != held {
 		t.Errorf("pieces of %d holds: %q", held, names)
 	}
 }
@@ -91,12 +91,12 @@ func TestAHalfDoneCommitIsFenced(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	put(t, s, "sound", time.Hour, "")
-	s.redis.Rename(t.Context(), string(s.shards[0])+"u", "elsewhere")
-	s.redis.Set(t.Context(), string(s.shards[0])+"u", "no hash", 0)
+	s.nodes.Client.Rename(t.Context(), string(s.nodes.Shards[0])+"u", "elsewhere")
+	s.nodes.Client.Set(t.Context(), string(s.nodes.Shards[0])+"u", "no hash", 0)
 	if _, err := tryPut(s, "half", time.Hour, "body"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("%v", err)
 	}
-	s.redis.Rename(t.Context(), "elsewhere", string(s.shards[0])+"u")
+	s.nodes.Client.Rename(t.Context(), "elsewhere", string(s.nodes.Shards[0])+"u")
 	sound(t, s, 1)
 }
 
@@ -105,7 +105,7 @@ func TestAClockThatLeapt(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	for _, leap := range []time.Duration{time.Hour, -time.Hour} {
-		s.clocks[s.shards[0]].ahead = &leap
+		s.clocks[s.nodes.Shards[0]].ahead = &leap
 		r := put(t, s, leap.String(), time.Minute, "")
 		if off := time.Until(r.HeldAt).Abs(); off > time.Minute {
 			t.Errorf("held %v away from now", off)

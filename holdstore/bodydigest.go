@@ -3,12 +3,10 @@ package holdstore
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"hash"
-)
 
-// digestSize is how many bytes of a SHA-256 are kept of a body.
-const digestSize = 16
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
+)
 
 // BodyDigest is the digest of a body that streams through it. White space does not count: relays fold long lines, and cut
 // off blanks at the end of lines (RFC 6376 section 3.4.4 has more of it). The zero value is ready for use.
@@ -48,7 +46,7 @@ var counts = func() (all [256]int) {
 // Sum returns the digest of what was written so far.
 func (d *BodyDigest) Sum() []byte {
 	d.Write(nil)
-	return d.sum.Sum(nil)[:digestSize]
+	return d.sum.Sum(nil)[:seal.DigestSize]
 }
 
 // BodyDigest returns the digest of a hold's body. It reads no more than Header does: that of a large message was stored
@@ -58,22 +56,10 @@ func (s *Store) BodyDigest(ctx context.Context, h *Hold) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.digest == nil {
+	if p.Digest == nil {
 		var d BodyDigest
-		d.Write(p.body)
-		p.digest = d.Sum()
+		d.Write(p.Body)
+		p.Digest = d.Sum()
 	}
-	return p.digest, nil
-}
-
-// withDigest is the first piece of a large message, and cutDigest takes it apart.
-func withDigest(digest, header []byte) []byte {
-	return append(digest[:digestSize:digestSize], header...)
-}
-
-func cutDigest(piece []byte) (digest, header []byte, err error) {
-	if len(piece) < digestSize {
-		return nil, nil, fmt.Errorf("%w: it is shorter than the digest of the body", ErrDamaged)
-	}
-	return piece[:digestSize], piece[digestSize:], nil
+	return p.Digest, nil
 }

@@ -1,7 +1,6 @@
 package holdstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -10,19 +9,22 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held. With ErrPartial it
 // tells of what the other servers have.
 func (s *Store) NextDue(ctx context.Context) (wait time.Duration, ok bool, err error) {
-	all, now, err := s.heads(ctx, heldSet)
+	all, now, err := s.nodes.Heads(ctx, heldSet)
 	if len(all) == 0 {
 		return 0, false, err
 	}
-	return time.UnixMilli(int64(all[0].score)).Sub(now), true, err
+	return time.UnixMilli(int64(all[0].Score)).Sub(now), true, err
 }
 
-func heldSet(at keys) string { return at.state(Held) }
+func heldSet(at nodes.Shard) string { return stateKey(at, Held) }
 
 const (
 	wakePing  = 5 * time.Second // a server that is silent for so long is pinged, and left when it stays silent
@@ -40,7 +42,7 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 		defer cancel()
 		defer stop()
 		for n := 0; ctx.Err() == nil; n++ {
-			s.guarded("the waiting for due mail, which begins anew", func() error { s.listen(ctx, n, bell); return nil })
+			s.nodes.Guard("the waiting for due mail, which begins anew", func() error { s.listen(ctx, n, bell); return nil })
 			pause(ctx, wakePause)
 		}
 	})
@@ -50,15 +52,15 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 // wakes lists the channels of all shards, beginning with one of them, at whose server a Cluster's client connects: any
 // server hears all channels, so that one that is away is left for the next.
 func (s *Store) wakes(first int) (names []string) {
-	for n := range s.shards {
-		names = append(names, s.shards[(first+n)%len(s.shards)].wake())
+	for n := range s.nodes.Shards {
+		names = append(names, wakeKey(s.nodes.Shards[(first+n)%len(s.nodes.Shards)]))
 	}
 	return names
 }
 
 // listen hears one connection until it is dead.
 func (s *Store) listen(ctx context.Context, n int, bell chan<- struct{}) {
-	sub := s.redis.Subscribe(ctx, s.wakes(n)...)
+	sub := s.nodes.Client.Subscribe(ctx, s.wakes(n)...)
 	defer sub.Close()
 	closing := context.AfterFunc(ctx, func() { sub.Close() })
 	defer closing()
@@ -144,15 +146,15 @@ const (
 // Claim leases up to max due holds, soonest due first. ErrPaused: not now, by somebody's order. Any other error says that nothing was claimed, and why that may be more
 // than that nothing is due; a shard that is away does not keep the holds of the others back.
 func (s *Store) Claim(ctx context.Context, max int) (claims []*Claim, err error) {
-	if len(s.shards) == 1 {
-		return s.claimAt(ctx, s.shards[0], max)
+	if len(s.nodes.Shards) == 1 {
+		return s.claimAt(ctx, s.nodes.Shards[0], max)
 	}
-	all, now, err := s.heads(ctx, heldSet)
+	all, now, err := s.nodes.Heads(ctx, heldSet)
 	for _, h := range all {
-		if len(claims) >= max || h.score > float64(now.UnixMilli()) {
+		if len(claims) >= max || h.Score > float64(now.UnixMilli()) {
 			break
 		}
-		some, wrong := s.claimAt(ctx, h.at, max-len(claims))
+		some, wrong := s.claimAt(ctx, h.At, max-len(claims))
 		claims = append(claims, some...)
 		if wrong != nil {
 			err = wrong
@@ -165,19 +167,19 @@ func (s *Store) Claim(ctx context.Context, max int) (claims []*Claim, err error)
 }
 
 // claimAt leases due holds of a shard.
-func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error) {
-	if node, err := s.node(ctx, at); err != nil || s.rests.of(node) != nil {
-		return nil, cmp.Or(explain(err), s.rests.of(node))
+func (s *Store) claimAt(ctx context.Context, at nodes.Shard, max int) ([]*Claim, error) {
+	if err := s.nodes.Unresponsive(ctx, at); err != nil {
+		return nil, err
 	}
-	token, until := randomText(16), time.Now().Add(s.lease)
+	token, until := holdid.Random(16), time.Now().Add(s.lease)
 	// Firmly: when a failover undid a claim, somebody could still recall what is being sent.
-	cmd := s.firmly(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token, claimContent)
+	cmd := s.nodes.RunReplicated(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token, claimContent)
 	rows, err := cmd.Slice()
-	if errors.Is(err, errFewReplicas) {
+	if errors.Is(err, nodes.ErrFewReplicas) {
 		s.giveBackAll(ctx, at, cmd.Val(), token)
 	}
 	if err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	if len(rows) == 1 && rows[0] == "paused" {
 		return nil, ErrPaused
@@ -189,7 +191,7 @@ func (s *Store) claimAt(ctx context.Context, at keys, max int) ([]*Claim, error)
 func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Claim, damaged error) {
 	for _, row := range rows {
 		id, first, fields := claimRow(row)
-		err := s.guarded("the claim of hold "+id, func() error {
+		err := s.nodes.Guard("the claim of hold "+id, func() error {
 			h, err := s.parseHold(id, fields)
 			if err != nil {
 				return err
@@ -263,11 +265,11 @@ func (s *Store) GiveBack(ctx context.Context, c *Claim) error {
 }
 
 // giveBackAll gives back what was just claimed, as far as it can; what is left goes back when the lease expires.
-func (s *Store) giveBackAll(ctx context.Context, at keys, rows any, token string) {
+func (s *Store) giveBackAll(ctx context.Context, at nodes.Shard, rows any, token string) {
 	list, _ := rows.([]any)
 	for _, row := range list {
 		if id, _, _ := claimRow(row); id != "" {
-			s.run(ctx, at, giveBackScript, id, token)
+			s.nodes.Run(ctx, at, giveBackScript, id, token)
 		}
 	}
 }

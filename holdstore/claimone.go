@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 )
 
 // claimOneScript leases one hold, due or not, also while releases are paused.
@@ -25,11 +27,11 @@ return 'ok'
 // runs, no daemon sends it. It works whether the hold is due or not, and while releases are paused: nothing else would let a
 // person empty the store without a daemon. ErrTooLate, ErrNotNow: it is recalled. ErrNotFound.
 func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim, error) {
-	id, ok := canonicalID(ref)
+	id, ok := holdid.Parse(ref)
 	if !ok {
 		return nil, outcome("none", ref)
 	}
-	token, until := randomText(16), time.Now().Add(s.lease)
+	token, until := holdid.Random(16), time.Now().Add(s.lease)
 	event := eventLine(Event{Verb: "release", By: a.By, Detail: detail})
 	err := s.firmWord(ctx, claimOneScript, id, s.lease.Milliseconds(), token, event, a.By, a.From, a.Reason, detail)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -17,7 +18,7 @@ import (
 func openPatient(t *testing.T, c *server.Cluster) *Store {
 	t.Helper()
 	s := openWith(t, Options{Addresses: c.Addrs()})
-	s.redis.(*redis.ClusterClient).Options().ReadTimeout = time.Hour
+	s.nodes.Client.(*redis.ClusterClient).Options().ReadTimeout = time.Hour
 	return s
 }
 
@@ -100,7 +101,7 @@ func TestReleasesAreOnTimeWhileAServerHangs(t *testing.T) {
 	lateness(t, s, "first") // somebody has to see that it hangs
 	hung := lateness(t, s, "hung")
 	t.Logf("late by %v, and without a server by %v", calm, hung)
-	if hung > calm+headTime/2 { // each look that waits for the hung server takes headTime
+	if hung > calm+nodes.HeadTime/2 { // each look that waits for the hung server takes nodes.HeadTime
 		t.Errorf("late by %v, and without a server by %v", calm, hung)
 	}
 }

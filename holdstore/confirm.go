@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 const (
@@ -22,12 +24,12 @@ type confirmation struct{ id, print string }
 // same shard, and meets a store that knows of them.
 type confirmations struct {
 	mu   sync.Mutex
-	of   map[keys][]confirmation
-	away map[keys][]confirmation // those that were taken, until Redis has them: whoever overtakes them takes them along
+	of   map[nodes.Shard][]confirmation
+	away map[nodes.Shard][]confirmation // those that were taken, until Redis has them: whoever overtakes them takes them along
 	bell chan struct{}
 }
 
-func (c *confirmations) add(at keys, some []confirmation) {
+func (c *confirmations) add(at nodes.Shard, some []confirmation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := append(c.of[at], some...)
@@ -35,7 +37,7 @@ func (c *confirmations) add(at keys, some []confirmation) {
 }
 
 // take returns what waits, as fresh, and before it what others have on their way. What is confirmed twice is not harmed.
-func (c *confirmations) take(at keys, most int) (all, fresh []confirmation) {
+func (c *confirmations) take(at nodes.Shard, most int) (all, fresh []confirmation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	waiting := c.of[at]
@@ -50,7 +52,7 @@ func (c *confirmations) take(at keys, most int) (all, fresh []confirmation) {
 }
 
 // back ends a take: what Redis did not get waits again.
-func (c *confirmations) back(at keys, fresh []confirmation, err error) {
+func (c *confirmations) back(at nodes.Shard, fresh []confirmation, err error) {
 	if len(fresh) == 0 {
 		return
 	}
@@ -76,7 +78,7 @@ func (c *confirmations) ring() {
 // Confirm says that the MTA has read the DISCARD for this hold: an identical message is a new message from now on.
 // Never blocks: it goes with the next commit, or soon in the background.
 func (s *Store) Confirm(r Receipt) {
-	s.confirmed.add(s.of(r.ID), []confirmation{{r.ID, r.print}})
+	s.confirmed.add(s.nodes.Of(r.ID), []confirmation{{r.ID, r.print}})
 	s.confirmed.ring()
 }
 
@@ -103,8 +105,8 @@ confirm(1)
 return 'ok'
 `)
 
-func (s *Store) confirmNow(ctx context.Context, at keys, some []confirmation) error {
-	return s.run(ctx, at, confirmScript, confirmArgs(some)...).Err()
+func (s *Store) confirmNow(ctx context.Context, at nodes.Shard, some []confirmation) error {
+	return s.nodes.Run(ctx, at, confirmScript, confirmArgs(some)...).Err()
 }
 
 func confirmArgs(some []confirmation) []any {
@@ -123,11 +125,11 @@ func (s *Store) confirmLoop() {
 		case <-s.ctx.Done():
 		}
 		pause(s.ctx, confirmAlone)
-		if s.guarded("the confirming of holds, which is tried again", s.confirmRest) != nil {
+		if s.nodes.Guard("the confirming of holds, which is tried again", s.confirmRest) != nil {
 			pause(s.ctx, confirmPause)
 		}
 	}
-	s.guarded("the last confirming of holds", s.confirmRest)
+	s.nodes.Guard("the last confirming of holds", s.confirmRest)
 }
 
 // pause waits, unless ctx ends.
@@ -142,7 +144,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (s *Store) confirmRest() (failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
-	for _, at := range s.shards {
+	for _, at := range s.nodes.Shards {
 		for some, fresh := s.confirmed.take(at, confirmBatch); len(fresh) > 0; some, fresh = s.confirmed.take(at, confirmBatch) {
 			err := s.confirmNow(ctx, at, some)
 			if s.confirmed.back(at, fresh, err); err != nil {

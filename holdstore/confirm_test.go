@@ -11,14 +11,14 @@ import (
 func TestReapForgetsOldFingerprints(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
-	ctx, at := t.Context(), s.shards[0]
+	ctx, at := t.Context(), s.nodes.Shards[0]
 	old, young := put(t, s, "old", time.Hour, ""), put(t, s, "young", time.Hour, "")
 	pack(s, old.ID, func(p string) string { return stamp(time.Now().Add(-unconfirmedFor)) + p[13:] })
-	s.redis.HSet(ctx, string(at)+"u", "gone", "2222222222222")
+	s.nodes.Client.HSet(ctx, string(at)+"u", "gone", "2222222222222")
 	if _, err := s.Reap(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if all := s.redis.HGetAll(ctx, string(at)+"u").Val(); len(all) != 1 || all[young.print] != young.ID {
+	if all := s.nodes.Client.HGetAll(ctx, string(at)+"u").Val(); len(all) != 1 || all[young.print] != young.ID {
 		t.Errorf("unconfirmed: %v", all)
 	}
 	if again := put(t, s, "old", time.Hour, ""); again.Found {
@@ -31,7 +31,7 @@ func TestReapForgetsOldFingerprints(t *testing.T) {
 func TestCommitsOfOneBatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
-	l := s.lines[s.shards[0]]
+	l := s.lines[s.nodes.Shards[0]]
 	l.going = batchGoes // nobody sends before all wait
 	receipts := make(chan Receipt)
 	const n = 10

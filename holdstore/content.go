@@ -7,6 +7,9 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 // Content streams the message as it would be sent: header, blank line, body. A missing piece is an error.
@@ -63,10 +66,10 @@ func (c *content) fill() error {
 			return err
 		}
 		if c.next == 0 {
-			p.text = slices.Concat(p.text, []byte("\r\n"), p.body)
+			p.Text = slices.Concat(p.Text, []byte("\r\n"), p.Body)
 		}
-		c.rest = p.text
-		c.read += int64(len(p.text))
+		c.rest = p.Text
+		c.read += int64(len(p.Text))
 		c.next++
 	}
 	return nil
@@ -76,43 +79,30 @@ func (c *content) fill() error {
 // has the whole of a small message: neither it nor Content asks Redis for that again.
 func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) {
 	p, err := s.piece(ctx, h, 0)
-	return p.text, err
+	return p.Text, err
 }
 
-// piece is one piece of a hold's content. The first one is the header block; of a small message it has the body as well,
-// of a large one the digest of the body.
-type piece struct{ text, body, digest []byte }
-
-func (s *Store) piece(ctx context.Context, h *Hold, n int) (piece, error) {
-	if n == 0 && h.first.text != nil {
+func (s *Store) piece(ctx context.Context, h *Hold, n int) (seal.Piece, error) {
+	if n == 0 && h.first.Text != nil {
 		return h.first, nil
 	}
-	b, err := s.redis.Get(ctx, s.of(h.ID).chunk(h.ID, h.staging, n)).Bytes()
+	b, err := s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(h.ID), h.ID, h.staging, n)).Bytes()
 	if err == redis.Nil {
-		return piece{}, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
+		return seal.Piece{}, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
 	}
 	if err != nil {
-		return piece{}, explain(err)
+		return seal.Piece{}, nodes.Explain(err)
 	}
 	return s.open(h, n, b)
 }
 
 // open makes a piece of what is stored.
-func (s *Store) open(h *Hold, n int, stored []byte) (p piece, err error) {
-	if h.doubt == nil {
-		p.text, err = s.seal.unwrap(stored, place{h.ID, h.staging, n, n == h.chunks-1})
-	} else {
-		err = h.doubt
-	}
-	switch {
-	case err != nil:
-	case stored[0]&whole != 0:
-		p.text, p.body, err = split(p.text)
-	case stored[0]&digested != 0:
-		p.digest, p.text, err = cutDigest(p.text)
+func (s *Store) open(h *Hold, n int, stored []byte) (p seal.Piece, err error) {
+	if err = h.doubt; err == nil {
+		p, err = s.seal.Open(stored, seal.Place{ID: h.ID, Staging: h.staging, N: n, Last: n == h.chunks-1})
 	}
 	if err != nil {
-		return piece{}, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
+		return seal.Piece{}, fmt.Errorf("hold %s, piece %d: %w", h.ID, n, err)
 	}
 	return p, nil
 }

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Deed is what a person does to one hold or to many: Recalling, Releasing, Extending, Restoring.
@@ -107,11 +110,11 @@ func (s *Store) Restore(ctx context.Context, id string, a Act) (*Hold, error) {
 }
 
 func (s *Store) one(ctx context.Context, d Deed, ref string, a Act) (*Hold, error) {
-	id, ok := canonicalID(ref)
+	id, ok := holdid.Parse(ref)
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", ref, ErrNotFound)
 	}
-	words, err := s.do(ctx, d, s.of(id), []string{id}, a)
+	words, err := s.do(ctx, d, s.nodes.Of(id), []string{id}, a)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +125,7 @@ func (s *Store) one(ctx context.Context, d Deed, ref string, a Act) (*Hold, erro
 }
 
 // do runs a deed for holds of one shard.
-func (s *Store) do(ctx context.Context, d Deed, at keys, ids []string, a Act) ([]string, error) {
+func (s *Store) do(ctx context.Context, d Deed, at nodes.Shard, ids []string, a Act) ([]string, error) {
 	said := d.detail
 	if a.Reason != "" {
 		said = a.Reason
@@ -138,14 +141,14 @@ func (s *Store) do(ctx context.Context, d Deed, at keys, ids []string, a Act) ([
 	for _, id := range ids {
 		args = append(args, id)
 	}
-	words, err := s.firmly(ctx, at, d.script, args...).StringSlice()
-	if errors.Is(err, errFewReplicas) {
-		return nil, fmt.Errorf("%s: %w, and a failover now would undo it", ids[0], explain(err))
+	words, err := s.nodes.RunReplicated(ctx, at, d.script, args...).StringSlice()
+	if errors.Is(err, nodes.ErrFewReplicas) {
+		return nil, fmt.Errorf("%s: %w, and a failover now would undo it", ids[0], nodes.Explain(err))
 	}
 	if err == nil && len(words) != len(ids) {
 		err = fmt.Errorf("redis answered %d times for %d holds", len(words), len(ids))
 	}
-	return words, explain(err)
+	return words, nodes.Explain(err)
 }
 
 const (
@@ -167,7 +170,7 @@ func (s *Store) Bulk(ctx context.Context, d Deed, ids []string, a Act, told func
 		wg.Go(func() {
 			for batch := range batches {
 				// What has begun is ended and told, also when the caller has enough.
-				if err := s.guarded("a deed to a batch of holds", func() error { b.do(context.WithoutCancel(ctx), batch); return nil }); err != nil {
+				if err := s.nodes.Guard("a deed to a batch of holds", func() error { b.do(context.WithoutCancel(ctx), batch); return nil }); err != nil {
 					b.stop(err)
 				}
 			}
@@ -175,7 +178,7 @@ func (s *Store) Bulk(ctx context.Context, d Deed, ids []string, a Act, told func
 	}
 	s.deal(ctx, ids, batches)
 	wg.Wait()
-	return cmp.Or(context.Cause(ctx), b.failed.err())
+	return cmp.Or(context.Cause(ctx), b.failed.Err())
 }
 
 // bulk is one Bulk under way.
@@ -187,18 +190,18 @@ type bulk struct {
 
 	mu     sync.Mutex
 	told   func(ids []string, errs []error)
-	failed failures
+	failed nodes.Failures
 }
 
 // do does the deed to a batch, and tells what became of it unless it is known that nothing was done.
 func (b *bulk) do(ctx context.Context, batch []string) {
-	at := b.s.of(batch[0])
+	at := b.s.nodes.Of(batch[0])
 	var words []string
-	err, sent := b.s.resting(ctx, at), false
+	err, sent := b.s.nodes.Skipped(ctx, at), false
 	if err == nil {
 		words, err = b.s.do(ctx, b.d, at, batch, b.a)
-		b.s.letRest(ctx, at, err)
-		sent = !(answered(err) || unsent(err) || errors.Is(err, ErrSchema))
+		b.s.nodes.NoteSilence(ctx, at, err)
+		sent = !(nodes.Answered(err) || nodes.Unsent(err) || errors.Is(err, ErrSchema))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -207,11 +210,11 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 	}
 	switch {
 	case err == nil:
-		b.failed.some = true
-	case len(b.s.shards) == 1:
+		b.failed.Some = true
+	case len(b.s.nodes.Shards) == 1:
 		b.stop(err)
 	default:
-		b.failed.add(err)
+		b.failed.Add(err)
 	}
 }
 
@@ -228,8 +231,8 @@ func deedOutcomes(ids, words []string, err error) []error {
 // deal sends IDs in batches of one shard each, until ctx ends.
 func (s *Store) deal(ctx context.Context, ids []string, batches chan<- []string) {
 	defer close(batches)
-	groups := s.grouped(ids)
-	for _, at := range inOrder(groups) {
+	groups := s.nodes.Grouped(ids)
+	for _, at := range nodes.InOrder(groups) {
 		for batch := range slices.Chunk(groups[at], deedBatch) {
 			if ctx.Err() != nil {
 				return

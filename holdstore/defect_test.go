@@ -9,9 +9,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recall-milter/recall-milter/test/server"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/test/server"
 )
+
+// passing is a hook of go-redis that changes nothing.
+type passing struct{}
+
+func (passing) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (passing) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (passing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
 
 // defective is a client with a defect that can be switched on: it panics at each command.
 type defective struct {
@@ -57,7 +67,7 @@ func TestAPanicInTheStoreCostsWhatItEndedAndIsReported(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	told, fault := &panics{}, &defective{}
 	s.OnDefect(told.add)
-	s.redis.AddHook(fault)
+	s.nodes.Client.AddHook(fault)
 	ctx := t.Context()
 	held, due := put(t, s, "held", time.Hour, ""), put(t, s, "due", 0, "")
 	claim := claimOne(t, s)
@@ -65,7 +75,7 @@ func TestAPanicInTheStoreCostsWhatItEndedAndIsReported(t *testing.T) {
 	large := s.Put(submission("large"), []byte(header("large")))
 	small := &commit{id: s.idNear("small"), nonce: "n"}
 	for what, f := range map[string]func() error{
-		"the storing of a batch of messages":  func() error { return s.commit(ctx, s.of(small.id), small) },
+		"the storing of a batch of messages":  func() error { return s.commit(ctx, s.nodes.Of(small.id), small) },
 		"the storing of a piece of hold":      func() error { large.Write(ctx, make([]byte, 2*chunkSize)); large.work.Wait(); return large.err() },
 		"the settling of a batch of releases": func() error { return s.Settle(ctx, claim, settled) },
 		"a deed to a batch of holds":          func() error { return s.Bulk(ctx, s.Recalling(), []string{held.ID}, Act{}, nil) },

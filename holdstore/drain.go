@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Draining makes holds due now, as one of the steps to an empty store.
@@ -28,14 +30,14 @@ func (s *Store) WaitingIDs(ctx context.Context) ([]string, error) {
 func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
 	states := make([]State, 0, len(ids))
 	for page := range slices.Chunk(ids, findPage) {
-		pipe := s.redis.Pipeline()
+		pipe := s.nodes.Client.Pipeline()
 		replies, there := make([]*redis.StringCmd, len(page)), make([]*redis.IntCmd, len(page))
 		for n, id := range page {
-			replies[n] = pipe.HGet(ctx, s.of(id).hold(id), "state")
-			there[n] = pipe.Exists(ctx, s.of(id).hold(id))
+			replies[n] = pipe.HGet(ctx, holdKey(s.nodes.Of(id), id), "state")
+			there[n] = pipe.Exists(ctx, holdKey(s.nodes.Of(id), id))
 		}
 		if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
-			return nil, explain(err)
+			return nil, nodes.Explain(err)
 		}
 		for n, r := range replies {
 			state := State(r.Val())

@@ -1,11 +1,15 @@
 package holdstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -37,23 +41,6 @@ func TestAnAppendOnlyFileThatWasTurnedOnCountsWhenItIsWhole(t *testing.T) {
 	for _, mark := range []string{"there", "m"} {
 		if hs, err := s.Resolve(t.Context(), mark+"@Mid.test"); err != nil || len(hs) != 1 {
 			t.Errorf("%s: %v, %v", mark, hs, err)
-		}
-	}
-}
-
-func TestWhatInfoSaysOfAServer(t *testing.T) {
-	for _, c := range []struct{ change, want string }{
-		{"", ""},
-		{"loading:1", "redis at here is loading its data: wait"},
-		{"role:slave", "redis at here is a slave: give the address of the primary"},
-		{"redis_version:6.2.14", "redis at here is version 6.2.14: install 7.0 or later"},
-		{"aof_enabled:0", "redis at here says aof_enabled:0 aof_last_write_status:ok"},
-		{"aof_last_write_status:err", "redis at here says aof_enabled:1 aof_last_write_status:err: free space on its disk"},
-	} {
-		info := infoFields("role:master\r\nredis_version:7.0.15\r\nloading:0\r\naof_enabled:1\r\naof_last_write_status:ok\r\n" + c.change)
-		err := errors.Join(usable("here", info), writes("here", info, true))
-		if got := fmt.Sprint(err); c.want == "" && err != nil || !strings.Contains(got, c.want) {
-			t.Errorf("%s: %s", c.change, got)
 		}
 	}
 }
@@ -103,11 +90,11 @@ func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
 		}
 		s, firm := openWith(t, Options{Addresses: w.Addrs()}), openWith(t, Options{Addresses: w.Addrs(), Replicas: 1})
 		kept, due := put(t, firm, "kept", time.Hour, ""), put(t, firm, "due", 20*time.Minute, "")
-		node, err := s.node(t.Context(), s.of(kept.ID)) // the same envelope: the same shard
+		node, err := s.nodes.Node(t.Context(), s.nodes.Of(kept.ID)) // the same envelope: the same shard
 		if err != nil {
 			t.Fatal(err)
 		}
-		old := w.At(s.address(node))
+		old := w.At(s.nodes.Address(node))
 		before := w.Masters()
 		old.Kill()
 		new := w.Successor(t, before)
@@ -142,11 +129,13 @@ func refuses(t *testing.T, s *Store, addr, mend string) {
 func TestTheFirstMessageAfterARestartIsNotHeldOnWhatWasFoundBefore(t *testing.T) {
 	t.Parallel()
 	srv := server.StartRedis(t)
-	s := open(t, srv.Addr)
+	s, looks := open(t, srv.Addr), &looks{}
+	s.nodes.Client.AddHook(looks)
 	server.Eventually(t, "nothing needs to be looked at", func() bool {
 		put(t, s, "before", time.Hour, "")
-		fresh, _ := s.durable.fresh(s.redis)
-		return fresh
+		looks.n.Store(0)
+		put(t, s, "before", time.Hour, "")
+		return looks.n.Load() == 0
 	})
 	srv.NextStart("--appendfsync", "everysec")
 	srv.Restart()
@@ -167,5 +156,20 @@ func drains(t *testing.T, s *Store, kept, due Receipt) {
 	c := claimOne(t, s)
 	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil || c.ID != due.ID {
 		t.Errorf("settle: %v", err)
+	}
+}
+
+// looks counts how often a client asks a server what it is.
+type looks struct {
+	passing
+	n atomic.Int64
+}
+
+func (l *looks) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "info" {
+			l.n.Add(1)
+		}
+		return next(ctx, cmd)
 	}
 }

@@ -2,81 +2,40 @@ package holdstore
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"strings"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
-// Errors that callers tell apart with errors.Is.
+// Errors that callers tell apart with errors.Is: of the servers,
 var (
-	ErrUnavailable = errors.New("store not reachable")                // network, LOADING, READONLY, timeouts
-	ErrPartial     = errors.New("part of the store is not reachable") // some servers of a Cluster; with it comes what the others have
-	ErrNotAllowed  = errors.New("not allowed by redis")               // wrong password, or an ACL that is too tight; is ErrUnavailable too
-	ErrNotDurable  = errors.New("store could lose mail")              // strict durability refused; the text names the setting and the mend
-	ErrFull        = errors.New("store is full")                      // OOM
-	ErrQuota       = errors.New("as much of this sender's mail waits as one sender may have in the store: release some of it, or raise maxmemory of redis")
-	ErrUnknown     = errors.New("outcome unknown, fenced by tombstone") // a commit whose reply never came and whose hold was fenced off
-	ErrMaybeHeld   = errors.New("it may be held")                       // and could not be fenced off: a retry finds it, and nobody else may send it; is ErrUnavailable too
-	ErrLost        = errors.New("lease lost")                           // another daemon took the claim over
-	ErrTooLate     = errors.New("too late")                             // releasing or released
-	ErrNotFound    = errors.New("no such hold")
-	ErrSchema      = errors.New("store of another version")        // a newer daemon upgraded it, or it has another number of shards; is ErrUnavailable too
-	ErrPartly      = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
-	ErrNotNow      = errors.New("not possible in this state")      // restore of what is not recalled, recall of what is recalled, ...
+	ErrUnavailable = nodes.ErrUnavailable
+	ErrPartial     = nodes.ErrPartial
+	ErrNotAllowed  = nodes.ErrNotAllowed
+	ErrNotDurable  = nodes.ErrNotDurable
+	ErrFull        = nodes.ErrFull
+	ErrSchema      = nodes.ErrSchema
+	ErrDefect      = nodes.ErrDefect
 )
 
-// explain turns an error of Redis or of the network into one of ours, keeping the cause. nil stays nil.
-func explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	if reply := redis.Error(nil); errors.As(err, &reply) {
-		text = reply.Error() // that of a Sentinel stands behind words of the client
-	}
-	switch {
-	case errors.Is(err, ErrSchema), errors.Is(err, ErrUnavailable), errors.Is(err, ErrDefect):
-		return err
-	case strings.HasPrefix(text, "SCHEMA"):
-		return schemaError("this store is being upgraded by another version: upgrade this gateway too; its mail waits meanwhile")
-	case strings.HasPrefix(text, "OOM"):
-		return fmt.Errorf("%w: raise maxmemory of redis or release mail: %w", ErrFull, err)
-	case strings.HasPrefix(text, "MISCONF"):
-		return fmt.Errorf("%w: redis can't write to its disk: free space in its dir: %w", ErrNotDurable, err)
-	case errors.Is(err, errFewReplicas), strings.HasPrefix(text, "NOREPLICAS"):
-		return fmt.Errorf("%w, %w: see to the replicas of redis: %w", ErrNotDurable, ErrUnavailable, err)
-	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOPERM"):
-		return fmt.Errorf("%w, %w: look at redis.username and redis.password_file: %w", ErrNotAllowed, ErrUnavailable, err)
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
+// of seals,
+var (
+	ErrNoKey    = seal.ErrNoKey
+	ErrDamaged  = seal.ErrDamaged
+	ErrUnproven = seal.ErrUnproven
+)
 
-// schemaError is an ErrSchema, which makes mail wait as an ErrUnavailable does.
-type schemaError string
-
-func (e schemaError) Error() string { return string(e) }
-
-// Is makes it both.
-func (e schemaError) Is(target error) bool { return target == ErrSchema || target == ErrUnavailable }
-
-// answered says whether err is Redis's own reply: then the command was refused, and its outcome is known.
-func answered(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply)
-}
-
-// refused says whether Redis answered that it did nothing. Of a script that failed on its way nobody knows what it did.
-func refused(err error) bool {
-	return answered(err) && !redis.HasErrorPrefix(err, "ERR") && !redis.HasErrorPrefix(err, "WRONGTYPE")
-}
-
-// unsent says whether err shows that nothing can have reached Redis.
-func unsent(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, errNotSent) || errors.Is(err, ErrSchema)
-}
+// and of holds.
+var (
+	ErrQuota     = errors.New("as much of this sender's mail waits as one sender may have in the store: release some of it, or raise maxmemory of redis")
+	ErrUnknown   = errors.New("outcome unknown, fenced by tombstone") // a commit whose reply never came and whose hold was fenced off
+	ErrMaybeHeld = errors.New("it may be held")                       // and could not be fenced off: a retry finds it, and nobody else may send it; is ErrUnavailable too
+	ErrLost      = errors.New("lease lost")                           // another daemon took the claim over
+	ErrTooLate   = errors.New("too late")                             // releasing or released
+	ErrNotFound  = errors.New("no such hold")
+	ErrPartly    = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
+	ErrNotNow    = errors.New("not possible in this state")      // restore of what is not recalled, recall of what is recalled, ...
+)
 
 // notDone says why nothing was done to a hold; kind is one of the errors above.
 type notDone struct {

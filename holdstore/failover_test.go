@@ -103,6 +103,8 @@ func TestAPrimaryThatIsCutOffPromisesNothing(t *testing.T) {
 	new := openWith(t, watched(w))
 	ctx := t.Context()
 	kept, due := put(t, old, "kept", time.Hour, ""), put(t, old, "due", time.Hour, "")
+	unaware := openWith(t, Options{Addresses: []string{w.Nodes[0].Addr}, Replicas: 1}) // the old one refuses by itself once it knows
+	put(t, unaware, "before", time.Hour, "")
 	w.Fronts[0].To("")
 	if _, err := old.Recall(ctx, kept.ID, alice); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "failover") {
 		t.Errorf("recall: %v", err)
@@ -113,10 +115,7 @@ func TestAPrimaryThatIsCutOffPromisesNothing(t *testing.T) {
 	if cs, err := old.Claim(ctx, 9); len(cs) > 0 || err == nil {
 		t.Errorf("claimed %v, %v", cs, err)
 	}
-	old.rests.mu.Lock()
-	old.rests.why = nil // it would refuse by itself
-	old.rests.mu.Unlock()
-	if _, err := tryPut(old, "lost", time.Hour, ""); !errors.Is(err, ErrNotDurable) {
+	if _, err := tryPut(unaware, "lost", time.Hour, ""); !errors.Is(err, ErrNotDurable) {
 		t.Errorf("held: %v", err)
 	}
 	w.Successor(t, w.Nodes[0])

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // findPage is how many holds one round trip reads.
@@ -18,19 +21,19 @@ const findPage = 500
 
 // Get returns one hold by ID (any case). ErrNotFound. ErrPartial: its server is away, others of the store are not.
 func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
-	canonical, ok := canonicalID(id)
+	canonical, ok := holdid.Parse(id)
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
-	if err := s.reach(ctx, s.of(canonical)); err != nil {
+	if err := s.nodes.Reach(ctx, s.nodes.Of(canonical)); err != nil {
 		return nil, err
 	}
-	if err := s.admit(ctx, s.of(canonical)); err != nil {
+	if err := s.nodes.Admit(ctx, s.nodes.Of(canonical)); err != nil {
 		return nil, err
 	}
-	fields, err := s.redis.HGetAll(ctx, s.of(canonical).hold(canonical)).Result()
+	fields, err := s.nodes.Client.HGetAll(ctx, holdKey(s.nodes.Of(canonical), canonical)).Result()
 	if err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	if len(fields) == 0 {
 		return nil, fmt.Errorf("%s: %w", canonical, ErrNotFound)
@@ -47,13 +50,13 @@ func (s *Store) loadEach(ctx context.Context, ids []string) (holds []*Hold, dama
 // largest envelope.
 func (s *Store) loadKept(ctx context.Context, ids []string, keep func(*Hold) bool) (holds []*Hold, damaged error, err error) {
 	err = s.inParts(ctx, ids, func(some []string) error {
-		pipe := s.redis.Pipeline()
+		pipe := s.nodes.Client.Pipeline()
 		replies := make([]*redis.MapStringStringCmd, len(some))
 		for n, id := range some {
-			replies[n] = pipe.HGetAll(ctx, s.of(id).hold(id))
+			replies[n] = pipe.HGetAll(ctx, holdKey(s.nodes.Of(id), id))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		for n, id := range some {
 			if len(replies[n].Val()) == 0 {
@@ -91,9 +94,9 @@ func (s *Store) ResolveOwn(ctx context.Context, ref string, own func(*Hold) bool
 		return nil, err
 	}
 	is, entries := s.named(ref)
-	ids, partly := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
+	ids, partly := s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) (found []*redis.StringSliceCmd) {
 		for _, entry := range entries {
-			found = append(found, pipe.ZRange(ctx, at.index(entry), 0, -1))
+			found = append(found, pipe.ZRange(ctx, indexKey(at, entry), 0, -1))
 		}
 		return found
 	})
@@ -140,18 +143,18 @@ func (s *Store) named(ref string) (is func(*Hold) bool, entries []string) {
 }
 
 // gather asks all shards the same, and returns their answers together; with ErrPartial those that came.
-func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd) (all []string, err error) {
-	shards, partly := s.visible(ctx)
+func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd) (all []string, err error) {
+	shards, partly := s.nodes.Visible(ctx)
 	if len(shards) == 0 {
 		return nil, partly
 	}
-	pipe := s.redis.Pipeline()
+	pipe := s.nodes.Client.Pipeline()
 	var replies []*redis.StringSliceCmd
 	for _, at := range shards {
 		replies = append(replies, ask(pipe, at)...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	for _, r := range replies {
 		all = append(all, r.Val()...)
@@ -161,8 +164,8 @@ func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at ke
 
 // inState lists all holds in a state.
 func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
-	return s.gather(ctx, func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd {
-		return []*redis.StringSliceCmd{pipe.ZRange(ctx, at.state(st), 0, -1)}
+	return s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd {
+		return []*redis.StringSliceCmd{pipe.ZRange(ctx, stateKey(at, st), 0, -1)}
 	})
 }
 
@@ -206,7 +209,7 @@ func (f *finding) run(ctx context.Context) (err error) {
 	if f.m, err = newMatcher(f.q); err != nil {
 		return err
 	}
-	shards, partly := f.s.visible(ctx)
+	shards, partly := f.s.nodes.Visible(ctx)
 	if len(shards) == 0 {
 		return partly
 	}

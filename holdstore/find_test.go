@@ -54,8 +54,7 @@ func collect(t *testing.T, s *Store, q Query) (ids []string) {
 }
 
 func TestFindIsInOrderWhateverAnswers(t *testing.T) {
-	s := open(t, server.StartRedis(t, "--appendfsync", "no").Addr)
-	s.opt.Durability = "relaxed"
+	s := openWith(t, Options{Addresses: []string{server.StartRedis(t, "--appendfsync", "no").Addr}, Durability: "relaxed"})
 	const n = 2500 // several pages, with equal moments at their borders
 	ids := many(t, s, "mallory", n, func(i int) time.Duration { return time.Hour - time.Duration(i/700)*time.Minute })
 	many(t, s, "bob", 10, func(int) time.Duration { return 2 * time.Hour })
@@ -97,12 +96,11 @@ func TestFindIsInOrderWhateverAnswers(t *testing.T) {
 
 // What leaves while a search walks does not make it miss what stays.
 func TestFindWhileHoldsLeave(t *testing.T) {
-	s := open(t, server.StartRedis(t, "--appendfsync", "no").Addr)
-	s.opt.Durability = "relaxed"
+	s := openWith(t, Options{Addresses: []string{server.StartRedis(t, "--appendfsync", "no").Addr}, Durability: "relaxed"})
 	due := time.Now().Add(time.Hour).UnixMilli()
 	ids := many(t, s, "m", 1500, func(int) time.Duration { return time.Hour })
 	for _, id := range ids { // all at one moment
-		s.redis.ZAdd(t.Context(), s.shards[0].state(Held), redis.Z{Score: float64(due), Member: id})
+		s.nodes.Client.ZAdd(t.Context(), stateKey(s.nodes.Shards[0], Held), redis.Z{Score: float64(due), Member: id})
 	}
 	slices.Sort(ids)
 	var got []string
@@ -111,7 +109,7 @@ func TestFindWhileHoldsLeave(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got = append(got, h.ID); len(got) == 1 {
-			s.redis.ZRem(t.Context(), s.shards[0].state(Held), ids[:300])
+			s.nodes.Client.ZRem(t.Context(), stateKey(s.nodes.Shards[0], Held), ids[:300])
 		}
 	}
 	if !slices.Equal(distinct(got), ids) {
@@ -166,8 +164,7 @@ func TestSealedSubjectsAreFound(t *testing.T) {
 
 func TestBulk(t *testing.T) {
 	redis := server.StartRedis(t, "--appendfsync", "no")
-	s := open(t, redis.Addr)
-	s.opt.Durability = "relaxed"
+	s := openWith(t, Options{Addresses: []string{redis.Addr}, Durability: "relaxed"})
 	ids := many(t, s, "mallory", 1000, func(int) time.Duration { return time.Hour })
 	if _, err := s.Recall(t.Context(), ids[0], alice); err != nil {
 		t.Fatal(err)
@@ -205,7 +202,7 @@ func TestBulk(t *testing.T) {
 	if len(trail) != 999 || trail[ids[999]] != 1 {
 		t.Errorf("%d holds are in the trail", len(trail))
 	}
-	if n := s.redis.XLen(t.Context(), s.shards[0].log()).Val(); n > 20 {
+	if n := s.nodes.Client.XLen(t.Context(), logKey(s.nodes.Shards[0])).Val(); n > 20 {
 		t.Errorf("the trail has %d entries", n)
 	}
 }
@@ -230,7 +227,7 @@ func TestBulkIsCut(t *testing.T) {
 		t.Fatalf("told %d, then %v", told, err)
 	}
 	redis.Start()
-	server.Eventually(t, "redis has read its data", func() bool { return s.redis.Ping(t.Context()).Err() == nil })
+	server.Eventually(t, "redis has read its data", func() bool { return s.nodes.Client.Ping(t.Context()).Err() == nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	rest := collect(t, s, Query{Login: "mallory", States: []State{Held}, AnyOrder: true})
 	if len(rest) > len(ids)-told || len(rest) == 0 { // what nobody was told of may be done

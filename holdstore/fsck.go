@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Fault is something in the store that does not fit the rest of it.
@@ -54,11 +56,11 @@ func (s *Store) Fsck(ctx context.Context, repair bool, progress func(looked, of 
 }
 
 func (f *fsck) run(ctx context.Context) error {
-	shards, partly := f.s.readable(ctx)
+	shards, partly := f.s.nodes.Readable(ctx)
 	if len(shards) == 0 {
 		return partly
 	}
-	for _, look := range []func(context.Context, []keys) error{f.schemas, f.allSets, f.servers, f.allCounters} {
+	for _, look := range []func(context.Context, []nodes.Shard) error{f.schemas, f.allSets, f.servers, f.allCounters} {
 		if err := look(ctx, shards); err != nil {
 			return err
 		}
@@ -67,23 +69,23 @@ func (f *fsck) run(ctx context.Context) error {
 }
 
 // servers looks at all keys of the servers that have some shards.
-func (f *fsck) servers(ctx context.Context, shards []keys) error {
-	nodes := map[redis.UniversalClient]bool{}
+func (f *fsck) servers(ctx context.Context, shards []nodes.Shard) error {
+	servers := map[redis.UniversalClient]bool{}
 	for _, at := range shards {
-		node, err := f.s.node(ctx, at)
+		node, err := f.s.nodes.Node(ctx, at)
 		if err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
-		nodes[node] = true
+		servers[node] = true
 	}
-	for node := range nodes {
+	for node := range servers {
 		n, err := node.DBSize(ctx).Result()
 		if err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		f.of += int(n)
 	}
-	for node := range nodes {
+	for node := range servers {
 		if err := f.scan(ctx, node); err != nil {
 			return err
 		}
@@ -106,22 +108,12 @@ func (f *fsck) tell(fault Fault) error {
 }
 
 // schemas looks for shards whose schema was lost while others have theirs; whoever comes first writes it again.
-func (f *fsck) schemas(ctx context.Context, shards []keys) error {
-	pipe := f.s.redis.Pipeline()
-	for _, at := range shards {
-		pipe.Exists(ctx, at.schema())
-	}
-	replies, err := pipe.Exec(ctx)
+func (f *fsck) schemas(ctx context.Context, shards []nodes.Shard) error {
+	lost, err := f.s.nodes.LostSchemas(ctx, shards)
 	if err != nil {
-		return explain(err)
+		return err
 	}
-	var lost []keys
-	for n, r := range replies {
-		if r.(*redis.IntCmd).Val() == 0 {
-			lost = append(lost, shards[n])
-		}
-	}
-	if err := f.s.admitAll(ctx, shards); err != nil || len(lost) == len(shards) {
+	if err := f.s.nodes.AdmitAll(ctx, shards); err != nil || len(lost) == len(shards) {
 		return err
 	}
 	for _, at := range lost {
@@ -133,15 +125,15 @@ func (f *fsck) schemas(ctx context.Context, shards []keys) error {
 }
 
 // look runs a check over names of one shard, and tells what it found.
-func (f *fsck) look(ctx context.Context, at keys, check *redis.Script, what string, names []string, more ...any) error {
+func (f *fsck) look(ctx context.Context, at nodes.Shard, check *redis.Script, what string, names []string, more ...any) error {
 	for page := range slices.Chunk(names, fsckPage) {
 		args := append([]any{map[bool]int{true: 1}[f.repair], f.s.opt.RecallRetention.Milliseconds(), f.s.recordTime().Milliseconds()}, more...)
 		for _, name := range page {
 			args = append(args, name)
 		}
-		rows, err := f.s.run(ctx, at, check, args...).Slice()
+		rows, err := f.s.nodes.Run(ctx, at, check, args...).Slice()
 		if err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		for _, row := range rows {
 			texts, _ := row.([]any)
@@ -157,13 +149,15 @@ func (f *fsck) look(ctx context.Context, at keys, check *redis.Script, what stri
 	return nil
 }
 
-func (f *fsck) allSets(ctx context.Context, shards []keys) error { return each(ctx, shards, f.sets) }
+func (f *fsck) allSets(ctx context.Context, shards []nodes.Shard) error {
+	return each(ctx, shards, f.sets)
+}
 
-func (f *fsck) allCounters(ctx context.Context, shards []keys) error {
+func (f *fsck) allCounters(ctx context.Context, shards []nodes.Shard) error {
 	return each(ctx, shards, f.counters)
 }
 
-func each(ctx context.Context, shards []keys, look func(context.Context, keys) error) error {
+func each(ctx context.Context, shards []nodes.Shard, look func(context.Context, nodes.Shard) error) error {
 	for _, at := range shards {
 		if err := look(ctx, at); err != nil {
 			return err
@@ -173,7 +167,7 @@ func each(ctx context.Context, shards []keys, look func(context.Context, keys) e
 }
 
 // sets looks for members of a shard's sets that should not be there.
-func (f *fsck) sets(ctx context.Context, at keys) error {
+func (f *fsck) sets(ctx context.Context, at nodes.Shard) error {
 	for _, set := range []string{"z:held", "z:releasing", "z:released", "z:recalled", "jobs"} {
 		w := &walk{s: f.s, set: string(at) + set, min: "-inf", max: "+inf", page: findPage}
 		m := &merge{walks: []*walk{w}}
@@ -198,7 +192,7 @@ func (f *fsck) scan(ctx context.Context, node redis.UniversalClient) error {
 	for cursor := uint64(0); ; {
 		names, next, err := node.Scan(ctx, cursor, f.s.everything(), fsckScan).Result()
 		if err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		if err := f.keys(ctx, names); err != nil {
 			return err
@@ -229,7 +223,7 @@ var kinds = []keyKind{
 // keys sorts names by shard and kind, and checks them.
 func (f *fsck) keys(ctx context.Context, names []string) error {
 	type group struct {
-		at   keys
+		at   nodes.Shard
 		kind int
 	}
 	groups := map[group][]string{}
@@ -265,29 +259,29 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 }
 
 // shardOf cuts a key's name into its shard, "" when that is none of ours, and what is behind it.
-func (s *Store) shardOf(name string) (at keys, rest string) {
+func (s *Store) shardOf(name string) (at nodes.Shard, rest string) {
 	n := strings.Index(name, "}:") + 2
-	if n < 2 || s.admissions[keys(name[:n])] == nil {
+	if n < 2 || !s.nodes.Has(nodes.Shard(name[:n])) {
 		return "", name
 	}
-	return keys(name[:n]), name[n:]
+	return nodes.Shard(name[:n]), name[n:]
 }
 
 // largeIndexes walks index sets that are too large for one script.
-func (f *fsck) largeIndexes(ctx context.Context, at keys, entries []string) error {
-	pipe := f.s.redis.Pipeline()
+func (f *fsck) largeIndexes(ctx context.Context, at nodes.Shard, entries []string) error {
+	pipe := f.s.nodes.Client.Pipeline()
 	for _, e := range entries {
-		pipe.ZCard(ctx, at.index(e))
+		pipe.ZCard(ctx, indexKey(at, e))
 	}
 	replies, err := pipe.Exec(ctx)
 	if err != nil {
-		return explain(err)
+		return nodes.Explain(err)
 	}
 	for n, r := range replies {
 		if r.(*redis.IntCmd).Val() <= largeIndex {
 			continue
 		}
-		m := &merge{walks: []*walk{{s: f.s, set: at.index(entries[n]), min: "-inf", max: "+inf", page: findPage}}}
+		m := &merge{walks: []*walk{{s: f.s, set: indexKey(at, entries[n]), min: "-inf", max: "+inf", page: findPage}}}
 		for ids, err := m.next(ctx, findPage); len(ids) > 0 || err != nil; ids, err = m.next(ctx, findPage) {
 			if err == nil {
 				err = f.look(ctx, at, checkMembersScript, "", ids, entries[n])
@@ -310,13 +304,13 @@ type waiting struct {
 
 // counters counts what waits, and compares it with the counters. While something comes or leaves it says nothing; nor when there
 // are other faults that nobody mends, since then it would count wrong.
-func (f *fsck) counters(ctx context.Context, at keys) error {
+func (f *fsck) counters(ctx context.Context, at nodes.Shard) error {
 	if len(f.told) > 0 && !f.repair {
 		return nil
 	}
 	var says, is waiting
 	for range countTries {
-		err := f.s.redis.Watch(ctx, func(tx *redis.Tx) (err error) {
+		err := f.s.nodes.Client.Watch(ctx, func(tx *redis.Tx) (err error) {
 			if is, err = f.waiting(ctx, at); err != nil {
 				return err
 			}
@@ -324,8 +318,8 @@ func (f *fsck) counters(ctx context.Context, at keys) error {
 				return err
 			}
 			_, err = tx.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-				if pipe.Exists(ctx, at.bytes()); f.repair && says.bytes != is.bytes {
-					pipe.Set(ctx, at.bytes(), is.bytes, 0)
+				if pipe.Exists(ctx, bytesKey(at)); f.repair && says.bytes != is.bytes {
+					pipe.Set(ctx, bytesKey(at), is.bytes, 0)
 				}
 				if f.repair && !maps.Equal(says.ages, is.ages) {
 					is.write(ctx, pipe, at)
@@ -333,19 +327,19 @@ func (f *fsck) counters(ctx context.Context, at keys) error {
 				return nil
 			})
 			return err
-		}, at.bytes(), at.state(Releasing))
+		}, bytesKey(at), stateKey(at, Releasing))
 		switch {
 		case errors.Is(err, redis.TxFailedErr):
 			continue
 		case err != nil:
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		return f.compare(at, says, is)
 	}
 	return nil
 }
 
-func (f *fsck) compare(at keys, says, is waiting) error {
+func (f *fsck) compare(at nodes.Shard, says, is waiting) error {
 	name := "shard " + string(at)
 	if says.bytes != is.bytes {
 		err := f.tell(Fault{Name: name, What: fmt.Sprintf("it counts %d bytes waiting, and there are %d", says.bytes, is.bytes), Mend: "the counter is set right"})
@@ -359,11 +353,11 @@ func (f *fsck) compare(at keys, says, is waiting) error {
 	return nil
 }
 
-func countersOf(ctx context.Context, c redis.Cmdable, at keys) (says waiting, err error) {
-	if says.bytes, err = c.Get(ctx, at.bytes()).Int64(); err != nil && !errors.Is(err, redis.Nil) {
+func countersOf(ctx context.Context, c redis.Cmdable, at nodes.Shard) (says waiting, err error) {
+	if says.bytes, err = c.Get(ctx, bytesKey(at)).Int64(); err != nil && !errors.Is(err, redis.Nil) {
 		return says, err
 	}
-	ages, err := c.HGetAll(ctx, at.ages()).Result()
+	ages, err := c.HGetAll(ctx, agesKey(at)).Result()
 	says.ages = map[string]int64{}
 	for age, n := range ages {
 		says.ages[age], _ = strconv.ParseInt(n, 10, 64)
@@ -371,32 +365,32 @@ func countersOf(ctx context.Context, c redis.Cmdable, at keys) (says waiting, er
 	return says, err
 }
 
-func (w waiting) write(ctx context.Context, pipe redis.Pipeliner, at keys) {
-	pipe.Del(ctx, at.ages())
+func (w waiting) write(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) {
+	pipe.Del(ctx, agesKey(at))
 	for age, n := range w.ages {
-		pipe.HSet(ctx, at.ages(), age, n)
+		pipe.HSet(ctx, agesKey(at), age, n)
 	}
 }
 
 // waiting counts what is in the sets of what waits.
-func (f *fsck) waiting(ctx context.Context, at keys) (is waiting, err error) {
+func (f *fsck) waiting(ctx context.Context, at nodes.Shard) (is waiting, err error) {
 	is.ages = map[string]int64{}
 	m := &merge{}
 	for _, st := range []State{Releasing, Held} {
-		m.walks = append(m.walks, &walk{s: f.s, set: at.state(st), min: "-inf", max: "+inf", page: findPage})
+		m.walks = append(m.walks, &walk{s: f.s, set: stateKey(at, st), min: "-inf", max: "+inf", page: findPage})
 	}
 	for {
 		ids, err := m.next(ctx, findPage)
 		if err != nil || len(ids) == 0 {
 			return is, err
 		}
-		pipe := f.s.redis.Pipeline()
+		pipe := f.s.nodes.Client.Pipeline()
 		replies := make([]*redis.MapStringStringCmd, len(ids))
 		for n, id := range ids {
-			replies[n] = pipe.HGetAll(ctx, at.hold(id))
+			replies[n] = pipe.HGetAll(ctx, holdKey(at, id))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return is, explain(err)
+			return is, nodes.Explain(err)
 		}
 		for _, r := range replies {
 			if fields := unpacked(r.Val()); len(fields) > 0 {

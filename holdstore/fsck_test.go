@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -18,13 +19,13 @@ import (
 func picture(t *testing.T, s *Store) map[string]string {
 	t.Helper()
 	ctx, all := t.Context(), map[string]string{}
-	for _, name := range s.redis.Keys(ctx, "*").Val() {
+	for _, name := range s.nodes.Client.Keys(ctx, "*").Val() {
 		var value any
-		switch kind := s.redis.Type(ctx, name).Val(); kind {
+		switch kind := s.nodes.Client.Type(ctx, name).Val(); kind {
 		case "hash":
-			value = s.redis.HGetAll(ctx, name).Val()
+			value = s.nodes.Client.HGetAll(ctx, name).Val()
 		case "zset":
-			zs := s.redis.ZRangeWithScores(ctx, name, 0, -1).Val()
+			zs := s.nodes.Client.ZRangeWithScores(ctx, name, 0, -1).Val()
 			if strings.Contains(name, "z:re") || strings.HasSuffix(name, "jobs") { // scores that mending takes from the clock
 				zs = slices.Clone(zs)
 				for n := range zs {
@@ -33,11 +34,11 @@ func picture(t *testing.T, s *Store) map[string]string {
 			}
 			value = zs
 		case "string":
-			value = s.redis.Get(ctx, name).Val()
+			value = s.nodes.Client.Get(ctx, name).Val()
 		default:
 			value = kind
 		}
-		all[name] = fmt.Sprint(value, s.redis.PTTL(ctx, name).Val() > 0)
+		all[name] = fmt.Sprint(value, s.nodes.Client.PTTL(ctx, name).Val() > 0)
 	}
 	return all
 }
@@ -84,22 +85,22 @@ func lives(t *testing.T, s *Store) map[State]*Hold {
 
 // pack changes what a hold was at first.
 func pack(s *Store, id string, f func(p string) string) {
-	name, ctx := s.of(id).hold(id), context.Background()
-	s.redis.HSet(ctx, name, "p", f(s.redis.HGet(ctx, name, "p").Val()))
+	name, ctx := holdKey(s.nodes.Of(id), id), context.Background()
+	s.nodes.Client.HSet(ctx, name, "p", f(s.nodes.Client.HGet(ctx, name, "p").Val()))
 }
 
 // listed are the index entries of a hold.
 func listed(s *Store, id string) []string {
-	numbers, _, _ := strings.Cut(s.redis.HGet(context.Background(), s.of(id).hold(id), "p").Val(), "\n")
+	numbers, _, _ := strings.Cut(s.nodes.Client.HGet(context.Background(), holdKey(s.nodes.Of(id), id), "p").Val(), "\n")
 	return strings.Fields(numbers)[6:]
 }
 
 func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
-	ctx, at, r := t.Context(), s.shards[0], s.redis
+	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	h := lives(t, s)
 	held, releasing, released, recalled := h[Held].ID, h[Releasing].ID, h[Released].ID, h[Recalled].ID
-	piece := func(st State, n int) string { return at.chunk(h[st].ID, h[st].staging, n) }
+	piece := func(st State, n int) string { return chunkKey(at, h[st].ID, h[st].staging, n) }
 	if f := faults(t, s, false); len(f) > 0 {
 		t.Fatalf("a sound store: %+v", f)
 	}
@@ -109,30 +110,30 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 		harm       func()
 		left       string // a key that stays behind, and expires
 	}{
-		{held, "no loop would meet it", func() { r.ZRem(ctx, at.state(Held), held) }, ""},
-		{releasing, "no loop would meet it", func() { r.ZRem(ctx, at.state(Releasing), releasing) }, ""},
-		{recalled, "no loop would meet it", func() { r.ZRem(ctx, at.state(Recalled), recalled) }, ""},
-		{held, "another due moment", func() { r.ZAdd(ctx, at.state(Held), redis.Z{Score: 1e15, Member: held}) }, ""},
-		{held, "stands among what is released", func() { r.ZAdd(ctx, at.state(Released), redis.Z{Score: 1e15, Member: held}) }, ""},
-		{released, "stands among what is held", func() { r.ZAdd(ctx, at.state(Held), redis.Z{Score: 1e15, Member: released}) }, ""},
-		{"2222222222222", "stands in z:held, and has no record", func() { r.ZAdd(ctx, at.state(Held), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
+		{held, "no loop would meet it", func() { r.ZRem(ctx, stateKey(at, Held), held) }, ""},
+		{releasing, "no loop would meet it", func() { r.ZRem(ctx, stateKey(at, Releasing), releasing) }, ""},
+		{recalled, "no loop would meet it", func() { r.ZRem(ctx, stateKey(at, Recalled), recalled) }, ""},
+		{held, "another due moment", func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1e15, Member: held}) }, ""},
+		{held, "stands among what is released", func() { r.ZAdd(ctx, stateKey(at, Released), redis.Z{Score: 1e15, Member: held}) }, ""},
+		{released, "stands among what is held", func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1e15, Member: released}) }, ""},
+		{"2222222222222", "stands in z:held, and has no record", func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
 		{held, "its content would expire", func() { r.PExpire(ctx, piece(Held, 1), time.Hour) }, ""},
 		{recalled, "its content stays for ever", func() { r.Persist(ctx, piece(Recalled, 0)) }, ""},
-		{held, "a search by index would miss it", func() { r.ZRem(ctx, at.index(listed(s, held)[0]), held) }, ""},
-		{held, "counts 7 pending recipients, and has 2", func() { r.HSet(ctx, at.hold(held), "np", 7) }, ""},
-		{"index s9: 2222222222222", "its record does not say so", func() { r.ZAdd(ctx, at.index("s9"), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
-		{"index s9: " + held, "its record does not say so", func() { r.ZAdd(ctx, at.index("s9"), redis.Z{Score: 1, Member: held}) }, ""},
-		{"piece 2222222222222:N:0", "belongs to no message", func() { r.Set(ctx, at.chunk("2222222222222", "N", 0), "x", 0) }, at.chunk("2222222222222", "N", 0)},
-		{"piece " + held + ":OTHER:0", "belongs to no message", func() { r.Set(ctx, at.chunk(held, "OTHER", 0), "x", 0) }, at.chunk(held, "OTHER", 0)},
-		{"piece " + released + ":N:0", "belongs to no message", func() { r.Set(ctx, at.chunk(released, "N", 0), "x", 0) }, at.chunk(released, "N", 0)},
+		{held, "a search by index would miss it", func() { r.ZRem(ctx, indexKey(at, listed(s, held)[0]), held) }, ""},
+		{held, "counts 7 pending recipients, and has 2", func() { r.HSet(ctx, holdKey(at, held), "np", 7) }, ""},
+		{"index s9: 2222222222222", "its record does not say so", func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
+		{"index s9: " + held, "its record does not say so", func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: held}) }, ""},
+		{"piece 2222222222222:N:0", "belongs to no message", func() { r.Set(ctx, chunkKey(at, "2222222222222", "N", 0), "x", 0) }, chunkKey(at, "2222222222222", "N", 0)},
+		{"piece " + held + ":OTHER:0", "belongs to no message", func() { r.Set(ctx, chunkKey(at, held, "OTHER", 0), "x", 0) }, chunkKey(at, held, "OTHER", 0)},
+		{"piece " + released + ":N:0", "belongs to no message", func() { r.Set(ctx, chunkKey(at, released, "N", 0), "x", 0) }, chunkKey(at, released, "N", 0)},
 		{"tombstone X", "stays for ever", func() { r.Set(ctx, string(at)+"x:X", 1, 0) }, string(at) + "x:X"},
-		{"request R", "stays for ever", func() { r.Set(ctx, at.request("R"), 1, 0) }, at.request("R")},
-		{"remembered in:m:H", "stays for ever", func() { r.HSet(ctx, at.received("H"), "a", 1) }, at.received("H")},
-		{"job ask:1", "nobody would do it", func() { r.ZRem(ctx, at.jobs(), "ask:1") }, ""},
+		{"request R", "stays for ever", func() { r.Set(ctx, requestKey(at, "R"), 1, 0) }, requestKey(at, "R")},
+		{"remembered in:m:H", "stays for ever", func() { r.HSet(ctx, receivedKey(at, "H"), "a", 1) }, receivedKey(at, "H")},
+		{"job ask:1", "nobody would do it", func() { r.ZRem(ctx, jobsKey(at), "ask:1") }, ""},
 		{"job old", "is known for ever", func() { r.HSet(ctx, string(at)+"j:old", "kind", "ask") }, string(at) + "j:old"},
-		{"job none", "there is nothing to do", func() { r.ZAdd(ctx, at.jobs(), redis.Z{Score: 1, Member: "none"}) }, ""},
-		{"shard " + string(at), "bytes waiting", func() { r.IncrBy(ctx, at.bytes(), 17) }, ""},
-		{"shard " + string(at), "how old is what waits", func() { r.HIncrBy(ctx, at.ages(), "7", 1) }, ""},
+		{"job none", "there is nothing to do", func() { r.ZAdd(ctx, jobsKey(at), redis.Z{Score: 1, Member: "none"}) }, ""},
+		{"shard " + string(at), "bytes waiting", func() { r.IncrBy(ctx, bytesKey(at), 17) }, ""},
+		{"shard " + string(at), "how old is what waits", func() { r.HIncrBy(ctx, agesKey(at), "7", 1) }, ""},
 	} {
 		c.harm()
 		harmed := picture(t, s)
@@ -168,12 +169,12 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 // What can't be mended is said and left alone.
 func TestFsckLeavesWhatItCantMend(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
-	ctx, at, r := t.Context(), s.shards[0], s.redis
+	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	h := lives(t, s)
 	for want, harm := range map[string]func(){
-		"a piece of its content is missing": func() { r.Del(ctx, at.chunk(h[Held].ID, h[Held].staging, 1)) },
+		"a piece of its content is missing": func() { r.Del(ctx, chunkKey(at, h[Held].ID, h[Held].staging, 1)) },
 		"its record can not be read":        func() { pack(s, h[Releasing].ID, func(p string) string { return strings.ReplaceAll(p, "}", "") }) },
-		"its record says no state":          func() { r.HSet(ctx, at.hold(h[Recalled].ID), "state", "lost") },
+		"its record says no state":          func() { r.HSet(ctx, holdKey(at, h[Recalled].ID), "state", "lost") },
 		"no version of recall-milter":       func() { r.Set(ctx, string(at)+"surprise", 1, 0) },
 		"in a shard that this store does":   func() { r.Set(ctx, "recall:{mh9}:h:2222222222222", 1, 0) },
 	} {
@@ -193,8 +194,7 @@ func TestFsckLeavesWhatItCantMend(t *testing.T) {
 
 // Beside a busy gateway nothing is taken for a fault, and nothing is touched.
 func TestFsckBesideABusyGateway(t *testing.T) {
-	s := open(t, server.StartRedis(t, "--appendfsync", "no").Addr)
-	s.opt.Durability = "relaxed"
+	s := openWith(t, Options{Addresses: []string{server.StartRedis(t, "--appendfsync", "no").Addr}, Durability: "relaxed"})
 	ended := make(chan bool)
 	go func() {
 		defer close(ended)
@@ -228,7 +228,7 @@ func TestFsckBesideABusyGateway(t *testing.T) {
 // When everything has had its time, nothing is left but what a store always has.
 func TestNothingStaysBehind(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
-	ctx, r := t.Context(), s.redis
+	ctx, r := t.Context(), s.nodes.Client
 	s.opt.RecallRetention, s.opt.RecordRetention, s.lease = time.Millisecond, time.Millisecond, time.Millisecond
 	for i := range 20 {
 		name := func(what string) string { return fmt.Sprint(what, i) }
@@ -250,7 +250,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		if _, err := fenced.Commit(ctx, Terms{Grace: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
-		fenced.fence(errFewReplicas)
+		fenced.fence(nodes.ErrFewReplicas)
 		left := s.Put(submission(name("left")), nil)
 		left.Write(ctx, []byte(strings.Repeat("z", 3*chunkSize)))
 		left.work.Wait()
@@ -285,7 +285,7 @@ func TestNothingStaysBehind(t *testing.T) {
 			if r.PTTL(ctx, key).Val() > 0 {
 				r.PExpire(ctx, key, time.Millisecond) // its time comes
 			}
-			left = append(left, strings.TrimPrefix(key, string(s.shards[0])))
+			left = append(left, strings.TrimPrefix(key, string(s.nodes.Shards[0])))
 		}
 		slices.Sort(left)
 		return slices.Equal(left, constant)
@@ -296,18 +296,18 @@ func TestNothingStaysBehind(t *testing.T) {
 }
 
 func TestTheTrailKeepsWhatIsYoung(t *testing.T) {
-	s := open(t, server.StartRedis(t, "--appendfsync", "no").Addr)
-	s.opt.Durability, s.opt.RecallRetention, s.opt.RecordRetention = "relaxed", time.Hour, time.Hour
-	ctx, at := t.Context(), s.shards[0]
+	s := openWith(t, Options{Addresses: []string{server.StartRedis(t, "--appendfsync", "no").Addr}, Durability: "relaxed",
+		RecallRetention: time.Hour, RecordRetention: time.Hour})
+	ctx, at := t.Context(), s.nodes.Shards[0]
 	old := time.Now().Add(-2 * time.Hour).UnixMilli()
-	pipe := s.redis.Pipeline()
+	pipe := s.nodes.Client.Pipeline()
 	const n = trailFew + 500
 	for i := range n {
 		id := fmt.Sprintf("%d-%d", old, i+1)
 		if i >= 300 {
 			id = fmt.Sprintf("%d-%d", time.Now().UnixMilli(), i+1)
 		}
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: at.log(), ID: id, Values: []string{"verb", "recall", "id", "x"}})
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: logKey(at), ID: id, Values: []string{"verb", "recall", "id", "x"}})
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		t.Fatal(err)
@@ -317,7 +317,7 @@ func TestTheTrailKeepsWhatIsYoung(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if left := s.redis.XLen(ctx, at.log()).Val(); left < n-300 || left > n-299 {
+	if left := s.nodes.Client.XLen(ctx, logKey(at)).Val(); left < n-300 || left > n-299 {
 		t.Errorf("%d entries are left, want the %d that are younger than records", left, n-300)
 	}
 }

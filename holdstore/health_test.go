@@ -21,7 +21,7 @@ func TestPasswordsThatOurLoginMayReadAreNamed(t *testing.T) {
 		t.Errorf("without any: %q", got)
 	}
 	for _, name := range []string{"masterauth", "tls-key-file-pass"} {
-		if err := s.redis.ConfigSet(t.Context(), name, "secret").Err(); err != nil && name == "masterauth" {
+		if err := s.nodes.Client.ConfigSet(t.Context(), name, "secret").Err(); err != nil && name == "masterauth" {
 			t.Fatal(err)
 		}
 	}

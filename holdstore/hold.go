@@ -1,6 +1,10 @@
 package holdstore
 
-import "time"
+import (
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
+)
 
 // State is where a hold stands; the package comment draws the arrows.
 type State string
@@ -105,8 +109,8 @@ type Hold struct {
 	chunks  int    // how many pieces the content was stored in
 	staging string // the random part of the content's key names
 
-	doubt error // why its record proves nothing; nil: it does, or nothing is sealed
-	first piece // of the content, when it came with a claim; its zero value: it is to be read
+	doubt error      // why its record proves nothing; nil: it does, or nothing is sealed
+	first seal.Piece // of the content, when it came with a claim; its zero value: it is to be read
 }
 
 // RuleOwn is the rule name of the gateway's own mails: reports, requests, statuses. They wait for nothing.

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Job is work that must be done even when the daemon that began it dies: to ask another gateway, to take a message out
@@ -17,7 +20,7 @@ type Job struct {
 	Since    time.Time // when it was added
 	Done     int       // how often it was done before: a report that is made again by later news
 
-	at    keys
+	at    nodes.Shard
 	data  string
 	token string
 }
@@ -49,14 +52,14 @@ return 'known'
 
 // AddJob adds a job that is due after a while; an ID that is known, done or not, changes nothing. v is kept as JSON.
 func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error {
-	if err := s.ready(ctx, s.of(id)); err != nil {
+	if err := s.nodes.ReadyAt(ctx, s.nodes.Of(id)); err != nil {
 		return err
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return explain(s.firmly(ctx, s.of(id), addJobScript, id, kind, data, in.Milliseconds()).Err())
+	return nodes.Explain(s.nodes.RunReplicated(ctx, s.nodes.Of(id), addJobScript, id, kind, data, in.Milliseconds()).Err())
 }
 
 // JobLease is how long a claimed job stays with who claimed it without being renewed: so late goes on what a daemon that
@@ -93,12 +96,12 @@ func (s *Store) ClaimJob(ctx context.Context, some ...Lane) (j *Job, err error) 
 	return nil, nil
 }
 
-func (s *Store) claimJobAt(ctx context.Context, at keys, lane Lane) (*Job, error) {
-	token := randomText(16)
+func (s *Store) claimJobAt(ctx context.Context, at nodes.Shard, lane Lane) (*Job, error) {
+	token := holdid.Random(16)
 	args := []any{JobLease.Milliseconds(), token, map[bool]string{true: "in"}[lane.theirs]}
-	f, err := s.run(ctx, at, claimJobScript, append(args, anys(lane.busy)...)...).StringSlice()
+	f, err := s.nodes.Run(ctx, at, claimJobScript, append(args, anys(lane.busy)...)...).StringSlice()
 	if err != nil || len(f) < 6 {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), at: at, token: token}
 	fmt.Sscan(f[3], &j.Attempts)

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // keys builds the key names of one shard. Its value is what every name begins with: the prefix and one hash tag, which
@@ -37,39 +39,31 @@ import (
 //	probe           written to see whether the replicas follow
 //	schema          layout and number of shards: see schema.go
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
-type keys string
-
-func newKeys(prefix string, shard int) keys {
-	return keys(prefix + ":{mh" + strconv.Itoa(shard) + "}:")
+func holdKey(at nodes.Shard, id string) string     { return string(at) + "h:" + id }
+func stateKey(at nodes.Shard, st State) string     { return string(at) + "z:" + string(st) }
+func agesKey(at nodes.Shard) string                { return string(at) + "ages" }
+func indexKey(at nodes.Shard, entry string) string { return string(at) + "i:" + entry }
+func logKey(at nodes.Shard) string                 { return string(at) + "log" }
+func wakeKey(at nodes.Shard) string                { return string(at) + "wake" }
+func bytesKey(at nodes.Shard) string               { return string(at) + "bytes" }
+func lateKey(at nodes.Shard) string                { return string(at) + "late" }
+func pausedKey(at nodes.Shard) string              { return string(at) + "paused" }
+func receivedKey(at nodes.Shard, h string) string  { return string(at) + "in:m:" + h }
+func topicKey(at nodes.Shard, h string) string     { return string(at) + "in:t:" + h }
+func ownKey(at nodes.Shard) string                 { return string(at) + "own" }
+func rememberedKey(at nodes.Shard) string          { return string(at) + "insum" }
+func usedKey(at nodes.Shard, h string) string      { return string(at) + "in:u:" + h }
+func rateKey(at nodes.Shard, h string, span int64) string {
+	return string(at) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)
 }
+func unheldKey(at nodes.Shard, bucket string) string { return string(at) + "out:" + bucket }
+func jobsKey(at nodes.Shard) string                  { return string(at) + "jobs" }
+func askersKey(at nodes.Shard) string                { return string(at) + "jobs:in" }
+func requestKey(at nodes.Shard, id string) string    { return string(at) + "rq:" + id }
+func secretKey(at nodes.Shard) string                { return string(at) + "secret" }
 
-func (k keys) hold(id string) string     { return string(k) + "h:" + id }
-func (k keys) state(st State) string     { return string(k) + "z:" + string(st) }
-func (k keys) ages() string              { return string(k) + "ages" }
-func (k keys) index(entry string) string { return string(k) + "i:" + entry }
-func (k keys) log() string               { return string(k) + "log" }
-func (k keys) wake() string              { return string(k) + "wake" }
-func (k keys) bytes() string             { return string(k) + "bytes" }
-func (k keys) late() string              { return string(k) + "late" }
-func (k keys) paused() string            { return string(k) + "paused" }
-func (k keys) probe() string             { return string(k) + "probe" }
-func (k keys) received(h string) string  { return string(k) + "in:m:" + h }
-func (k keys) topic(h string) string     { return string(k) + "in:t:" + h }
-func (k keys) own() string               { return string(k) + "own" }
-func (k keys) remembered() string        { return string(k) + "insum" }
-func (k keys) used(h string) string      { return string(k) + "in:u:" + h }
-func (k keys) rate(h string, span int64) string {
-	return string(k) + "in:n:" + h + ":" + strconv.FormatInt(span, 10)
-}
-func (k keys) unheld(bucket string) string { return string(k) + "out:" + bucket }
-func (k keys) jobs() string                { return string(k) + "jobs" }
-func (k keys) askers() string              { return string(k) + "jobs:in" }
-func (k keys) request(id string) string    { return string(k) + "rq:" + id }
-func (k keys) secret() string              { return string(k) + "secret" }
-func (k keys) schema() string              { return string(k) + "schema" }
-
-func (k keys) chunk(id, nonce string, n int) string {
-	return string(k) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)
+func chunkKey(at nodes.Shard, id, nonce string, n int) string {
+	return string(at) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)
 }
 
 // buckets is how many numbers each kind of index has in the whole store: with a million holds some 15 share one.
@@ -77,7 +71,7 @@ const buckets = 1 << 16
 
 // entry returns the part of an index key behind "i:", for one of our shards.
 func (s *Store) entry(kind, value string) string {
-	return bucketOf(indexText(kind, value), buckets/len(s.shards))
+	return bucketOf(indexText(kind, value), buckets/len(s.nodes.Shards))
 }
 
 // entries returns the entries of several values of a kind, each once.
@@ -255,9 +249,11 @@ end
 `
 
 // script makes a script that must not add to a full store.
-func script(body string) *redis.Script { return redis.NewScript("#!lua\n" + admitted + moves + body) }
+func script(body string) *redis.Script {
+	return redis.NewScript("#!lua\n" + nodes.Check + moves + body)
+}
 
 // drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
 func drain(body string) *redis.Script {
-	return redis.NewScript("#!lua flags=allow-oom\n" + admitted + moves + body)
+	return redis.NewScript("#!lua flags=allow-oom\n" + nodes.Check + moves + body)
 }

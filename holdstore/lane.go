@@ -86,19 +86,19 @@ end
 // claimIn claims in some lanes of the whole store, all of them when none is named: the job that has been due for longest, or of
 // askers the one whose turn it is.
 func (s *Store) claimIn(ctx context.Context, lane Lane) (*Job, error) {
-	set := keys.jobs
+	set := jobsKey
 	if lane.theirs {
-		set = keys.askers
+		set = askersKey
 	}
-	if len(s.shards) == 1 {
-		return s.claimJobAt(ctx, s.shards[0], lane)
+	if len(s.nodes.Shards) == 1 {
+		return s.claimJobAt(ctx, s.nodes.Shards[0], lane)
 	}
-	all, now, err := s.heads(ctx, set)
+	all, now, err := s.nodes.Heads(ctx, set)
 	for _, h := range all {
-		if h.score > float64(now.UnixMilli()) {
+		if h.Score > float64(now.UnixMilli()) {
 			break
 		}
-		j, wrong := s.claimJobAt(ctx, h.at, lane)
+		j, wrong := s.claimJobAt(ctx, h.At, lane)
 		if j != nil {
 			return j, nil
 		}

@@ -77,7 +77,7 @@ func TestAskersTakeTurns(t *testing.T) {
 			done++
 		}
 	}
-	if left := s.redis.Exists(t.Context(), string(s.shards[0])+"jobs:in").Val(); left != 0 {
+	if left := s.nodes.Client.Exists(t.Context(), string(s.nodes.Shards[0])+"jobs:in").Val(); left != 0 {
 		t.Error("nothing is left to do, and an asker waits for a turn")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // The audit trail keeps everything for as long as records are kept, and older entries while there are few. What many holds
@@ -79,7 +81,7 @@ func (e Entry) each(yield func(Entry, error) bool) bool {
 // trail is a reader of all shards' streams: where it stands in each.
 type trail struct {
 	s     *Store
-	after map[keys]string
+	after map[nodes.Shard]string
 }
 
 func newTrail(s *Store, since time.Time) *trail {
@@ -87,8 +89,8 @@ func newTrail(s *Store, since time.Time) *trail {
 	if !since.IsZero() {
 		start = stamp(since) + "-0"
 	}
-	t := &trail{s: s, after: map[keys]string{}}
-	for _, at := range s.shards {
+	t := &trail{s: s, after: map[nodes.Shard]string{}}
+	for _, at := range s.nodes.Shards {
 		t.after[at] = start
 	}
 	return t
@@ -97,17 +99,17 @@ func newTrail(s *Store, since time.Time) *trail {
 // more reads on. Of shards with more than a page it takes no entry that is younger than what another shard has not
 // shown yet.
 func (t *trail) more(ctx context.Context) ([]Entry, error) {
-	shards, partly := t.s.visible(ctx)
+	shards, partly := t.s.nodes.Visible(ctx)
 	if len(shards) == 0 {
 		return nil, partly
 	}
-	pipe := t.s.redis.Pipeline()
+	pipe := t.s.nodes.Client.Pipeline()
 	pages := make([]*redis.XMessageSliceCmd, len(shards))
 	for n, at := range shards {
-		pages[n] = pipe.XRangeN(ctx, at.log(), "("+t.after[at], "+", logPage)
+		pages[n] = pipe.XRangeN(ctx, logKey(at), "("+t.after[at], "+", logPage)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	var until time.Time // zero: all there is was read
 	for _, p := range pages {
@@ -140,14 +142,14 @@ func entry(m redis.XMessage) Entry {
 }
 
 // cutTrail drops the oldest entries of a shard's trail that are beyond trailFew and older than any record.
-func (s *Store) cutTrail(ctx context.Context, node redis.UniversalClient, at keys, now time.Time) error {
-	length, err := node.XLen(ctx, at.log()).Result()
+func (s *Store) cutTrail(ctx context.Context, node redis.UniversalClient, at nodes.Shard, now time.Time) error {
+	length, err := node.XLen(ctx, logKey(at)).Result()
 	if err != nil || length <= trailFew {
-		return explain(err)
+		return nodes.Explain(err)
 	}
-	page, err := node.XRangeN(ctx, at.log(), "-", stamp(now.Add(-s.recordTime())), min(length-trailFew, trailCut)).Result()
+	page, err := node.XRangeN(ctx, logKey(at), "-", stamp(now.Add(-s.recordTime())), min(length-trailFew, trailCut)).Result()
 	if err != nil || len(page) == 0 {
-		return explain(err)
+		return nodes.Explain(err)
 	}
-	return explain(node.XTrimMinID(ctx, at.log(), page[len(page)-1].ID).Err())
+	return nodes.Explain(node.XTrimMinID(ctx, logKey(at), page[len(page)-1].ID).Err())
 }

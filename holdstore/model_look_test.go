@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // look compares the store with the picture.
@@ -37,9 +39,9 @@ func (m *modelled) look(rt *rapid.T) {
 
 // seen reads all holds.
 func (m *modelled) seen() (map[string]spot, error) {
-	ids, err := m.reader.gather(m.ctx, func(pipe redis.Pipeliner, at keys) (all []*redis.StringSliceCmd) {
+	ids, err := m.reader.gather(m.ctx, func(pipe redis.Pipeliner, at nodes.Shard) (all []*redis.StringSliceCmd) {
 		for _, state := range allStates {
-			all = append(all, pipe.ZRange(m.ctx, at.state(state), 0, -1))
+			all = append(all, pipe.ZRange(m.ctx, stateKey(at, state), 0, -1))
 		}
 		return all
 	})
@@ -50,9 +52,9 @@ func (m *modelled) seen() (map[string]spot, error) {
 	if err != nil {
 		return nil, err
 	}
-	pipe, all := m.reader.redis.Pipeline(), map[string]spot{}
+	pipe, all := m.reader.nodes.Client.Pipeline(), map[string]spot{}
 	for _, h := range holds {
-		pipe.HExists(m.ctx, m.reader.of(h.ID).hold(h.ID), "cut")
+		pipe.HExists(m.ctx, holdKey(m.reader.nodes.Of(h.ID), h.ID), "cut")
 	}
 	cut, err := pipe.Exec(m.ctx)
 	if err != nil {

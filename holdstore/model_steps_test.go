@@ -317,7 +317,7 @@ func (m *modelled) expire(rt *rapid.T) {
 
 func (m *modelled) endLease(rt *rapid.T, n *known) *flight {
 	m.surely(rt, func() error {
-		return m.reader.redis.ZAdd(m.ctx, m.reader.of(n.id).state(Releasing), redis.Z{Score: 1, Member: n.id}).Err()
+		return m.reader.nodes.Client.ZAdd(m.ctx, stateKey(m.reader.nodes.Of(n.id), Releasing), redis.Z{Score: 1, Member: n.id}).Err()
 	})
 	return &flight{on: n, do: leaseExpired, stays: true}
 }
@@ -326,7 +326,9 @@ func (m *modelled) kill(*rapid.T) { m.srv.Restart() }
 
 // cut ends all connections to Redis but one.
 func (m *modelled) cut(rt *rapid.T) {
-	m.surely(rt, func() error { return m.reader.redis.ClientKillByFilter(m.ctx, "TYPE", "normal", "SKIPME", "yes").Err() })
+	m.surely(rt, func() error {
+		return m.reader.nodes.Client.ClientKillByFilter(m.ctx, "TYPE", "normal", "SKIPME", "yes").Err()
+	})
 }
 
 // die ends a gateway, and another takes its place. Its claims are nobody's.

@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -161,7 +162,7 @@ func (m *modelled) surely(rt *rapid.T, do func() error) {
 		if err == nil {
 			return
 		}
-		if !errors.Is(explain(err), ErrUnavailable) && !errors.Is(err, ErrNotDurable) || time.Now().After(end) {
+		if !errors.Is(nodes.Explain(err), ErrUnavailable) && !errors.Is(err, ErrNotDurable) || time.Now().After(end) {
 			rt.Fatal(err)
 		}
 	}
@@ -234,7 +235,7 @@ func (m *modelled) gaveUp(g *gateway, a *accident, heard chan error) (err error)
 		err = <-heard
 	}
 	server.Eventually(m.t, "nothing is on its way", func() bool {
-		l := g.lines[g.shards[0]]
+		l := g.lines[g.nodes.Shards[0]]
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.going == 0

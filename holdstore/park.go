@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // What meets a defect of ours each time is parked, so that it stands in the way of nothing else and of no other gateway: its
@@ -26,8 +28,8 @@ end
 
 // Parked lists the IDs of holds and of jobs that are parked, at most some of each. With ErrPartial there may be more.
 func (s *Store) Parked(ctx context.Context, most int) (holds, jobs []string, err error) {
-	list := func(name func(keys) string) ([]string, error) {
-		all, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) []*redis.StringSliceCmd {
+	list := func(name func(nodes.Shard) string) ([]string, error) {
+		all, err := s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd {
 			return []*redis.StringSliceCmd{pipe.ZRangeByScore(ctx, name(at), &redis.ZRangeBy{Min: fmt.Sprint(never), Max: "+inf", Count: int64(most)})}
 		})
 		return all[:min(len(all), most)], err
@@ -35,6 +37,6 @@ func (s *Store) Parked(ctx context.Context, most int) (holds, jobs []string, err
 	if holds, err = list(heldSet); err != nil {
 		return holds, nil, err
 	}
-	jobs, err = list(keys.jobs)
+	jobs, err = list(jobsKey)
 	return holds, jobs, err
 }

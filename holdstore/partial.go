@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 // partialScript takes a hold back for some recipients; when nobody is left who would get it, the hold is recalled.
@@ -82,26 +85,26 @@ func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a
 // ticketWithout makes the ticket of a hold for all recipients but those that were recalled before and these, and returns
 // the field that it replaces. Both are "" when nothing is sealed.
 func (s *Store) ticketWithout(ctx context.Context, h *Hold, indexes []any) (next, was string, err error) {
-	if s.seal.ring.Load().first == nil {
+	if !s.seal.Seals() {
 		if h.doubt != nil {
 			return "", "", &notDone{h.ID, ErrNoKey, "without seal.key_file the others could not get it; recall it for all, or with the key"}
 		}
 		return "", "", nil
 	}
-	fields, err := s.redis.HMGet(ctx, s.of(h.ID).hold(h.ID), "p", "may").Result()
+	fields, err := s.nodes.Client.HMGet(ctx, holdKey(s.nodes.Of(h.ID), h.ID), "p", "may").Result()
 	if err != nil {
-		return "", "", explain(err)
+		return "", "", nodes.Explain(err)
 	}
 	p, _ := fields[0].(string)
 	was, _ = fields[1].(string)
-	without, err := s.seal.without(h.ID, proofOf(p), was)
+	without, err := s.seal.Without(h.ID, seal.ProofOf(p), was)
 	if err != nil || h.doubt != nil { // it can't be released to the others as it is
 		return "", was, nil
 	}
 	for _, n := range indexes {
 		without = append(without, n.(int))
 	}
-	return s.seal.may(h.ID, proofOf(p), without), was, nil
+	return s.seal.Ticket(h.ID, seal.ProofOf(p), without), was, nil
 }
 
 // indexes lists the recipients with these addresses.
@@ -128,9 +131,9 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 	}
 	var all []*Hold
 	for from := 0; from < latestMost; from += latestPage {
-		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at keys) (found []*redis.StringSliceCmd) {
+		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) (found []*redis.StringSliceCmd) {
 			for _, entry := range entries {
-				found = append(found, pipe.ZRevRange(ctx, at.index(entry), int64(from), int64(from+latestPage-1)))
+				found = append(found, pipe.ZRevRange(ctx, indexKey(at, entry), int64(from), int64(from+latestPage-1)))
 			}
 			return found
 		})

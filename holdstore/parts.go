@@ -5,6 +5,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/semaphore"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // A record is as large as its envelope, megabytes for thousands of long addresses. So a search reads the sizes of many first,
@@ -26,7 +28,7 @@ func (s *Store) inParts(ctx context.Context, ids []string, read func(some []stri
 			return err
 		}
 		if err := s.searches.room.Acquire(ctx, bytes); err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		err = read(ids[:n])
 		s.searches.room.Release(bytes)
@@ -43,13 +45,13 @@ func (s *Store) part(ctx context.Context, ids []string) (n int, bytes int64, err
 	if len(ids) <= partFew {
 		return len(ids), partBytes, nil
 	}
-	pipe := s.redis.Pipeline()
+	pipe := s.nodes.Client.Pipeline()
 	sizes := make([]*redis.IntCmd, len(ids))
 	for i, id := range ids {
-		sizes[i] = pipe.HStrLen(ctx, s.of(id).hold(id), "p")
+		sizes[i] = pipe.HStrLen(ctx, holdKey(s.nodes.Of(id), id), "p")
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return 0, 0, explain(err)
+		return 0, 0, nodes.Explain(err)
 	}
 	for n < len(ids) && (n == 0 || bytes+sizes[n].Val() <= partBytes) {
 		bytes += sizes[n].Val()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // ErrPaused: somebody has stopped the releases of all gateways on this store; nothing is wrong with it.
@@ -55,36 +57,36 @@ func (s *Store) Resume(ctx context.Context, a Act) (was bool, err error) {
 // everywhere runs a script of one act in every shard that can be reached; one line in the trail tells of all. It says whether any
 // changed. Somebody relies on it, so replicas have it too; those that are missing are waited for once.
 func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (changed bool, err error) {
-	shards, partly := s.visible(ctx)
-	run, audit, failed := s.firmly, "audit", &failures{}
+	shards, partly := s.nodes.Visible(ctx)
+	run, audit, failed := s.nodes.RunReplicated, "audit", &nodes.Failures{}
 	for _, at := range shards {
-		did, wrong := 0, s.resting(ctx, at)
-		if wrong == nil || errors.Is(wrong, errFewReplicas) {
+		did, wrong := 0, s.nodes.Skipped(ctx, at)
+		if wrong == nil || errors.Is(wrong, nodes.ErrFewReplicas) {
 			did, wrong = run(ctx, at, sc, a.By, a.From, a.Reason, audit).Int()
-			s.letRest(ctx, at, wrong)
+			s.nodes.NoteSilence(ctx, at, wrong)
 		}
 		switch {
-		case errors.Is(wrong, errFewReplicas):
-			run, err = s.run, fmt.Errorf("it is done, but a failover now would undo it: %w", explain(wrong))
+		case errors.Is(wrong, nodes.ErrFewReplicas):
+			run, err = s.nodes.Run, fmt.Errorf("it is done, but a failover now would undo it: %w", nodes.Explain(wrong))
 		case wrong != nil:
-			failed.add(explain(wrong))
+			failed.Add(nodes.Explain(wrong))
 			continue
 		}
-		changed, audit, failed.some = changed || did == 1, "", true
+		changed, audit, failed.Some = changed || did == 1, "", true
 	}
-	return changed, cmp.Or(err, failed.err(), partly)
+	return changed, cmp.Or(err, failed.Err(), partly)
 }
 
 // Paused returns who paused the releases; nil when nobody did. With ErrPartial it tells of the servers that answer.
 func (s *Store) Paused(ctx context.Context) (p *Pause, err error) {
-	shards, partly := s.visible(ctx)
-	pipe := s.redis.Pipeline()
+	shards, partly := s.nodes.Visible(ctx)
+	pipe := s.nodes.Client.Pipeline()
 	replies := make([]*redis.MapStringStringCmd, len(shards))
 	for n, at := range shards {
-		replies[n] = pipe.HGetAll(ctx, at.paused())
+		replies[n] = pipe.HGetAll(ctx, pausedKey(at))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	goOn := false
 	for _, r := range replies {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -18,12 +19,12 @@ type intruder struct {
 	s *Store
 }
 
-func (w intruder) key(id string) string { return w.s.of(id).hold(id) }
+func (w intruder) key(id string) string { return holdKey(w.s.nodes.Of(id), id) }
 
 // replace changes text of a field.
 func (w intruder) replace(id, field, from, to string) {
 	w.t.Helper()
-	text, err := w.s.redis.HGet(w.t.Context(), w.key(id), field).Result()
+	text, err := w.s.nodes.Client.HGet(w.t.Context(), w.key(id), field).Result()
 	if err != nil || !strings.Contains(text, from) {
 		w.t.Fatalf("%s has no %q: %q %v", field, from, text, err)
 	}
@@ -32,30 +33,30 @@ func (w intruder) replace(id, field, from, to string) {
 
 func (w intruder) set(id string, pairs ...any) {
 	w.t.Helper()
-	if err := w.s.redis.HSet(w.t.Context(), w.key(id), pairs...).Err(); err != nil {
+	if err := w.s.nodes.Client.HSet(w.t.Context(), w.key(id), pairs...).Err(); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 func (w intruder) del(id string, fields ...string) {
-	w.s.redis.HDel(w.t.Context(), w.key(id), fields...)
+	w.s.nodes.Client.HDel(w.t.Context(), w.key(id), fields...)
 }
 
 // strip takes the proof out of a record.
 func (w intruder) strip(id string) {
 	w.t.Helper()
-	text := w.s.redis.HGet(w.t.Context(), w.key(id), "p").Val()
+	text := w.s.nodes.Client.HGet(w.t.Context(), w.key(id), "p").Val()
 	w.set(id, "p", strings.Join(strings.SplitN(text, "\n", 3)[:2], "\n"))
 }
 
 // due makes a hold be held, and due now.
 func (w intruder) due(id string) {
 	w.t.Helper()
-	_, err := w.s.redis.Eval(w.t.Context(), `
+	_, err := w.s.nodes.Client.Eval(w.t.Context(), `
 for _, st in ipairs({'recalled', 'releasing', 'released'}) do redis.call('ZREM', KEYS[1] .. 'z:' .. st, ARGV[1]) end
 redis.call('HSET', KEYS[1] .. 'h:' .. ARGV[1], 'state', 'held')
 redis.call('ZADD', KEYS[1] .. 'z:held', 1, ARGV[1])
-return 1`, []string{string(w.s.of(id))}, id).Result()
+return 1`, []string{string(w.s.nodes.Of(id))}, id).Result()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -192,13 +193,13 @@ func TestUnsealedContentIsRefusedOnceThereIsAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := newSealer(nil)
+	plain, err := seal.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer plain.close()
-	forged := plain.wrapWhole([]byte("Subject: x\r\n"), []byte("forged"), place{})
-	if err := s.redis.Set(t.Context(), s.of(mine).chunk(mine, h.staging, 0), forged, 0).Err(); err != nil {
+	defer plain.Close()
+	forged := plain.WrapWhole([]byte("Subject: x\r\n"), []byte("forged"), seal.Place{})
+	if err := s.nodes.Client.Set(t.Context(), chunkKey(s.nodes.Of(mine), mine, h.staging, 0), forged, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := read(t, s, mine); !errors.Is(err, ErrDamaged) {

@@ -12,6 +12,10 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 const (
@@ -31,7 +35,7 @@ type Put struct {
 	sub      Submission
 	near     string // the envelope: it says which shard
 	id       string
-	at       keys // the shard of the ID
+	at       nodes.Shard // the shard of the ID
 	nonce    string
 	header   []byte
 	body     []byte // gathered, not yet sent
@@ -56,7 +60,7 @@ type Put struct {
 // Nothing is sent before enough is gathered.
 func (s *Store) Put(sub Submission, header []byte) *Put {
 	p := &Put{
-		s: s, sub: sub, nonce: randomText(8), header: header,
+		s: s, sub: sub, nonce: holdid.Random(8), header: header,
 		size: int64(len(header)) + 2, sum: sha256.New(), chunks: 1, slots: make(chan struct{}, inFlight),
 	}
 	// The length keeps the envelope apart from the content; the queue ID and the client's port differ on a retry.
@@ -70,10 +74,20 @@ func (s *Store) Put(sub Submission, header []byte) *Put {
 	return p
 }
 
+// idNear makes an ID that belongs to the shard of a name: a message that is submitted again must meet its first hold.
+func (s *Store) idNear(name string) string {
+	now := time.Now()
+	for {
+		if id := holdid.New(now); s.nodes.Number(id) == s.nodes.Number(name) {
+			return id
+		}
+	}
+}
+
 // name gives the hold an ID.
 func (p *Put) name() {
 	p.id = p.s.idNear(p.near)
-	p.at = p.s.of(p.id)
+	p.at = p.s.nodes.Of(p.id)
 }
 
 // Write adds bytes of the body; it may block while pieces travel, and returns the first error of a piece.
@@ -108,13 +122,13 @@ func ascii(b []byte) bool {
 // stage sends the gathered piece in the background, and waits while too many are on their way.
 func (p *Put) stage(ctx context.Context) error {
 	if p.chunks == 1 {
-		if err := p.s.ready(ctx, p.at); err != nil {
+		if err := p.s.nodes.ReadyAt(ctx, p.at); err != nil {
 			return err
 		}
 	}
 	n, piece := p.chunks, p.body
 	p.body, p.chunks = nil, p.chunks+1
-	return p.sendPiece(ctx, n, func() []byte { return p.s.seal.wrap(piece, p.place(n, false)) })
+	return p.sendPiece(ctx, n, func() []byte { return p.s.seal.Wrap(piece, p.place(n, false)) })
 }
 
 // sendPiece stores piece n as wrap makes it.
@@ -122,11 +136,11 @@ func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return explain(ctx.Err())
+		return nodes.Explain(ctx.Err())
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		if err := p.s.guarded("the storing of a piece of hold "+p.id, func() error { return p.storePiece(ctx, n, wrap()) }); err != nil {
+		if err := p.s.nodes.Guard("the storing of a piece of hold "+p.id, func() error { return p.storePiece(ctx, n, wrap()) }); err != nil {
 			p.fail(err)
 		}
 	})
@@ -138,7 +152,7 @@ func (p *Put) storePiece(ctx context.Context, n int, stored []byte) error {
 		return err
 	}
 	return p.s.roomFor(ctx, p.at, func() error {
-		return explain(p.s.redis.Set(ctx, p.at.chunk(p.id, p.nonce, n), stored, stagedFor).Err())
+		return nodes.Explain(p.s.nodes.Client.Set(ctx, chunkKey(p.at, p.id, p.nonce, n), stored, stagedFor).Err())
 	})
 }
 
@@ -147,12 +161,12 @@ func (p *Put) stageRest(ctx context.Context) error {
 	if len(p.body) > 0 {
 		n, piece := p.chunks, p.body
 		p.body, p.chunks = nil, p.chunks+1
-		if err := p.sendPiece(ctx, n, func() []byte { return p.s.seal.wrap(piece, p.place(n, true)) }); err != nil {
+		if err := p.sendPiece(ctx, n, func() []byte { return p.s.seal.Wrap(piece, p.place(n, true)) }); err != nil {
 			return err
 		}
 	}
 	digest, only := p.digest.Sum(), p.chunks == 1
-	first := func() []byte { return p.s.seal.wrapHeader(p.header, digest, p.place(0, only)) }
+	first := func() []byte { return p.s.seal.WrapHeader(p.header, digest, p.place(0, only)) }
 	if err := p.sendPiece(ctx, 0, first); err != nil {
 		return err
 	}
@@ -160,7 +174,9 @@ func (p *Put) stageRest(ctx context.Context) error {
 	return p.err()
 }
 
-func (p *Put) place(n int, last bool) place { return place{p.id, p.nonce, n, last} }
+func (p *Put) place(n int, last bool) seal.Place {
+	return seal.Place{ID: p.id, Staging: p.nonce, N: n, Last: last}
+}
 
 // charge counts bytes that are staged, for the message's owner as well.
 func (p *Put) charge(ctx context.Context, n int64) error {
@@ -206,11 +222,11 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	if err := p.err(); err != nil {
 		return Receipt{}, err
 	}
-	was, err := p.s.readyNow(ctx, p.at)
+	was, err := p.s.nodes.ReadyNow(ctx, p.at)
 	if err != nil {
 		return Receipt{}, err
 	}
-	if err := p.s.admit(ctx, p.at); err != nil {
+	if err := p.s.nodes.Admit(ctx, p.at); err != nil {
 		return Receipt{}, err
 	}
 	whole := p.chunks == 1 && len(p.header)+len(p.body) <= wholeMost
@@ -220,7 +236,7 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 		}
 	}
 	p.replaces = t.Replaces
-	p.sent, p.print = true, hex.EncodeToString(p.s.seal.fingerprint(p.sum.Sum(nil)))[:printLength]
+	p.sent, p.print = true, hex.EncodeToString(p.s.seal.Fingerprint(p.sum.Sum(nil)))[:printLength]
 	c, err := p.send(ctx, t, whole)
 	for tries := 1; err == nil && whole && c.row == "taken" && tries < idTries; tries++ {
 		p.name()
@@ -231,7 +247,7 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 		if wrong != nil {
 			return r, wrong
 		}
-		if err = p.s.stillReady(ctx, p.at, was); err == nil {
+		if err = p.s.nodes.StillReady(ctx, p.at, was); err == nil {
 			err = p.replaceElsewhere(ctx, t)
 		}
 		if err == nil {
@@ -239,9 +255,9 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 		}
 		return p.fence(err)
 	}
-	if refused(err) || unsent(err) {
+	if nodes.Refused(err) || nodes.Unsent(err) {
 		p.drop()
-		return Receipt{}, explain(err)
+		return Receipt{}, nodes.Explain(err)
 	}
 	return p.fence(err)
 }
@@ -253,9 +269,9 @@ func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
 }
 
 // roomFor does what puts something into the store, and when the store is full, does it again once something gave way.
-func (s *Store) roomFor(ctx context.Context, at keys, put func() error) error {
+func (s *Store) roomFor(ctx context.Context, at nodes.Shard, put func() error) error {
 	err := put()
-	if err != nil && errors.Is(explain(err), ErrFull) && s.makeRoom(ctx, at) {
+	if err != nil && errors.Is(nodes.Explain(err), ErrFull) && s.makeRoom(ctx, at) {
 		err = put()
 	}
 	return err
@@ -264,14 +280,14 @@ func (s *Store) roomFor(ctx context.Context, at keys, put func() error) error {
 // commit is the hold as it goes into a batch: with its content, or with all of it staged.
 func (p *Put) commit(t Terms, whole bool) *commit {
 	sub := p.sub
-	sub.Subject = p.s.seal.wrapSubject(sub.Subject, p.id)
+	sub.Subject = p.s.seal.WrapSubject(sub.Subject, p.id)
 	t.Grace = max(t.Grace, 0)
 	c := &commit{id: p.id, nonce: p.nonce, grace: t.Grace, entries: p.s.indexEntries(&p.sub)}
 	c.record = firstRecord(t.Grace, p.size, p.nonce, p.chunks, c.entries, storedTerms{armour(sub), t.Rule, p.wide})
 	staged := p.chunks
 	if whole {
 		staged = 0
-		c.piece, c.content = p.at.chunk(p.id, p.nonce, 0), p.s.seal.wrapWhole(p.header, p.body, p.place(0, true))
+		c.piece, c.content = chunkKey(p.at, p.id, p.nonce, 0), p.s.seal.WrapWhole(p.header, p.body, p.place(0, true))
 	}
 	content := p.staged
 	if whole {
@@ -335,7 +351,7 @@ func (p *Put) fence(cause error) (Receipt, error) {
 	var reply []string
 	mays, err := p.s.mays(ctx, p.replaced(p.replaces), takenBefore)
 	if err == nil {
-		reply, err = p.s.run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce, mays).StringSlice()
+		reply, err = p.s.nodes.Run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce, mays).StringSlice()
 	}
 	switch {
 	case err != nil:
@@ -344,8 +360,8 @@ func (p *Put) fence(cause error) (Receipt, error) {
 		return p.known(reply[1], reply[2], reply[3]), nil
 	case len(reply) == 4:
 		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w", ErrUnavailable, p.id, ErrMaybeHeld, cause)
-	case errors.Is(cause, errFewReplicas):
-		return Receipt{}, explain(cause)
+	case errors.Is(cause, nodes.ErrFewReplicas):
+		return Receipt{}, nodes.Explain(cause)
 	case errors.Is(cause, ErrNotDurable):
 		return Receipt{}, cause
 	}
@@ -367,7 +383,7 @@ func (p *Put) drop() {
 	defer cancel()
 	names := []string{}
 	for n := range p.chunks {
-		names = append(names, p.at.chunk(p.id, p.nonce, n))
+		names = append(names, chunkKey(p.at, p.id, p.nonce, n))
 	}
-	p.s.redis.Unlink(ctx, names...)
+	p.s.nodes.Client.Unlink(ctx, names...)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // No sender fills the store. Every hold has an owner: its login, or without one the client that it came from. What an owner
@@ -51,21 +53,21 @@ func machine(client string) string {
 }
 
 // quota is what the commit script wants to know: the bytes and messages of one owner in a shard.
-func (s *Store) quota(at keys) []any {
+func (s *Store) quota(at nodes.Shard) []any {
 	bytes, messages := s.ownRoom(at), int64(ownMessages)
-	if len(s.shards) > 1 {
+	if len(s.nodes.Shards) > 1 {
 		messages /= ownShards
 	}
 	return []any{bytes, messages}
 }
 
-func (s *Store) ownRoom(at keys) int64 {
-	node, err := s.node(s.ctx, at)
+func (s *Store) ownRoom(at nodes.Shard) int64 {
+	node, err := s.nodes.Node(s.ctx, at)
 	if err != nil {
-		return maxUnsaid / ownParts
+		return nodes.MaxUnsaid / ownParts
 	}
-	bytes := s.memory.known(node).share(ownParts)
-	if len(s.shards) > 1 {
+	bytes := s.nodes.KnownMemory(node).Share(ownParts)
+	if len(s.nodes.Shards) > 1 {
 		bytes /= ownShards
 	}
 	return bytes
@@ -95,7 +97,7 @@ func (g *staging) add(ctx context.Context, p *Put, n int64) error {
 	if now <= room/ownLooks {
 		return nil // the commit looks at the rest
 	}
-	text, _ := g.s.redis.HGet(ctx, p.at.own(), owner+":b").Result()
+	text, _ := g.s.nodes.Client.HGet(ctx, ownKey(p.at), owner+":b").Result()
 	if waits, _ := strconv.ParseInt(text, 10, 64); waits+now > room {
 		return ErrQuota
 	}

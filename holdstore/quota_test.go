@@ -85,7 +85,7 @@ func TestAnOwnerIsChargedForWhatIsThere(t *testing.T) {
 	}
 	t.Cleanup(func() { s.Close() })
 	owns := func(what string) string {
-		return s.redis.HGet(t.Context(), s.shards[0].own(), "l"+digest("mallory")+":"+what).Val()
+		return s.nodes.Client.HGet(t.Context(), ownKey(s.nodes.Shards[0]), "l"+digest("mallory")+":"+what).Val()
 	}
 	one, err := putAs(t, s, "mallory", "", "one", 0, "x")
 	if err != nil {
@@ -123,7 +123,7 @@ func TestRecordsOfABusySenderGoSooner(t *testing.T) {
 	t.Parallel()
 	s, _ := cramped(t, "16mb")
 	ends := func(id string) time.Duration {
-		ms, err := s.redis.ZScore(t.Context(), s.shards[0].state(Released), id).Result()
+		ms, err := s.nodes.Client.ZScore(t.Context(), stateKey(s.nodes.Shards[0], Released), id).Result()
 		if err != nil {
 			t.Fatal(err)
 		}

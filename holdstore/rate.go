@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Tally is something that is counted in fixed spans of time, by some at once.
@@ -13,9 +15,9 @@ type Tally struct {
 	By   int
 }
 
-// rate names the counter of a name in the present span of time. It ends by itself, so that no table of names can be full.
-func (s *Store) rate(name string, per time.Duration) string {
-	return s.of(digest(name)).rate(digest(name), span(per))
+// counter names the counter of a name in the present span of time. It ends by itself, so that no table of names can be full.
+func (s *Store) counter(name string, per time.Duration) string {
+	return rateKey(s.nodes.Of(digest(name)), digest(name), span(per))
 }
 
 // span is the number of the present span of time.
@@ -23,15 +25,15 @@ func span(per time.Duration) int64 { return time.Now().UnixNano() / int64(max(pe
 
 // Count counts over all gateways, in one round trip, and returns the present numbers.
 func (s *Store) Count(ctx context.Context, per time.Duration, all ...Tally) ([]int, error) {
-	p := s.redis.Pipeline()
+	p := s.nodes.Client.Pipeline()
 	replies := make([]*redis.IntCmd, len(all))
 	for i, t := range all {
-		key := s.rate(t.Name, per)
+		key := s.counter(t.Name, per)
 		replies[i] = p.IncrBy(ctx, key, int64(t.By))
 		p.Expire(ctx, key, max(per, time.Second))
 	}
 	if _, err := p.Exec(ctx); err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	numbers := make([]int, len(all))
 	for i, r := range replies {
@@ -44,9 +46,9 @@ func (s *Store) Count(ctx context.Context, per time.Duration, all ...Tally) ([]i
 func (s *Store) Counted(ctx context.Context, per time.Duration, all ...Tally) ([]int, error) {
 	numbers := make([]int, len(all))
 	for i, t := range all {
-		n, err := s.redis.Get(ctx, s.rate(t.Name, per)).Int()
+		n, err := s.nodes.Client.Get(ctx, s.counter(t.Name, per)).Int()
 		if err != nil && err != redis.Nil {
-			return nil, explain(err)
+			return nil, nodes.Explain(err)
 		}
 		numbers[i] = n + t.By
 	}

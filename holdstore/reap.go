@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 const (
@@ -95,7 +97,7 @@ return left
 func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 	var mu sync.Mutex
 	var total Reaped
-	err := s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, shards []keys) error {
+	err := s.nodes.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, shards []nodes.Shard) error {
 		done, err := s.reapNode(ctx, node, shards)
 		mu.Lock()
 		defer mu.Unlock()
@@ -108,15 +110,15 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 	return total, err
 }
 
-func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards []keys) (done Reaped, err error) {
+func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards []nodes.Shard) (done Reaped, err error) {
 	now, err := node.Time(ctx).Result()
 	if err != nil {
-		return done, explain(err)
+		return done, nodes.Explain(err)
 	}
 	for _, at := range shards {
-		counts, err := s.run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"}), unconfirmedFor.Milliseconds()).Int64Slice()
+		counts, err := s.nodes.Run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"}), unconfirmedFor.Milliseconds()).Int64Slice()
 		if err != nil || len(counts) != 2 {
-			return done, explain(err)
+			return done, nodes.Explain(err)
 		}
 		done.LeasesExpired += int(counts[0])
 		done.RecordsForgotten += int(counts[1])
@@ -139,12 +141,12 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 func (s *Store) mendSome(ctx context.Context, node redis.UniversalClient) (mended int, err error) {
 	size, err := node.DBSize(ctx).Result()
 	if err != nil {
-		return 0, explain(err)
+		return 0, nodes.Explain(err)
 	}
 	for range min(size/(scanBatch*reapsInRound)+1, scansMost) {
 		names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.everything(), scanBatch).Result()
 		if err != nil {
-			return mended, explain(err)
+			return mended, nodes.Explain(err)
 		}
 		s.scanned.set(node, cursor)
 		n, err := s.mend(ctx, names)
@@ -157,7 +159,7 @@ func (s *Store) mendSome(ctx context.Context, node redis.UniversalClient) (mende
 
 // mend looks at what some keys say, and mends what does not fit.
 func (s *Store) mend(ctx context.Context, names []string) (mended int, err error) {
-	ids, indexes := map[keys][]string{}, map[keys][]string{}
+	ids, indexes := map[nodes.Shard][]string{}, map[nodes.Shard][]string{}
 	for _, name := range names {
 		at, rest := s.shardOf(name)
 		id, isHold := strings.CutPrefix(rest, "h:")
@@ -169,28 +171,28 @@ func (s *Store) mend(ctx context.Context, names []string) (mended int, err error
 			indexes[at] = append(indexes[at], rest)
 		}
 	}
-	for _, at := range inOrder(ids) {
+	for _, at := range nodes.InOrder(ids) {
 		n, err := s.mendHolds(ctx, at, ids[at])
 		if mended += n; err != nil {
 			return mended, err
 		}
 	}
-	for _, at := range inOrder(indexes) {
+	for _, at := range nodes.InOrder(indexes) {
 		for some := range slices.Chunk(indexes[at], reapBatch) {
-			n, err := s.run(ctx, at, unlistScript, append([]any{oldestLooked}, anys(some)...)...).Int()
+			n, err := s.nodes.Run(ctx, at, unlistScript, append([]any{oldestLooked}, anys(some)...)...).Int()
 			if mended += n; err != nil {
-				return mended, explain(err)
+				return mended, nodes.Explain(err)
 			}
 		}
 	}
 	return mended, nil
 }
 
-func (s *Store) mendHolds(ctx context.Context, at keys, ids []string) (mended int, err error) {
+func (s *Store) mendHolds(ctx context.Context, at nodes.Shard, ids []string) (mended int, err error) {
 	for some := range slices.Chunk(ids, reapBatch) {
-		n, err := s.run(ctx, at, repairScript, append([]any{s.recordTime().Milliseconds()}, anys(some)...)...).Int()
+		n, err := s.nodes.Run(ctx, at, repairScript, append([]any{s.recordTime().Milliseconds()}, anys(some)...)...).Int()
 		if mended += n; err != nil {
-			return mended, explain(err)
+			return mended, nodes.Explain(err)
 		}
 	}
 	return mended, nil

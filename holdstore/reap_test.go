@@ -16,14 +16,14 @@ import (
 func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
-	ctx, at, r := t.Context(), s.shards[0], s.redis
+	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	h := lives(t, s)
 	for st, hold := range h {
-		r.ZRem(ctx, at.state(st), hold.ID)
+		r.ZRem(ctx, stateKey(at, st), hold.ID)
 	}
 	const gone = "2222222222222"
 	mine := listed(s, h[Held].ID)[0]
-	for _, index := range []string{at.index("s9"), at.index(mine)} {
+	for _, index := range []string{indexKey(at, "s9"), indexKey(at, mine)} {
 		r.ZAdd(ctx, index, redis.Z{Score: 1, Member: gone})
 	}
 	if f := faults(t, s, false); len(f) < 6 {
@@ -46,7 +46,7 @@ func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
 		t.Errorf("claimed %s for the %d. time, want %s, which was releasing without a lease, for the second", c.ID, c.Attempts, h[Releasing].ID)
 	}
 	for st, hold := range h {
-		if left := r.ZScore(ctx, at.state(st), hold.ID).Val(); st != Releasing && left <= float64(time.Now().UnixMilli()) {
+		if left := r.ZScore(ctx, stateKey(at, st), hold.ID).Val(); st != Releasing && left <= float64(time.Now().UnixMilli()) {
 			t.Errorf("what is %s ends at %v", st, left)
 		}
 	}
@@ -55,9 +55,8 @@ func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
 // A store in which everything is wrong is mended in small steps, between which others get their turn.
 func TestOneReapDoesABoundedPart(t *testing.T) {
 	t.Parallel()
-	s := open(t, server.StartRedis(t, "--appendfsync", "no").Addr)
-	s.opt.Durability = "relaxed"
-	ctx, at, r := t.Context(), s.shards[0], s.redis
+	s := openWith(t, Options{Addresses: []string{server.StartRedis(t, "--appendfsync", "no").Addr}, Durability: "relaxed"})
+	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	const holds = 1000
 	var work sync.WaitGroup
 	for w := range 20 {
@@ -77,7 +76,7 @@ func TestOneReapDoesABoundedPart(t *testing.T) {
 		}
 		claimed += len(cs)
 	}
-	r.Del(ctx, at.state(Releasing))
+	r.Del(ctx, stateKey(at, Releasing))
 	scans := func() (n int) {
 		for line := range strings.Lines(r.Info(ctx, "commandstats").Val()) {
 			fmt.Sscanf(line, "cmdstat_scan:calls=%d", &n)

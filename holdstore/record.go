@@ -9,7 +9,13 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
+
+// upgrades has the step from each older layout to the next, see nodes.Layout. There is none yet: layout 1 is the first that was released.
+var upgrades = map[int]nodes.Upgrade{}
 
 // storedResult is a Result as the scripts read and write it: its moment in milliseconds.
 type storedResult struct {
@@ -79,7 +85,7 @@ func unpacked(f map[string]string) map[string]string {
 func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	f = unpacked(f)
 	h := &Hold{ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"]}
-	if h.doubt = s.seal.proven(id, proofOf(f["p"])); errors.Is(h.doubt, ErrDamaged) && !errors.Is(h.doubt, ErrUnproven) {
+	if h.doubt = s.seal.Proven(id, seal.ProofOf(f["p"])); errors.Is(h.doubt, ErrDamaged) && !errors.Is(h.doubt, ErrUnproven) {
 		return nil, fmt.Errorf("hold %s: %w", id, h.doubt)
 	}
 	var t storedTerms
@@ -87,7 +93,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 		return nil, fmt.Errorf("hold %s: %w: its record can't be read: %w", id, ErrDamaged, err)
 	}
 	h.Submission = disarmed(t.Submission)
-	h.Subject = s.seal.unwrapSubject(h.Subject, id)
+	h.Subject = s.seal.UnwrapSubject(h.Subject, id)
 	h.Rule = t.Rule
 	h.EightBit = t.EightBit
 	grace, _ := strconv.ParseInt(f["grace"], 10, 64)

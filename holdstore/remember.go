@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Received is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and the
@@ -87,20 +89,20 @@ func (r Received) bare() string {
 
 // Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a bare subject.
 func (s *Store) Remembered(ctx context.Context, from, messageID, subject string) ([]Received, error) {
-	at, names := s.of(digest(from)), []string{digest(messageID) + digest(from)}
+	at, names := s.nodes.Of(digest(from)), []string{digest(messageID) + digest(from)}
 	if messageID == "" {
 		var err error
-		if names, err = s.inTopic(ctx, at.topic(digest(from+"\n"+subject))); err != nil {
-			return nil, explain(err)
+		if names, err = s.inTopic(ctx, topicKey(at, digest(from+"\n"+subject))); err != nil {
+			return nil, nodes.Explain(err)
 		}
 	}
-	p := s.redis.Pipeline()
+	p := s.nodes.Client.Pipeline()
 	found := make([]*redis.StringSliceCmd, len(names))
 	for n, name := range names {
-		found[n] = p.HVals(ctx, at.received(name))
+		found[n] = p.HVals(ctx, receivedKey(at, name))
 	}
 	if _, err := p.Exec(ctx); err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	var all []Received
 	for _, values := range found {
@@ -138,20 +140,20 @@ func together(values []string) (all []Received) {
 // Once says whether something is used for the first time within a span, or again by the same user, who may have to
 // try again.
 func (s *Store) Once(ctx context.Context, what, user string, keep time.Duration) (bool, error) {
-	key := s.of(digest(what)).used(digest(what))
-	first, err := s.redis.SetNX(ctx, key, digest(user), keep).Result()
+	key := usedKey(s.nodes.Of(digest(what)), digest(what))
+	first, err := s.nodes.Client.SetNX(ctx, key, digest(user), keep).Result()
 	if err != nil || first {
-		return first, explain(err)
+		return first, nodes.Explain(err)
 	}
-	by, err := s.redis.Get(ctx, key).Result()
-	return by == digest(user), explain(err)
+	by, err := s.nodes.Client.Get(ctx, key).Result()
+	return by == digest(user), nodes.Explain(err)
 }
 
 // Spent says whether Once would say no, and notes nothing.
 func (s *Store) Spent(ctx context.Context, what, user string) (bool, error) {
-	by, err := s.redis.Get(ctx, s.of(digest(what)).used(digest(what))).Result()
+	by, err := s.nodes.Client.Get(ctx, usedKey(s.nodes.Of(digest(what)), digest(what))).Result()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
-	return by != digest(user), explain(err)
+	return by != digest(user), nodes.Explain(err)
 }

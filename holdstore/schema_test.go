@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -22,8 +23,8 @@ func TestAnOlderVersionRefusesANewerStore(t *testing.T) {
 	due := put(t, s, "due", 0, "body")
 	c := claimOne(t, s)
 	begun := s.Put(submission("late"), []byte("A: b\r\n"))
-	schema := s.shards[0].schema()
-	s.redis.Set(ctx, schema, fmt.Sprintf("%d/1", layout+1), 0)
+	schema := string(s.nodes.Shards[0]) + "schema"
+	s.nodes.Client.Set(ctx, schema, fmt.Sprintf("%d/1", nodes.Layout+1), 0)
 	for what, try := range map[string]func() error{
 		"commit": func() error { _, err := begun.Commit(ctx, Terms{Grace: time.Hour}); return err },
 		"claim":  func() error { _, err := s.Claim(ctx, 1); return err },
@@ -40,7 +41,7 @@ func TestAnOlderVersionRefusesANewerStore(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	s.redis.Set(ctx, schema, s.schema(), 0)
+	s.nodes.Client.Set(ctx, schema, s.nodes.Schema(), 0)
 	if h, err := s.Get(ctx, r.ID); err != nil || h.State != Held {
 		t.Errorf("%+v %v", h, err)
 	}
@@ -57,7 +58,7 @@ func TestTheNumberOfShardsIsFixed(t *testing.T) {
 	s, ctx := open(t, addr), t.Context()
 	for schema, want := range map[string]string{"1/64": "made with 64 shards", "0>1/64": "made with 64 shards", "9>10/1": "upgraded to layout 10",
 		"0/1": "can't upgrade", "rubbish": "no version"} {
-		s.redis.Set(ctx, s.shards[0].schema(), schema, 0)
+		s.nodes.Client.Set(ctx, string(s.nodes.Shards[0])+"schema", schema, 0)
 		if _, err := open(t, addr).Stats(ctx); !errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", schema, err)
 		}
@@ -68,22 +69,22 @@ func TestTheNumberOfShardsIsFixed(t *testing.T) {
 // has no index of Message-IDs. It returns how often the step ran for one shard.
 func older(t *testing.T, s *Store) (runs *atomic.Int64) {
 	t.Helper()
-	ctx, at := t.Context(), s.shards[0]
-	for _, name := range s.redis.Keys(ctx, string(at)+"i:m*").Val() {
-		s.redis.Del(ctx, name)
+	ctx, at := t.Context(), s.nodes.Shards[0]
+	for _, name := range s.nodes.Client.Keys(ctx, string(at)+"i:m*").Val() {
+		s.nodes.Client.Del(ctx, name)
 	}
-	s.redis.Set(ctx, at.schema(), "0/1", 0)
+	s.nodes.Client.Set(ctx, string(at)+"schema", "0/1", 0)
 	runs = &atomic.Int64{}
-	upgrades[0] = func(ctx context.Context, s *Store, at keys) error {
+	upgrades[0] = func(ctx context.Context, at nodes.Shard) error {
 		runs.Add(1)
-		ids, err := s.redis.ZRange(ctx, at.state(Held), 0, -1).Result()
+		ids, err := s.nodes.Client.ZRange(ctx, stateKey(at, Held), 0, -1).Result()
 		if err != nil {
 			return err
 		}
 		holds, _, err := s.loadEach(ctx, ids)
 		for _, h := range holds {
 			for _, entry := range s.entries("m", h.MessageID) {
-				s.redis.ZAdd(ctx, at.index(entry), redis.Z{Score: float64(h.HeldAt.UnixMilli()), Member: h.ID})
+				s.nodes.Client.ZAdd(ctx, indexKey(at, entry), redis.Z{Score: float64(h.HeldAt.UnixMilli()), Member: h.ID})
 			}
 		}
 		return err
@@ -108,7 +109,7 @@ func TestAnUpgrade(t *testing.T) {
 		}
 	}
 	s, ctx := stores[0], t.Context()
-	if got := s.redis.Get(ctx, s.shards[0].schema()).Val(); got != "1/1" || runs.Load() == 0 {
+	if got := s.nodes.Client.Get(ctx, string(s.nodes.Shards[0])+"schema").Val(); got != "1/1" || runs.Load() == 0 {
 		t.Errorf("schema %q after %d runs", got, runs.Load())
 	}
 	if hs, err := s.Resolve(ctx, "held@Mid.test"); err != nil || len(hs) != 1 || hs[0].ID != r.ID {
@@ -126,18 +127,18 @@ func TestAnUpgradeThatWasCutIsEnded(t *testing.T) {
 	put(t, first, "held", time.Hour, "body")
 	older(t, first)
 	s, ctx := open(t, addr), t.Context()
-	s.redis.Set(ctx, s.shards[0].schema(), "0>1/1", 0)
+	s.nodes.Client.Set(ctx, string(s.nodes.Shards[0])+"schema", "0>1/1", 0)
 	if hs, err := s.Resolve(ctx, "held@Mid.test"); err != nil || len(hs) != 1 {
 		t.Errorf("%v %v", hs, err)
 	}
-	s.redis.Del(ctx, s.shards[0].schema())
+	s.nodes.Client.Del(ctx, string(s.nodes.Shards[0])+"schema")
 	if c, err := s.Claim(ctx, 1); err != nil || len(c) != 0 {
 		t.Errorf("%v %v", c, err)
 	}
-	if got := s.redis.Get(ctx, s.shards[0].schema()).Val(); got != "1/1" {
+	if got := s.nodes.Client.Get(ctx, string(s.nodes.Shards[0])+"schema").Val(); got != "1/1" {
 		t.Errorf("schema %q", got)
 	}
-	s.redis.FlushAll(ctx)
+	s.nodes.Client.FlushAll(ctx)
 	if r := put(t, s, "m", time.Hour, ""); r.ID == "" {
 		t.Error("a store that was emptied takes no mail")
 	}

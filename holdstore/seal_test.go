@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -57,12 +58,12 @@ func TestNothingOfASealedMessageCanBeReadInRedis(t *testing.T) {
 	if got, err := read(t, s, id); err != nil || got != want {
 		t.Fatalf("%q %v, want %q", got, err, want)
 	}
-	keys, err := s.redis.Keys(t.Context(), "*").Result()
+	keys, err := s.nodes.Client.Keys(t.Context(), "*").Result()
 	if err != nil || len(keys) == 0 {
 		t.Fatal(keys, err)
 	}
 	for _, name := range keys {
-		dump, _ := s.redis.Dump(t.Context(), name).Result()
+		dump, _ := s.nodes.Client.Dump(t.Context(), name).Result()
 		for _, word := range []string{"wages", "Subject", "f=C3=BC", "chiefs"} {
 			if strings.Contains(dump, word) || strings.Contains(name, word) {
 				t.Errorf("%q stands in %s", word, name)
@@ -106,18 +107,18 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 	noise := func(c byte) string { return strings.Repeat(string(c)+"-", chunkSize) } // two full pieces
 	for name, harm := range map[string]func(a, b *Hold){
 		"a bit changed": func(a, _ *Hold) {
-			n := s.of(a.ID).chunk(a.ID, a.staging, 1)
-			v, _ := s.redis.Get(ctx, n).Bytes()
+			n := chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)
+			v, _ := s.nodes.Client.Get(ctx, n).Bytes()
 			v[len(v)-1] ^= 1
-			s.redis.Set(ctx, n, v, 0)
+			s.nodes.Client.Set(ctx, n, v, 0)
 		},
 		"two swapped": func(a, _ *Hold) {
-			one, two := s.of(a.ID).chunk(a.ID, a.staging, 1), s.of(a.ID).chunk(a.ID, a.staging, 2)
-			v, w := s.redis.Get(ctx, one).Val(), s.redis.Get(ctx, two).Val()
-			s.redis.MSet(ctx, one, w, two, v)
+			one, two := chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 2)
+			v, w := s.nodes.Client.Get(ctx, one).Val(), s.nodes.Client.Get(ctx, two).Val()
+			s.nodes.Client.MSet(ctx, one, w, two, v)
 		},
 		"of another message": func(a, b *Hold) {
-			s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), s.redis.Get(ctx, s.of(b.ID).chunk(b.ID, b.staging, 1)).Val(), 0)
+			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(b.ID), b.ID, b.staging, 1)).Val(), 0)
 		},
 		"the end cut off": func(a, _ *Hold) {
 			pack(s, a.ID, func(p string) string {
@@ -127,14 +128,18 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 			})
 		},
 		"replayed of another attempt to hold it": func(a, _ *Hold) {
-			other := s.seal.wrap([]byte(noise('a')[:chunkSize]), place{a.ID, "OTHERTRY", 1, false})
-			s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), other, 0)
+			other := s.seal.Wrap([]byte(noise('a')[:chunkSize]), seal.Place{ID: a.ID, Staging: "OTHERTRY", N: 1})
+			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), other, 0)
 		},
 		"a piece in place of the header": func(a, _ *Hold) {
-			s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 0), s.redis.Get(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1)).Val(), 0)
+			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 0), s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)).Val(), 0)
 		},
-		"truncated":       func(a, _ *Hold) { s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), "\x03abc", 0) },
-		"of unknown form": func(a, _ *Hold) { s.redis.Set(ctx, s.of(a.ID).chunk(a.ID, a.staging, 1), "\x80abc", 0) },
+		"truncated": func(a, _ *Hold) {
+			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), "\x03abc", 0)
+		},
+		"of unknown form": func(a, _ *Hold) {
+			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), "\x80abc", 0)
+		},
 	} {
 		a, _ := s.Get(ctx, put(t, s, name+"a", time.Hour, noise('a')).ID)
 		b, _ := s.Get(ctx, put(t, s, name+"b", time.Hour, noise('b')).ID)
@@ -153,25 +158,25 @@ func TestASmallMessageIsOnePiece(t *testing.T) {
 	s, ctx := openSealed(t, server.StartRedis(t).Addr, key(1)), context.Background()
 	a, _ := s.Get(ctx, put(t, s, "a", time.Hour, "body").ID)
 	b, _ := s.Get(ctx, put(t, s, "b", time.Hour, "body").ID)
-	if n := s.redis.Keys(ctx, "*:b:*").Val(); len(n) != 2 || a.chunks != 1 {
+	if n := s.nodes.Client.Keys(ctx, "*:b:*").Val(); len(n) != 2 || a.chunks != 1 {
 		t.Fatalf("%q", n)
 	}
 	if h, err := s.Header(ctx, a); err != nil || string(h) != header("a") {
 		t.Errorf("%q %v", h, err)
 	}
-	name := s.of(a.ID).chunk(a.ID, a.staging, 0)
-	stored := s.redis.Get(ctx, name).Val()
+	name := chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 0)
+	stored := s.nodes.Client.Get(ctx, name).Val()
 	for what, other := range map[string]string{
-		"of another message": s.redis.Get(ctx, s.of(b.ID).chunk(b.ID, b.staging, 0)).Val(),
-		"not small any more": string(stored[0]&^whole) + stored[1:],
+		"of another message": s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(b.ID), b.ID, b.staging, 0)).Val(),
+		"not small any more": string(stored[0]&^4) + stored[1:],
 		"unsealed and short": "\x04\xff\x01abc",
 	} {
-		s.redis.Set(ctx, name, other, 0)
+		s.nodes.Client.Set(ctx, name, other, 0)
 		if _, err := read(t, s, a.ID); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	s.redis.Del(ctx, name)
+	s.nodes.Client.Del(ctx, name)
 	if _, err := read(t, s, a.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("dropped: %v", err)
 	}
@@ -203,75 +208,5 @@ func TestKeysAreReplacedInAnOpenStore(t *testing.T) {
 	}
 	if err := s.UseKeys([][]byte{{1}}); err == nil {
 		t.Error("a key of one byte is taken")
-	}
-}
-
-func TestTextIsCompressedAndNoiseIsNot(t *testing.T) {
-	s, err := newSealer([][]byte{key(1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.close()
-	text := []byte(strings.Repeat("Dear colleagues, the meeting is moved. ", 1000))
-	if n := len(s.wrap(text, place{})); n > len(text)/4 {
-		t.Errorf("%d bytes of text became %d", len(text), n)
-	}
-	noise := make([]byte, 10000)
-	for i := range noise {
-		noise[i] = byte(i * i >> 3 * 7)
-	}
-	if n := len(s.wrap(noise[:16], place{})); n > 16+64 {
-		t.Errorf("16 bytes became %d", n)
-	}
-}
-
-// A small piece that would become larger than any piece is is refused before it takes the memory.
-func TestBombsAreRefused(t *testing.T) {
-	s, _ := newSealer(nil)
-	defer s.close()
-	bomb := append([]byte{compressed}, s.packer.EncodeAll(make([]byte, maxPiece+1), nil)...)
-	if _, err := s.unwrap(bomb, place{}); !errors.Is(err, ErrDamaged) {
-		t.Errorf("%d bytes: %v", len(bomb), err)
-	}
-}
-
-func FuzzUnwrap(f *testing.F) {
-	s, _ := newSealer([][]byte{key(1)})
-	f.Add([]byte("\x00plain"))
-	f.Add(s.wrap([]byte("sealed"), place{id: "a"}))
-	f.Fuzz(func(t *testing.T, stored []byte) {
-		piece, err := s.unwrap(stored, place{id: "b"})
-		if err == nil && stored[0]&sealed != 0 {
-			t.Fatalf("opened in another place: %q", piece)
-		}
-	})
-}
-
-func TestKeyFiles(t *testing.T) {
-	good := "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
-	keys, err := ParseKeys("# made today\n" + good + "\n\n " + good + "\r\n")
-	if err != nil || len(keys) != 2 || !bytes.Equal(keys[0], key(1)) {
-		t.Errorf("%x %v", keys, err)
-	}
-	for _, bad := range []string{"", "# nothing\n", "x", good[:20], good + good} {
-		if _, err := ParseKeys(bad); err == nil || strings.Contains(err.Error(), good[:20]) {
-			t.Errorf("%q: %v", bad, err)
-		}
-	}
-}
-
-func BenchmarkSeal(b *testing.B) {
-	text := []byte(strings.Repeat("Dear colleagues, the meeting is moved to Thursday at 10. ", chunkSize/57))
-	for name, keys := range map[string][][]byte{"compressed": nil, "compressed and sealed": {key(1)}} {
-		b.Run(name, func(b *testing.B) {
-			s, _ := newSealer(keys)
-			defer s.close()
-			b.SetBytes(int64(len(text)))
-			for range b.N {
-				if _, err := s.unwrap(s.wrap(text, place{}), place{}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

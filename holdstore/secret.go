@@ -7,12 +7,15 @@ import (
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 // secretSize is how many bytes the secret has. One that is stored as it is has so many; one that is sealed has more.
 const secretSize = 32
 
-var secretPlace = place{staging: "secret", last: true}
+var secretPlace = seal.Place{Staging: "secret", Last: true}
 
 // secretScript stores a secret in place of another. ARGV: the other ("": none), the secret. Output: what is stored then.
 var secretScript = redis.NewScript("#!lua flags=allow-oom\n" + `
@@ -45,8 +48,7 @@ func (s *Store) Secret(ctx context.Context) ([]byte, error) {
 // ResealSecret seals the secret with the first key when another one seals it, so that the other can be dropped.
 func (s *Store) ResealSecret(ctx context.Context) error {
 	stored, err := s.storedSecret(ctx)
-	first := s.seal.ring.Load().first
-	if err != nil || first == nil || len(stored) <= secretSize || sealedWith(string(stored)) == fmt.Sprintf("%x", first.id) {
+	if err != nil || !s.seal.Seals() || len(stored) <= secretSize || seal.KeyOf(string(stored)) == s.seal.FirstKey() {
 		return err
 	}
 	secret, err := s.openSecret(stored)
@@ -57,23 +59,23 @@ func (s *Store) ResealSecret(ctx context.Context) error {
 }
 
 func (s *Store) storedSecret(ctx context.Context) ([]byte, error) {
-	stored, err := s.redis.Get(ctx, s.shards[0].secret()).Bytes()
+	stored, err := s.nodes.Client.Get(ctx, secretKey(s.nodes.Shards[0])).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	}
-	return stored, explain(err)
+	return stored, nodes.Explain(err)
 }
 
 // openSecret returns the secret that is stored; nil: there is none that counts.
 func (s *Store) openSecret(stored []byte) ([]byte, error) {
-	sealed := s.seal.ring.Load().first != nil
+	sealed := s.seal.Seals()
 	switch {
 	case len(stored) == 0, sealed && len(stored) <= secretSize:
 		return nil, nil
 	case len(stored) <= secretSize:
 		return stored, nil
 	}
-	secret, err := s.seal.unwrap(stored, secretPlace)
+	secret, err := s.seal.Unwrap(stored, secretPlace)
 	if sealed && errors.Is(err, ErrDamaged) {
 		return nil, nil
 	}
@@ -84,8 +86,8 @@ func (s *Store) openSecret(stored []byte) ([]byte, error) {
 }
 
 func (s *Store) replaceSecret(ctx context.Context, was, secret []byte) error {
-	if s.seal.ring.Load().first != nil {
-		secret = s.seal.wrap(secret, secretPlace)
+	if s.seal.Seals() {
+		secret = s.seal.Wrap(secret, secretPlace)
 	}
-	return explain(s.runAnyway(ctx, s.shards[0], secretScript, string(was), string(secret)).Err())
+	return nodes.Explain(s.nodes.RunAnyway(ctx, s.nodes.Shards[0], secretScript, string(was), string(secret)).Err())
 }

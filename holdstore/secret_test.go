@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -27,7 +28,7 @@ func TestTheSecretIsSealedNextToSealedMail(t *testing.T) {
 	// With a key, what everybody could read, or have written, is no secret any more.
 	s := openSealed(t, addr, key(1))
 	sealed := secretOf(t, s)
-	stored := func() string { return s.redis.Get(t.Context(), s.shards[0].secret()).Val() }
+	stored := func() string { return s.nodes.Client.Get(t.Context(), secretKey(s.nodes.Shards[0])).Val() }
 	if bytes.Equal(sealed, first) || bytes.Contains([]byte(stored()), sealed) {
 		t.Error("the secret lies in clear")
 	}
@@ -38,8 +39,8 @@ func TestTheSecretIsSealedNextToSealedMail(t *testing.T) {
 		t.Errorf("without the key: %v", err)
 	}
 	rotated := openSealed(t, addr, key(2), key(1))
-	if err := rotated.ResealSecret(t.Context()); err != nil || sealedWith(stored()) != KeyID(key(2)) {
-		t.Errorf("after the rotation it is sealed with %s, %v", sealedWith(stored()), err)
+	if err := rotated.ResealSecret(t.Context()); err != nil || seal.KeyOf(stored()) != KeyID(key(2)) {
+		t.Errorf("after the rotation it is sealed with %s, %v", seal.KeyOf(stored()), err)
 	}
 	if again := secretOf(t, openSealed(t, addr, key(2))); !bytes.Equal(again, sealed) {
 		t.Error("a rotation changed the secret")

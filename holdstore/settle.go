@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Settlement is what one release attempt brought.
@@ -117,13 +120,13 @@ func (s *Store) Settle(ctx context.Context, c *Claim, st Settlement) error {
 // SettleNext is Settle, and claims the next due hold in the same step. nil: there is none, or only Claim can get it.
 func (s *Store) SettleNext(ctx context.Context, c *Claim, st Settlement) (*Claim, error) {
 	// Of several shards the soonest hold may be in another; and replicas must have a claim, but need not have what was settled.
-	return s.settle(ctx, c, st, len(s.shards) == 1 && s.opt.Replicas == 0)
+	return s.settle(ctx, c, st, len(s.nodes.Shards) == 1 && s.opt.Replicas == 0)
 }
 
 func (s *Store) settle(ctx context.Context, c *Claim, st Settlement, more bool) (*Claim, error) {
 	x := &settling{id: c.ID, args: settleArgs(c, st), more: more}
-	if err := s.settles[s.of(c.ID)].do(ctx, &s.work, x); err != nil {
-		return nil, explain(err)
+	if err := s.settles[s.nodes.Of(c.ID)].do(ctx, &s.work, x); err != nil {
+		return nil, nodes.Explain(err)
 	}
 	return x.next, x.err
 }
@@ -150,8 +153,8 @@ func resultArgs(results map[int]Result) (args []any) {
 }
 
 // settleBatch settles attempts of one shard. After a panic it settles each by itself, so that the panic costs one outcome.
-func (s *Store) settleBatch(at keys, batch []*settling) error {
-	err := s.guarded("the settling of a batch of releases", func() error { s.settleAll(at, batch); return nil })
+func (s *Store) settleBatch(at nodes.Shard, batch []*settling) error {
+	err := s.nodes.Guard("the settling of a batch of releases", func() error { s.settleAll(at, batch); return nil })
 	for _, x := range batch {
 		if err != nil && len(batch) > 1 {
 			s.settleBatch(at, []*settling{x})
@@ -163,8 +166,8 @@ func (s *Store) settleBatch(at keys, batch []*settling) error {
 }
 
 // settleAll settles attempts of one shard.
-func (s *Store) settleAll(at keys, batch []*settling) {
-	ctx, cancel := context.WithTimeout(context.Background(), ioTimeout)
+func (s *Store) settleAll(at nodes.Shard, batch []*settling) {
+	ctx, cancel := context.WithTimeout(context.Background(), nodes.IOTimeout)
 	defer cancel()
 	more := 0
 	for _, x := range batch {
@@ -172,18 +175,18 @@ func (s *Store) settleAll(at keys, batch []*settling) {
 			more++
 		}
 	}
-	token, until := randomText(16), time.Now().Add(s.lease)
+	token, until := holdid.Random(16), time.Now().Add(s.lease)
 	args := []any{s.recordTime().Milliseconds(), more, s.lease.Milliseconds(), token, claimContent}
 	for _, x := range batch {
 		args = append(args, x.args...)
 	}
-	words, rows, err := settleAnswer(s.run(ctx, at, settleScript, args...).Slice())
+	words, rows, err := settleAnswer(s.nodes.Run(ctx, at, settleScript, args...).Slice())
 	if err == nil && len(words) != len(batch) {
 		err = fmt.Errorf("redis answered %d times for %d attempts", len(words), len(batch))
 	}
 	claims, _ := s.claimed(rows, token, until) // of what is damaged Claim tells
 	for n, x := range batch {
-		if x.err = explain(err); err == nil {
+		if x.err = nodes.Explain(err); err == nil {
 			x.err = wordOf(words[n], x.id)
 		}
 		if x.more && x.err == nil && len(claims) > 0 {
@@ -207,7 +210,7 @@ func settleAnswer(parts []any, err error) (words, rows []any, _ error) {
 // wordOf makes of a script's answer for one hold its outcome.
 func wordOf(answer any, id string) error {
 	if err, ok := answer.(error); ok {
-		return fmt.Errorf("%s: %w", id, explain(err))
+		return fmt.Errorf("%s: %w", id, nodes.Explain(err))
 	}
 	word, _ := answer.(string)
 	return outcome(word, id)

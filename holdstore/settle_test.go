@@ -39,8 +39,8 @@ func TestWhatIsSettledTogetherIsSettledEachByItself(t *testing.T) {
 	}{
 		{func(*Claim) {}, func(err error) bool { return err == nil }, Released},
 		{func(c *Claim) { c.token = "another" }, func(err error) bool { return errors.Is(err, ErrLost) }, Releasing},
-		{func(c *Claim) { r.Do("HSET " + s.of(c.ID).hold(c.ID) + " r1 nonsense") }, func(err error) bool { return errors.Is(err, ErrUnavailable) }, Releasing},
-		{func(c *Claim) { r.Do("HSET " + s.of(c.ID).hold(c.ID) + " state held") }, func(err error) bool { return errors.Is(err, ErrLost) }, Held},
+		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " r1 nonsense") }, func(err error) bool { return errors.Is(err, ErrUnavailable) }, Releasing},
+		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " state held") }, func(err error) bool { return errors.Is(err, ErrLost) }, Held},
 	}
 	for n, c := range cs {
 		kinds[n%len(kinds)].spoil(c)
@@ -50,7 +50,7 @@ func TestWhatIsSettledTogetherIsSettledEachByItself(t *testing.T) {
 		all = append(all, &settling{id: c.ID, args: settleArgs(c, done)})
 	}
 	all = append(all, &settling{id: cs[0].ID, args: settleArgs(cs[0], done)}) // once more
-	s.settleAll(s.shards[0], all)
+	s.settleAll(s.nodes.Shards[0], all)
 	for n, c := range cs {
 		k := kinds[n%len(kinds)]
 		state, err := s.States(t.Context(), []string{c.ID})
@@ -193,7 +193,7 @@ func TestClaimsBringNoMoreThanTheyHaveRoomFor(t *testing.T) {
 	}
 	came := 0
 	for _, c := range claimAll(t, s, n) {
-		if c.first.text != nil {
+		if c.first.Text != nil {
 			came++
 		}
 		if text, err := io.ReadAll(s.Content(t.Context(), &c.Hold)); err != nil || int64(len(text)) != c.Size {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Stats counts.
@@ -23,17 +25,17 @@ const ageStep = 10 * time.Second
 
 // Stats reads the counts; with ErrPartial those of the servers that answer.
 func (s *Store) Stats(ctx context.Context) (Stats, error) {
-	shards, partly := s.visible(ctx)
+	shards, partly := s.nodes.Visible(ctx)
 	if len(shards) == 0 {
 		return Stats{}, partly
 	}
-	pipe := s.redis.Pipeline()
+	pipe := s.nodes.Client.Pipeline()
 	var all []*shardStats
 	for _, at := range shards {
 		all = append(all, askStats(ctx, pipe, at))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return Stats{}, explain(err)
+		return Stats{}, nodes.Explain(err)
 	}
 	out := Stats{Count: map[State]int{}}
 	for _, st := range all {
@@ -53,13 +55,13 @@ type shardStats struct {
 	remembering *redis.MapStringStringCmd
 }
 
-func askStats(ctx context.Context, pipe redis.Pipeliner, at keys) *shardStats {
+func askStats(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) *shardStats {
 	st := &shardStats{}
 	for _, state := range allStates {
-		st.counts = append(st.counts, pipe.ZCard(ctx, at.state(state)))
+		st.counts = append(st.counts, pipe.ZCard(ctx, stateKey(at, state)))
 	}
-	st.ages = pipe.HGetAll(ctx, at.ages())
-	st.numbers = pipe.MGet(ctx, at.bytes(), at.late())
+	st.ages = pipe.HGetAll(ctx, agesKey(at))
+	st.numbers = pipe.MGet(ctx, bytesKey(at), lateKey(at))
 	st.remembering = askRemembering(ctx, pipe, at)
 	return st
 }

@@ -323,13 +323,13 @@ func TestALeaseIsTakenOverAtItsEndAndNotBefore(t *testing.T) {
 	srv := server.StartRedis(t)
 	s, other := open(t, srv.Addr), open(t, srv.Addr)
 	s.lease, other.lease = time.Second, time.Hour
-	ctx, ends := t.Context(), s.shards[0].state(Releasing)
+	ctx, ends := t.Context(), stateKey(s.nodes.Shards[0], Releasing)
 	put(t, s, "m", 0, "")
 	c := claimOne(t, s)
 	if err := s.Renew(ctx, c); err != nil { // it ends a little later
 		t.Fatal(err)
 	}
-	end := s.redis.ZScore(ctx, ends, c.ID).Val()
+	end := s.nodes.Client.ZScore(ctx, ends, c.ID).Val()
 	server.Eventually(t, "another takes it over", func() bool {
 		if _, err := other.Reap(ctx); err != nil {
 			t.Fatal(err)
@@ -340,7 +340,7 @@ func TestALeaseIsTakenOverAtItsEndAndNotBefore(t *testing.T) {
 		}
 		return err == nil && len(cs) == 1
 	})
-	taken := s.redis.ZScore(ctx, ends, c.ID).Val() - float64(other.lease.Milliseconds())
+	taken := s.nodes.Client.ZScore(ctx, ends, c.ID).Val() - float64(other.lease.Milliseconds())
 	if late := time.Duration(taken-end) * time.Millisecond; late < 0 || late > leaseTime {
 		t.Errorf("taken over %v after its end", late)
 	}
@@ -381,7 +381,7 @@ func TestFullStoreRefusesAndDrains(t *testing.T) {
 	srv := server.StartRedis(t)
 	s := open(t, srv.Addr)
 	a, b := put(t, s, "a", time.Hour, "x"), put(t, s, "b", 0, "x")
-	if err := s.redis.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+	if err := s.nodes.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tryPut(s, "c", 0, "x"); !errors.Is(err, ErrFull) {
@@ -401,13 +401,12 @@ func TestRefusesWhatCouldLoseMail(t *testing.T) {
 	for setting, value := range map[string]string{
 		"appendonly": "no", "appendfsync": "everysec", "maxmemory-policy": "allkeys-lru",
 	} {
-		s := open(t, server.StartRedis(t, "--"+setting, value).Addr)
-		_, err := tryPut(s, "m", 0, "")
+		addr := server.StartRedis(t, "--"+setting, value).Addr
+		_, err := tryPut(open(t, addr), "m", 0, "")
 		if !errors.Is(err, ErrNotDurable) || !strings.Contains(err.Error(), "CONFIG SET "+setting) {
 			t.Errorf("%s %s: %v", setting, value, err)
 		}
-		s.opt.Durability = "relaxed"
-		if err := s.Ready(t.Context()); err != nil {
+		if err := openWith(t, Options{Addresses: []string{addr}, Durability: "relaxed"}).Ready(t.Context()); err != nil {
 			t.Errorf("relaxed: %v", err)
 		}
 	}

@@ -134,7 +134,7 @@ end
 // replaced lists those of some holds that are in the shard of the commit.
 func (p *Put) replaced(ids []string) (here []string) {
 	for _, old := range ids {
-		if p.s.of(old) == p.at {
+		if p.s.nodes.Of(old) == p.at {
 			here = append(here, old)
 		}
 	}
@@ -175,7 +175,7 @@ func (p *Put) submitter() string {
 // crash between the two sends both messages, never none.
 func (p *Put) replaceElsewhere(ctx context.Context, t Terms) error {
 	for _, old := range t.Replaces {
-		if p.s.of(old) == p.at {
+		if p.s.nodes.Of(old) == p.at {
 			continue
 		}
 		_, err := p.s.Recall(ctx, old, Act{By: p.submitter(), From: "mail with Supersedes", Reason: "replaced by " + p.id})

@@ -33,7 +33,7 @@ func TestAHoldReplacesOthersInAnyShard(t *testing.T) {
 	for n := range 20 {
 		r := hold(fmt.Sprint("old", n), time.Hour)
 		replaces = append(replaces, r.ID)
-		shards[s.number(r.ID)] = true
+		shards[s.nodes.Number(r.ID)] = true
 	}
 	if len(shards) < 5 {
 		t.Fatalf("twenty messages to different recipients are in %d shards only", len(shards))

@@ -3,6 +3,8 @@ package holdstore
 import (
 	"context"
 	"net/netip"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // The messages of one sender with one subject share one room, since Outlook's recalls name nothing else. Anybody can put
@@ -47,7 +49,7 @@ func networkOf(ways []Way) string {
 // inTopic lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
 // transactions do.
 func (s *Store) inTopic(ctx context.Context, topic string) (names []string, err error) {
-	members, err := s.redis.ZRevRange(ctx, topic, 0, -1).Result()
+	members, err := s.nodes.Client.ZRevRange(ctx, topic, 0, -1).Result()
 	seen := map[string]bool{}
 	for _, m := range members {
 		if name := m[max(0, len(m)-nameLen):]; !seen[name] {
@@ -61,13 +63,13 @@ func (s *Store) inTopic(ctx context.Context, topic string) (names []string, err 
 // thin takes out of rooms what they have too much. Two gateways that thin the same room take out the same.
 func (s *Store) thin(ctx context.Context, topics []string) error {
 	for _, topic := range topics {
-		members, err := s.redis.ZRange(ctx, topic, 0, -1).Result()
+		members, err := s.nodes.Client.ZRange(ctx, topic, 0, -1).Result()
 		if err != nil {
-			return explain(err)
+			return nodes.Explain(err)
 		}
 		if drop := surplus(members, maxTopic); len(drop) > 0 {
-			if err := s.redis.ZRem(ctx, topic, drop).Err(); err != nil {
-				return explain(err)
+			if err := s.nodes.Client.ZRem(ctx, topic, drop).Err(); err != nil {
+				return nodes.Explain(err)
 			}
 		}
 	}

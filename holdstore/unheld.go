@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Unheld is an outbound message that was not held. Of it is only remembered who used its Message-ID: anybody who has seen
@@ -46,7 +48,7 @@ return 'ok'
 
 // RememberUnheld keeps who used which Message-ID for at least so long.
 func (s *Store) RememberUnheld(ctx context.Context, all []Unheld, keep time.Duration) error {
-	args := map[keys][]any{}
+	args := map[nodes.Shard][]any{}
 	for _, u := range all {
 		at, bucket, field := s.unheld(u.MessageID, u.At)
 		if args[at] == nil {
@@ -56,18 +58,18 @@ func (s *Store) RememberUnheld(ctx context.Context, all []Unheld, keep time.Dura
 		args[at] = append(args[at], bucket, field, string(by[:unheldBy]), string(binary.BigEndian.AppendUint32(nil, uint32(u.At.Unix()))))
 	}
 	for at, a := range args {
-		if err := s.run(ctx, at, unheldScript, a...).Err(); err != nil {
-			return explain(err)
+		if err := s.nodes.Run(ctx, at, unheldScript, a...).Err(); err != nil {
+			return nodes.Explain(err)
 		}
 	}
 	return nil
 }
 
 // unheld says where an entry is.
-func (s *Store) unheld(messageID string, at time.Time) (shard keys, bucket, field string) {
+func (s *Store) unheld(messageID string, at time.Time) (shard nodes.Shard, bucket, field string) {
 	sum := sha256.Sum256([]byte(messageID))
 	n := binary.BigEndian.Uint16(sum[unheldName:]) % unheldBuckets
-	return s.of(digest(messageID)), strconv.FormatInt(at.Unix()/int64(unheldDay/time.Second), 10) + ":" + strconv.Itoa(int(n)), string(sum[:unheldName])
+	return s.nodes.Of(digest(messageID)), strconv.FormatInt(at.Unix()/int64(unheldDay/time.Second), 10) + ":" + strconv.Itoa(int(n)), string(sum[:unheldName])
 }
 
 // Use says who else used a Message-ID.
@@ -78,12 +80,12 @@ type Use struct {
 
 // UnheldUse says who else than by used a Message-ID for a message that was not held, before and after a moment.
 func (s *Store) UnheldUse(ctx context.Context, messageID, by string, moment time.Time, keep time.Duration) (use Use, err error) {
-	pipe := s.redis.Pipeline()
+	pipe := s.nodes.Client.Pipeline()
 	var replies []*redis.StringCmd
 	now := time.Now()
 	for day := now.Add(-keep - unheldDay); !day.After(now.Add(unheldDay)); day = day.Add(unheldDay) {
 		at, bucket, field := s.unheld(messageID, day)
-		replies = append(replies, pipe.HGet(ctx, at.unheld(bucket), field))
+		replies = append(replies, pipe.HGet(ctx, unheldKey(at, bucket), field))
 	}
 	pipe.Exec(ctx)
 	sum := sha256.Sum256([]byte(by))
@@ -93,7 +95,7 @@ func (s *Store) UnheldUse(ctx context.Context, messageID, by string, moment time
 		case err == redis.Nil:
 			continue
 		case err != nil:
-			return use, explain(err)
+			return use, nodes.Explain(err)
 		case len(entry) < unheldBy+4:
 			return use, fmt.Errorf("%w: who used %s can't be read", ErrDamaged, messageID)
 		}

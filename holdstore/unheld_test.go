@@ -37,8 +37,8 @@ func TestWhoUsedAMessageIDWithoutAHoldIsRemembered(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)
 		}
 	}
-	for _, key := range s.redis.Keys(t.Context(), "*out:*").Val() {
-		if left := s.redis.PTTL(t.Context(), key).Val(); left < keep || left > keep+2*unheldDay {
+	for _, key := range s.nodes.Client.Keys(t.Context(), "*out:*").Val() {
+		if left := s.nodes.Client.PTTL(t.Context(), key).Val(); left < keep || left > keep+2*unheldDay {
 			t.Errorf("%s ends in %v", key, left)
 		}
 	}

@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // source is where a search reads IDs from: the same sorted sets of all shards, within bounds of their scores.
 type source struct {
-	shards   []keys
-	sets     []func(keys) string
+	shards   []nodes.Shard
+	sets     []func(nodes.Shard) string
 	min, max string
 	count    int  // at the beginning
 	sorted   bool // the sets come one after the other, and their scores are an order to show holds in
@@ -23,7 +25,7 @@ func stateSource(states []State) *source {
 	src := &source{min: "-inf", max: "+inf", sorted: true}
 	for _, st := range []State{Releasing, Held, Recalled, Released} {
 		if slices.Contains(states, st) {
-			src.sets = append(src.sets, func(at keys) string { return at.state(st) })
+			src.sets = append(src.sets, func(at nodes.Shard) string { return stateKey(at, st) })
 		}
 	}
 	return src
@@ -48,7 +50,7 @@ func (s *Store) sources(q Query) []*source {
 		}
 		src := &source{min: from, max: to}
 		for _, entry := range s.entries(by.kind, by.values...) {
-			src.sets = append(src.sets, func(at keys) string { return at.index(entry) })
+			src.sets = append(src.sets, func(at nodes.Shard) string { return indexKey(at, entry) })
 		}
 		all = append(all, src)
 	}
@@ -65,10 +67,10 @@ func bothWays(id string) []string {
 }
 
 // narrowest counts what each source of a query has in some shards, and returns the smallest.
-func (s *Store) narrowest(ctx context.Context, q Query, shards []keys) (*source, error) {
+func (s *Store) narrowest(ctx context.Context, q Query, shards []nodes.Shard) (*source, error) {
 	all := s.sources(q)
 	counts := make([][]*redis.IntCmd, len(all))
-	pipe := s.redis.Pipeline()
+	pipe := s.nodes.Client.Pipeline()
 	for n, src := range all {
 		src.shards = shards
 		for _, set := range src.sets {
@@ -78,7 +80,7 @@ func (s *Store) narrowest(ctx context.Context, q Query, shards []keys) (*source,
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, explain(err)
+		return nil, nodes.Explain(err)
 	}
 	best := all[0]
 	for n, src := range all {
@@ -99,7 +101,7 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 	for n, set := range src.sets {
 		m := &merge{}
 		for _, at := range src.shards {
-			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: max(findPage/len(s.shards), 50)})
+			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: max(findPage/len(s.nodes.Shards), 50)})
 		}
 		for {
 			ids, err := m.next(ctx, findPage)
@@ -169,9 +171,9 @@ func (w *walk) fill(ctx context.Context) (bool, error) {
 	for len(w.ready) == 0 && !w.ended {
 		skip := max(len(w.ties)-maxTies, 0)
 		count := w.page + len(w.ties) - skip
-		some, err := w.s.redis.ZRangeByScoreWithScores(ctx, w.set, &redis.ZRangeBy{Min: w.min, Max: w.max, Offset: int64(skip), Count: int64(count)}).Result()
+		some, err := w.s.nodes.Client.ZRangeByScoreWithScores(ctx, w.set, &redis.ZRangeBy{Min: w.min, Max: w.max, Offset: int64(skip), Count: int64(count)}).Result()
 		if err != nil {
-			return false, explain(err)
+			return false, nodes.Explain(err)
 		}
 		w.ended = len(some) < count
 		w.take(some)

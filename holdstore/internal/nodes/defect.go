@@ -1,4 +1,4 @@
-package holdstore
+package nodes
 
 import (
 	"errors"
@@ -11,15 +11,15 @@ var ErrDefect = errors.New("a defect of recall-milter, please report it")
 
 // OnDefect sets what is told of each panic that the store survives: what it ended, and the stack. Call it before the store
 // is used.
-func (s *Store) OnDefect(tell func(what string, v any, stack []byte)) { s.defects = tell }
+func (ns *Nodes) OnDefect(tell func(what string, v any, stack []byte)) { ns.defects = tell }
 
-// guarded runs f. A panic in f is reported and becomes an ErrDefect: it costs what f does, never the process.
-func (s *Store) guarded(what string, f func() error) (err error) {
+// Guard runs f. A panic in f is reported and becomes an ErrDefect: it costs what f does, never the process.
+func (ns *Nodes) Guard(what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%w: %v", ErrDefect, v)
-			if s.defects != nil {
-				s.defects(what, v, debug.Stack())
+			if ns.defects != nil {
+				ns.defects(what, v, debug.Stack())
 			}
 		}
 	}()

@@ -1,4 +1,4 @@
-package holdstore
+package nodes
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 )
 
 func TestWhatIsWrongWithServersIsOneLine(t *testing.T) {
-	dead, hangs := explain(errors.New("dial tcp 127.0.0.1:2: connection refused")), explain(errors.New("127.0.0.1:1: i/o timeout"))
+	dead, hangs := Explain(errors.New("dial tcp 127.0.0.1:2: connection refused")), Explain(errors.New("127.0.0.1:1: i/o timeout"))
 	lax := fmt.Errorf("%w: redis at 127.0.0.1:3 has appendfsync", ErrNotDurable)
 	for _, c := range []struct {
 		some  bool
@@ -20,11 +20,11 @@ func TestWhatIsWrongWithServersIsOneLine(t *testing.T) {
 		{true, []error{lax}, "store could lose mail: redis at 127.0.0.1:3 has appendfsync"},
 		{true, []error{lax, hangs}, "part of the store is not reachable: 127.0.0.1:1: i/o timeout; store could lose mail: redis at 127.0.0.1:3 has appendfsync"},
 	} {
-		f := &failures{some: c.some}
+		f := &Failures{Some: c.some}
 		for _, err := range c.all {
-			f.add(err)
+			f.Add(err)
 		}
-		err := f.err()
+		err := f.Err()
 		if err.Error() != c.words || errors.Is(err, ErrPartial) != c.some {
 			t.Errorf("some are well: %v, %q: %q, partial: %v", c.some, c.all, err, errors.Is(err, ErrPartial))
 		}
@@ -34,7 +34,7 @@ func TestWhatIsWrongWithServersIsOneLine(t *testing.T) {
 			}
 		}
 	}
-	if (&failures{some: true}).err() != nil || explain(explain(hangs)).Error() != hangs.Error() {
+	if (&Failures{Some: true}).Err() != nil || Explain(Explain(hangs)).Error() != hangs.Error() {
 		t.Error("nothing is wrong, or it is said twice")
 	}
 }

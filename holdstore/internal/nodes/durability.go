@@ -1,4 +1,4 @@
-package holdstore
+package nodes
 
 import (
 	"context"
@@ -71,9 +71,9 @@ func (d *durability) saved(node redis.UniversalClient, info map[string]string) b
 }
 
 // Ready says whether the whole store may take holds now: nil, ErrUnavailable or ErrNotDurable with the mend.
-func (s *Store) Ready(ctx context.Context) error {
-	return s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []keys) error {
-		return s.nodeReady(ctx, node)
+func (ns *Nodes) Ready(ctx context.Context) error {
+	return ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
+		return ns.nodeReady(ctx, node)
 	})
 }
 
@@ -83,52 +83,52 @@ type readiness struct {
 	era  int
 }
 
-// ready says the same of one shard.
-func (s *Store) ready(ctx context.Context, at keys) error {
-	_, err := s.readyNow(ctx, at)
+// ReadyAt says the same of one shard.
+func (ns *Nodes) ReadyAt(ctx context.Context, at Shard) error {
+	_, err := ns.ReadyNow(ctx, at)
 	return err
 }
 
-// readyNow is ready for those who will ask stillReady.
-func (s *Store) readyNow(ctx context.Context, at keys) (r readiness, err error) {
-	if r.node, err = s.node(ctx, at); err != nil {
-		return r, explain(err)
+// ReadyNow is ready for those who will ask stillReady.
+func (ns *Nodes) ReadyNow(ctx context.Context, at Shard) (r readiness, err error) {
+	if r.node, err = ns.Node(ctx, at); err != nil {
+		return r, Explain(err)
 	}
-	_, r.era = s.durable.fresh(r.node)
-	return r, s.nodeReady(ctx, r.node)
+	_, r.era = ns.durable.fresh(r.node)
+	return r, ns.nodeReady(ctx, r.node)
 }
 
-// stillReady says whether what was written since then went to a server that may take holds. The write itself may have been the first
+// StillReady says whether what was written since then went to a server that may take holds. The write itself may have been the first
 // that met another server, or the same one with other settings: it went over a new connection then, or to a new owner of the shard.
-func (s *Store) stillReady(ctx context.Context, at keys, r readiness) error {
-	now, err := s.node(ctx, at)
+func (ns *Nodes) StillReady(ctx context.Context, at Shard, r readiness) error {
+	now, err := ns.Node(ctx, at)
 	if err != nil {
-		return explain(err)
+		return Explain(err)
 	}
-	if _, era := s.durable.fresh(now); now == r.node && era == r.era {
+	if _, era := ns.durable.fresh(now); now == r.node && era == r.era {
 		return nil
 	}
-	return s.nodeReady(ctx, now)
+	return ns.nodeReady(ctx, now)
 }
 
-func (s *Store) nodeReady(ctx context.Context, node redis.UniversalClient) error {
-	if err := s.rests.of(node); err != nil {
+func (ns *Nodes) nodeReady(ctx context.Context, node redis.UniversalClient) error {
+	if err := ns.silent.of(node); err != nil {
 		return err
 	}
-	if ok, _ := s.durable.fresh(node); ok {
+	if ok, _ := ns.durable.fresh(node); ok {
 		return nil
 	}
-	s.durable.checking.Lock()
-	defer s.durable.checking.Unlock()
-	ok, era := s.durable.fresh(node)
+	ns.durable.checking.Lock()
+	defer ns.durable.checking.Unlock()
+	ok, era := ns.durable.fresh(node)
 	if ok {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	err := s.examine(ctx, node)
-	s.durable.remember(node, era, err)
-	s.moved(ctx, err)
+	err := ns.examine(ctx, node)
+	ns.durable.remember(node, era, err)
+	ns.moved(ctx, err)
 	return err
 }
 
@@ -141,25 +141,25 @@ var settings = []struct{ name, value string }{
 }
 
 // examine looks at one server.
-func (s *Store) examine(ctx context.Context, node redis.UniversalClient) error {
+func (ns *Nodes) examine(ctx context.Context, node redis.UniversalClient) error {
 	text, err := node.Info(ctx).Result()
 	if err != nil {
-		return explain(s.saidBy(node, err))
+		return Explain(ns.saidBy(node, err))
 	}
-	info, at := infoFields(text), s.address(node)
-	s.memory.note(node, info)
+	info, at := infoFields(text), ns.Address(node)
+	ns.memory.note(node, info)
 	if err := usable(at, info); err != nil {
 		return err
 	}
-	if _, cluster := s.redis.(*redis.ClusterClient); info["cluster_enabled"] == "1" && !cluster {
+	if _, cluster := ns.Client.(*redis.ClusterClient); info["cluster_enabled"] == "1" && !cluster {
 		return fmt.Errorf("%w: redis at %s is one of a Cluster: give the addresses of several of its nodes in redis.addresses", ErrUnavailable, at)
 	}
-	if n, _ := strconv.Atoi(info["connected_slaves"]); n < s.opt.Replicas {
+	if n, _ := strconv.Atoi(info["connected_slaves"]); n < ns.opt.Replicas {
 		return fmt.Errorf("%w: redis at %s has %d replicas and redis.replicas asks for %d: start them, or lower redis.replicas",
-			ErrNotDurable, at, n, s.opt.Replicas)
+			ErrNotDurable, at, n, ns.opt.Replicas)
 	}
-	saved := s.durable.saved(node, info)
-	if s.opt.Durability == "assumed" || s.opt.Durability == "relaxed" {
+	saved := ns.durable.saved(node, info)
+	if ns.opt.Durability == "assumed" || ns.opt.Durability == "relaxed" {
 		return nil
 	}
 	if err := judge(ctx, node, at); err != nil {
@@ -202,8 +202,8 @@ func judge(ctx context.Context, node redis.UniversalClient, at string) error {
 	for _, w := range settings {
 		replies = append(replies, pipe.ConfigGet(ctx, w.name))
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !answered(err) {
-		return explain(err)
+	if _, err := pipe.Exec(ctx); err != nil && !Answered(err) {
+		return Explain(err)
 	}
 	for n, w := range settings {
 		got, err := replies[n].Result()
@@ -226,17 +226,17 @@ func major(version string) int {
 }
 
 // Warnings says what about the servers could lose or delay mail, although holds are taken: each with its mend.
-func (s *Store) Warnings(ctx context.Context) (all []string, err error) {
-	_, cluster := s.redis.(*redis.ClusterClient)
-	if s.opt.Durability == "relaxed" {
+func (ns *Nodes) Warnings(ctx context.Context) (all []string, err error) {
+	_, cluster := ns.Client.(*redis.ClusterClient)
+	if ns.opt.Durability == "relaxed" {
 		all = append(all, "redis.durability is \"relaxed\": a crash of redis can lose held mail: set \"strict\"")
 	}
-	if s.opt.Replicas == 0 && (cluster || s.opt.SentinelMaster != "") {
+	if ns.opt.Replicas == 0 && (cluster || ns.opt.SentinelMaster != "") {
 		all = append(all, "redis.replicas is 0: a failover loses the holds of its last moments, and may send what was recalled in them: set redis.replicas = 1")
 	}
 	var mu sync.Mutex
-	err = s.byNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []keys) error {
-		some, err := s.nodeWarnings(ctx, node, cluster)
+	err = ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
+		some, err := ns.nodeWarnings(ctx, node, cluster)
 		mu.Lock()
 		defer mu.Unlock()
 		for _, w := range some {
@@ -249,16 +249,16 @@ func (s *Store) Warnings(ctx context.Context) (all []string, err error) {
 	return all, err
 }
 
-func (s *Store) nodeWarnings(ctx context.Context, node redis.UniversalClient, cluster bool) (all []string, err error) {
+func (ns *Nodes) nodeWarnings(ctx context.Context, node redis.UniversalClient, cluster bool) (all []string, err error) {
 	setting := func(name string) string {
 		got, wrong := node.ConfigGet(ctx, name).Result()
-		if wrong != nil && !answered(wrong) {
-			err = explain(wrong)
+		if wrong != nil && !Answered(wrong) {
+			err = Explain(wrong)
 		}
 		return got[name] // empty when we may not read it
 	}
-	if s.opt.Replicas > 0 && setting("min-replicas-to-write") == "0" {
-		all = append(all, fmt.Sprintf("redis has min-replicas-to-write 0: a primary that was cut off from its replicas goes on writing what will be thrown away: run CONFIG SET min-replicas-to-write %d", s.opt.Replicas))
+	if ns.opt.Replicas > 0 && setting("min-replicas-to-write") == "0" {
+		all = append(all, fmt.Sprintf("redis has min-replicas-to-write 0: a primary that was cut off from its replicas goes on writing what will be thrown away: run CONFIG SET min-replicas-to-write %d", ns.opt.Replicas))
 	}
 	if cluster && setting("cluster-require-full-coverage") == "yes" {
 		all = append(all, "redis has cluster-require-full-coverage yes: one master that is away stops the mail of all: run CONFIG SET cluster-require-full-coverage no")

@@ -1,20 +1,20 @@
-package holdstore
+package nodes
 
 import (
 	"slices"
 	"strings"
 )
 
-// failures is what is wrong with the servers of a Cluster, as one error of one line.
-type failures struct {
-	some  bool // of the servers are well
+// Failures is what is wrong with the servers of a Cluster, as one error of one line.
+type Failures struct {
+	Some  bool // of the servers are well
 	away  bool // one of the others does not answer
 	all   []error
 	words []string // of each
 }
 
-// add notes what is wrong with a server; what was said before is not said again.
-func (f *failures) add(err error) {
+// Add notes what is wrong with a server; what was said before is not said again.
+func (f *Failures) Add(err error) {
 	words, away := strings.CutPrefix(err.Error(), ErrUnavailable.Error()+": ")
 	f.away = f.away || away
 	if !slices.Contains(f.words, words) {
@@ -22,7 +22,8 @@ func (f *failures) add(err error) {
 	}
 }
 
-func (f *failures) err() error {
+// Err is nil when there are none.
+func (f *Failures) Err() error {
 	if len(f.all) == 0 {
 		return nil
 	}
@@ -31,10 +32,10 @@ func (f *failures) err() error {
 }
 
 // Error begins with what it means for the store as a whole.
-func (f *failures) Error() string {
+func (f *Failures) Error() string {
 	words := strings.Join(f.words, "; ")
 	switch {
-	case f.away && f.some:
+	case f.away && f.Some:
 		return ErrPartial.Error() + ": " + words
 	case f.away:
 		return ErrUnavailable.Error() + ": " + words
@@ -43,8 +44,8 @@ func (f *failures) Error() string {
 }
 
 // Unwrap makes it each of its errors, and ErrPartial when some of the servers are well.
-func (f *failures) Unwrap() []error {
-	if f.some {
+func (f *Failures) Unwrap() []error {
+	if f.Some {
 		return append([]error{ErrPartial}, f.all...)
 	}
 	return f.all

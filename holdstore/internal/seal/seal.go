@@ -1,0 +1,165 @@
+// Package seal compresses and seals what the store keeps of a message, and proves records. It is pure: keys and bytes in, bytes out.
+//
+// A stored piece begins with a byte that says what was done to it. A sealed one goes on with the ID of its key and a random nonce;
+// what follows is XChaCha20-Poly1305 over the piece, bound to its place, so that nobody can move pieces between messages. A record
+// is proven by MACs (record.go). Without a key pieces are only compressed, and records prove nothing.
+package seal
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// ErrNoKey says that content is sealed with a key that is not among Options.SealKeys.
+var ErrNoKey = errors.New("its seal key is not here")
+
+// ErrDamaged says that content in the store is not what was put there.
+var ErrDamaged = errors.New("its content was changed or damaged in the store")
+
+// What was done to a piece.
+const (
+	compressed = 1 << 0
+	sealed     = 1 << 1
+	whole      = 1 << 2 // a small message: the length of its header block, the header block, and the body
+	digested   = 1 << 3 // the first piece of a large message: the digest of its body, and the header block
+
+	maxPiece   = 16 << 20  // bytes of one piece when it is decompressed; the largest is a header block
+	windowSize = 256 << 10 // of the compressor: no piece of a body is larger
+)
+
+// Place is where a piece belongs.
+type Place struct {
+	ID, Staging string // of the hold, and the random part of its content's key names
+	N           int    // number of the piece
+	Last        bool   // it is the last one
+}
+
+// bytes are the place as additional data of the seal; each part says where it ends.
+func (p Place) bytes(form byte) []byte {
+	b := []byte{form, map[bool]byte{true: 1}[p.Last]}
+	b = binary.BigEndian.AppendUint32(b, uint32(p.N))
+	return append(b, p.ID+"\x00"+p.Staging...)
+}
+
+// Wrap makes of a piece what is stored.
+func (s *Sealer) Wrap(piece []byte, at Place) []byte { return s.wrapAs(0, piece, at) }
+
+// WrapHeader makes of the header block of a large message the first piece that is stored.
+func (s *Sealer) WrapHeader(header, digest []byte, at Place) []byte {
+	return s.wrapAs(digested, withDigest(digest, header), at)
+}
+
+// WrapWhole makes of a small message the one piece that is stored.
+func (s *Sealer) WrapWhole(header, body []byte, at Place) []byte {
+	message := binary.AppendUvarint(make([]byte, 0, len(header)+len(body)+4), uint64(len(header)))
+	return s.wrapAs(whole, append(append(message, header...), body...), at)
+}
+
+func (s *Sealer) wrapAs(form byte, piece []byte, at Place) []byte {
+	content := piece
+	if packed := s.packer.EncodeAll(piece, nil); len(packed) < len(piece)-len(piece)/16 { // else it costs more than it saves
+		form, content = form|compressed, packed
+	}
+	first := s.ring.Load().first
+	if first == nil {
+		return append([]byte{form}, content...)
+	}
+	form |= sealed
+	out := make([]byte, 0, 1+keyIDSize+chacha20poly1305.NonceSizeX+len(content)+chacha20poly1305.Overhead)
+	out = append(append(out, form), first.id[:]...)
+	out = out[:len(out)+chacha20poly1305.NonceSizeX]
+	nonce := out[1+keyIDSize:]
+	rand.Read(nonce)
+	return first.aead.Seal(out, nonce, content, at.bytes(form))
+}
+
+// Unwrap is the opposite of Wrap. Errors: ErrNoKey, or that the piece is not what was stored at this place.
+func (s *Sealer) Unwrap(stored []byte, at Place) ([]byte, error) {
+	if len(stored) == 0 || stored[0]&^(compressed|sealed|whole|digested) != 0 {
+		return nil, fmt.Errorf("%w: no known form", ErrDamaged)
+	}
+	form, content := stored[0], stored[1:]
+	if form&sealed != 0 {
+		if len(content) < keyIDSize+chacha20poly1305.NonceSizeX {
+			return nil, fmt.Errorf("%w: it is too short", ErrDamaged)
+		}
+		id := [keyIDSize]byte(content)
+		key, ok := s.ring.Load().keys[id]
+		if !ok {
+			return nil, fmt.Errorf("%w: add key %x to seal.key_file", ErrNoKey, id)
+		}
+		nonce, box := content[keyIDSize:][:chacha20poly1305.NonceSizeX], content[keyIDSize+chacha20poly1305.NonceSizeX:]
+		var err error
+		if content, err = key.aead.Open(nil, nonce, box, at.bytes(form)); err != nil {
+			return nil, fmt.Errorf("%w: its seal is broken", ErrDamaged)
+		}
+	}
+	if form&sealed == 0 && s.ring.Load().first != nil {
+		return nil, fmt.Errorf("%w: it is not sealed, and there is a seal key: it was stored before the key was, or changed", ErrDamaged)
+	}
+	if form&compressed == 0 {
+		return content, nil
+	}
+	piece, err := s.opener.DecodeAll(content, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return piece, nil
+}
+
+// Piece is one piece of a message's content. The first one is the header block; of a small message it has the body as well, of a
+// large one the digest of the body.
+type Piece struct{ Text, Body, Digest []byte }
+
+// Open is Unwrap, and takes apart what the first piece is made of.
+func (s *Sealer) Open(stored []byte, at Place) (p Piece, err error) {
+	if p.Text, err = s.Unwrap(stored, at); err != nil {
+		return Piece{}, err
+	}
+	switch {
+	case stored[0]&whole != 0:
+		p.Text, p.Body, err = split(p.Text)
+	case stored[0]&digested != 0:
+		p.Digest, p.Text, err = cutDigest(p.Text)
+	}
+	if err != nil {
+		return Piece{}, err
+	}
+	return p, nil
+}
+
+// split cuts the one piece of a small message, which Unwrap returned, into header block and body.
+func split(message []byte) (header, body []byte, err error) {
+	n, begin := binary.Uvarint(message)
+	if begin <= 0 || n > uint64(len(message)-begin) {
+		return nil, nil, fmt.Errorf("%w: its header block is longer than all of it", ErrDamaged)
+	}
+	return message[begin:][:n], message[begin:][n:], nil
+}
+
+// KeyOf returns the ID of the key that a stored piece, or its beginning, is sealed with; "" when it isn't.
+func KeyOf(stored string) string {
+	if len(stored) < 1+keyIDSize || stored[0]&sealed == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%x", stored[1:][:keyIDSize])
+}
+
+// DigestSize is how many bytes the digest of a body has in a piece.
+const DigestSize = 16
+
+// withDigest is the first piece of a large message, and cutDigest takes it apart.
+func withDigest(digest, header []byte) []byte {
+	return append(digest[:DigestSize:DigestSize], header...)
+}
+
+func cutDigest(piece []byte) (digest, header []byte, err error) {
+	if len(piece) < DigestSize {
+		return nil, nil, fmt.Errorf("%w: it is shorter than the digest of the body", ErrDamaged)
+	}
+	return piece[:DigestSize], piece[DigestSize:], nil
+}
