@@ -52,7 +52,7 @@ func (g *gateway) doctor(args ...string) (checks []string, code int) {
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			g.t.Fatalf("%q: %v", line, err)
 		}
-		if f.Level != "ok" {
+		if f.Level == "warning" || f.Level == "error" {
 			checks = append(checks, f.Check)
 			if f.Text == "" || f.Mend == "" {
 				g.t.Errorf("a finding without words or mend: %s", line)
@@ -71,6 +71,9 @@ func (g *gateway) finds(want string, code int, args ...string) {
 		got, exit = g.doctor(args...)
 		return !slices.Contains(got, "redis.slow")
 	})
+	if want != "daemon.stale" { // most of what is broken is broken in the config, and the daemon is not told
+		got = slices.DeleteFunc(got, func(check string) bool { return check == "daemon.stale" })
+	}
 	if strings.Join(got, " ") != want || exit != code {
 		g.t.Errorf("doctor found %v, exit %d; want %q, exit %d", got, exit, want, code)
 	}
@@ -140,6 +143,7 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		{"a rule for all", config("[release]", "[[hold.rule]]\nname = \"all\"\ngrace = \"0s\"\n[release]"), asBefore, "config.rule", 2},
 		{"no grace", config("\"1h\"", "\"0s\""), asBefore, "config.grace", 2},
 		{"no DNS", config("dns = \"", "dns = \"127.0.0.1:1\" #"), asBefore, "dns.answers", 1},
+		{"config edited", config("\"1h\"", "\"2h\""), asBefore, "daemon.stale", 1},
 		{"config open", func() { g.must(os.Chmod(g.conf, 0o644)) }, func() { g.must(os.Chmod(g.conf, 0o600)) }, "files.open", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,7 +39,9 @@ func typed(t *testing.T, name, text string) string {
 func (g *gateway) types(folder, commands string) string {
 	g.t.Helper()
 	names := fmt.Sprintf("recallctl() { verb=$1; shift; [ $verb != setup ] || set -- --postfix %s \"$@\"; %s/recallctl -c %s $verb \"$@\"; }\n"+
+		"postconf() { command postconf -c %[1]s \"$@\"; }\npostfix() { command postfix -c %[1]s \"$@\"; }\n"+
 		"journalctl() { cat %s; }\nexport GORACE=atexit_sleep_ms=0\n", folderOf(g.postfix), programs, g.conf, g.log)
+	commands = strings.ReplaceAll(commands, "/etc/postfix", folderOf(g.postfix))
 	bin := g.t.TempDir() // with the sendmail of this gateway
 	g.must(os.WriteFile(filepath.Join(bin, "sendmail"), []byte("#!/bin/sh\nexec "+strings.Join(g.mta.command().Args, " ")+" \"$@\"\n"), 0o755))
 	c := exec.Command("bash", "-c", names+commands)

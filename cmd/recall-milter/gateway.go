@@ -36,6 +36,7 @@ type gateway struct {
 // assemble makes all rooms; nothing of it listens or works yet.
 func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	g := &gateway{daemon: d, store: store, log: monitor.New(d.log, store, version)}
+	g.log.Read(d.config.Sum)
 	store.OnDefect(g.log.Panicked)
 	var err error
 	if g.late, err = wiring.Exchange(d.config, d.texts, store, &d.marker, g.log); err != nil {

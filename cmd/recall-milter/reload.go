@@ -23,41 +23,41 @@ func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			waiting, err := d.reload(gate, store)
+			sum, waiting, err := d.reload(gate, store)
 			if err != nil {
 				log.ReloadRefused(err)
 				continue
 			}
-			log.Reloaded(d.file, waiting)
+			log.Reloaded(d.file, sum, waiting)
 		}
 	}
 }
 
-// reload takes of the file what can change while the daemon runs; waiting are the changed keys that can't.
-func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (waiting []string, err error) {
+// reload takes of the file what can change while the daemon runs. It returns the file's sum, and the changed keys that can't.
+func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (sum string, waiting []string, err error) {
 	next, err := config.Load(d.file)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	c, waiting := d.config.Reload(next)
 	rules, err := wiring.Outbound(c)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	arriving, err := wiring.Inbound(c)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	keys, err := wiring.SealKeys(c.Seal.KeyFile)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if err := store.UseKeys(keys); err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	d.outbound.Store(rules)
 	gate.Use(arriving)
 	d.reseal(store)
 	d.doubt(c)
-	return waiting, nil
+	return next.Sum, waiting, nil
 }

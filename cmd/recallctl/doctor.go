@@ -26,10 +26,13 @@ type surroundings struct{ postfix, sendmail, user, probe string }
 
 func (c *ctl) doctor() *cobra.Command {
 	var o surroundings
-	cmd := &cobra.Command{Use: "doctor", Short: "looks for every cause of lost, unheld, late or doubled mail, and says how to mend it",
-		Long: "Looks for every cause of lost, unheld, late or doubled mail, and says how to mend it; nothing is changed.\n" +
-			"Exit: 0 all is well, 1 warnings, 2 errors. What can't be looked at is a warning.\n" +
-			"docs/doctor.md explains each finding under its name, which --json says as \"check\".", Args: noREF}
+	cmd := &cobra.Command{Use: "doctor", Short: "Look for every cause of lost, unheld, late or duplicate mail, and say how to fix it",
+		Long: "Look for every cause of lost, unheld, late or duplicate mail, and say how to fix it. Nothing is changed.\n" +
+			"Notes are for some sites only: nothing is known to be wrong. What can't be looked at is a warning.\n" +
+			"docs/doctor.md explains each finding under its name, which --json gives as \"check\".\n\n" +
+			"Exit: 0 no errors and no warnings, 1 warnings, 2 errors.",
+		Example: "  recallctl doctor\n  recallctl doctor --probe you@corp.test   # also sends a message by every way in, and takes it back",
+		Args:    noREF}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.probe, "probe", "", "send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -120,7 +123,8 @@ func (c *ctl) findings(found []doctor.Finding) {
 		}
 	}
 	if !c.json {
-		fmt.Fprintf(c.stdout, "%s, %s, %d fine\n", plural(count[doctor.Error], "error"), plural(count[doctor.Warning], "warning"), count[doctor.OK])
+		fmt.Fprintf(c.stdout, "%s, %s, %s, %d fine\n", plural(count[doctor.Error], "error"), plural(count[doctor.Warning], "warning"),
+			plural(count[doctor.Note], "note"), count[doctor.OK])
 	}
 }
 

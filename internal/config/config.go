@@ -2,6 +2,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"slices"
@@ -28,6 +29,7 @@ type Config struct {
 
 	Environment []string // keys that the environment set, over the file
 	Doubts      []Doubt  // what of it its author hardly wants
+	Sum         string   // SHA-256 of the file that Load has read, in hexadecimal digits
 }
 
 // lists are the forms that list programs give to addresses of their own: of their owners, and for bounces of what they send, with
@@ -67,7 +69,11 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the config can't be read: %w", err)
 	}
-	return parse(path, text, os.Environ(), os.Getenv("CREDENTIALS_DIRECTORY"))
+	c, err := parse(path, text, os.Environ(), os.Getenv("CREDENTIALS_DIRECTORY"))
+	if err == nil {
+		c.Sum = fmt.Sprintf("%x", sha256.Sum256(text))
+	}
+	return c, err
 }
 
 // maxFile bounds a config file.

@@ -29,6 +29,9 @@ func (s *Site) beforeTheHold(r report) {
 			const mend = byHand + `whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, or the action into a table of senders (docs/before-the-hold.md)`
 			if s.mta.Acts(table) == postfix.Yes {
 				r.bad("postfix.unseen", mend, "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the re-injection port does not see the client or login", service, check)
+			} else if s.mta.Acts(table) == postfix.No {
+				r.warn("postfix.unseen", mend, "%s: %s answers with a restriction class whose checks may say HOLD, FILTER, REDIRECT or BCC: "+
+					"that is lost with a held message", service, check)
 			} else if rule == "check_policy_service" {
 				r.warn("postfix.unseen", mend, "%s: when the policy server %s answers HOLD, FILTER, REDIRECT or BCC, that is lost with a held message", service, table)
 			} else {
@@ -51,7 +54,8 @@ func (s *Site) beforeTheHold(r report) {
 func (s *Site) filtersBack(r report) {
 	for _, service := range s.mta.WaysBack(s.Needs()) {
 		r.warn("postfix.back", "postconf -P '"+service.String()+"/smtpd_milters=' && postfix reload",
-			"%s, where a content filter hands back, has our milter, which saw that mail before the filter: what the filter changes in the body of released mail makes it wait again", service)
+			"%s, where a content filter hands back, has our milter, which saw that mail before the filter: a filter that changes the "+
+				"body of released mail makes it wait again, and again, until it has too many hops and bounces", service)
 	}
 }
 
@@ -76,6 +80,10 @@ const (
 	milterAddsRcptPar = 0x80
 )
 
+// milterEdits are fields added and changed, a changed body, and recipients added and removed: who asks for all of that asks for
+// what its configuration might need.
+const milterEdits = 0x01 | 0x02 | milterAddsRcpt | milterRemovesRcpt | 0x10
+
 // editors asks the milters before ours what they may do. What they do to the envelope is in the queue file.
 func (s *Site) editors(service *postfix.Service, list string, asked map[string]bool, r report) {
 	for _, m := range postfix.Milters(service.Get(list)) {
@@ -87,6 +95,10 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 		}
 		asked[m.Address] = true
 		actions := negotiated(service, m.Address)
+		say := r.warn
+		if actions&milterEdits == milterEdits {
+			say = r.note // it asks for all that there is, whatever its configuration needs
+		}
 		var may []string
 		for bits, words := range map[uint32]string{milterChangesFrom: "change the sender", milterAddsRcpt | milterAddsRcptPar: "add recipients", milterRemovesRcpt: "remove recipients"} {
 			if actions&bits != 0 {
@@ -99,7 +111,7 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 		if actions&milterQuarantines != 0 {
 			may = append(may, "put mail into quarantine")
 		}
-		r.warn("postfix.envelope", byHand+"what it does with your mail only you know: if it does that, it belongs to the re-injection port instead of "+list+" (docs/before-the-hold.md has the lines)",
+		say("postfix.envelope", byHand+"what it does with your mail only you know: if it does that, it belongs to the re-injection port instead of "+list+" (docs/before-the-hold.md has the lines)",
 			"the milter %s before ours may %s: that is lost with a held message", m.Address, strings.Join(may, ", "))
 	}
 }

@@ -102,6 +102,10 @@ func (s *Site) reloads(metrics string, r report) {
 		r.warn("daemon.reload", "recall-milter -t -c "+quoted(s.File)+" && systemctl reload recall-milter",
 			"the daemon refused %s at its last reload: what it had read before is in force", s.File)
 	}
+	if runs := configSum.FindStringSubmatch(metrics); runs != nil && runs[1] != s.Config.Sum &&
+		!strings.Contains(metrics, "\n"+monitor.ReloadFailing+" 1\n") {
+		r.warn("daemon.stale", "systemctl reload recall-milter", "%s was changed after the daemon had read it: what it says is not in force", s.File)
+	}
 	var keys []string
 	for _, m := range needsRestart.FindAllStringSubmatch(metrics, -1) {
 		keys = append(keys, m[1])
@@ -112,6 +116,8 @@ func (s *Site) reloads(metrics string, r report) {
 }
 
 var needsRestart = regexp.MustCompile(`(?m)^` + monitor.NeedsRestart + `\{key="([^"]*)"\} 1`)
+
+var configSum = regexp.MustCompile(`(?m)^` + monitor.ConfigSum + `\{sha256="([^"]*)"\} 1`)
 
 var buildInfo = regexp.MustCompile(`(?m)^recall_milter_build_info\{version="([^"]*)"\} 1`)
 

@@ -21,10 +21,11 @@ import (
 // Level says how bad a finding is.
 type Level string
 
-// Levels. A warning is late mail, lost comfort, or a check that could not be made; an error is mail that is lost, unheld,
-// doubled or stuck.
+// Levels. A note is what might matter at some sites, and nothing is known to be wrong at this one. A warning is late mail,
+// lost comfort, or a check that could not be made. An error is mail that is lost, unheld, duplicated or stuck.
 const (
 	OK      Level = "ok"
+	Note    Level = "note"
 	Warning Level = "warning"
 	Error   Level = "error"
 )
@@ -60,6 +61,10 @@ type report func(Finding)
 
 func (r report) fine(check, format string, args ...any) {
 	r(Finding{check, OK, fmt.Sprintf(format, args...), ""})
+}
+
+func (r report) note(check, mend, format string, args ...any) {
+	r(Finding{check, Note, fmt.Sprintf(format, args...), mend})
 }
 
 func (r report) warn(check, mend, format string, args ...any) {
@@ -145,7 +150,7 @@ func inParallel(ctx context.Context, s *Site, families ...family) []Finding {
 	return slices.Concat(found...)
 }
 
-// Worst returns the highest level.
+// Worst returns the highest level; notes don't count.
 func Worst(found []Finding) Level {
 	worst := OK
 	for _, f := range found {

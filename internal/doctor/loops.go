@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -17,15 +18,16 @@ func (s *Site) loops(port *postfix.Service, r report) {
 	}
 	value := port.Get("content_filter")
 	clear := "postconf -P " + quoted(port.String()+"/content_filter=") + " && postfix reload"
-	if entry := s.entryAt(value); leadsTo(value, at) {
+	if entry := s.entryAt(value); postfix.LeadsTo(value, at) {
 		r.bad("postfix.filter-loop", clear, "%s: content_filter (%s) leads back to the re-injection port: mail goes round until it has too many hops", port, value)
 	} else if entry != nil {
 		r.bad("postfix.filter-loop", clear, "%s: content_filter (%s) leads to %s, which asks our milter: released mail is held again", port, value, entry)
 	}
-	for _, name := range []string{"relayhost", "default_transport", "relay_transport", "local_transport", "virtual_transport", "mailbox_transport", "fallback_relay", "smtp_fallback_relay"} {
+	for _, name := range []string{"relayhost", "default_transport", "relay_transport", "local_transport", "virtual_transport",
+		"mailbox_transport", "fallback_transport", "fallback_relay", "smtp_fallback_relay"} {
 		value := s.mta.Get(name)
 		switch entry := s.entryAt(value); {
-		case leadsTo(value, at):
+		case postfix.LeadsTo(value, at):
 			r.bad("postfix.loop", byHand+"only you know where this mail should go: name that by "+name+" in main.cf, then: postfix reload",
 				"%s (%s) leads to the re-injection port: released mail comes in again, until it has too many hops", name, value)
 		case entry != nil:
@@ -33,59 +35,67 @@ func (s *Site) loops(port *postfix.Service, r report) {
 				"%s (%s) leads to %s, which asks our milter: released mail comes in again", name, value, entry)
 		}
 	}
+	s.tableLoops(port, at, r)
 }
 
-// leadsTo says whether a next hop ("smtp:[127.0.0.1]:10026", "[::1]:10026", "lmtp:unix:/run/x", "inet:host:port") is an endpoint.
-func leadsTo(value string, at postfix.Endpoint) bool {
-	for _, hop := range strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(", \t", c) }) {
-		if at.Network == "unix" {
-			if strings.HasSuffix(hop, "unix:"+at.Address) {
-				return true
+// routes are the parameters whose tables name next hops.
+var routes = []string{"transport_maps", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps",
+	"mailbox_transport_maps", "fallback_transport_maps"}
+
+// tableLoops looks for the same in tables: next hops, and FILTER in those of checks, which the re-injection port does as well.
+func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) {
+	told := map[string]bool{}
+	look := func(name, table string, filters bool) {
+		if told[table] {
+			return // header_checks are mime_header_checks as well
+		}
+		told[table] = true
+		mend := byHand + "only you know where this mail should go: name that in the table of " + name + ", then: postfix reload"
+		if s.mta.Routes(table, filters, at) {
+			r.bad("postfix.loop", mend, "%s: an entry of %s leads to the re-injection port: released mail comes in again, "+
+				"until it has too many hops", name, table)
+			return
+		}
+		for _, service := range s.asking() {
+			if s.mta.Routes(table, filters, postfix.Endpoint{Network: "tcp", Address: service.HostPort()}) {
+				r.bad("postfix.loop", mend, "%s: an entry of %s leads to %s, which asks our milter: released mail comes in again",
+					name, table, service)
+				return
 			}
-			continue
-		}
-		if to := nextHop(hop); to != "" && postfix.SameHostPort(to, at.Address) {
-			return true
 		}
 	}
-	return false
-}
-
-// nextHop is host:port of a next hop that names a port; "" of another.
-func nextHop(hop string) string {
-	begin := strings.IndexByte(hop, '[')
-	if end := strings.LastIndexByte(hop, ']'); begin >= 0 && end > begin {
-		host, port, ok := hop[begin+1:end], "", strings.HasPrefix(hop[end+1:], ":")
-		if port = strings.TrimPrefix(hop[end+1:], ":"); !ok {
-			port = "25"
+	for _, name := range routes {
+		for _, table := range s.mta.Tables(name) {
+			look(name, table, false)
 		}
-		return net.JoinHostPort(strings.TrimPrefix(host, "ipv6:"), port)
 	}
-	parts := strings.Split(hop, ":")
-	if len(parts) < 2 {
-		return ""
+	all := s.mta.TreatmentOf(s.portOf(port).Daemon, s.Needs()).Tables()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, table := range all[name] {
+			look(name, table, true)
+		}
 	}
-	host, port := parts[len(parts)-2], parts[len(parts)-1]
-	if host == "" || strings.HasPrefix(port, "/") {
-		return ""
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // entryAt is the service that asks our milter and that a next hop leads to; nil: none.
 func (s *Site) entryAt(value string) *postfix.Service {
-	for _, service := range s.mta.Running("smtpd") {
-		m, _ := s.ours(service, "smtpd_milters")
-		if m == nil || service.Type != "inet" || strings.Contains(service.Get("receive_override_options"), "no_milters") {
-			continue
-		}
-		for _, hop := range strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(", \t", c) }) {
-			if to := nextHop(hop); to != "" && postfix.SameHostPort(to, service.HostPort()) {
-				return service
-			}
+	for _, service := range s.asking() {
+		if postfix.LeadsTo(value, postfix.Endpoint{Network: "tcp", Address: service.HostPort()}) {
+			return service
 		}
 	}
 	return nil
+}
+
+// asking are the ports that ask our milter.
+func (s *Site) asking() (all []*postfix.Service) {
+	for _, service := range s.mta.Running("smtpd") {
+		m, _ := s.ours(service, "smtpd_milters")
+		if m != nil && service.Type == "inet" && !strings.Contains(service.Get("receive_override_options"), "no_milters") {
+			all = append(all, service)
+		}
+	}
+	return all
 }
 
 // clientLimits are Postfix's limits by client; all released mail comes from one.

@@ -30,10 +30,10 @@ func mtas(_ context.Context, s *Site, r report) {
 }
 
 func postfixLines(s *Site, r report) {
-	seen := map[[2]string]bool{} // what is set once for all services is said once
+	seen, well := map[[2]string]bool{}, true // what is set once for all services is said once
 	counted := report(func(f Finding) {
 		if key := [2]string{f.Check, f.Mend}; !seen[key] {
-			seen[key] = true
+			seen[key], well = true, well && f.Level == Note
 			r(f)
 		}
 	})
@@ -46,7 +46,7 @@ func postfixLines(s *Site, r report) {
 		s.reinjection(port, counted)
 	}
 	s.beforeTheHold(counted)
-	if len(seen) == 0 {
+	if well {
 		r.fine("postfix", "all that it takes comes to the daemon last, and can come back")
 	}
 }
@@ -165,6 +165,13 @@ func (s *Site) locally(r report) {
 		return
 	}
 	m, last := s.ours(cleanup, "non_smtpd_milters")
+	if s.mta.ProgramsPort(s.Needs()) != nil {
+		if m != nil {
+			r.bad("postfix.programs", "postconf -e non_smtpd_milters= && postfix reload", "pickup hands what programs submit to a port "+
+				"with our milter, and non_smtpd_milters has it too: mail of programs is held twice")
+		}
+		return
+	}
 	mend := "postconf -e 'non_smtpd_milters = " + postfix.WithLast(cleanup, "non_smtpd_milters", s.Listening(), s.milterAddress()) + "' && postfix reload"
 	switch {
 	case m == nil && s.outside(cleanup, "non_smtpd_milters"):
@@ -175,6 +182,9 @@ func (s *Site) locally(r report) {
 		r.bad("postfix.order", mend, "non_smtpd_milters: a milter stands behind ours: what it refuses is held, and sent, all the same")
 	default:
 		s.socket(cleanup, *m, r)
+		r.note("postfix.programs", byHand+"most programs ask for none of it: where one does, what programs submit needs a port "+
+			"of its own (docs/before-the-hold.md has the lines)",
+			"what a program asks for by sendmail -v, -N, -R and -V is lost with a held message: no milter is told")
 	}
 }
 

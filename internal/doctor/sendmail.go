@@ -3,6 +3,7 @@ package doctor
 import (
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ type cf struct {
 	input   []string           // O InputMailFilters
 	ports   []equates          // O DaemonPortOptions
 	size    int64              // O MaxMessageSize; 0: any
+	smart   string             // DS: the smart host, as [host], host or mailer:host; "": none
+	relay   string             // the port of the mailer "relay", which leads there
 }
 
 // equates are "Name=value" fields.
@@ -36,6 +39,12 @@ func readCF(path string) (*cf, error) {
 			name, fields, _ := strings.Cut(rest, ",")
 			c.filters[strings.TrimSpace(name)] = readEquates(fields)
 		}
+		if smart, ok := strings.CutPrefix(line, "DS"); ok {
+			c.smart = smart
+		}
+		if m := relayPort.FindStringSubmatch(line); m != nil {
+			c.relay = m[1]
+		}
 		option, ok := strings.CutPrefix(line, "O ")
 		if name, value, set := strings.Cut(option, "="); ok && set {
 			c.option(strings.TrimSpace(name), value)
@@ -43,6 +52,9 @@ func readCF(path string) (*cf, error) {
 	}
 	return c, nil
 }
+
+// relayPort finds the port in the arguments of the mailer that leads to the smart host, which are on a line of their own.
+var relayPort = regexp.MustCompile(`^(?:Mrelay,.*)?A=TCP \$h ?(\d*)$`)
 
 func (c *cf) option(name, value string) {
 	switch name {
@@ -115,6 +127,7 @@ func sendmailLines(s *Site, r report) {
 		s.ports(name, c, counted)
 	}
 	s.way(name, c, counted)
+	s.smartHost(c, counted)
 	if most := int64(s.Config.Hold.MaxSize); c.size == 0 || c.size > most {
 		counted.warn("sendmail.size", byHand+"sendmail.cf is made from sendmail.mc: add define(`confMAX_MESSAGE_SIZE', `"+strconv.FormatInt(most, 10)+"'), then: make -C /etc/mail", "Sendmail takes larger mail than the %s that are held: it goes out unheld", sized(most))
 	}
@@ -205,5 +218,29 @@ func (s *Site) way(name string, c *cf, r report) {
 		r.bad("sendmail.loop", mend, "the re-injection port, where held mail comes back, asks our filter: released mail comes in again, and waits again when its mark is lost")
 	case firstOf(c.ports[n], "", "Addr", "A") == "":
 		r.warn("sendmail.open", byHand+"sendmail.cf is made from sendmail.mc: write Addr=127.0.0.1 into its DAEMON_OPTIONS line, then: make -C /etc/mail", "the re-injection port can be reached from outside: who uses it goes round the hold")
+	}
+}
+
+// smartHost looks whether all mail goes to a port of this Sendmail itself.
+func (s *Site) smartHost(c *cf, r report) {
+	mailer, host, named := strings.Cut(c.smart, ":")
+	if !named || strings.HasPrefix(c.smart, "[") {
+		mailer, host = "relay", c.smart
+	}
+	port := "25"
+	if mailer == "relay" && c.relay != "" {
+		port = c.relay
+	}
+	if host = strings.Trim(host, "[]"); host == "" {
+		return
+	}
+	to := postfix.Endpoint{Network: "tcp", Address: net.JoinHostPort(host, port)}
+	for _, p := range c.ports {
+		if p.listens(to) {
+			r.bad("sendmail.smart-host", byHand+"only you know where this mail should go: name that in define(`SMART_HOST', ...) of "+
+				"sendmail.mc, then: make -C /etc/mail", "the smart host (DS%s) leads to the port %s of this Sendmail: released mail "+
+				"comes in again, until it has too many hops", c.smart, firstOf(p, "MTA", "Name", "N"))
+			return
+		}
 	}
 }

@@ -37,6 +37,11 @@ func TestEachFaultInSendmailIsNamed(t *testing.T) {
 		"port open":        {", Addr=127.0.0.1", "", "sendmail.open"},
 		"any size":         {"O MaxMessageSize=52428800\n", "", "sendmail.size"},
 		"larger than held": {"52428800", "104857600", "sendmail.size"},
+		"a smart host":     {"# comment\n", "DSrelay.corp.test\n", ""},
+		"another's port":   {"# comment\n", "DS[127.0.0.1]\nMrelay, P=[IPC]\n\t\tA=TCP $h 2525\n", ""},
+		"itself":           {"# comment\n", "DS[127.0.0.1]\n", "sendmail.smart-host"},
+		"itself by a name": {"# comment\n", "DSesmtp:localhost\n", "sendmail.smart-host"},
+		"the port itself":  {"# comment\n", "DS[127.0.0.1]\nMrelay, P=[IPC]\n\t\tA=TCP $h 10026\n", "sendmail.smart-host"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,23 +11,33 @@ import (
 const (
 	NeedsRestart  = prefix + "config_needs_restart"
 	ReloadFailing = prefix + "config_reload_failing"
+	ConfigSum     = prefix + "config_sum"
 )
 
 // reloads tells what became of the last reload of the config.
 type reloads struct {
 	waiting *prometheus.GaugeVec
 	failing prometheus.Gauge
+	sum     *prometheus.GaugeVec
 }
 
 func newReloads() reloads {
 	return reloads{
 		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: NeedsRestart, Help: "Always 1; the label is a key of the config that was changed and needs a restart."}, []string{"key"}),
 		prometheus.NewGauge(prometheus.GaugeOpts{Name: ReloadFailing, Help: "1: the config was refused at the last reload, and the old one is in force."}),
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: ConfigSum, Help: "Always 1; the label is the SHA-256 of the config file as the daemon has read it."}, []string{"sha256"}),
 	}
 }
 
-// Reloaded counts and logs; waiting are the changed keys that need a restart.
-func (m *Metrics) Reloaded(file string, waiting []string) {
+// Read publishes which text of the config file is in force.
+func (m *Metrics) Read(sum string) {
+	m.reloads.sum.Reset()
+	m.reloads.sum.WithLabelValues(sum).Set(1)
+}
+
+// Reloaded counts and logs; sum is that of the file, and waiting are the changed keys that need a restart.
+func (m *Metrics) Reloaded(file, sum string, waiting []string) {
+	m.Read(sum)
 	m.mu.Lock()
 	m.waiting = slices.Clone(waiting)
 	m.mu.Unlock()

@@ -39,7 +39,7 @@ var asked = regexp.MustCompile(`\b(recall_milter|go|process)_\w+`)
 func TestTheDashboardShowsMetricsThatThereAre(t *testing.T) {
 	known := names(t)
 	m := New(maillog.New(zap.NewNop(), false), &fixed{}, "1")
-	m.Reloaded("c.toml", []string{"listen"}) // else it has no series
+	m.Reloaded("c.toml", "a1", []string{"listen"}) // else it has no series
 	families, err := m.registry.Gather()
 	if err != nil {
 		t.Fatal(err)

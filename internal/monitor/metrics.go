@@ -63,7 +63,7 @@ func New(log *maillog.Log, store Store, version string) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(m.verdicts, m.ruleHolds, m.releases, m.commands, m.inbound, m.acts, m.retractions, m.storeErrors, m.storeTime,
 		m.lateness, m.heldFor, m.heldBytes, m.troubles, m.unreadable, m.requests, m.accepted, m.sessions, build, gauges{store},
-		m.panics, m.reloads.waiting, m.reloads.failing,
+		m.panics, m.reloads.waiting, m.reloads.failing, m.reloads.sum,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m

@@ -111,7 +111,7 @@ func TestAStoreThatIsAwayIsSeenAndKeepsTheRest(t *testing.T) {
 func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
 	alive := true
 	m, get := monitored(t, &fixed{}, &alive)
-	m.Reloaded("c.toml", []string{"listen", "redis.db"})
+	m.Reloaded("c.toml", "a1", []string{"listen", "redis.db"})
 	if code, text := get("/readyz"); code != 200 || text != "mail can be held\nchanged, and waiting for a restart: listen redis.db\n" {
 		t.Errorf("%d %q", code, text)
 	}
@@ -122,7 +122,7 @@ func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
 			t.Errorf("missing: %s", line)
 		}
 	}
-	m.Reloaded("c.toml", nil)
+	m.Reloaded("c.toml", "a2", nil)
 	if _, text := get("/readyz"); text != "mail can be held\n" {
 		t.Errorf("%q", text)
 	}

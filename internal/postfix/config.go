@@ -128,6 +128,9 @@ func (c *Config) readOwn(text string, of func(*Service) map[string]string) {
 // Get returns a parameter's value; "" when there is none.
 func (c *Config) Get(name string) string { return c.main[name] }
 
+// Tables returns the tables that a parameter lists, as type:name.
+func (c *Config) Tables(name string) []string { return entries(c.Get(name)) }
+
 // Get returns a parameter's value in this service.
 func (s *Service) Get(name string) string {
 	if v, ok := s.own[name]; ok {

@@ -117,7 +117,11 @@ func Compact(list string) string {
 // lists puts our milter at the end of the lists of milters: those of main.cf, and those of services that have their own.
 func (p *plan) lists() {
 	main := &Service{config: p.c, Chroot: p.chrooted()}
-	for _, list := range []string{"smtpd_milters", "non_smtpd_milters"} {
+	lists := []string{"smtpd_milters", "non_smtpd_milters"}
+	if p.c.ProgramsPort(p.needs) != nil {
+		lists = lists[:1] // what programs submit is held at a port
+	}
+	for _, list := range lists {
 		if !p.last(main, list) && !(list == "non_smtpd_milters" && p.c.raw[list] == "$smtpd_milters") {
 			p.main(list, WithLast(main, list, p.needs.Milter, p.ours))
 		}

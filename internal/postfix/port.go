@@ -220,7 +220,7 @@ func (c *Config) TreatmentOf(daemon string, n Needs) Treatment {
 	var all []Treatment
 	for _, s := range c.submitted(n) {
 		if _, named := n.ByDaemon[s.DaemonName()]; named == (daemon != "") && (!named || s.DaemonName() == daemon) {
-			all = append(all, s.Treatment())
+			all = append(all, c.treatment(s, n))
 		}
 	}
 	agreed := func(t Treatment) bool { return t.String() == main.String() }
@@ -228,6 +228,17 @@ func (c *Config) TreatmentOf(daemon string, n Needs) Treatment {
 		return main
 	}
 	return all[0]
+}
+
+// treatment is what a service does to its messages. The port for what programs submit asks no access tables, as pickup does
+// not: those that the re-injection port asks are the same for both.
+func (c *Config) treatment(s *Service, n Needs) Treatment {
+	t := s.Treatment()
+	if s == c.ProgramsPort(n) {
+		main := (&Service{config: c}).Treatment()
+		t.Restrict, t.Unseen = main.Restrict, main.Unseen
+	}
+	return t
 }
 
 // DaemonName is the name by which the milter knows where a message was submitted.
@@ -247,7 +258,7 @@ func (c *Config) Holding(n Needs) (all []*Service) {
 	for _, s := range c.Services {
 		asked := func(list string, by *Service) bool { return !by.Overrides(list) || by.has(by.Get(list), n.Milter) }
 		switch {
-		case s.Command == "pickup" && s.Cleanup() != nil && asked("non_smtpd_milters", s.Cleanup()):
+		case s.Command == "pickup" && s.Cleanup() != nil && asked("non_smtpd_milters", s.Cleanup()) && c.ProgramsPort(n) == nil:
 		case s.Command == "smtpd" && !n.IsPort(s) && (asked("smtpd_milters", s) || s.Submission()) &&
 			!slices.Contains(entries(s.Get("receive_override_options")), "no_milters"):
 		default:
@@ -291,7 +302,7 @@ func (c *Config) Strays(n Needs) (all []Stray) {
 		if named, ok := n.ByDaemon[s.DaemonName()]; ok {
 			daemon, at = s.DaemonName(), named
 		}
-		if settings := s.Treatment().Differs(c.TreatmentOf(daemon, n)); len(settings) > 0 {
+		if settings := c.treatment(s, n).Differs(c.TreatmentOf(daemon, n)); len(settings) > 0 {
 			all = append(all, Stray{s, settings, at, daemon != "" || s.DaemonName() == c.Get("milter_macro_daemon_name")})
 		}
 	}

@@ -39,6 +39,39 @@ func (c *Config) Mentions(table, word string) bool {
 	return strings.Contains(strings.ToLower(text), word)
 }
 
+// Routes says whether a table that can be read names a next hop that leads to an endpoint: anywhere in it, or only in its
+// FILTER actions. Tables of tables (pipemap, unionmap, randmap) are read as well.
+func (c *Config) Routes(table string, filters bool, to Endpoint) bool {
+	text := c.texts(table, maxNested)
+	if !filters {
+		return LeadsTo(text, to)
+	}
+	for _, m := range filterAction.FindAllStringSubmatch(text, -1) {
+		if LeadsTo(m[1], to) {
+			return true
+		}
+	}
+	return false
+}
+
+var filterAction = regexp.MustCompile(`(?im)(?:^|[\s=:{,/])FILTER[ \t]+([^\s}]+)`)
+
+// maxNested bounds how deep tables are in tables.
+const maxNested = 3
+
+func (c *Config) texts(table string, depth int) string {
+	kind, inner, _ := strings.Cut(strings.TrimPrefix(table, "proxy:"), ":")
+	if depth == 0 || kind != "pipemap" && kind != "unionmap" && kind != "randmap" {
+		text, _ := c.text(table)
+		return text
+	}
+	var b strings.Builder
+	for _, one := range entries(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(inner), "{"), "}")) {
+		b.WriteString(c.texts(one, depth-1) + "\n")
+	}
+	return b.String()
+}
+
 // text is what a table has, of an indexed one its source. ok: it can be read here.
 func (c *Config) text(table string) (text string, ok bool) {
 	kind, name, _ := strings.Cut(strings.TrimPrefix(table, "proxy:"), ":")

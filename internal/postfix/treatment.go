@@ -49,13 +49,15 @@ var stages = [][2]string{{"client", "sender"}, {"helo", "sender"}, {"sender", "s
 
 func (t *Treatment) restrictions(s *Service) {
 	for _, stage := range stages {
-		rules := reached(s, entries(s.Get("smtpd_"+stage[0]+"_restrictions")))
+		rules := reached(s, s.rules("smtpd_"+stage[0]+"_restrictions"))
 		for n, rule := range rules {
 			if n+1 == len(rules) || rule != "check_policy_service" && !accessCheck(rule) {
 				continue
 			}
 			check := rule + " " + rules[n+1]
 			switch acts := s.config.Acts(rules[n+1]); {
+			case acts == No && s.answersClass(rules[n+1]):
+				t.Unseen = append(t.Unseen, check)
 			case acts == No:
 			case strings.HasPrefix(rule, "check_sender_") || strings.HasPrefix(rule, "check_recipient_"):
 				t.Restrict[stage[1]] = append(t.Restrict[stage[1]], check)

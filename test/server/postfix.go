@@ -194,12 +194,13 @@ func (p *Postfix) Start() {
 				p.t.Fatalf("postfix ended at once:\n%s", p.Log())
 			default:
 			}
-			return greets(addr)
+			return Greets(addr)
 		})
 	}
 }
 
-func greets(addr string) bool {
+// Greets says whether an SMTP server answers at host:port.
+func Greets(addr string) bool {
 	c, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
 		return false

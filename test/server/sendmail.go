@@ -171,7 +171,7 @@ func (s *Sendmail) Start() {
 	}
 	go func() { s.cmd.Wait(); close(s.ended) }()
 	for _, addr := range []string{s.SMTP, s.Reinject} {
-		Eventually(s.t, "sendmail answers at "+addr, func() bool { return greets(addr) })
+		Eventually(s.t, "sendmail answers at "+addr, func() bool { return Greets(addr) })
 	}
 }
 
