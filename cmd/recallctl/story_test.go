@@ -34,7 +34,9 @@ func TestStories(t *testing.T) {
 		env.Setenv("TZ", "UTC")
 		env.Values["redis"] = redis
 		env.Values["t"] = env.T()
-		conf := fmt.Sprintf("[redis]\naddresses = [%q]\n", redis.Addr)
+		_, listen, _ := strings.Cut(server.FreeAddr(env.T().(testing.TB)), ":")
+		conf := fmt.Sprintf("listen = [\"inet:%s@127.0.0.1\"]\n[release]\nsmtp = %q\n[redis]\naddresses = [%q]\n", listen,
+			server.FreeAddr(env.T().(testing.TB)), redis.Addr)
 		return os.WriteFile(filepath.Join(env.WorkDir, "c.toml"), []byte(conf), 0o600)
 	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"hold": holdMessage, "release": releaseDue, "redis": killRedis, "partner": partnerWrites}})
 }
