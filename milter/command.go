@@ -60,15 +60,15 @@ func (s *session) collect(chunk []byte) {
 	m := &s.msg
 	c := &m.command.mail
 	switch {
-	case c.Cut && m.put == nil:
 	case c.Cut:
+		c.Skip(chunk)
 		s.gather(chunk)
 	case m.starved || !s.hold(min(len(chunk), recall.MaxBody-len(c.Body))):
 		m.starved, c.Body = true, nil
 	case len(c.Body)+len(chunk) <= recall.MaxBody:
 		c.Body = append(c.Body, chunk...)
 	default:
-		c.Cut = true
+		c.Skip(chunk)
 		if s.begin(); m.put != nil {
 			s.gather(c.Body)
 			s.gather(chunk)

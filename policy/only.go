@@ -11,6 +11,15 @@ type Only struct {
 	Unclear   bool     // it names some in a way that can't be read: then it is for nobody
 }
 
+// With is what a command says that has another text as well: for all that either names.
+func (o Only) With(other Only) Only {
+	all := slices.Concat(o.Addresses, other.Addresses)
+	return Only{all[:min(len(all), maxOnly+1)], o.Unclear || other.Unclear || len(all) > maxOnly}
+}
+
+// Said says whether a text has a list, whether it can be read or not.
+func (o Only) Said() bool { return len(o.Addresses) > 0 || o.Unclear }
+
 const (
 	maxOnly = 1000 // addresses of one command
 	maxName = 60   // bytes of a name that a line ends within

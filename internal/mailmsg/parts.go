@@ -24,6 +24,8 @@ type Part struct {
 	Body []byte // transfer encoding undone
 	Text string // of text/*, its charset undone
 
+	Alternative   int  // which multipart/alternative it is in, the outermost, counted from 1; 0: in none
+	Whole         bool // its transfer encoding could be undone to the end
 	Inline        bool // it has no file name, and is shown with the mail
 	Readable      bool // its charset is known
 	Flowed, DelSp bool // format=flowed of a text, and its parameter DelSp (RFC 3676)
@@ -40,6 +42,8 @@ func Parts(head EntityHeader, body []byte, visit func(Part) bool) (whole bool) {
 type walk struct {
 	visit  func(Part) bool
 	left   int
+	within int  // the outermost multipart/alternative that is being read; 0: none
+	groups int  // of those, all so far
 	unseen bool // a defect or a bound hides parts, which other programs may see
 }
 
@@ -64,13 +68,18 @@ func (w *walk) entity(head EntityHeader, body []byte, depth int) bool {
 	}
 	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
 		w.unseen = w.unseen || !bareAround(body, params["boundary"])
+		if kind == "multipart/alternative" && w.within == 0 {
+			w.groups++
+			w.within = w.groups
+			defer func() { w.within = 0 }()
+		}
 		return w.multipart(kind, multipart.NewReader(bytes.NewReader(body), params["boundary"]), depth)
 	}
 	w.unseen = w.unseen || strings.HasPrefix(kind, "multipart/")
 	body, known := plain(head.Encoding, body)
 	w.unseen = w.unseen || !known
 	p := Part{Kind: kind, Name: cmp.Or(fileName(head.Disposition), params["name"]), Body: body,
-		Inline: isInline(params, head.Disposition), Readable: true}
+		Alternative: w.within, Whole: known, Inline: isInline(params, head.Disposition), Readable: true}
 	if strings.HasPrefix(kind, "text/") {
 		p.Text, p.Readable = Decode(params["charset"], body)
 		p.Readable = p.Readable || params["charset"] == ""

@@ -30,8 +30,9 @@ var (
 const (
 	unclearOnly    = "the recipients behind ONLY can't be read. Write ONLY and their addresses, with commas between them"
 	unclearSubject = "the words behind the message's number can't be read. Only ONLY and addresses may stand there"
-	unclearCut     = "its text is behind more than 1 MB. Write the command above what is attached"
-	tooManyRefs    = "one mail can recall 20 messages at most. The others were not recalled"
+	unclearCut     = "it is larger than 1 MB, or damaged, and ONLY might be in what can't be read. " +
+		"Write RECALL and the message's number in the subject of a mail without attachments"
+	tooManyRefs = "one mail can recall 20 messages at most. The others were not recalled"
 )
 
 // meaning reads a mail to the recall address. The first of these that is there decides: what the subject names, the
@@ -42,9 +43,9 @@ func (d *Desk) meaning(m *Mail) target {
 	t := readSubject(policy.WithoutReplyWords(subject))
 	own := d.ownText(m)
 	if t.only == nil && t.unclear == "" {
-		t.takeOnly(policy.ReadOnly(own.lines))
+		t.takeOnly(own.only)
 	}
-	if m.Cut && !own.seen && t.only == nil { // it might say ONLY
+	if t.only == nil && t.unclear == "" && (own.broken || m.Cut && m.mayGoOn(own)) { // it might say ONLY
 		t.unclear = unclearCut
 	}
 	if len(t.refs) > 0 || t.last {
@@ -65,6 +66,21 @@ func (d *Desk) meaning(m *Mail) target {
 	}
 	t.refs = slices.Compact(slices.Clone(t.refs))
 	return t
+}
+
+// mayGoOn says whether a mail that was cut may have more text of its sender in what was cut off. What goes with one text, as its
+// pictures, stands behind all of it; behind other files a text can go on.
+func (m *Mail) mayGoOn(own ownText) bool {
+	kind, _ := m.mediaType()
+	switch {
+	case own.last:
+		return true
+	case m.rest != nil && !m.rest.GoesOn():
+		return false
+	case kind == "multipart/related", kind == "multipart/alternative":
+		return !own.seen
+	}
+	return true
 }
 
 // takeOnly takes over whom the command is for.

@@ -22,6 +22,8 @@ type Mail struct {
 	Cut    bool   // the message has more than Body
 	Holds  bool   // the policy holds it
 
+	rest *mailmsg.Rest // of the body, when it is cut; nil: the mail has no parts
+
 	replaced []*holdstore.Hold // what the commit of this mail takes back
 }
 
@@ -48,6 +50,16 @@ func (m *Mail) mediaType() (kind string, params map[string]string) {
 		return "", nil
 	}
 	return kind, params
+}
+
+// Skip takes a piece of the body behind Body, the first of which says that the mail is cut.
+func (m *Mail) Skip(piece []byte) {
+	if !m.Cut {
+		m.Cut, m.rest = true, mailmsg.NewRest(m.field("Content-Type"), m.Body)
+	}
+	if m.rest != nil {
+		m.rest.Skip(piece)
+	}
 }
 
 // parts calls visit for each leaf of the mail; mailmsg.Parts says what it promises.

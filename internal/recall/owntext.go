@@ -13,9 +13,11 @@ import (
 
 // ownText is what the sender of a mail wrote, without what a mail program quotes or forwards.
 type ownText struct {
-	lines    []string
+	only     policy.Only
 	original string // the Message-ID that the header of a message which is forwarded in the text names
 	seen     bool   // there is a text, perhaps an empty one
+	last     bool   // nothing stands behind the last one
+	broken   bool   // the end of a text can't be read
 }
 
 var (
@@ -26,34 +28,56 @@ var (
 	fromLine   = regexp.MustCompile(`(?i)^\s*\*?(from|von|de|da|van|från|fra|lähettäjä|od|expéditeur|remitente|mittente|kimden|от|від|από|差出人|发件人|寄件者|보낸 사람)\s?\*?\s?[:：]`)
 )
 
-// ownText reads the texts of a mail, plain before HTML. There are several where a program puts a file between two lines: what
-// is written behind the file counts as well.
+// shownText is a text of a mail in its forms. Programs show one of them, so that each says all that was written.
+type shownText struct{ plain, page writtenText }
+
+// writtenText is one form, without what is quoted.
+type writtenText struct {
+	lines    []string
+	original string // as in ownText
+}
+
+// ownText reads the texts of a mail. There are several where a program puts a file between two lines: what is written behind
+// the file counts as well.
 func (d *Desk) ownText(m *Mail) (own ownText) {
-	var plainTexts, htmlTexts [][]string
+	var texts []*shownText
+	at := map[int]*shownText{} // those that have several forms
 	m.parts(func(p mailmsg.Part) bool {
-		own.seen = own.seen || p.Name == "" && strings.HasPrefix(p.Kind, "text/")
-		switch {
-		case p.Name != "" || strings.TrimSpace(p.Text) == "":
-		case p.Kind == "text/plain":
-			plainTexts = append(plainTexts, unflowed(p.Text, p.Flowed, p.DelSp))
-		case p.Kind == "text/html":
-			htmlTexts = append(htmlTexts, linesOf(textOf(p.Text)))
+		if own.last = p.Name == "" && strings.HasPrefix(p.Kind, "text/"); !own.last {
+			return true
+		}
+		own.seen, own.broken = true, own.broken || !p.Whole
+		text := at[p.Alternative]
+		if text == nil || p.Alternative == 0 {
+			text = &shownText{}
+			texts, at[p.Alternative] = append(texts, text), text
+		}
+		switch p.Kind {
+		case "text/plain":
+			text.plain.add(d.cutQuotes(unflowed(p.Text, p.Flowed, p.DelSp)))
+		case "text/html":
+			text.page.add(d.cutQuotes(linesOf(textOf(p.Text))))
 		}
 		return true
 	})
-	if plainTexts == nil {
-		plainTexts = htmlTexts
-	}
-	for _, lines := range plainTexts {
-		text := d.cutQuotes(lines)
-		own.lines = append(own.lines, text.lines...)
-		own.original = cmp.Or(own.original, text.original)
+	for _, text := range texts {
+		only := policy.ReadOnly(text.plain.lines)
+		if !only.Said() { // a program may have left out of one form what the other has
+			only = policy.ReadOnly(text.page.lines)
+		}
+		own.only = own.only.With(only)
+		own.original = cmp.Or(own.original, text.plain.original, text.page.original)
 	}
 	return own
 }
 
+func (w *writtenText) add(more writtenText) {
+	w.lines = append(w.lines, more.lines...)
+	w.original = cmp.Or(w.original, more.original)
+}
+
 // cutQuotes leaves out quoted lines, and everything below the header of a message that is quoted or forwarded.
-func (d *Desk) cutQuotes(lines []string) (own ownText) {
+func (d *Desk) cutQuotes(lines []string) (own writtenText) {
 	for n, line := range lines {
 		shown := policy.Visible(line)
 		switch {
