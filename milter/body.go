@@ -71,7 +71,7 @@ func (s *session) gather(chunk []byte) {
 
 // skip says that no more of the body is wanted, to an MTA that understands it.
 func (s *session) skip() gomilter.Response {
-	if s.conn.offer.protocol&gomilter.OptSkip != 0 {
+	if s.conn.Skips() {
 		return gomilter.NewResponse('s', nil)
 	}
 	return gomilter.RespContinue
@@ -195,7 +195,7 @@ func (s *session) meanwhile(work func()) error {
 		case err := <-done:
 			return err
 		case <-tick.C:
-			s.conn.reply('p') // an MTA that is gone shows at the next read; the outcome must be known in any case
+			s.conn.Progress() // the outcome must be known also when the MTA is gone
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -20,7 +21,7 @@ var errEnvelope = errors.New("the envelope is larger than can be held")
 
 // path reads the data of an M or R frame: the address, then ESMTP arguments, verbatim.
 func path(data []byte) (holdstore.Path, error) {
-	parts := strings0(data)
+	parts := wire.Strings(data)
 	if len(parts) == 0 {
 		return holdstore.Path{}, nil
 	}

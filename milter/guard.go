@@ -2,7 +2,6 @@ package milter
 
 import (
 	"fmt"
-	"io"
 	"runtime/debug"
 
 	gomilter "github.com/emersion/go-milter"
@@ -23,14 +22,10 @@ func (s *session) guard(r *gomilter.Response) {
 	*r = tempfail("451 4.3.0 the message could not be looked at, try again later")
 }
 
-// guardRead is deferred by what handles frames before go-milter does: a panic there ends the session, and the MTA does
-// with its message what it does when a milter is away.
-func (s *session) guardRead(err *error) {
-	if v := recover(); v != nil {
-		s.msg.put = nil
-		s.server.Log.Panicked("a milter session", v, debug.Stack())
-		*err = io.EOF
-	}
+// Panicked ends a session whose frame was being handled: the MTA does with its message what it does when a milter is away.
+func (s *session) Panicked(v any, stack []byte) {
+	s.msg.put = nil
+	s.server.Log.Panicked("a milter session", v, stack)
 }
 
 // guardEnd is deferred by what runs a session: what is left of it is dropped.

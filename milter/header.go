@@ -99,7 +99,7 @@ func (s *session) header() []byte {
 
 // wishes counts the fields that must be removed from a message that travels on.
 func (s *session) wishes() (n int) {
-	if s.msg.verdict.Wish == "" || s.conn.offer.actions&gomilter.OptChangeHeader == 0 {
+	if s.msg.verdict.Wish == "" || !s.conn.Allows(gomilter.OptChangeHeader) {
 		return 0
 	}
 	for _, f := range s.msg.fields {

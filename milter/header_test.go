@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/milter/internal/wire"
 )
 
 func TestHeadersAreKeptByteForByte(t *testing.T) {
@@ -57,7 +58,7 @@ func TestBodiesAreKeptByteForByte(t *testing.T) {
 		"dots and blanks":      {".\r\n..\r\n.x \t\r\n \r\n"},
 		"NUL, CR and CRCRLF":   {"a\x00b\rc\r\r\nlast line without an end"},
 		"nothing, then a line": {"", "x\r\n"},
-		"a full frame":         {strings.Repeat("x", maxFrame-1)},
+		"a full frame":         {strings.Repeat("x", wire.MaxFrame-1)},
 	} {
 		for _, inEnd := range []bool{false, true} {
 			bubble(t, func(r *rig) {

@@ -104,7 +104,7 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 // change tells the MTA what to take out of the header and what to put on top of it.
 func (s *session) change(mod *gomilter.Modifier, look inbound.Look, r inbound.Ruling) error {
 	const all = gomilter.OptAddHeader | gomilter.OptChangeHeader | gomilter.OptQuarantine
-	if s.conn.offer.actions&all != all {
+	if !s.conn.Allows(all) {
 		return errors.New("the MTA does not let milters change headers: allow it in its milter settings")
 	}
 	for _, f := range look.Strip {

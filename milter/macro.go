@@ -2,6 +2,8 @@ package milter
 
 import (
 	"strings"
+
+	"github.com/recall-milter/recall-milter/milter/internal/wire"
 )
 
 // Bounds of the macros that one connection may define; real MTAs send about twenty short ones.
@@ -16,7 +18,7 @@ func (s *session) macro(data []byte) {
 	if len(data) == 0 {
 		return
 	}
-	pairs := strings0(data[1:])
+	pairs := wire.Strings(data[1:])
 	for i := 0; i+1 < len(pairs); i += 2 {
 		name, value := strings.Trim(pairs[i], "{}"), pairs[i+1]
 		if _, known := s.macros[name]; (known || len(s.macros) < maxMacros) && len(name)+len(value) <= maxMacro {

@@ -6,7 +6,6 @@
 package milter
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
@@ -14,9 +13,9 @@ import (
 	"syscall"
 	"time"
 
-	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"
 	"golang.org/x/sync/semaphore"
 )
@@ -82,10 +81,6 @@ type Server struct {
 	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know
 }
 
-// drainTime is how long messages that are under way may take once ctx has ended; what is cut then is tempfailed by
-// the MTA, or finds its hold again by the client's retry.
-const drainTime = 30 * time.Second
-
 // acceptPause is waited when the system can't give a descriptor: the port stays open.
 const acceptPause = 100 * time.Millisecond
 
@@ -138,24 +133,7 @@ func (srv *Server) session(parent context.Context, nc net.Conn) {
 	if srv.Session != nil {
 		defer srv.Session()()
 	}
-	s.conn = &conn{Conn: nc, in: bufio.NewReaderSize(prompt{nc}, 64<<10), session: s}
-	defer s.conn.endDrain()
-	stop := context.AfterFunc(parent, func() { s.conn.drain(func() { cancel(); nc.Close() }) })
-	defer stop()
-	one := newOneShot(s.conn)
-	g := gomilter.Server{
-		NewMilter: func() gomilter.Milter { return s },
-		Actions: gomilter.OptAddHeader | gomilter.OptChangeHeader | gomilter.OptRemoveRcpt | gomilter.OptQuarantine |
-			gomilter.OptSetSymList,
-		Protocol: gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply |
-			gomilter.OptSkip,
-		SymList: map[gomilter.Stage][]string{
-			gomilter.StageConnect:  {"j", "{client_addr}", "{client_name}", "{client_ptr}", "{client_port}", "{daemon_name}"},
-			gomilter.StageMailFrom: {"i", "{auth_authen}", "{auth_type}", "{tls_version}"},
-			gomilter.StageRcptTo:   {"i"},
-			gomilter.StageEOM:      {"i"},
-		},
-	}
-	g.Serve(one)
+	s.conn = wire.New(nc, s)
+	s.conn.Serve(parent, cancel)
 	s.reset()
 }

@@ -10,6 +10,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -17,7 +18,7 @@ import (
 type session struct {
 	server *Server
 	ctx    context.Context
-	conn   *conn
+	conn   *wire.Conn
 
 	client holdstore.Client
 	macros map[string]string
@@ -67,6 +68,31 @@ func (m *message) drop() {
 	m.put = nil
 }
 
+// Frame takes each frame before go-milter does.
+func (s *session) Frame(code byte, data []byte) error {
+	if err := s.inOrder(code); err != nil {
+		return err
+	}
+	s.seen(code)
+	s.raw = data
+	switch code {
+	case 'D':
+		s.macro(data)
+	case 'L':
+		s.field(data)
+	case 'K':
+		s.newConnection()
+	case 'C':
+		return s.connected(data)
+	}
+	return nil
+}
+
+// Failed logs why the session ends.
+func (s *session) Failed(err error) {
+	s.server.Log.Trouble("a milter session is closed: the MTA does what milter_default_action says", err)
+}
+
 // seen is told of every frame: the first that can only follow a reply proves that the reply was read.
 func (s *session) seen(code byte) {
 	if s.last.ID != "" && strings.IndexByte("AMQK", code) >= 0 {
@@ -77,16 +103,11 @@ func (s *session) seen(code byte) {
 
 // inOrder refuses a frame that can't come here: what was gathered would not be what the MTA has.
 func (s *session) inOrder(code byte) error {
-	m := &s.msg
-	switch negotiated := s.conn.offer.version != 0; {
-	case negotiated == (code == 'O'):
-		return fmt.Errorf("milter command %q before or after the negotiation", code)
+	switch m := &s.msg; {
 	case !m.open && strings.IndexByte("RLNBE", code) >= 0:
 		return fmt.Errorf("milter command %q without a message", code)
 	case m.judged && strings.IndexByte("RLN", code) >= 0:
 		return fmt.Errorf("milter command %q after the end of the headers", code)
-	case strings.IndexByte("OCHMRTLNBEAQKDU", code) < 0:
-		return fmt.Errorf("unknown milter command %q", code)
 	}
 	return nil
 }
@@ -95,7 +116,7 @@ func (s *session) inOrder(code byte) error {
 func (s *session) reset() {
 	s.forget()
 	s.forgetMacros()
-	s.conn.state(false, false)
+	s.conn.Rest()
 }
 
 // forget drops the message, and what is staged of it.

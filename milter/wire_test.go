@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/recall-milter/recall-milter/milter/internal/wire"
 )
 
 func TestFramesThatEndASession(t *testing.T) {
@@ -33,7 +35,7 @@ func TestFramesThatEndASession(t *testing.T) {
 			if f := m.reply(); f.code != 0 {
 				t.Errorf("%s is answered by %q", name, f.code)
 			}
-			if took := time.Since(began); took > stallTime {
+			if took := time.Since(began); took > wire.StallTime {
 				t.Errorf("%s: the session ended after %v", name, took)
 			}
 			if r.log.count("trouble") != 1 {
@@ -140,7 +142,7 @@ func TestNegotiation(t *testing.T) {
 func checkAnswer(t *testing.T, name, offer, answer string) {
 	t.Helper()
 	word := func(s string, n int) uint32 { return binary.BigEndian.Uint32([]byte(s[4*n:])) }
-	if word(answer, 0) > min(word(offer, 0), newestVersion) || word(answer, 1)&^word(offer, 1) != 0 || word(answer, 2)&^word(offer, 2) != 0 {
+	if word(answer, 0) > min(word(offer, 0), wire.NewestVersion) || word(answer, 1)&^word(offer, 1) != 0 || word(answer, 2)&^word(offer, 2) != 0 {
 		t.Errorf("%s: offered %x, answered %x", name, offer, answer[:12])
 	}
 	if lists := len(answer) > 12; lists != (word(offer, 1)&0x100 != 0) {
@@ -171,7 +173,7 @@ func TestSilentSessionEnds(t *testing.T) {
 	bubble(t, func(r *rig) {
 		m := r.mta()
 		began := time.Now()
-		if f := m.reply(); f.code != 0 || time.Since(began) != idleTime {
+		if f := m.reply(); f.code != 0 || time.Since(began) != wire.IdleTime {
 			t.Errorf("answer %q after %v", f.code, time.Since(began))
 		}
 	})
@@ -214,8 +216,8 @@ func TestDrainIsBounded(t *testing.T) {
 		m.begin("a@corp.test", "b@x.test") // and never goes on
 		began := time.Now()
 		r.stop()
-		if took := time.Since(began); took != drainTime {
-			t.Errorf("drained after %v, want %v", took, drainTime)
+		if took := time.Since(began); took != wire.DrainTime {
+			t.Errorf("drained after %v, want %v", took, wire.DrainTime)
 		}
 		if f := m.reply(); f.code != 0 {
 			t.Errorf("answer %q", f.code)
@@ -229,8 +231,8 @@ func TestDrainWaitsForTheProofOfADiscard(t *testing.T) {
 		m.message("one@corp.test", 'd')
 		began := time.Now()
 		r.stop()
-		if took := time.Since(began); took != provenIn {
-			t.Errorf("drained after %v, want %v", took, provenIn)
+		if took := time.Since(began); took != wire.ProvenIn {
+			t.Errorf("drained after %v, want %v", took, wire.ProvenIn)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package milter
+package wire
 
 import (
 	"net"
@@ -15,11 +15,11 @@ type oneShot struct {
 
 // closing tells its listener of the connection's end.
 type closing struct {
-	*conn
+	*Conn
 	l *oneShot
 }
 
-func newOneShot(c *conn) *oneShot {
+func newOneShot(c *Conn) *oneShot {
 	l := &oneShot{conn: make(chan net.Conn, 1), addr: c.LocalAddr(), done: make(chan struct{})}
 	l.conn <- closing{c, l}
 	return l
@@ -39,5 +39,5 @@ func (l *oneShot) Addr() net.Addr { return l.addr }
 
 func (c closing) Close() error {
 	defer c.l.once.Do(func() { close(c.l.done) })
-	return c.conn.Conn.Close()
+	return c.Conn.Conn.Close()
 }

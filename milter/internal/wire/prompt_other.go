@@ -1,6 +1,6 @@
 //go:build !linux
 
-package milter
+package wire
 
 import "net"
 

@@ -1,0 +1,196 @@
+// Package wire speaks the milter protocol with one MTA. It stands between the MTA and go-milter: it keeps what go-milter
+// drops (ESMTP arguments, the macros of each stage, data in the end-of-body frame), answers frames at which go-milter would
+// give up, negotiates what header fields need in order to survive byte for byte, and bounds sizes and times.
+//
+// The protocol is that of libmilter 8.18 (include/libmilter/mfdef.h) and of Postfix's MILTER_README.
+package wire
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	gomilter "github.com/emersion/go-milter"
+)
+
+const (
+	// IdleTime is how long the next frame may take, as in libmilter: between the last R and the first L frame Postfix
+	// takes the whole message from a client that can be slow.
+	IdleTime = 7210 * time.Second
+	// StallTime is how long the rest of a frame may take: inside a frame nobody waits for a client.
+	StallTime = time.Minute
+)
+
+// Handler is what happens in a session. go-milter calls its callbacks after Frame has seen the frame.
+type Handler interface {
+	gomilter.Milter
+
+	// Frame takes each frame but the negotiation. An error ends the session.
+	Frame(code byte, data []byte) error
+	// Failed hears why a session ends before the MTA wants it to.
+	Failed(err error)
+	// Panicked hears of a panic in Frame, which ends the session.
+	Panicked(v any, stack []byte)
+}
+
+// Conn is one connection of the MTA.
+type Conn struct {
+	net.Conn
+	in      *bufio.Reader
+	pending []byte // rest of a frame that go-milter is reading
+	handler Handler
+	offer   offer
+
+	mu       sync.Mutex // what follows is also used by drain
+	busy     bool       // a message is under way
+	unproven bool       // a DISCARD was sent, and no later frame has come
+	draining bool
+	ended    bool
+	cut      *time.Timer
+}
+
+// New returns the connection on which handler hears the MTA; Serve reads it.
+func New(nc net.Conn, handler Handler) *Conn {
+	return &Conn{Conn: nc, in: bufio.NewReaderSize(prompt{nc}, 64<<10), handler: handler}
+}
+
+// Serve runs the session until the MTA ends it, or ctx ends: then a message that is under way may finish for DrainTime,
+// and cut is called when it does not.
+func (c *Conn) Serve(ctx context.Context, cut func()) {
+	defer c.endDrain()
+	stop := context.AfterFunc(ctx, func() { c.drain(func() { cut(); c.Conn.Close() }) })
+	defer stop()
+	one := newOneShot(c)
+	g := gomilter.Server{
+		NewMilter: func() gomilter.Milter { return c.handler },
+		Actions: gomilter.OptAddHeader | gomilter.OptChangeHeader | gomilter.OptRemoveRcpt | gomilter.OptQuarantine |
+			gomilter.OptSetSymList,
+		Protocol: gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply |
+			gomilter.OptSkip,
+		SymList: map[gomilter.Stage][]string{
+			gomilter.StageConnect:  {"j", "{client_addr}", "{client_name}", "{client_ptr}", "{client_port}", "{daemon_name}"},
+			gomilter.StageMailFrom: {"i", "{auth_authen}", "{auth_type}", "{tls_version}"},
+			gomilter.StageRcptTo:   {"i"},
+			gomilter.StageEOM:      {"i"},
+		},
+	}
+	g.Serve(one)
+}
+
+// Allows says whether the MTA lets the milter do all of these actions.
+func (c *Conn) Allows(actions gomilter.OptAction) bool { return c.offer.actions&actions == actions }
+
+// Skips says whether the MTA understands that no more of a body is wanted.
+func (c *Conn) Skips() bool { return c.offer.protocol&gomilter.OptSkip != 0 }
+
+// Rest says that no message is under way.
+func (c *Conn) Rest() { c.state(false, false) }
+
+// Progress keeps the MTA waiting for an answer. An MTA that is gone shows at the next read.
+func (c *Conn) Progress() { c.reply('p') }
+
+// Read gives go-milter the frames that are its own. It hears of the end only that it is there: it would log the
+// reason in a way of its own.
+func (c *Conn) Read(p []byte) (n int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.handler.Panicked(v, debug.Stack())
+			err = io.EOF
+		}
+	}()
+	for len(c.pending) == 0 {
+		f, err := c.next()
+		if err == nil {
+			err = c.take(f)
+		} else if ended(err) {
+			return 0, io.EOF
+		}
+		if err != nil {
+			c.handler.Failed(err)
+			return 0, io.EOF
+		}
+	}
+	n = copy(p, c.pending)
+	c.pending = c.pending[n:]
+	return n, nil
+}
+
+// ended says whether a connection is over without anybody's fault: closed between two frames, or idle too long.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, errIdle)
+}
+
+var errIdle = errors.New("no frame came")
+
+// next waits for a frame, long for its beginning and briefly for its rest.
+func (c *Conn) next() (frame, error) {
+	if err := c.arm(); err != nil {
+		return frame{}, err
+	}
+	if _, err := c.in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+		return frame{}, errIdle
+	} else if err != nil {
+		return frame{}, err
+	}
+	c.SetReadDeadline(time.Now().Add(StallTime))
+	return readFrame(c.in)
+}
+
+// take gives one frame to the handler, and answers it or leaves it in pending for go-milter.
+func (c *Conn) take(f frame) error {
+	if err := c.offer.inOrder(f.code); err != nil {
+		return err
+	}
+	if f.code == 'O' {
+		if err := c.offer.read(f.data); err != nil {
+			return err
+		}
+	} else if err := c.handler.Frame(f.code, f.data); err != nil {
+		return err
+	}
+	switch f.code {
+	case 'D', 'K':
+		return nil
+	case 'L':
+		if c.offer.protocol&gomilter.OptNoHeaderReply != 0 {
+			return nil
+		}
+		return c.reply('c')
+	case 'U', 'T', 'C':
+		return c.reply('c')
+	case 'M':
+		c.state(true, false)
+	}
+	c.pending = f.bytes()
+	return nil
+}
+
+// reply writes one frame without data in one write: over loopback a second one would wait for a delayed ACK.
+func (c *Conn) reply(code byte) error {
+	_, err := c.Write(frame{code: code}.bytes())
+	return err
+}
+
+// Write takes one whole reply of go-milter, and bounds its time. An MTA that is gone shows at the next read.
+func (c *Conn) Write(p []byte) (int, error) {
+	out := p
+	if len(p) >= 17 && p[4] == 'O' {
+		out = c.offer.answer(p)
+	}
+	c.SetWriteDeadline(time.Now().Add(StallTime))
+	if _, err := c.Conn.Write(out); err != nil {
+		c.Conn.Close()
+	}
+	if len(p) > 4 && p[4] == 'd' {
+		c.state(false, true)
+	}
+	return len(p), nil
+}
