@@ -21,8 +21,10 @@ func (o Only) With(other Only) Only {
 func (o Only) Said() bool { return len(o.Addresses) > 0 || o.Unclear }
 
 const (
-	maxOnly = 1000 // addresses of one command
-	maxName = 60   // bytes of a name that a line ends within
+	maxOnly  = 1000         // addresses of one command
+	maxName  = 60           // bytes of a name that a line ends within
+	maxItem  = 1000         // bytes of an address with its name
+	maxItems = 10 * maxOnly // addresses that are read, and lines of lists: some come again, and some lists are none
 )
 
 // proseWords is with how many words next to its addresses a line is prose that begins with "only", and no list.
@@ -31,12 +33,16 @@ const proseWords = 4
 // ReadOnly looks for ONLY and addresses at the beginning of lines. A list goes on over lines that end with a comma or hold
 // nothing but addresses. Prose that begins with "only" is none. Several lists are one.
 func ReadOnly(lines []string) (o Only) {
+	looked := 0
 	for n := 0; n < len(lines); n++ {
 		keyword, rest, ok := cutOnly(Visible(lines[n]))
 		if !ok {
 			continue
 		}
-		addresses, used, fit := readList(append([]string{rest}, lines[n+1:]...))
+		addresses, used, fit := readList(rest, lines[n+1:])
+		if looked += used; looked > maxItems {
+			return Only{Unclear: true}
+		}
 		switch {
 		case fit:
 			o.Addresses = append(o.Addresses, addresses...)
@@ -44,15 +50,16 @@ func ReadOnly(lines []string) (o Only) {
 		case !isProse(keyword, rest):
 			o.Unclear = true
 		}
+		if o.Unclear || len(o.Addresses) > maxOnly {
+			return Only{Unclear: true}
+		}
 	}
-	o.Addresses = o.Addresses[:min(len(o.Addresses), maxOnly+1)]
-	o.Unclear = o.Unclear || len(o.Addresses) > maxOnly
 	return o
 }
 
 // ReadOnlyList reads what stands behind ONLY in a subject: nothing but a list.
 func ReadOnlyList(text string) Only {
-	addresses, _, fit := readList([]string{Visible(text)})
+	addresses, _, fit := readList(Visible(text), nil)
 	return Only{addresses, !fit || len(addresses) > maxOnly}
 }
 
@@ -65,7 +72,7 @@ func CutOnly(text string) (rest string, ok bool) {
 func cutOnly(line string) (keyword, rest string, ok bool) {
 	line = strings.TrimLeft(line, "-*•(\"' ")
 	const word = "only"
-	if len(line) < len(word) || !strings.EqualFold(line[:len(word)], word) {
+	if len(line) < len(word) || !equalFold(line[:len(word)], word) {
 		return "", "", false
 	}
 	keyword, rest = line[:len(word)], line[len(word):]
@@ -101,18 +108,19 @@ func isProse(keyword, rest string) bool {
 	return !marked || words >= proseWords
 }
 
-// readList reads addresses from the beginning of lines, and says how many lines it took. fit: there are some, and nothing
-// else is on these lines.
-func readList(lines []string) (addresses []string, used int, fit bool) {
-	comma, held := false, "" // the line before ended with a comma, or within an item
-	for _, line := range lines {
+// readList reads addresses from a line and from the beginning of those behind it, and says how many lines it took. fit: there
+// are some, and nothing else is on these lines.
+func readList(line string, behind []string) (addresses []string, used int, fit bool) {
+	comma, held, before := false, "", "" // the line before ended with a comma, or within an item
+	for ; ; line, behind = behind[0], behind[1:] {
+		written := line
 		line = strings.TrimLeft(Visible(line), "-*•· ")
 		if line == "" && held == "" && len(addresses) > 0 && !comma {
 			break
 		}
 		found, left, more := readItems(strings.TrimSpace(held + " " + line))
 		switch {
-		case left != "" && len(found) == 0 && held == "" && len(addresses) > 0 && (!comma || lines[used-1] == ""):
+		case left != "" && len(found) == 0 && held == "" && len(addresses) > 0 && (!comma || before == ""):
 			return addresses, used, true // other text: the list is complete
 		case left != "" && !mayGoOn(left):
 			return nil, used, false
@@ -121,8 +129,10 @@ func readList(lines []string) (addresses []string, used int, fit bool) {
 			break
 		}
 		comma = more || comma && line == ""
-		held = left
-		used++
+		held, before = left, written
+		if used++; len(behind) == 0 {
+			break
+		}
 	}
 	return addresses, used, len(addresses) > 0 && held == ""
 }
@@ -136,7 +146,7 @@ func mayGoOn(left string) bool {
 // readItems reads as many items as a line has: addresses, with a name or without, with anything between that people put
 // there. left is what is none; comma: the line ends with one.
 func readItems(line string) (addresses []string, left string, comma bool) {
-	for {
+	for items := 0; ; items++ {
 		if line = strings.TrimLeft(line, " ,;、，；|+&"); len(addresses) > maxOnly {
 			return addresses, "", false
 		}
@@ -152,7 +162,8 @@ func readItems(line string) (addresses []string, left string, comma bool) {
 		if !ok {
 			return addresses, line, false
 		}
-		if !slices.ContainsFunc(addresses, func(a string) bool { return strings.EqualFold(a, address) }) {
+		known := func(a string) bool { return equalFold(a, address) }
+		if items > maxItems || !slices.ContainsFunc(addresses, known) { // so many of the same are no list
 			addresses = append(addresses, address)
 		}
 		rest = strings.TrimSpace(rest)
@@ -165,24 +176,24 @@ func readItems(line string) (addresses []string, left string, comma bool) {
 
 // readItem reads one address: a@b, <a@b>, "Name" <a@b>, Name <a@b>, a@b<mailto:a@b>, mailto:a@b, with punctuation behind.
 func readItem(line string) (address, rest string, ok bool) {
-	if open := strings.IndexByte(line, '<'); open >= 0 && !strings.Contains(line[:open], "@") && !strings.ContainsAny(unquoted(line[:open]), ",;") {
-		end := strings.IndexByte(line[open:], '>')
+	if open := strings.IndexByte(line[:min(len(line), maxItem)], '<'); open >= 0 && !strings.Contains(line[:open], "@") && !strings.ContainsAny(unquoted(line[:open]), ",;") {
+		end := strings.IndexByte(line[open:min(len(line), open+maxItem)], '>')
 		if end < 0 {
 			return "", line, false
 		}
 		address = strings.TrimPrefix(strings.TrimSpace(line[open+1:open+end]), "mailto:")
 		return address, line[open+end+1:], isAddress(address)
 	}
-	end := strings.IndexAny(line+" ", " ,;<[、，；|")
-	if r := strings.IndexAny(line, "、，；"); r >= 0 {
-		end = min(end, r)
+	end := strings.IndexAny(line, " ,;<[、，；|")
+	if end < 0 {
+		end = len(line)
 	}
 	address, rest = strings.Trim(line[:end], "\"'()."), line[end:]
 	address = strings.TrimRight(strings.TrimPrefix(address, "mailto:"), ".!?:")
 	for _, link := range [][2]string{{"<", ">"}, {"[", "]"}} { // a@b<mailto:a@b>
 		if inside, ok := strings.CutPrefix(rest, link[0]); ok {
 			to, behind, closed := strings.Cut(inside, link[1])
-			if to, _, _ = strings.Cut(strings.TrimPrefix(to, "mailto:"), "?"); !closed || !strings.EqualFold(to, address) {
+			if to, _, _ = strings.Cut(strings.TrimPrefix(to, "mailto:"), "?"); !closed || !equalFold(to, address) {
 				return "", line, false
 			}
 			rest = behind

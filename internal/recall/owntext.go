@@ -141,22 +141,21 @@ func unflowed(text string, flowed, delSp bool) []string {
 	if !flowed {
 		return lines
 	}
-	var all []string
+	var joined strings.Builder
 	open := false
-	for _, line := range lines {
+	for n, line := range lines {
 		line = strings.TrimPrefix(line, " ") // stuffed
 		soft := strings.HasSuffix(line, " ") && line != "-- "
 		if soft && delSp {
 			line = strings.TrimSuffix(line, " ")
 		}
-		if open && !strings.HasPrefix(line, ">") {
-			all[len(all)-1] += line
-		} else {
-			all = append(all, line)
+		if n > 0 && (!open || strings.HasPrefix(line, ">")) {
+			joined.WriteByte('\n')
 		}
+		joined.WriteString(line)
 		open = soft && !strings.HasPrefix(line, ">")
 	}
-	return all
+	return strings.Split(joined.String(), "\n")
 }
 
 func linesOf(text string) []string {
