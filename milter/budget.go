@@ -3,6 +3,7 @@ package milter
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -10,9 +11,11 @@ import (
 
 // All sessions together keep so many bytes of messages: header blocks, the bodies of possible commands, and pieces on their way
 // to the store. In memory each of them is there several times. A message for which there is no room waits for others to end,
-// and is refused when that takes too long: an MTA sends a whole message at once, so nobody can keep the room.
+// and is refused when that takes too long: an MTA sends a whole message at once, so nobody can keep the room. Mail that comes
+// in has a room of its own: a stranger's recall command keeps its part while the stranger's DNS is asked, for seconds.
 const (
-	underWay   = 64 << 20
+	underWay   = 44 << 20 // of mail that leaves
+	comingIn   = 20 << 20
 	smallStep  = 64 << 10 // room is taken in such steps ...
 	largeFrom  = 2 << 20  // ... and from here on all that a header can need at once, so that large ones don't wait for each other
 	fieldCost  = 64       // bytes that a field costs besides its text
@@ -22,10 +25,21 @@ const (
 
 var errBusy = errors.New("too much mail is under way at this moment")
 
-// room is what sessions share.
-func (srv *Server) room() *semaphore.Weighted {
-	srv.roomOnce.Do(func() { srv.rooms = semaphore.NewWeighted(underWay) })
-	return srv.rooms
+// rooms are what sessions share.
+type rooms struct {
+	once          sync.Once
+	leaves, comes *semaphore.Weighted
+}
+
+// room is the one for a message.
+func (srv *Server) room(m *message) *semaphore.Weighted {
+	srv.rooms.once.Do(func() {
+		srv.rooms.leaves, srv.rooms.comes = semaphore.NewWeighted(underWay), semaphore.NewWeighted(comingIn)
+	})
+	if m.arrival != nil {
+		return srv.rooms.comes
+	}
+	return srv.rooms.leaves
 }
 
 // hold takes room for so many more bytes of the message; false: there is none.
@@ -40,10 +54,10 @@ func (s *session) hold(n int) bool {
 	if m.needs > largeFrom && m.has < maxHeader+largeFrom {
 		want = max(want, maxHeader+largeFrom-m.has)
 	}
-	if !s.server.room().TryAcquire(want) {
+	if !s.server.room(m).TryAcquire(want) {
 		ctx, cancel := context.WithTimeout(s.ctx, roomTime)
 		defer cancel()
-		if s.server.room().Acquire(ctx, want) != nil {
+		if s.server.room(m).Acquire(ctx, want) != nil {
 			return false
 		}
 	}
@@ -52,9 +66,9 @@ func (s *session) hold(n int) bool {
 }
 
 // letGoOf gives the message's room back.
-func (m *message) letGoOf(room *semaphore.Weighted) {
+func (m *message) letGoOf(srv *Server) {
 	if m.has > 0 {
-		room.Release(m.has)
+		srv.room(m).Release(m.has)
 		m.has = 0
 	}
 }

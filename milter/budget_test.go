@@ -1,12 +1,17 @@
 package milter
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/recall-milter/recall-milter/internal/inbound"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // large sends a message whose header has so many MiB, up to the end of the headers, and returns the answer to that.
@@ -35,7 +40,7 @@ func TestLargeHeadersWaitForRoom(t *testing.T) {
 		}
 		wg.Wait()
 		synctest.Wait()
-		if !r.Server.room().TryAcquire(underWay) {
+		if !r.Server.room(&message{}).TryAcquire(underWay) {
 			t.Error("messages that have ended still have room")
 		}
 	})
@@ -44,7 +49,7 @@ func TestLargeHeadersWaitForRoom(t *testing.T) {
 // While messages that never end have all the room, a large one is left with its client after a while, and small ones are held.
 func TestAMessageForWhichThereIsNoRoomIsRefusedForNow(t *testing.T) {
 	bubble(t, func(r *rig) {
-		for n := range 3 {
+		for n := range 2 {
 			if code := r.mta().large(n, 9); code != 'c' {
 				t.Fatalf("message %d: %q", n, code)
 			}
@@ -60,3 +65,50 @@ func TestAMessageForWhichThereIsNoRoomIsRefusedForNow(t *testing.T) {
 		}
 	})
 }
+
+// What comes in has a room of its own: strangers whose messages wait for an answer of their DNS keep no user's mail waiting.
+func TestStrangersTakeNoRoomOfMailThatLeaves(t *testing.T) {
+	bubble(t, func(r *rig) {
+		asked := make(chan struct{})
+		r.Policy = func() Policy {
+			return verdicts(func(f policy.Facts) policy.Verdict {
+				if strings.HasSuffix(f.Sender, "@evil.test") {
+					return policy.Verdict{Inbound: true}
+				}
+				return holdAll(f)
+			})
+		}
+		r.Inbound = slowGate{asked}
+		for range underWay/recall.MaxBody + 20 {
+			m := r.mta()
+			go func() {
+				m.begin("x@evil.test", "bert@corp.test")
+				m.send('L', "From", " x@evil.test\x00")
+				m.ask('N', "", 'c')
+				for range 15 {
+					m.send('B', strings.Repeat("x", 64<<10))
+					m.reply()
+				}
+				m.send('E', "")
+			}()
+		}
+		synctest.Wait()
+		began := time.Now()
+		m := r.mta()
+		if code := m.large(1, 9); code != 'c' || time.Since(began) > time.Second {
+			t.Errorf("after %v: %q", time.Since(began), code)
+		}
+		m.ask('E', "", 'd')
+		close(asked)
+	})
+}
+
+// slowGate takes all mail for commands, and judges none before asked is closed.
+type slowGate struct{ asked chan struct{} }
+
+func (g slowGate) Look(*recall.Mail) inbound.Look { return inbound.Look{Command: true} }
+func (g slowGate) Judge(context.Context, *recall.Mail) inbound.Ruling {
+	<-g.asked
+	return inbound.Ruling{}
+}
+func (g slowGate) Remember(*recall.Mail) {}

@@ -31,7 +31,7 @@ func (s *session) field(data []byte) {
 	}
 	if m.starved || !s.hold(len(data)+fieldCost) {
 		m.starved, m.fields = true, nil
-		m.letGoOf(s.server.room())
+		m.letGoOf(s.server)
 		return
 	}
 	name, value, _ := bytes.Cut(data, []byte{0})
@@ -66,6 +66,11 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 		return s.deferred(errors.New("the MTA named no recipient: nothing could be released")), nil
 	}
 	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
+	if n := s.wishes(); n > maxForged {
+		s.server.Log.Passed(m.sub, fmt.Sprintf("refused: %d fields %s", n, m.verdict.Wish))
+		s.reset()
+		return tempfail("550 5.7.1 the message has too many wishes for its hold"), nil
+	}
 	if s.mayCommand() {
 		return gomilter.RespContinue, nil
 	}
@@ -90,7 +95,7 @@ func (s *session) header() []byte {
 	var b bytes.Buffer
 	b.Grow(s.msg.size + 3*len(s.msg.fields))
 	for _, f := range s.msg.fields {
-		if s.msg.verdict.Wish == "" || !strings.EqualFold(f.Name, s.msg.verdict.Wish) {
+		if s.msg.verdict.Wish == "" || !holdstore.Same(f.Name, s.msg.verdict.Wish) {
 			b.WriteString(f.Name + ":" + f.Value + "\r\n")
 		}
 	}
@@ -103,7 +108,7 @@ func (s *session) wishes() (n int) {
 		return 0
 	}
 	for _, f := range s.msg.fields {
-		if strings.EqualFold(f.Name, s.msg.verdict.Wish) {
+		if holdstore.Same(f.Name, s.msg.verdict.Wish) {
 			n++
 		}
 	}
@@ -123,7 +128,7 @@ func (s *session) dropWish(mod *gomilter.Modifier) {
 // stamps lists what could be our mark, in the id clauses of Received fields and of our own. Whether one is, its body tells.
 func stamps(fields []policy.Field) (all []string) {
 	for _, f := range fields {
-		if !strings.EqualFold(f.Name, "Received") && !strings.EqualFold(f.Name, mark.Field) {
+		if !holdstore.Same(f.Name, "Received") && !holdstore.Same(f.Name, mark.Field) {
 			continue
 		}
 		words := strings.Fields(f.Value)
@@ -161,7 +166,7 @@ func first(fields []policy.Field, name string) string {
 // raw returns the first field of a name, every byte of it.
 func raw(fields []policy.Field, name string) string {
 	for _, f := range fields {
-		if strings.EqualFold(f.Name, name) {
+		if holdstore.Same(f.Name, name) {
 			return f.Value
 		}
 	}

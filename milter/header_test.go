@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/milter/internal/wire"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 func TestHeadersAreKeptByteForByte(t *testing.T) {
@@ -166,4 +168,18 @@ func TestWhatIsTooLargePasses(t *testing.T) {
 			t.Errorf("%d holds, %d of %d abandoned, log %q", len(r.store.holds), r.store.abandoned, r.store.begun, r.log.lines)
 		}
 	})
+}
+
+// The name of a field is compared with the case of ASCII letters ignored, and nothing else: what no other program takes for
+// a Message-ID is none, and a mark in such a field vouches for nothing.
+func TestFieldsThatOnlyResembleOthersAreOthers(t *testing.T) {
+	fields := []policy.Field{{Name: "Me\u017f\u017fage-ID", Value: " <a@evil.test>"}, {Name: "message-id", Value: " <b@corp.test>"}}
+	if got := first(fields, "Message-ID"); got != "<b@corp.test>" {
+		t.Errorf("the Message-ID is %s", got)
+	}
+	m := &recall.Mail{Fields: []policy.Field{{Name: "\u017fupersedes", Value: " <a@corp.test>"}}}
+	desk := recall.New(nil, nil, nil, recall.Options{Supersedes: true})
+	if may, _ := desk.Concerns(m.Submission, m.Fields); may {
+		t.Error("a field that resembles Supersedes makes a command")
+	}
 }

@@ -3,6 +3,7 @@ package milter
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/internal/inbound"
@@ -22,6 +23,10 @@ type arrival struct {
 	look inbound.Look
 }
 
+// maxForged is how many fields are taken out of one message. Others have a few; an MTA looks for each from the beginning of the
+// header, and thousands keep it busy for minutes.
+const maxForged = 100
+
 // look asks at the end of the headers what the message needs. Most need nothing, and end here for us.
 func (s *session) look() gomilter.Response {
 	m := &s.msg
@@ -32,6 +37,11 @@ func (s *session) look() gomilter.Response {
 	}
 	m.arrival.mail = recall.Mail{Submission: m.sub, Fields: m.fields}
 	m.arrival.look = s.server.Inbound.Look(&m.arrival.mail)
+	if n := len(m.arrival.look.Strip); n > maxForged {
+		s.server.Log.Passed(m.sub, fmt.Sprintf("refused: %d fields that only this gateway may write", n))
+		s.reset()
+		return tempfail("550 5.7.1 the message has too many fields that only this gateway may write")
+	}
 	if len(m.arrival.look.Strip) == 0 && !m.arrival.look.Command {
 		return s.arrived()
 	}

@@ -66,3 +66,40 @@ func TestForgedFieldsInOddFramesAreTakenOut(t *testing.T) {
 		})
 	}
 }
+
+// Taking a field out costs the MTA a look at the whole header: what carries thousands of them is refused.
+func TestAMessageWithTooManyForgedFieldsIsRefused(t *testing.T) {
+	for n, want := range map[int]byte{maxForged: 'c', maxForged + 1: 'y'} {
+		bubble(t, func(r *rig) {
+			r.Policy = func() Policy {
+				return verdicts(func(policy.Facts) policy.Verdict { return policy.Verdict{Inbound: true} })
+			}
+			r.Inbound = inbound.New(inbound.Options{AuthservID: "gw.corp.test", Verifier: authenticate.New(nil, authenticate.Options{})}, nil, nil, nil)
+			m := r.mta()
+			m.begin("x@evil.test", "bert@corp.test")
+			m.send('L', "From", " x@evil.test\x00")
+			for range n {
+				m.send('L', "X-Recall-Policy", " pass\x00")
+			}
+			if m.send('N', ""); m.reply().code != want {
+				t.Errorf("%d fields: not answered by %q", n, want)
+			}
+		})
+	}
+}
+
+// A sender's wishes are taken out of what passes unheld in the same way.
+func TestAMessageWithTooManyWishesIsRefused(t *testing.T) {
+	for n, want := range map[int]byte{maxForged: 'c', maxForged + 1: 'y'} {
+		bubble(t, func(r *rig) {
+			m := r.mta()
+			m.begin("a@corp.test", "b@x.test")
+			for range n {
+				m.send('L', "X-Hold-For", " 0\x00")
+			}
+			if m.send('N', ""); m.reply().code != want {
+				t.Errorf("%d wishes: not answered by %q", n, want)
+			}
+		})
+	}
+}

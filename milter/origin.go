@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -28,14 +29,14 @@ var (
 func origin(fields []policy.Field, gateway string) (client netip.Addr, ok bool) {
 	looked := 0
 	for _, f := range fields {
-		if !strings.EqualFold(f.Name, "Received") {
+		if !holdstore.Same(f.Name, "Received") {
 			continue
 		}
 		if looked++; looked > maxMarks {
 			return client, false
 		}
 		m := hop.FindStringSubmatch(f.Value)
-		if len(f.Value) > maxTrace || m == nil || gateway == "" || !strings.EqualFold(strings.TrimSuffix(m[2], ";"), gateway) {
+		if len(f.Value) > maxTrace || m == nil || gateway == "" || !holdstore.Same(strings.TrimSuffix(m[2], ";"), gateway) {
 			continue
 		}
 		if with := protocol.FindStringSubmatch(m[3]); strings.Contains(m[1]+m[3], "Authenticated sender") ||

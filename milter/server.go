@@ -17,7 +17,6 @@ import (
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"
-	"golang.org/x/sync/semaphore"
 )
 
 // Policy gives verdicts on messages.
@@ -75,8 +74,7 @@ type Server struct {
 	// Unheld is told of outbound mail that goes on without a hold, and never waits; nil: nobody wants to know.
 	Unheld func(sub holdstore.Submission)
 
-	roomOnce sync.Once
-	rooms    *semaphore.Weighted
+	rooms rooms
 
 	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know
 }

@@ -124,7 +124,7 @@ func (s *session) forget() {
 	m := s.msg
 	s.msg = message{}
 	m.drop()
-	m.letGoOf(s.server.room())
+	m.letGoOf(s.server)
 }
 
 // storeFailed does what on_store_failure says, at the end of the message. What may be held is never delivered beside it: it could be

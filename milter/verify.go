@@ -23,7 +23,7 @@ func isAddressTest(sub holdstore.Submission, fields []policy.Field, size int64) 
 	}
 	seen := 0
 	for _, f := range fields {
-		switch strings.ToLower(f.Name) {
+		switch holdstore.Fold(f.Name) {
 		case "from", "date", "message-id":
 		case "subject":
 			seen++

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -42,7 +43,7 @@ func (v *Verifier) arc(q *query, m Message, e *Evidence, strict bool) {
 	e.ARC.Result = Fail
 	if err == nil {
 		newest := all[len(all)-1]
-		e.ARC.Domain = strings.ToLower(packed(newest.by["d"]))
+		e.ARC.Domain = holdstore.Fold(packed(newest.by["d"]))
 		if !slices.ContainsFunc(v.o.Sealers, func(s string) bool { return SameID(s, e.ARC.Domain) }) {
 			err = errors.New("its sealer is not named in arc_sealers")
 		} else if err = q.intact(all, m); err == nil {
@@ -136,7 +137,7 @@ func (c chain) add(f *policy.Field) (int, error) {
 // intact checks the newest signature of the message, and all seals from the newest on (RFC 8617 section 5.2).
 func (q *query) intact(all chain, m Message) error {
 	newest := all[len(all)-1]
-	if !strings.EqualFold(packed(newest.of["d"]), packed(newest.by["d"])) {
+	if !holdstore.Same(packed(newest.of["d"]), packed(newest.by["d"])) {
 		return errors.New("its newest signature is of another domain than the seal")
 	}
 	if missing(signed(newest.of), []string{arcSeal}) == "" { // RFC 8617 section 4.1.2

@@ -2,6 +2,8 @@ package authenticate
 
 import (
 	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 // maxSignatureFields bounds the DKIM-Signature fields that are read for one believed result.
@@ -104,7 +106,8 @@ func (m Message) bare(r Result, fields []string) string {
 		if seen++; !ok || !sound(f.Value, tag) || seen > maxSignatureFields {
 			return "any field for certain"
 		}
-		if !strings.EqualFold(packed(tag["d"]), r.Properties["header.d"]) || !strings.HasPrefix(strings.ToLower(packed(tag["b"])), r.Properties["header.b"]) {
+		if !holdstore.Same(packed(tag["d"]), r.Properties["header.d"]) ||
+			!strings.HasPrefix(holdstore.Fold(packed(tag["b"])), r.Properties["header.b"]) {
 			continue
 		}
 		found = true

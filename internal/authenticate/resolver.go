@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 // Bounds of what one message may ask of DNS, and of what is kept of the answers.
@@ -56,7 +58,7 @@ func (r *Resolver) query(ctx context.Context) *query { return &query{ctx: ctx, r
 
 // ask answers from the cache, or asks.
 func (q *query) ask(kind, name string, lookup func(context.Context, string) ([]string, error)) ([]string, error) {
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name = holdstore.Fold(strings.TrimSuffix(name, "."))
 	key := kind + " " + name
 	q.r.mu.Lock()
 	c, ok := q.r.cache[key]

@@ -3,6 +3,8 @@ package authenticate
 import (
 	"errors"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 // Bounds of one Authentication-Results field that is believed; real ones have a few hundred bytes.
@@ -33,7 +35,7 @@ func ServID(value string) string {
 
 // SameID compares two names of authentication servers.
 func SameID(a, b string) bool {
-	return strings.EqualFold(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
+	return holdstore.Same(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
 }
 
 // SplitID parts an authserv-id as OpenDKIM and OpenDMARC write it with AuthservIDWithJobID, "NAME/QUEUEID". Queue IDs
@@ -98,7 +100,7 @@ func (s *scanner) result() (r Result, err error) {
 
 // pair reads key=value without blanks; the value may be in quotes, also as the local part of an address.
 func (s *scanner) pair() (key, value string, err error) {
-	key = strings.ToLower(s.word(" \t\r\n;()\"="))
+	key = holdstore.Fold(s.word(" \t\r\n;()\"="))
 	if s.peek() != '=' {
 		if key != "none" {
 			err = errResults
@@ -116,7 +118,7 @@ func (s *scanner) pair() (key, value string, err error) {
 	if c := s.peek(); key == "" || value == "" || c == '(' || c == ')' || c == '"' {
 		return key, "", errResults // OpenDKIM writes what somebody put into d=, also "partner.test(.evil.test"
 	}
-	return key, strings.ToLower(value), nil
+	return key, holdstore.Fold(value), nil
 }
 
 // scanner reads a structured field (RFC 5322 section 3.2) from left to right.

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -61,11 +62,22 @@ func readSignature(f policy.Field) signature {
 
 // domainOf is the domain of a tag list, which may have U-labels (RFC 8616 section 4).
 func domainOf(tag map[string]string) string {
-	domain := strings.ToLower(packed(tag["d"]))
-	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+	domain := holdstore.Fold(packed(tag["d"]))
+	if ascii, ok := ALabels(domain); ok {
 		return ascii
 	}
 	return domain
+}
+
+// ALabels is a domain name as DNS has it. IDNA maps some characters onto others, the Kelvin sign onto "k": a name with such a
+// one is not the domain that it resembles, and false is returned.
+func ALabels(name string) (ascii string, ok bool) {
+	ascii, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		return "", false
+	}
+	written, err := idna.Lookup.ToUnicode(ascii)
+	return ascii, name == ascii || err == nil && name == written
 }
 
 // checkSigned checks a signature of header and body, and returns the key that it was made with.
@@ -194,7 +206,7 @@ func publicKey(tag map[string]string) (crypto.PublicKey, error) {
 func picked(header []policy.Field, names []string) (all []policy.Field) {
 	taken := map[string]int{}
 	for _, name := range names {
-		key := strings.ToLower(name)
+		key := holdstore.Fold(name)
 		skip := taken[key]
 		for n := len(header) - 1; n >= 0; n-- {
 			if !isField(header[n], name) {
@@ -232,7 +244,7 @@ func canonical(c string) (head func(policy.Field) string, body func([]byte) []by
 func simpleField(f policy.Field) string { return f.Name + ":" + f.Value + "\r\n" }
 
 func relaxedField(f policy.Field) string {
-	return strings.ToLower(strings.TrimRight(f.Name, " \t")) + ":" + strings.Join(strings.FieldsFunc(f.Value, func(r rune) bool {
+	return holdstore.Fold(strings.TrimRight(f.Name, " \t")) + ":" + strings.Join(strings.FieldsFunc(f.Value, func(r rune) bool {
 		return r == ' ' || r == '\t' || r == '\r' || r == '\n'
 	}), " ") + "\r\n"
 }

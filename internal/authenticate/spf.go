@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"blitiri.com.ar/go/spf"
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 // SPFDomain is the domain whose SPF record counts.
@@ -18,7 +19,7 @@ func (m Message) SPFDomain() string {
 	case strings.ContainsAny(domain, "@\""):
 		return "" // a quoted local part, which programs part in more than one way
 	}
-	return strings.ToLower(strings.TrimSuffix(domain, "."))
+	return holdstore.Fold(strings.TrimSuffix(domain, "."))
 }
 
 func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -59,7 +60,7 @@ func signed(tag map[string]string) []string { return strings.Split(packed(tag["h
 // missing returns the first field that is wanted and not signed.
 func missing(signed, wanted []string) string {
 	for _, field := range wanted {
-		if !slices.ContainsFunc(signed, func(s string) bool { return strings.EqualFold(strings.TrimSpace(s), field) }) {
+		if !slices.ContainsFunc(signed, func(s string) bool { return holdstore.Same(strings.TrimSpace(s), field) }) {
 			return field
 		}
 	}
@@ -67,5 +68,5 @@ func missing(signed, wanted []string) string {
 }
 
 func isField(f policy.Field, name string) bool {
-	return strings.EqualFold(strings.TrimRight(f.Name, " \t"), name)
+	return holdstore.Same(strings.TrimRight(f.Name, " \t"), name)
 }

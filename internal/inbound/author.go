@@ -8,10 +8,10 @@ import (
 	"unicode"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
-	"golang.org/x/net/idna"
 )
 
 // single lists the fields of which a command may have one only: programs differ in which of two they believe.
@@ -40,8 +40,8 @@ func author(m *recall.Mail) (address, defect string) {
 	}
 	at := strings.LastIndexByte(written, '@')
 	name := holdstore.Fold(strings.TrimSuffix(written[at+1:], "."))
-	domain, err := idna.Lookup.ToASCII(name)
-	if err != nil || !strings.Contains(domain, ".") || !sameName(name, domain) {
+	domain, ok := authenticate.ALabels(name)
+	if !ok || !strings.Contains(domain, ".") {
 		return "", "From has no valid domain"
 	}
 	return holdstore.Fold(written[:at] + "@" + domain), ""
@@ -50,13 +50,6 @@ func author(m *recall.Mail) (address, defect string) {
 // isASCII says whether a text is. Comparing without case takes "ſubject" for Subject, which no signature covers then.
 func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
-}
-
-// sameName says whether A-labels are those of a domain as it was written. IDNA maps other characters onto letters (the
-// Kelvin sign onto "k"): such a name is not the domain that it resembles.
-func sameName(name, domain string) bool {
-	written, err := idna.Lookup.ToUnicode(domain)
-	return name == domain || err == nil && name == written
 }
 
 // bare is a field's value without quoted texts and comments: what is left of a group has a colon.
@@ -84,7 +77,7 @@ func bare(value string) string {
 // values returns every field of a name, each on one line.
 func values(m *recall.Mail, name string) (all []string) {
 	for _, f := range m.Fields {
-		if strings.EqualFold(strings.TrimRight(f.Name, " \t"), name) {
+		if holdstore.Same(strings.TrimRight(f.Name, " \t"), name) {
 			all = append(all, strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(f.Value)))
 		}
 	}

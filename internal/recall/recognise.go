@@ -82,7 +82,7 @@ func isRequest(m *Mail) bool { return isReport(m, "recall-request") }
 func cloudRecall(m *Mail) bool {
 	_, right, _ := strings.Cut(strings.Trim(m.field("Message-ID"), "<>"), "@")
 	return !strings.Contains(right, ".") && slices.ContainsFunc(m.Fields, func(f policy.Field) bool {
-		return strings.EqualFold(f.Name, "Received") && strings.Contains(f.Value, "substrate.office.com") && strings.Contains(f.Value, "with HTTP")
+		return holdstore.Same(f.Name, "Received") && strings.Contains(f.Value, "substrate.office.com") && strings.Contains(f.Value, "with HTTP")
 	})
 }
 

@@ -57,7 +57,7 @@ func (m *Mail) oneOf(names []string) string {
 
 // isField says whether a field has a name. Some programs write a blank before the colon.
 func isField(f policy.Field, name string) bool {
-	return strings.EqualFold(strings.TrimRight(f.Name, " \t"), name)
+	return holdstore.Same(strings.TrimRight(f.Name, " \t"), name)
 }
 
 // automatic says why a mail was written by a program or a list, or was passed on, so that it is no command; empty: a person
@@ -103,5 +103,5 @@ func notOwn(m *Mail) string {
 }
 
 func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+	return len(s) >= len(prefix) && holdstore.Same(s[:len(prefix)], prefix)
 }

@@ -23,7 +23,7 @@ func (l *Loop) lock(ctx context.Context, h *holdstore.Hold) (string, error) {
 		return "", nil
 	}
 	for _, f := range found {
-		if strings.EqualFold(f.Name, "Cancel-Lock") {
+		if holdstore.Same(f.Name, "Cancel-Lock") {
 			return "", nil
 		}
 	}
@@ -45,7 +45,7 @@ func fields(header string) (all []policy.Field) {
 	for header != "" {
 		end := endOfField(header)
 		name, value, _ := strings.Cut(header[:end], ":")
-		if name = strings.TrimRight(name, " \t"); strings.EqualFold(name, "DKIM-Signature") || strings.EqualFold(name, "Cancel-Lock") {
+		if name = strings.TrimRight(name, " \t"); holdstore.Same(name, "DKIM-Signature") || holdstore.Same(name, "Cancel-Lock") {
 			all = append(all, policy.Field{Name: name, Value: value})
 		}
 		header = header[end:]
