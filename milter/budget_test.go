@@ -106,7 +106,7 @@ func TestStrangersTakeNoRoomOfMailThatLeaves(t *testing.T) {
 // slowGate takes all mail for commands, and judges none before asked is closed.
 type slowGate struct{ asked chan struct{} }
 
-func (g slowGate) Look(*recall.Mail) inbound.Look { return inbound.Look{Command: true} }
+func (g slowGate) Look(*recall.Mail) inbound.Look { return inbound.Look{Body: recall.MaxBody} }
 func (g slowGate) Judge(context.Context, *recall.Mail) inbound.Ruling {
 	<-g.asked
 	return inbound.Ruling{}

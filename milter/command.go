@@ -12,7 +12,7 @@ import (
 // Commands finds mails that ask for a recall among those that leave, and acts on them; recall.Desk says what each
 // method promises.
 type Commands interface {
-	Concerns(sub holdstore.Submission, fields []policy.Field) (may bool, others []holdstore.Path)
+	Concerns(sub holdstore.Submission, fields []policy.Field) recall.Concern
 	Act(ctx context.Context, m *recall.Mail) (recall.Ruling, error)
 	Held(ctx context.Context, m *recall.Mail, r holdstore.Receipt)
 }
@@ -20,6 +20,7 @@ type Commands interface {
 // command is what may be one: it waits in memory until its end says what is left of it as a message.
 type command struct {
 	mail    recall.Mail
+	most    int              // bytes of its body that are kept
 	removed []holdstore.Path // recipients that do not get it
 }
 
@@ -29,11 +30,12 @@ func (s *session) mayCommand() (whole bool) {
 	if s.server.Commands == nil || !m.verdict.Outbound || m.oversize {
 		return false
 	}
-	may, others := s.server.Commands.Concerns(m.sub, m.fields)
-	if !may {
+	concern := s.server.Commands.Concerns(m.sub, m.fields)
+	if !concern.May {
 		return false
 	}
-	m.command = &command{mail: recall.Mail{Submission: m.sub, Fields: m.fields}}
+	others := concern.Others
+	m.command = &command{mail: recall.Mail{Submission: m.sub, Fields: m.fields}, most: concern.Body}
 	s.leaveOnly(others)
 	if len(others) > 0 && len(m.command.removed) > 0 {
 		m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
@@ -58,14 +60,14 @@ func (s *session) leaveOnly(keep []holdstore.Path) {
 // collect keeps a piece of the body for the desk; a message that gets too long for a command goes on to the store.
 func (s *session) collect(chunk []byte) {
 	m := &s.msg
-	c := &m.command.mail
+	c, most := &m.command.mail, m.command.most
 	switch {
 	case c.Cut:
 		c.Skip(chunk)
 		s.gather(chunk)
-	case m.starved || !s.hold(min(len(chunk), recall.MaxBody-len(c.Body))):
+	case m.starved || !s.hold(min(len(chunk), most-len(c.Body))):
 		m.starved, c.Body = true, nil
-	case len(c.Body)+len(chunk) <= recall.MaxBody:
+	case len(c.Body)+len(chunk) <= most:
 		c.Body = append(c.Body, chunk...)
 	default:
 		c.Skip(chunk)

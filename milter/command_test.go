@@ -18,13 +18,20 @@ type clerk struct {
 	held   []string
 }
 
-func (c *clerk) Concerns(sub holdstore.Submission, fields []policy.Field) (may bool, others []holdstore.Path) {
+func (c *clerk) Concerns(sub holdstore.Submission, fields []policy.Field) (of recall.Concern) {
 	for _, r := range sub.Recipients {
 		if r.Address != "recall@corp.test" {
-			others = append(others, r)
+			of.Others = append(of.Others, r)
 		}
 	}
-	return len(others) < len(sub.Recipients) || first(fields, "X-Command") != "", others
+	switch {
+	case len(of.Others) < len(sub.Recipients):
+		of.Body = recall.MaxBody
+	case first(fields, "X-Command") != "":
+		of.Body = recall.MaxHidden
+	}
+	of.May = of.Body > 0
+	return of
 }
 
 func (c *clerk) Act(_ context.Context, m *recall.Mail) (recall.Ruling, error) {
@@ -41,8 +48,7 @@ func withClerk(t *testing.T, test func(r *rig, c *clerk)) {
 	bubble(t, func(r *rig) {
 		c := &clerk{}
 		c.ruling = func(m *recall.Mail) (recall.Ruling, error) {
-			_, others := c.Concerns(m.Submission, m.Fields)
-			return recall.Ruling{Keep: others}, nil
+			return recall.Ruling{Keep: c.Concerns(m.Submission, m.Fields).Others}, nil
 		}
 		r.Commands = c
 		r.Policy = func() Policy {

@@ -179,7 +179,7 @@ func TestFieldsThatOnlyResembleOthersAreOthers(t *testing.T) {
 	}
 	m := &recall.Mail{Fields: []policy.Field{{Name: "\u017fupersedes", Value: " <a@corp.test>"}}}
 	desk := recall.New(nil, nil, nil, recall.Options{Supersedes: true})
-	if may, _ := desk.Concerns(m.Submission, m.Fields); may {
+	if desk.Concerns(m.Submission, m.Fields).May {
 		t.Error("a field that resembles Supersedes makes a command")
 	}
 }

@@ -42,7 +42,7 @@ func (s *session) look() gomilter.Response {
 		s.reset()
 		return tempfail("550 5.7.1 the message has too many fields that only this gateway may write")
 	}
-	if len(m.arrival.look.Strip) == 0 && !m.arrival.look.Command {
+	if len(m.arrival.look.Strip) == 0 && m.arrival.look.Body == 0 {
 		return s.arrived()
 	}
 	return gomilter.RespContinue
@@ -61,9 +61,12 @@ func (s *session) arrived() gomilter.Response {
 func (s *session) keep(chunk []byte) gomilter.Response {
 	a := s.msg.arrival
 	switch {
-	case !a.look.Command || a.mail.Cut:
+	case a.look.Body == 0 || a.mail.Cut:
 		return s.skip()
-	case len(a.mail.Body)+len(chunk) > recall.MaxBody:
+	case len(a.mail.Body)+len(chunk) > a.look.Body && a.look.Body < recall.MaxBody:
+		a.look.Body, a.mail.Body = 0, nil // ordinary mail
+		return s.skip()
+	case len(a.mail.Body)+len(chunk) > a.look.Body:
 		a.mail.Cut = true
 		return s.skip()
 	}
@@ -82,7 +85,7 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 		return s.deferred(errors.New("the MTA never ended the headers"))
 	}
 	var r inbound.Ruling
-	if a.look.Command {
+	if a.look.Body > 0 {
 		ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
 		defer cancel()
 		if err := s.meanwhile(func() { r = s.server.Inbound.Judge(ctx, &a.mail) }); err != nil {

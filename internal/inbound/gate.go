@@ -77,14 +77,18 @@ func (g *Gate) Use(o Options) { g.o.Store(&o) }
 
 // Look is what a message needs.
 type Look struct {
-	Strip   []Nth // fields to take out, in this order
-	Command bool  // it may be a recall command: its body is needed
+	Strip []Nth // fields to take out, in this order
+	Body  int   // bytes of its body that tell whether it is a recall command, at most; 0: it is none
 }
 
 // Look says at the end of the header what a message needs.
 func (g *Gate) Look(m *recall.Mail) Look {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
-	return Look{Strip: forged(m.Fields, g.id(m), believed), Command: g.known.Maybe(m) && !recall.Resent(m)}
+	l := Look{Strip: forged(m.Fields, g.id(m), believed)}
+	if !recall.Resent(m) {
+		l.Body = g.known.Body(m)
+	}
+	return l
 }
 
 func (g *Gate) id(m *recall.Mail) string {

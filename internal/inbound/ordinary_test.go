@@ -64,7 +64,7 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 		m := arrival(sign(t, text, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type", "Message-ID"), sender, "b@x.test", "192.0.2.7")
 		look := g.Look(m)
 		var r Ruling
-		if look.Command {
+		if look.Body > 0 {
 			r = g.Judge(t.Context(), m)
 		}
 		if says, is := recalls[filepath.Base(file)]; is {

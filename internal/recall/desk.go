@@ -80,16 +80,29 @@ type Ruling struct {
 	Replaces []string         // the holds to take back in the step that holds this mail
 }
 
-// Concerns says at the end of the header whether a mail may be a command, and who gets it whatever it says: everybody
-// but the recall address.
-func (d *Desk) Concerns(sub holdstore.Submission, fields []policy.Field) (may bool, others []holdstore.Path) {
+// Concern is what the header of a mail says of it.
+type Concern struct {
+	May    bool             // it may be a command
+	Body   int              // bytes of its body that tell, at most; what is larger is ordinary mail unless it is cut at MaxBody
+	Others []holdstore.Path // who gets it whatever it says: everybody but the recall address
+}
+
+// Concerns says at the end of the header whether a mail may be a command.
+func (d *Desk) Concerns(sub holdstore.Submission, fields []policy.Field) (c Concern) {
 	for _, r := range sub.Recipients {
 		if !d.isOurs(r.Address) {
-			others = append(others, r)
+			c.Others = append(c.Others, r)
 		}
 	}
 	m := &Mail{Submission: sub, Fields: fields}
-	return len(others) < len(sub.Recipients) || d.maybeOutlook(m) || d.supersedes(m) != "", others
+	switch {
+	case len(c.Others) < len(sub.Recipients):
+		c.Body = MaxBody
+	case d.o.Outlook:
+		c.Body = d.outlookBody(m)
+	}
+	c.May = c.Body > 0 || d.supersedes(m) != "" // whose body says nothing
+	return c
 }
 
 func (d *Desk) isOurs(address string) bool {
@@ -103,13 +116,13 @@ func (d *Desk) isOurs(address string) bool {
 
 // Act does what the mail asks for, and answers it. After an error the client must try again; that is safe.
 func (d *Desk) Act(ctx context.Context, m *Mail) (Ruling, error) {
-	_, others := d.Concerns(m.Submission, m.Fields)
+	others := d.Concerns(m.Submission, m.Fields).Others
 	if len(others) < len(m.Recipients) {
 		return d.addressed(ctx, m, others)
 	}
 	var subjects []policy.Subject
 	outlook := false
-	if d.maybeOutlook(m) && !m.Cut {
+	if d.o.Outlook && d.outlookBody(m) > 0 && !m.Cut {
 		subjects, outlook = d.recallSubjects(m)
 	}
 	old := d.supersedes(m)

@@ -11,8 +11,13 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// MaxBody is how much of a body is looked at; an Outlook recall has less than 50 KB.
-const MaxBody = 1 << 20
+// Bounds of what is kept of a body, in bytes.
+const (
+	MaxBody = 1 << 20 // of what is a command, or says that it is one
+	// Of a mail that nothing but a winmail.dat in it would make a recall, as in most that Exchange sends. Outlook's recalls have
+	// less than 50 KB; what is larger is ordinary mail.
+	MaxHidden = 128 << 10
+)
 
 // Mail is a message that leaves, as far as commands are concerned.
 type Mail struct {

@@ -95,9 +95,9 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 	m := &Mail{Submission: sub, Fields: fields, Body: []byte(body), Holds: l.grace > 0}
 	m.MessageID, m.Subject, m.Date = policy.MessageID(m.field("Message-ID")), mailmsg.Subject(m.field("Subject")), m.field("Date")
 	ctx := context.Background()
-	may, others := o.Concerns(m.Submission, fields)
-	ruling := Ruling{Keep: others}
-	if may {
+	concern := o.Concerns(m.Submission, fields)
+	ruling := Ruling{Keep: concern.Others}
+	if concern.May {
 		if ruling, err = o.Act(ctx, m); err != nil || ruling.Refusal != "" || len(ruling.Keep) == 0 {
 			return "", ruling.Refusal, err
 		}

@@ -11,9 +11,16 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// maybeOutlook says by the header alone whether a mail may be Outlook's "Recall This Message".
-func (d *Desk) maybeOutlook(m *Mail) bool {
-	return d.o.Outlook && (d.markedRecall(m) || mayCarryTNEF(m))
+// outlookBody says by the header alone how much of a mail's body tells whether it is Outlook's "Recall This Message", in bytes;
+// 0: it is not.
+func (d *Desk) outlookBody(m *Mail) int {
+	switch {
+	case d.markedRecall(m):
+		return MaxBody
+	case mayCarryTNEF(m):
+		return MaxHidden
+	}
+	return 0
 }
 
 // markedRecall says whether the header has a mark of a recall.

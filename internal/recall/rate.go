@@ -8,11 +8,12 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// officeRate is how many times the rate of one sender a client without a login may use: a whole office may be behind it.
+// officeRate is how many times the rate of one sender a client without a login may use, or a login that many share: a whole
+// office may be behind it.
 const officeRate = 10
 
-// limited refuses commands beyond the rate, which counts in the store for all gateways: of a login; without one of the client,
-// and of each sender behind it, whose address anybody can make up. So no senders, made up or not, use up a login's rate.
+// limited refuses commands beyond the rate, which counts in the store for all gateways: of a person's login; else of each sender
+// behind a login or a client, and of all of them, since their addresses can be made up.
 func (d *Desk) limited(ctx context.Context, m *Mail) (refusal string, err error) {
 	if d.o.Rate <= 0 {
 		return "", nil
@@ -26,13 +27,32 @@ func (d *Desk) limited(ctx context.Context, m *Mail) (refusal string, err error)
 }
 
 func (d *Desk) beyond(ctx context.Context, m *Mail) (bool, error) {
-	if m.Login != "" {
-		return d.above(ctx, "login "+m.Login, d.o.Rate)
+	if office, shared := d.office(m); shared {
+		if beyond, err := d.above(ctx, office, officeRate*d.o.Rate); err != nil || beyond {
+			return true, err
+		}
 	}
-	if beyond, err := d.above(ctx, "client "+clientNetwork(m.Client.Address), officeRate*d.o.Rate); err != nil || beyond {
-		return true, err
+	return d.above(ctx, d.author(m), d.o.Rate)
+}
+
+// office names what many senders may be behind: a client, or a login that is no single person's.
+func (d *Desk) office(m *Mail) (name string, shared bool) {
+	if m.Login == "" {
+		return "client " + clientNetwork(m.Client.Address), true
 	}
-	return d.above(ctx, "client "+m.Client.Address+" sender "+m.Sender.Address, d.o.Rate)
+	return "login " + m.Login, !d.personal(m.Login, m.Sender.Address)
+}
+
+// author names one sender, as sameSubmitter tells them apart.
+func (d *Desk) author(m *Mail) string {
+	office, shared := d.office(m)
+	switch {
+	case !shared:
+		return office
+	case m.Login == "":
+		office = "client " + m.Client.Address
+	}
+	return office + " sender " + m.Sender.Address
 }
 
 // above counts one command more.

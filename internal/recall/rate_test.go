@@ -63,3 +63,42 @@ func TestOneRefusedCommandIsOneLineOfTheTrail(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 }
+
+// Nobody behind a login that many share uses up the rate of the others, and all of them together have a bound.
+func TestASharedLoginHasARateForEachSender(t *testing.T) {
+	const rate = 3
+	o := newOffice(t, func(o *Options) {
+		o.Rate, o.Per, o.PersonalLogins = rate, time.Hour, patterns(t, "u17")
+	})
+	taken := func(login, from string, times int) (n int) {
+		for range times {
+			l := mailBy(login, "Subject: RECALL LAST\r\n\r\n", desk)
+			l.from = from
+			if _, refusal, err := o.submit(l); err != nil {
+				t.Fatal(err)
+			} else if refusal == "" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		login, from string
+		want        int
+	}{
+		{"exchange", "anna@corp.test", rate}, {"exchange", "ANNA@corp.test", 0}, {"Exchange", "bert@corp.test", rate},
+		{"u17", "carl@corp.test", rate}, {"u17", "carl@branch.test", 0}, // one person
+		{"dora", "dora@corp.test", rate},
+	} {
+		if got := taken(c.login, c.from, rate+1); got != c.want {
+			t.Errorf("%s, %s: %d were taken, want %d", c.login, c.from, got, c.want)
+		}
+	}
+	sum := 0
+	for n := range 2 * officeRate {
+		sum += taken("exchange", fmt.Sprintf("made-up%d@corp.test", n), rate)
+	}
+	if sum < (officeRate-5)*rate || sum >= officeRate*rate {
+		t.Errorf("%d more of made up senders were taken", sum)
+	}
+}

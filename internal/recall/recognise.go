@@ -38,16 +38,16 @@ func NewRecogniser(prefixes []string) *Recogniser {
 	return &Recogniser{Desk{o: Options{Outlook: true, SubjectPrefixes: prefixes}}}
 }
 
-// Maybe says by the header alone whether the body is worth a look. Most mail ends here.
-func (r *Recogniser) Maybe(m *Mail) bool {
+// Body says by the header alone how much of the body is worth a look, in bytes. Most mail ends here, with 0.
+func (r *Recogniser) Body(m *Mail) int {
 	kind, _ := m.mediaType()
 	switch {
 	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), isReport(m, "delivery-status"), r.d.exchangeRecall(m):
-		return true
-	case r.d.maybeOutlook(m):
-		return strings.HasPrefix(kind, "multipart/") || tnefTypes[kind] || cloudRecall(m)
+		return MaxBody
+	case strings.HasPrefix(kind, "multipart/"), tnefTypes[kind], cloudRecall(m):
+		return r.d.outlookBody(m)
 	}
-	return false
+	return 0
 }
 
 // Recognise looks at the whole mail. The fields of forms B and C are signed by nobody, so anyone who has a signed mail

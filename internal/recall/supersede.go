@@ -53,7 +53,7 @@ func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, erro
 
 // beyondRate tells the sender that nothing was replaced: once in each span, since such a sender is mostly a program.
 func (d *Desk) beyondRate(ctx context.Context, m *Mail, old string) error {
-	if told, err := d.above(ctx, "told "+Submitter(m.Submission), 1); told || err != nil {
+	if told, err := d.above(ctx, "told "+d.author(m), 1); told || err != nil {
 		return err
 	}
 	why := fmt.Sprintf("%d recalls in %v are allowed, and this was one more. The new message goes out", d.o.Rate, d.o.Per)
