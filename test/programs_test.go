@@ -9,11 +9,11 @@ import (
 )
 
 // withProgramsPort types the lines of docs/before-the-hold.md that give what programs submit a port of its own.
-func (g *gateway) withProgramsPort() {
-	port := server.FreeAddr(g.t)
+func (g *gateway) withProgramsPort() (port string) {
+	port = server.FreeAddr(g.t)
 	_, number, _ := strings.Cut(port, ":")
 	g.types(g.t.TempDir(), strings.ReplaceAll(typed(g.t, "before-the-hold.md", "recall-programs unix"), "10029", number))
-	server.Eventually(g.t, "the port for programs answers", func() bool { return server.Greets(port) })
+	return port
 }
 
 // submits runs sendmail(1) with a message whose Message-ID is id.
@@ -30,7 +30,8 @@ func (g *gateway) submits(id string, args ...string) {
 func TestProgramsGetWhatTheirOptionsAskFor(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1s", "non_smtpd_milters = $smtpd_milters")
-	g.withProgramsPort()
+	port := g.withProgramsPort()
+	server.Eventually(t, "the port for programs answers", func() bool { return server.Greets(port) })
 	if found, _ := g.doctor("--user", "root"); strings.Contains(fmt.Sprint(found), "postfix.local") {
 		t.Errorf("doctor found %v", found)
 	}

@@ -25,7 +25,7 @@ func (n Needs) Ports() []Port {
 // portOptions are the settings of every re-injection port. Mail that was accepted once is not judged again, all of it comes
 // from one client, and header fields were rewritten when it came in.
 var portOptions = []string{"syslog_name=postfix/recall", "smtpd_milters=", "receive_override_options=no_milters,no_header_body_checks",
-	"smtpd_authorized_xforward_hosts=127.0.0.0/8", "mynetworks=127.0.0.0/8",
+	"smtpd_authorized_xforward_hosts=127.0.0.0/8", "smtpd_authorized_verp_clients=127.0.0.0/8", "mynetworks=127.0.0.0/8",
 	"smtpd_client_restrictions=permit_mynetworks,reject", "smtpd_relay_restrictions=permit_mynetworks,reject",
 	"smtpd_helo_restrictions=", "smtpd_sender_restrictions=", "smtpd_recipient_restrictions=",
 	"smtpd_data_restrictions=", "smtpd_end_of_data_restrictions=",
