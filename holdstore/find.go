@@ -105,31 +105,46 @@ func (s *Store) ResolveOwn(ctx context.Context, ref string, own func(*Hold) bool
 	}
 	ids = distinct(ids)
 	slices.Reverse(ids)
-	var mine, others []*Hold // the newest first
+	var mine, others newest
 	for page := range slices.Chunk(ids, findPage) {
-		holds, _, err := s.loadEach(ctx, page)
+		_, _, err := s.loadKept(ctx, page, func(h *Hold) bool {
+			if is(h) && own(h) {
+				mine.add(h)
+			} else if is(h) && len(mine.holds) == 0 {
+				others.add(h)
+			}
+			return false
+		})
 		if err != nil {
 			return nil, err
 		}
-		for _, h := range holds {
-			switch {
-			case !is(h):
-			case own(h):
-				mine = append(mine, h)
-			case len(others) < findPage:
-				others = append(others, h)
-			}
-		}
-		if len(mine) >= findPage {
+		if mine.full {
 			break
 		}
 	}
-	if len(mine) == 0 {
+	if len(mine.holds) == 0 {
 		mine = others
 	}
-	mine = mine[:min(len(mine), findPage)]
-	slices.Reverse(mine)
-	return mine, partly
+	slices.Reverse(mine.holds)
+	return mine.holds, partly
+}
+
+// newest are holds of one name, the newest first, until there are too many, or too many recipients of them: those are what
+// takes memory.
+type newest struct {
+	holds      []*Hold
+	recipients int
+	full       bool
+}
+
+// namedRecipients is how many recipients the holds that one name means have together at most, unless it is a single one.
+const namedRecipients = 100_000
+
+func (n *newest) add(h *Hold) {
+	n.recipients += len(h.Recipients)
+	if n.full = n.full || len(n.holds) == findPage || len(n.holds) > 0 && n.recipients > namedRecipients; !n.full {
+		n.holds = append(n.holds, h)
+	}
 }
 
 // named says which holds a REF that is no hold ID can mean, and which index entries they are in. A queue ID is no

@@ -122,10 +122,7 @@ func (h *Hold) indexes(addresses []string) (indexes []any) {
 // that sender with that login. Of them it counts only those that keep lets stay (nil: all), so that others' mail with the
 // same sender takes nobody's place. It looks at no more than the newest 20,000 of each index entry.
 func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep func(*Hold) bool) ([]*Hold, error) {
-	entries := s.entries("s", login)
-	if sender != "" {
-		entries = s.entries("s", names(sender)...)
-	}
+	entries := s.ownEntries(login, sender)
 	is := func(h *Hold) bool {
 		return (login == "" || Same(h.Login, login)) && (sender == "" || Same(h.Sender.Address, sender)) && (keep == nil || keep(h))
 	}
@@ -164,6 +161,14 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 		}
 	}
 	return all, nil
+}
+
+// ownEntries are the index entries of what a login or an envelope sender has sent.
+func (s *Store) ownEntries(login, sender string) []string {
+	if sender != "" {
+		return s.entries("s", names(sender)...)
+	}
+	return s.entries("s", login)
 }
 
 const latestPage = 100 // holds of an index entry that one round trip of Latest reads

@@ -10,6 +10,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -23,6 +25,7 @@ type Store interface {
 	Recall(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
+	Weight(ctx context.Context, refs []string, login, sender string, newest int) (int64, error)
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 }
@@ -62,6 +65,7 @@ type Desk struct {
 	rule  func(name string) policy.Rule // the rule under which a message was held
 	log   Log
 	post  *Post
+	room  *semaphore.Weighted // of the records that commands have read, in bytes
 }
 
 // New returns a desk.
@@ -70,7 +74,8 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *D
 	if len(o.Addresses) > 0 {
 		address = o.Addresses[0]
 	}
-	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log}
+	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log,
+		room: semaphore.NewWeighted(roomBytes)}
 }
 
 // Ruling is what becomes of a mail that may be a command.
@@ -150,7 +155,13 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
 		return Ruling{Refusal: refusal}, err
 	}
-	answers, err := d.recallNamed(ctx, m)
+	t := d.meaning(m)
+	leave, err := d.enter(ctx, m, t.refs, lastLooked)
+	if err != nil {
+		return Ruling{}, err
+	}
+	defer leave()
+	answers, err := d.recallNamed(ctx, m, t)
 	if err != nil {
 		return Ruling{}, err
 	}

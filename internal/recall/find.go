@@ -8,8 +8,7 @@ import (
 )
 
 // recallNamed finds what the command means and recalls it. Each message that is meant has an answer of its own.
-func (d *Desk) recallNamed(ctx context.Context, m *Mail) (all []*answer, err error) {
-	t := d.meaning(m)
+func (d *Desk) recallNamed(ctx context.Context, m *Mail, t target) (all []*answer, err error) {
 	switch {
 	case t.unclear != "":
 		return d.help(ctx, m, t.unclear)
@@ -54,7 +53,7 @@ func (d *Desk) help(ctx context.Context, m *Mail, why string) ([]*answer, error)
 // recallLast recalls the submitter's newest message. It recalls none of two that came at the same moment, and none when the
 // newest was sent after the command: the one before might not be what the sender meant.
 func (d *Desk) recallLast(ctx context.Context, m *Mail, only []string) (*answer, error) {
-	mine, err := d.latest(ctx, m, 2, nil)
+	mine, err := d.latest(ctx, m, lastLooked, nil)
 	switch {
 	case err != nil:
 		return nil, err
@@ -71,16 +70,14 @@ const (
 	recipientsShown = 10_000 // of all of them together, but for messages to few
 	fewRecipients   = 10
 
+	lastLooked   = 2   // messages that LAST chooses from
 	latestLooked = 200 // messages that a recall without a Message-ID chooses from
 )
 
 // latest returns the submitter's newest messages that fit; nil: all do. Bounds apply to these, so that nobody else's mail
 // pushes them out.
 func (d *Desk) latest(ctx context.Context, m *Mail, most int, fits func(*holdstore.Hold) bool) ([]*holdstore.Hold, error) {
-	login, sender := m.Login, m.Sender.Address
-	if d.personal(login, sender) {
-		sender = ""
-	}
+	login, sender := d.submitted(m)
 	return d.store.Latest(ctx, login, sender, most, func(h *holdstore.Hold) bool {
 		return h.Sender.Address != "" && d.sameSubmitter(&m.Submission, &h.Submission) && (fits == nil || fits(h))
 	})

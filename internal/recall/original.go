@@ -24,8 +24,10 @@ type original struct {
 // originals finds the sender's messages that a recall can mean, all those that fit best. From exact to loose: the subject
 // that the recall names, and those who got it; what waits comes before what has left.
 func (d *Desk) originals(ctx context.Context, m *Mail, subjects []policy.Subject) (best []original, later []*holdstore.Hold, err error) {
+	recipients := 0
 	holds, err := d.latest(ctx, m, latestLooked, func(h *holdstore.Hold) bool {
-		return holdstore.Same(h.Sender.Address, m.Sender.Address) && subjectFit(subjects, h) < policy.AnotherSubject &&
+		recipients += len(h.Recipients)
+		return recipients <= originalsMost && holdstore.Same(h.Sender.Address, m.Sender.Address) && subjectFit(subjects, h) < policy.AnotherSubject &&
 			(h.State != holdstore.Recalled || time.Since(h.HeldAt) < repeated)
 	})
 	if err != nil {

@@ -146,6 +146,11 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) 
 		return Ruling{Refusal: refusal, Keep: m.Recipients}, err
 	}
 	keep := Ruling{Keep: m.Recipients}
+	leave, err := d.enter(ctx, m, nil, latestLooked)
+	if err != nil {
+		return keep, err
+	}
+	defer leave()
 	found, later, err := d.originals(ctx, m, subjects)
 	if err != nil {
 		return keep, err

@@ -31,6 +31,11 @@ func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, erro
 	case refusal != "":
 		return keep, d.beyondRate(ctx, m, old)
 	}
+	leave, err := d.enter(ctx, m, []string{old}, 0)
+	if err != nil {
+		return keep, err
+	}
+	defer leave()
 	holds, err := d.resolve(ctx, m, old)
 	if err != nil {
 		return keep, err

@@ -1,0 +1,41 @@
+package holdstore
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// Anybody can give many messages one name, each with as many recipients as there may be: what is read of them is bounded, and
+// whoever asks by that name for another's hears of few.
+func TestANameMeansOnlySoManyRecipientsAtATime(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	sub := Submission{Login: "anna", Sender: Path{Address: "anna@corp.test"}, MessageID: "<same@corp.test>"}
+	for n := range 4 {
+		sub.Recipients = nil
+		for r := range namedRecipients/2 - n {
+			sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("%d.%d@x.test", n, r)})
+		}
+		p := s.Put(sub, []byte("Subject: x\r\n"))
+		if _, err := p.Commit(t.Context(), Terms{Rule: "default", Grace: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for who, own := range map[string]bool{"anna": true, "bert": false} {
+		found, err := s.ResolveOwn(t.Context(), "<same@corp.test>", func(*Hold) bool { return own })
+		if err != nil || len(found) != 2 || found[0].HeldAt.After(found[1].HeldAt) {
+			t.Errorf("%s finds %d messages: %v", who, len(found), err)
+		}
+	}
+	one, err := s.Weight(t.Context(), []string{"<same@corp.test>"}, "", "", 0)
+	own, wrong := s.Weight(t.Context(), nil, "anna", "", 2)
+	if err != nil || wrong != nil || one < 4*20*namedRecipients/2 || own > one*6/10 || own < one/3 {
+		t.Errorf("they weigh %d bytes, the newest two %d: %v %v", one, own, err, wrong)
+	}
+	if none, err := s.Weight(t.Context(), []string{"<other@corp.test>", "2222222222222"}, "bert", "", 5); err != nil || none != 0 {
+		t.Errorf("what is not there weighs %d: %v", none, err)
+	}
+}
