@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -87,43 +86,23 @@ type InboundVerdict struct {
 // slack is how far clocks of other sites may be ahead.
 const slack = 15 * time.Minute
 
-// Judge gives the verdict. The order is from what the command is, over who sent it, to what it asks for; the first
-// thing that does not hold decides.
-func (r InboundRule) Judge(c Command) (v InboundVerdict) {
-	target := c.Target()
-	v.Rule = r.Name
-	no := func(holds bool, result, step, reason string) bool {
-		if holds {
-			v.Steps = append(v.Steps, step+": holds")
-			return false
+// Judge gives the verdict: the first of inboundTests that does not hold decides.
+func (r InboundRule) Judge(c Command) InboundVerdict {
+	j := judgement{InboundRule: r, Command: c, target: c.Target()}
+	v := InboundVerdict{Rule: r.Name}
+	for _, t := range inboundTests {
+		if t.holds(&j) {
+			v.Steps = append(v.Steps, t.step+": holds")
+			continue
 		}
-		v.Steps = append(v.Steps, step+": does not hold")
-		v.Result, v.Reason = result, reason
-		return true
+		v.Steps = append(v.Steps, t.step+": does not hold")
+		v.Result, v.Reason = t.result, strings.ReplaceAll(t.reason(&j), ";", ",")
+		return v
 	}
-	needsAligned := slices.Contains(r.Require, "aligned") || c.Local || !slices.Contains(r.Require, "cancel_key")
-	switch {
-	case no(c.Defect == "", InboundFail, "the command is well formed", c.Defect):
-	case no(!c.NullSender, InboundFail, "it has an envelope sender", "null sender"):
-	case no(c.Domain != "" && r.Partners.Match(c.Domain), InboundFail, "its domain is a partner", "domain is no partner"):
-	case no(c.Aligned || c.Temporary == "", InboundTemp, "everything could be asked", c.Temporary):
-	case no(c.Aligned || !c.Local, InboundFail, "it is not from outside with a domain of ours and no evidence", "forged, a local domain without evidence"):
-	case no(c.Aligned || !needsAligned, InboundFail, "the sender is aligned", "sender not authenticated, "+c.Why):
-	case no(c.Aligned || target != nil && target.Unlocked, InboundFail, "the sender is aligned, or a Cancel-Key proves it", "no Cancel-Key that opens the message's Cancel-Lock"):
-	case no(c.fresh(r.MaxAge), InboundFail, "it is not expired", "the command is expired"):
-	case no(r.Keeps(c), InboundFail, "the domain keeps the rate", "too many recalls from this domain"):
-	case no(!c.Used, InboundFail, "it is seen for the first time", "the command was used before"):
-	case no(target != nil, InboundNone, "a message of that sender to that recipient came in", "no message of that sender to that recipient is known"):
-	case no(c.Now.Sub(target.At) <= r.MaxAge, InboundFail, "the message is not too old", "the message is too old"):
-	case no(target.Unlocked || !c.List && !target.Shared, InboundFail, "it does not come through a mailing list, or a Cancel-Key proves it", "came through a mailing list, where only a Cancel-Key says who asks"):
-	case no(target.Unlocked || !slices.Contains(r.Require, "cancel_key"), InboundFail, "a Cancel-Key opens its Cancel-Lock, or none is asked for", "no Cancel-Key that opens the message's Cancel-Lock"):
-	default:
-		v.Result, v.Reason, v.Target = InboundPass, "aligned", target.MessageID
-		if target.Unlocked {
-			v.Reason = "cancel-key"
-		}
+	v.Result, v.Reason, v.Target = InboundPass, "aligned", j.target.MessageID
+	if j.target.Unlocked {
+		v.Reason = "cancel-key"
 	}
-	v.Reason = strings.ReplaceAll(v.Reason, ";", ",")
 	return v
 }
 
