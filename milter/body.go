@@ -20,7 +20,7 @@ const (
 )
 
 // tooLarge is why a message beyond hold.max_size is not held.
-const tooLarge = "larger than hold.max_size"
+var tooLarge = policy.Reason{Code: policy.TooLarge, Text: "larger than hold.max_size"}
 
 // BodyChunk streams the body into the store.
 func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Response, err error) {
@@ -40,7 +40,7 @@ func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Resp
 	switch m := &s.msg; {
 	case m.put != nil && m.err == nil:
 		return gomilter.RespContinue, nil
-	case m.passes != "" && s.wishes() == 0:
+	case m.passes.Given() && s.wishes() == 0:
 		return s.pass(m.passes), nil
 	}
 	return s.skip(), nil
@@ -100,20 +100,20 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	} else {
 		s.gather(s.raw)
 	}
-	if m.passes == "" {
+	if !m.passes.Given() {
 		m.passes = s.tooLarge()
 	}
-	if m.passes == "" && m.put != nil && isAddressTest(m.sub, m.fields, m.put.Size()-int64(len(s.header()))-2) {
+	if !m.passes.Given() && m.put != nil && isAddressTest(m.sub, m.fields, m.put.Size()-int64(len(s.header()))-2) {
 		m.passes = addressTest
 		m.drop()
 	}
 	switch {
 	case !m.judged:
 		return s.storeFailed(mod, errors.New("the MTA never ended the headers")), nil
-	case m.passes != "":
+	case m.passes.Given():
 		return s.travelOn(mod), nil
 	}
-	if s.reconsider(); m.passes != "" {
+	if s.reconsider(); m.passes.Given() {
 		return s.travelOn(mod), nil
 	}
 	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Grace, Replaces: m.replaces}
@@ -129,16 +129,20 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	return gomilter.RespDiscard, nil
 }
 
-// tooLarge is why a message passes unheld for its size, now that all of it is known; "" when it does not.
-func (s *session) tooLarge() (why string) {
+// tooLarge is why a message passes unheld for its size, now that all of it is known.
+func (s *session) tooLarge() (why policy.Reason) {
 	m := &s.msg
 	switch {
 	case m.put == nil:
-		return ""
+		return policy.Reason{}
 	case m.put.Size() > s.server.MaxSize: // by its header alone
 		return tooLarge
 	case m.err == nil && s.server.TooLarge != nil:
-		m.err = s.meanwhile(func() { why = s.server.TooLarge(m.sub, m.put.Size()) })
+		m.err = s.meanwhile(func() {
+			if text := s.server.TooLarge(m.sub, m.put.Size()); text != "" {
+				why = policy.Reason{Code: policy.TooLarge, Text: text}
+			}
+		})
 	}
 	return why
 }

@@ -82,7 +82,7 @@ func (s *session) collect(chunk []byte) {
 func (s *session) obey(mod *gomilter.Modifier) (r gomilter.Response, done bool) {
 	m := &s.msg
 	c := m.command
-	c.mail.Holds = m.verdict.Hold && m.passes == ""
+	c.mail.Holds = m.verdict.Hold && !m.passes.Given()
 	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
 	defer cancel()
 	var ruling recall.Ruling
@@ -113,7 +113,7 @@ func (s *session) obey(mod *gomilter.Modifier) (r gomilter.Response, done bool) 
 // begin begins the hold.
 func (s *session) begin() {
 	m := &s.msg
-	if m.verdict.Hold && m.passes == "" && len(m.sub.Recipients) > 0 {
+	if m.verdict.Hold && !m.passes.Given() && len(m.sub.Recipients) > 0 {
 		m.ctx, m.cancel = context.WithCancel(s.ctx)
 		m.put = s.server.Store.Put(m.sub, s.header())
 	}

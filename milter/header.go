@@ -22,6 +22,11 @@ const (
 	maxMarks  = 50       // marks that are checked: a loop has ended long before
 )
 
+var headerTooLarge = policy.Reason{
+	Code: policy.TooLarge,
+	Text: fmt.Sprintf("its header has more than %d MiB or %d fields", maxHeader>>20, maxFields),
+}
+
 // field takes an L frame: the name, NUL, every byte behind the colon, NUL. A NUL inside cuts nothing.
 func (s *session) field(data []byte) {
 	m := &s.msg
@@ -67,7 +72,8 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 	}
 	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
 	if n := s.wishes(); n > maxForged {
-		s.server.Log.Passed(m.sub, fmt.Sprintf("refused: %d fields %s", n, m.verdict.Wish))
+		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
+			Text: fmt.Sprintf("refused: %d fields %s", n, m.verdict.Wish)})
 		s.reset()
 		return tempfail("550 5.7.1 the message has too many wishes for its hold"), nil
 	}
@@ -76,7 +82,7 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 	}
 	switch {
 	case m.oversize && m.verdict.Hold:
-		return s.letGo(fmt.Sprintf("its header has more than %d MiB or %d fields", maxHeader>>20, maxFields)), nil
+		return s.letGo(headerTooLarge), nil
 	case m.command != nil:
 		if !m.verdict.Hold {
 			m.passes = m.verdict.Reason

@@ -8,6 +8,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Inbound looks at mail that comes in; inbound.Gate says what each method promises.
@@ -31,14 +32,15 @@ const maxForged = 100
 func (s *session) look() gomilter.Response {
 	m := &s.msg
 	if m.oversize { // what can't be looked at whole could hide a forged verdict
-		s.server.Log.Passed(m.sub, "refused: its header is too large")
+		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge, Text: "refused: its header is too large"})
 		s.reset()
 		return tempfail("552 5.3.4 the header of the message is too large")
 	}
 	m.arrival.mail = recall.Mail{Submission: m.sub, Fields: m.fields}
 	m.arrival.look = s.server.Inbound.Look(&m.arrival.mail)
 	if n := len(m.arrival.look.Strip); n > maxForged {
-		s.server.Log.Passed(m.sub, fmt.Sprintf("refused: %d fields that only this gateway may write", n))
+		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
+			Text: fmt.Sprintf("refused: %d fields that only this gateway may write", n)})
 		s.reset()
 		return tempfail("550 5.7.1 the message has too many fields that only this gateway may write")
 	}
@@ -53,7 +55,7 @@ func (s *session) arrived() gomilter.Response {
 	s.server.Inbound.Remember(&s.msg.arrival.mail)
 	sub := s.msg.sub
 	s.reset()
-	s.server.Log.Skipped(sub, "inbound")
+	s.server.Log.Skipped(sub, policy.Reason{Code: policy.Inbound, Text: "inbound"})
 	return gomilter.RespAccept
 }
 
@@ -99,7 +101,7 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 	case r.Done:
 		sub := s.msg.sub
 		s.reset()
-		s.server.Log.Skipped(sub, "a recall command that has served")
+		s.server.Log.Skipped(sub, policy.Reason{Code: policy.Recall, Text: "a recall command that has served"})
 		return gomilter.RespDiscard
 	}
 	if err := s.change(mod, a.look, r); err != nil {
@@ -108,7 +110,7 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 	if r.Command {
 		sub := s.msg.sub
 		s.reset()
-		s.server.Log.Skipped(sub, "inbound recall command")
+		s.server.Log.Skipped(sub, policy.Reason{Code: policy.Recall, Text: "inbound recall command"})
 		return gomilter.RespAccept
 	}
 	return s.arrived()

@@ -18,7 +18,7 @@ func (r *rig) marked(body string) string {
 // passesOurs is holdAll that knows a mark.
 func passesOurs(f policy.Facts) policy.Verdict {
 	if f.Ours {
-		return policy.Verdict{Certain: true, Reason: "released by a gateway"}
+		return policy.Verdict{Certain: true, Reason: policy.Reason{Code: policy.OwnMail, Text: "released by a gateway"}}
 	}
 	v := holdAll(f)
 	v.Outbound = f.Sender != ""

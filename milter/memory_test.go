@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // memory is a store that keeps holds in memory, as the real one does: a second commit of the same content finds an
@@ -139,8 +140,8 @@ func (n *notes) Held(_ holdstore.Submission, r holdstore.Receipt, _ holdstore.Te
 func (n *notes) Panicked(what string, _ any, stack []byte) {
 	n.add("panicked %s in %t", what, bytes.Contains(stack, []byte(".go:")))
 }
-func (n *notes) Passed(_ holdstore.Submission, reason string)  { n.add("passed %s", reason) }
-func (n *notes) Skipped(_ holdstore.Submission, reason string) { n.add("skipped %s", reason) }
-func (n *notes) Unheld(_ holdstore.Submission, err error)      { n.add("unheld %v", err) }
-func (n *notes) Deferred(_ holdstore.Submission, err error)    { n.add("deferred %v", err) }
-func (n *notes) Trouble(msg string, err error)                 { n.add("trouble %s: %v", msg, err) }
+func (n *notes) Passed(_ holdstore.Submission, reason policy.Reason)  { n.add("passed %s", reason) }
+func (n *notes) Skipped(_ holdstore.Submission, reason policy.Reason) { n.add("skipped %s", reason) }
+func (n *notes) Unheld(_ holdstore.Submission, err error)             { n.add("unheld %v", err) }
+func (n *notes) Deferred(_ holdstore.Submission, err error)           { n.add("deferred %v", err) }
+func (n *notes) Trouble(msg string, err error)                        { n.add("trouble %s: %v", msg, err) }

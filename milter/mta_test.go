@@ -61,13 +61,13 @@ func (v verdicts) Decide(f policy.Facts) policy.Verdict { return v(f) }
 func holdAll(f policy.Facts) policy.Verdict {
 	v := policy.Verdict{Certain: f.Known >= policy.AtHeaders, Hold: true, Rule: "default", Grace: 60e9}
 	if f.Sender == "" {
-		return policy.Verdict{Certain: true, Reason: "null sender"}
+		return policy.Verdict{Certain: true, Reason: policy.Reason{Code: policy.NullSender, Text: "null sender"}}
 	}
 	for _, field := range f.Header {
 		if strings.EqualFold(field.Name, "X-Hold-For") {
 			v.Wish = "X-Hold-For"
 			v.Hold = strings.TrimSpace(field.Value) != "0"
-			v.Reason = "asked for nothing"
+			v.Reason = policy.Reason{Code: policy.ByWish, Text: "asked for nothing"}
 		}
 	}
 	return v

@@ -48,8 +48,8 @@ func (s holdStore) Put(sub holdstore.Submission, header []byte) Put { return s.S
 // Log is told what becomes of each message.
 type Log interface {
 	Held(sub holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64)
-	Passed(sub holdstore.Submission, reason string)
-	Skipped(sub holdstore.Submission, reason string) // at MAIL: none of our business
+	Passed(sub holdstore.Submission, reason policy.Reason)
+	Skipped(sub holdstore.Submission, reason policy.Reason) // at MAIL: none of our business
 	Unheld(sub holdstore.Submission, err error)
 	Deferred(sub holdstore.Submission, err error)
 	Trouble(msg string, err error)

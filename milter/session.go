@@ -42,7 +42,7 @@ type message struct {
 	pending  int  // bytes of the body that count
 	judged   bool // the end of the headers was seen
 	verdict  policy.Verdict
-	passes   string // why it will pass unheld; it is not gathered further
+	passes   policy.Reason // why it will pass unheld, and is not gathered further; zero: it will not
 	put      Put
 	ctx      context.Context    // of the pieces on their way, which outlive the callback that sent them
 	cancel   context.CancelFunc // nil before put
@@ -167,7 +167,7 @@ func (s *session) starve(mod *gomilter.Modifier) gomilter.Response {
 }
 
 // letGo lets the message go on unheld: at once, or when a wish has to be removed from it, at its end.
-func (s *session) letGo(reason string) gomilter.Response {
+func (s *session) letGo(reason policy.Reason) gomilter.Response {
 	if s.wishes() == 0 {
 		return s.pass(reason)
 	}
@@ -183,7 +183,7 @@ func (s *session) travelOn(mod *gomilter.Modifier) gomilter.Response {
 }
 
 // pass lets the message go on unheld, now.
-func (s *session) pass(reason string) gomilter.Response {
+func (s *session) pass(reason policy.Reason) gomilter.Response {
 	sub, known := s.msg.sub, s.msg.known
 	s.reset()
 	if !known {

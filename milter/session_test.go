@@ -175,7 +175,7 @@ func TestPassedMailTravelsNoFurther(t *testing.T) {
 		m.abort()
 		r.Policy = func() Policy {
 			return verdicts(func(f policy.Facts) policy.Verdict {
-				return policy.Verdict{Certain: f.Known > 0, Reason: "rule: grace 0s"}
+				return policy.Verdict{Certain: f.Known > 0, Reason: policy.Reason{Code: policy.ByRule, Text: "rule: grace 0s"}}
 			})
 		}
 		m.begin("a@corp.test", "b@x.test")

@@ -8,7 +8,10 @@ import (
 )
 
 // addressTest is why the message of sendmail -bv is not held: only Postfix can report on it.
-const addressTest = "sendmail -bv: an address test, which delivers nothing"
+var addressTest = policy.Reason{
+	Code: policy.AddressTest,
+	Text: "sendmail -bv: an address test, which delivers nothing",
+}
 
 // isAddressTest says whether a message is what Postfix's sendmail(1) makes for -bv (and only that): milters are not told the
 // option, and a hold would turn the test into a delivery. From its source: "Subject: probe", a To field with a tab

@@ -45,11 +45,11 @@ func NewOutbound(o Options) *Outbound {
 func (p *Outbound) Decide(f Facts) Verdict {
 	switch {
 	case !p.outbound(&f):
-		return Verdict{Certain: true, Inbound: true, Reason: "inbound"}
+		return Verdict{Certain: true, Inbound: true, Reason: Reason{Inbound, "inbound"}}
 	case f.Sender == "":
-		return Verdict{Certain: true, Reason: "null sender"}
+		return Verdict{Certain: true, Reason: Reason{NullSender, "null sender"}}
 	case f.Known >= AtHeaders && f.Ours:
-		return Verdict{Certain: true, Reason: "released by a gateway"}
+		return Verdict{Certain: true, Reason: Reason{OwnMail, "released by a gateway"}}
 	}
 	v := Verdict{Outbound: true, explain: f.Explain}
 	possible := p.byRule(&f, &v)
@@ -73,7 +73,7 @@ type outcome struct {
 	rule   string
 	wish   Wish
 	grace  time.Duration
-	reason string
+	reason Reason
 }
 
 // byRule returns what is possible: an outcome for each rule that might still hold, and at last for the one that does.
@@ -83,17 +83,21 @@ func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 		if a == no {
 			continue
 		}
-		o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: r.Grace, reason: "rule " + r.Name + ": grace " + short(r.Grace)}
+		o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: r.Grace, reason: byRule(r.Name, ":", r.Grace)}
 		if a == yes {
-			v.step(o.reason)
+			v.step(o.reason.Text)
 			return append(possible, o)
 		}
-		o.reason = "rule " + r.Name + " may hold: grace " + short(r.Grace)
+		o.reason = byRule(r.Name, " might hold:", r.Grace)
 		possible = append(possible, o)
 	}
-	o := outcome{rule: "default", wish: p.o.Wish, grace: p.o.Grace, reason: "rule default: grace " + short(p.o.Grace)}
-	v.step(o.reason)
+	o := outcome{rule: "default", wish: p.o.Wish, grace: p.o.Grace, reason: byRule("default", ":", p.o.Grace)}
+	v.step(o.reason.Text)
 	return append(possible, o)
+}
+
+func byRule(name, how string, grace time.Duration) Reason {
+	return Reason{ByRule, "rule " + name + how + " grace " + short(grace)}
 }
 
 // choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or when

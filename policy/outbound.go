@@ -42,7 +42,7 @@ type Verdict struct {
 	Rule     string        // name of the rule that matched, "default" when none did
 	Grace    time.Duration // when Hold
 	Inbound  bool          // no outbound session: mail that comes in
-	Reason   string        // why, in a few words for the log: "null sender", "inbound", "rule automatic: grace 0s", "asked for 48h, capped to 24h"
+	Reason   Reason        // why, as "rule automatic: grace 0s" or "asked for 48h, capped to 24h"
 	Wish     string        // name of the request header to remove, empty: none present or covered by DKIM
 	Steps    []string      // one line for each rule and condition that was looked at, for people
 

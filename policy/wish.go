@@ -32,7 +32,7 @@ func (p *Outbound) wish(f *Facts, v *Verdict, possible []outcome) {
 	asked, ok := p.asked(unfold(f.Header[n].Value))
 	for n := range possible {
 		possible[n].apply(asked, ok, p.o.MaxGrace)
-		v.step("wish: " + possible[n].reason)
+		v.step("wish: " + possible[n].reason.Text)
 	}
 }
 
@@ -41,15 +41,15 @@ func (o *outcome) apply(asked time.Duration, understood bool, most time.Duration
 	granted := min(asked, most)
 	switch {
 	case !understood:
-		o.reason += "; wish not understood"
+		o.reason.Text += "; wish not understood"
 	case o.wish == WishIgnore:
-		o.reason += "; wish ignored"
+		o.reason.Text += "; wish ignored"
 	case o.wish != WishAny && granted <= o.grace:
-		o.reason += "; asked for " + short(asked) + ", which is not longer"
+		o.reason.Text += "; asked for " + short(asked) + ", which is not longer"
 	case granted < asked:
-		o.grace, o.reason = granted, "asked for "+short(asked)+", capped to "+short(granted)
+		o.grace, o.reason = granted, Reason{ByWish, "asked for " + short(asked) + ", capped to " + short(granted)}
 	default:
-		o.grace, o.reason = granted, "asked for "+short(asked)
+		o.grace, o.reason = granted, Reason{ByWish, "asked for " + short(asked)}
 	}
 }
 

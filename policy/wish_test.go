@@ -31,7 +31,7 @@ func TestWhatAWishMayDo(t *testing.T) {
 			Rules:         []Rule{{Name: "r", Grace: time.Minute, Wish: c.rule}},
 			ParseDuration: positive})
 		v := p.Decide(Facts{Known: AtHeaders, Login: "a", Sender: "a@x", Recipients: []string{"b@x"}, Header: []Field{{"X-Hold-For", " " + c.wish}}})
-		if v.Grace != c.want || v.Hold != (c.want > 0) || !strings.HasSuffix(v.Reason, c.reason) || !v.Certain || v.Wish != "X-Hold-For" {
+		if v.Grace != c.want || v.Hold != (c.want > 0) || !strings.HasSuffix(v.Reason.Text, c.reason) || !v.Certain || v.Wish != "X-Hold-For" {
 			t.Errorf("site %q, rule %q, wish %s: %+v", c.site, c.rule, c.wish, v)
 		}
 	}

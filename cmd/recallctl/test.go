@@ -68,18 +68,20 @@ func (c *ctl) tried(t *trial, file string) error {
 	}
 	v := rules.Decide(facts)
 	if limit := int64(c.config.Hold.MaxSize); v.Hold && facts.Size > limit {
-		v.Hold, v.Reason = false, fmt.Sprintf("%d bytes are more than hold.max_size (%d)", facts.Size, limit)
+		v.Hold = false
+		text := fmt.Sprintf("%d bytes are more than hold.max_size (%d)", facts.Size, limit)
+		v.Reason = policy.Reason{Code: policy.TooLarge, Text: text}
 	}
 	if c.json {
-		return c.encode(verdict{v.Hold, v.Rule, v.Grace.String(), v.Reason, v.Steps})
+		return c.encode(verdict{v.Hold, v.Rule, v.Grace.String(), v.Reason.Text, v.Steps})
 	}
 	for _, step := range v.Steps {
 		fmt.Fprintln(c.stdout, cell(step))
 	}
 	if v.Hold {
-		fmt.Fprintf(c.stdout, "held for %v: %s\n", v.Grace, cell(v.Reason))
+		fmt.Fprintf(c.stdout, "held for %v: %s\n", v.Grace, cell(v.Reason.Text))
 	} else {
-		fmt.Fprintf(c.stdout, "not held: %s\n", cell(v.Reason))
+		fmt.Fprintf(c.stdout, "not held: %s\n", cell(v.Reason.Text))
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func probes(ctx context.Context, s *Site, r report) {
 func (s *Site) verdict() (policy.Verdict, error) {
 	rules, err := wiring.Outbound(s.Config)
 	if err != nil {
-		return policy.Verdict{Reason: err.Error()}, err
+		return policy.Verdict{Reason: policy.Reason{Text: err.Error()}}, err
 	}
 	return rules.Decide(policy.Facts{Known: policy.AtEnd, Client: netip.MustParseAddr("127.0.0.1"), Sender: s.Probe, Recipients: []string{s.Probe}, Now: time.Now()}), nil
 }

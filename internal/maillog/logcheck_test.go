@@ -30,8 +30,8 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now()}, holdstore.Terms{Rule: "the default"}, 1234)
 			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now(), Found: true}, holdstore.Terms{Rule: "default", Replaces: []string{"7K3MPQ2A9BCDF", "7K3MPQ2A9BCDG"}}, 1234)
 		}},
-		"Skipped":   {false, func(l *Log) { l.Skipped(holdstore.Submission{}, "inbound") }},
-		"Passed":    {false, func(l *Log) { l.Passed(holdstore.Submission{}, "larger than hold.max_size") }},
+		"Skipped":   {false, func(l *Log) { l.Skipped(holdstore.Submission{}, policy.Reason{Text: "inbound"}) }},
+		"Passed":    {false, func(l *Log) { l.Passed(holdstore.Submission{}, policy.Reason{Text: "larger than hold.max_size"}) }},
 		"Unheld":    {true, func(l *Log) { l.Unheld(s, away) }},
 		"Deferred":  {true, func(l *Log) { l.Deferred(s, away) }},
 		"Commanded": {false, func(l *Log) { l.Commanded(s, "recall address", "recalled", "") }},

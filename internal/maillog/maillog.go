@@ -97,13 +97,13 @@ func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Term
 }
 
 // Skipped: mail that is none of our business, most of it inbound. Only at level debug.
-func (l *Log) Skipped(s holdstore.Submission, reason string) {
-	l.eventAt(zap.DebugLevel, "pass", s.QueueID, append(from("", s), pair{"reason", reason}))
+func (l *Log) Skipped(s holdstore.Submission, reason policy.Reason) {
+	l.eventAt(zap.DebugLevel, "pass", s.QueueID, append(from("", s), pair{"reason", reason.Text}))
 }
 
 // Passed: an outbound message goes on at once, not held.
-func (l *Log) Passed(s holdstore.Submission, reason string) {
-	l.event("pass", s.QueueID, append(from("", s), pair{"reason", reason})...)
+func (l *Log) Passed(s holdstore.Submission, reason policy.Reason) {
+	l.event("pass", s.QueueID, append(from("", s), pair{"reason", reason.Text})...)
 }
 
 // Unheld: it should have been held, but the store could not, and on_store_failure = "deliver".

@@ -30,8 +30,8 @@ func TestInboundMailIsLoggedOnlyForDebugging(t *testing.T) {
 	for level, want := range map[zapcore.Level]int{zap.InfoLevel: 1, zap.DebugLevel: 2} {
 		core, logs := observer.New(level)
 		l := New(zap.New(core), false)
-		l.Skipped(holdstore.Submission{}, "inbound")
-		l.Passed(holdstore.Submission{}, "larger than hold.max_size")
+		l.Skipped(holdstore.Submission{}, policy.Reason{Text: "inbound"})
+		l.Passed(holdstore.Submission{}, policy.Reason{Text: "larger than hold.max_size"})
 		if got := logs.Len(); got != want {
 			t.Errorf("level %s: %d lines, want %d", level, got, want)
 		}
@@ -60,8 +60,8 @@ func every(l *Log) {
 	h := &holdstore.Hold{ID: "7K3MPQ2A9BCDE", Submission: s}
 	l.Held(s, holdstore.Receipt{ID: h.ID}, holdstore.Terms{Rule: "default"}, 1234)
 	l.Held(s, holdstore.Receipt{ID: h.ID, Found: true}, holdstore.Terms{}, 1234)
-	l.Skipped(s, "inbound")
-	l.Passed(s, "a\nb")
+	l.Skipped(s, policy.Reason{Text: "inbound"})
+	l.Passed(s, policy.Reason{Text: "a\nb"})
 	l.Unheld(s, errors.New("full"))
 	l.Deferred(s, errors.New("away"))
 	l.Commanded(s, "address", "recalled", "x")

@@ -22,14 +22,14 @@ func (m *Metrics) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.
 }
 
 // Passed counts and logs.
-func (m *Metrics) Passed(s holdstore.Submission, reason string) {
-	m.verdicts.WithLabelValues("pass", reasonOf(reason)).Inc()
+func (m *Metrics) Passed(s holdstore.Submission, reason policy.Reason) {
+	m.verdicts.WithLabelValues("pass", string(reason.Code)).Inc()
 	m.Log.Passed(s, reason)
 }
 
 // Skipped counts and logs.
-func (m *Metrics) Skipped(s holdstore.Submission, reason string) {
-	m.verdicts.WithLabelValues("skip", reasonOf(reason)).Inc()
+func (m *Metrics) Skipped(s holdstore.Submission, reason policy.Reason) {
+	m.verdicts.WithLabelValues("skip", string(reason.Code)).Inc()
 	m.Log.Skipped(s, reason)
 }
 
@@ -43,20 +43,6 @@ func (m *Metrics) Unheld(s holdstore.Submission, err error) {
 func (m *Metrics) Deferred(s holdstore.Submission, err error) {
 	m.verdicts.WithLabelValues("defer", kindOf(err)).Inc()
 	m.Log.Deferred(s, err)
-}
-
-// reasonOf puts the words of a verdict, which have numbers and names in them, into a few drawers.
-func reasonOf(words string) string {
-	for _, r := range []struct{ begin, reason string }{
-		{"null sender", "null_sender"}, {"released by a gateway", "own"}, {"rule ", "rule"}, {"asked for ", "wish"},
-		{"larger than", "too_large"}, {"its header", "too_large"}, {"refused: its header", "too_large"}, {"inbound recall", "recall"},
-		{"inbound", "inbound"}, {"a recall command", "recall"},
-	} {
-		if strings.HasPrefix(words, r.begin) {
-			return r.reason
-		}
-	}
-	return "other"
 }
 
 // Commanded counts and logs.
