@@ -33,6 +33,7 @@ type office struct {
 	mail     map[string]bool   // "MESSAGE-ID recipient" that was sent
 	reports  map[string]string // by their In-Reply-To, or their recipient
 	messages int
+	answers  *answers
 }
 
 func newOffice(t *testing.T, change ...func(*Options)) *office {
@@ -52,12 +53,14 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 		t.Fatal(err)
 	}
 	of.Desk = New(store, func(name string) policy.Rule { return of.rules[name] }, of, o)
+	of.counted()
 	return of
 }
 
 func (o *office) Acted(*holdstore.Hold, string, holdstore.Act, ...string) {}
 
-func (o *office) Commanded(_ holdstore.Submission, form, outcome, detail string) {
+func (o *office) Commanded(sub holdstore.Submission, form, outcome, detail string) {
+	o.noteDue(&sub, form, outcome)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.log = append(o.log, form+" "+outcome+" "+detail)
@@ -98,7 +101,9 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 	concern := o.Concerns(m.Submission, fields)
 	ruling := Ruling{Keep: concern.Others}
 	if concern.May {
-		if ruling, err = o.Act(ctx, m); err != nil || ruling.Refusal != "" || len(ruling.Keep) == 0 {
+		ruling, err = o.Act(ctx, m)
+		o.answers.failed.CompareAndSwap(false, err != nil)
+		if err != nil || ruling.Refusal != "" || len(ruling.Keep) == 0 {
 			return "", ruling.Refusal, err
 		}
 	}

@@ -40,6 +40,7 @@ func TestInventedSendersUseUpNobodysRate(t *testing.T) {
 	}
 	other := &office{t: t, store: o.store, rules: o.rules, mail: map[string]bool{}, reports: map[string]string{}}
 	other.Desk = New(o.store, o.rule, other, o.o)
+	other.counted()
 	for n := range rate + 1 {
 		gateway := []*office{o, other}[n%2]
 		_, refusal, err := gateway.submit(mailBy("anna", command, desk))
