@@ -59,7 +59,7 @@ func TestWhatComesInIsWrittenTogetherAndAtTheEnd(t *testing.T) {
 		arrivals(g, 3)
 		synctest.Wait() // the first are taken, and wait for others
 		arrivals(g, 2)
-		time.Sleep(2 * gatherTime)
+		<-time.After(2 * gatherTime) // by the clock of the bubble
 		synctest.Wait()
 		if l.kept != 5 || l.writes != 1 {
 			t.Errorf("%d messages by %d writes", l.kept, l.writes)

@@ -88,7 +88,10 @@ func TestHowAMessageCameInIsRemembered(t *testing.T) {
 		"told of no signature at all": {told + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
 		"told of another queue ID":    {strings.Replace(told, "4A3B2C", "4A3B2D", 1) + signature + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
 		"told of another domain":      {strings.Replace(told, "partner", "evil", 1) + signature + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
-		"a Message-ID of 1000 bytes":  {strings.Replace(plain, "<o@", "<"+long+"@", 1), anna, holdstore.Way{}, true},
+		"by way of a list under its address": {"List-Post: <mailto:" + anna + ">\r\n" + plain, "all-bounces@lists.test",
+			holdstore.Way{Client: "192.0.2.1", Domain: "lists.test", Shared: true}, false},
+		"by way of a list":           {"List-Id: <all.lists.test>\r\n" + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
+		"a Message-ID of 1000 bytes": {strings.Replace(plain, "<o@", "<"+long+"@", 1), anna, holdstore.Way{}, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := &witness{}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/test/outlook"
@@ -129,10 +128,7 @@ func (o *office) tryExample(n int, e example) (recalls, answer string) {
 	old := o.mustSubmit(dated(login, fmt.Sprintf("<old%d@corp.test>", n), "old prices"))
 	mid := fmt.Sprintf("<this%d@corp.test>", n)
 	this := o.mustSubmit(dated(login, mid, "prices"))
-	begun := time.Now()
-	for time.Now().UnixMilli() <= begun.UnixMilli()+1 {
-		time.Sleep(time.Millisecond)
-	}
+	o.tick()
 	newest := o.mustSubmit(dated(login, fmt.Sprintf("<new%d@corp.test>", n), "other prices"))
 	logged := len(o.log)
 	header, body := e.write(mid, this)

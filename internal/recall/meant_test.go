@@ -125,7 +125,7 @@ func TestASharedLoginIsASenderForEachAddress(t *testing.T) {
 			return letterOf{login: c.login, from: from, client: "192.0.2.1", to: []string{to}, text: text, grace: time.Hour, rule: "default"}
 		}
 		alices := o.mustSubmit(by(c.by, "Subject: of alice\r\nMessage-ID: <a@corp.test>\r\n\r\n", "b@x.test"))
-		time.Sleep(2 * time.Millisecond)
+		o.tick()
 		carls := o.mustSubmit(by("carl@corp.test", "Subject: secret of carl\r\nMessage-ID: <c@corp.test>\r\n\r\n", "b@x.test"))
 		o.mustSubmit(by(c.by, "Subject: RECALL <c@corp.test>\r\n\r\n", desk))
 		if got := o.state(carls) == holdstore.Recalled; got != c.own {

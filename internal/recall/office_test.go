@@ -133,11 +133,17 @@ func (o *office) mustSubmit(l letterOf) string {
 // message is mail of a login to others.
 func (o *office) message(login, subject string, to ...string) (id, messageID string) {
 	o.t.Helper()
-	begun := time.Now().UnixMilli() // messages of one millisecond have no order, and LAST means none of them
-	server.Eventually(o.t, "another millisecond begins", func() bool { return time.Now().UnixMilli() > begun+1 })
+	o.tick()
 	o.messages++
 	messageID = fmt.Sprintf("<m%d@corp.test>", o.messages)
 	return o.mustSubmit(mailBy(login, "Subject: "+subject+"\r\nMessage-ID: "+messageID+"\r\n\r\nbody\r\n", to...)), messageID
+}
+
+// tick waits for another millisecond: messages of the same one have no order, and LAST means none of them.
+func (o *office) tick() {
+	o.t.Helper()
+	begun := time.Now().UnixMilli()
+	server.Eventually(o.t, "another millisecond begins", func() bool { return time.Now().UnixMilli() > begun+1 })
 }
 
 // command writes to the desk and returns the text of the answer.
