@@ -31,7 +31,7 @@ func TestReapForgetsOldFingerprints(t *testing.T) {
 func TestCommitsOfOneBatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
-	l := s.lines[s.nodes.Shards[0]]
+	l := s.commits[s.nodes.Shards[0]]
 	l.going = batchGoes // nobody sends before all wait
 	receipts := make(chan Receipt)
 	const n = 10

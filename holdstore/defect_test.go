@@ -73,9 +73,9 @@ func TestAPanicInTheStoreCostsWhatItEndedAndIsReported(t *testing.T) {
 	claim := claimOne(t, s)
 	settled := Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}
 	large := s.Put(submission("large"), []byte(header("large")))
-	small := &commit{id: s.idNear("small"), nonce: "n"}
+	_, small := begun(t, s, "small")
 	for what, f := range map[string]func() error{
-		"the storing of a batch of messages":  func() error { return s.commit(ctx, s.nodes.Of(small.id), small) },
+		"the storing of a batch of messages":  func() error { return s.commit(ctx, s.nodes.Shards[0], small) },
 		"the storing of a piece of hold":      func() error { large.Write(ctx, make([]byte, 2*chunkSize)); large.work.Wait(); return large.err() },
 		"the settling of a batch of releases": func() error { return s.Settle(ctx, claim, settled) },
 		"a deed to a batch of holds":          func() error { return s.Bulk(ctx, s.Recalling(), []string{held.ID}, Act{}, nil) },

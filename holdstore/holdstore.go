@@ -60,9 +60,8 @@ type Store struct {
 	room      room
 	staging   staging
 	searches  searches
-	lines     map[nodes.Shard]*convoy[*commit] // by shard
-	clocks    map[nodes.Shard]*clock
-	settles   map[nodes.Shard]*convoy[*settling]
+	commits   map[nodes.Shard]*batcher[*commit] // by shard
+	settles   map[nodes.Shard]*batcher[*settling]
 	confirmed confirmations
 	scanned   scan // where Reap's slow walk over all holds stands
 }
@@ -86,11 +85,11 @@ func Open(o Options) (*Store, error) {
 	if s.nodes, err = nodes.Open(o.servers()); err != nil {
 		return nil, err
 	}
-	s.clocks, s.lines = map[nodes.Shard]*clock{}, map[nodes.Shard]*convoy[*commit]{}
-	s.settles = map[nodes.Shard]*convoy[*settling]{}
+	s.commits = map[nodes.Shard]*batcher[*commit]{}
+	s.settles = map[nodes.Shard]*batcher[*settling]{}
 	for _, at := range s.nodes.Shards {
-		s.clocks[at], s.lines[at] = &clock{}, s.commits(at)
-		s.settles[at] = &convoy[*settling]{most: settleMost, goes: 1, send: func(all []*settling) error { return s.settleBatch(at, all) }}
+		s.commits[at] = s.newCommits(at)
+		s.settles[at] = &batcher[*settling]{most: settleMost, goes: 1, send: func(all []*settling) error { return s.settleBatch(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.searches = searches{semaphore.NewWeighted(searchBytes)}

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
@@ -247,13 +245,3 @@ local function audit(id, verb, by, from, reason, detail)
     'reason', reason, 'detail', detail)
 end
 `
-
-// script makes a script that must not add to a full store.
-func script(body string) *redis.Script {
-	return redis.NewScript("#!lua\n" + nodes.Check + moves + body)
-}
-
-// drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
-func drain(body string) *redis.Script {
-	return redis.NewScript("#!lua flags=allow-oom\n" + nodes.Check + moves + body)
-}

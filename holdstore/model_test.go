@@ -235,7 +235,7 @@ func (m *modelled) gaveUp(g *gateway, a *accident, heard chan error) (err error)
 		err = <-heard
 	}
 	server.Eventually(m.t, "nothing is on its way", func() bool {
-		l := g.lines[g.nodes.Shards[0]]
+		l := g.commits[g.nodes.Shards[0]]
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.going == 0

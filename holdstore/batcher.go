@@ -4,17 +4,15 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 )
 
-// convoy sends what several callers have for one shard at the same moment in one go: what comes while batches are on their way
+// batcher sends what several callers have for one shard at the same moment in one go: what comes while batches are on their way
 // goes with the next. On a quiet gateway nobody waits for more to come.
-type convoy[T comparable] struct {
-	most  int                   // of one batch
-	goes  int                   // batches on their way at a time
-	full  func(batch []T) bool  // a batch takes no more; nil: only most counts
-	crowd int                   // a batch of so many shows a busy gateway, on which the next one waits a moment for as many; 0: never
-	send  func(batch []T) error // returns when each of them has its outcome; an error is the outcome of all
+type batcher[T comparable] struct {
+	most int                   // of one batch
+	goes int                   // batches on their way at a time
+	full func(batch []T) bool  // a batch takes no more; nil: only most counts
+	send func(batch []T) error // returns when each of them has its outcome; an error is the outcome of all
 
 	mu      sync.Mutex
 	waiting []passenger[T]
@@ -26,14 +24,9 @@ type passenger[T comparable] struct {
 	done chan error
 }
 
-const (
-	gatherTime = time.Millisecond
-	gatherLook = gatherTime / 10
-)
-
 // do returns when the outcome is there, with the error of the batch, or with that of a context that ended before; then the
 // outcome may still come.
-func (c *convoy[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error {
+func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -54,7 +47,7 @@ func (c *convoy[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error 
 }
 
 // leave takes something back that still waits; false: it was sent.
-func (c *convoy[T]) leave(what T) bool {
+func (c *batcher[T]) leave(what T) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := len(c.waiting)
@@ -63,20 +56,17 @@ func (c *convoy[T]) leave(what T) bool {
 }
 
 // run sends batches until nobody waits. It does not end with the context of one that waits: the others' outcome counts.
-func (c *convoy[T]) run() {
+func (c *batcher[T]) run() {
 	for batch, done := c.next(); len(batch) > 0; batch, done = c.next() {
 		err := c.send(batch)
 		for _, d := range done {
 			d <- err
 		}
-		if c.crowd > 0 && len(batch) >= c.crowd {
-			c.gather(len(batch))
-		}
 	}
 }
 
 // next takes a batch; none: nobody waits, and the next who comes begins anew.
-func (c *convoy[T]) next() (batch []T, done []chan error) {
+func (c *batcher[T]) next() (batch []T, done []chan error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(batch) < min(len(c.waiting), c.most) && (c.full == nil || !c.full(batch)) {
@@ -88,17 +78,4 @@ func (c *convoy[T]) next() (batch []T, done []chan error) {
 		c.going--
 	}
 	return batch, done
-}
-
-// gather waits a moment until so many wait: a larger batch takes less of Redis for each.
-func (c *convoy[T]) gather(n int) {
-	for end := time.Now().Add(gatherTime); time.Now().Before(end) && c.length() < n; {
-		time.Sleep(gatherLook)
-	}
-}
-
-func (c *convoy[T]) length() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.waiting)
 }

@@ -13,7 +13,7 @@ import (
 func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	let := make(chan struct{})
 	var sizes []int
-	c := &convoy[int]{most: 3, goes: 1, send: func(batch []int) error { sizes = append(sizes, len(batch)); <-let; return nil }}
+	c := &batcher[int]{most: 3, goes: 1, send: func(batch []int) error { sizes = append(sizes, len(batch)); <-let; return nil }}
 	var work, callers sync.WaitGroup
 	waiting := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiting) }
 	do := func(n int) {
@@ -53,7 +53,7 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 func TestWhoLeavesBeforeABatchIsNotSent(t *testing.T) {
 	let := make(chan struct{})
 	var sent []int
-	c := &convoy[int]{most: 9, goes: 1, full: func(batch []int) bool { return len(batch) == 2 }, send: func(batch []int) error { sent = append(sent, batch...); <-let; return nil }}
+	c := &batcher[int]{most: 9, goes: 1, full: func(batch []int) bool { return len(batch) == 2 }, send: func(batch []int) error { sent = append(sent, batch...); <-let; return nil }}
 	var work, callers sync.WaitGroup
 	gone, cancel := context.WithCancel(t.Context())
 	callers.Go(func() { c.do(t.Context(), &work, 0) })
@@ -90,4 +90,10 @@ func TestWhoLeavesBeforeABatchIsNotSent(t *testing.T) {
 	if !slices.Equal(sizes, []int{2, 2, 1}) {
 		t.Errorf("batches of %v, and each is full with two", sizes)
 	}
+}
+
+func (c *batcher[T]) length() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting)
 }
