@@ -1,6 +1,10 @@
 package holdstore
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+)
 
 // Who somebody is, is compared byte by byte, but for the case of ASCII letters. Unicode folds further letters onto those
 // ("ſ" onto "s", the Kelvin sign onto "k"), which would make one address of two that mail systems keep apart.
@@ -37,3 +41,21 @@ func NewAddresses(list []string) Addresses {
 
 // Has says whether an address is among them, in any case.
 func (a Addresses) Has(address string) bool { return a[Fold(address)] }
+
+// Digest is how a text is kept that is only compared, in any case.
+func Digest(text string) string { return digest(text) }
+
+const digestLen = 9 // bytes
+
+// digest is short: it only has to tell what one recipient got, and matches are read, never sent.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(Fold(text)))
+	return base64.RawStdEncoding.EncodeToString(sum[:digestLen])
+}
+
+func digests(texts []string) (all []string) {
+	for _, text := range texts {
+		all = append(all, digest(text))
+	}
+	return all
+}

@@ -3,87 +3,13 @@ package holdstore
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
-
-// NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held. With ErrPartial it
-// tells of what the other servers have.
-func (s *Store) NextDue(ctx context.Context) (wait time.Duration, ok bool, err error) {
-	all, now, err := s.nodes.Heads(ctx, heldSet)
-	if len(all) == 0 {
-		return 0, false, err
-	}
-	return time.UnixMilli(int64(all[0].Score)).Sub(now), true, err
-}
-
-func heldSet(at nodes.Shard) string { return stateKey(at, Held) }
-
-const (
-	wakePing  = 5 * time.Second // a server that is silent for so long is pinged, and left when it stays silent
-	wakePause = time.Second     // between two attempts to connect
-)
-
-// Wake signals (capacity 1) when a hold became due earlier than what was the head; ends with ctx.
-// It reconnects by itself and also signals after each reconnect. The channel is closed at the end.
-func (s *Store) Wake(ctx context.Context) <-chan struct{} {
-	bell := make(chan struct{}, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.ctx, cancel)
-	s.work.Go(func() {
-		defer close(bell)
-		defer cancel()
-		defer stop()
-		for n := 0; ctx.Err() == nil; n++ {
-			s.nodes.Guard("the waiting for due mail, which begins anew", func() error { s.listen(ctx, n, bell); return nil })
-			pause(ctx, wakePause)
-		}
-	})
-	return bell
-}
-
-// wakes lists the channels of all shards, beginning with one of them, at whose server a Cluster's client connects: any
-// server hears all channels, so that one that is away is left for the next.
-func (s *Store) wakes(first int) (names []string) {
-	for n := range s.nodes.Shards {
-		names = append(names, wakeKey(s.nodes.Shards[(first+n)%len(s.nodes.Shards)]))
-	}
-	return names
-}
-
-// listen hears one connection until it is dead.
-func (s *Store) listen(ctx context.Context, n int, bell chan<- struct{}) {
-	sub := s.nodes.Client.Subscribe(ctx, s.wakes(n)...)
-	defer sub.Close()
-	closing := context.AfterFunc(ctx, func() { sub.Close() })
-	defer closing()
-	for pinged := false; ; {
-		message, err := sub.ReceiveTimeout(ctx, wakePing)
-		var silence net.Error
-		if errors.As(err, &silence) && silence.Timeout() && !pinged && sub.Ping(ctx) == nil {
-			pinged = true
-			continue
-		}
-		if err != nil {
-			return
-		}
-		pinged = false
-		if _, pong := message.(*redis.Pong); pong {
-			continue
-		}
-		select {
-		case bell <- struct{}{}:
-		default:
-		}
-	}
-}
 
 // Claim is one due hold, leased to this daemon.
 type Claim struct {
@@ -103,35 +29,7 @@ func (c *Claim) LeaseLeft() time.Duration {
 
 // claiming is the part of scripts that leases due holds, soonest due first. It returns of each {id, piece 0 of its content while
 // there is room for it, {fields of the hash...}}, and nil while releases are paused.
-const claiming = `
-local function claim(most, lease, token, room)
-  if redis.call('EXISTS', P .. 'paused') == 1 then return nil end
-  local rows, left, leased = {}, {}, {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, most)) do
-    left[#left + 1] = id
-    if get(id, 'state') == 'held' then
-      leased[#leased + 1], leased[#leased + 2] = int(now + lease), id
-      local fresh = {'state', 'releasing', 'tok', token, 'attempts', int(num(id, 'attempts') + 1)}
-      if fresh[6] == '1' then fresh[7], fresh[8] = 'late', int(now - num(id, 'due')) end
-      rows[#rows + 1] = {id, fresh}
-    end
-  end
-  if #left > 0 then redis.call('ZREM', P .. 'z:held', unpack(left)) end
-  if #rows > 0 then redis.call('ZADD', P .. 'z:releasing', unpack(leased)) end
-  for n, row in ipairs(rows) do
-    local id, first = row[1], ''
-    set(id, unpack(row[2]))
-    if room > 0 then
-      local piece = redis.pcall('GET', P .. 'b:' .. id .. ':' .. (get(id, 'nonce') or '') .. ':0')
-      first = type(piece) == 'string' and piece or ''
-      room = room - #first
-      if room < 0 then first = '' end
-    end
-    rows[n] = {id, first, redis.call('HGETALL', P .. 'h:' .. id)}
-  end
-  return rows
-end
-`
+var claiming = lua("claim")
 
 // claimScript claims. ARGV: how many, lease ms, token, bytes of content. Output: as claim has it, or {"paused"}.
 var claimScript = drain(claiming + `
@@ -276,3 +174,40 @@ func (s *Store) giveBackAll(ctx context.Context, at nodes.Shard, rows any, token
 
 // LeasedFor is a claim without a store, whose lease runs for d: for tests of what works with claims.
 func LeasedFor(d time.Duration) *Claim { return &Claim{until: time.Now().Add(d)} }
+
+// claimOneScript leases one hold, due or not, also while releases are paused.
+// ARGV: id, lease ms, token, event, by, from, reason, detail. Output: "ok", "none", "late", or the state that forbids it.
+var claimOneScript = drain(`
+local id = ARGV[1]
+local state = get(id, 'state')
+if not state then return 'none' end
+if state == 'recalled' then return state end
+if state ~= 'held' then return 'late' end
+move(id, 'held', 'releasing', now + ARGV[2])
+set(id, 'tok', ARGV[3], 'attempts', int(num(id, 'attempts') + 1))
+note(id, ARGV[4])
+audit(id, 'release', ARGV[5], ARGV[6], ARGV[7], ARGV[8])
+return 'ok'
+`)
+
+// ClaimOne leases one hold to a person who sends it another way than the daemon does; detail says which. While the lease
+// runs, no daemon sends it. It works whether the hold is due or not, and while releases are paused: nothing else would let a
+// person empty the store without a daemon. ErrTooLate, ErrNotNow: it is recalled. ErrNotFound.
+func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim, error) {
+	id, ok := holdid.Parse(ref)
+	if !ok {
+		return nil, outcome("none", ref)
+	}
+	token, until := holdid.Random(16), time.Now().Add(s.lease)
+	event := eventLine(Event{Verb: "release", By: a.By, Detail: detail})
+	err := s.firmWord(ctx, claimOneScript, id, s.lease.Milliseconds(), token, event, a.By, a.From, a.Reason, detail)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.Get(ctx, id)
+	if err != nil {
+		s.word(context.WithoutCancel(ctx), giveBackScript, id, token)
+		return nil, errors.Join(errors.New("it was given back"), err)
+	}
+	return &Claim{Hold: *h, token: token, until: until}, nil
+}

@@ -11,16 +11,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// Receipt is the answer to a commit.
-type Receipt struct {
-	ID     string
-	Found  bool // an unconfirmed hold of the same envelope and content was there already; nothing new was made
-	HeldAt time.Time
-	Due    time.Time
-
-	print string // of envelope and content
-}
-
 // Commit makes the hold durable, or says why it is not: after any error but ErrUnavailable-with-failed-fence
 // the message is certainly not held by this Put.
 func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
@@ -199,19 +189,10 @@ func (s *Store) commitAll(at nodes.Shard, batch []*commit) (err error) {
 	return err
 }
 
-// roomFor does what puts something into the store, and when the store is full, does it again once something gave way.
-func (s *Store) roomFor(ctx context.Context, at nodes.Shard, put func() error) error {
-	err := put()
-	if err != nil && errors.Is(nodes.Explain(err), ErrFull) && s.makeRoom(ctx, at) {
-		err = put()
-	}
-	return err
-}
-
 // fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it: who retried it,
 // who is sending it, or who did something to it, of which its timeline tells. A hold of another nonce is somebody else's.
 // ARGV: id, tombstone ms, nonce, tickets of what it replaced. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
-var fenceScript = drain(unreplacing + `
+var fenceScript = drain(replacing + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if get(id, 'nonce') ~= ARGV[3] then state = nil end
 if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied') or get(id, 'tl')) then

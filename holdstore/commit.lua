@@ -1,18 +1,20 @@
--- Makes the holds of a batch: decides about each, and then writes those that there may be. Nothing is written before all is decided,
--- so a script that fails on the way there has done nothing. What is the same for all is one command for all: a command costs Redis
--- more than what it does.
+-- Makes the holds of a batch: decides about each, and then writes those that there may be. Nothing is written before
+-- all is decided, so a script that fails on the way there has done nothing. What is the same for all is one command for
+-- all: a command costs Redis more than what it does.
 --
 -- KEYS: what all names of the shard begin with
--- ARGV: for how long a message is unconfirmed (ms); for how long the content of a recalled hold is kept, and a record (ms); how many
---   bytes and messages one owner may have; what confirm wants (confirm.lua); then of each hold: ID, nonce, grace (ms), record without
---   its moment, fingerprint, bytes of the message, how many pieces are staged (0: the content comes next), content or "", what it
---   replaces as JSON or "", index entries with blanks between, owner or "", bytes of the content and of the record as stored
--- Returns: {Redis's time (ms), a row for each}. A row is 1 for a hold that was made; {id, held_at, due} of one that was there before,
---   which is this very hold or an unconfirmed one of the same content; or "fenced" by a tombstone, "taken" by another hold with this
---   ID, "quota", or "missing" when a staged piece is gone.
-local UNCONFIRMED, CONTENT_TIME, RECORD_TIME, OWN_BYTES, OWN_COUNT = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local ID, NONCE, GRACE, RECORD, PRINT, SIZE, STAGED, CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
-local FIELDS = 13
+-- ARGV: for how long a message is unconfirmed (ms); for how long the content of a recalled hold is kept, and a record
+--   (ms); how many bytes and messages one owner may have; what confirm wants (confirm.lua); then of each hold: ID,
+--   nonce, grace (ms), record without its moment, fingerprint, bytes of the message, how many pieces are staged (0: the
+--   content comes next), content or "", what it replaces as JSON or "", index entries with blanks between, owner or "",
+--   bytes of the content and of the record as stored
+-- Returns: {Redis's time (ms), a row for each}. A row is 1 for a hold that was made; {id, held_at, due} of one that was
+--   there before, which is this very hold or an unconfirmed one of the same content; or "fenced" by a tombstone,
+--   "taken" by another hold with this ID, "quota", or "missing" when a staged piece is gone.
+local UNCONFIRMED, CONTENT_TIME, RECORD_TIME = tonumber(ARGV[1]), ARGV[2], ARGV[3]
+local OWN_BYTES, OWN_COUNT = tonumber(ARGV[4]), tonumber(ARGV[5])
+local ID, NONCE, GRACE, RECORD, PRINT, SIZE, STAGED = 0, 1, 2, 3, 4, 5, 6
+local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, FIELDS = 7, 8, 9, 10, 11, 12, 13
 local V, NOW, begin = ARGV, int(now), confirm(6) -- a hold is known here by where in ARGV it begins
 
 -- What is there of all of them.
@@ -35,8 +37,8 @@ local function known(id)
   return {id, get(id, 'held_at'), get(id, 'due')}
 end
 
--- over says whether a hold is more than its owner may have, and charges it otherwise. A client that nobody has logged in at may
--- have twice as much: it may be a whole office.
+-- over says whether a hold is more than its owner may have, and charges it otherwise. A client that nobody has logged
+-- in at may have twice as much: it may be a whole office.
 local function over(a)
   local owner = V[a + OWNER]
   local o = owners[owner]

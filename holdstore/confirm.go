@@ -84,20 +84,7 @@ func (s *Store) Confirm(r Receipt) {
 
 // confirming is the part of scripts that forgets the fingerprints of confirmed holds. ARGV from at on: how many, and of each
 // its fingerprint and ID. It returns where the next argument is.
-const confirming = `
-local function confirm(at)
-  local prints, ids, gone = {}, {}, {}
-  local last = at + 2 * ARGV[at]
-  for i = at + 1, last, 2 do prints[#prints + 1], ids[#ids + 1] = ARGV[i], ARGV[i + 1] end
-  if #prints > 0 then
-    for n, id in ipairs(redis.call('HMGET', P .. 'u', unpack(prints))) do
-      if id == ids[n] then gone[#gone + 1] = prints[n] end
-    end
-  end
-  if #gone > 0 then redis.call('HDEL', P .. 'u', unpack(gone)) end
-  return last + 1
-end
-`
+var confirming = lua("confirm")
 
 // confirmScript: ARGV as confirming wants. Output: "ok".
 var confirmScript = drain(confirming + `
@@ -130,14 +117,6 @@ func (s *Store) confirmLoop() {
 		}
 	}
 	s.nodes.Guard("the last confirming of holds", s.confirmRest)
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // confirmRest sends what waits in all shards. Its error says that some of it was not sent.

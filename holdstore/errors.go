@@ -92,3 +92,6 @@ func outcome(word, id string) error {
 	}
 	return refused(ErrNotNow, "it is "+word)
 }
+
+// errChanged says that another recall of the same hold was faster.
+var errChanged = errors.New("its ticket was replaced meanwhile")

@@ -5,19 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
-
-// findPage is how many holds one round trip reads.
-const findPage = 500
 
 // Get returns one hold by ID (any case). ErrNotFound. ErrPartial: its server is away, others of the store are not.
 func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
@@ -39,42 +34,6 @@ func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 		return nil, fmt.Errorf("%s: %w", canonical, ErrNotFound)
 	}
 	return s.parseHold(canonical, fields)
-}
-
-// loadEach reads many holds, leaving out those that are gone meanwhile and, with an error at the end, those that can't be read.
-func (s *Store) loadEach(ctx context.Context, ids []string) (holds []*Hold, damaged error, err error) {
-	return s.loadKept(ctx, ids, func(*Hold) bool { return true })
-}
-
-// loadKept is loadEach of the holds that keep lets stay. What it reads at a time is bounded: a record may be as large as the
-// largest envelope.
-func (s *Store) loadKept(ctx context.Context, ids []string, keep func(*Hold) bool) (holds []*Hold, damaged error, err error) {
-	err = s.inParts(ctx, ids, func(some []string) error {
-		pipe := s.nodes.Client.Pipeline()
-		replies := make([]*redis.MapStringStringCmd, len(some))
-		for n, id := range some {
-			replies[n] = pipe.HGetAll(ctx, holdKey(s.nodes.Of(id), id))
-		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			return nodes.Explain(err)
-		}
-		for n, id := range some {
-			if len(replies[n].Val()) == 0 {
-				continue
-			}
-			h, wrong := s.parseHold(id, replies[n].Val())
-			if wrong != nil {
-				damaged = wrong
-			} else if keep(h) {
-				holds = append(holds, h)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return holds, damaged, nil
 }
 
 // Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID; of many with one name, the
@@ -157,171 +116,100 @@ func (s *Store) named(ref string) (is func(*Hold) bool, entries []string) {
 	return func(h *Hold) bool { return h.MessageID == "<"+bare+">" || h.MessageID == bare }, s.entries("m", "<"+bare+">", bare)
 }
 
-// gather asks all shards the same, and returns their answers together; with ErrPartial those that came.
-func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd) (all []string, err error) {
-	shards, partly := s.nodes.Visible(ctx)
-	if len(shards) == 0 {
+// Latest returns up to n holds in any state, the newest first: those of a login, of an envelope sender, or with both those of
+// that sender with that login. Of them it counts only those that keep lets stay (nil: all), so that others' mail with the
+// same sender takes nobody's place. It looks at no more than the newest 20,000 of each index entry.
+func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep func(*Hold) bool) ([]*Hold, error) {
+	entries := s.ownEntries(login, sender)
+	is := func(h *Hold) bool {
+		return (login == "" || Same(h.Login, login)) && (sender == "" || Same(h.Sender.Address, sender)) && (keep == nil || keep(h))
+	}
+	var all []*Hold
+	for from := 0; from < latestMost; from += latestPage {
+		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) (found []*redis.StringSliceCmd) {
+			for _, entry := range entries {
+				found = append(found, pipe.ZRevRange(ctx, indexKey(at, entry), int64(from), int64(from+latestPage-1)))
+			}
+			return found
+		})
+		if err != nil {
+			return nil, err
+		}
+		newest := func() {
+			slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
+			clear(all[min(n, len(all)):])
+			all = all[:min(n, len(all))]
+		}
+		_, _, err = s.loadKept(ctx, ids, func(h *Hold) bool { // a damaged record costs only itself; Fsck tells of it
+			if is(h) {
+				all = append(all, h)
+			}
+			if len(all) > 2*n {
+				newest()
+			}
+			return false
+		})
+		if err != nil {
+			return nil, err
+		}
+		newest()
+		// IDs sort by time: what is behind this page in any shard is older than the oldest that is wanted.
+		if len(ids) == 0 || len(all) == n && slices.Max(ids) < all[n-1].ID {
+			return all, nil
+		}
+	}
+	return all, nil
+}
+
+// ownEntries are the index entries of what a login or an envelope sender has sent.
+func (s *Store) ownEntries(login, sender string) []string {
+	if sender != "" {
+		return s.entries("s", names(sender)...)
+	}
+	return s.entries("s", login)
+}
+
+const latestPage = 100 // holds of an index entry that one round trip of Latest reads
+
+// latestMost bounds all round trips of Latest: many times what one sender has in the store. Tests set it lower.
+var latestMost = 20_000
+
+// WaitingIDs lists what waits: held and releasing; with ErrPartial that of the servers that answer.
+func (s *Store) WaitingIDs(ctx context.Context) ([]string, error) {
+	held, partly := s.inState(ctx, Held)
+	if partly != nil && !errors.Is(partly, ErrPartial) {
 		return nil, partly
 	}
-	pipe := s.nodes.Client.Pipeline()
-	var replies []*redis.StringSliceCmd
-	for _, at := range shards {
-		replies = append(replies, ask(pipe, at)...)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, nodes.Explain(err)
-	}
-	for _, r := range replies {
-		all = append(all, r.Val()...)
-	}
-	return all, partly
+	releasing, err := s.inState(ctx, Releasing)
+	return distinct(append(held, releasing...)), cmp.Or(err, partly) // what was released between the two looks only once
 }
 
-// inState lists all holds in a state.
-func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
-	return s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd {
-		return []*redis.StringSliceCmd{pipe.ZRange(ctx, stateKey(at, st), 0, -1)}
-	})
-}
-
-// distinct sorts IDs, which is by time, and leaves each one once.
-func distinct(ids []string) []string {
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
-// Find yields what matches, soonest due first; records by when they end. It reads the narrowest index that answers, in
-// pages: a filter by a pattern looks at all holds in the states that are asked for. What was put, released or recalled
-// meanwhile may be among them or not. Damage to a record ends nothing: it is yielded as an error, ErrDamaged, at the end;
-// and so is ErrPartial, when some servers do not answer.
-func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[*Hold, error] {
-	if len(q.States) == 0 {
-		q.States = []State{Held, Releasing}
-	}
-	return func(yield func(*Hold, error) bool) {
-		f := &finding{s: s, q: q, yield: yield}
-		err := f.run(ctx)
-		if err == nil {
-			err = f.damaged
+// States reads the states of holds; "" stands for one that is gone.
+func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
+	states := make([]State, 0, len(ids))
+	for page := range slices.Chunk(ids, findPage) {
+		pipe := s.nodes.Client.Pipeline()
+		replies, there := make([]*redis.StringCmd, len(page)), make([]*redis.IntCmd, len(page))
+		for n, id := range page {
+			replies[n] = pipe.HGet(ctx, holdKey(s.nodes.Of(id), id), "state")
+			there[n] = pipe.Exists(ctx, holdKey(s.nodes.Of(id), id))
 		}
-		if err != nil && !f.ended {
-			yield(nil, err)
+		if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
+			return nil, nodes.Explain(err)
 		}
-	}
-}
-
-// finding is one Find under way.
-type finding struct {
-	s       *Store
-	q       Query
-	m       *matcher
-	yield   func(*Hold, error) bool
-	ended   bool // the caller has enough
-	damaged error
-}
-
-func (f *finding) run(ctx context.Context) (err error) {
-	if f.m, err = newMatcher(f.q); err != nil {
-		return err
-	}
-	shards, partly := f.s.nodes.Visible(ctx)
-	if len(shards) == 0 {
-		return partly
-	}
-	defer func() { err = cmp.Or(err, partly) }()
-	src, err := f.s.narrowest(ctx, f.q, shards)
-	if err != nil {
-		return err
-	}
-	if src.sorted || f.q.AnyOrder {
-		return f.each(ctx, src, func(h *Hold) bool { return f.yield(h, nil) })
-	}
-	var all []match
-	err = f.each(ctx, src, func(h *Hold) bool {
-		m := match{id: h.ID, due: h.Due}
-		if len(all) < keptWhole {
-			m.hold = h
-		}
-		all = append(all, m)
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	slices.SortStableFunc(all, func(a, b match) int { return a.due.Compare(b.due) })
-	return f.show(ctx, all)
-}
-
-// keptWhole bounds the memory that a search takes: of what is beyond, only the ID is kept until it is shown.
-const keptWhole = 10_000
-
-// match is one hold that was found, before all are in order.
-type match struct {
-	id   string
-	due  time.Time
-	hold *Hold // nil: to be read again
-}
-
-// each calls do with all holds of a source that match, until it says false.
-func (f *finding) each(ctx context.Context, src *source, do func(*Hold) bool) error {
-	looked := 0
-	return f.s.pages(ctx, src, func(ids []string) (bool, error) {
-		holds, damaged, err := f.s.loadEach(ctx, ids)
-		if err != nil {
-			return false, err
-		}
-		if damaged != nil {
-			f.damaged = damaged
-		}
-		if looked += len(ids); f.q.Progress != nil {
-			f.q.Progress(looked, max(src.count, looked))
-		}
-		for _, h := range holds {
-			if f.m.matches(h) && !do(h) {
-				f.ended = true
-				return false, nil
+		for n, r := range replies {
+			state := State(r.Val())
+			if state == "" && there[n].Val() == 1 {
+				state = Held // nothing happened to it yet
 			}
+			states = append(states, state)
 		}
-		return true, nil
-	})
+	}
+	return states, nil
 }
 
-// show yields what was found and put in order.
-func (f *finding) show(ctx context.Context, all []match) error {
-	for page := range slices.Chunk(all, findPage) {
-		if err := f.reload(ctx, page); err != nil {
-			return err
-		}
-		for _, m := range page {
-			if m.hold != nil && !f.yield(m.hold, nil) {
-				f.ended = true
-				return nil
-			}
-		}
-	}
-	return nil
-}
-
-// reload reads again what was not kept, and leaves out what is gone or does not match any more.
-func (f *finding) reload(ctx context.Context, page []match) error {
-	var ids []string
-	for _, m := range page {
-		if m.hold == nil {
-			ids = append(ids, m.id)
-		}
-	}
-	holds, _, err := f.s.loadEach(ctx, ids)
-	if err != nil {
-		return err
-	}
-	byID := map[string]*Hold{}
-	for _, h := range holds {
-		byID[h.ID] = h
-	}
-	for n, m := range page {
-		if h := byID[m.id]; m.hold == nil && h != nil && f.m.matches(h) {
-			page[n].hold = h
-		}
-	}
-	return nil
+// GetSome reads those of the holds that are still there and can be read; give it a page at a time.
+func (s *Store) GetSome(ctx context.Context, ids []string) ([]*Hold, error) {
+	holds, _, err := s.loadEach(ctx, ids)
+	return holds, err
 }

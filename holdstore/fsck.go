@@ -258,15 +258,6 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 	return nil
 }
 
-// shardOf cuts a key's name into its shard, "" when that is none of ours, and what is behind it.
-func (s *Store) shardOf(name string) (at nodes.Shard, rest string) {
-	n := strings.Index(name, "}:") + 2
-	if n < 2 || !s.nodes.Has(nodes.Shard(name[:n])) {
-		return "", name
-	}
-	return nodes.Shard(name[:n]), name[n:]
-}
-
 // largeIndexes walks index sets that are too large for one script.
 func (f *fsck) largeIndexes(ctx context.Context, at nodes.Shard, entries []string) error {
 	pipe := f.s.nodes.Client.Pipeline()

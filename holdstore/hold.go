@@ -125,3 +125,13 @@ type Act struct {
 	From   string // host name and program
 	Reason string
 }
+
+// Receipt is the answer to a commit.
+type Receipt struct {
+	ID     string
+	Found  bool // an unconfirmed hold of the same envelope and content was there already; nothing new was made
+	HeldAt time.Time
+	Due    time.Time
+
+	print string // of envelope and content
+}

@@ -113,3 +113,17 @@ func (s *Store) Close() error {
 	defer s.seal.Close()
 	return s.nodes.Close()
 }
+
+// recordTime is how long a record is kept: at least as long as the content of a recalled hold.
+func (s *Store) recordTime() time.Duration { return max(s.opt.RecordRetention, s.opt.RecallRetention) }
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// upgrades has the step from each older layout to the next, see nodes.Layout. There is none yet: layout 1 is the first that was released.
+var upgrades = map[int]nodes.Upgrade{}

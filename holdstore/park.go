@@ -17,14 +17,8 @@ const (
 	never     = 253370764800000 // 9999-01-01 in milliseconds since 1970
 )
 
-// parking is the part of scripts that counts a defect of a hold or job. It returns the moment for what is parked now, or nil.
-var parking = fmt.Sprintf(`
-local function defect(key, what)
-  if redis.call('HINCRBY', key, 'defects', 1) < %d then return nil end
-  redis.call('HSET', key, 'parked', what)
-  return %d
-end
-`, ParkAfter, never)
+// parking is the part of scripts that counts a defect of a hold or job.
+var parking = lua("park", "PARK_AFTER", ParkAfter, "NEVER", never)
 
 // Parked lists the IDs of holds and of jobs that are parked, at most some of each. With ErrPartial there may be more.
 func (s *Store) Parked(ctx context.Context, most int) (holds, jobs []string, err error) {

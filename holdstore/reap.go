@@ -31,36 +31,7 @@ type Reaped struct {
 // forgets expired records, and of some fingerprints that nobody confirmed those that are too old. ARGV: at most how many of
 // each, event, how long a message is unconfirmed.
 // Output: {leases, records}
-var reapScript = drain(`
-local leases, records = 0, 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:releasing', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
-  leases = leases + 1
-  if get(id, 'state') ~= 'releasing' then
-    redis.call('ZREM', P .. 'z:releasing', id)
-  else
-    hurry(num(id, 'due'))
-    move(id, 'releasing', 'held', num(id, 'due'))
-    redis.call('HDEL', P .. 'h:' .. id, 'tok')
-    set(id, 'cut', 1)
-    note(id, ARGV[2])
-  end
-end
-for _, st in ipairs({'released', 'recalled'}) do
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:' .. st, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
-    records = records + 1
-    if get(id, 'state') == st then forget(id) else redis.call('ZREM', P .. 'z:' .. st, id) end
-  end
-end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'debts', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
-  redis.call('ZREM', P .. 'debts', id)
-  if get(id, 'state') == 'recalled' then uncharge(id) end
-end
-local some = redis.call('HRANDFIELD', P .. 'u', ARGV[1], 'WITHVALUES')
-for i = 1, #some, 2 do
-  if now >= num(some[i + 1], 'held_at') + ARGV[3] then redis.call('HDEL', P .. 'u', some[i]) end
-end
-return {leases, records}
-`)
+var reapScript = drain(lua("reap"))
 
 // repairScript puts a hold that no state's set knows back to where a loop meets it: one that is releasing without
 // a lease would otherwise be stuck for ever. ARGV: record ms, ids... Output: how many were mended.
@@ -196,15 +167,6 @@ func (s *Store) mendHolds(ctx context.Context, at nodes.Shard, ids []string) (me
 		}
 	}
 	return mended, nil
-}
-
-// anys makes arguments of texts.
-func anys(texts []string) []any {
-	args := make([]any, len(texts))
-	for n, text := range texts {
-		args[n] = text
-	}
-	return args
 }
 
 // everything is the pattern of the names of all keys.

@@ -4,12 +4,161 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
+
+// Deed is what a person does to one hold or to many: Recalling, Releasing, Extending, Restoring.
+type Deed struct {
+	script *redis.Script
+	verb   string // in the audit trail
+	event  string // in the timeline
+	detail string
+	args   [2]any // what act in the script gets
+}
+
+// deedScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is done to,
+// and one entry in the audit trail. act returns the word for one of them.
+// ARGV: event, verb, by, from, reason, detail, two arguments of act, ids... Output: a word for each.
+func deedScript(act string) *redis.Script {
+	return drain(takingBack + act + `
+local words, did = {}, {}
+for i = 9, #ARGV do
+  local id = ARGV[i]
+  local word = act(id, ARGV[7], ARGV[8])
+  if word == 'ok' or word == 'partly' then
+    note(id, ARGV[1])
+    did[#did + 1] = id
+  end
+  words[#words + 1] = word
+end
+if #did > 0 then audit(table.concat(did, ' '), ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]) end
+return words
+`)
+}
+
+var (
+	recallScript  = deedScript("local act = takeBack\n")
+	restoreScript = deedScript("local act = giveBack\n")
+	// dueScript moves the due moment: later by so many ms, or with "" to now.
+	dueScript = deedScript(`
+local function act(id, later)
+  local state = get(id, 'state')
+  if not state then return 'none' end
+  if state == 'recalled' then return state end
+  if state ~= 'held' then return 'late' end
+  local due = now
+  local parked = redis.call('HDEL', P .. 'h:' .. id, 'parked', 'defects') > 0
+  if later ~= '' then due = (parked and now or num(id, 'due')) + later end
+  hurry(due)
+  set(id, 'due', int(due))
+  redis.call('ZADD', P .. 'z:held', int(due), id)
+  return 'ok'
+end
+`)
+)
+
+// Recalling takes holds back. Done: no recipient that was still pending will ever get it. ErrTooLate: releasing or
+// released, nothing changed. ErrNotNow: recalled already. ErrNotFound.
+func (s *Store) Recalling() Deed {
+	return Deed{script: recallScript, verb: "recall", event: "recalled",
+		args: [2]any{s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}}
+}
+
+// Releasing makes holds due now.
+func (s *Store) Releasing() Deed {
+	return Deed{script: dueScript, verb: "release", event: "release now", args: [2]any{"", ""}}
+}
+
+// Extending moves the due moment of held messages later by d.
+func (s *Store) Extending(d time.Duration) Deed {
+	return Deed{script: dueScript, verb: "extend", event: "extended", detail: "by " + d.String(), args: [2]any{d.Milliseconds(), ""}}
+}
+
+// Restoring undoes recalls; each hold is due after its grace again (its Terms.Grace from now). ErrNotNow: it is not recalled,
+// or its content is no longer kept.
+func (s *Store) Restoring() Deed {
+	return Deed{script: restoreScript, verb: "restore", event: "restored", args: [2]any{"", ""}}
+}
+
+// Recall does Recalling to one hold. The returned Hold is the state after the act (Results tell which recipients were
+// sent before).
+func (s *Store) Recall(ctx context.Context, id string, a Act) (*Hold, error) {
+	return s.one(ctx, s.Recalling(), id, a)
+}
+
+// Release does Releasing to one hold.
+func (s *Store) Release(ctx context.Context, id string, a Act) (*Hold, error) {
+	return s.one(ctx, s.Releasing(), id, a)
+}
+
+// Extend does Extending to one hold.
+func (s *Store) Extend(ctx context.Context, id string, d time.Duration, a Act) (*Hold, error) {
+	return s.one(ctx, s.Extending(d), id, a)
+}
+
+// Restore does Restoring to one hold.
+func (s *Store) Restore(ctx context.Context, id string, a Act) (*Hold, error) {
+	return s.one(ctx, s.Restoring(), id, a)
+}
+
+func (s *Store) one(ctx context.Context, d Deed, ref string, a Act) (*Hold, error) {
+	id, ok := holdid.Parse(ref)
+	if !ok {
+		return nil, fmt.Errorf("%q: %w", ref, ErrNotFound)
+	}
+	words, err := s.do(ctx, d, s.nodes.Of(id), []string{id}, a)
+	if err != nil {
+		return nil, err
+	}
+	if err := outcome(words[0], id); err != nil && !errors.Is(err, ErrPartly) {
+		return nil, err
+	}
+	return s.Get(ctx, id)
+}
+
+// do runs a deed for holds of one shard.
+func (s *Store) do(ctx context.Context, d Deed, at nodes.Shard, ids []string, a Act) ([]string, error) {
+	said := d.detail
+	if a.Reason != "" {
+		said = a.Reason
+	}
+	if d.script == restoreScript {
+		mays, err := s.mays(ctx, ids, func(map[string]string, *Hold) []int { return nil })
+		if err != nil {
+			return nil, err
+		}
+		d.args[0] = mays
+	}
+	args := []any{eventLine(Event{Verb: d.event, By: a.By, Detail: said}), d.verb, a.By, a.From, a.Reason, d.detail, d.args[0], d.args[1]}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	words, err := s.nodes.RunReplicated(ctx, at, d.script, args...).StringSlice()
+	if errors.Is(err, nodes.ErrFewReplicas) {
+		return nil, fmt.Errorf("%s: %w, and a failover now would undo it", ids[0], nodes.Explain(err))
+	}
+	if err == nil && len(words) != len(ids) {
+		err = fmt.Errorf("redis answered %d times for %d holds", len(words), len(ids))
+	}
+	return words, nodes.Explain(err)
+}
+
+// Draining makes holds due now, as one of the steps to an empty store.
+func (s *Store) Draining() Deed {
+	return Deed{script: dueScript, verb: "drain", event: "release now", args: [2]any{"", ""}}
+}
+
+// CutOff is the detail of a recipient's result when a release had been cut off before the recall: what the port took of it
+// is not known. No further copy is sent, and nobody is told that none was.
+const CutOff = "a release was cut off before, and may have sent it; no further copy leaves"
+
+// takingBack are the moves of recall and restore.
+var takingBack = ticketing + lua("takeback", "CUT_OFF", CutOff)
 
 // act runs a script for a person: ARGV are id, event, by, from, reason, and then args. It returns the hold after it.
 func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail string, a Act, args ...any) (*Hold, error) {
@@ -27,29 +176,4 @@ func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail str
 		return nil, err
 	}
 	return s.Get(ctx, id)
-}
-
-// word runs a script that answers with one word, in the shard of a hold.
-func (s *Store) word(ctx context.Context, sc *redis.Script, id string, args ...any) error {
-	return s.wordAt(ctx, s.nodes.Of(id), sc, id, args...)
-}
-
-func (s *Store) wordAt(ctx context.Context, at nodes.Shard, sc *redis.Script, id string, args ...any) error {
-	return worded(s.nodes.Run(ctx, at, sc, append([]any{id}, args...)...), id)
-}
-
-// firmWord is word for what somebody relies on.
-func (s *Store) firmWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
-	return worded(s.nodes.RunReplicated(ctx, s.nodes.Of(id), sc, append([]any{id}, args...)...), id)
-}
-
-func worded(cmd *redis.Cmd, id string) error {
-	w, err := cmd.Text()
-	if errors.Is(err, nodes.ErrFewReplicas) {
-		return fmt.Errorf("%s: %w, and a failover now would undo it", id, nodes.Explain(err))
-	}
-	if err != nil {
-		return nodes.Explain(err)
-	}
-	return outcome(w, id)
 }

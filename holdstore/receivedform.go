@@ -111,3 +111,24 @@ func (p *packed) bytes(n uint64) string {
 	p.rest = p.rest[n:]
 	return text
 }
+
+// Received is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and the
+// subject are kept as hashes only: they are compared, and need not be readable.
+type Received struct {
+	MessageID  string    // at most MaxNamed bytes
+	From       string    // address
+	Recipients []string  // addresses; at most MaxRemembered are kept
+	Subjects   []string  // the subject, and what is left behind each reply word; the last is bare
+	Sent       time.Time // its Date; zero: none
+	Lock       string    // the value of its Cancel-Lock field; at most maxLock bytes
+	Ways       []Way     // one for each transaction
+	At         time.Time
+}
+
+// Way is how a message came in. Anybody can type a sender, so it tells which of several messages is the sender's own.
+type Way struct {
+	Client  string // IP address
+	Domain  string // of the envelope sender
+	Aligned bool   // an earlier milter that is believed found it aligned with From
+	Shared  bool   // From is the address of a mailing list, under which all its members write
+}

@@ -10,12 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
-
-// upgrades has the step from each older layout to the next, see nodes.Layout. There is none yet: layout 1 is the first that was released.
-var upgrades = map[int]nodes.Upgrade{}
 
 // storedResult is a Result as the scripts read and write it: its moment in milliseconds.
 type storedResult struct {

@@ -1,7 +1,12 @@
 package holdstore
 
 import (
+	"context"
 	"embed"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -13,14 +18,21 @@ import (
 //go:embed *.lua
 var luaFiles embed.FS
 
-// lua is the text of such a file.
-func lua(name string) string {
+// lua is the text of such a file, behind constants: names and values in turn.
+func lua(name string, constants ...any) string {
 	text, err := luaFiles.ReadFile(name + ".lua")
 	if err != nil {
 		panic(err) // it is part of the program
 	}
-	return string(text)
+	var lines strings.Builder
+	for pair := range slices.Chunk(constants, 2) {
+		fmt.Fprintf(&lines, "local %s = %#v\n", pair...)
+	}
+	return lines.String() + string(text) + "\n"
 }
+
+// moves begin every script: KEYS[1] is what all names begin with, and these are the moves they share.
+var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost)
 
 // script makes a script that must not add to a full store.
 func script(body string) *redis.Script {
@@ -30,4 +42,38 @@ func script(body string) *redis.Script {
 // drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
 func drain(body string) *redis.Script {
 	return redis.NewScript("#!lua flags=allow-oom\n" + nodes.Check + moves + body)
+}
+
+// word runs a script that answers with one word, in the shard of a hold.
+func (s *Store) word(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+	return s.wordAt(ctx, s.nodes.Of(id), sc, id, args...)
+}
+
+func (s *Store) wordAt(ctx context.Context, at nodes.Shard, sc *redis.Script, id string, args ...any) error {
+	return worded(s.nodes.Run(ctx, at, sc, append([]any{id}, args...)...), id)
+}
+
+// firmWord is word for what somebody relies on.
+func (s *Store) firmWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+	return worded(s.nodes.RunReplicated(ctx, s.nodes.Of(id), sc, append([]any{id}, args...)...), id)
+}
+
+func worded(cmd *redis.Cmd, id string) error {
+	w, err := cmd.Text()
+	if errors.Is(err, nodes.ErrFewReplicas) {
+		return fmt.Errorf("%s: %w, and a failover now would undo it", id, nodes.Explain(err))
+	}
+	if err != nil {
+		return nodes.Explain(err)
+	}
+	return outcome(w, id)
+}
+
+// anys makes arguments of texts.
+func anys(texts []string) []any {
+	args := make([]any, len(texts))
+	for n, text := range texts {
+		args[n] = text
+	}
+	return args
 }

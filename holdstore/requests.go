@@ -52,68 +52,12 @@ const (
 )
 
 // reportMoves are what scripts do with the report on a hold, which is one job however often it is written.
-var reportMoves = jobMoves + `
--- reportAt makes the report due: LT not later than it was, GT not sooner. Whoever writes one now has not seen what is new:
--- he loses his lease, so that it is written again.
-local function reportAt(id, kind, due, than)
-  local job = 'report:' .. id
-  local key = P .. 'j:' .. job
-  if redis.call('ZSCORE', P .. 'jobs', job) then
-    redis.call('HDEL', key, 'tok')
-    redis.call('ZADD', P .. 'jobs', 'XX', than, int(due), job)
-  else
-    redis.call('HSET', key, 'kind', kind, 'data', cjson.encode(id), 'since', int(now), 'attempts', 0)
-    redis.call('PERSIST', key)
-    redis.call('ZADD', P .. 'jobs', int(due), job)
-  end
-  if due <= now then redis.call('PUBLISH', P .. 'wake', int(due)) end
-end
--- news makes a report due when one has gone out before, or when nobody is left who was asked and has not answered.
-local function news(id, kind)
-  local job = redis.call('HMGET', P .. 'j:report:' .. id, 'done', 'ended', 'gather')
-  if job[2] then
-    local due = now + (job[3] or 0)
-    if tonumber(job[1]) > 1 then due = math.max(due, job[2] + ` + fmt.Sprint(reportPause.Milliseconds()) + `) end
-    return reportAt(id, kind, due, 'LT')
-  end
-  for n = 0, num(id, 'nrcpt') - 1 do
-    if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then return end
-  end
-  reportAt(id, kind, now, 'LT')
-end
-`
+var reportMoves = jobMoves + lua("report", "REPORT_PAUSE", reportPause.Milliseconds())
 
 // askScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the
 // two jobs, ms that later news are gathered for, then each Asked as JSON. Output: "ok", "none", "late" (not released yet),
 // or "asked already".
-var askScript = drain(reportMoves + `
-local id, state, asked = ARGV[1], get(ARGV[1], 'state'), false
-if not state then return 'none' end
-if state ~= 'released' then return state == 'recalled' and state or 'late' end
-for i = 11, #ARGV do
-  local a, fresh = cjson.decode(ARGV[i]), false
-  for _, n in ipairs(a.r) do
-    local r = cjson.decode(get(id, 'r' .. n) or '{}')
-    if r.o == 'sent' then
-      set(id, 'r' .. n, cjson.encode({o = 'requested', d = r.d, t = now}))
-      fresh = true
-    end
-  end
-  if fresh then
-    asked = true
-    redis.call('SET', P .. 'rq:' .. a.q, ARGV[i], 'PX', ARGV[7])
-    addJob('ask:' .. a.q, ARGV[8], ARGV[i], now)
-  end
-end
-if not asked then return 'asked already' end
-redis.call('HDEL', P .. 'j:report:' .. id, 'done', 'ended')
-reportAt(id, ARGV[9], now + ARGV[6], 'GT')
-redis.call('HSET', P .. 'j:report:' .. id, 'gather', ARGV[10])
-redis.call('ZADD', P .. 'z:released', 'GT', int(now + ARGV[7]), id)
-note(id, ARGV[2])
-audit(id, 'ask', ARGV[3], ARGV[4], ARGV[5], '')
-return 'ok'
-`)
+var askScript = drain(reportMoves + lua("ask"))
 
 // Ask notes in one step that the gateways of recipients are asked to take a released message back, and adds the jobs
 // that do it: a request each, and after within the report to the sender; one that was due sooner waits for it. ErrTooLate: it is not released yet; ErrNotNow:

@@ -16,9 +16,8 @@ import (
 // The audit trail keeps everything for as long as records are kept, and older entries while there are few. What many holds
 // had done to them at once is one entry.
 const (
-	trailFew  = 100_000   // entries of a shard that stay however old they are
-	trailMost = 1_000_000 // entries of a shard that stay however young they are: a bound for the memory, some 200 MB
-	trailCut  = 1000      // entries that one Reap drops
+	trailFew = 100_000 // entries of a shard that stay however old they are
+	trailCut = 1000    // entries that one Reap drops
 )
 
 // Entry is one line of the audit trail.
@@ -152,4 +151,13 @@ func (s *Store) cutTrail(ctx context.Context, node redis.UniversalClient, at nod
 		return nodes.Explain(err)
 	}
 	return nodes.Explain(node.XTrimMinID(ctx, logKey(at), page[len(page)-1].ID).Err())
+}
+
+// Audit writes into the trail what was tried and changed nothing: a recall that was refused.
+func (s *Store) Audit(ctx context.Context, verb, id string, a Act, detail string) error {
+	if err := s.nodes.Admit(ctx, s.nodes.Of(id)); err != nil {
+		return err
+	}
+	return nodes.Explain(s.nodes.Client.XAdd(ctx, &redis.XAddArgs{Stream: logKey(s.nodes.Of(id)), MaxLen: trailMost, Approx: true,
+		Values: []string{"verb", verb, "id", id, "by", a.By, "from", a.From, "reason", a.Reason, "detail", detail}}).Err())
 }

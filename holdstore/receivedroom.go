@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,74 +32,12 @@ const (
 
 // remembering are the moves of scripts that remember and forget. An entry of a queue is the slot, the name, the topic, and
 // behind them the size, when it ends (ms), and the origin, with blanks between.
-var remembering = `
-local count, bytes, early = 0, 0, 0
--- pop forgets the oldest message of a network; what has expired is gone already, its name in the topic is not.
-local function pop(network, expired)
-  local entry = redis.call('LPOP', P .. 'inq:' .. network)
-  if not entry then return redis.call('ZREM', P .. 'inload', network) end
-  local slot, name, topic = string.sub(entry, 1, 2), string.sub(entry, 3, 26), string.sub(entry, 27, 38)
-  local size, ends, origin = string.match(entry, '^(%d+) (%d+) (%S*)$', 39)
-  if not expired then redis.call('HDEL', P .. 'in:m:' .. name, slot) end
-  if redis.call('EXISTS', P .. 'in:m:' .. name) == 0 then redis.call('ZREM', P .. 'in:t:' .. topic, origin .. name) end
-  count, bytes = count - 1, bytes - (size or 0)
-  if tonumber(redis.call('ZINCRBY', P .. 'inload', '-' .. (size or 0), network)) <= 0 then redis.call('ZREM', P .. 'inload', network) end
-end
--- expire forgets what a network has that has ended.
-local function expire(network)
-  for _ = 1, ` + fmt.Sprint(expiredLooked) + ` do
-    local entry = redis.call('LINDEX', P .. 'inq:' .. network, 0)
-    local ends = entry and string.match(entry, '^%d+ (%d+)', 39)
-    if not ends or tonumber(ends) > now then return end
-    pop(network, true)
-  end
-end
--- within forgets until all is within the budget; it returns whether it is.
-local function within(room, spare, most)
-  for _, network in ipairs(redis.call('ZRANDMEMBER', P .. 'inload', ` + fmt.Sprint(sampledNetworks) + `)) do expire(network) end
-  local sum = redis.call('HMGET', P .. 'insum', 'n', 'bytes')
-  local n, b = sum[1] or 0, sum[2] or 0
-  room = math.min(room, math.max(0, b + bytes + spare))
-  local left = ` + fmt.Sprint(giveWayMost) + `
-  local function over() return b + bytes > room or n + count > most end
-  while left > 0 and over() do
-    local largest = redis.call('ZREVRANGE', P .. 'inload', 0, 0)[1]
-    if not largest then break end
-    pop(largest)
-    left, early = left - 1, early + 1
-  end
-  for field, by in pairs({n = count, bytes = bytes, early = early}) do
-    if by ~= 0 then redis.call('HINCRBY', P .. 'insum', field, by) end
-  end
-  return not over() or left > 0
-end
-`
+var remembering = lua("received", "EXPIRED_LOOKED", expiredLooked, "SAMPLED_NETWORKS", sampledNetworks, "GIVE_WAY_MOST", giveWayMost)
 
 // rememberScript keeps messages, and then forgets until all is within the budget. ARGV: bytes of the budget, bytes that are
 // spare, messages, ms that they are kept, then of each: name, slot, value, topic, origin, network, size, when it came (ms).
 // Output: the names of the topics that are too large.
-var rememberScript = script(remembering + `
-local keep, large, seen = ARGV[4], {}, {}
-for i = 5, #ARGV, 8 do
-  local name, slot, value, topic, origin, network, size, came = unpack(ARGV, i, i + 7)
-  local key, room = P .. 'in:m:' .. name, P .. 'in:t:' .. topic
-  -- The first stays: whoever sends another one with that Message-ID, and a lock of their own, changes nothing.
-  if redis.call('HSETNX', key, slot, value) == 1 then
-    if redis.call('PTTL', key) == -1 then redis.call('PEXPIRE', key, keep) end
-    redis.call('RPUSH', P .. 'inq:' .. network, slot .. name .. topic .. size .. ' ' .. int(now + keep) .. ' ' .. origin)
-    redis.call('ZINCRBY', P .. 'inload', size, network)
-    count, bytes = count + 1, bytes + size
-  end
-  redis.call('ZADD', room, came, origin .. name)
-  redis.call('PEXPIRE', room, keep)
-  if redis.call('ZCARD', room) > ` + fmt.Sprint(maxTopic+topicSlack) + ` and not seen[room] then
-    seen[room], large[#large + 1] = true, room
-  end
-  expire(network)
-end
-within(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]))
-return large
-`)
+var rememberScript = script(remembering + lua("remember", "TOO_LARGE", maxTopic+topicSlack))
 
 // giveWayScript forgets what is beyond the budget. ARGV: the first three of rememberScript. Output: 1, or 0 when there is more to do.
 var giveWayScript = drain(remembering + `
@@ -215,4 +156,19 @@ func (r *Remembering) add(sum map[string]string) {
 	fmt.Sscan(sum["bytes"], &bytes)
 	fmt.Sscan(sum["early"], &early)
 	r.Messages, r.Bytes, r.Early = r.Messages+int(n), r.Bytes+bytes, r.Early+early
+}
+
+// room is made in a full store, by one caller at a time.
+type room struct {
+	making sync.Mutex
+	made   atomic.Int64 // how often there was some
+}
+
+// roomFor does what puts something into the store, and when the store is full, does it again once something gave way.
+func (s *Store) roomFor(ctx context.Context, at nodes.Shard, put func() error) error {
+	err := put()
+	if err != nil && errors.Is(nodes.Explain(err), ErrFull) && s.makeRoom(ctx, at) {
+		err = put()
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
@@ -11,7 +12,7 @@ import (
 )
 
 // Job is work that must be done even when the daemon that began it dies: to ask another gateway, to take a message out
-// of a mailbox, to report. They are in sorted sets by when they are due (lane.go); whoever claims one moves it behind its
+// of a mailbox, to report. They are in sorted sets by when they are due (see Lane); whoever claims one moves it behind its
 // lease, and so it is due again when nobody finishes it.
 type Job struct {
 	ID       string
@@ -34,15 +35,7 @@ func (j *Job) Read(v any) error {
 }
 
 // jobMoves is what scripts do with jobs. addJob returns false for one that is known, done or not.
-const jobMoves = lanes + `
-local function addJob(id, kind, data, due)
-  if redis.call('EXISTS', P .. 'j:' .. id) == 1 then return false end
-  redis.call('HSET', P .. 'j:' .. id, 'kind', kind, 'data', data, 'since', int(now))
-  dueAt(id, due)
-  if due <= now then redis.call('PUBLISH', P .. 'wake', int(due)) end
-  return true
-end
-`
+var jobMoves = lanes + lua("jobs")
 
 // addJobScript: ARGV: id, kind, data, ms until it is due. Output: "ok" or "known".
 var addJobScript = script(jobMoves + `
@@ -173,4 +166,63 @@ func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
 		return err
 	}
 	return s.wordAt(ctx, j.at, saveJobScript, j.ID, j.token, data, JobLease.Milliseconds())
+}
+
+// Jobs wait in two lanes, so that what other sites ask for never delays what our own users do. Ours are in the set jobs, by
+// when they are due. Those that others asked for have an ID that begins with "in:ASKER:"; each asker has a set of their own,
+// jobs:in:ASKER, and jobs:in has the askers by when their turn is: when their first job is due, or when one was taken last. So
+// askers take turns, however many jobs one of them has.
+
+// Lane is where jobs are claimed.
+type Lane struct {
+	theirs bool
+	busy   []string
+}
+
+// OurLane has the jobs of our own users.
+var OurLane = Lane{}
+
+// TheirLane has the jobs that other sites asked for; those of busy askers are passed by.
+func TheirLane(busy ...string) Lane { return Lane{theirs: true, busy: busy} }
+
+// AskedBy begins the ID of a job that somebody else asked for.
+func AskedBy(asker string) string { return "in:" + strings.ReplaceAll(asker, ":", "_") + ":" }
+
+// Asker is who asked for a job; "": our own users.
+func (j *Job) Asker() string {
+	rest, theirs := strings.CutPrefix(j.ID, "in:")
+	if !theirs {
+		return ""
+	}
+	asker, _, _ := strings.Cut(rest, ":")
+	return asker
+}
+
+// lanes are the moves of scripts with jobs.
+var lanes = lua("lanes")
+
+// claimIn claims in some lanes of the whole store, all of them when none is named: the job that has been due for longest, or of
+// askers the one whose turn it is.
+func (s *Store) claimIn(ctx context.Context, lane Lane) (*Job, error) {
+	set := jobsKey
+	if lane.theirs {
+		set = askersKey
+	}
+	if len(s.nodes.Shards) == 1 {
+		return s.claimJobAt(ctx, s.nodes.Shards[0], lane)
+	}
+	all, now, err := s.nodes.Heads(ctx, set)
+	for _, h := range all {
+		if h.Score > float64(now.UnixMilli()) {
+			break
+		}
+		j, wrong := s.claimJobAt(ctx, h.At, lane)
+		if j != nil {
+			return j, nil
+		}
+		if wrong != nil {
+			err = wrong
+		}
+	}
+	return nil, err
 }

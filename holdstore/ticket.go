@@ -68,16 +68,29 @@ func (s *Store) mays(ctx context.Context, ids []string, except func(f map[string
 }
 
 // ticketing is the part of scripts that takes tickets away, and puts new ones there.
-const ticketing = `
-local function hasProof(id) return string.find(redis.call('HGET', P .. 'h:' .. id, 'p') or '', '\n[^\n]*\n') end
-local function noTicket(id)
-  local key = P .. 'h:' .. id
-  local kept = string.match(redis.call('HGET', key, 'p') or '', '^([^\n]*\n[^\n]*\n%S+ %S+) %S+$')
-  if kept then redis.call('HSET', key, 'p', kept) end
-  redis.call('HDEL', key, 'may')
-end
-local function ticket(id, mays)
-  local may = mays and mays ~= '' and cjson.decode(mays)[id]
-  if may then set(id, 'may', may) end
-end
-`
+var ticketing = lua("ticket")
+
+// ticketWithout makes the ticket of a hold for all recipients but those that were recalled before and these, and returns
+// the field that it replaces. Both are "" when nothing is sealed.
+func (s *Store) ticketWithout(ctx context.Context, h *Hold, indexes []any) (next, was string, err error) {
+	if !s.seal.Seals() {
+		if h.doubt != nil {
+			return "", "", &notDone{h.ID, ErrNoKey, "without seal.key_file the others could not get it; recall it for all, or with the key"}
+		}
+		return "", "", nil
+	}
+	fields, err := s.nodes.Client.HMGet(ctx, holdKey(s.nodes.Of(h.ID), h.ID), "p", "may").Result()
+	if err != nil {
+		return "", "", nodes.Explain(err)
+	}
+	p, _ := fields[0].(string)
+	was, _ = fields[1].(string)
+	without, err := s.seal.Without(h.ID, seal.ProofOf(p), was)
+	if err != nil || h.doubt != nil { // it can't be released to the others as it is
+		return "", was, nil
+	}
+	for _, n := range indexes {
+		without = append(without, n.(int))
+	}
+	return s.seal.Ticket(h.ID, seal.ProofOf(p), without), was, nil
+}

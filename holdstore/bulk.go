@@ -1,0 +1,106 @@
+package holdstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+)
+
+const (
+	deedBatch = 100 // holds that one script does something to: others wait some milliseconds for it
+	deedHands = 4   // scripts on their way at a time
+)
+
+// Bulk does a deed to many holds, each of which is changed or not on its own, and tells what became of each batch: an error
+// for each of ids, nil for done, ErrPartly for recalled with some recipients sent before, ErrUnavailable for a reply that never came. told is called
+// by one goroutine at a time. An error of Bulk says that it did not come to the end; the same call does the rest. A server of a
+// Cluster that is away keeps nothing back that others have: then it is ErrPartial.
+func (s *Store) Bulk(ctx context.Context, d Deed, ids []string, a Act, told func(ids []string, errs []error)) error {
+	b := &bulk{s: s, d: d, a: a, told: told}
+	ctx, b.stop = context.WithCancelCause(ctx)
+	defer b.stop(nil)
+	var wg sync.WaitGroup
+	batches := make(chan []string)
+	for range deedHands {
+		wg.Go(func() {
+			for batch := range batches {
+				// What has begun is ended and told, also when the caller has enough.
+				if err := s.nodes.Guard("a deed to a batch of holds", func() error { b.do(context.WithoutCancel(ctx), batch); return nil }); err != nil {
+					b.stop(err)
+				}
+			}
+		})
+	}
+	s.deal(ctx, ids, batches)
+	wg.Wait()
+	return cmp.Or(context.Cause(ctx), b.failed.Err())
+}
+
+// bulk is one Bulk under way.
+type bulk struct {
+	s    *Store
+	d    Deed
+	a    Act
+	stop context.CancelCauseFunc
+
+	mu     sync.Mutex
+	told   func(ids []string, errs []error)
+	failed nodes.Failures
+}
+
+// do does the deed to a batch, and tells what became of it unless it is known that nothing was done.
+func (b *bulk) do(ctx context.Context, batch []string) {
+	at := b.s.nodes.Of(batch[0])
+	var words []string
+	err, sent := b.s.nodes.Skipped(ctx, at), false
+	if err == nil {
+		words, err = b.s.do(ctx, b.d, at, batch, b.a)
+		b.s.nodes.NoteSilence(ctx, at, err)
+		sent = !(nodes.Answered(err) || nodes.Unsent(err) || errors.Is(err, ErrSchema))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if sent {
+		b.told(batch, deedOutcomes(batch, words, err))
+	}
+	switch {
+	case err == nil:
+		b.failed.Some = true
+	case len(b.s.nodes.Shards) == 1:
+		b.stop(err)
+	default:
+		b.failed.Add(err)
+	}
+}
+
+func deedOutcomes(ids, words []string, err error) []error {
+	errs := make([]error, len(ids))
+	for n, id := range ids {
+		if errs[n] = err; err == nil {
+			errs[n] = outcome(words[n], id)
+		}
+	}
+	return errs
+}
+
+// deal sends IDs in batches of one shard each, until ctx ends.
+func (s *Store) deal(ctx context.Context, ids []string, batches chan<- []string) {
+	defer close(batches)
+	groups := s.nodes.Grouped(ids)
+	for _, at := range nodes.InOrder(groups) {
+		for batch := range slices.Chunk(groups[at], deedBatch) {
+			if ctx.Err() != nil {
+				return
+			}
+			select {
+			case batches <- batch:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}

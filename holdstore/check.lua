@@ -1,0 +1,22 @@
+-- How a check tells what is wrong, and repairs it.
+--
+-- KEYS: as lib
+-- ARGV: 1 to repair, content ms, record ms, a word for the check, names...
+-- Returns: the check returns {{name, what is wrong, what repairs it or ""}...}
+local repair, contentTime, recordTime, word = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4]
+local faults = {}
+local function fault(name, what, mend, how)
+  faults[#faults + 1] = {name, what, mend or ''}
+  if repair and how then how() end
+end
+local function type(key) return redis.call('TYPE', key).ok end
+local function listed(id, entry)
+  local entries = ' ' .. (get(id, 'ix') or '') .. ' '
+  return type(P .. 'h:' .. id) == 'hash' and string.find(entries, ' ' .. entry .. ' ', 1, true)
+end
+local function unlist(entry, id)
+  if redis.call('ZSCORE', P .. 'i:' .. entry, id) and not listed(id, entry) then
+    fault('index ' .. entry .. ': ' .. id, 'it stands there, and its record does not say so', 'it leaves the index',
+      function() redis.call('ZREM', P .. 'i:' .. entry, id) end)
+  end
+end

@@ -1,0 +1,69 @@
+-- Looks at records.
+--
+-- KEYS: as lib
+-- ARGV: see check; names are hold IDs
+-- Returns: see check
+local states = {held = true, releasing = true, released = true, recalled = true}
+local function place(id, state)
+  local score = num(id, 'due')
+  if state == 'releasing' then score = now end
+  if state == 'released' or state == 'recalled' then score = now + recordTime end
+  redis.call('ZADD', P .. 'z:' .. state, int(score), id)
+end
+local function pieces(id, state)
+  each(id, function(key)
+    local left = redis.call('PTTL', key)
+    if state == 'recalled' then
+      if left == -1 then
+        fault(id, 'its content stays for ever, although it is recalled', 'it expires',
+          function() redis.call('PEXPIRE', key, contentTime) end)
+      end
+    elseif left == -2 then
+      fault(id, 'a piece of its content is missing, and so it can not be sent: ' .. string.sub(key, #P + 1))
+    elseif left >= 0 then
+      fault(id, 'its content would expire, although it waits', 'it stays', function() redis.call('PERSIST', key) end)
+    end
+  end)
+end
+local function one(id)
+  if type(P .. 'h:' .. id) ~= 'hash' then return end
+  local state, waiting = get(id, 'state'), nil
+  if not states[state] then return fault(id, 'its record says no state') end
+  if not pcall(cjson.decode, get(id, 'meta') or '') then return fault(id, 'its record can not be read') end
+  waiting = state == 'held' or state == 'releasing'
+  local score = redis.call('ZSCORE', P .. 'z:' .. state, id)
+  if not score then
+    fault(id, 'it is ' .. state .. ', and no loop would meet it', 'it is put where loops look',
+      function() place(id, state) end)
+  elseif state == 'held' and tonumber(score) ~= num(id, 'due') then
+    fault(id, 'its record has another due moment than the loop', 'the record counts', function() place(id, state) end)
+  end
+  for other in pairs(states) do
+    if other ~= state and redis.call('ZSCORE', P .. 'z:' .. other, id) then
+      fault(id, 'it is ' .. state .. ', and stands among what is ' .. other, 'it leaves them',
+        function() redis.call('ZREM', P .. 'z:' .. other, id) end)
+    end
+  end
+  if state ~= 'released' then pieces(id, state) end
+  if waiting and get(id, 'parked') then
+    fault(id, 'it is parked: a defect of the daemon has ended each attempt to send it: ' .. get(id, 'parked') ..
+      '; recallctl release ' .. id .. ' tries again')
+  end
+  local missing
+  for e in string.gmatch(get(id, 'ix') or '', '%S+') do
+    missing = missing or not redis.call('ZSCORE', P .. 'i:' .. e, id)
+  end
+  if missing then
+    fault(id, 'a search by index would miss it', 'it is put into its indexes', function()
+      for e in string.gmatch(get(id, 'ix'), '%S+') do redis.call('ZADD', P .. 'i:' .. e, get(id, 'held_at'), id) end
+    end)
+  end
+  local np = 0
+  for n = 0, num(id, 'nrcpt') - 1 do if pending(id, n) then np = np + 1 end end
+  if np ~= open(id) then
+    fault(id, 'it counts ' .. open(id) .. ' pending recipients, and has ' .. np, 'the counter is set right', function()
+      if np == num(id, 'nrcpt') then redis.call('HDEL', P .. 'h:' .. id, 'np') else set(id, 'np', np) end
+    end)
+  end
+end
+for i = 5, #ARGV do one(ARGV[i]) end

@@ -1,0 +1,33 @@
+-- Leases due holds, soonest due first.
+--
+-- KEYS: as lib
+-- ARGV: none
+-- Returns: nothing; defines claim(most, lease ms, token, room), which returns of each {id, piece 0 of its content while
+--   there is room for so many bytes, {fields of the hash...}}, and nil while releases are paused
+local function claim(most, lease, token, room)
+  if redis.call('EXISTS', P .. 'paused') == 1 then return nil end
+  local rows, left, leased = {}, {}, {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, most)) do
+    left[#left + 1] = id
+    if get(id, 'state') == 'held' then
+      leased[#leased + 1], leased[#leased + 2] = int(now + lease), id
+      local fresh = {'state', 'releasing', 'tok', token, 'attempts', int(num(id, 'attempts') + 1)}
+      if fresh[6] == '1' then fresh[7], fresh[8] = 'late', int(now - num(id, 'due')) end
+      rows[#rows + 1] = {id, fresh}
+    end
+  end
+  if #left > 0 then redis.call('ZREM', P .. 'z:held', unpack(left)) end
+  if #rows > 0 then redis.call('ZADD', P .. 'z:releasing', unpack(leased)) end
+  for n, row in ipairs(rows) do
+    local id, first = row[1], ''
+    set(id, unpack(row[2]))
+    if room > 0 then
+      local piece = redis.pcall('GET', P .. 'b:' .. id .. ':' .. (get(id, 'nonce') or '') .. ':0')
+      first = type(piece) == 'string' and piece or ''
+      room = room - #first
+      if room < 0 then first = '' end
+    end
+    rows[n] = {id, first, redis.call('HGETALL', P .. 'h:' .. id)}
+  end
+  return rows
+end

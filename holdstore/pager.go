@@ -1,0 +1,261 @@
+package holdstore
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+)
+
+// source is where a search reads IDs from: the same sorted sets of all shards, within bounds of their scores.
+type source struct {
+	shards   []nodes.Shard
+	sets     []func(nodes.Shard) string
+	min, max string
+	count    int  // at the beginning
+	sorted   bool // the sets come one after the other, and their scores are an order to show holds in
+}
+
+// stateSource is everything in some states: what is under way, then what waits by its due moment, then records.
+func stateSource(states []State) *source {
+	src := &source{min: "-inf", max: "+inf", sorted: true}
+	for _, st := range []State{Releasing, Held, Recalled, Released} {
+		if slices.Contains(states, st) {
+			src.sets = append(src.sets, func(at nodes.Shard) string { return stateKey(at, st) })
+		}
+	}
+	return src
+}
+
+// pages calls do with the IDs of a source, findPage at a time, in the order of their scores over all shards, until it
+// says false. What leaves and enters the sets meanwhile does not make it miss or repeat others.
+func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (bool, error)) error {
+	seen := map[string]bool{} // a hold may stand in two index sets
+	for n, set := range src.sets {
+		m := &merge{}
+		for _, at := range src.shards {
+			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: max(findPage/len(s.nodes.Shards), 50)})
+		}
+		for {
+			ids, err := m.next(ctx, findPage)
+			if err != nil {
+				return err
+			}
+			if len(ids) == 0 {
+				break
+			}
+			if !src.sorted && len(src.sets) > 1 {
+				ids = slices.DeleteFunc(ids, func(id string) bool { return n > 0 && seen[id] })
+				for _, id := range ids {
+					seen[id] = true
+				}
+			}
+			if more, err := do(ids); err != nil || !more {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// merge reads several walks as one.
+type merge struct{ walks []*walk }
+
+// next returns the next IDs; none: it is at the end.
+func (m *merge) next(ctx context.Context, n int) (ids []string, err error) {
+	for len(ids) < n {
+		var first *walk
+		for _, w := range m.walks {
+			ok, err := w.fill(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if ok && (first == nil || w.ready[0].Score < first.ready[0].Score) {
+				first = w
+			}
+		}
+		if first == nil {
+			break
+		}
+		ids = append(ids, first.ready[0].Member.(string))
+		first.ready = first.ready[1:]
+	}
+	return ids, nil
+}
+
+// walk reads one sorted set in pages.
+type walk struct {
+	s        *Store
+	set      string
+	min, max string
+	page     int
+
+	ready []redis.Z // read, not yet taken
+	ended bool
+	last  float64 // score of the last that was read
+	ties  map[string]bool
+}
+
+// maxTies bounds how many members with the same score are read again to find out what is new behind them.
+const maxTies = 2000
+
+// fill makes sure that something is ready, unless the end is reached.
+func (w *walk) fill(ctx context.Context) (bool, error) {
+	for len(w.ready) == 0 && !w.ended {
+		skip := max(len(w.ties)-maxTies, 0)
+		count := w.page + len(w.ties) - skip
+		some, err := w.s.nodes.Client.ZRangeByScoreWithScores(ctx, w.set, &redis.ZRangeBy{Min: w.min, Max: w.max, Offset: int64(skip), Count: int64(count)}).Result()
+		if err != nil {
+			return false, nodes.Explain(err)
+		}
+		w.ended = len(some) < count
+		w.take(some)
+	}
+	return len(w.ready) > 0, nil
+}
+
+// take keeps what was not read before: a page begins with the score that the one before it ended with.
+func (w *walk) take(some []redis.Z) {
+	for _, z := range some {
+		id := z.Member.(string)
+		if w.ties[id] && z.Score == w.last {
+			continue
+		}
+		if w.ties == nil || z.Score != w.last {
+			w.ties = map[string]bool{}
+		}
+		w.last = z.Score
+		w.ties[id] = true
+		w.ready = append(w.ready, z)
+	}
+	if len(some) > 0 {
+		w.min = strconv.FormatFloat(w.last, 'f', -1, 64)
+	}
+}
+
+// findPage is how many holds one round trip reads.
+const findPage = 500
+
+// loadEach reads many holds, leaving out those that are gone meanwhile and, with an error at the end, those that can't be read.
+func (s *Store) loadEach(ctx context.Context, ids []string) (holds []*Hold, damaged error, err error) {
+	return s.loadKept(ctx, ids, func(*Hold) bool { return true })
+}
+
+// loadKept is loadEach of the holds that keep lets stay. What it reads at a time is bounded: a record may be as large as the
+// largest envelope.
+func (s *Store) loadKept(ctx context.Context, ids []string, keep func(*Hold) bool) (holds []*Hold, damaged error, err error) {
+	err = s.inParts(ctx, ids, func(some []string) error {
+		pipe := s.nodes.Client.Pipeline()
+		replies := make([]*redis.MapStringStringCmd, len(some))
+		for n, id := range some {
+			replies[n] = pipe.HGetAll(ctx, holdKey(s.nodes.Of(id), id))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nodes.Explain(err)
+		}
+		for n, id := range some {
+			if len(replies[n].Val()) == 0 {
+				continue
+			}
+			h, wrong := s.parseHold(id, replies[n].Val())
+			if wrong != nil {
+				damaged = wrong
+			} else if keep(h) {
+				holds = append(holds, h)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return holds, damaged, nil
+}
+
+// gather asks all shards the same, and returns their answers together; with ErrPartial those that came.
+func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd) (all []string, err error) {
+	shards, partly := s.nodes.Visible(ctx)
+	if len(shards) == 0 {
+		return nil, partly
+	}
+	pipe := s.nodes.Client.Pipeline()
+	var replies []*redis.StringSliceCmd
+	for _, at := range shards {
+		replies = append(replies, ask(pipe, at)...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, nodes.Explain(err)
+	}
+	for _, r := range replies {
+		all = append(all, r.Val()...)
+	}
+	return all, partly
+}
+
+// inState lists all holds in a state.
+func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
+	return s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd {
+		return []*redis.StringSliceCmd{pipe.ZRange(ctx, stateKey(at, st), 0, -1)}
+	})
+}
+
+// distinct sorts IDs, which is by time, and leaves each one once.
+func distinct(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// A record is as large as its envelope, megabytes for thousands of long addresses. So a search reads the sizes of many first,
+// and then some at a time; what all searches of a client have under way is bounded together.
+const (
+	partBytes   = 4 << 20  // of the records that are read at a time
+	searchBytes = 32 << 20 // of all searches
+	partFew     = 4        // records that are read without asking for their size
+)
+
+// searches bounds what searches have under way.
+type searches struct{ room *semaphore.Weighted }
+
+// inParts calls read for some IDs after the other.
+func (s *Store) inParts(ctx context.Context, ids []string, read func(some []string) error) error {
+	for len(ids) > 0 {
+		n, bytes, err := s.part(ctx, ids[:min(len(ids), findPage)])
+		if err != nil {
+			return err
+		}
+		if err := s.searches.room.Acquire(ctx, bytes); err != nil {
+			return nodes.Explain(err)
+		}
+		err = read(ids[:n])
+		s.searches.room.Release(bytes)
+		if err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// part says how many of the first IDs are read at a time, and how many bytes that is.
+func (s *Store) part(ctx context.Context, ids []string) (n int, bytes int64, err error) {
+	if len(ids) <= partFew {
+		return len(ids), partBytes, nil
+	}
+	pipe := s.nodes.Client.Pipeline()
+	sizes := make([]*redis.IntCmd, len(ids))
+	for i, id := range ids {
+		sizes[i] = pipe.HStrLen(ctx, holdKey(s.nodes.Of(id), id), "p")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, 0, nodes.Explain(err)
+	}
+	for n < len(ids) && (n == 0 || bytes+sizes[n].Val() <= partBytes) {
+		bytes += sizes[n].Val()
+		n++
+	}
+	return n, min(bytes, searchBytes), nil
+}

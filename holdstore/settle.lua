@@ -1,0 +1,79 @@
+-- Writes what attempts brought, and then claims for those who go on. What is wrong with one attempt harms no other.
+--
+-- KEYS: as lib
+-- ARGV: record ms; what claim wants (4); then of each attempt: id, token, retry ms, event, how many results, defect,
+--   and index and result of each
+-- Returns: {a word for each, or an error; what claim returned}. The words: "ok"; "lost"; "pending": nothing left to
+--   retry was asked for, but a recipient is pending: all stays
+local ended, ends, pieces, ages, owed, bytes, late = {}, {}, {}, {}, {}, 0, nil
+local function some(all, f) -- as many as Lua passes on at a time
+  for i = 1, #all, 200 do f(unpack(all, i, math.min(i + 199, #all))) end
+end
+local function settle(a, last)
+  local id, retry = ARGV[a], tonumber(ARGV[a + 2])
+  local fields = redis.call('HMGET', P .. 'h:' .. id, 'state', 'tok', 'np', 'late', 'o')
+  local state, token, np, began, charge = unpack(fields)
+  if state ~= 'releasing' or token ~= ARGV[a + 1] then return 'lost' end
+  local changed = {}
+  np = tonumber(np or get(id, 'nrcpt'))
+  if ARGV[a + 5] ~= '' then
+    local never = defect(P .. 'h:' .. id, ARGV[a + 5])
+    if never then retry = never - now end
+  end
+  for i = a + 6, last, 2 do
+    local is = cjson.decode(ARGV[i + 1]).o == 'pending'
+    if pending(id, ARGV[i]) ~= is then np = np + (is and 1 or -1) end
+    changed[#changed + 1], changed[#changed + 2] = 'r' .. ARGV[i], ARGV[i + 1]
+  end
+  if retry == 0 and np > 0 then return 'pending' end
+  changed[#changed + 1], changed[#changed + 2] = 'np', np
+  note(id, ARGV[a + 3])
+  redis.call('HDEL', P .. 'h:' .. id, 'tok')
+  if retry > 0 then
+    changed[#changed + 1], changed[#changed + 2] = 'due', int(now + retry)
+    some(changed, function(...) set(id, ...) end)
+    hurry(now + retry)
+    move(id, 'releasing', 'held', now + retry)
+    return 'ok'
+  end
+  changed[#changed + 1], changed[#changed + 2] = 'state', 'released'
+  local owner, content, record = string.match(charge or '', '^(%S+) (%d+) (%d+)$')
+  local keep = tonumber(ARGV[1])
+  if owner then
+    local o = owed[owner]
+    if not o then
+      o = {n = 0, b = 0, keep = recordTime(owner, keep, CROWDED_RECORD)}
+      owed[owner] = o
+    end
+    o.n, o.b, keep = o.n + 1, o.b + content + record, o.keep
+    changed[#changed + 1], changed[#changed + 2] = 'o', owner .. ' - ' .. record
+  end
+  some(changed, function(...) set(id, ...) end)
+  each(id, function(piece) pieces[#pieces + 1] = piece end)
+  local age = ageOf(id)
+  ages[age], bytes = (ages[age] or 0) - 1, bytes + get(id, 'size')
+  ended[#ended + 1], ends[#ends + 1], ends[#ends + 2], late = id, int(now + keep), id, began or 0
+  return 'ok'
+end
+local words, a = {}, 6
+while ARGV[a] do
+  local last = a + 5 + 2 * ARGV[a + 4]
+  local fine, word = pcall(settle, a, last)
+  words[#words + 1] = (fine or type(word) == 'table') and word or {err = word}
+  a = last + 1
+end
+if #ended > 0 then
+  redis.call('ZREM', P .. 'z:releasing', unpack(ended))
+  redis.call('ZADD', P .. 'z:released', unpack(ends))
+  some(pieces, function(...) redis.call('DEL', ...) end)
+  redis.call('DECRBY', P .. 'bytes', int(bytes))
+  for age, n in pairs(ages) do aged(age, n) end
+  for owner, o in pairs(owed) do
+    own(owner .. ':n', -o.n)
+    own(owner .. ':b', -o.b)
+  end
+  redis.call('SET', P .. 'late', late)
+end
+if ARGV[2] == '0' then return {words, {}} end
+local fine, rows = pcall(claim, ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]))
+return {words, fine and rows or {}}

@@ -1,0 +1,75 @@
+-- The moves of recall and restore, for all scripts that make them. Whoever takes back what is recalled already relies
+-- on that from then on: the field by, of a hold that was only replaced, goes.
+--
+-- KEYS: as lib
+-- ARGV: none
+-- Returns: nothing; defines takeBack, which returns "ok", "partly" (some recipients have it already, or may have),
+--   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", or the
+--   state takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until
+--   then.
+local function takenBack(id, contentTime, recordMost)
+  local owner = string.match(get(id, 'o') or '', '^%S+') or ''
+  move(id, 'held', 'recalled', now + recordTime(owner, tonumber(recordMost), tonumber(contentTime)))
+  each(id, function(key) redis.call('PEXPIRE', key, contentTime) end)
+  redis.call('ZADD', P .. 'debts', int(now + contentTime), id)
+  waits(id, false)
+end
+local function back(id)
+  if get(id, 'cut') then return cjson.encode({o = 'unknown', d = CUT_OFF, t = now}) end
+  return cjson.encode({o = 'recalled', t = now})
+end
+local function wasBack(r)
+  local o = cjson.decode(r)
+  return o.o == 'recalled' or o.o == 'unknown' and o.d == CUT_OFF
+end
+local function takeBack(id, contentTime, recordMost)
+  local state = get(id, 'state')
+  if not state then return 'none' end
+  if state == 'recalled' then
+    redis.call('HDEL', P .. 'h:' .. id, 'by')
+    return state
+  end
+  if state ~= 'held' or open(id) < 1 then return 'late' end
+  noTicket(id)
+  local word = 'ok'
+  for n = 0, num(id, 'nrcpt') - 1 do
+    local r = get(id, 'r' .. n)
+    local was = r and cjson.decode(r).o or 'pending'
+    if was == 'pending' then set(id, 'r' .. n, back(id)) end
+    if was == 'sent' or get(id, 'cut') then word = 'partly' end
+  end
+  set(id, 'np', 0)
+  takenBack(id, contentTime, recordMost)
+  return word
+end
+-- heldAgain undoes what took the hold back, for the recipients of whom undone(n) is true.
+local function heldAgain(id, due, undone)
+  local state = get(id, 'state')
+  if not state then return 'none' end
+  if state ~= 'recalled' then return state end
+  local gone = false
+  each(id, function(key) if redis.call('EXISTS', key) == 0 then gone = true end end)
+  if gone then return 'gone' end
+  each(id, function(key) redis.call('PERSIST', key) end)
+  local np = 0
+  for n = 0, num(id, 'nrcpt') - 1 do
+    if undone(n) then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
+    if pending(id, n) then np = np + 1 end
+  end
+  redis.call('HDEL', P .. 'h:' .. id, 'by')
+  redis.call('ZREM', P .. 'debts', id)
+  set(id, 'np', np, 'due', int(due))
+  hurry(due)
+  move(id, 'recalled', 'held', due)
+  waits(id, true)
+  return 'ok'
+end
+local function giveBack(id, mays)
+  if mays == '' and hasProof(id) then return 'nokey' end
+  local word = heldAgain(id, now + num(id, 'grace'), function(n)
+    local r = get(id, 'r' .. n)
+    return r and wasBack(r)
+  end)
+  if word == 'ok' then ticket(id, mays) end
+  return word
+end
