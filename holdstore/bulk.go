@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	deedBatch = 100 // holds that one script does something to: others wait some milliseconds for it
-	deedHands = 4   // scripts on their way at a time
+	bulkBatch = 100 // holds that one script does something to: others wait some milliseconds for it
+	bulkHands = 4   // scripts on their way at a time
 )
 
 // Bulk does a deed to many holds, each of which is changed or not on its own, and tells what became of each batch: an error
 // for each of ids, nil for done, ErrPartly for recalled with some recipients sent before, ErrUnavailable for a reply that never came. told is called
 // by one goroutine at a time. An error of Bulk says that it did not come to the end; the same call does the rest. A server of a
 // Cluster that is away keeps nothing back that others have: then it is ErrPartial.
-func (s *Store) Bulk(ctx context.Context, d Deed, ids []string, a Act, told func(ids []string, errs []error)) error {
+func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Act, told func(ids []string, errs []error)) error {
 	b := &bulk{s: s, d: d, a: a, told: told}
 	ctx, b.stop = context.WithCancelCause(ctx)
 	defer b.stop(nil)
 	var wg sync.WaitGroup
 	batches := make(chan []string)
-	for range deedHands {
+	for range bulkHands {
 		wg.Go(func() {
 			for batch := range batches {
 				// What has begun is ended and told, also when the caller has enough.
-				if err := s.nodes.Guard("a deed to a batch of holds", func() error { b.do(context.WithoutCancel(ctx), batch); return nil }); err != nil {
+				if err := s.nodes.Guard("an action on a batch of holds", func() error { b.do(context.WithoutCancel(ctx), batch); return nil }); err != nil {
 					b.stop(err)
 				}
 			}
@@ -43,7 +43,7 @@ func (s *Store) Bulk(ctx context.Context, d Deed, ids []string, a Act, told func
 // bulk is one Bulk under way.
 type bulk struct {
 	s    *Store
-	d    Deed
+	d    Action
 	a    Act
 	stop context.CancelCauseFunc
 
@@ -65,7 +65,7 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if sent {
-		b.told(batch, deedOutcomes(batch, words, err))
+		b.told(batch, bulkOutcomes(batch, words, err))
 	}
 	switch {
 	case err == nil:
@@ -77,7 +77,7 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 	}
 }
 
-func deedOutcomes(ids, words []string, err error) []error {
+func bulkOutcomes(ids, words []string, err error) []error {
 	errs := make([]error, len(ids))
 	for n, id := range ids {
 		if errs[n] = err; err == nil {
@@ -92,7 +92,7 @@ func (s *Store) deal(ctx context.Context, ids []string, batches chan<- []string)
 	defer close(batches)
 	groups := s.nodes.Grouped(ids)
 	for _, at := range nodes.InOrder(groups) {
-		for batch := range slices.Chunk(groups[at], deedBatch) {
+		for batch := range slices.Chunk(groups[at], bulkBatch) {
 			if ctx.Err() != nil {
 				return
 			}

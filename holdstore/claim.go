@@ -47,7 +47,7 @@ func (s *Store) Claim(ctx context.Context, max int) (claims []*Claim, err error)
 	if len(s.nodes.Shards) == 1 {
 		return s.claimAt(ctx, s.nodes.Shards[0], max)
 	}
-	all, now, err := s.nodes.Heads(ctx, heldSet)
+	all, now, err := s.nodes.Heads(ctx, heldKey)
 	for _, h := range all {
 		if len(claims) >= max || h.Score > float64(now.UnixMilli()) {
 			break
@@ -97,7 +97,7 @@ func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Cl
 			if h.doubt = s.permitted(h, fields); first != "" {
 				h.first, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
 			}
-			claims = append(claims, &Claim{Hold: *h, token: token, until: until})
+			claims = append(claims, NewClaim(*h, token, until))
 			return nil
 		})
 		if err != nil {
@@ -137,7 +137,7 @@ return 'ok'
 // Renew extends the lease; ErrLost when another daemon holds it.
 func (s *Store) Renew(ctx context.Context, c *Claim) error {
 	until := time.Now().Add(s.lease)
-	err := s.firmWord(ctx, renewScript, c.ID, c.token, s.lease.Milliseconds())
+	err := s.replicatedWord(ctx, renewScript, c.ID, c.token, s.lease.Milliseconds())
 	if err == nil {
 		c.mu.Lock()
 		c.until = until
@@ -172,8 +172,10 @@ func (s *Store) giveBackAll(ctx context.Context, at nodes.Shard, rows any, token
 	}
 }
 
-// LeasedFor is a claim without a store, whose lease runs for d: for tests of what works with claims.
-func LeasedFor(d time.Duration) *Claim { return &Claim{until: time.Now().Add(d)} }
+// NewClaim is a claim of a hold whose lease, which token proves, runs until a moment by the local clock.
+func NewClaim(h Hold, token string, until time.Time) *Claim {
+	return &Claim{Hold: h, token: token, until: until}
+}
 
 // claimOneScript leases one hold, due or not, also while releases are paused.
 // ARGV: id, lease ms, token, event, by, from, reason, detail. Output: "ok", "none", "late", or the state that forbids it.
@@ -200,7 +202,7 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim
 	}
 	token, until := holdid.Random(16), time.Now().Add(s.lease)
 	event := eventLine(Event{Verb: "release", By: a.By, Detail: detail})
-	err := s.firmWord(ctx, claimOneScript, id, s.lease.Milliseconds(), token, event, a.By, a.From, a.Reason, detail)
+	err := s.replicatedWord(ctx, claimOneScript, id, s.lease.Milliseconds(), token, event, a.By, a.From, a.Reason, detail)
 	if err != nil {
 		return nil, err
 	}
@@ -209,5 +211,5 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim
 		s.word(context.WithoutCancel(ctx), giveBackScript, id, token)
 		return nil, errors.Join(errors.New("it was given back"), err)
 	}
-	return &Claim{Hold: *h, token: token, until: until}, nil
+	return NewClaim(*h, token, until), nil
 }

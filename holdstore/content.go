@@ -88,7 +88,7 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) (seal.Piece, error) {
 	if n == 0 && h.first.Text != nil {
 		return h.first, nil
 	}
-	b, err := s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(h.ID), h.ID, h.staging, n)).Bytes()
+	b, err := s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(h.ID), h.ID, h.staging, n)).Bytes()
 	if err == redis.Nil {
 		return seal.Piece{}, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
 	}

@@ -78,7 +78,7 @@ func TestAPanicInTheStoreCostsWhatItEndedAndIsReported(t *testing.T) {
 		"the storing of a batch of messages":  func() error { return s.commit(ctx, s.nodes.Shards[0], small) },
 		"the storing of a piece of hold":      func() error { large.Write(ctx, make([]byte, 2*chunkSize)); large.work.Wait(); return large.err() },
 		"the settling of a batch of releases": func() error { return s.Settle(ctx, claim, settled) },
-		"a deed to a batch of holds":          func() error { return s.Bulk(ctx, s.Recalling(), []string{held.ID}, Act{}, nil) },
+		"an action on a batch of holds":       func() error { return s.Bulk(ctx, s.Recalling(), []string{held.ID}, Act{}, nil) },
 		"work on a server of the store":       func() error { _, err := s.Reap(ctx); return err },
 		"the confirming of holds, which is tried": func() error {
 			s.Confirm(held)

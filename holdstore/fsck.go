@@ -19,7 +19,7 @@ import (
 type Fault struct {
 	Name     string // of a hold, or of what else it is about: "index s123", "job ask:x"
 	What     string
-	Mend     string // what repair does, or did; empty: nothing can be done here
+	Fix      string // what repair does, or did; empty: nothing can be done here
 	Repaired bool
 }
 
@@ -100,7 +100,7 @@ func (f *fsck) tell(fault Fault) error {
 		return nil
 	}
 	f.told[key] = true
-	fault.Repaired = f.repair && fault.Mend != ""
+	fault.Repaired = f.repair && fault.Fix != ""
 	if !f.yield(fault, nil) {
 		return errFsckEnough
 	}
@@ -117,7 +117,7 @@ func (f *fsck) schemas(ctx context.Context, shards []nodes.Shard) error {
 		return err
 	}
 	for _, at := range lost {
-		if err := f.tell(Fault{Name: "shard " + string(at), What: "its schema was not there", Mend: "it is written again"}); err != nil {
+		if err := f.tell(Fault{Name: "shard " + string(at), What: "its schema was not there", Fix: "it is written again"}); err != nil {
 			return err
 		}
 	}
@@ -140,7 +140,7 @@ func (f *fsck) look(ctx context.Context, at nodes.Shard, check *redis.Script, wh
 			if len(texts) != 3 {
 				continue
 			}
-			fault := Fault{Name: what + fmt.Sprint(texts[0]), What: fmt.Sprint(texts[1]), Mend: fmt.Sprint(texts[2])}
+			fault := Fault{Name: what + fmt.Sprint(texts[0]), What: fmt.Sprint(texts[1]), Fix: fmt.Sprint(texts[2])}
 			if err := f.tell(fault); err != nil {
 				return err
 			}
@@ -333,13 +333,13 @@ func (f *fsck) counters(ctx context.Context, at nodes.Shard) error {
 func (f *fsck) compare(at nodes.Shard, says, is waiting) error {
 	name := "shard " + string(at)
 	if says.bytes != is.bytes {
-		err := f.tell(Fault{Name: name, What: fmt.Sprintf("it counts %d bytes waiting, and there are %d", says.bytes, is.bytes), Mend: "the counter is set right"})
+		err := f.tell(Fault{Name: name, What: fmt.Sprintf("it counts %d bytes waiting, and there are %d", says.bytes, is.bytes), Fix: "the counter is set right"})
 		if err != nil {
 			return err
 		}
 	}
 	if !maps.Equal(says.ages, is.ages) {
-		return f.tell(Fault{Name: name, What: "its counters of how old is what waits are wrong", Mend: "they are set right"})
+		return f.tell(Fault{Name: name, What: "its counters of how old is what waits are wrong", Fix: "they are set right"})
 	}
 	return nil
 }

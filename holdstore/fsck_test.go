@@ -69,7 +69,7 @@ func lives(t *testing.T, s *Store) map[State]*Hold {
 		t.Fatal(err)
 	}
 	ids[Held] = put(t, s, "held", time.Hour, strings.Repeat("x", chunkSize+1)).ID
-	if err := s.AddJob(t.Context(), "ask:1", JobAsk, "data", time.Hour); err != nil {
+	if err := s.AddJob(t.Context(), "ask:1", JobRequest, "data", time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	holds := map[State]*Hold{}
@@ -100,7 +100,7 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	h := lives(t, s)
 	held, releasing, released, recalled := h[Held].ID, h[Releasing].ID, h[Released].ID, h[Recalled].ID
-	piece := func(st State, n int) string { return chunkKey(at, h[st].ID, h[st].staging, n) }
+	piece := func(st State, n int) string { return pieceKey(at, h[st].ID, h[st].staging, n) }
 	if f := faults(t, s, false); len(f) > 0 {
 		t.Fatalf("a sound store: %+v", f)
 	}
@@ -123,9 +123,9 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 		{held, "counts 7 pending recipients, and has 2", func() { r.HSet(ctx, holdKey(at, held), "np", 7) }, ""},
 		{"index s9: 2222222222222", "its record does not say so", func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
 		{"index s9: " + held, "its record does not say so", func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: held}) }, ""},
-		{"piece 2222222222222:N:0", "belongs to no message", func() { r.Set(ctx, chunkKey(at, "2222222222222", "N", 0), "x", 0) }, chunkKey(at, "2222222222222", "N", 0)},
-		{"piece " + held + ":OTHER:0", "belongs to no message", func() { r.Set(ctx, chunkKey(at, held, "OTHER", 0), "x", 0) }, chunkKey(at, held, "OTHER", 0)},
-		{"piece " + released + ":N:0", "belongs to no message", func() { r.Set(ctx, chunkKey(at, released, "N", 0), "x", 0) }, chunkKey(at, released, "N", 0)},
+		{"piece 2222222222222:N:0", "belongs to no message", func() { r.Set(ctx, pieceKey(at, "2222222222222", "N", 0), "x", 0) }, pieceKey(at, "2222222222222", "N", 0)},
+		{"piece " + held + ":OTHER:0", "belongs to no message", func() { r.Set(ctx, pieceKey(at, held, "OTHER", 0), "x", 0) }, pieceKey(at, held, "OTHER", 0)},
+		{"piece " + released + ":N:0", "belongs to no message", func() { r.Set(ctx, pieceKey(at, released, "N", 0), "x", 0) }, pieceKey(at, released, "N", 0)},
 		{"tombstone X", "stays for ever", func() { r.Set(ctx, string(at)+"x:X", 1, 0) }, string(at) + "x:X"},
 		{"request R", "stays for ever", func() { r.Set(ctx, requestKey(at, "R"), 1, 0) }, requestKey(at, "R")},
 		{"remembered in:m:H", "stays for ever", func() { r.HSet(ctx, receivedKey(at, "H"), "a", 1) }, receivedKey(at, "H")},
@@ -141,7 +141,7 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 			t.Fatalf("%s: no harm was done", c.want)
 		}
 		is := func(all []Fault, repaired bool) bool {
-			return len(all) == 1 && all[0].Name == c.name && strings.Contains(all[0].What, c.want) && all[0].Mend != "" && all[0].Repaired == repaired
+			return len(all) == 1 && all[0].Name == c.name && strings.Contains(all[0].What, c.want) && all[0].Fix != "" && all[0].Repaired == repaired
 		}
 		if f := faults(t, s, false); !is(f, false) || !maps.Equal(harmed, picture(t, s)) {
 			t.Errorf("%s: %s: found %+v", c.name, c.want, f)
@@ -172,7 +172,7 @@ func TestFsckLeavesWhatItCantMend(t *testing.T) {
 	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	h := lives(t, s)
 	for want, harm := range map[string]func(){
-		"a piece of its content is missing": func() { r.Del(ctx, chunkKey(at, h[Held].ID, h[Held].staging, 1)) },
+		"a piece of its content is missing": func() { r.Del(ctx, pieceKey(at, h[Held].ID, h[Held].staging, 1)) },
 		"its record can not be read":        func() { pack(s, h[Releasing].ID, func(p string) string { return strings.ReplaceAll(p, "}", "") }) },
 		"its record says no state":          func() { r.HSet(ctx, holdKey(at, h[Recalled].ID), "state", "lost") },
 		"no version of recall-milter":       func() { r.Set(ctx, string(at)+"surprise", 1, 0) },
@@ -182,7 +182,7 @@ func TestFsckLeavesWhatItCantMend(t *testing.T) {
 		before := picture(t, s)
 		for range 2 {
 			all := faults(t, s, true)
-			if n := slices.IndexFunc(all, func(f Fault) bool { return strings.Contains(f.What, want) }); n < 0 || all[n].Repaired || all[n].Mend != "" {
+			if n := slices.IndexFunc(all, func(f Fault) bool { return strings.Contains(f.What, want) }); n < 0 || all[n].Repaired || all[n].Fix != "" {
 				t.Errorf("%s: %+v", want, all)
 			}
 		}
@@ -254,7 +254,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		left := s.Put(submission(name("left")), nil)
 		left.Write(ctx, []byte(strings.Repeat("z", 3*chunkSize)))
 		left.work.Wait()
-		if err := s.AddJob(ctx, name("job"), JobAsk, "x", 0); err != nil {
+		if err := s.AddJob(ctx, name("job"), JobRequest, "x", 0); err != nil {
 			t.Fatal(err)
 		}
 		j, err := s.ClaimJob(ctx)
@@ -266,7 +266,7 @@ func TestNothingStaysBehind(t *testing.T) {
 	if err := s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, At: time.Now()}}, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	s.Once(ctx, "key", "a", time.Hour)
+	s.FirstUse(ctx, "key", "a", time.Hour)
 	s.Count(ctx, time.Hour, Tally{Name: "b", By: 1})
 	constant := []string{"bytes", "insum", "late", "log", "own", "schema"}
 	server.Eventually(t, "everything has had its time", func() bool {

@@ -185,11 +185,11 @@ var OurLane = Lane{}
 // TheirLane has the jobs that other sites asked for; those of busy askers are passed by.
 func TheirLane(busy ...string) Lane { return Lane{theirs: true, busy: busy} }
 
-// AskedBy begins the ID of a job that somebody else asked for.
-func AskedBy(asker string) string { return "in:" + strings.ReplaceAll(asker, ":", "_") + ":" }
+// JobsOf begins the ID of a job that somebody else asked for.
+func JobsOf(asker string) string { return "in:" + strings.ReplaceAll(asker, ":", "_") + ":" }
 
-// Asker is who asked for a job; "": our own users.
-func (j *Job) Asker() string {
+// Requester is who asked for a job; "": our own users.
+func (j *Job) Requester() string {
 	rest, theirs := strings.CutPrefix(j.ID, "in:")
 	if !theirs {
 		return ""
@@ -206,7 +206,7 @@ var lanes = lua("lanes")
 func (s *Store) claimIn(ctx context.Context, lane Lane) (*Job, error) {
 	set := jobsKey
 	if lane.theirs {
-		set = askersKey
+		set = requestersKey
 	}
 	if len(s.nodes.Shards) == 1 {
 		return s.claimJobAt(ctx, s.nodes.Shards[0], lane)

@@ -14,16 +14,16 @@ func TestAskersTakeTurns(t *testing.T) {
 	s := open(t, server.StartRedis(t, "--appendfsync", "always").Addr)
 	add := func(id string) {
 		t.Helper()
-		if err := s.AddJob(t.Context(), id, JobAsk, "x", 0); err != nil {
+		if err := s.AddJob(t.Context(), id, JobRequest, "x", 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for n := range 50 {
-		add(AskedBy("flood.test") + fmt.Sprint(n))
+		add(JobsOf("flood.test") + fmt.Sprint(n))
 	}
 	for _, asker := range []string{"a.test", "b.test"} {
-		add(AskedBy(asker) + "1")
-		add(AskedBy(asker) + "2")
+		add(JobsOf(asker) + "1")
+		add(JobsOf(asker) + "2")
 	}
 	add("report:1")
 	claim := func(lane Lane) (*Job, string) {
@@ -35,9 +35,9 @@ func TestAskersTakeTurns(t *testing.T) {
 		if j == nil {
 			return nil, "none"
 		}
-		return j, j.Asker()
+		return j, j.Requester()
 	}
-	if j, _ := claim(OurLane); j == nil || j.ID != "report:1" || j.Asker() != "" {
+	if j, _ := claim(OurLane); j == nil || j.ID != "report:1" || j.Requester() != "" {
 		t.Errorf("in our lane is %+v", j)
 	}
 	if j, _ := claim(OurLane); j != nil {

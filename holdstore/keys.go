@@ -47,7 +47,7 @@ func bytesKey(at nodes.Shard) string               { return string(at) + "bytes"
 func lateKey(at nodes.Shard) string                { return string(at) + "late" }
 func pausedKey(at nodes.Shard) string              { return string(at) + "paused" }
 func receivedKey(at nodes.Shard, h string) string  { return string(at) + "in:m:" + h }
-func topicKey(at nodes.Shard, h string) string     { return string(at) + "in:t:" + h }
+func subjectKey(at nodes.Shard, h string) string   { return string(at) + "in:t:" + h }
 func ownKey(at nodes.Shard) string                 { return string(at) + "own" }
 func rememberedKey(at nodes.Shard) string          { return string(at) + "insum" }
 func usedKey(at nodes.Shard, h string) string      { return string(at) + "in:u:" + h }
@@ -56,11 +56,11 @@ func rateKey(at nodes.Shard, h string, span int64) string {
 }
 func unheldKey(at nodes.Shard, bucket string) string { return string(at) + "out:" + bucket }
 func jobsKey(at nodes.Shard) string                  { return string(at) + "jobs" }
-func askersKey(at nodes.Shard) string                { return string(at) + "jobs:in" }
+func requestersKey(at nodes.Shard) string            { return string(at) + "jobs:in" }
 func requestKey(at nodes.Shard, id string) string    { return string(at) + "rq:" + id }
 func secretKey(at nodes.Shard) string                { return string(at) + "secret" }
 
-func chunkKey(at nodes.Shard, id, nonce string, n int) string {
+func pieceKey(at nodes.Shard, id, nonce string, n int) string {
 	return string(at) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)
 }
 
@@ -131,7 +131,7 @@ func names(sender string) []string {
 	return []string{sender}
 }
 
-func heldSet(at nodes.Shard) string { return stateKey(at, Held) }
+func heldKey(at nodes.Shard) string { return stateKey(at, Held) }
 
 // trailMost is how many entries of a shard's audit trail stay however young they are: a bound for the memory, some 200 MB.
 const trailMost = 1_000_000

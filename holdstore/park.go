@@ -28,7 +28,7 @@ func (s *Store) Parked(ctx context.Context, most int) (holds, jobs []string, err
 		})
 		return all[:min(len(all), most)], err
 	}
-	if holds, err = list(heldSet); err != nil {
+	if holds, err = list(heldKey); err != nil {
 		return holds, nil, err
 	}
 	jobs, err = list(jobsKey)

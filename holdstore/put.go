@@ -149,7 +149,7 @@ func (p *Put) storePiece(ctx context.Context, n int, stored []byte) error {
 		return err
 	}
 	return p.s.roomFor(ctx, p.at, func() error {
-		return nodes.Explain(p.s.nodes.Client.Set(ctx, chunkKey(p.at, p.id, p.nonce, n), stored, stagedFor).Err())
+		return nodes.Explain(p.s.nodes.Client.Set(ctx, pieceKey(p.at, p.id, p.nonce, n), stored, stagedFor).Err())
 	})
 }
 
@@ -216,7 +216,7 @@ func (p *Put) drop() {
 	defer cancel()
 	names := []string{}
 	for n := range p.chunks {
-		names = append(names, chunkKey(p.at, p.id, p.nonce, n))
+		names = append(names, pieceKey(p.at, p.id, p.nonce, n))
 	}
 	p.s.nodes.Client.Unlink(ctx, names...)
 }

@@ -42,8 +42,8 @@ func (s *Store) Count(ctx context.Context, per time.Duration, all ...Tally) ([]i
 	return numbers, nil
 }
 
-// Counted is what Count would say, and counts nothing.
-func (s *Store) Counted(ctx context.Context, per time.Duration, all ...Tally) ([]int, error) {
+// Counts is what Count would say, and counts nothing.
+func (s *Store) Counts(ctx context.Context, per time.Duration, all ...Tally) ([]int, error) {
 	numbers := make([]int, len(all))
 	for i, t := range all {
 		n, err := s.nodes.Client.Get(ctx, s.counter(t.Name, per)).Int()

@@ -22,7 +22,7 @@ const (
 // Reaped counts what one Reap did.
 type Reaped struct {
 	LeasesExpired, RecordsForgotten int
-	Mended                          int // holds that no loop would have met, and index entries of nothing
+	Repaired                        int // holds that no loop would have met, and index entries of nothing
 
 	More bool // a batch was full: the next call has as much to do at once
 }
@@ -74,7 +74,7 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 		defer mu.Unlock()
 		total.LeasesExpired += done.LeasesExpired
 		total.RecordsForgotten += done.RecordsForgotten
-		total.Mended += done.Mended
+		total.Repaired += done.Repaired
 		total.More = total.More || done.More
 		return err
 	})
@@ -103,7 +103,7 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		}
 	}
 	if !done.More {
-		done.Mended, err = s.mendSome(ctx, node)
+		done.Repaired, err = s.mendSome(ctx, node)
 	}
 	return done, err
 }

@@ -35,12 +35,12 @@ func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		total.Mended += done.Mended
+		total.Repaired += done.Repaired
 		total.LeasesExpired += done.LeasesExpired
 		return len(faults(t, s, false)) == 0 && total.LeasesExpired > 0
 	})
-	if total.Mended != 6 || total.LeasesExpired != 1 {
-		t.Errorf("mended %d, want 4 holds and 2 entries of indexes; %d leases ended, want that of the hold without one", total.Mended, total.LeasesExpired)
+	if total.Repaired != 6 || total.LeasesExpired != 1 {
+		t.Errorf("mended %d, want 4 holds and 2 entries of indexes; %d leases ended, want that of the hold without one", total.Repaired, total.LeasesExpired)
 	}
 	if c := claimOne(t, s); c.ID != h[Releasing].ID || c.Attempts != 2 {
 		t.Errorf("claimed %s for the %d. time, want %s, which was releasing without a lease, for the second", c.ID, c.Attempts, h[Releasing].ID)
@@ -90,9 +90,9 @@ func TestOneReapDoesABoundedPart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mended, freed = mended+done.Mended, freed+done.LeasesExpired
+		mended, freed = mended+done.Repaired, freed+done.LeasesExpired
 		// Redis looks at whole buckets of its table, and so at some keys more.
-		if done.Mended > 2*scanBatch || done.LeasesExpired > reapBatch || scans() > before+1 {
+		if done.Repaired > 2*scanBatch || done.LeasesExpired > reapBatch || scans() > before+1 {
 			t.Fatalf("one call did %+v in %d steps", done, scans()-before)
 		}
 		if calls == 1 && mended == holds {

@@ -12,8 +12,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// Deed is what a person does to one hold or to many: Recalling, Releasing, Extending, Restoring.
-type Deed struct {
+// Action is what a person does to one hold or to many: Recalling, Releasing, Extending, Restoring.
+type Action struct {
 	script *redis.Script
 	verb   string // in the audit trail
 	event  string // in the timeline
@@ -21,11 +21,11 @@ type Deed struct {
 	args   [2]any // what act in the script gets
 }
 
-// deedScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is done to,
+// actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is done to,
 // and one entry in the audit trail. act returns the word for one of them.
 // ARGV: event, verb, by, from, reason, detail, two arguments of act, ids... Output: a word for each.
-func deedScript(act string) *redis.Script {
-	return drain(takingBack + act + `
+func actionScript(act string) *redis.Script {
+	return drain(takeback + act + `
 local words, did = {}, {}
 for i = 9, #ARGV do
   local id = ARGV[i]
@@ -42,10 +42,10 @@ return words
 }
 
 var (
-	recallScript  = deedScript("local act = takeBack\n")
-	restoreScript = deedScript("local act = giveBack\n")
+	recallScript  = actionScript("local act = takeBack\n")
+	restoreScript = actionScript("local act = giveBack\n")
 	// dueScript moves the due moment: later by so many ms, or with "" to now.
-	dueScript = deedScript(`
+	dueScript = actionScript(`
 local function act(id, later)
   local state = get(id, 'state')
   if not state then return 'none' end
@@ -64,25 +64,25 @@ end
 
 // Recalling takes holds back. Done: no recipient that was still pending will ever get it. ErrTooLate: releasing or
 // released, nothing changed. ErrNotNow: recalled already. ErrNotFound.
-func (s *Store) Recalling() Deed {
-	return Deed{script: recallScript, verb: "recall", event: "recalled",
+func (s *Store) Recalling() Action {
+	return Action{script: recallScript, verb: "recall", event: "recalled",
 		args: [2]any{s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}}
 }
 
 // Releasing makes holds due now.
-func (s *Store) Releasing() Deed {
-	return Deed{script: dueScript, verb: "release", event: "release now", args: [2]any{"", ""}}
+func (s *Store) Releasing() Action {
+	return Action{script: dueScript, verb: "release", event: "release now", args: [2]any{"", ""}}
 }
 
 // Extending moves the due moment of held messages later by d.
-func (s *Store) Extending(d time.Duration) Deed {
-	return Deed{script: dueScript, verb: "extend", event: "extended", detail: "by " + d.String(), args: [2]any{d.Milliseconds(), ""}}
+func (s *Store) Extending(d time.Duration) Action {
+	return Action{script: dueScript, verb: "extend", event: "extended", detail: "by " + d.String(), args: [2]any{d.Milliseconds(), ""}}
 }
 
 // Restoring undoes recalls; each hold is due after its grace again (its Terms.Grace from now). ErrNotNow: it is not recalled,
 // or its content is no longer kept.
-func (s *Store) Restoring() Deed {
-	return Deed{script: restoreScript, verb: "restore", event: "restored", args: [2]any{"", ""}}
+func (s *Store) Restoring() Action {
+	return Action{script: restoreScript, verb: "restore", event: "restored", args: [2]any{"", ""}}
 }
 
 // Recall does Recalling to one hold. The returned Hold is the state after the act (Results tell which recipients were
@@ -106,7 +106,7 @@ func (s *Store) Restore(ctx context.Context, id string, a Act) (*Hold, error) {
 	return s.one(ctx, s.Restoring(), id, a)
 }
 
-func (s *Store) one(ctx context.Context, d Deed, ref string, a Act) (*Hold, error) {
+func (s *Store) one(ctx context.Context, d Action, ref string, a Act) (*Hold, error) {
 	id, ok := holdid.Parse(ref)
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", ref, ErrNotFound)
@@ -122,7 +122,7 @@ func (s *Store) one(ctx context.Context, d Deed, ref string, a Act) (*Hold, erro
 }
 
 // do runs a deed for holds of one shard.
-func (s *Store) do(ctx context.Context, d Deed, at nodes.Shard, ids []string, a Act) ([]string, error) {
+func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Act) ([]string, error) {
 	said := d.detail
 	if a.Reason != "" {
 		said = a.Reason
@@ -149,16 +149,16 @@ func (s *Store) do(ctx context.Context, d Deed, at nodes.Shard, ids []string, a 
 }
 
 // Draining makes holds due now, as one of the steps to an empty store.
-func (s *Store) Draining() Deed {
-	return Deed{script: dueScript, verb: "drain", event: "release now", args: [2]any{"", ""}}
+func (s *Store) Draining() Action {
+	return Action{script: dueScript, verb: "drain", event: "release now", args: [2]any{"", ""}}
 }
 
 // CutOff is the detail of a recipient's result when a release had been cut off before the recall: what the port took of it
 // is not known. No further copy is sent, and nobody is told that none was.
 const CutOff = "a release was cut off before, and may have sent it; no further copy leaves"
 
-// takingBack are the moves of recall and restore.
-var takingBack = ticketing + lua("takeback", "CUT_OFF", CutOff)
+// takeback are the moves of recall and restore.
+var takeback = ticketing + lua("takeback", "CUT_OFF", CutOff)
 
 // act runs a script for a person: ARGV are id, event, by, from, reason, and then args. It returns the hold after it.
 func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail string, a Act, args ...any) (*Hold, error) {
@@ -171,7 +171,7 @@ func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail str
 		said = a.Reason
 	}
 	event := eventLine(Event{Verb: verb, By: a.By, Detail: said})
-	err := s.firmWord(ctx, sc, id, append([]any{event, a.By, a.From, a.Reason}, args...)...)
+	err := s.replicatedWord(ctx, sc, id, append([]any{event, a.By, a.From, a.Reason}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 // ARGV: id, event, by, from, reason, content ms, record ms, detail, ticket for the others, the one that it was made from,
 // recipient indexes...
 // Output: "ok", "none", "late", "changed" (another recall was faster), or the state that forbids it.
-var partialScript = drain(takingBack + lua("recallonly"))
+var partialScript = drain(takeback + lua("recallonly"))
 
 // RecallOnly takes a hold back for the recipients with these addresses (in any case); the others still get it.
 // ErrTooLate: all of them were sent, or are being sent. ErrNotNow: recalled already. ErrNotFound: no such hold, or

@@ -50,7 +50,7 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 	at, names := s.nodes.Of(digest(from)), []string{digest(messageID) + digest(from)}
 	if messageID == "" {
 		var err error
-		if names, err = s.inTopic(ctx, topicKey(at, digest(from+"\n"+subject))); err != nil {
+		if names, err = s.inSubject(ctx, subjectKey(at, digest(from+"\n"+subject))); err != nil {
 			return nil, nodes.Explain(err)
 		}
 	}

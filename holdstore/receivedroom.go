@@ -37,7 +37,7 @@ var remembering = lua("received", "EXPIRED_LOOKED", expiredLooked, "SAMPLED_NETW
 // rememberScript keeps messages, and then forgets until all is within the budget. ARGV: bytes of the budget, bytes that are
 // spare, messages, ms that they are kept, then of each: name, slot, value, topic, origin, network, size, when it came (ms).
 // Output: the names of the topics that are too large.
-var rememberScript = script(remembering + lua("remember", "TOO_LARGE", maxTopic+topicSlack))
+var rememberScript = script(remembering + lua("remember", "TOO_LARGE", maxSameSubject+sameSubjectSlack))
 
 // giveWayScript forgets what is beyond the budget. ARGV: the first three of rememberScript. Output: 1, or 0 when there is more to do.
 var giveWayScript = drain(remembering + `
@@ -145,8 +145,8 @@ type Remembering struct {
 	Early    int64 // messages that were forgotten before their time, to keep the budget
 }
 
-// askRemembering asks a shard; add reads the answer.
-func askRemembering(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) *redis.MapStringStringCmd {
+// queueRemembering asks a shard; add reads the answer.
+func queueRemembering(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) *redis.MapStringStringCmd {
 	return pipe.HGetAll(ctx, rememberedKey(at))
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// Once says whether something is used for the first time within a span, or again by the same user, who may have to
+// FirstUse says whether something is used for the first time within a span, or again by the same user, who may have to
 // try again.
-func (s *Store) Once(ctx context.Context, what, user string, keep time.Duration) (bool, error) {
+func (s *Store) FirstUse(ctx context.Context, what, user string, keep time.Duration) (bool, error) {
 	key := usedKey(s.nodes.Of(digest(what)), digest(what))
 	first, err := s.nodes.Client.SetNX(ctx, key, digest(user), keep).Result()
 	if err != nil || first {
@@ -22,8 +22,8 @@ func (s *Store) Once(ctx context.Context, what, user string, keep time.Duration)
 	return by == digest(user), nodes.Explain(err)
 }
 
-// Spent says whether Once would say no, and notes nothing.
-func (s *Store) Spent(ctx context.Context, what, user string) (bool, error) {
+// Used says whether FirstUse would say no, and notes nothing.
+func (s *Store) Used(ctx context.Context, what, user string) (bool, error) {
 	by, err := s.nodes.Client.Get(ctx, usedKey(s.nodes.Of(digest(what)), digest(what))).Result()
 	if errors.Is(err, redis.Nil) {
 		return false, nil

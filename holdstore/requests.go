@@ -14,14 +14,14 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// Kinds of jobs that Ask adds.
+// Kinds of jobs that RequestRecall adds.
 const (
-	JobAsk    = "ask"    // write one request; its data is an Asked
-	JobReport = "report" // tell the sender what came of it; its data is the hold's ID
+	JobRequest = "ask"    // write one request; its data is an Request
+	JobReport  = "report" // tell the sender what came of it; its data is the hold's ID
 )
 
-// Asked is what one recall request is about.
-type Asked struct {
+// Request is what one recall request is about.
+type Request struct {
 	RequestID  string `json:"q"`
 	Hold       string `json:"h"`
 	Domain     string `json:"d"` // of all its recipients
@@ -54,17 +54,17 @@ const (
 // reportMoves are what scripts do with the report on a hold, which is one job however often it is written.
 var reportMoves = jobMoves + lua("report", "REPORT_PAUSE", reportPause.Milliseconds())
 
-// askScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the
-// two jobs, ms that later news are gathered for, then each Asked as JSON. Output: "ok", "none", "late" (not released yet),
+// requestScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the
+// two jobs, ms that later news are gathered for, then each Request as JSON. Output: "ok", "none", "late" (not released yet),
 // or "asked already".
-var askScript = drain(reportMoves + lua("ask"))
+var requestScript = drain(reportMoves + lua("request"))
 
-// Ask notes in one step that the gateways of recipients are asked to take a released message back, and adds the jobs
+// RequestRecall notes in one step that the gateways of recipients are asked to take a released message back, and adds the jobs
 // that do it: a request each, and after within the report to the sender; one that was due sooner waits for it. ErrTooLate: it is not released yet; ErrNotNow:
 // all were asked before.
-func (s *Store) Ask(ctx context.Context, id string, all []Asked, within time.Duration, a Act) (*Hold, error) {
+func (s *Store) RequestRecall(ctx context.Context, id string, all []Request, within time.Duration, a Act) (*Hold, error) {
 	keep := max(s.recordTime(), within+24*time.Hour)
-	args := []any{within.Milliseconds(), keep.Milliseconds(), JobAsk, JobReport, min(within, newsGather).Milliseconds()}
+	args := []any{within.Milliseconds(), keep.Milliseconds(), JobRequest, JobReport, min(within, newsGather).Milliseconds()}
 	var domains []string
 	for _, asked := range all {
 		b, err := json.Marshal(asked)
@@ -74,19 +74,19 @@ func (s *Store) Ask(ctx context.Context, id string, all []Asked, within time.Dur
 		args = append(args, b)
 		domains = append(domains, asked.Domain)
 	}
-	h, err := s.act(ctx, askScript, "asked", id, cut("the gateways of "+strings.Join(domains, " "), maxAnswer), a, args...)
+	h, err := s.act(ctx, requestScript, "asked", id, cut("the gateways of "+strings.Join(domains, " "), maxAnswer), a, args...)
 	if err == nil && h.MessageID != "" {
-		s.noteAsked(ctx, h, keep)
+		s.noteRequest(ctx, h, keep)
 	}
 	return h, err
 }
 
-// askedMost is how many messages of one Message-ID are looked at.
-const askedMost = 20
+// requestsMost is how many messages of one Message-ID are looked at.
+const requestsMost = 20
 
-// noteAsked notes under which Message-ID a hold was asked for, so that nobody has to look at all that have it: anybody can write
+// noteRequest notes under which Message-ID a hold was asked for, so that nobody has to look at all that have it: anybody can write
 // a receipt for any Message-ID. Without it no receipt is noted.
-func (s *Store) noteAsked(ctx context.Context, h *Hold, keep time.Duration) {
+func (s *Store) noteRequest(ctx context.Context, h *Hold, keep time.Duration) {
 	key := requestKey(s.nodes.Of(digest(h.MessageID)), "m:"+digest(h.MessageID))
 	pipe := s.nodes.Client.Pipeline()
 	pipe.ZAdd(ctx, key, redis.Z{Score: float64(h.HeldAt.UnixMilli()), Member: h.ID})
@@ -94,9 +94,9 @@ func (s *Store) noteAsked(ctx context.Context, h *Hold, keep time.Duration) {
 	pipe.Exec(ctx)
 }
 
-// AskedAbout returns the newest messages with a Message-ID whose recipients' gateways were asked.
-func (s *Store) AskedAbout(ctx context.Context, messageID string) ([]*Hold, error) {
-	ids, err := s.nodes.Client.ZRevRange(ctx, requestKey(s.nodes.Of(digest(messageID)), "m:"+digest(messageID)), 0, askedMost-1).Result()
+// RequestsOf returns the newest messages with a Message-ID whose recipients' gateways were asked.
+func (s *Store) RequestsOf(ctx context.Context, messageID string) ([]*Hold, error) {
+	ids, err := s.nodes.Client.ZRevRange(ctx, requestKey(s.nodes.Of(digest(messageID)), "m:"+digest(messageID)), 0, requestsMost-1).Result()
 	if err != nil {
 		return nil, nodes.Explain(err)
 	}
@@ -105,8 +105,8 @@ func (s *Store) AskedAbout(ctx context.Context, messageID string) ([]*Hold, erro
 }
 
 // Request returns what a request is about. ErrNotFound: we never made it, or long ago.
-func (s *Store) Request(ctx context.Context, requestID string) (Asked, error) {
-	var a Asked
+func (s *Store) Request(ctx context.Context, requestID string) (Request, error) {
+	var a Request
 	pipe := s.nodes.Client.Pipeline()
 	replies := make([]*redis.StringCmd, len(s.nodes.Shards)) // it is kept with its hold, whose ID the request does not tell
 	for n, at := range s.nodes.Shards {
@@ -156,9 +156,9 @@ type Answer struct {
 	Detail    string
 }
 
-// Answered writes answers to a request. When nobody is left who was asked and has not answered, the report is due; later
+// AddAnswers writes answers to a request. When nobody is left who was asked and has not answered, the report is due; later
 // news make another one.
-func (s *Store) Answered(ctx context.Context, id, from string, answers []Answer) error {
+func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answer) error {
 	words := ""
 	var args []any
 	for _, a := range answers {
@@ -205,9 +205,9 @@ if ended then note(id, ARGV[2]) end
 return 'ok'
 `)
 
-// NoAnswer says of all recipients that were asked and have not answered that nothing is known of them, and returns the
+// StopWaiting says of all recipients that were asked and have not answered that nothing is known of them, and returns the
 // hold.
-func (s *Store) NoAnswer(ctx context.Context, id string) (*Hold, error) {
+func (s *Store) StopWaiting(ctx context.Context, id string) (*Hold, error) {
 	const detail = "no answer from its gateway"
 	if err := s.word(ctx, silentScript, id, eventLine(Event{Verb: "unanswered"}), detail); err != nil {
 		return nil, err
@@ -237,5 +237,5 @@ return 'ok'
 
 // News adds a line to the timeline that its sender hears of: in the report, or when that has gone out, in another one.
 func (s *Store) News(ctx context.Context, id string, e Event) error {
-	return s.firmWord(ctx, newsScript, id, eventLine(e), JobReport)
+	return s.replicatedWord(ctx, newsScript, id, eventLine(e), JobReport)
 }

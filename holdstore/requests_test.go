@@ -71,11 +71,11 @@ func outcomes(t *testing.T, s *Store, id string) (all []Outcome) {
 func TestGatewaysAreAskedOnceAndTheReportWaitsForTheLast(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	id := released(t, s, "b@x.test", "c@y.test")
-	asked := []Asked{{RequestID: "X", Hold: id, Domain: "x.test", Recipients: []int{0}}, {RequestID: "Y", Hold: id, Domain: "y.test", Recipients: []int{1}}}
-	if _, err := s.Ask(t.Context(), id, asked, time.Hour, Act{By: "anna"}); err != nil {
+	asked := []Request{{RequestID: "X", Hold: id, Domain: "x.test", Recipients: []int{0}}, {RequestID: "Y", Hold: id, Domain: "y.test", Recipients: []int{1}}}
+	if _, err := s.RequestRecall(t.Context(), id, asked, time.Hour, Act{By: "anna"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Ask(t.Context(), id, asked, time.Hour, Act{By: "anna"}); !errors.Is(err, ErrNotNow) {
+	if _, err := s.RequestRecall(t.Context(), id, asked, time.Hour, Act{By: "anna"}); !errors.Is(err, ErrNotNow) {
 		t.Errorf("asked again: %v", err)
 	}
 	if got := outcomes(t, s, id); !slices.Equal(got, []Outcome{Requested, Requested}) {
@@ -92,7 +92,7 @@ func TestGatewaysAreAskedOnceAndTheReportWaitsForTheLast(t *testing.T) {
 	}
 	answer := func(n int, o Outcome, wantDue ...string) {
 		t.Helper()
-		if err := s.Answered(t.Context(), id, "x.test", []Answer{{n, o, ""}}); err != nil {
+		if err := s.AddAnswers(t.Context(), id, "x.test", []Answer{{n, o, ""}}); err != nil {
 			t.Fatal(err)
 		}
 		if got := due(t, s); !slices.Equal(got, wantDue) {
@@ -117,7 +117,7 @@ type reports struct {
 // askFor asks the gateway of one recipient, and waits so long for its answer.
 func (r reports) askFor(n int, within time.Duration) {
 	r.t.Helper()
-	_, err := r.s.Ask(r.t.Context(), r.id, []Asked{{RequestID: fmt.Sprint("R", n), Hold: r.id, Domain: "x.test", Recipients: []int{n}}}, within, Act{})
+	_, err := r.s.RequestRecall(r.t.Context(), r.id, []Request{{RequestID: fmt.Sprint("R", n), Hold: r.id, Domain: "x.test", Recipients: []int{n}}}, within, Act{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func (r reports) askFor(n int, within time.Duration) {
 
 func (r reports) answered(n int, o Outcome, detail string) {
 	r.t.Helper()
-	if err := r.s.Answered(r.t.Context(), r.id, "x.test", []Answer{{n, o, detail}}); err != nil {
+	if err := r.s.AddAnswers(r.t.Context(), r.id, "x.test", []Answer{{n, o, detail}}); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -140,7 +140,7 @@ func (r reports) begins(done int) (j *Job) {
 		}
 		return j != nil && j.Kind == JobReport
 	})
-	if _, err := r.s.NoAnswer(r.t.Context(), r.id); err != nil || j.Done != done {
+	if _, err := r.s.StopWaiting(r.t.Context(), r.id); err != nil || j.Done != done {
 		r.t.Fatalf("a report after %d, want after %d; %v", j.Done, done, err)
 	}
 	return j
@@ -287,7 +287,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		r.askFor(n, time.Hour)
 		all = append(all, Answer{n, Refused, strings.Repeat("ä", 500)})
 	}
-	if err := s.Answered(t.Context(), r.id, "x.test", all); err != nil {
+	if err := s.AddAnswers(t.Context(), r.id, "x.test", all); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 3 * maxAnswers {
@@ -325,7 +325,7 @@ func TestAHeldMessageIsNotAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Ask(t.Context(), r.ID, []Asked{{RequestID: "X", Hold: r.ID, Recipients: []int{0}}}, time.Hour, Act{}); !errors.Is(err, ErrTooLate) {
+	if _, err := s.RequestRecall(t.Context(), r.ID, []Request{{RequestID: "X", Hold: r.ID, Recipients: []int{0}}}, time.Hour, Act{}); !errors.Is(err, ErrTooLate) {
 		t.Error(err)
 	}
 	if got := due(t, s); len(got) > 0 {

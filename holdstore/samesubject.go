@@ -11,10 +11,10 @@ import (
 // messages there by typing sender and subject. So each network gets the same share of a full room, and what is known to be
 // the sender's own stays as long as there is anything else.
 const (
-	maxTopic   = 256 // messages
-	topicSlack = 64  // more are there before it is thinned: each thinning reads the whole room
-	nameLen    = 24  // characters of two digests
-	ownOrigin  = "+"
+	maxSameSubject   = 256 // messages
+	sameSubjectSlack = 64  // more are there before it is thinned: each thinning reads the whole room
+	nameLen          = 24  // characters of two digests
+	ownOrigin        = "+"
 )
 
 // origin is where a message came from: the sender's own, or a network; "" where nobody knows.
@@ -46,9 +46,9 @@ func networkOf(ways []Way) string {
 	return network.String()
 }
 
-// inTopic lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
+// inSubject lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
 // transactions do.
-func (s *Store) inTopic(ctx context.Context, topic string) (names []string, err error) {
+func (s *Store) inSubject(ctx context.Context, topic string) (names []string, err error) {
 	members, err := s.nodes.Client.ZRevRange(ctx, topic, 0, -1).Result()
 	seen := map[string]bool{}
 	for _, m := range members {
@@ -67,7 +67,7 @@ func (s *Store) thin(ctx context.Context, topics []string) error {
 		if err != nil {
 			return nodes.Explain(err)
 		}
-		if drop := surplus(members, maxTopic); len(drop) > 0 {
+		if drop := surplus(members, maxSameSubject); len(drop) > 0 {
 			if err := s.nodes.Client.ZRem(ctx, topic, drop).Err(); err != nil {
 				return nodes.Explain(err)
 			}

@@ -78,7 +78,7 @@ func TestAFloodPushesNoOtherNetworksMessagesOut(t *testing.T) {
 				kept++
 			}
 		}
-		if kept != c.kept || len(found) > maxTopic+topicSlack+100 {
+		if kept != c.kept || len(found) > maxSameSubject+sameSubjectSlack+100 {
 			t.Errorf("%s: %d of its messages are found, want %d, among %d", name, kept, c.kept, len(found))
 		}
 	}

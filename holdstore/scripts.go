@@ -53,8 +53,8 @@ func (s *Store) wordAt(ctx context.Context, at nodes.Shard, sc *redis.Script, id
 	return worded(s.nodes.Run(ctx, at, sc, append([]any{id}, args...)...), id)
 }
 
-// firmWord is word for what somebody relies on.
-func (s *Store) firmWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+// replicatedWord is word for what somebody relies on.
+func (s *Store) replicatedWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
 	return worded(s.nodes.RunReplicated(ctx, s.nodes.Of(id), sc, append([]any{id}, args...)...), id)
 }
 

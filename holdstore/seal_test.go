@@ -107,18 +107,18 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 	noise := func(c byte) string { return strings.Repeat(string(c)+"-", chunkSize) } // two full pieces
 	for name, harm := range map[string]func(a, b *Hold){
 		"a bit changed": func(a, _ *Hold) {
-			n := chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)
+			n := pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)
 			v, _ := s.nodes.Client.Get(ctx, n).Bytes()
 			v[len(v)-1] ^= 1
 			s.nodes.Client.Set(ctx, n, v, 0)
 		},
 		"two swapped": func(a, _ *Hold) {
-			one, two := chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 2)
+			one, two := pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 2)
 			v, w := s.nodes.Client.Get(ctx, one).Val(), s.nodes.Client.Get(ctx, two).Val()
 			s.nodes.Client.MSet(ctx, one, w, two, v)
 		},
 		"of another message": func(a, b *Hold) {
-			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(b.ID), b.ID, b.staging, 1)).Val(), 0)
+			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(b.ID), b.ID, b.staging, 1)).Val(), 0)
 		},
 		"the end cut off": func(a, _ *Hold) {
 			pack(s, a.ID, func(p string) string {
@@ -129,16 +129,16 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 		},
 		"replayed of another attempt to hold it": func(a, _ *Hold) {
 			other := s.seal.Wrap([]byte(noise('a')[:chunkSize]), seal.Place{ID: a.ID, Staging: "OTHERTRY", N: 1})
-			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), other, 0)
+			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), other, 0)
 		},
 		"a piece in place of the header": func(a, _ *Hold) {
-			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 0), s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)).Val(), 0)
+			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 0), s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)).Val(), 0)
 		},
 		"truncated": func(a, _ *Hold) {
-			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), "\x03abc", 0)
+			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), "\x03abc", 0)
 		},
 		"of unknown form": func(a, _ *Hold) {
-			s.nodes.Client.Set(ctx, chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), "\x80abc", 0)
+			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), "\x80abc", 0)
 		},
 	} {
 		a, _ := s.Get(ctx, put(t, s, name+"a", time.Hour, noise('a')).ID)
@@ -164,10 +164,10 @@ func TestASmallMessageIsOnePiece(t *testing.T) {
 	if h, err := s.Header(ctx, a); err != nil || string(h) != header("a") {
 		t.Errorf("%q %v", h, err)
 	}
-	name := chunkKey(s.nodes.Of(a.ID), a.ID, a.staging, 0)
+	name := pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 0)
 	stored := s.nodes.Client.Get(ctx, name).Val()
 	for what, other := range map[string]string{
-		"of another message": s.nodes.Client.Get(ctx, chunkKey(s.nodes.Of(b.ID), b.ID, b.staging, 0)).Val(),
+		"of another message": s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(b.ID), b.ID, b.staging, 0)).Val(),
 		"not small any more": string(stored[0]&^4) + stored[1:],
 		"unsealed and short": "\x04\xff\x01abc",
 	} {

@@ -29,7 +29,7 @@ func (s *Store) Stats(ctx context.Context) (Stats, error) {
 	pipe := s.nodes.Client.Pipeline()
 	var all []*shardStats
 	for _, at := range shards {
-		all = append(all, askStats(ctx, pipe, at))
+		all = append(all, queueStats(ctx, pipe, at))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return Stats{}, nodes.Explain(err)
@@ -52,14 +52,14 @@ type shardStats struct {
 	remembering *redis.MapStringStringCmd
 }
 
-func askStats(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) *shardStats {
+func queueStats(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) *shardStats {
 	st := &shardStats{}
 	for _, state := range allStates {
 		st.counts = append(st.counts, pipe.ZCard(ctx, stateKey(at, state)))
 	}
 	st.ages = pipe.HGetAll(ctx, agesKey(at))
 	st.numbers = pipe.MGet(ctx, bytesKey(at), lateKey(at))
-	st.remembering = askRemembering(ctx, pipe, at)
+	st.remembering = queueRemembering(ctx, pipe, at)
 	return st
 }
 
@@ -100,7 +100,7 @@ func (s *Store) OverdueJobs(ctx context.Context, grace time.Duration) (Overdue, 
 	if err != nil {
 		return ours, err
 	}
-	theirs, err := s.overdue(ctx, grace, askersKey) // one counts for all that its asker has
+	theirs, err := s.overdue(ctx, grace, requestersKey) // one counts for all that its asker has
 	return Overdue{Count: ours.Count + theirs.Count, By: max(ours.By, theirs.By)}, err
 }
 

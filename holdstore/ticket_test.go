@@ -199,7 +199,7 @@ func TestUnsealedContentIsRefusedOnceThereIsAKey(t *testing.T) {
 	}
 	defer plain.Close()
 	forged := plain.WrapWhole([]byte("Subject: x\r\n"), []byte("forged"), seal.Place{})
-	if err := s.nodes.Client.Set(t.Context(), chunkKey(s.nodes.Of(mine), mine, h.staging, 0), forged, 0).Err(); err != nil {
+	if err := s.nodes.Client.Set(t.Context(), pieceKey(s.nodes.Of(mine), mine, h.staging, 0), forged, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := read(t, s, mine); !errors.Is(err, ErrDamaged) {

@@ -89,13 +89,13 @@ func liveHold(t *testing.T, s *Store, must check) {
 		t.Error("other content")
 	}
 	must("settle", s.Settle(ctx, cs[0], Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}))
-	_, err = s.Ask(ctx, r.ID, []Asked{{RequestID: "q1", Hold: r.ID, Domain: "far.test", Recipients: []int{0}}}, time.Hour, alice)
+	_, err = s.RequestRecall(ctx, r.ID, []Request{{RequestID: "q1", Hold: r.ID, Domain: "far.test", Recipients: []int{0}}}, time.Hour, alice)
 	must("ask", err)
 	_, err = s.Request(ctx, "q1")
 	must("request", err)
-	must("answered", s.Answered(ctx, r.ID, "far.test", []Answer{{0, Retracted, ""}}))
+	must("answered", s.AddAnswers(ctx, r.ID, "far.test", []Answer{{0, Retracted, ""}}))
 	must("note", s.Note(ctx, r.ID, Event{Verb: "read"}))
-	_, err = s.NoAnswer(ctx, r.ID)
+	_, err = s.StopWaiting(ctx, r.ID)
 	must("no answer", err)
 	p := s.Put(submission("given up"), []byte(header("given up")))
 	must("write", p.Write(ctx, []byte(body)))
@@ -181,13 +181,13 @@ func liveInbound(t *testing.T, s *Store, must check) {
 			t.Errorf("remembered %v", got)
 		}
 	}
-	_, err := s.Once(ctx, "what", "who", time.Hour)
+	_, err := s.FirstUse(ctx, "what", "who", time.Hour)
 	must("once", err)
-	_, err = s.Spent(ctx, "what", "who")
+	_, err = s.Used(ctx, "what", "who")
 	must("spent", err)
 	_, err = s.Count(ctx, time.Hour, Tally{Name: "b", By: 1})
 	must("count", err)
-	_, err = s.Counted(ctx, time.Hour, Tally{Name: "b"})
+	_, err = s.Counts(ctx, time.Hour, Tally{Name: "b"})
 	must("counted", err)
 }
 

@@ -12,7 +12,7 @@ import (
 // NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held. With ErrPartial it
 // tells of what the other servers have.
 func (s *Store) NextDue(ctx context.Context) (wait time.Duration, ok bool, err error) {
-	all, now, err := s.nodes.Heads(ctx, heldSet)
+	all, now, err := s.nodes.Heads(ctx, heldKey)
 	if len(all) == 0 {
 		return 0, false, err
 	}

@@ -125,12 +125,12 @@ func (blank) Remember(context.Context, []holdstore.Received, time.Duration) erro
 func (blank) Remembered(context.Context, string, string, string) ([]holdstore.Received, error) {
 	return nil, nil
 }
-func (blank) Once(context.Context, string, string, time.Duration) (bool, error) { return true, nil }
+func (blank) FirstUse(context.Context, string, string, time.Duration) (bool, error) { return true, nil }
 func (blank) Count(context.Context, time.Duration, ...holdstore.Tally) ([]int, error) {
 	return []int{1, 1, 1, 1}, nil
 }
-func (blank) Request(context.Context, string) (holdstore.Asked, error) {
-	return holdstore.Asked{}, nil
+func (blank) Request(context.Context, string) (holdstore.Request, error) {
+	return holdstore.Request{}, nil
 }
 func (blank) Audit(context.Context, string, string, holdstore.Act, string) error { return nil }
 func (blank) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}

@@ -241,7 +241,7 @@ func (w *world) deaths(turn int) (all []*death) {
 	})
 	for _, d := range all {
 		d.hold = held["<"+d.id+">"][0]
-		d.request, _ = exchange.RequestID(marker, holdstore.Asked{Hold: d.hold, Domain: "far.test", Recipients: []int{0, 1}})
+		d.request, _ = exchange.RequestID(marker, holdstore.Request{Hold: d.hold, Domain: "far.test", Recipients: []int{0, 1}})
 	}
 	return all
 }

@@ -21,7 +21,7 @@ type act struct {
 	name  string
 	from  holdstore.State // by filter, only holds in this state
 	check func() error    // of the verb's own flags
-	deed  func() holdstore.Deed
+	deed  func() holdstore.Action
 
 	filter
 	only        []string // recall: for these recipients; empty: for all
@@ -31,14 +31,14 @@ type act struct {
 }
 
 func (c *ctl) recall() *cobra.Command {
-	a := &act{name: "recall", from: holdstore.Held, deed: func() holdstore.Deed { return c.store.Recalling() }}
+	a := &act{name: "recall", from: holdstore.Held, deed: func() holdstore.Action { return c.store.Recalling() }}
 	cmd := c.verb(a, "take messages back")
 	cmd.Flags().StringSliceVar(&a.only, "only", nil, "only for this recipient's `address`, several times for several: the others still get it")
 	return cmd
 }
 
 func (c *ctl) release() *cobra.Command {
-	a := &act{name: "release", from: holdstore.Held, deed: func() holdstore.Deed { return c.store.Releasing() }}
+	a := &act{name: "release", from: holdstore.Held, deed: func() holdstore.Action { return c.store.Releasing() }}
 	cmd := c.verb(a, "Send messages now")
 	cmd.Long = `Make messages due now: the daemon sends them. With --via sendmail they are handed to sendmail(1) here, without a daemon and
 also while releases are paused. A message is only handed over whole, and stays held when that fails, as when its seal key is
@@ -60,7 +60,7 @@ Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recall
 
 func (c *ctl) restore() *cobra.Command {
 	return c.verb(&act{name: "restore", from: holdstore.Recalled,
-		deed: func() holdstore.Deed { return c.store.Restoring() }}, "undo recalls: the messages wait again, and leave when they are due")
+		deed: func() holdstore.Action { return c.store.Restoring() }}, "undo recalls: the messages wait again, and leave when they are due")
 }
 
 func (c *ctl) extend() *cobra.Command {
@@ -73,7 +73,7 @@ func (c *ctl) extend() *cobra.Command {
 		}
 		return nil
 	}
-	a.deed = func() holdstore.Deed { return c.store.Extending(longer) }
+	a.deed = func() holdstore.Action { return c.store.Extending(longer) }
 	cmd := c.verb(a, "let messages wait longer")
 	cmd.Flags().StringVar(&text, "for", "", "how much longer, as a `duration`: 10m, 2h, 1d")
 	return cmd

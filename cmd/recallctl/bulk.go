@@ -68,7 +68,7 @@ func (t *tally) askedLine(id string) string {
 }
 
 // oneByOne recalls for some of the recipients.
-func (a *act) oneByOne(ctx context.Context, _ holdstore.Deed, ids []string, by holdstore.Act, told func([]string, []error)) error {
+func (a *act) oneByOne(ctx context.Context, _ holdstore.Action, ids []string, by holdstore.Act, told func([]string, []error)) error {
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return err

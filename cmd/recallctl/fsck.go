@@ -13,7 +13,7 @@ import (
 type faultLine struct {
 	Name     string `json:"name"`
 	What     string `json:"what"`
-	Mend     string `json:"mend"` // "": nothing can be done
+	Fix      string `json:"mend"` // "": nothing can be done
 	Repaired bool   `json:"repaired"`
 }
 
@@ -54,9 +54,9 @@ func (c *ctl) fault(f holdstore.Fault) {
 	words := f.Name + ": " + f.What
 	switch {
 	case f.Repaired:
-		words += ": mended, " + f.Mend
-	case f.Mend != "":
-		words += ": --repair mends it, " + f.Mend
+		words += ": mended, " + f.Fix
+	case f.Fix != "":
+		words += ": --repair mends it, " + f.Fix
 	default:
 		words += ": nothing can mend it here"
 	}

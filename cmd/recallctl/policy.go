@@ -212,13 +212,13 @@ func worth(o inbound.Opinion) error {
 // glance is the memory of the gate for one that only looks.
 type glance struct{ *holdstore.Store }
 
-func (g glance) Once(ctx context.Context, what, user string, _ time.Duration) (bool, error) {
-	spent, err := g.Spent(ctx, what, user)
+func (g glance) FirstUse(ctx context.Context, what, user string, _ time.Duration) (bool, error) {
+	spent, err := g.Used(ctx, what, user)
 	return !spent, err
 }
 
 func (g glance) Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error) {
-	return g.Counted(ctx, per, all...)
+	return g.Counts(ctx, per, all...)
 }
 
 // teller is the log of the gate on a screen.

@@ -49,14 +49,14 @@ func (x *Exchange) told(ctx context.Context, s recall.Status, domain, from strin
 }
 
 // askedOf says whether an address is one of the recipients who were asked.
-func askedOf(h *holdstore.Hold, asked holdstore.Asked, address string) bool {
+func askedOf(h *holdstore.Hold, asked holdstore.Request, address string) bool {
 	return slices.ContainsFunc(asked.Recipients, func(n int) bool {
 		return n < len(h.Recipients) && holdstore.Same(h.Recipients[n].Address, address)
 	})
 }
 
 // answered writes what a status says of the recipients who were asked about.
-func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Asked, s recall.Status, domain string) error {
+func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s recall.Status, domain string) error {
 	var answers []holdstore.Answer
 	said := map[string]recall.StatusOf{} // the first of each
 	for _, r := range s.Recipients {
@@ -76,13 +76,13 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 	if len(answers) == 0 {
 		return fmt.Errorf("%w: it names none of the recipients", ErrUnasked)
 	}
-	return x.store.Answered(ctx, h.ID, "gateway of "+domain, answers)
+	return x.store.AddAnswers(ctx, h.ID, "gateway of "+domain, answers)
 }
 
 // report tells the sender what came of a recall after the release; again: they were told before, and there is more to say.
 // Only our own people are told: others have asked us for nothing.
 func (x *Exchange) report(ctx context.Context, id string, again bool) error {
-	h, err := x.store.NoAnswer(ctx, id)
+	h, err := x.store.StopWaiting(ctx, id)
 	if errors.Is(err, holdstore.ErrNotFound) {
 		return nil
 	}

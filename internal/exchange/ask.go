@@ -37,7 +37,7 @@ func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstor
 	for n := range all {
 		all[n].Keyless = shared
 	}
-	after, err := x.store.Ask(ctx, h.ID, all, x.o.Within, a)
+	after, err := x.store.RequestRecall(ctx, h.ID, all, x.o.Within, a)
 	if errors.Is(err, holdstore.ErrNotNow) { // somebody was faster
 		return h, time.Time{}, nil
 	}
@@ -45,7 +45,7 @@ func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstor
 }
 
 // requests plans one request for each domain of the recipients who got the message, and were not asked before.
-func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (all []holdstore.Asked) {
+func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (all []holdstore.Request) {
 	if !x.o.Ask || h.Own() || h.Sender.Address == "" || h.MessageID == "" {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (al
 		if !known {
 			i = len(all)
 			byDomain[domain] = i
-			all = append(all, holdstore.Asked{Hold: h.ID, Domain: domain, Reason: reason})
+			all = append(all, holdstore.Request{Hold: h.ID, Domain: domain, Reason: reason})
 		}
 		all[i].Recipients = append(all[i].Recipients, n)
 	}
@@ -76,12 +76,12 @@ func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (al
 
 // RequestID is made of the secret and of what is asked, so that asking again asks the same, and asking for further
 // recipients of the same domain asks something else. false: there is no secret yet.
-func RequestID(m *mark.Marker, a holdstore.Asked) (string, bool) {
+func RequestID(m *mark.Marker, a holdstore.Request) (string, bool) {
 	return m.Token("request", a.Hold, a.Domain, fmt.Sprint(a.Recipients))
 }
 
 // ask writes one request, or for recipients of our own takes the message back here.
-func (x *Exchange) ask(ctx context.Context, asked holdstore.Asked) error {
+func (x *Exchange) ask(ctx context.Context, asked holdstore.Request) error {
 	h, err := x.store.Get(ctx, asked.Hold)
 	if errors.Is(err, holdstore.ErrNotFound) { // its record is older than it is kept
 		return nil

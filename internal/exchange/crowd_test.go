@@ -69,7 +69,7 @@ func TestARecallFromAHundredDomainsMakesOneReport(t *testing.T) {
 }
 
 // planned is what was asked.
-func (x *Exchange) planned(t *testing.T, id string) []holdstore.Asked {
+func (x *Exchange) planned(t *testing.T, id string) []holdstore.Request {
 	t.Helper()
 	h := *get(t, x.store.(*holdstore.Store), id)
 	h.Results = make([]holdstore.Result, len(h.Recipients))

@@ -27,11 +27,11 @@ type Store interface {
 	UnheldUse(ctx context.Context, messageID, by string, moment time.Time, keep time.Duration) (holdstore.Use, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 
-	Ask(ctx context.Context, id string, all []holdstore.Asked, within time.Duration, a holdstore.Act) (*holdstore.Hold, error)
-	AskedAbout(ctx context.Context, messageID string) ([]*holdstore.Hold, error)
-	Request(ctx context.Context, requestID string) (holdstore.Asked, error)
-	Answered(ctx context.Context, id, from string, answers []holdstore.Answer) error
-	NoAnswer(ctx context.Context, id string) (*holdstore.Hold, error)
+	RequestRecall(ctx context.Context, id string, all []holdstore.Request, within time.Duration, a holdstore.Act) (*holdstore.Hold, error)
+	RequestsOf(ctx context.Context, messageID string) ([]*holdstore.Hold, error)
+	Request(ctx context.Context, requestID string) (holdstore.Request, error)
+	AddAnswers(ctx context.Context, id, from string, answers []holdstore.Answer) error
+	StopWaiting(ctx context.Context, id string) (*holdstore.Hold, error)
 	Note(ctx context.Context, id string, e holdstore.Event) error
 	News(ctx context.Context, id string, e holdstore.Event) error
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error

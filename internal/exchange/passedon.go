@@ -18,7 +18,7 @@ const (
 // passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has passed
 // the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. Who got the message
 // directly as well has lost it when his own gateway says so: his own request finds nothing then.
-func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Asked, s recall.Status, domain string) error {
+func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s recall.Status, domain string) error {
 	var answers []holdstore.Answer
 	heard := false
 	for _, said := range s.Recipients {
@@ -42,7 +42,7 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 	case !heard:
 		return fmt.Errorf("%w: the request went to %s, and this names no user of %s", ErrUnasked, asked.Domain, domain)
 	case len(answers) > 0:
-		return x.store.Answered(ctx, h.ID, "gateway of "+domain, answers)
+		return x.store.AddAnswers(ctx, h.ID, "gateway of "+domain, answers)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 // to strangers: each may speak for its own users, and for nobody else.
 func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 	store, post := site(t)
-	id := asked(t, store, "all@lists.test", "bert@far.test", holdstore.Asked{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},
-		holdstore.Asked{RequestID: "BERT", Domain: "far.test", Recipients: []int{1}})
+	id := asked(t, store, "all@lists.test", "bert@far.test", holdstore.Request{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},
+		holdstore.Request{RequestID: "BERT", Domain: "far.test", Recipients: []int{1}})
 	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
 	for _, c := range []struct {
 		request, domain, recipient, outcome string

@@ -14,7 +14,7 @@ const maxNoted = 3
 // Receipts notes in the timeline of a message that was recalled after its release what recipients' programs say of it. All
 // are about one message.
 func (x *Exchange) Receipts(ctx context.Context, all []recall.Receipt) error {
-	holds, err := x.store.AskedAbout(ctx, all[0].MessageID)
+	holds, err := x.store.RequestsOf(ctx, all[0].MessageID)
 	if err != nil {
 		return err
 	}

@@ -34,13 +34,13 @@ func released(t *testing.T, s *holdstore.Store, login string, to ...string) stri
 }
 
 // asked releases a message to two recipients, and notes that their gateways are asked.
-func asked(t *testing.T, s *holdstore.Store, one, other string, requests ...holdstore.Asked) string {
+func asked(t *testing.T, s *holdstore.Store, one, other string, requests ...holdstore.Request) string {
 	t.Helper()
 	id := released(t, s, "", one, other)
 	for n := range requests {
 		requests[n].Hold = id
 	}
-	err := does(t, func() error { _, err := s.Ask(t.Context(), id, requests, time.Hour, holdstore.Act{}); return err })
+	err := does(t, func() error { _, err := s.RequestRecall(t.Context(), id, requests, time.Hour, holdstore.Act{}); return err })
 	if err != nil && !errors.Is(err, holdstore.ErrNotNow) { // asked, and its answer was lost
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestATimelineTakesFewReceipts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	id := asked(t, store, "bert@far.test", "carl@far.test", holdstore.Asked{RequestID: "X", Domain: "far.test", Recipients: []int{0, 1}})
+	id := asked(t, store, "bert@far.test", "carl@far.test", holdstore.Request{RequestID: "X", Domain: "far.test", Recipients: []int{0, 1}})
 	x := &Exchange{store: store}
 	for n := range 10 {
 		for _, to := range []string{"BERT@far.test", "mallory@far.test"} {

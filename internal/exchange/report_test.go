@@ -30,8 +30,8 @@ func TestOnlyOurOwnPeopleAreToldOfALateOutcome(t *testing.T) {
 		ids = append(ids, submitted(t, store, holdstore.Submission{Sender: holdstore.Path{Address: c.sender}, Login: c.login, Gateway: "gw.corp.test"}))
 	}
 	for _, id := range ids {
-		asked := []holdstore.Asked{{Hold: id, RequestID: id, Domain: "far.test", Recipients: []int{0}}}
-		must(t, func() error { _, err := store.Ask(t.Context(), id, asked, time.Hour, holdstore.Act{}); return err })
+		asked := []holdstore.Request{{Hold: id, RequestID: id, Domain: "far.test", Recipients: []int{0}}}
+		must(t, func() error { _, err := store.RequestRecall(t.Context(), id, asked, time.Hour, holdstore.Act{}); return err })
 		must(t, func() error { return x.report(t.Context(), id, false) })
 	}
 	mails := strings.Join(waiting(t, store), "\n")

@@ -75,7 +75,7 @@ func (o *Order) job() string {
 	if o.Hold != "" {
 		return id
 	}
-	return holdstore.AskedBy(authenticate.Organisation(domain)) + id
+	return holdstore.JobsOf(authenticate.Organisation(domain)) + id
 }
 
 // ourselves is who a gateway speaks as (docs/protocol.md).

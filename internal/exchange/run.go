@@ -49,8 +49,8 @@ func (x *Exchange) work(ctx context.Context, lane func(busy []string) holdstore.
 		}
 		told = err != nil
 		if j != nil {
-			at.add(j.Asker(), 1)
-			wg.Go(func() { x.do(ctx, j); at.add(j.Asker(), -1); <-free })
+			at.add(j.Requester(), 1)
+			wg.Go(func() { x.do(ctx, j); at.add(j.Requester(), -1); <-free })
 			continue
 		}
 		<-free
@@ -197,8 +197,8 @@ func insist(ctx context.Context, do func() error) error {
 func (x *Exchange) attempt(ctx context.Context, j *holdstore.Job) error {
 	var err error
 	switch j.Kind {
-	case holdstore.JobAsk:
-		var asked holdstore.Asked
+	case holdstore.JobRequest:
+		var asked holdstore.Request
 		if err = j.Read(&asked); err == nil {
 			return x.ask(ctx, asked)
 		}

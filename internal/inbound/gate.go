@@ -23,9 +23,9 @@ import (
 type Memory interface {
 	Remember(ctx context.Context, all []holdstore.Received, keep time.Duration) error
 	Remembered(ctx context.Context, from, messageID, subject string) ([]holdstore.Received, error)
-	Once(ctx context.Context, what, user string, keep time.Duration) (bool, error)
+	FirstUse(ctx context.Context, what, user string, keep time.Duration) (bool, error)
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
-	Request(ctx context.Context, requestID string) (holdstore.Asked, error)
+	Request(ctx context.Context, requestID string) (holdstore.Request, error)
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
 }
 

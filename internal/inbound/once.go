@@ -17,7 +17,7 @@ import (
 // were ours: of copies that come in at the same moment, by whichever gateways, exactly one gets to the end.
 func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule, c *policy.Command) (err error) {
 	first := func(what string) bool {
-		yes, failed := g.memory.Once(ctx, what, user(m, sight), 2*rule.MaxAge)
+		yes, failed := g.memory.FirstUse(ctx, what, user(m, sight), 2*rule.MaxAge)
 		err = errors.Join(err, failed)
 		return yes
 	}

@@ -32,7 +32,7 @@ func TestInventedSendersUseUpNobodysRate(t *testing.T) {
 	if want := 3 * officeRate * rate; refused != want {
 		t.Errorf("%d commands of a relay were refused, want %d", refused, want)
 	}
-	if keys, err := o.store.Counted(t.Context(), time.Hour, tally("client 10.0.0.1 sender s100@corp.test")); err != nil || keys[0] != 0 {
+	if keys, err := o.store.Counts(t.Context(), time.Hour, tally("client 10.0.0.1 sender s100@corp.test")); err != nil || keys[0] != 0 {
 		t.Errorf("a sender beyond the relay's rate is counted: %v, %v", keys, err)
 	}
 	if refusal := relayed("10.0.0.2", "anna@corp.test"); refusal != "" {

@@ -139,7 +139,7 @@ func TestNothingIsSentThatIsNotWhole(t *testing.T) {
 }
 
 func withLease(c *holdstore.Claim, d time.Duration) *holdstore.Claim {
-	short := holdstore.LeasedFor(d)
+	short := holdstore.NewClaim(holdstore.Hold{}, "", time.Now().Add(d))
 	short.Hold = c.Hold
 	return short
 }

@@ -130,7 +130,7 @@ func (n *notes) text() string { n.mu.Lock(); defer n.mu.Unlock(); return strings
 
 // claim is a hold that a fresh lease is on.
 func claim(to ...string) *holdstore.Claim {
-	c := holdstore.LeasedFor(time.Minute)
+	c := holdstore.NewClaim(holdstore.Hold{}, "", time.Now().Add(time.Minute))
 	c.Hold = holdstore.Hold{ID: "2222222233333", HeldAt: time.Now(), Due: time.Now(), Attempts: 1}
 	c.Submission = holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"}, MessageID: "<1@corp.test>", Gateway: "gw.corp.test",
 		Client: holdstore.Client{Address: "192.0.2.7", Name: "pc.corp.test", HELO: "pc", Port: 4711}}
