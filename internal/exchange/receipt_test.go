@@ -40,7 +40,10 @@ func asked(t *testing.T, s *holdstore.Store, one, other string, requests ...hold
 	for n := range requests {
 		requests[n].Hold = id
 	}
-	err := does(t, func() error { _, err := s.RequestRecall(t.Context(), id, requests, time.Hour, holdstore.Act{}); return err })
+	err := does(t, func() error {
+		_, err := s.RequestRecall(t.Context(), id, requests, time.Hour, holdstore.Act{})
+		return err
+	})
 	if err != nil && !errors.Is(err, holdstore.ErrNotNow) { // asked, and its answer was lost
 		t.Fatal(err)
 	}

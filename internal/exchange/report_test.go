@@ -31,7 +31,10 @@ func TestOnlyOurOwnPeopleAreToldOfALateOutcome(t *testing.T) {
 	}
 	for _, id := range ids {
 		asked := []holdstore.Request{{Hold: id, RequestID: id, Domain: "far.test", Recipients: []int{0}}}
-		must(t, func() error { _, err := store.RequestRecall(t.Context(), id, asked, time.Hour, holdstore.Act{}); return err })
+		must(t, func() error {
+			_, err := store.RequestRecall(t.Context(), id, asked, time.Hour, holdstore.Act{})
+			return err
+		})
 		must(t, func() error { return x.report(t.Context(), id, false) })
 	}
 	mails := strings.Join(waiting(t, store), "\n")
