@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Only is what a command says of the recipients for whom alone it is.
@@ -35,8 +37,12 @@ const proseWords = 4
 func ReadOnly(lines []string) (o Only) {
 	looked := 0
 	for n := 0; n < len(lines); n++ {
-		keyword, rest, ok := cutOnly(Visible(lines[n]))
-		if !ok {
+		line := narrow(Visible(lines[n]))
+		keyword, rest, ok := cutOnly(line)
+		switch {
+		case !ok && speaksOfOnly(line):
+			return Only{Unclear: true}
+		case !ok:
 			continue
 		}
 		addresses, used, fit := readList(rest, lines[n+1:])
@@ -59,32 +65,48 @@ func ReadOnly(lines []string) (o Only) {
 
 // ReadOnlyList reads what stands behind ONLY in a subject: nothing but a list.
 func ReadOnlyList(text string) Only {
-	addresses, _, fit := readList(Visible(text), nil)
+	addresses, _, fit := readList(behindFor(narrow(Visible(text))), nil)
 	return Only{addresses, !fit || len(addresses) > maxOnly}
 }
 
 // CutOnly takes the word ONLY off the beginning of a text.
 func CutOnly(text string) (rest string, ok bool) {
-	_, rest, ok = cutOnly(Visible(text))
+	_, rest, ok = cutOnly(narrow(Visible(text)))
 	return rest, ok
 }
 
+// cutOnly takes it off a line. Programs write marks of bold text and punctuation around it; the keyword has a colon where it has
+// punctuation behind it that prose has not.
 func cutOnly(line string) (keyword, rest string, ok bool) {
-	line = strings.TrimLeft(line, "-*•(\"' ")
+	line = strings.TrimLeft(line, "-*_•([{\"'“„« ")
 	const word = "only"
 	if len(line) < len(word) || !equalFold(line[:len(word)], word) {
 		return "", "", false
 	}
-	keyword, rest = line[:len(word)], line[len(word):]
-	for _, colon := range []string{":", "："} {
-		if behind, found := strings.CutPrefix(strings.TrimLeft(rest, " "), colon); found {
-			return keyword + ":", strings.TrimSpace(behind), true
-		}
-	}
-	if rest != "" && rest[0] != ' ' && rest[0] != '<' && rest[0] != '"' {
+	keyword, rest = line[:len(word)], strings.TrimLeft(line[len(word):], "*_”»“])}")
+	list := strings.TrimLeft(rest, " :,.;=>-–—→*_")
+	first, _ := utf8.DecodeRuneInString(rest)
+	switch {
+	case strings.HasPrefix(strings.TrimLeft(rest, " "), ":"):
+		return keyword + ":", behindFor(list), true
+	case rest == "", first == ' ', first == '<', first == '"':
+		return keyword, behindFor(list), true
+	case unicode.IsLetter(first), unicode.IsDigit(first), first == '@', !strings.Contains(rest, "@"):
 		return "", "", false
 	}
-	return keyword, strings.TrimSpace(rest), true
+	return keyword + ":", behindFor(list), true
+}
+
+// behindFor takes "for" or "to" off what stands before an address.
+func behindFor(list string) string {
+	for _, word := range []string{"for ", "to "} {
+		if len(list) > len(word) && equalFold(list[:len(word)], word) {
+			if _, _, ok := readItem(list[len(word):]); ok {
+				return list[len(word):]
+			}
+		}
+	}
+	return list
 }
 
 // isProse tells a sentence from a list that can't be read. A list that was meant has few words next to its addresses, or
@@ -114,7 +136,7 @@ func readList(line string, behind []string) (addresses []string, used int, fit b
 	comma, held, before := false, "", "" // the line before ended with a comma, or within an item
 	for ; ; line, behind = behind[0], behind[1:] {
 		written := line
-		line = strings.TrimLeft(Visible(line), "-*•· ")
+		line = strings.TrimLeft(narrow(Visible(line)), "-*•· ")
 		if line == "" && held == "" && len(addresses) > 0 && !comma {
 			break
 		}

@@ -2,7 +2,6 @@ package recall
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -19,14 +18,6 @@ type ownText struct {
 	last     bool   // nothing stands behind the last one
 	broken   bool   // the end of a text can't be read
 }
-
-var (
-	// "-----Original Message-----", "---------- Forwarded message ---------", in any language, and the rule that Outlook draws.
-	quoteRule = regexp.MustCompile(`^\s*([-_]{2,}\s*\pL[^@]*[-_]{2,}|_{10,})\s*$`)
-	// "From: Anna", "*Von:* Anna": a header that a program writes above what it quotes.
-	headerLine = regexp.MustCompile(`^\s*\*?\pL[\pL ./-]{0,30}\s?\*?\s?[:：]\*?\s*\S`)
-	fromLine   = regexp.MustCompile(`(?i)^\s*\*?(from|von|de|da|van|från|fra|lähettäjä|od|expéditeur|remitente|mittente|kimden|от|від|από|差出人|发件人|寄件者|보낸 사람)\s?\*?\s?[:：]`)
-)
 
 // shownText is a text of a mail in its forms. Programs show one of them, so that each says all that was written.
 type shownText struct{ plain, page writtenText }
@@ -81,9 +72,9 @@ func (d *Desk) cutQuotes(lines []string) (own writtenText) {
 	for n, line := range lines {
 		shown := policy.Visible(line)
 		switch {
-		case strings.HasPrefix(shown, ">"), strings.HasPrefix(shown, "|"):
+		case quotedLine.MatchString(shown) && !quoteRule.MatchString(shown):
 			continue
-		case quoteRule.MatchString(shown), d.quotesUs(shown), fromLine.MatchString(shown) && above(lines[n+1:]):
+		case beginsQuote(shown, lines[n+1:]), d.quotesUs(shown):
 			own.original = d.originalIn(lines[n:])
 			return own
 		}
@@ -94,17 +85,6 @@ func (d *Desk) cutQuotes(lines []string) (own writtenText) {
 		own.lines = append(own.lines, line)
 	}
 	return own
-}
-
-// above says whether header lines follow: two of the next three.
-func above(lines []string) bool {
-	n := 0
-	for _, line := range lines[:min(len(lines), 3)] {
-		if headerLine.MatchString(line) {
-			n++
-		}
-	}
-	return n >= 2
 }
 
 // quotesUs says whether a line introduces one of our own mails: "On Tuesday, Message recall <recall@corp.test> wrote:".
