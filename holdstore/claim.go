@@ -71,7 +71,7 @@ func (s *Store) claimAt(ctx context.Context, at nodes.Shard, max int) ([]*Claim,
 	}
 	token, until := holdid.Random(16), time.Now().Add(s.lease)
 	// Firmly: when a failover undid a claim, somebody could still recall what is being sent.
-	cmd := s.nodes.RunReplicated(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token, claimContent)
+	cmd := s.nodes.RunDurable(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token, claimContent)
 	rows, err := cmd.Slice()
 	if errors.Is(err, nodes.ErrFewReplicas) {
 		s.giveBackAll(ctx, at, cmd.Val(), token)

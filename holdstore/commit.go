@@ -74,7 +74,7 @@ func (s *Store) sendBatch(at nodes.Shard, batch []*commit, confirmed []confirmat
 	for _, c := range batch {
 		args = append(args, c.args...)
 	}
-	rows, err := s.nodes.RunReplicated(ctx, at, commitScript, args...).Slice()
+	rows, err := s.nodes.RunDurable(ctx, at, commitScript, args...).Slice()
 	if err != nil {
 		return err
 	}

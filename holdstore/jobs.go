@@ -52,7 +52,7 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 	if err != nil {
 		return err
 	}
-	return nodes.Explain(s.nodes.RunReplicated(ctx, s.nodes.Of(id), addJobScript, id, kind, data, in.Milliseconds()).Err())
+	return nodes.Explain(s.nodes.RunDurable(ctx, s.nodes.Of(id), addJobScript, id, kind, data, in.Milliseconds()).Err())
 }
 
 // JobLease is how long a claimed job stays with who claimed it without being renewed: so late goes on what a daemon that

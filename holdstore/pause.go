@@ -58,7 +58,7 @@ func (s *Store) Resume(ctx context.Context, a Act) (was bool, err error) {
 // changed. Somebody relies on it, so replicas have it too; those that are missing are waited for once.
 func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (changed bool, err error) {
 	shards, partly := s.nodes.Visible(ctx)
-	run, audit, failed := s.nodes.RunReplicated, "audit", &nodes.Failures{}
+	run, audit, failed := s.nodes.RunDurable, "audit", &nodes.Failures{}
 	for _, at := range shards {
 		did, wrong := 0, s.nodes.Skipped(ctx, at)
 		if wrong == nil || errors.Is(wrong, nodes.ErrFewReplicas) {

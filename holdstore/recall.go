@@ -138,7 +138,7 @@ func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, 
 	for _, id := range ids {
 		args = append(args, id)
 	}
-	words, err := s.nodes.RunReplicated(ctx, at, d.script, args...).StringSlice()
+	words, err := s.nodes.RunDurable(ctx, at, d.script, args...).StringSlice()
 	if errors.Is(err, nodes.ErrFewReplicas) {
 		return nil, fmt.Errorf("%s: %w, and a failover now would undo it", ids[0], nodes.Explain(err))
 	}
@@ -153,12 +153,8 @@ func (s *Store) Draining() Action {
 	return Action{script: dueScript, verb: "drain", event: "release now", args: [2]any{"", ""}}
 }
 
-// CutOff is the detail of a recipient's result when a release had been cut off before the recall: what the port took of it
-// is not known. No further copy is sent, and nobody is told that none was.
-const CutOff = "a release was cut off before, and may have sent it; no further copy leaves"
-
 // takeback are the moves of recall and restore.
-var takeback = ticketing + lua("takeback", "CUT_OFF", CutOff)
+var takeback = ticketing + lua("takeback")
 
 // act runs a script for a person: ARGV are id, event, by, from, reason, and then args. It returns the hold after it.
 func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail string, a Act, args ...any) (*Hold, error) {

@@ -19,7 +19,11 @@ type storedResult struct {
 	Detail   string  `json:"d,omitempty"`
 	At       int64   `json:"t,omitempty"`
 	Reported bool    `json:"b,omitempty"`
+	CutOff   bool    `json:"c,omitempty"`
 }
+
+// cutOffDetail is what people read of a result whose release was cut off; it is not stored.
+const cutOffDetail = "a release was cut off before, and may have sent it; no further copy leaves"
 
 // moment reads milliseconds since 1970; anything else is the zero time.
 func moment(ms string) time.Time {
@@ -104,8 +108,11 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 				return nil, fmt.Errorf("hold %s: %w: result %d can't be read: %w", id, ErrDamaged, n, err)
 			}
 		}
+		if r.CutOff {
+			r.Detail = cutOffDetail
+		}
 		h.Results = append(h.Results, Result{Outcome: r.Outcome, Detail: r.Detail,
-			At: moment(strconv.FormatInt(r.At, 10)), Reported: r.Reported})
+			At: moment(strconv.FormatInt(r.At, 10)), Reported: r.Reported, CutOff: r.CutOff})
 	}
 	h.Timeline = []Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}
 	for line := range strings.Lines(f["tl"]) {

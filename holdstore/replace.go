@@ -27,7 +27,7 @@ func (p *Put) replaced(ids []string) (here []string) {
 func takenBefore(f map[string]string, h *Hold) (indexes []int) {
 	by := strings.Fields(f["by"])
 	for n, r := range h.Results {
-		recalled := r.Outcome == TakenBack || r.Outcome == Unknown && r.Detail == CutOff
+		recalled := r.Outcome == TakenBack || r.CutOff
 		if recalled && (len(by) < 2 || !slices.Contains(by[2:], strconv.Itoa(n))) {
 			indexes = append(indexes, n)
 		}

@@ -173,7 +173,7 @@ func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answe
 	detail := cut(strings.TrimPrefix(words, "; "), maxAnswer)
 	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
 	args = append([]any{id, event, JobReport, from, detail}, args...)
-	w, err := s.nodes.RunReplicated(ctx, s.nodes.Of(id), answerScript, args...).Text()
+	w, err := s.nodes.RunDurable(ctx, s.nodes.Of(id), answerScript, args...).Text()
 	if err != nil {
 		return nodes.Explain(err)
 	}

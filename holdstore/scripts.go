@@ -55,7 +55,7 @@ func (s *Store) wordAt(ctx context.Context, at nodes.Shard, sc *redis.Script, id
 
 // replicatedWord is word for what somebody relies on.
 func (s *Store) replicatedWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
-	return worded(s.nodes.RunReplicated(ctx, s.nodes.Of(id), sc, append([]any{id}, args...)...), id)
+	return worded(s.nodes.RunDurable(ctx, s.nodes.Of(id), sc, append([]any{id}, args...)...), id)
 }
 
 func worded(cmd *redis.Cmd, id string) error {

@@ -15,12 +15,12 @@ local function takenBack(id, contentTime, recordMost)
   waits(id, false)
 end
 local function back(id)
-  if get(id, 'cut') then return cjson.encode({o = 'unknown', d = CUT_OFF, t = now}) end
+  if get(id, 'cut') then return cjson.encode({o = 'unknown', c = true, t = now}) end
   return cjson.encode({o = 'recalled', t = now})
 end
 local function wasBack(r)
   local o = cjson.decode(r)
-  return o.o == 'recalled' or o.o == 'unknown' and o.d == CUT_OFF
+  return o.o == 'recalled' or o.c == true
 end
 local function takeBack(id, contentTime, recordMost)
   local state = get(id, 'state')

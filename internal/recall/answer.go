@@ -104,7 +104,7 @@ func (o outcome) Words() string {
 	case holdstore.Requested:
 		return "sent; its mail system was asked " + clock(o.At) + " to take it back"
 	case holdstore.Unknown:
-		if o.Detail == holdstore.CutOff {
+		if o.CutOff {
 			return "perhaps sent: " + o.Detail
 		}
 		return "sent, and nothing is known: " + o.Detail

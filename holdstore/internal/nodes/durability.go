@@ -22,6 +22,23 @@ type durability struct {
 	found    map[redis.UniversalClient]time.Time
 	era      int                            // counts the times that all was forgotten
 	unsaved  map[redis.UniversalClient]bool // seen without an AOF, and since then without a whole one
+	proves   map[redis.UniversalClient]bool // has WAITAOF, which our login may use
+}
+
+// prove notes whether a server can prove that a write is on its disk.
+func (d *durability) prove(node redis.UniversalClient, can bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.proves == nil {
+		d.proves = map[redis.UniversalClient]bool{}
+	}
+	d.proves[node] = can
+}
+
+func (d *durability) provable(node redis.UniversalClient) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.proves[node]
 }
 
 func (d *durability) forget() {
@@ -152,17 +169,22 @@ func (ns *Nodes) examine(ctx context.Context, node redis.UniversalClient) error 
 		return err
 	}
 	if _, cluster := ns.Client.(*redis.ClusterClient); info["cluster_enabled"] == "1" && !cluster {
-		return fmt.Errorf("%w: redis at %s is one of a Cluster: give the addresses of several of its nodes in redis.addresses", ErrUnavailable, at)
+		return unavailable("redis at %s is one of a Cluster: give the addresses of several of its nodes in redis.addresses", at)
 	}
 	if n, _ := strconv.Atoi(info["connected_slaves"]); n < ns.opt.Replicas {
 		return fmt.Errorf("%w: redis at %s has %d replicas and redis.replicas asks for %d: start them, or lower redis.replicas",
 			ErrNotDurable, at, n, ns.opt.Replicas)
 	}
 	saved := ns.durable.saved(node, info)
-	if ns.opt.Durability == "assumed" || ns.opt.Durability == "relaxed" {
+	if !ns.opt.strict() {
 		return nil
 	}
-	if err := judge(ctx, node, at); err != nil {
+	proves, err := hasWaitAOF(ctx, node)
+	if err != nil {
+		return Explain(err)
+	}
+	ns.durable.prove(node, proves)
+	if err := judge(ctx, node, at, proves && info["maxmemory_policy"] == "noeviction"); err != nil {
 		return err
 	}
 	return writes(at, info, saved)
@@ -171,13 +193,13 @@ func (ns *Nodes) examine(ctx context.Context, node redis.UniversalClient) error 
 // usable says whether a server can be the store at all, by what INFO says of it.
 func usable(at string, info map[string]string) error {
 	if info["loading"] == "1" {
-		return fmt.Errorf("%w: redis at %s is loading its data: wait", ErrUnavailable, at)
+		return unavailable("redis at %s is loading its data: wait", at)
 	}
 	if role := info["role"]; role != "master" {
-		return fmt.Errorf("%w: redis at %s is a %s: give the address of the primary", ErrUnavailable, at, role)
+		return unavailable("redis at %s is a %s: give the address of the primary", at, role)
 	}
 	if v := info["redis_version"]; major(v) < oldest {
-		return fmt.Errorf("%w: redis at %s is version %s: install %d.0 or later", ErrUnavailable, at, v, oldest)
+		return unavailable("redis at %s is version %s: install %d.0 or later", at, v, oldest)
 	}
 	return nil
 }
@@ -195,8 +217,18 @@ func writes(at string, info map[string]string, saved bool) error {
 	return nil
 }
 
-// judge reads the settings of a server.
-func judge(ctx context.Context, node redis.UniversalClient, at string) error {
+// hasWaitAOF says whether a server can prove that a write is on its disk (Redis 7.2, Valkey), and our login may ask.
+func hasWaitAOF(ctx context.Context, node redis.UniversalClient) (bool, error) {
+	err := node.Do(ctx, "WAITAOF", 0, 0, 1).Err()
+	if err != nil && !Answered(err) {
+		return false, err
+	}
+	return err == nil, nil
+}
+
+// judge reads the settings of a server. One that proves each write need not let us read them; what it lets us read must be right all
+// the same: settling a message is not proven.
+func judge(ctx context.Context, node redis.UniversalClient, at string, proves bool) error {
 	pipe := node.Pipeline()
 	var replies []*redis.MapStringStringCmd
 	for _, w := range settings {
@@ -207,6 +239,9 @@ func judge(ctx context.Context, node redis.UniversalClient, at string) error {
 	}
 	for n, w := range settings {
 		got, err := replies[n].Result()
+		if err != nil && proves {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%w: redis at %s does not let us read %s: allow CONFIG GET, or set durability = \"assumed\": %w",
 				ErrNotDurable, at, w.name, err)

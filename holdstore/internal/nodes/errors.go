@@ -45,8 +45,18 @@ func Explain(err error) error {
 	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOPERM"):
 		return fmt.Errorf("%w, %w: look at redis.username and redis.password_file: %w", ErrNotAllowed, ErrUnavailable, err)
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return &away{err}
 }
+
+// away is an ErrUnavailable with its cause.
+type away struct{ cause error }
+
+func unavailable(format string, args ...any) error { return &away{fmt.Errorf(format, args...)} }
+
+func (a *away) Error() string { return ErrUnavailable.Error() + ": " + a.cause.Error() }
+
+// Unwrap makes it both.
+func (a *away) Unwrap() []error { return []error{ErrUnavailable, a.cause} }
 
 // schemaError is an ErrSchema, which makes mail wait as an ErrUnavailable does.
 type schemaError string

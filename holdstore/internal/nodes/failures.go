@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"errors"
 	"slices"
 	"strings"
 )
@@ -15,8 +16,11 @@ type Failures struct {
 
 // Add notes what is wrong with a server; what was said before is not said again.
 func (f *Failures) Add(err error) {
-	words, away := strings.CutPrefix(err.Error(), ErrUnavailable.Error()+": ")
-	f.away = f.away || away
+	words := err.Error()
+	var a *away
+	if errors.As(err, &a) {
+		words, f.away = a.cause.Error(), true
+	}
 	if !slices.Contains(f.words, words) {
 		f.all, f.words = append(f.all, err), append(f.words, words)
 	}

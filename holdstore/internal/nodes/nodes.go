@@ -2,7 +2,7 @@
 // whether its data has our layout. It knows nothing of mail.
 //
 // A store is divided into shards, one in a single Redis and 64 in a Cluster. What belongs together in one script is in one shard.
-// Scripts run by Run; those that somebody relies on by RunReplicated, which also waits for replicas. Neither repeats a command whose
+// Scripts run by Run; those that somebody relies on by RunDurable, which also waits for the disk and for replicas. Neither repeats a command whose
 // reply was lost: it may have been done, and only the caller knows what to do about it.
 package nodes
 
@@ -30,6 +30,8 @@ type Options struct {
 
 	Upgrades map[int]Upgrade // from each older layout to the next
 }
+
+func (o Options) strict() bool { return o.Durability != "assumed" && o.Durability != "relaxed" }
 
 // Nodes are the servers of one store. Safe for concurrent use.
 type Nodes struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -66,20 +65,19 @@ func (ns *Nodes) RunAnyway(ctx context.Context, at Shard, sc *redis.Script, args
 	return cmd
 }
 
-// replicaWait bounds the wait for the replicas of one write.
-const replicaWait = 2 * time.Second
+const (
+	replicaWait = 2 * time.Second // for the replicas of one write
+	diskWait    = 2 * time.Second // for the disk
+)
 
 // ErrFewReplicas: it is done on the primary, but a failover may undo it.
 var ErrFewReplicas = errors.New("too few replicas acknowledged it")
 
-// RunReplicated runs a script whose outcome somebody relies on: a client that hears 250, a person who hears "recalled", a port
-// that gets the message. With Options.Replicas it answers without error only when so many replicas have it as well, so
-// that no failover undoes it. WAIT goes with the script over one connection: it counts only what its own connection wrote,
-// and what was written and answered before.
-func (ns *Nodes) RunReplicated(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
-	if ns.opt.Replicas == 0 {
-		return ns.Run(ctx, at, sc, args...)
-	}
+// RunDurable runs a script whose outcome somebody relies on: a client that hears 250, a person who hears "recalled", a port
+// that gets the message. It answers without error only when what was written stays: when it is on the disk, which a Redis with
+// WAITAOF proves for each write and any other by its settings, and when so many replicas have it as Options.Replicas says, so that
+// no failover undoes it. Both waits go with the script over one connection: they count only what their own connection wrote.
+func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
@@ -98,29 +96,7 @@ func (ns *Nodes) RunReplicated(ctx context.Context, at Shard, sc *redis.Script, 
 	}
 }
 
-// ErrHalfDone: some commands of a transaction were done, and one was not. What was made of a hold is to be fenced off.
-var ErrHalfDone = errors.New("redis refused one command of a transaction")
-
-// Together is RunReplicated for commands that are done in one transaction, whose last one is a script; it returns the script's reply.
-// ErrHalfDone: Redis took them all, and could not do each of them.
-func (ns *Nodes) Together(ctx context.Context, at Shard, cmds []redis.Cmder) ([]any, error) {
-	if err := ns.Admit(ctx, at); err != nil {
-		return nil, err
-	}
-	for n := 0; ; n++ {
-		exec := ns.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd {
-			pipe.Do(ctx, "MULTI")
-			pipe.BatchProcess(ctx, cmds...)
-			return pipe.Do(ctx, "EXEC")
-		})
-		executed(cmds, exec)
-		if n == maxMoves || !ns.moved(ctx, exec.Err()) && !ns.otherLayout(ctx, at, exec) {
-			return exec.Slice()
-		}
-	}
-}
-
-// attempt queues commands once, and those that wait for replicas behind them.
+// attempt queues a script once, and behind it the waits for its write.
 func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipeliner) *redis.Cmd) *redis.Cmd {
 	node, err := ns.Node(ctx, at)
 	if err != nil {
@@ -128,7 +104,10 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipelin
 	}
 	pipe := node.Pipeline()
 	cmd := queue(pipe)
-	var acks *redis.Cmd
+	var synced, acks *redis.Cmd
+	if ns.opt.strict() && ns.durable.provable(node) {
+		synced = pipe.Do(ctx, "WAITAOF", 1, 0, diskWait.Milliseconds())
+	}
 	if ns.opt.Replicas > 0 {
 		acks = pipe.Do(ctx, "WAIT", ns.opt.Replicas, replicaWait.Milliseconds())
 	}
@@ -138,6 +117,10 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipelin
 	}
 	// Only the command's own error tells its outcome: a refused one before it says nothing about a reply that never came.
 	if err != nil && !Answered(err) {
+		cmd.SetErr(err)
+		return cmd
+	}
+	if err := ns.onDisk(node, synced); err != nil {
 		cmd.SetErr(err)
 		return cmd
 	}
@@ -151,59 +134,24 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipelin
 	return cmd
 }
 
-// executed gives a transaction the reply of its last command, or says why there is none.
-func executed(cmds []redis.Cmder, exec *redis.Cmd) {
-	if err := exec.Err(); err != nil {
-		if Answered(err) {
-			exec.SetErr(unexecuted(cmds, err))
-		}
-		return
+// onDisk reads what WAITAOF said: ErrNotDurable, unless the write is on the disk of the server, or it can't say.
+func (ns *Nodes) onDisk(node redis.UniversalClient, synced *redis.Cmd) error {
+	if synced == nil {
+		return nil
 	}
-	replies, err := exec.Slice()
-	if err != nil || len(replies) != len(cmds) {
-		exec.SetErr(fmt.Errorf("%w: it Answered %d times for %d commands", ErrHalfDone, len(replies), len(cmds)))
-		return
+	err := synced.Err()
+	if redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "ERR unknown command") {
+		ns.durable.prove(node, false) // from now on its settings count
+		ns.durable.forget()
+		return fmt.Errorf("%w: redis at %s does not let us ask whether a write is on its disk: %w", ErrNotDurable, ns.Address(node), err)
 	}
-	last := replies[len(replies)-1]
-	if err, ok := last.(error); ok && redis.HasErrorPrefix(err, "SCHEMA") {
-		exec.SetErr(err) // the script took all away again
-		return
+	counts, wrong := synced.Int64Slice()
+	if wrong != nil || len(counts) != 2 || counts[0] < 1 {
+		ns.durable.forget() // its settings may have changed
+		return fmt.Errorf("%w: redis at %s has not written it to its disk within %v: see that its appendonly is on and its disk well: %v",
+			ErrNotDurable, ns.Address(node), diskWait, wrong)
 	}
-	for _, reply := range replies {
-		if err, ok := reply.(error); ok {
-			exec.SetErr(fmt.Errorf("%w: %v", ErrHalfDone, err))
-			return
-		}
-	}
-	exec.SetVal(last)
-}
-
-// discarded begins EXEC's answer when Redis would not begin.
-const discarded = "EXECABORT Transaction discarded because of"
-
-// refusal is a reply of Redis, as go-redis has them.
-type refusal string
-
-func (r refusal) Error() string { return string(r) }
-
-// RedisError makes it a redis.Error.
-func (refusal) RedisError() {}
-
-// unexecuted says what an error of EXEC itself means: the error of a command that was not queued, or why Redis would not begin, when
-// nothing was done. Anything else go-redis may have taken from among the replies.
-func unexecuted(cmds []redis.Cmder, err error) error {
-	for _, cmd := range cmds {
-		if cmd.Err() != nil {
-			return cmd.Err()
-		}
-	}
-	if why, ok := strings.CutPrefix(err.Error(), discarded+": "); ok {
-		return refusal(why)
-	}
-	if misses(err) || redis.HasErrorPrefix(err, discarded) {
-		return err
-	}
-	return fmt.Errorf("%w: %v", ErrHalfDone, err)
+	return nil
 }
 
 func failed(ctx context.Context, err error) *redis.Cmd {
