@@ -60,7 +60,7 @@ func TestSubjectsFitFromExactToLoose(t *testing.T) {
 func TestReplyWordsOfManyLanguagesAreTakenOff(t *testing.T) {
 	for _, before := range []string{"RE: ", "Re:", "RE : ", "re[2]: ", "Re(3): ", "Re^2: ", "AW: ", "Antwort: ", "Antw.: ", "Odp.: ", "Odpowiedź: ",
 		"Respuesta: ", "RE: [EXT] ", "[EXTERNAL] Re: ", "\u200fהשב: ", "回复: ", "答复：", "返信: ", "회신: ", "Ynt: ", "İLT: ", "VÁ: ", "ΑΠ: ", "SV: ", "Отв: ",
-		"Trả lời: ", "RE: AW: SV: ", "R: ", "\u00a0Re:\u00a0", "\u202aRe:\u202c ", "Re: Fwd: "} {
+		"Trả lời: ", "Vastaus: ", "Antwoord: ", "Besvarat: ", "ตอบกลับ: ", "Weiterleitung: ", "Transféré : ", "Przekazane: ", "[EXT]: ", "[SPAM] Re: ", "RE: AW: SV: ", "R: ", "\u00a0Re:\u00a0", "\u202aRe:\u202c ", "Re: Fwd: "} {
 		if got := WithoutReplyWords(before + "RECALL Last"); got != "RECALL Last" {
 			t.Errorf("%q leaves %q", before, got)
 		}

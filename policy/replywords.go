@@ -6,9 +6,9 @@ import "strings"
 // GroupWise and webmailers use one of them in each language.
 var replyWords = set(`re
 	aw antwort
-	antw beantw
-	sv svar
-	vs vast
+	antw beantw antwoord beantwoord
+	sv svar besvarat besvaret
+	vs vast vastaus
 	rép réponse ref réf
 	res resp respuesta resposta
 	r rif risposta
@@ -27,20 +27,20 @@ var replyWords = set(`re
 	返信
 	회신 답장
 	trả_lời
-	ตอบ`)
+	ตอบ ตอบกลับ`)
 
 // Words for what is forwarded.
 var forwardWords = set(`fw fwd forward forwarded
-	wg weitergeleitet
+	wg weitergeleitet weiterleitung
 	doorst doorgestuurd
 	vb vidarebefordrat
 	vl välitetty
 	videresendt vid
-	tr transf transfert
-	rv reenv reenviado reenvío
+	tr transf transfert transféré transférer transferir
+	rv reenv reenviado reenvío reenviar
 	enc encaminhado
-	i inoltra inoltro
-	pd podaj_dalej přeposláno preposlané proslijeđeno
+	i inoltra inoltro inoltrato
+	pd podaj_dalej przekazane przekazano přeposláno preposlané proslijeđeno
 	továbbítás továbbítva tov
 	redirecționat redir
 	ilt i̇lt i̇let ileti
@@ -48,7 +48,7 @@ var forwardWords = set(`fw fwd forward forwarded
 	πρθ προώθηση
 	trs
 	yml
-	إعادة_توجيه
+	إعادة_توجيه تحويل
 	הועבר
 	转发 轉寄 轉發
 	転送
@@ -57,7 +57,7 @@ var forwardWords = set(`fw fwd forward forwarded
 	ส่งต่อ`)
 
 // gatewayTags are what gateways put before the subject of mail from outside.
-var gatewayTags = set("ext extern external externe externo externa esterno externí ekstern external_email external_sender 外部")
+var gatewayTags = set("ext extern external externe externo externa esterno externí ekstern external_email external_sender 外部 spam spam? suspected_spam")
 
 // recallWords are short words with which Outlook names a recall: what stands behind them is another mail's subject.
 var recallWords = set("撤回 回收 회수")

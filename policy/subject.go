@@ -115,7 +115,7 @@ func IsReply(text string) bool {
 // only short. A word of one to three letters counts as well: that is how Outlook tells (MS-OXCMSG section 2.2.1.9).
 func behindReplyWord(text string) (rest string, known bool) {
 	if tag, behind, ok := strings.Cut(text, "]"); ok && gatewayTags[strings.ToLower(strings.TrimPrefix(tag, "["))] && tag[0] == '[' {
-		return strings.TrimSpace(behind), true
+		return strings.TrimLeft(behind, " :"), true
 	}
 	word, rest, ok := replyWord(text)
 	switch {

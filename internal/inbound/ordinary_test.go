@@ -25,11 +25,12 @@ func (unconcerned) Ours(recall.Status) bool                           { return f
 func (unconcerned) Told(context.Context, recall.Status, string) error { return nil }
 func (unconcerned) Receipts(context.Context, []recall.Receipt) error  { return nil }
 
-// recalls are look-alikes that have the form of a recall, and what the gate says of each. One is genuine here: its author
-// recalls her own message, and somebody's alias has passed on both. The others must stay as they are.
+// recalls are look-alikes that have the form of a recall, and what the gate says of each. Two are genuine here: their author
+// recalls her own message. The others must stay as they are.
 var recalls = map[string]string{
 	"list-passes-a-recall-on.eml":           "fail; reason=came through a mailing list",
 	"recall-null-sender.eml":                "550 5.7.1 recall refused: null sender",
+	"recall-that-came-in-redirected.eml":    "pass; reason=aligned; domain=partner.test; target=<held@corp.test>",
 	"strangers-recall-delivered-before.eml": "pass; reason=aligned; domain=partner.test; target=<held@corp.test>",
 	"strangers-recall-redirected.eml":       "550 5.7.1 recall refused: sender not authenticated",
 	"two-authors.eml":                       "550 5.7.1 recall refused: From is not one plain address",

@@ -101,8 +101,8 @@ func readSubject(subject string) (t target) {
 		return t
 	}
 	rest = strings.TrimLeft(rest, " :")
-	if behind, ok := cutFold(rest, "message-id:"); ok {
-		rest = strings.TrimSpace(behind)
+	if behind, ok := cutFold(rest, "message-id"); ok {
+		rest = strings.TrimLeft(behind, " :")
 	}
 	if list, ok := policy.CutOnly(rest); ok {
 		t.takeOnly(policy.ReadOnlyList(list))
@@ -132,7 +132,7 @@ func cutRef(text string) (ref, rest string) {
 		return policy.CutMessageID(text)
 	}
 	word, rest, _ := strings.Cut(text, " ")
-	word = strings.Trim(word, `.,;:!?"'()[]“”„«»`)
+	word = strings.Trim(word, `.,;:!?"'()[]>“”„«»`)
 	if strings.Contains(word, "@") || strings.EqualFold(word, "last") || holdID.MatchString(word) || queueID.MatchString(word) {
 		return word, rest
 	}

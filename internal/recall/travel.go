@@ -16,7 +16,7 @@ var (
 	// resentFields are those of a person who sends a mail on as it was (RFC 5322 section 3.6.6).
 	resentFields = []string{"Resent-"}
 	// passedOnFields are those of filters that pass a mail on, and of delivery to a mailbox before that.
-	passedOnFields = []string{"Delivered-To", "X-Sieve-Redirected-From"}
+	passedOnFields = []string{"Delivered-To", "X-Sieve", "X-Sieve-Redirected-From", "X-Forwarded-To", "X-MS-Exchange-Inbox-Rules-Loop"}
 	// programFields are those of programs that answer by themselves.
 	programFields = []string{"X-Loop", "X-Autoreply", "X-Autorespond"}
 )
@@ -88,6 +88,9 @@ func automatic(m *Mail) string {
 func notOwn(m *Mail) string {
 	if why := automatic(m); why != "" {
 		return why
+	}
+	if m.has("X-Recall-Policy") {
+		return "it has come in by a gateway"
 	}
 	from := 0
 	for _, f := range m.Fields {
