@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Who somebody is, is compared byte by byte, but for the case of ASCII letters. Unicode folds further letters onto those
-// ("ſ" onto "s", the Kelvin sign onto "k"), which would make one address of two that mail systems keep apart.
+// Who somebody is, is compared byte by byte, but for the case of ASCII letters. Unicode folds further letters onto
+// those ("ſ" onto "s", the Kelvin sign onto "k"), which would make one address of two that mail systems keep apart.
 
 // Fold returns a login, an address or a domain with its ASCII letters in lower case.
 func Fold(name string) string {

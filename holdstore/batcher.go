@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// batcher sends what several callers have for one shard at the same moment in one go: what comes while batches are on their way
-// goes with the next. On a quiet gateway nobody waits for more to come.
+// batcher sends what several callers have for one shard in one script, because Redis syncs its disk once for each
+// script. What comes while batches are on their way goes with the next one. It never waits for more to come.
 type batcher[T comparable] struct {
 	most int                   // of one batch
 	goes int                   // batches on their way at a time
@@ -15,22 +15,22 @@ type batcher[T comparable] struct {
 	send func(batch []T) error // returns when each of them has its outcome; an error is the outcome of all
 
 	mu      sync.Mutex
-	waiting []passenger[T]
+	waiting []waiter[T]
 	going   int
 }
 
-type passenger[T comparable] struct {
+type waiter[T comparable] struct {
 	what T
 	done chan error
 }
 
-// do returns when the outcome is there, with the error of the batch, or with that of a context that ended before; then the
-// outcome may still come.
+// do returns when the outcome is there, with the error of the batch. When ctx ends before, it returns the error of ctx,
+// and the outcome may still come.
 func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	p := passenger[T]{what, make(chan error, 1)}
+	p := waiter[T]{what, make(chan error, 1)}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
 	if c.going < c.goes {
@@ -46,16 +46,17 @@ func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error
 	}
 }
 
-// leave takes something back that still waits; false: it was sent.
+// leave takes something back that still waits; false: it was sent already.
 func (c *batcher[T]) leave(what T) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := len(c.waiting)
-	c.waiting = slices.DeleteFunc(c.waiting, func(p passenger[T]) bool { return p.what == what })
+	c.waiting = slices.DeleteFunc(c.waiting, func(p waiter[T]) bool { return p.what == what })
 	return len(c.waiting) < before
 }
 
-// run sends batches until nobody waits. It does not end with the context of one that waits: the others' outcome counts.
+// run sends batches until nobody waits. It ignores the contexts of single callers: the other callers of the batch rely
+// on its outcome.
 func (c *batcher[T]) run() {
 	for batch, done := c.next(); len(batch) > 0; batch, done = c.next() {
 		err := c.send(batch)
@@ -65,7 +66,7 @@ func (c *batcher[T]) run() {
 	}
 }
 
-// next takes a batch; none: nobody waits, and the next who comes begins anew.
+// next takes a batch; none: nobody waits, and the next caller starts run again.
 func (c *batcher[T]) next() (batch []T, done []chan error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

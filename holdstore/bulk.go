@@ -15,10 +15,11 @@ const (
 	bulkHands = 4   // scripts on their way at a time
 )
 
-// Bulk does a deed to many holds, each of which is changed or not on its own, and tells what became of each batch: an error
-// for each of ids, nil for done, ErrPartly for recalled with some recipients sent before, ErrUnavailable for a reply that never came. told is called
-// by one goroutine at a time. An error of Bulk says that it did not come to the end; the same call does the rest. A server of a
-// Cluster that is away keeps nothing back that others have: then it is ErrPartial.
+// Bulk does an action to many holds, each of which is changed or not on its own. It calls told with the outcomes of
+// each batch, from one goroutine at a time: an error for each of ids, nil for done, ErrPartly for recalled with some
+// recipients sent before, ErrUnavailable for a reply that never came. An error of Bulk means that it did not come to
+// the end; the same call does the rest. ErrPartial: some servers of a Cluster are away, and what the others have is
+// done.
 func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Act, told func(ids []string, errs []error)) error {
 	b := &bulk{s: s, d: d, a: a, told: told}
 	ctx, b.stop = context.WithCancelCause(ctx)
@@ -28,8 +29,12 @@ func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Act, told fu
 	for range bulkHands {
 		wg.Go(func() {
 			for batch := range batches {
-				// What has begun is ended and told, also when the caller has enough.
-				if err := s.nodes.Guard("an action on a batch of holds", func() error { b.do(context.WithoutCancel(ctx), batch); return nil }); err != nil {
+				// A batch that has begun is finished and reported, also when ctx ends.
+				err := s.nodes.Guard("an action on a batch of holds", func() error {
+					b.do(context.WithoutCancel(ctx), batch)
+					return nil
+				})
+				if err != nil {
 					b.stop(err)
 				}
 			}
@@ -52,7 +57,7 @@ type bulk struct {
 	failed nodes.Failures
 }
 
-// do does the deed to a batch, and tells what became of it unless it is known that nothing was done.
+// do does the action to a batch, and reports its outcomes unless it is certain that nothing was done.
 func (b *bulk) do(ctx context.Context, batch []string) {
 	at := b.s.nodes.Of(batch[0])
 	var words []string

@@ -5,8 +5,8 @@
 -- Returns: the check returns {{name, what is wrong, what repairs it or ""}...}
 local repair, contentTime, recordTime, word = ARGV[1] == '1', ARGV[2], ARGV[3], ARGV[4]
 local faults = {}
-local function fault(name, what, mend, how)
-  faults[#faults + 1] = {name, what, mend or ''}
+local function fault(name, what, fix, how)
+  faults[#faults + 1] = {name, what, fix or ''}
   if repair and how then how() end
 end
 local function type(key) return redis.call('TYPE', key).ok end

@@ -6,7 +6,7 @@ import "fmt"
 const largeIndex = 200
 
 // checking makes a script of Fsck. ARGV: 1 to repair, content ms, record ms, a word for the check, names...
-// Output: {{name, what is wrong, what mends it or ""}...}
+// Output: {{name, what is wrong, what repairs it or ""}...}
 func checking(body string) string { return lua("check") + body + "\nreturn faults\n" }
 
 // checkHoldScript looks at records. Names: hold IDs.
@@ -30,7 +30,8 @@ var checkMembersScript = drain(checking(`
 for i = 5, #ARGV do unlist(word, ARGV[i]) end
 `))
 
-// checkPieceScript looks at pieces of content. Names: ID:NONCE:n. A piece that is still to be committed expires by itself.
+// checkPieceScript looks at pieces of content. Names: ID:NONCE:n. A piece that is still to be committed expires by
+// itself.
 var checkPieceScript = drain(checking(`
 for i = 5, #ARGV do
   local id, nonce, n = string.match(ARGV[i], '^([^:]*):([^:]*):(%d+)$')
@@ -38,7 +39,8 @@ for i = 5, #ARGV do
   local state = id and get(id, 'state')
   local belongs = state and state ~= 'released' and get(id, 'nonce') == nonce and tonumber(n) < num(id, 'chunks')
   if not belongs and redis.call('PTTL', key) == -1 then
-    fault(ARGV[i], 'it belongs to no message, and stays for ever', 'it expires', function() redis.call('PEXPIRE', key, contentTime) end)
+    fault(ARGV[i], 'it belongs to no message, and stays for ever', 'it expires',
+      function() redis.call('PEXPIRE', key, contentTime) end)
   end
 end
 `))
@@ -47,11 +49,13 @@ end
 var checkJobScript = drain(lanes + checking(`
 for i = 5, #ARGV do
   local key = P .. 'j:' .. ARGV[i]
-  if not redis.call('ZSCORE', lane(ARGV[i]), ARGV[i]) and not redis.call('ZSCORE', P .. 'jobs', ARGV[i]) and redis.call('PTTL', key) == -1 then
+  local waits = redis.call('ZSCORE', lane(ARGV[i]), ARGV[i]) or redis.call('ZSCORE', P .. 'jobs', ARGV[i])
+  if not waits and redis.call('PTTL', key) == -1 then
     if redis.call('HEXISTS', key, 'data') == 1 then
       fault(ARGV[i], 'nobody would do it', 'it is due now', function() dueAt(ARGV[i], now) end)
     else
-      fault(ARGV[i], 'it is done, and is known for ever', 'it expires', function() redis.call('PEXPIRE', key, recordTime) end)
+      fault(ARGV[i], 'it is done, and is known for ever', 'it expires',
+        function() redis.call('PEXPIRE', key, recordTime) end)
     end
   end
 end

@@ -27,8 +27,7 @@ func (c *Claim) LeaseLeft() time.Duration {
 	return time.Until(c.until)
 }
 
-// claiming is the part of scripts that leases due holds, soonest due first. It returns of each {id, piece 0 of its content while
-// there is room for it, {fields of the hash...}}, and nil while releases are paused.
+// claiming is the part of scripts that leases due holds.
 var claiming = lua("claim")
 
 // claimScript claims. ARGV: how many, lease ms, token, bytes of content. Output: as claim has it, or {"paused"}.
@@ -41,8 +40,9 @@ const (
 	claimContent = 1 << 20 // bytes of content that come with claims at once; what has no room is read by itself
 )
 
-// Claim leases up to max due holds, soonest due first. ErrPaused: not now, by somebody's order. Any other error says that nothing was claimed, and why that may be more
-// than that nothing is due; a shard that is away does not keep the holds of the others back.
+// Claim leases up to max due holds, soonest due first. ErrPaused: somebody has stopped the releases. Any other error
+// means that nothing was claimed, although something might be due. A shard whose server is away does not delay the
+// holds of others.
 func (s *Store) Claim(ctx context.Context, max int) (claims []*Claim, err error) {
 	if len(s.nodes.Shards) == 1 {
 		return s.claimAt(ctx, s.nodes.Shards[0], max)
@@ -70,7 +70,7 @@ func (s *Store) claimAt(ctx context.Context, at nodes.Shard, max int) ([]*Claim,
 		return nil, err
 	}
 	token, until := holdid.Random(16), time.Now().Add(s.lease)
-	// Firmly: when a failover undid a claim, somebody could still recall what is being sent.
+	// Durably: if a failover undid a claim, a sender could still recall what is being sent.
 	cmd := s.nodes.RunDurable(ctx, at, claimScript, min(max, claimBatch), s.lease.Milliseconds(), token, claimContent)
 	rows, err := cmd.Slice()
 	if errors.Is(err, nodes.ErrFewReplicas) {
@@ -85,7 +85,7 @@ func (s *Store) claimAt(ctx context.Context, at nodes.Shard, max int) ([]*Claim,
 	return s.claimed(rows, token, until)
 }
 
-// claimed reads what claim returned in a script.
+// claimed reads the rows that claim returned in a script.
 func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Claim, damaged error) {
 	for _, row := range rows {
 		id, first, fields := claimRow(row)
@@ -178,7 +178,8 @@ func NewClaim(h Hold, token string, until time.Time) *Claim {
 }
 
 // claimOneScript leases one hold, due or not, also while releases are paused.
-// ARGV: id, lease ms, token, event, by, from, reason, detail. Output: "ok", "none", "late", or the state that forbids it.
+// ARGV: id, lease ms, token, event, by, from, reason, detail. Output: "ok", "none", "late", or the state that forbids
+// it.
 var claimOneScript = drain(`
 local id = ARGV[1]
 local state = get(id, 'state')
@@ -192,9 +193,9 @@ audit(id, 'release', ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 return 'ok'
 `)
 
-// ClaimOne leases one hold to a person who sends it another way than the daemon does; detail says which. While the lease
-// runs, no daemon sends it. It works whether the hold is due or not, and while releases are paused: nothing else would let a
-// person empty the store without a daemon. ErrTooLate, ErrNotNow: it is recalled. ErrNotFound.
+// ClaimOne leases one hold to a person who sends it another way than the daemon does; detail says which. While the
+// lease runs, no daemon sends it. It works whether the hold is due or not, and while releases are paused: nothing else
+// would let a person empty the store without a daemon. ErrTooLate, ErrNotNow: it is recalled. ErrNotFound.
 func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim, error) {
 	id, ok := holdid.Parse(ref)
 	if !ok {
@@ -202,7 +203,8 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim
 	}
 	token, until := holdid.Random(16), time.Now().Add(s.lease)
 	event := eventLine(Event{Verb: "release", By: a.By, Detail: detail})
-	err := s.replicatedWord(ctx, claimOneScript, id, s.lease.Milliseconds(), token, event, a.By, a.From, a.Reason, detail)
+	err := s.replicatedWord(ctx, claimOneScript, id, s.lease.Milliseconds(), token, event, a.By, a.From, a.Reason,
+		detail)
 	if err != nil {
 		return nil, err
 	}

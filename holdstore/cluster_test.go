@@ -14,7 +14,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// openPatient opens a store on a Cluster that waits for an answer for as long as its caller does, unless it knows better.
+// openPatient opens a store on a Cluster that waits for an answer for as long as its caller does, unless it knows
+// better.
 func openPatient(t *testing.T, c *server.Cluster) *Store {
 	t.Helper()
 	s := openWith(t, Options{Addresses: c.Addrs()})
@@ -22,8 +23,8 @@ func openPatient(t *testing.T, c *server.Cluster) *Store {
 	return s
 }
 
-// A server that hangs, with the replica that could replace it, delays what it keeps and nothing else: who waited for it would
-// wait for ever. What can't be seen is said, and what can be is shown and recalled.
+// A server that hangs, with the replica that could replace it, delays what it keeps and nothing else: who waited for it
+// would wait for ever. What can't be seen is said, and what can be is shown and recalled.
 func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	t.Parallel()
 	c := server.StartCluster(t, server.Never)
@@ -106,8 +107,8 @@ func TestReleasesAreOnTimeWhileAServerHangs(t *testing.T) {
 	}
 }
 
-// lateness holds some messages, claims each when it is due, and returns how late it was in the middle: so a machine under load
-// is told from a store that waits.
+// lateness holds some messages, claims each when it is due, and returns how late it was in the middle: so a machine
+// under load is told from a store that waits.
 func lateness(t *testing.T, s *Store, mark string) time.Duration {
 	t.Helper()
 	var late []time.Duration

@@ -11,8 +11,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// Commit makes the hold durable, or says why it is not: after any error but ErrUnavailable-with-failed-fence
-// the message is certainly not held by this Put.
+// Commit makes the hold durable, or says why it is not. After any error but ErrMaybeHeld this Put certainly holds
+// nothing: a commit whose outcome is unknown is fenced off first, so that it can't come true later.
 func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	defer p.s.staging.end(p)
 	p.work.Wait()
@@ -111,14 +111,20 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 	sub.Subject = p.s.seal.WrapSubject(sub.Subject, p.id)
 	t.Grace = max(t.Grace, 0)
 	entries := p.s.indexEntries(&p.sub)
-	record := p.s.seal.Signed(p.id, firstRecord(t.Grace, p.size, p.nonce, p.chunks, entries, storedTerms{armour(sub), t.Rule, p.wide}))
+	terms := storedTerms{armour(sub), t.Rule, p.wide}
+	record := p.s.seal.Signed(p.id, firstRecord(t.Grace, p.size, p.nonce, p.chunks, entries, terms))
 	staged, content, stored := p.chunks, []byte(nil), p.staged
 	if whole {
 		content = p.s.seal.WrapWhole(p.header, p.body, p.place(0, true))
 		staged, stored = 0, int64(len(content))
 	}
-	return &commit{size: len(content) + entryBytes*len(entries), args: []any{p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size,
-		staged, content, p.replacing(t), strings.Join(entries, " "), ownerOf(&p.sub, t), stored, recordCost + len(record) + entryCost*len(entries)}}
+	return &commit{
+		size: len(content) + entryBytes*len(entries),
+		args: []any{
+			p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size, staged, content, p.replacing(t),
+			strings.Join(entries, " "), ownerOf(&p.sub, t), stored, recordCost + len(record) + entryCost*len(entries),
+		},
+	}
 }
 
 // receipt says what the script's answer means.
@@ -143,7 +149,7 @@ func (p *Put) receipt(c *commit, t Terms) (Receipt, error) {
 	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, c.row)
 }
 
-// known is the receipt of a hold that was there before.
+// known is the receipt of a hold that existed before.
 func (p *Put) known(id, heldAt, due string) Receipt {
 	found := id != p.id
 	if found {
@@ -180,7 +186,7 @@ func (s *Store) commit(ctx context.Context, at nodes.Shard, c *commit) error {
 	return nil
 }
 
-// commitAll commits a batch. Confirmations that wait go with it.
+// commitAll commits a batch. Confirmations that wait are sent in the same script.
 func (s *Store) commitAll(at nodes.Shard, batch []*commit) (err error) {
 	confirmed, fresh := s.confirmed.take(at, confirmBatch)
 	err = ErrDefect // after a panic the confirmations wait again
@@ -189,9 +195,10 @@ func (s *Store) commitAll(at nodes.Shard, batch []*commit) (err error) {
 	return err
 }
 
-// fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on it: who retried it,
-// who is sending it, or who did something to it, of which its timeline tells. A hold of another nonce is somebody else's.
-// ARGV: id, tombstone ms, nonce, tickets of what it replaced. Output: {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
+// fenceScript makes sure that a commit of this ID has not happened and never will, unless somebody relies on the hold:
+// a client whose retry found it, a daemon that sends it, or a person who acted on it, which its timeline shows. A hold
+// with another nonce belongs to another message. ARGV: id, tombstone ms, nonce, tickets of what it replaced. Output:
+// {"fenced"}, or {"ok", id, held_at, due}: it is committed and has to stay.
 var fenceScript = drain(replacing + `
 local id, state = ARGV[1], get(ARGV[1], 'state')
 if get(id, 'nonce') ~= ARGV[3] then state = nil end
@@ -203,10 +210,10 @@ redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
 return {'fenced'}
 `)
 
-// fence settles a commit whose reply never came, or that too few replicas have, by a short time of its own: the
-// caller's may be over. It goes to the primary of this moment. What an earlier primary did of the commit is there if it
-// was replicated, and else lost with that primary; a commit that reaches the old one late is lost with it as well.
-// When a hold has to stay and replicas count, the caller's retry finds it, and waits for them.
+// fence settles a commit whose reply never came, that is not proven to be on the disk, or that too few replicas have.
+// It has a short time of its own, because the caller's may be over. It asks the server that is the primary now: what an
+// earlier primary did of the commit was replicated, or is lost with that primary, as is a commit that reaches it late.
+// When a hold has to stay and replicas count, the caller's retry finds it and waits for them.
 func (p *Put) fence(cause error) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
@@ -217,7 +224,8 @@ func (p *Put) fence(cause error) (Receipt, error) {
 	}
 	switch {
 	case err != nil:
-		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w (then %w)", ErrUnavailable, p.id, ErrMaybeHeld, cause, err)
+		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w (then %w)", ErrUnavailable, p.id,
+			ErrMaybeHeld, cause, err)
 	case len(reply) == 4 && p.s.opt.Replicas == 0:
 		return p.known(reply[1], reply[2], reply[3]), nil
 	case len(reply) == 4:

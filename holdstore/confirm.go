@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	unconfirmedFor  = 4 * time.Hour          // how long an identical message is taken for a retry, when no confirmation comes
+	// how long an identical message is taken for a retry, when no confirmation comes
+	unconfirmedFor  = 4 * time.Hour
 	confirmBatch    = 256                    // keeps one script short
 	confirmsWaiting = 100_000                // of a shard, with Redis away; beyond, the oldest are left to expire
 	confirmAlone    = 100 * time.Millisecond // so long a confirmation waits for a commit to go with
@@ -20,12 +21,13 @@ const (
 // confirmation says that an identical message is a new one from now on.
 type confirmation struct{ id, print string }
 
-// confirmations wait here for the next commit of their shard, or for the background loop. An identical message is of the
-// same shard, and meets a store that knows of them.
+// confirmations wait here for the next commit of their shard, or for the background loop. An identical message is of
+// the same shard, and meets a store that knows of them.
 type confirmations struct {
-	mu   sync.Mutex
-	of   map[nodes.Shard][]confirmation
-	away map[nodes.Shard][]confirmation // those that were taken, until Redis has them: whoever overtakes them takes them along
+	mu sync.Mutex
+	of map[nodes.Shard][]confirmation
+	// those that were taken, until Redis has them: whoever overtakes them takes them along
+	away map[nodes.Shard][]confirmation
 	bell chan struct{}
 }
 
@@ -36,7 +38,8 @@ func (c *confirmations) add(at nodes.Shard, some []confirmation) {
 	c.of[at] = all[max(0, len(all)-confirmsWaiting):]
 }
 
-// take returns what waits, as fresh, and before it what others have on their way. What is confirmed twice is not harmed.
+// take returns what waits, as fresh, and before it what other scripts have on their way: a script that overtakes them
+// must know it as well. Confirming twice is harmless.
 func (c *confirmations) take(at nodes.Shard, most int) (all, fresh []confirmation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,13 +54,14 @@ func (c *confirmations) take(at nodes.Shard, most int) (all, fresh []confirmatio
 	return all, fresh
 }
 
-// back ends a take: what Redis did not get waits again.
+// back ends a take: after an error its confirmations wait again.
 func (c *confirmations) back(at nodes.Shard, fresh []confirmation, err error) {
 	if len(fresh) == 0 {
 		return
 	}
 	c.mu.Lock()
-	c.away[at] = slices.DeleteFunc(slices.Clone(c.away[at]), func(x confirmation) bool { return slices.Contains(fresh, x) })
+	taken := func(x confirmation) bool { return slices.Contains(fresh, x) }
+	c.away[at] = slices.DeleteFunc(slices.Clone(c.away[at]), taken)
 	if len(c.away[at]) == 0 {
 		delete(c.away, at)
 	}
@@ -82,8 +86,7 @@ func (s *Store) Confirm(r Receipt) {
 	s.confirmed.ring()
 }
 
-// confirming is the part of scripts that forgets the fingerprints of confirmed holds. ARGV from at on: how many, and of each
-// its fingerprint and ID. It returns where the next argument is.
+// confirming is the part of scripts that forgets the fingerprints of confirmed holds.
 var confirming = lua("confirm")
 
 // confirmScript: ARGV as confirming wants. Output: "ok".
@@ -124,7 +127,11 @@ func (s *Store) confirmRest() (failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
 	for _, at := range s.nodes.Shards {
-		for some, fresh := s.confirmed.take(at, confirmBatch); len(fresh) > 0; some, fresh = s.confirmed.take(at, confirmBatch) {
+		for {
+			some, fresh := s.confirmed.take(at, confirmBatch)
+			if len(fresh) == 0 {
+				break
+			}
 			err := s.confirmNow(ctx, at, some)
 			if s.confirmed.back(at, fresh, err); err != nil {
 				failed = err

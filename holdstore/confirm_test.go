@@ -26,8 +26,8 @@ func TestReapForgetsOldFingerprints(t *testing.T) {
 	}
 }
 
-// Messages that end at the same moment, some of them twice: each of them is held once, and a confirmation that travels with
-// others takes back no other's.
+// Messages that end at the same moment, some of them twice: each of them is held once, and a confirmation that travels
+// with others takes back no other's.
 func TestCommitsOfOneBatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)

@@ -38,7 +38,7 @@ func (c *content) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo hands the pieces on as they are.
+// WriteTo writes the pieces without copying them.
 func (c *content) WriteTo(w io.Writer) (written int64, err error) {
 	for {
 		if err := c.fill(); err == io.EOF {
@@ -54,7 +54,7 @@ func (c *content) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// fill makes sure that there is something to hand on, or says why there is not.
+// fill reads the next piece when nothing is left of the last one.
 func (c *content) fill() error {
 	for len(c.rest) == 0 {
 		if c.next >= c.h.chunks {
@@ -77,8 +77,8 @@ func (c *content) fill() error {
 	return nil
 }
 
-// Header returns the header block of a hold, without reading the body of a large one. With a claim it has come already, and so
-// has the whole of a small message: neither it nor Content asks Redis for that again.
+// Header returns the header block of a hold, without reading the body of a large one. With a claim it has come already,
+// and so has the whole of a small message: neither it nor Content asks Redis for that again.
 func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) {
 	p, err := s.piece(ctx, h, 0)
 	return p.Text, err
@@ -90,7 +90,8 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) (seal.Piece, error) {
 	}
 	b, err := s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(h.ID), h.ID, h.staging, n)).Bytes()
 	if err == redis.Nil {
-		return seal.Piece{}, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n, ErrNotFound)
+		return seal.Piece{}, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n,
+			ErrNotFound)
 	}
 	if err != nil {
 		return seal.Piece{}, nodes.Explain(err)
@@ -98,7 +99,7 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) (seal.Piece, error) {
 	return s.open(h, n, b)
 }
 
-// open makes a piece of what is stored.
+// open decodes a stored piece of a hold.
 func (s *Store) open(h *Hold, n int, stored []byte) (p seal.Piece, err error) {
 	if err = h.doubt; err == nil {
 		p, err = s.seal.Open(stored, seal.Place{ID: h.ID, Staging: h.staging, N: n, Last: n == h.chunks-1})
@@ -109,8 +110,8 @@ func (s *Store) open(h *Hold, n int, stored []byte) (p seal.Piece, err error) {
 	return p, nil
 }
 
-// BodyDigest is the digest of a body that streams through it. White space does not count: relays fold long lines, and cut
-// off blanks at the end of lines (RFC 6376 section 3.4.4 has more of it). The zero value is ready for use.
+// BodyDigest is the digest of a body that streams through it. White space does not count: relays fold long lines, and
+// cut off blanks at the end of lines (RFC 6376 section 3.4.4 has more of it). The zero value is ready for use.
 type BodyDigest struct {
 	sum  hash.Hash
 	text [1024]byte // without white space, on its way to sum

@@ -13,8 +13,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// crowd is some gateways at work on one store while its servers suffer: they hold, release and recall, and remember what
-// they were told. Nothing acknowledged may be lost, and nothing recalled sent.
+// crowd is some gateways at work on one store while its servers suffer: they hold, release and recall, and remember
+// what they were told. Nothing acknowledged may be lost, and nothing recalled sent.
 type crowd struct {
 	open  func() *Store
 	pause time.Duration // of each writer between two messages

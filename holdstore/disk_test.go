@@ -34,8 +34,8 @@ func allHeld(t *testing.T, s *Store, held []Receipt) {
 	}
 }
 
-// A Redis that syncs each write ends itself at the first one for which its disk has no room. What it has acknowledged is there
-// when there is room and it is started again.
+// A Redis that syncs each write ends itself at the first one for which its disk has no room. What it has acknowledged
+// is there when there is room and it is started again.
 func TestAFullDiskLosesNothing(t *testing.T) {
 	t.Parallel()
 	srv := server.StartRedis(t)
@@ -53,7 +53,8 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	t.Logf("%d were held; then: %v", len(held), err)
 }
 
-// One that syncs each second goes on, and refuses all that it would have to write. It says so, loses none, and goes on by itself.
+// One that syncs each second goes on, and refuses all that it would have to write. It says so, loses none, and goes on
+// by itself.
 func TestARedisThatCanNotWriteSaysSo(t *testing.T) {
 	t.Parallel()
 	srv := server.StartRedis(t, "--appendfsync", "everysec")

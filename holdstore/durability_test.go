@@ -14,7 +14,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// An append-only file that is turned on in a running server has what was there before only when it is written to its end.
+// An append-only file that is turned on in a running server has what was there before only when it is written to its
+// end.
 func TestAnAppendOnlyFileThatWasTurnedOnCountsWhenItIsWhole(t *testing.T) {
 	t.Parallel()
 	srv := server.StartRedis(t, "--appendonly", "no")
@@ -63,8 +64,8 @@ func settled(t *testing.T, s *Store, mark string) {
 	}
 }
 
-// Who becomes the primary has settings of its own. What it has is released and recalled, and nothing new is held there until
-// somebody mends them.
+// Who becomes the primary has settings of its own. What it has is released and recalled, and nothing new is held there
+// until somebody mends them.
 func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
 	t.Parallel()
 	t.Run("sentinel", func(t *testing.T) {
@@ -105,8 +106,8 @@ func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
 	})
 }
 
-// refuses waits until nothing is held, for this reason at this server. Nothing is acknowledged before, and nothing is left of what was
-// refused for it.
+// refuses waits until nothing is held, for this reason at this server. Nothing is acknowledged before, and nothing is
+// left of what was refused for it.
 func refuses(t *testing.T, s *Store, addr, mend string) {
 	t.Helper()
 	n := 0
@@ -124,8 +125,8 @@ func refuses(t *testing.T, s *Store, addr, mend string) {
 	}
 }
 
-// Whoever was found durable may be another one at the next write, or have other settings. The first message after a reconnect is not
-// held on what was found before it.
+// Whoever was found durable may be another one at the next write, or have other settings. The first message after a
+// reconnect is not held on what was found before it.
 func TestTheFirstMessageAfterARestartIsNotHeldOnWhatWasFoundBefore(t *testing.T) {
 	t.Parallel()
 	srv := server.StartRedis(t)

@@ -27,14 +27,19 @@ var (
 
 // and of holds.
 var (
-	ErrQuota     = errors.New("as much of this sender's mail waits as one sender may have in the store: release some of it, or raise maxmemory of redis")
-	ErrUnknown   = errors.New("outcome unknown, fenced by tombstone") // a commit whose reply never came and whose hold was fenced off
-	ErrMaybeHeld = errors.New("it may be held")                       // and could not be fenced off: a retry finds it, and nobody else may send it; is ErrUnavailable too
-	ErrLost      = errors.New("lease lost")                           // another daemon took the claim over
-	ErrTooLate   = errors.New("too late")                             // releasing or released
+	ErrQuota = errors.New("as much of this sender's mail waits as one sender may have in the store: " +
+		"release some of it, or raise maxmemory of redis")
+	// ErrUnknown: the reply of a commit never came, and its hold was fenced off.
+	ErrUnknown = errors.New("outcome unknown, fenced by tombstone")
+	// ErrMaybeHeld: the same, but fencing failed too. A retry finds the hold; nobody may deliver the message another
+	// way. It is an ErrUnavailable as well.
+	ErrMaybeHeld = errors.New("it may be held")
+	ErrLost      = errors.New("lease lost") // another daemon took the claim over
+	ErrTooLate   = errors.New("too late")   // releasing or released
 	ErrNotFound  = errors.New("no such hold")
 	ErrPartly    = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
-	ErrNotNow    = errors.New("not possible in this state")      // restore of what is not recalled, recall of what is recalled, ...
+	// ErrNotNow: for example a restore of a hold that is not recalled.
+	ErrNotNow = errors.New("not possible in this state")
 )
 
 // notDone says why nothing was done to a hold; kind is one of the errors above.

@@ -37,13 +37,14 @@ func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
 }
 
 // Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID; of many with one name, the
-// newest. They are in the order of their IDs, which is by time. Empty: none. With ErrPartial there may be more of that name.
+// newest. They are in the order of their IDs, which is by time. Empty: none. With ErrPartial there may be more of that
+// name.
 func (s *Store) Resolve(ctx context.Context, ref string) ([]*Hold, error) {
 	return s.ResolveOwn(ctx, ref, func(*Hold) bool { return true })
 }
 
-// ResolveOwn is Resolve for somebody: when a name is that of some holds for which own is true, those are all that it means.
-// Anybody can type a Message-ID, and MTAs use queue IDs again, so others' holds must not hide one's own.
+// ResolveOwn is Resolve for somebody: when a name is that of some holds for which own is true, those are all that it
+// means. Anybody can type a Message-ID, and MTAs use queue IDs again, so others' holds must not hide one's own.
 func (s *Store) ResolveOwn(ctx context.Context, ref string, own func(*Hold) bool) ([]*Hold, error) {
 	h, err := s.Get(ctx, ref)
 	if err == nil {
@@ -88,15 +89,16 @@ func (s *Store) ResolveOwn(ctx context.Context, ref string, own func(*Hold) bool
 	return mine.holds, partly
 }
 
-// newest are holds of one name, the newest first, until there are too many, or too many recipients of them: those are what
-// takes memory.
+// newest are holds of one name, the newest first, until there are too many of them or of their recipients, which take
+// the memory.
 type newest struct {
 	holds      []*Hold
 	recipients int
 	full       bool
 }
 
-// namedRecipients is how many recipients the holds that one name means have together at most, unless it is a single one.
+// namedRecipients is how many recipients the holds that one name means have together at most, unless it is a single
+// one.
 const namedRecipients = 100_000
 
 func (n *newest) add(h *Hold) {
@@ -106,23 +108,26 @@ func (n *newest) add(h *Hold) {
 	}
 }
 
-// named says which holds a REF that is no hold ID can mean, and which index entries they are in. A queue ID is no
+// named says which holds a REF that is not a hold ID can mean, and which index entries they are in. A queue ID is not a
 // Message-ID: the sender of a message chooses the one, never the other.
 func (s *Store) named(ref string) (is func(*Hold) bool, entries []string) {
 	if !strings.ContainsAny(ref, "<@>") {
 		return func(h *Hold) bool { return h.QueueID == ref }, s.entries("q", ref)
 	}
 	bare := strings.Trim(ref, "<>")
-	return func(h *Hold) bool { return h.MessageID == "<"+bare+">" || h.MessageID == bare }, s.entries("m", "<"+bare+">", bare)
+	has := func(h *Hold) bool { return h.MessageID == "<"+bare+">" || h.MessageID == bare }
+	return has, s.entries("m", "<"+bare+">", bare)
 }
 
-// Latest returns up to n holds in any state, the newest first: those of a login, of an envelope sender, or with both those of
-// that sender with that login. Of them it counts only those that keep lets stay (nil: all), so that others' mail with the
-// same sender takes nobody's place. It looks at no more than the newest 20,000 of each index entry.
+// Latest returns up to n holds in any state, the newest first: those of a login, of an envelope sender, or with both
+// those of that sender with that login. Of them it counts only those that keep lets stay (nil: all), so that others'
+// mail with the same sender takes nobody's place. It looks at no more than the newest 20,000 of each index entry.
 func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep func(*Hold) bool) ([]*Hold, error) {
 	entries := s.ownEntries(login, sender)
 	is := func(h *Hold) bool {
-		return (login == "" || Same(h.Login, login)) && (sender == "" || Same(h.Sender.Address, sender)) && (keep == nil || keep(h))
+		return (login == "" || Same(h.Login, login)) &&
+			(sender == "" || Same(h.Sender.Address, sender)) &&
+			(keep == nil || keep(h))
 	}
 	var all []*Hold
 	for from := 0; from < latestMost; from += latestPage {
@@ -181,7 +186,8 @@ func (s *Store) WaitingIDs(ctx context.Context) ([]string, error) {
 		return nil, partly
 	}
 	releasing, err := s.inState(ctx, Releasing)
-	return distinct(append(held, releasing...)), cmp.Or(err, partly) // what was released between the two looks only once
+	// what was released between the two looks only once
+	return distinct(append(held, releasing...)), cmp.Or(err, partly)
 }
 
 // States reads the states of holds; "" stands for one that is gone.

@@ -42,10 +42,10 @@ type fsck struct {
 // errFsckEnough: the caller has enough.
 var errFsckEnough = errors.New("enough")
 
-// Fsck looks at every key of the store, in pages, and yields what does not fit; with repair it mends what can be mended. It
-// works beside the daemon: each thing is looked at, and mended, in one step of Redis. It never deletes a held message, nor
-// content in a hurry: that of no hold gets the time of recalled content to live. progress may be nil. The last that it yields may be
-// ErrPartial: what the other servers have was looked at.
+// Fsck looks at every key of the store, in pages, and yields what does not fit; with repair it repairs
+// what can be. It works while the daemon runs: each thing is looked at, and repaired, in one step of Redis. It never
+// deletes a held message, nor content in a hurry: that of no hold gets the time of recalled content to live. progress
+// may be nil. The last that it yields may be ErrPartial: what the other servers have was looked at.
 func (s *Store) Fsck(ctx context.Context, repair bool, progress func(looked, of int)) iter.Seq2[Fault, error] {
 	return func(yield func(Fault, error) bool) {
 		f := &fsck{s: s, repair: repair, progress: progress, yield: yield, told: map[string]bool{}}
@@ -117,7 +117,8 @@ func (f *fsck) schemas(ctx context.Context, shards []nodes.Shard) error {
 		return err
 	}
 	for _, at := range lost {
-		if err := f.tell(Fault{Name: "shard " + string(at), What: "its schema was not there", Fix: "it is written again"}); err != nil {
+		if err := f.tell(Fault{Name: "shard " + string(at), What: "its schema was not there",
+			Fix: "it is written again"}); err != nil {
 			return err
 		}
 	}
@@ -125,9 +126,11 @@ func (f *fsck) schemas(ctx context.Context, shards []nodes.Shard) error {
 }
 
 // look runs a check over names of one shard, and tells what it found.
-func (f *fsck) look(ctx context.Context, at nodes.Shard, check *redis.Script, what string, names []string, more ...any) error {
+func (f *fsck) look(ctx context.Context, at nodes.Shard, check *redis.Script, what string, names []string,
+	more ...any) error {
 	for page := range slices.Chunk(names, fsckPage) {
-		args := append([]any{map[bool]int{true: 1}[f.repair], f.s.opt.RecallRetention.Milliseconds(), f.s.recordTime().Milliseconds()}, more...)
+		args := append([]any{map[bool]int{true: 1}[f.repair], f.s.opt.RecallRetention.Milliseconds(),
+			f.s.recordTime().Milliseconds()}, more...)
 		for _, name := range page {
 			args = append(args, name)
 		}
@@ -213,11 +216,17 @@ type keyKind struct {
 }
 
 var kinds = []keyKind{
-	{"h:", "", checkHoldScript}, {"i:", "", checkIndexScript}, {"b:", "piece ", checkPieceScript}, {"j:", "job ", checkJobScript},
+	{"h:", "", checkHoldScript},
+	{"i:", "", checkIndexScript},
+	{"b:", "piece ", checkPieceScript},
+	{"j:", "job ", checkJobScript},
 	{"out:", "remembered out:", checkTimeScript},
-	{"x:", "tombstone ", checkTimeScript}, {"rq:", "request ", checkTimeScript}, {"in:", "remembered in:", checkTimeScript}, {"inq:", "", nil}, {"inload", "", nil}, {"insum", "", nil}, {"own", "", nil}, {"debts", "", nil},
-	{"z:", "", nil}, {"jobs", "", nil}, {"log", "", nil}, {"bytes", "", nil}, {"late", "", nil}, {"secret", "", nil}, {"schema", "", nil},
-	{"u", "", nil}, {"ages", "", nil}, {"probe", "", nil}, {"paused", "", nil},
+	{"x:", "tombstone ", checkTimeScript},
+	{"rq:", "request ", checkTimeScript},
+	{"in:", "remembered in:", checkTimeScript},
+	{"inq:", "", nil}, {"inload", "", nil}, {"insum", "", nil}, {"own", "", nil}, {"debts", "", nil}, {"z:", "", nil},
+	{"jobs", "", nil}, {"log", "", nil}, {"bytes", "", nil}, {"late", "", nil}, {"secret", "", nil},
+	{"schema", "", nil}, {"u", "", nil}, {"ages", "", nil}, {"probe", "", nil}, {"paused", "", nil},
 }
 
 // keys sorts names by shard and kind, and checks them.
@@ -236,7 +245,8 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 				return err
 			}
 		case kind < 0:
-			if err := f.tell(Fault{Name: name, What: "no version of recall-milter up to this one makes such a key"}); err != nil {
+			if err := f.tell(Fault{Name: name,
+				What: "no version of recall-milter up to this one makes such a key"}); err != nil {
 				return err
 			}
 		case kinds[kind].check != nil:
@@ -293,8 +303,8 @@ type waiting struct {
 	ages  map[string]int64 // how many of each ageStep
 }
 
-// counters counts what waits, and compares it with the counters. While something comes or leaves it says nothing; nor when there
-// are other faults that nobody mends, since then it would count wrong.
+// counters counts what waits, and compares it with the counters. While something comes or leaves it says nothing; nor
+// when there are other faults that nobody repairs, since then it would count wrong.
 func (f *fsck) counters(ctx context.Context, at nodes.Shard) error {
 	if len(f.told) > 0 && !f.repair {
 		return nil
@@ -333,13 +343,15 @@ func (f *fsck) counters(ctx context.Context, at nodes.Shard) error {
 func (f *fsck) compare(at nodes.Shard, says, is waiting) error {
 	name := "shard " + string(at)
 	if says.bytes != is.bytes {
-		err := f.tell(Fault{Name: name, What: fmt.Sprintf("it counts %d bytes waiting, and there are %d", says.bytes, is.bytes), Fix: "the counter is set right"})
+		what := fmt.Sprintf("it counts %d bytes waiting, and there are %d", says.bytes, is.bytes)
+		err := f.tell(Fault{Name: name, What: what, Fix: "the counter is set right"})
 		if err != nil {
 			return err
 		}
 	}
 	if !maps.Equal(says.ages, is.ages) {
-		return f.tell(Fault{Name: name, What: "its counters of how old is what waits are wrong", Fix: "they are set right"})
+		return f.tell(Fault{Name: name, What: "its counters of how old is what waits are wrong",
+			Fix: "they are set right"})
 	}
 	return nil
 }

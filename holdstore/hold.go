@@ -82,8 +82,8 @@ type Result struct {
 	At      time.Time `json:"t,omitzero"`
 	// Reported is true once the sender has been told of a failure (or asked not to be).
 	Reported bool `json:"b,omitempty"`
-	// CutOff is true when a release had been cut off before the recall: what the port took is not known. No further copy is sent,
-	// and nobody is told that none was.
+	// CutOff is true when a release had been cut off before the recall: what the port took is not known. No further
+	// copy is sent, and nobody is told that none was.
 	CutOff bool `json:"c,omitempty"`
 }
 

@@ -10,6 +10,11 @@
 // Every arrow is one Lua script, hence atomic: a recall and a release can never both win. Moments are Redis's own
 // TIME, taken inside the scripts, so the clocks of several gateways do not matter.
 //
+// The files follow a message's life: hold (the nouns), put, commit, confirm; wake, claim, content, settle; recall,
+// recallonly, bulk, replace, pause; find, query, pager; jobs, requests; received and what belongs to it; trail, stats,
+// reap, fsck. record and keys say what is stored, scripts how Lua is put together. Below them are nodes (which server,
+// is it durable), seal (pure cryptography) and holdid.
+//
 // Failure rules: Commit answers without error only when Redis has made the hold durable (strict: the AOF is synced
 // before the reply). A commit whose reply never came is fenced off by a tombstone, so that it can't come to life after
 // the caller gave up on it. Whatever drains the store also works when the store is full.
@@ -89,21 +94,27 @@ func Open(o Options) (*Store, error) {
 	s.settles = map[nodes.Shard]*batcher[*settling]{}
 	for _, at := range s.nodes.Shards {
 		s.commits[at] = s.newCommits(at)
-		s.settles[at] = &batcher[*settling]{most: settleMost, goes: 1, send: func(all []*settling) error { return s.settleBatch(at, all) }}
+		s.settles[at] = &batcher[*settling]{most: settleMost, goes: 1,
+			send: func(all []*settling) error { return s.settleBatch(at, all) }}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.searches = searches{semaphore.NewWeighted(searchBytes)}
 	s.staging = staging{s: s, of: map[string]int64{}}
-	s.confirmed = confirmations{of: map[nodes.Shard][]confirmation{}, away: map[nodes.Shard][]confirmation{}, bell: make(chan struct{}, 1)}
+	s.confirmed = confirmations{of: map[nodes.Shard][]confirmation{}, away: map[nodes.Shard][]confirmation{},
+		bell: make(chan struct{}, 1)}
 	s.work.Go(s.confirmLoop)
 	return s, nil
 }
 
-// servers are the options that say which Redis, and what it must be.
+// servers are those of the options that package nodes needs.
 func (o Options) servers() nodes.Options {
-	return nodes.Options{Addresses: o.Addresses, SentinelMaster: o.SentinelMaster, Username: o.Username, Password: o.Password, DB: o.DB,
-		Prefix: o.Prefix, Durability: o.Durability, Replicas: o.Replicas, TLS: o.TLS, CAFile: o.CAFile, ServerName: o.ServerName,
-		Upgrades: upgrades}
+	return nodes.Options{
+		Addresses: o.Addresses, SentinelMaster: o.SentinelMaster,
+		Username: o.Username, Password: o.Password, DB: o.DB, Prefix: o.Prefix,
+		Durability: o.Durability, Replicas: o.Replicas,
+		TLS: o.TLS, CAFile: o.CAFile, ServerName: o.ServerName,
+		Upgrades: upgrades,
+	}
 }
 
 // Close ends the background work of the store and its connections.
@@ -117,7 +128,7 @@ func (s *Store) Close() error {
 // recordTime is how long a record is kept: at least as long as the content of a recalled hold.
 func (s *Store) recordTime() time.Duration { return max(s.opt.RecordRetention, s.opt.RecallRetention) }
 
-// pause waits, unless ctx ends.
+// pause waits for d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):
@@ -125,5 +136,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// upgrades has the step from each older layout to the next, see nodes.Layout. There is none yet: layout 1 is the first that was released.
+// upgrades has the step from each older layout to the next, see nodes.Layout. It is empty: layout 1 is the first that
+// was released.
 var upgrades = map[int]nodes.Upgrade{}

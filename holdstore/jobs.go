@@ -12,8 +12,8 @@ import (
 )
 
 // Job is work that must be done even when the daemon that began it dies: to ask another gateway, to take a message out
-// of a mailbox, to report. They are in sorted sets by when they are due (see Lane); whoever claims one moves it behind its
-// lease, and so it is due again when nobody finishes it.
+// of a mailbox, to report. They are in sorted sets by when they are due (see Lane); whoever claims one moves it behind
+// its lease, and so it is due again when nobody finishes it.
 type Job struct {
 	ID       string
 	Kind     string
@@ -55,8 +55,8 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 	return nodes.Explain(s.nodes.RunDurable(ctx, s.nodes.Of(id), addJobScript, id, kind, data, in.Milliseconds()).Err())
 }
 
-// JobLease is how long a claimed job stays with who claimed it without being renewed: so late goes on what a daemon that
-// died had begun.
+// JobLease is how long a claimed job stays with who claimed it without being renewed: so late goes on what a daemon
+// that died had begun.
 const JobLease = 15 * time.Second
 
 // claimJobScript: ARGV: lease ms, token, "in" for the lane of others, askers that are busy... Output: {} or
@@ -75,8 +75,8 @@ local f = redis.call('HMGET', key, 'kind', 'data', 'since', 'done')
 return {id, f[1], f[2], tostring(n), f[3], f[4] or '0'}
 `)
 
-// ClaimJob leases the job of a lane that has been due for longest, for JobLease; nil: none is due. Without a lane it looks into
-// both, ours first.
+// ClaimJob leases the job of a lane that has been due for longest, for JobLease; nil: none is due. Without a lane it
+// looks into both, ours first.
 func (s *Store) ClaimJob(ctx context.Context, some ...Lane) (j *Job, err error) {
 	if len(some) == 0 {
 		some = []Lane{OurLane, TheirLane()}
@@ -102,8 +102,8 @@ func (s *Store) claimJobAt(ctx context.Context, at nodes.Shard, lane Lane) (*Job
 	return j, nil
 }
 
-// endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known, the
-// first line of the defect that ended it or "". Output: "ok" or "lost".
+// endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known,
+// the first line of the defect that ended it or "". Output: "ok" or "lost".
 var endJobScript = drain(lanes + parking + `
 local key = P .. 'j:' .. ARGV[1]
 if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
@@ -132,8 +132,8 @@ func (s *Store) RetryJob(ctx context.Context, j *Job, in time.Duration) error {
 	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "", "")
 }
 
-// BreakJob is RetryJob for an attempt that a defect of ours has ended, whose first line is what. After ParkAfter of them the
-// job is parked. ErrLost.
+// BreakJob is RetryJob for an attempt that a defect of ours has ended, whose first line is what. After ParkAfter of
+// them the job is parked. ErrLost.
 func (s *Store) BreakJob(ctx context.Context, j *Job, in time.Duration, what string) error {
 	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "", what)
 }
@@ -168,10 +168,10 @@ func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
 	return s.wordAt(ctx, j.at, saveJobScript, j.ID, j.token, data, JobLease.Milliseconds())
 }
 
-// Jobs wait in two lanes, so that what other sites ask for never delays what our own users do. Ours are in the set jobs, by
-// when they are due. Those that others asked for have an ID that begins with "in:ASKER:"; each asker has a set of their own,
-// jobs:in:ASKER, and jobs:in has the askers by when their turn is: when their first job is due, or when one was taken last. So
-// askers take turns, however many jobs one of them has.
+// Jobs wait in two lanes, so that what other sites ask for never delays what our own users do. Ours are in the set
+// jobs, by when they are due. Those that others asked for have an ID that begins with "in:ASKER:"; each asker has a set
+// of their own, jobs:in:ASKER, and jobs:in has the askers by when their turn is: when their first job is due, or when
+// one was taken last. So askers take turns, however many jobs one of them has.
 
 // Lane is where jobs are claimed.
 type Lane struct {
@@ -201,8 +201,8 @@ func (j *Job) Requester() string {
 // lanes are the moves of scripts with jobs.
 var lanes = lua("lanes")
 
-// claimIn claims in some lanes of the whole store, all of them when none is named: the job that has been due for longest, or of
-// askers the one whose turn it is.
+// claimIn claims in some lanes of the whole store, all of them when none is named: the job that has been due for
+// longest, or of askers the one whose turn it is.
 func (s *Store) claimIn(ctx context.Context, lane Lane) (*Job, error) {
 	set := jobsKey
 	if lane.theirs {

@@ -13,30 +13,39 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// keys builds the key names of one shard. Its value is what every name begins with: the prefix and one hash tag, which
-// keeps all keys of a script in one Cluster slot.
+// Key names of one shard. Each begins with the shard: the prefix and one hash tag, which keeps all keys of a script
+// in one Cluster slot.
 //
-//	h:ID            hash: the hold, or the record of one. p is what it was at first, see record.go; the other fields say what became of it
+//	h:ID            hash: the hold, or the record of one; record.go lists its fields
 //	b:ID:NONCE:n    piece n of the content; 0 is the header block
 //	z:STATE         holds by state; score: held due, releasing lease end, released and recalled the record's end (ms)
-//	ages            hash: of each ten seconds since 1970, how many that were held then still are held or releasing
-//	i:KIND+NUMBER   index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; score held_at.
-//	                Several values share a number, so that none stands in a name and few keys suffice: look at the record
+//	ages            hash: of each ten seconds since 1970, how many that were held then are still held or releasing
+//	i:KIND+NUMBER   index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; score: when
+//	                held. Several values share a number, so that no name shows one: look at the record
 //	u               hash: the IDs of unconfirmed holds by fingerprint
-//	own             hash: what each owner has in the store, see quota.go; debts: recalled holds, score: when their content goes
+//	own             hash: what each owner has in the store, see quota.go
+//	debts           recalled holds; score: when their content goes, and their owner is no longer charged for it
 //	x:ID            tombstone: a commit of this ID comes too late
-//	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction; in:t:HASH its names by sender and subject,
-//	                each behind its origin, score: when
-//	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see allowance.go. inload their
-//	                bytes; insum hash: messages, bytes, and how many went early, of all of them
-//	in:u:HASH       what served for one recall; in:n:HASH:SPAN recalls of one domain
+//	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction
+//	in:t:HASH       names of such messages by sender and subject, each behind its origin; score: when it came
+//	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see receivedroom.go
+//	inload          the networks' numbers; score: bytes
+//	insum           hash: messages, bytes, and how many went early, of all networks
+//	in:u:HASH       what served for one recall
+//	in:n:HASH:SPAN  counter of a name in a span of time
 //	out:DAY:NUMBER  hash: who used which Message-ID for outbound mail that was not held
-//	j:ID            job; jobs: their IDs, score: when they are due, or their lease ends; jobs:in and jobs:in:ASKER: see lane.go
+//	j:ID            hash: a job
+//	jobs            IDs of jobs; score: when they are due, or their lease ends
+//	jobs:in         requesters of other sites, and jobs:in:REQUESTER their jobs; see jobs.go
 //	rq:ID           a recall request that we made; rq:m:HASH the holds of a Message-ID for which there are some
-//	log             stream, the audit trail; wake: channel; bytes, late: counters; secret
+//	log             stream: the audit trail
+//	wake            channel: something is due sooner than before
+//	bytes, late     counters: bytes that wait; how late the last release began (ms)
+//	secret          the gateway's secret, sealed when there is a key
 //	probe           written to see whether the replicas follow
-//	schema          layout and number of shards: see schema.go
+//	schema          layout and number of shards, see nodes.Layout
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
+
 func holdKey(at nodes.Shard, id string) string     { return string(at) + "h:" + id }
 func stateKey(at nodes.Shard, st State) string     { return string(at) + "z:" + string(st) }
 func agesKey(at nodes.Shard) string                { return string(at) + "ages" }
@@ -123,7 +132,8 @@ func (sub *Submission) owners() []string {
 	return []string{sub.Sender.Address, sub.Login}
 }
 
-// names are those that a sender's mail may be listed under: the address, and the part before the @, which is his login at many sites.
+// names are those that a sender's mail may be listed under: the address, and the part before the @, which is the
+// login at many sites.
 func names(sender string) []string {
 	if at := strings.LastIndexByte(sender, '@'); at > 0 {
 		return []string{sender, sender[:at]}
@@ -133,7 +143,8 @@ func names(sender string) []string {
 
 func heldKey(at nodes.Shard) string { return stateKey(at, Held) }
 
-// trailMost is how many entries of a shard's audit trail stay however young they are: a bound for the memory, some 200 MB.
+// trailMost is how many entries of a shard's audit trail stay however young they are: a bound for the memory, some
+// 200 MB.
 const trailMost = 1_000_000
 
 // ageStep is how exactly a shard counts how old is what waits.

@@ -65,8 +65,8 @@ func TestTheNumberOfShardsIsFixed(t *testing.T) {
 	}
 }
 
-// older makes a store as a fictional layout 0 had it, and adds the step that makes layout 1 of it: an example of an upgrade. Layout 0
-// has no index of Message-IDs. It returns how often the step ran for one shard.
+// older makes a store as a fictional layout 0 had it, and adds the step that makes layout 1 of it: an example of an
+// upgrade. Layout 0 has no index of Message-IDs. It returns how often the step ran for one shard.
 func older(t *testing.T, s *Store) (runs *atomic.Int64) {
 	t.Helper()
 	ctx, at := t.Context(), s.nodes.Shards[0]

@@ -104,7 +104,8 @@ func (l *wire) lost() []*parcel {
 	return late
 }
 
-// befalls says what happens to a request. Nothing happens to greetings, and to what a gateway does by itself at any time.
+// befalls says what happens to a request. Nothing happens to greetings, and to what a gateway does by itself at any
+// time.
 func (l *wire) befalls(request []byte) *accident {
 	has := func(text string) bool { return bytes.Contains(request, []byte(text)) }
 	l.mu.Lock()

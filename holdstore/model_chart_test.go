@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// spot is where a hold stands in the contract's picture of the states, of a message with two recipients. Without a state
-// there is no hold.
+// spot is where a hold stands in the contract's picture of the states, of a message with two recipients. Without a
+// state there is no hold.
 type spot struct {
 	state State
 	due   bool // now; else in an hour

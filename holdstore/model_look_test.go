@@ -72,8 +72,8 @@ func (m *modelled) seen() (map[string]spot, error) {
 	return all, nil
 }
 
-// appear takes a hold in that was not there before: somebody must be about to put it, and it must be the only one that an
-// identical message finds.
+// appear takes a hold in that was not there before: somebody must be about to put it, and it must be the only one that
+// an identical message finds.
 func (m *modelled) appear(rt *rapid.T, id string) {
 	h, err := m.reader.Get(m.ctx, id)
 	if err != nil {
@@ -97,7 +97,8 @@ func (m *modelled) appear(rt *rapid.T, id string) {
 	}
 }
 
-// vanish lets go of what a gateway has fenced off, and whoever relies on it must not be there. What was replaced is back.
+// vanish lets go of what a gateway has fenced off, and whoever relies on it must not be there. What was replaced is
+// back.
 func (m *modelled) vanish(rt *rapid.T, seen map[string]spot) {
 	m.holds = slices.DeleteFunc(m.holds, func(n *known) bool {
 		if _, ok := seen[n.id]; ok {
@@ -131,8 +132,8 @@ func (m *modelled) count(rt *rapid.T, seen map[string]spot) {
 	}
 }
 
-// end lets everything come to its end: what was acknowledged is recalled, or is sent as it was submitted, and nothing in the
-// store contradicts the rest.
+// end lets everything come to its end: what was acknowledged is recalled, or is sent as it was submitted, and nothing
+// in the store contradicts the rest.
 func (m *modelled) end(rt *rapid.T) {
 	for len(m.late) > 0 {
 		m.arrives(rt, m.late[0])

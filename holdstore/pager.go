@@ -38,7 +38,8 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 	for n, set := range src.sets {
 		m := &merge{}
 		for _, at := range src.shards {
-			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: max(findPage/len(s.nodes.Shards), 50)})
+			page := max(findPage/len(s.nodes.Shards), 50)
+			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: page})
 		}
 		for {
 			ids, err := m.next(ctx, findPage)
@@ -62,7 +63,7 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 	return nil
 }
 
-// merge reads several walks as one.
+// merge reads several walks as one, in the order of their scores.
 type merge struct{ walks []*walk }
 
 // next returns the next IDs; none: it is at the end.
@@ -108,7 +109,8 @@ func (w *walk) fill(ctx context.Context) (bool, error) {
 	for len(w.ready) == 0 && !w.ended {
 		skip := max(len(w.ties)-maxTies, 0)
 		count := w.page + len(w.ties) - skip
-		some, err := w.s.nodes.Client.ZRangeByScoreWithScores(ctx, w.set, &redis.ZRangeBy{Min: w.min, Max: w.max, Offset: int64(skip), Count: int64(count)}).Result()
+		part := &redis.ZRangeBy{Min: w.min, Max: w.max, Offset: int64(skip), Count: int64(count)}
+		some, err := w.s.nodes.Client.ZRangeByScoreWithScores(ctx, w.set, part).Result()
 		if err != nil {
 			return false, nodes.Explain(err)
 		}
@@ -140,14 +142,17 @@ func (w *walk) take(some []redis.Z) {
 // findPage is how many holds one round trip reads.
 const findPage = 500
 
-// loadEach reads many holds, leaving out those that are gone meanwhile and, with an error at the end, those that can't be read.
+// loadEach reads many holds, leaving out those that are gone meanwhile and, with an error at the end, those that can't
+// be read.
 func (s *Store) loadEach(ctx context.Context, ids []string) (holds []*Hold, damaged error, err error) {
 	return s.loadKept(ctx, ids, func(*Hold) bool { return true })
 }
 
-// loadKept is loadEach of the holds that keep lets stay. What it reads at a time is bounded: a record may be as large as the
-// largest envelope.
-func (s *Store) loadKept(ctx context.Context, ids []string, keep func(*Hold) bool) (holds []*Hold, damaged error, err error) {
+// loadKept is loadEach of the holds that keep lets stay. What it reads at a time is bounded: a record may be as large
+// as the largest envelope.
+func (s *Store) loadKept(
+	ctx context.Context, ids []string, keep func(*Hold) bool,
+) (holds []*Hold, damaged error, err error) {
 	err = s.inParts(ctx, ids, func(some []string) error {
 		pipe := s.nodes.Client.Pipeline()
 		replies := make([]*redis.MapStringStringCmd, len(some))
@@ -176,8 +181,10 @@ func (s *Store) loadKept(ctx context.Context, ids []string, keep func(*Hold) boo
 	return holds, damaged, nil
 }
 
-// gather asks all shards the same, and returns their answers together; with ErrPartial those that came.
-func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd) (all []string, err error) {
+// gather sends the same commands to all shards, and returns their answers together; with ErrPartial those that came.
+func (s *Store) gather(
+	ctx context.Context, queue func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd,
+) (all []string, err error) {
 	shards, partly := s.nodes.Visible(ctx)
 	if len(shards) == 0 {
 		return nil, partly
@@ -185,7 +192,7 @@ func (s *Store) gather(ctx context.Context, ask func(pipe redis.Pipeliner, at no
 	pipe := s.nodes.Client.Pipeline()
 	var replies []*redis.StringSliceCmd
 	for _, at := range shards {
-		replies = append(replies, ask(pipe, at)...)
+		replies = append(replies, queue(pipe, at)...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, nodes.Explain(err)
@@ -209,8 +216,8 @@ func distinct(ids []string) []string {
 	return slices.Compact(ids)
 }
 
-// A record is as large as its envelope, megabytes for thousands of long addresses. So a search reads the sizes of many first,
-// and then some at a time; what all searches of a client have under way is bounded together.
+// A record is as large as its envelope, megabytes for thousands of long addresses. So a search reads the sizes of many
+// first, and then some at a time; what all searches of a client have under way is bounded together.
 const (
 	partBytes   = 4 << 20  // of the records that are read at a time
 	searchBytes = 32 << 20 // of all searches

@@ -12,7 +12,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Twelve searches at once through a login's mail to thousands take a bounded part of the memory, not all records at once.
+// Twelve searches at once through a login's mail to thousands take a bounded part of the memory, not all records at
+// once.
 func TestSearchesThroughLargeRecordsTakeLittleMemory(t *testing.T) {
 	r := server.StartRedis(t, "--appendfsync", "no")
 	s, err := Open(Options{Addresses: []string{r.Addr}, Durability: "relaxed"})

@@ -9,9 +9,9 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// What meets a defect of ours each time is parked, so that it stands in the way of nothing else and of no other gateway: its
-// due moment is further away than any loop looks. A hold stays held: it can be recalled, released (which is another
-// try) and extended. Doctor and Fsck show what is parked, and Fsck's repair puts jobs back.
+// What meets a defect of ours each time is parked, so that it stands in the way of nothing else and of no other
+// gateway: its due moment is further away than any loop looks. A hold stays held: it can be recalled, released (which
+// is another try) and extended. Doctor and Fsck show what is parked, and Fsck's repair puts jobs back.
 const (
 	ParkAfter = 3               // defects
 	never     = 253370764800000 // 9999-01-01 in milliseconds since 1970
@@ -24,7 +24,8 @@ var parking = lua("park", "PARK_AFTER", ParkAfter, "NEVER", never)
 func (s *Store) Parked(ctx context.Context, most int) (holds, jobs []string, err error) {
 	list := func(name func(nodes.Shard) string) ([]string, error) {
 		all, err := s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd {
-			return []*redis.StringSliceCmd{pipe.ZRangeByScore(ctx, name(at), &redis.ZRangeBy{Min: fmt.Sprint(never), Max: "+inf", Count: int64(most)})}
+			parked := &redis.ZRangeBy{Min: fmt.Sprint(never), Max: "+inf", Count: int64(most)}
+			return []*redis.StringSliceCmd{pipe.ZRangeByScore(ctx, name(at), parked)}
 		})
 		return all[:min(len(all), most)], err
 	}

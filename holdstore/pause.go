@@ -40,22 +40,23 @@ redis.call('PUBLISH', P .. 'wake', int(now))
 return old
 `)
 
-// Pause stops the releases of all gateways on the store: from its return on, none begins. Held mail keeps its due moment,
-// what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words. ErrPartial: what is kept
-// by the servers that are away will be released when they are back, until Pause is called again.
+// Pause stops the releases of all gateways on the store: from its return on, none begins. Held mail keeps its due
+// moment, what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words.
+// ErrPartial: what is kept by the servers that are away will be released when they are back, until Pause is called
+// again.
 func (s *Store) Pause(ctx context.Context, a Act) error {
 	_, err := s.everywhere(ctx, pauseScript, a)
 	return err
 }
 
-// Resume lets the releases go on, what is overdue first. It says whether they were paused. ErrPartial: on the servers that are
-// away they may still be.
+// Resume lets the releases go on, what is overdue first. It says whether they were paused. ErrPartial: on the servers
+// that are away they may still be.
 func (s *Store) Resume(ctx context.Context, a Act) (was bool, err error) {
 	return s.everywhere(ctx, resumeScript, a)
 }
 
-// everywhere runs a script of one act in every shard that can be reached; one line in the trail tells of all. It says whether any
-// changed. Somebody relies on it, so replicas have it too; those that are missing are waited for once.
+// everywhere runs a script of one act in every shard that can be reached; one line in the trail tells of all. It says
+// whether any changed. Somebody relies on it, so replicas have it too; those that are missing are waited for once.
 func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (changed bool, err error) {
 	shards, partly := s.nodes.Visible(ctx)
 	run, audit, failed := s.nodes.RunDurable, "audit", &nodes.Failures{}

@@ -18,7 +18,8 @@ import (
 const (
 	chunkSize = 256 << 10 // one 25 MB value would keep all other writers waiting
 	wholeMost = 64 << 10  // a message up to this size goes with its commit, in one piece
-	inFlight  = 1         // pieces of one message on their way at a time: with more of them a large message keeps small ones waiting
+	// pieces of one message on their way at a time: with more of them a large message keeps small ones waiting
+	inFlight  = 1
 	idTries   = 3         // another gateway may have made the same ID in the same millisecond
 	stagedFor = time.Hour // what is never committed goes away by itself
 	fenceTime = 3 * time.Second
@@ -137,7 +138,8 @@ func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		if err := p.s.nodes.Guard("the storing of a piece of hold "+p.id, func() error { return p.storePiece(ctx, n, wrap()) }); err != nil {
+		store := func() error { return p.storePiece(ctx, n, wrap()) }
+		if err := p.s.nodes.Guard("the storing of a piece of hold "+p.id, store); err != nil {
 			p.fail(err)
 		}
 	})

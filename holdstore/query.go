@@ -54,7 +54,7 @@ func newMatcher(q Query) (*matcher, error) {
 	}
 	var err error
 	if m.client, err = netip.ParsePrefix(q.Client); err != nil {
-		return nil, fmt.Errorf("client %q is no IP address and no network like 192.0.2.0/24", q.Client)
+		return nil, fmt.Errorf("invalid client %q: use an IP address or a network like 192.0.2.0/24", q.Client)
 	}
 	return m, nil
 }
@@ -107,7 +107,13 @@ func (s *Store) sources(q Query) []*source {
 	for _, by := range []struct {
 		kind   string
 		values []string
-	}{{"s", []string{q.Login}}, {"s", names(q.Sender)}, {"r", []string{q.Recipient}}, {"c", []string{q.Client}}, {"m", bothWays(q.MessageID)}} {
+	}{
+		{"s", []string{q.Login}},
+		{"s", names(q.Sender)},
+		{"r", []string{q.Recipient}},
+		{"c", []string{q.Client}},
+		{"m", bothWays(q.MessageID)},
+	} {
 		if by.values[0] == "" || by.kind != "m" && strings.ContainsAny(by.values[0], "*?/<") {
 			continue
 		}
@@ -159,8 +165,8 @@ func (s *Store) narrowest(ctx context.Context, q Query, shards []nodes.Shard) (*
 
 // Find yields what matches, soonest due first; records by when they end. It reads the narrowest index that answers, in
 // pages: a filter by a pattern looks at all holds in the states that are asked for. What was put, released or recalled
-// meanwhile may be among them or not. Damage to a record ends nothing: it is yielded as an error, ErrDamaged, at the end;
-// and so is ErrPartial, when some servers do not answer.
+// meanwhile may be among them or not. Damage to a record ends nothing: it is yielded as an error, ErrDamaged, at the
+// end; and so is ErrPartial, when some servers do not answer.
 func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[*Hold, error] {
 	if len(q.States) == 0 {
 		q.States = []State{Held, Releasing}

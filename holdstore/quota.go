@@ -10,13 +10,13 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// No sender fills the store. Every hold has an owner: its login, or without one the client that it came from. What an owner
-// has waiting is counted in the scripts that make, release, recall and forget holds, in bytes and messages, and a hold that
-// would be more is refused. Records of what was sent are counted as well: who has more than their part of them keeps them for
-// crowdedRecord only.
+// No sender fills the store. Every hold has an owner: its login, or without one the client that it came from. What an
+// owner has waiting is counted in the scripts that make, release, recall and forget holds, in bytes and messages, and a
+// hold that would be more is refused. Records of what was sent are counted as well: who has more than their part of
+// them keeps them for crowdedRecord only.
 //
-// A quarter of maxmemory is more than any person sends within a grace; and a newsletter of 100,000 messages, a gateway's
-// fastest for four minutes, fits.
+// A quarter of maxmemory is more than any person sends within a grace; and a newsletter of 100,000 messages, a
+// gateway's fastest for four minutes, fits.
 const (
 	ownParts      = 4       // an owner's part is one of so many parts of maxmemory
 	ownMessages   = 100_000 // that wait
@@ -27,8 +27,8 @@ const (
 	entryCost  = 80  // bytes of each entry in an index
 )
 
-// ownerOf names who is charged for a hold; "": nobody, it is a mail of the gateway. An IPv6 client counts as the network that
-// one machine easily has; all programs on the gateway itself are one client.
+// ownerOf names who is charged for a hold; "": nobody, it is a mail of the gateway. An IPv6 client counts as the
+// network that one machine easily has; all programs on the gateway itself are one client.
 func ownerOf(sub *Submission, t Terms) string {
 	switch {
 	case t.Rule == RuleOwn:
@@ -104,8 +104,8 @@ func (g *staging) add(ctx context.Context, p *Put, n int64) error {
 	return nil
 }
 
-// stagingOwner names who is charged for what is staged; "": nobody. Mails of the gateway and those of programs on it are told
-// apart only by the commit.
+// stagingOwner names who is charged for what is staged; "": nobody. Mails of the gateway and those of programs on it
+// are told apart only by the commit.
 func stagingOwner(sub *Submission) string {
 	if sub.Login == "" && sub.Client.Address == "" {
 		return ""

@@ -2,7 +2,8 @@ package holdstore
 
 import "testing"
 
-// An owner is somebody who can't become another one: with other case, another sender, or another address of the same machine.
+// An owner is somebody who can't become another one: with other case, another sender, or another address of the same
+// machine.
 func TestNobodyIsManyOwners(t *testing.T) {
 	owner := func(login, client, sender string) string {
 		sub := Submission{Login: login, Client: Client{Address: client}, Sender: Path{Address: sender}}

@@ -35,8 +35,8 @@ func incompressible(n int, seed uint64) string {
 	return b.String()
 }
 
-// One login, or one client without a login, sends what it can with the longest wish: it gets its part, hears why it gets no
-// more, and the others' mail is held.
+// One login, or one client without a login, sends what it can with the longest wish: it gets its part, hears why it
+// gets no more, and the others' mail is held.
 func TestOneSenderDoesNotFillTheStore(t *testing.T) {
 	t.Parallel()
 	const most = 48 << 20
@@ -75,7 +75,8 @@ func TestOneSenderDoesNotFillTheStore(t *testing.T) {
 	}
 }
 
-// What an owner is charged for goes back when the message has left, is forgotten, or when the content of a recalled one has.
+// What an owner is charged for goes back when the message has left, is forgotten, or when the content of a recalled one
+// has.
 func TestAnOwnerIsChargedForWhatIsThere(t *testing.T) {
 	t.Parallel()
 	r := server.StartRedis(t, "--appendfsync", "no")

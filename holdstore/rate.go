@@ -15,7 +15,8 @@ type Tally struct {
 	By   int
 }
 
-// counter names the counter of a name in the present span of time. It ends by itself, so that no table of names can be full.
+// counter names the counter of a name in the present span of time. It ends by itself, so that no table of names can be
+// full.
 func (s *Store) counter(name string, per time.Duration) string {
 	return rateKey(s.nodes.Of(digest(name)), digest(name), span(per))
 }

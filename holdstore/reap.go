@@ -28,29 +28,28 @@ type Reaped struct {
 }
 
 // reapScript takes expired leases back: of an attempt that was cut off nobody knows whether the port took it. It also
-// forgets expired records, and of some fingerprints that nobody confirmed those that are too old. ARGV: at most how many of
-// each, event, how long a message is unconfirmed.
-// Output: {leases, records}
+// forgets expired records, and of some fingerprints that nobody confirmed those that are too old. ARGV: at most how
+// many of each, event, how long a message is unconfirmed. Output: {leases, records}
 var reapScript = drain(lua("reap"))
 
 // repairScript puts a hold that no state's set knows back to where a loop meets it: one that is releasing without
-// a lease would otherwise be stuck for ever. ARGV: record ms, ids... Output: how many were mended.
+// a lease would otherwise be stuck forever. ARGV: record ms, ids... Output: how many were put back.
 var repairScript = drain(`
-local mended = 0
+local repaired = 0
 for i = 2, #ARGV do
   local id, state = ARGV[i], get(ARGV[i], 'state')
   if state and not redis.call('ZSCORE', P .. 'z:' .. state, id) then
-    mended = mended + 1
+    repaired = repaired + 1
     if state == 'held' then redis.call('ZADD', P .. 'z:held', get(id, 'due'), id)
     elseif state == 'releasing' then redis.call('ZADD', P .. 'z:releasing', int(now), id)
     else redis.call('ZADD', P .. 'z:' .. state, int(now + ARGV[1]), id) end
   end
 end
-return mended
+return repaired
 `)
 
-// unlistScript takes the IDs of holds that are gone out of indexes. It looks at the oldest only: what is listed before them
-// goes with its record, in time. ARGV: how many of each, names of sorted sets... Output: how many IDs left.
+// unlistScript takes the IDs of holds that are gone out of indexes. It looks at the oldest only: what is listed before
+// them goes with its record, in time. ARGV: how many of each, names of sorted sets... Output: how many IDs left.
 var unlistScript = drain(`
 local left = 0
 for i = 2, #ARGV do
@@ -63,7 +62,7 @@ end
 return left
 `)
 
-// Reap takes expired leases back to held, forgets expired records, and mends what no state knows.
+// Reap takes expired leases back to held, forgets expired records, and repairs holds that no state lists.
 // Bounded work per call: call it every few seconds, and at once when there is more.
 func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 	var mu sync.Mutex
@@ -81,13 +80,15 @@ func (s *Store) Reap(ctx context.Context) (Reaped, error) {
 	return total, err
 }
 
-func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards []nodes.Shard) (done Reaped, err error) {
+func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards []nodes.Shard) (done Reaped,
+	err error) {
 	now, err := node.Time(ctx).Result()
 	if err != nil {
 		return done, nodes.Explain(err)
 	}
 	for _, at := range shards {
-		counts, err := s.nodes.Run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"}), unconfirmedFor.Milliseconds()).Int64Slice()
+		counts, err := s.nodes.Run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"}),
+			unconfirmedFor.Milliseconds()).Int64Slice()
 		if err != nil || len(counts) != 2 {
 			return done, nodes.Explain(err)
 		}
@@ -103,13 +104,13 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		}
 	}
 	if !done.More {
-		done.Repaired, err = s.mendSome(ctx, node)
+		done.Repaired, err = s.repairSome(ctx, node)
 	}
 	return done, err
 }
 
-// mendSome goes on with the slow walk over all keys of a server, so fast that it is round in about an hour.
-func (s *Store) mendSome(ctx context.Context, node redis.UniversalClient) (mended int, err error) {
+// repairSome goes on with the slow walk over all keys of a server, so fast that it is round in about an hour.
+func (s *Store) repairSome(ctx context.Context, node redis.UniversalClient) (repaired int, err error) {
 	size, err := node.DBSize(ctx).Result()
 	if err != nil {
 		return 0, nodes.Explain(err)
@@ -117,19 +118,19 @@ func (s *Store) mendSome(ctx context.Context, node redis.UniversalClient) (mende
 	for range min(size/(scanBatch*reapsInRound)+1, scansMost) {
 		names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.everything(), scanBatch).Result()
 		if err != nil {
-			return mended, nodes.Explain(err)
+			return repaired, nodes.Explain(err)
 		}
 		s.scanned.set(node, cursor)
-		n, err := s.mend(ctx, names)
-		if mended += n; err != nil || cursor == 0 {
-			return mended, err
+		n, err := s.repair(ctx, names)
+		if repaired += n; err != nil || cursor == 0 {
+			return repaired, err
 		}
 	}
-	return mended, nil
+	return repaired, nil
 }
 
-// mend looks at what some keys say, and mends what does not fit.
-func (s *Store) mend(ctx context.Context, names []string) (mended int, err error) {
+// repair looks at what some keys say, and repairs what does not fit.
+func (s *Store) repair(ctx context.Context, names []string) (repaired int, err error) {
 	ids, indexes := map[nodes.Shard][]string{}, map[nodes.Shard][]string{}
 	for _, name := range names {
 		at, rest := s.shardOf(name)
@@ -143,30 +144,31 @@ func (s *Store) mend(ctx context.Context, names []string) (mended int, err error
 		}
 	}
 	for _, at := range nodes.InOrder(ids) {
-		n, err := s.mendHolds(ctx, at, ids[at])
-		if mended += n; err != nil {
-			return mended, err
+		n, err := s.repairHolds(ctx, at, ids[at])
+		if repaired += n; err != nil {
+			return repaired, err
 		}
 	}
 	for _, at := range nodes.InOrder(indexes) {
 		for some := range slices.Chunk(indexes[at], reapBatch) {
 			n, err := s.nodes.Run(ctx, at, unlistScript, append([]any{oldestLooked}, anys(some)...)...).Int()
-			if mended += n; err != nil {
-				return mended, nodes.Explain(err)
+			if repaired += n; err != nil {
+				return repaired, nodes.Explain(err)
 			}
 		}
 	}
-	return mended, nil
+	return repaired, nil
 }
 
-func (s *Store) mendHolds(ctx context.Context, at nodes.Shard, ids []string) (mended int, err error) {
+func (s *Store) repairHolds(ctx context.Context, at nodes.Shard, ids []string) (repaired int, err error) {
 	for some := range slices.Chunk(ids, reapBatch) {
-		n, err := s.nodes.Run(ctx, at, repairScript, append([]any{s.recordTime().Milliseconds()}, anys(some)...)...).Int()
-		if mended += n; err != nil {
-			return mended, nodes.Explain(err)
+		n, err := s.nodes.Run(ctx, at, repairScript, append([]any{s.recordTime().Milliseconds()},
+			anys(some)...)...).Int()
+		if repaired += n; err != nil {
+			return repaired, nodes.Explain(err)
 		}
 	}
-	return mended, nil
+	return repaired, nil
 }
 
 // everything is the pattern of the names of all keys.

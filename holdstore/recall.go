@@ -21,9 +21,9 @@ type Action struct {
 	args   [2]any // what act in the script gets
 }
 
-// actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is done to,
-// and one entry in the audit trail. act returns the word for one of them.
-// ARGV: event, verb, by, from, reason, detail, two arguments of act, ids... Output: a word for each.
+// actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is
+// done to, and one entry in the audit trail. act returns the word for one of them. ARGV: event, verb, by, from, reason,
+// detail, two arguments of act, ids... Output: a word for each.
 func actionScript(act string) *redis.Script {
 	return drain(takeback + act + `
 local words, did = {}, {}
@@ -76,11 +76,12 @@ func (s *Store) Releasing() Action {
 
 // Extending moves the due moment of held messages later by d.
 func (s *Store) Extending(d time.Duration) Action {
-	return Action{script: dueScript, verb: "extend", event: "extended", detail: "by " + d.String(), args: [2]any{d.Milliseconds(), ""}}
+	return Action{script: dueScript, verb: "extend", event: "extended", detail: "by " + d.String(),
+		args: [2]any{d.Milliseconds(), ""}}
 }
 
-// Restoring undoes recalls; each hold is due after its grace again (its Terms.Grace from now). ErrNotNow: it is not recalled,
-// or its content is no longer kept.
+// Restoring undoes recalls; each hold is due after its grace again (its Terms.Grace from now). ErrNotNow: it is not
+// recalled, or its content is no longer kept.
 func (s *Store) Restoring() Action {
 	return Action{script: restoreScript, verb: "restore", event: "restored", args: [2]any{"", ""}}
 }
@@ -121,7 +122,7 @@ func (s *Store) one(ctx context.Context, d Action, ref string, a Act) (*Hold, er
 	return s.Get(ctx, id)
 }
 
-// do runs a deed for holds of one shard.
+// do runs an action for holds of one shard.
 func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Act) ([]string, error) {
 	said := d.detail
 	if a.Reason != "" {
@@ -134,7 +135,8 @@ func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, 
 		}
 		d.args[0] = mays
 	}
-	args := []any{eventLine(Event{Verb: d.event, By: a.By, Detail: said}), d.verb, a.By, a.From, a.Reason, d.detail, d.args[0], d.args[1]}
+	event := eventLine(Event{Verb: d.event, By: a.By, Detail: said})
+	args := []any{event, d.verb, a.By, a.From, a.Reason, d.detail, d.args[0], d.args[1]}
 	for _, id := range ids {
 		args = append(args, id)
 	}
@@ -157,7 +159,9 @@ func (s *Store) Draining() Action {
 var takeback = ticketing + lua("takeback")
 
 // act runs a script for a person: ARGV are id, event, by, from, reason, and then args. It returns the hold after it.
-func (s *Store) act(ctx context.Context, sc *redis.Script, verb, ref, detail string, a Act, args ...any) (*Hold, error) {
+func (s *Store) act(
+	ctx context.Context, sc *redis.Script, verb, ref, detail string, a Act, args ...any,
+) (*Hold, error) {
 	id, ok := holdid.Parse(ref)
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", ref, ErrNotFound)

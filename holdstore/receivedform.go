@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// What is remembered of a message is as short as it can be, since there is one for every message that comes in: numbers as
-// varints, texts behind their length, addresses and digests as bytes. The recipients' digests go to its end.
+// What is remembered of a message is as short as it can be, since there is one for every message that comes in: numbers
+// as varints, texts behind their length, addresses and digests as bytes. The recipients' digests go to its end.
 
 // Flags of a way.
 const (
@@ -54,7 +54,7 @@ func rawDigest(text string) []byte {
 	return raw
 }
 
-// unpackReceived is the opposite; false: it is no such thing.
+// unpackReceived is the opposite; false: it is something else.
 func unpackReceived(stored string) (r Received, ok bool) {
 	p := packed{rest: stored}
 	r.At = time.UnixMilli(int64(p.number())).UTC()

@@ -16,35 +16,39 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// What is remembered of inbound mail has a budget, since strangers fill it: a part of the server's memory, and a number.
-// When memory is tight the budget shrinks, to nothing if need be: held mail needs the room. What has to go is the oldest of
-// the network that takes most, so that a flood pushes out itself. Each network has a queue, by the number of its hash.
+// What is remembered of inbound mail has a budget, since strangers fill it: a part of the server's memory, and a
+// number. When memory is tight the budget shrinks, to nothing if need be: held mail needs the room. What has to go is
+// the oldest of the network that takes most, so that a flood pushes out itself. Each network has a queue, by the number
+// of its hash.
 const (
-	rememberParts   = 4         // the budget is one of so many parts of maxmemory
-	rememberMost    = 1_000_000 // messages in the whole store
-	networkBuckets  = 4096      // queues
-	rememberCost    = 420       // bytes that one takes in Redis besides its value, by measurement: keys, times, queue, topic
-	giveWayMost     = 1000      // messages that one script forgets: others wait some milliseconds for it
-	giveWayRounds   = 20        // scripts of one Reap
-	expiredLooked   = 20        // messages of one queue that one script looks at
-	sampledNetworks = 3         // queues that one script looks at besides those that it adds to
+	rememberParts  = 4         // the budget is one of so many parts of maxmemory
+	rememberMost   = 1_000_000 // messages in the whole store
+	networkBuckets = 4096      // queues
+	// bytes that one takes in Redis besides its value, by measurement: keys, times, queue, subject
+	rememberCost    = 420
+	giveWayMost     = 1000 // messages that one script forgets: others wait some milliseconds for it
+	giveWayRounds   = 20   // scripts of one Reap
+	expiredLooked   = 20   // messages of one queue that one script looks at
+	sampledNetworks = 3    // queues that one script looks at besides those that it adds to
 )
 
-// remembering are the moves of scripts that remember and forget. An entry of a queue is the slot, the name, the topic, and
-// behind them the size, when it ends (ms), and the origin, with blanks between.
-var remembering = lua("received", "EXPIRED_LOOKED", expiredLooked, "SAMPLED_NETWORKS", sampledNetworks, "GIVE_WAY_MOST", giveWayMost)
+// remembering are the moves of scripts that remember and forget. An entry of a queue is the slot, the name, the topic,
+// and behind them the size, when it ends (ms), and the origin, with blanks between.
+var remembering = lua("received", "EXPIRED_LOOKED", expiredLooked, "SAMPLED_NETWORKS", sampledNetworks, "GIVE_WAY_MOST",
+	giveWayMost)
 
-// rememberScript keeps messages, and then forgets until all is within the budget. ARGV: bytes of the budget, bytes that are
-// spare, messages, ms that they are kept, then of each: name, slot, value, topic, origin, network, size, when it came (ms).
-// Output: the names of the topics that are too large.
+// rememberScript keeps messages, and then forgets until all is within the budget. ARGV: bytes of the budget, bytes that
+// are spare, messages, ms that they are kept, then of each: name, slot, value, topic, origin, network, size, when it
+// came (ms). Output: the names of the topics that are too large.
 var rememberScript = script(remembering + lua("remember", "TOO_LARGE", maxSameSubject+sameSubjectSlack))
 
-// giveWayScript forgets what is beyond the budget. ARGV: the first three of rememberScript. Output: 1, or 0 when there is more to do.
+// giveWayScript forgets what is beyond the budget. ARGV: the first three of rememberScript. Output: 1, or 0 when there
+// is more to do.
 var giveWayScript = drain(remembering + `
 return within(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])) and 1 or 0
 `)
 
-// Remember keeps messages for a while, in one round trip, as far as their budget goes. What can't be kept is no loss of
+// Remember keeps messages for a while, in one round trip, as far as their budget goes. What can't be kept loses no
 // mail: it can't be recalled.
 func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration) error {
 	rows := map[nodes.Shard][]any{}
@@ -59,7 +63,8 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 		if err != nil {
 			return err
 		}
-		large, err := s.nodes.Run(ctx, at, rememberScript, append(append(budget, keep.Milliseconds()), row...)...).StringSlice()
+		args := append(append(budget, keep.Milliseconds()), row...)
+		large, err := s.nodes.Run(ctx, at, rememberScript, args...).StringSlice()
 		if err != nil {
 			return nodes.Explain(err)
 		}
@@ -82,7 +87,8 @@ func rememberRow(r Received) []any {
 	name := digest(r.MessageID) + r.From // whoever else claims the Message-ID overwrites nothing
 	// A message with many recipients comes in by several transactions.
 	slot, value := digest(strings.Join(r.Recipients, " "))[:slotLen], packReceived(r)
-	return []any{name, slot, value, topic, origin(r.Ways), binary.BigEndian.Uint16(network[:]) % networkBuckets, rememberCost + len(value), r.At.UnixMilli()}
+	queue := binary.BigEndian.Uint16(network[:]) % networkBuckets
+	return []any{name, slot, value, topic, origin(r.Ways), queue, rememberCost + len(value), r.At.UnixMilli()}
 }
 
 // rememberBudget is what a shard may remember: bytes, how many bytes are spare before memory is tight, and messages.
@@ -99,7 +105,8 @@ func (s *Store) rememberBudget(ctx context.Context, at nodes.Shard) ([]any, erro
 	return []any{use.Share(rememberParts) / shards, use.Spare() / shards, rememberMost / len(s.nodes.Shards)}, nil
 }
 
-// makeRoom has what is remembered give way to a hold for which the server had no memory. It says whether there is more now.
+// makeRoom has what is remembered give way to a hold for which the server had no memory. It says whether there is more
+// now.
 func (s *Store) makeRoom(ctx context.Context, at nodes.Shard) bool {
 	made := s.room.made.Load()
 	s.room.making.Lock()

@@ -63,8 +63,8 @@ func remembered(t *testing.T, s *Store) Remembering {
 	return st.Remembering
 }
 
-// Strangers send for as long as they like: what is remembered of it stays within its part, each pushes out what their own
-// network sent, and a hold finds room.
+// Strangers send for as long as they like: what is remembered of it stays within its part, each pushes out what their
+// own network sent, and a hold finds room.
 func TestStrangersFillNoMoreThanTheirPartOfTheStore(t *testing.T) {
 	t.Parallel()
 	const most = 32 << 20

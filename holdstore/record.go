@@ -47,8 +47,33 @@ func eventLine(e Event) string {
 	return string(b)
 }
 
-// A hold is one field at first, so that it is made by one HSETNX, which never writes over another's: p has numbers with blanks
-// between, the index entries, and behind the line's end the storedTerms. What comes later are fields of their own.
+// The hash of a hold has one field at first, so that making it is one write. What comes later are fields of their own.
+//
+//	p          what never changes: "HELD_AT GRACE SIZE RECIPIENTS NONCE PIECES ENTRIES..." (ms, ms, bytes, index
+//	           entries), then a line with the JSON below, then with a seal key the line "KEY PROOF TICKET"
+//	state      held (or no field), releasing, released, recalled
+//	due        ms, when it is not HELD_AT + GRACE
+//	tok        token of the lease
+//	attempts   how many releases were tried; late: by how many ms the first was
+//	np         how many recipients are pending, when it is not all
+//	rN         result of recipient N, as JSON: o outcome, d detail, t moment (ms), b the sender was told, c a release
+//	           was cut off before the recall, s digests of the answers that were noted
+//	tl         the timeline, "MS JSON" a line: verb, by, detail
+//	may        the ticket for those whom a partial recall left, "INDEXES KEY TICKET"
+//	cut        a lease ended: what the port took of it is not known
+//	relied     a retry was told of this hold: its own fence may not delete it
+//	replaced   IDs of holds that it took back; by: "ID DUE RECIPIENTS...", which hold took this one back
+//	o          who is charged for it: "OWNER BYTES RECORD-BYTES"; "-" for BYTES once nothing of its content waits
+//	defects    how many attempts a defect of ours ended; parked: the first line of the last one
+//
+// Letters of the JSON in p: of the submission q queue ID, m Message-ID, u subject, f author, dt Date, s sender, r
+// recipients, c client, l login, at authentication, t TLS, d daemon, g gateway; ru rule, 8 eight-bit. Of a path: a
+// address, x arguments. Of a client: a address, p port, n name, r PTR, h HELO.
+//
+// Letters of a request (rq:ID, and the job that sends it): q its ID, h hold, d domain, r recipients, y reason, k no
+// key.
+//
+// Fields of a job (j:ID): kind, data, since, attempts, tok, done, ended, gather, defects, parked.
 
 // storedTerms is the JSON in p.
 type storedTerms struct {
@@ -60,7 +85,8 @@ type storedTerms struct {
 // firstRecord is p, but for the moment, in milliseconds, that begins it.
 func firstRecord(grace time.Duration, size int64, nonce string, chunks int, entries []string, t storedTerms) string {
 	b, _ := json.Marshal(t)
-	return fmt.Sprintf(" %d %d %d %s %d %s\n%s", grace.Milliseconds(), size, len(t.Recipients), nonce, chunks, strings.Join(entries, " "), b)
+	return fmt.Sprintf(" %d %d %d %s %d %s\n%s", grace.Milliseconds(), size, len(t.Recipients), nonce, chunks,
+		strings.Join(entries, " "), b)
 }
 
 // unpacked gives the hash of a hold a field for each part of p, unless they came later.
@@ -84,8 +110,11 @@ func unpacked(f map[string]string) map[string]string {
 // parseHold reads the hash of a hold.
 func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	f = unpacked(f)
-	h := &Hold{ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"]}
-	if h.doubt = s.seal.Proven(id, seal.ProofOf(f["p"])); errors.Is(h.doubt, ErrDamaged) && !errors.Is(h.doubt, ErrUnproven) {
+	h := &Hold{
+		ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"],
+	}
+	h.doubt = s.seal.Proven(id, seal.ProofOf(f["p"]))
+	if errors.Is(h.doubt, ErrDamaged) && !errors.Is(h.doubt, ErrUnproven) {
 		return nil, fmt.Errorf("hold %s: %w", id, h.doubt)
 	}
 	var t storedTerms

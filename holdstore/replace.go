@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// replacing is the part of a commit that takes back what the new hold replaces; what was too late stays as it is. The field by
-// of an old one says which hold replaced it, when it was due, and which recipients were pending.
+// replacing is the part of a commit that takes back what the new hold replaces; what was too late stays as it is. The
+// field by of an old one says which hold replaced it, when it was due, and which recipients were pending.
 var replacing = takeback + lua("replace")
 
 // replaced lists those of some holds that are in the shard of the commit.
@@ -42,7 +42,8 @@ func (p *Put) replacing(t Terms) []byte {
 		return nil
 	}
 	by := p.submitter()
-	b, _ := json.Marshal(map[string]any{"ids": here, "by": by, "event": eventLine(Event{Verb: "recalled", By: by, Detail: "replaced by " + p.id})})
+	event := eventLine(Event{Verb: "recalled", By: by, Detail: "replaced by " + p.id})
+	b, _ := json.Marshal(map[string]any{"ids": here, "by": by, "event": event})
 	return b
 }
 
@@ -60,7 +61,8 @@ func (p *Put) replaceElsewhere(ctx context.Context, t Terms) error {
 		if p.s.nodes.Of(old) == p.at {
 			continue
 		}
-		_, err := p.s.Recall(ctx, old, Act{By: p.submitter(), From: "mail with Supersedes", Reason: "replaced by " + p.id})
+		by := Act{By: p.submitter(), From: "mail with Supersedes", Reason: "replaced by " + p.id}
+		_, err := p.s.Recall(ctx, old, by)
 		if err != nil && !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrNotNow) && !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -30,15 +30,15 @@ type Request struct {
 	Keyless    bool   `json:"k,omitempty"` // somebody else used the Message-ID: the request goes without a Cancel-Key
 }
 
-// News that come after a report are gathered for a while, and make another one. So that nobody can have a sender flooded,
-// further ones wait until a day has passed since the last.
+// News that come after a report are gathered for a while, and make another one. So that nobody can have a sender
+// flooded, further ones wait until a day has passed since the last.
 const (
 	newsGather  = time.Minute // or less, when less was waited for answers
 	reportPause = 24 * time.Hour
 )
 
-// maxAnswers is how many answers for one recipient count: whoever was asked can write them, and a trail is for what people
-// did. That it was retracted counts always, and is the last.
+// maxAnswers is how many answers for one recipient count: whoever was asked can write them, and a trail is for what
+// people did. That it was retracted counts always, and is the last.
 const maxAnswers = 10
 
 // seenLen is how many characters of its digest an answer is known by.
@@ -54,17 +54,20 @@ const (
 // reportMoves are what scripts do with the report on a hold, which is one job however often it is written.
 var reportMoves = jobMoves + lua("report", "REPORT_PAUSE", reportPause.Milliseconds())
 
-// requestScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the
-// two jobs, ms that later news are gathered for, then each Request as JSON. Output: "ok", "none", "late" (not released yet),
-// or "asked already".
+// requestScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds
+// of the two jobs, ms that later news are gathered for, then each Request as JSON. Output: "ok", "none", "late" (not
+// released yet), or "asked already".
 var requestScript = drain(reportMoves + lua("request"))
 
-// RequestRecall notes in one step that the gateways of recipients are asked to take a released message back, and adds the jobs
-// that do it: a request each, and after within the report to the sender; one that was due sooner waits for it. ErrTooLate: it is not released yet; ErrNotNow:
-// all were asked before.
-func (s *Store) RequestRecall(ctx context.Context, id string, all []Request, within time.Duration, a Act) (*Hold, error) {
+// RequestRecall notes in one step that the gateways of recipients are asked to take a released message back, and adds
+// the jobs that do it: a request each, and after within the report to the sender; one that was due sooner waits for it.
+// ErrTooLate: it is not released yet; ErrNotNow: all were asked before.
+func (s *Store) RequestRecall(
+	ctx context.Context, id string, all []Request, within time.Duration, a Act,
+) (*Hold, error) {
 	keep := max(s.recordTime(), within+24*time.Hour)
-	args := []any{within.Milliseconds(), keep.Milliseconds(), JobRequest, JobReport, min(within, newsGather).Milliseconds()}
+	args := []any{within.Milliseconds(), keep.Milliseconds(), JobRequest, JobReport,
+		min(within, newsGather).Milliseconds()}
 	var domains []string
 	for _, asked := range all {
 		b, err := json.Marshal(asked)
@@ -74,7 +77,8 @@ func (s *Store) RequestRecall(ctx context.Context, id string, all []Request, wit
 		args = append(args, b)
 		domains = append(domains, asked.Domain)
 	}
-	h, err := s.act(ctx, requestScript, "asked", id, cut("the gateways of "+strings.Join(domains, " "), maxAnswer), a, args...)
+	detail := cut("the gateways of "+strings.Join(domains, " "), maxAnswer)
+	h, err := s.act(ctx, requestScript, "asked", id, detail, a, args...)
 	if err == nil && h.MessageID != "" {
 		s.noteRequest(ctx, h, keep)
 	}
@@ -84,8 +88,8 @@ func (s *Store) RequestRecall(ctx context.Context, id string, all []Request, wit
 // requestsMost is how many messages of one Message-ID are looked at.
 const requestsMost = 20
 
-// noteRequest notes under which Message-ID a hold was asked for, so that nobody has to look at all that have it: anybody can write
-// a receipt for any Message-ID. Without it no receipt is noted.
+// noteRequest notes under which Message-ID a hold was asked for, so that nobody has to look at all that have it:
+// anybody can write a receipt for any Message-ID. Without it no receipt is noted.
 func (s *Store) noteRequest(ctx context.Context, h *Hold, keep time.Duration) {
 	key := requestKey(s.nodes.Of(digest(h.MessageID)), "m:"+digest(h.MessageID))
 	pipe := s.nodes.Client.Pipeline()
@@ -96,7 +100,8 @@ func (s *Store) noteRequest(ctx context.Context, h *Hold, keep time.Duration) {
 
 // RequestsOf returns the newest messages with a Message-ID whose recipients' gateways were asked.
 func (s *Store) RequestsOf(ctx context.Context, messageID string) ([]*Hold, error) {
-	ids, err := s.nodes.Client.ZRevRange(ctx, requestKey(s.nodes.Of(digest(messageID)), "m:"+digest(messageID)), 0, requestsMost-1).Result()
+	key := requestKey(s.nodes.Of(digest(messageID)), "m:"+digest(messageID))
+	ids, err := s.nodes.Client.ZRevRange(ctx, key, 0, requestsMost-1).Result()
 	if err != nil {
 		return nil, nodes.Explain(err)
 	}
@@ -108,7 +113,8 @@ func (s *Store) RequestsOf(ctx context.Context, messageID string) ([]*Hold, erro
 func (s *Store) Request(ctx context.Context, requestID string) (Request, error) {
 	var a Request
 	pipe := s.nodes.Client.Pipeline()
-	replies := make([]*redis.StringCmd, len(s.nodes.Shards)) // it is kept with its hold, whose ID the request does not tell
+	// it is kept with its hold, whose ID the request does not tell
+	replies := make([]*redis.StringCmd, len(s.nodes.Shards))
 	for n, at := range s.nodes.Shards {
 		replies[n] = pipe.Get(ctx, requestKey(at, requestID))
 	}
@@ -126,9 +132,9 @@ func (s *Store) Request(ctx context.Context, requestID string) (Request, error) 
 	return a, fmt.Errorf("no request has this ID: %w", ErrNotFound)
 }
 
-// answerScript writes what became of recipients. What is retracted stays retracted, and what was said of a recipient before
-// is not noted: it is somebody's copy of an old answer. ARGV: id, event, kind of the report, who answers, what, then index
-// and result of each. Output: "ok", "same", or "none".
+// answerScript writes what became of recipients. What is retracted stays retracted, and what was said of a recipient
+// before is not noted: it is somebody's copy of an old answer. ARGV: id, event, kind of the report, who answers, what,
+// then index and result of each. Output: "ok", "same", or "none".
 var answerScript = drain(reportMoves + `
 local id, changed = ARGV[1], false
 if not get(id, 'state') then return 'none' end
@@ -156,8 +162,8 @@ type Answer struct {
 	Detail    string
 }
 
-// AddAnswers writes answers to a request. When nobody is left who was asked and has not answered, the report is due; later
-// news make another one.
+// AddAnswers writes answers to a request. When nobody is left who was asked and has not answered, the report is due;
+// later news make another one.
 func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answer) error {
 	words := ""
 	var args []any
@@ -205,8 +211,8 @@ if ended then note(id, ARGV[2]) end
 return 'ok'
 `)
 
-// StopWaiting says of all recipients that were asked and have not answered that nothing is known of them, and returns the
-// hold.
+// StopWaiting says of all recipients that were asked and have not answered that nothing is known of them, and returns
+// the hold.
 func (s *Store) StopWaiting(ctx context.Context, id string) (*Hold, error) {
 	const detail = "no answer from its gateway"
 	if err := s.word(ctx, silentScript, id, eventLine(Event{Verb: "unanswered"}), detail); err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// The messages of one sender with one subject share one room, since Outlook's recalls name nothing else. Anybody can put
-// messages there by typing sender and subject. So each network gets the same share of a full room, and what is known to be
-// the sender's own stays as long as there is anything else.
+// The messages of one sender with one subject share one room, since Outlook's recalls name nothing else. Anybody can
+// put messages there by typing sender and subject. So each network gets the same share of a full room, and what is
+// known to be the sender's own stays as long as there is anything else.
 const (
 	maxSameSubject   = 256 // messages
 	sameSubjectSlack = 64  // more are there before it is thinned: each thinning reads the whole room
@@ -46,8 +46,8 @@ func networkOf(ways []Way) string {
 	return network.String()
 }
 
-// inSubject lists the names of the messages in a room, the newest first, each once: a name comes from two networks when its
-// transactions do.
+// inSubject lists the names of the messages in a room, the newest first, each once: a name comes from two networks when
+// its transactions do.
 func (s *Store) inSubject(ctx context.Context, topic string) (names []string, err error) {
 	members, err := s.nodes.Client.ZRevRange(ctx, topic, 0, -1).Result()
 	seen := map[string]bool{}
@@ -76,8 +76,8 @@ func (s *Store) thin(ctx context.Context, topics []string) error {
 	return nil
 }
 
-// surplus chooses which members, the oldest first, have to go: always the oldest of the origin that has most, of two the
-// one that came later; the sender's own last of all.
+// surplus chooses which members, the oldest first, have to go: always the oldest of the origin that has most, of two
+// the one that came later; the sender's own last of all.
 func surplus(members []string, most int) (drop []string) {
 	var origins []string // in the order in which they came
 	of := map[string][]string{}

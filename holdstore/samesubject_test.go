@@ -50,7 +50,8 @@ func networks(n int) (ways []Way) {
 	return ways
 }
 
-// Whoever types somebody's address and subject, before or after him, pushes none of his messages out of what a recall can mean.
+// Whoever types somebody's address and subject, before or after him, pushes none of his messages out of what a recall
+// can mean.
 func TestAFloodPushesNoOtherNetworksMessagesOut(t *testing.T) {
 	t.Parallel()
 	redis := server.StartRedis(t, "--appendfsync", "no")

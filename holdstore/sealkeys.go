@@ -47,7 +47,8 @@ func (s *Store) countSealed(ctx context.Context, ids []string, usage map[string]
 	pipe := s.nodes.Client.Pipeline()
 	var beginnings []*redis.StringCmd
 	for _, h := range holds {
-		beginnings = append(beginnings, pipe.GetRange(ctx, pieceKey(s.nodes.Of(h.ID), h.ID, h.staging, 0), 0, seal.KeySize))
+		beginnings = append(beginnings, pipe.GetRange(ctx, pieceKey(s.nodes.Of(h.ID), h.ID, h.staging, 0), 0,
+			seal.KeySize))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nodes.Explain(err)

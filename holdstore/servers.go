@@ -18,9 +18,10 @@ func (s *Store) Answers(ctx context.Context) error { return s.nodes.Answers(ctx)
 // Health asks every server that keeps holds. With an error it returns what the others say.
 func (s *Store) Health(ctx context.Context) ([]Health, error) { return s.nodes.Health(ctx) }
 
-// Warnings says what about the servers could lose or delay mail, although holds are taken: each with what to do about it.
+// Warnings says what about the servers could lose or delay mail, although holds are taken: each with what to do about
+// it.
 func (s *Store) Warnings(ctx context.Context) ([]string, error) { return s.nodes.Warnings(ctx) }
 
-// OnDefect sets what is told of each panic that the store survives: what it ended, and the stack. Call it before the store
-// is used.
+// OnDefect sets what is told of each panic that the store survives: what it ended, and the stack. Call it before the
+// store is used.
 func (s *Store) OnDefect(tell func(what string, v any, stack []byte)) { s.nodes.OnDefect(tell) }

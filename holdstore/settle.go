@@ -13,19 +13,20 @@ import (
 // Settlement is what one release attempt brought.
 type Settlement struct {
 	Results map[int]Result // by recipient index; only what changed
-	Defect  string         // a defect of ours ended the attempt, and this is its first line; after ParkAfter of them the hold is parked
-	RetryIn time.Duration  // 0: all is settled, the hold becomes released; else it is held again for so long
-	Detail  string         // one line for the timeline: the MTA's reply with its queue ID, or why it is retried
+	// a defect of ours ended the attempt, and this is its first line; after ParkAfter of them the hold is parked
+	Defect  string
+	RetryIn time.Duration // 0: all is settled, the hold becomes released; else it is held again for so long
+	Detail  string        // one line for the timeline: the MTA's reply with its queue ID, or why it is retried
 }
 
-// Attempts that end at the same moment are settled by one script, each on its own: what is wrong with one harms no other, and
-// who waits for one learns the outcome of that one. Redis syncs once for all of them.
+// Attempts that end at the same moment are settled by one script, each on its own: what is wrong with one harms no
+// other, and who waits for one learns the outcome of that one. Redis syncs once for all of them.
 const settleMost = 32 // of one script: others wait a millisecond or two for it
 
 // settleScript writes what attempts brought, and then claims for those who go on.
-// ARGV: record ms; what claim wants; then of each attempt: id, token, retry ms, event, how many results, defect, and index and result of each.
-// Output: a list with a word for each, or an error: "ok", "lost", or "pending" (nothing left to retry was asked for, but a recipient
-// is pending: all stays); and what claim returned.
+// ARGV: record ms; what claim wants; then of each attempt: id, token, retry ms, event, how many results, defect, and
+// index and result of each. Output: a list with a word for each, or an error: "ok", "lost", or "pending" (nothing left
+// to retry was asked for, but a recipient is pending: all stays); and what claim returned.
 var settleScript = drain(claiming + parking + lua("settle", "CROWDED_RECORD", crowdedRecord.Milliseconds()))
 
 // settling is one attempt on its way into the store.
@@ -47,7 +48,8 @@ func (s *Store) Settle(ctx context.Context, c *Claim, st Settlement) error {
 
 // SettleNext is Settle, and claims the next due hold in the same step. nil: there is none, or only Claim can get it.
 func (s *Store) SettleNext(ctx context.Context, c *Claim, st Settlement) (*Claim, error) {
-	// Of several shards the soonest hold may be in another; and replicas must have a claim, but need not have what was settled.
+	// Of several shards the soonest hold may be in another; and replicas must have a claim, but need not have what was
+	// settled.
 	return s.settle(ctx, c, st, len(s.nodes.Shards) == 1 && s.opt.Replicas == 0)
 }
 
@@ -74,13 +76,15 @@ func resultArgs(results map[int]Result) (args []any) {
 		if r.At.IsZero() {
 			r.At = time.Now()
 		}
-		b, _ := json.Marshal(storedResult{Outcome: r.Outcome, Detail: r.Detail, At: r.At.UnixMilli(), Reported: r.Reported})
+		stored := storedResult{Outcome: r.Outcome, Detail: r.Detail, At: r.At.UnixMilli(), Reported: r.Reported}
+		b, _ := json.Marshal(stored)
 		args = append(args, n, b)
 	}
 	return args
 }
 
-// settleBatch settles attempts of one shard. After a panic it settles each by itself, so that the panic costs one outcome.
+// settleBatch settles attempts of one shard. After a panic it settles each by itself, so that the panic costs one
+// outcome.
 func (s *Store) settleBatch(at nodes.Shard, batch []*settling) error {
 	err := s.nodes.Guard("the settling of a batch of releases", func() error { s.settleAll(at, batch); return nil })
 	for _, x := range batch {

@@ -104,7 +104,9 @@ func (s *Store) OverdueJobs(ctx context.Context, grace time.Duration) (Overdue, 
 	return Overdue{Count: ours.Count + theirs.Count, By: max(ours.By, theirs.By)}, err
 }
 
-func (s *Store) overdue(ctx context.Context, grace time.Duration, name func(nodes.Shard) string) (o Overdue, err error) {
+func (s *Store) overdue(
+	ctx context.Context, grace time.Duration, name func(nodes.Shard) string,
+) (o Overdue, err error) {
 	all, now, err := s.nodes.Heads(ctx, name)
 	if err != nil {
 		return o, err
@@ -114,7 +116,7 @@ func (s *Store) overdue(ctx context.Context, grace time.Duration, name func(node
 		if by <= grace {
 			continue
 		}
-		n, err := s.nodes.Client.ZCount(ctx, name(h.At), "-inf", strconv.FormatInt(now.Add(-grace).UnixMilli(), 10)).Result()
+		n, err := s.nodes.Client.ZCount(ctx, name(h.At), "-inf", stamp(now.Add(-grace))).Result()
 		if err != nil {
 			return o, nodes.Explain(err)
 		}

@@ -317,7 +317,8 @@ func TestExpiredLeaseGoesBack(t *testing.T) {
 	}
 }
 
-// Another gateway takes a lease over at its end by Redis's clock, not before; and whoever held it knows by then that it is over.
+// Another gateway takes a lease over at its end by Redis's clock, not before; and whoever held it knows by then that it
+// is over.
 func TestALeaseIsTakenOverAtItsEndAndNotBefore(t *testing.T) {
 	t.Parallel()
 	srv := server.StartRedis(t)

@@ -11,11 +11,12 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
-// With a seal key, the record of a hold proves itself: whoever writes to Redis can't change who gets a message, whose it is,
-// or that it was recalled. Behind its JSON, field p has a line "KEY PROOF TICKET". PROOF is a MAC over the ID and all that
-// stands before it: the envelope, the Message-ID, and where the content is. TICKET is a MAC that lets the message be
-// released. A recall takes it away, and nobody without the key can make another one; a restore does. A recall for some
-// recipients puts a ticket for the others into the field "may", "INDEXES KEY TICKET": those it is not for.
+// With a seal key, the record of a hold proves itself: whoever writes to Redis can't change who gets a message, whose
+// it is, or that it was recalled. Behind its JSON, field p has a line "KEY PROOF TICKET". PROOF is a MAC over the ID
+// and all that stands before it: the envelope, the Message-ID, and where the content is. TICKET is a MAC that lets the
+// message be released. A recall takes it away, and nobody without the key can make another one; a restore does. A
+// recall for some recipients puts a ticket for the others into the field "may", "INDEXES KEY TICKET": those it is not
+// for.
 
 // Proven says whether the record is one of ours: nil, or why nothing may be done on its account.
 func (h *Hold) Proven() error { return h.doubt }
@@ -36,7 +37,9 @@ func (s *Store) permitted(h *Hold, f map[string]string) error {
 
 // mays makes tickets for holds that become held again, as JSON for a script; "" when nothing is sealed. Each is for all
 // recipients but those that except(fields, hold) lists.
-func (s *Store) mays(ctx context.Context, ids []string, except func(f map[string]string, h *Hold) []int) (string, error) {
+func (s *Store) mays(
+	ctx context.Context, ids []string, except func(f map[string]string, h *Hold) []int,
+) (string, error) {
 	if !s.seal.Seals() || len(ids) == 0 {
 		return "", nil
 	}
@@ -70,12 +73,13 @@ func (s *Store) mays(ctx context.Context, ids []string, except func(f map[string
 // ticketing is the part of scripts that takes tickets away, and puts new ones there.
 var ticketing = lua("ticket")
 
-// ticketWithout makes the ticket of a hold for all recipients but those that were recalled before and these, and returns
-// the field that it replaces. Both are "" when nothing is sealed.
+// ticketWithout makes the ticket of a hold for all recipients but those that were recalled before and these, and
+// returns the field that it replaces. Both are "" when nothing is sealed.
 func (s *Store) ticketWithout(ctx context.Context, h *Hold, indexes []any) (next, was string, err error) {
 	if !s.seal.Seals() {
 		if h.doubt != nil {
-			return "", "", &notDone{h.ID, ErrNoKey, "without seal.key_file the others could not get it; recall it for all, or with the key"}
+			return "", "", &notDone{h.ID, ErrNoKey,
+				"without seal.key_file the others could not get it; recall it for all, or with the key"}
 		}
 		return "", "", nil
 	}

@@ -107,8 +107,8 @@ func wouldGet(t *testing.T, s *Store) string {
 	return strings.Join(all, " ")
 }
 
-// Whoever writes to Redis without the seal key can't send a message to others, to those for whom it was recalled, or under
-// another name.
+// Whoever writes to Redis without the seal key can't send a message to others, to those for whom it was recalled, or
+// under another name.
 func TestAWriterToRedisCanNotRedirectMailOrUndoARecall(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(w intruder, id string)
@@ -237,8 +237,8 @@ func TestRecallsOfOneHoldAtOnceLeaveItsTicketRight(t *testing.T) {
 	}
 }
 
-// Without the keys, as recallctl works when it may not read them, a message can be recalled, and nothing is done to it that
-// would keep it from its recipients for good.
+// Without the keys, as recallctl works when it may not read them, a message can be recalled, and nothing is done to it
+// that would keep it from its recipients for good.
 func TestWithoutTheKeysNothingIsDoneThatNeedsThem(t *testing.T) {
 	addr := server.StartRedis(t).Addr
 	s := openSealed(t, addr, key(1))

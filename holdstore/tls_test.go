@@ -19,7 +19,8 @@ func secured(t *testing.T, names ...string) server.TLS {
 	return s
 }
 
-// With TLS and a login, on Sentinel and on Cluster, a message is held, claimed and settled, before a failover and after it.
+// With TLS and a login, on Sentinel and on Cluster, a message is held, claimed and settled, before a failover and after
+// it.
 func TestTLSAndALoginThroughAFailover(t *testing.T) {
 	t.Parallel()
 	c := secured(t, "redis.test")
@@ -80,7 +81,8 @@ func through(t *testing.T, o Options, failover func()) {
 	}
 }
 
-// Without server_name a server must have the name by which it was met: that in the config, or what Sentinels and Clusters announce.
+// Without server_name a server must have the name by which it was met: that in the config, or what Sentinels and
+// Clusters announce.
 func TestACertificateHasTheNameThatIsAnnounced(t *testing.T) {
 	t.Parallel()
 	for name, host := range map[string]string{"127.0.0.1": "", "localhost": "localhost"} {

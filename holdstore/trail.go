@@ -13,8 +13,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// The audit trail keeps everything for as long as records are kept, and older entries while there are few. What many holds
-// had done to them at once is one entry.
+// The audit trail keeps everything for as long as records are kept, and older entries while there are few. What many
+// holds had done to them at once is one entry.
 const (
 	trailFew = 100_000 // entries of a shard that stay however old they are
 	trailCut = 1000    // entries that one Reap drops
@@ -35,8 +35,8 @@ const (
 )
 
 // Log yields the audit trail from a moment on (zero: from its beginning), oldest first; with follow it waits for more
-// until ctx ends. ErrPartial is yielded behind what the other servers have. With follow that ends nothing, and is yielded once until
-// all answer again: what is missing is read on then.
+// until ctx ends. ErrPartial is yielded behind what the other servers have. With follow that ends nothing, and is
+// yielded once until all answer again: what is missing is read on then.
 func (s *Store) Log(ctx context.Context, since time.Time, follow bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		t, said := newTrail(s, since), false
@@ -146,7 +146,8 @@ func (s *Store) cutTrail(ctx context.Context, node redis.UniversalClient, at nod
 	if err != nil || length <= trailFew {
 		return nodes.Explain(err)
 	}
-	page, err := node.XRangeN(ctx, logKey(at), "-", stamp(now.Add(-s.recordTime())), min(length-trailFew, trailCut)).Result()
+	old := stamp(now.Add(-s.recordTime()))
+	page, err := node.XRangeN(ctx, logKey(at), "-", old, min(length-trailFew, trailCut)).Result()
 	if err != nil || len(page) == 0 {
 		return nodes.Explain(err)
 	}
@@ -158,6 +159,8 @@ func (s *Store) Audit(ctx context.Context, verb, id string, a Act, detail string
 	if err := s.nodes.Admit(ctx, s.nodes.Of(id)); err != nil {
 		return err
 	}
-	return nodes.Explain(s.nodes.Client.XAdd(ctx, &redis.XAddArgs{Stream: logKey(s.nodes.Of(id)), MaxLen: trailMost, Approx: true,
-		Values: []string{"verb", verb, "id", id, "by", a.By, "from", a.From, "reason", a.Reason, "detail", detail}}).Err())
+	return nodes.Explain(s.nodes.Client.XAdd(ctx, &redis.XAddArgs{
+		Stream: logKey(s.nodes.Of(id)), MaxLen: trailMost, Approx: true,
+		Values: []string{"verb", verb, "id", id, "by", a.By, "from", a.From, "reason", a.Reason, "detail", detail},
+	}).Err())
 }

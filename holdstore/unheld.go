@@ -13,16 +13,16 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// Unheld is an outbound message that was not held. Of it is only remembered who used its Message-ID: anybody who has seen
-// that can send another message with it, which is not the one that a recall means.
+// Unheld is an outbound message that was not held. Of it is only remembered who used its Message-ID: anybody who has
+// seen that can send another message with it, which is not the one that a recall means.
 type Unheld struct {
 	MessageID string // with its angle brackets
 	By        string // who submitted it
 	At        time.Time
 }
 
-// An entry is small, so that a site that holds little can remember all: its Message-ID is known by 48 bits, its submitter
-// by 32, and the moment in seconds. Redis packs up to 512 such fields of one hash into some 24 bytes each.
+// An entry is small, so that a site that holds little can remember all: its Message-ID is known by 48 bits, its
+// submitter by 32, and the moment in seconds. Redis packs up to 512 such fields of one hash into some 24 bytes each.
 const (
 	unheldBuckets = 4096           // hashes of a day
 	unheldDay     = 24 * time.Hour // whose entries expire together
@@ -55,7 +55,8 @@ func (s *Store) RememberUnheld(ctx context.Context, all []Unheld, keep time.Dura
 			args[at] = []any{(keep + unheldDay).Milliseconds()}
 		}
 		by := sha256.Sum256([]byte(u.By))
-		args[at] = append(args[at], bucket, field, string(by[:unheldBy]), string(binary.BigEndian.AppendUint32(nil, uint32(u.At.Unix()))))
+		when := binary.BigEndian.AppendUint32(nil, uint32(u.At.Unix()))
+		args[at] = append(args[at], bucket, field, string(by[:unheldBy]), string(when))
 	}
 	for at, a := range args {
 		if err := s.nodes.Run(ctx, at, unheldScript, a...).Err(); err != nil {
@@ -69,7 +70,8 @@ func (s *Store) RememberUnheld(ctx context.Context, all []Unheld, keep time.Dura
 func (s *Store) unheld(messageID string, at time.Time) (shard nodes.Shard, bucket, field string) {
 	sum := sha256.Sum256([]byte(messageID))
 	n := binary.BigEndian.Uint16(sum[unheldName:]) % unheldBuckets
-	return s.nodes.Of(digest(messageID)), strconv.FormatInt(at.Unix()/int64(unheldDay/time.Second), 10) + ":" + strconv.Itoa(int(n)), string(sum[:unheldName])
+	day := strconv.FormatInt(at.Unix()/int64(unheldDay/time.Second), 10)
+	return s.nodes.Of(digest(messageID)), day + ":" + strconv.Itoa(int(n)), string(sum[:unheldName])
 }
 
 // Use says who else used a Message-ID.
@@ -79,7 +81,9 @@ type Use struct {
 }
 
 // UnheldUse says who else than by used a Message-ID for a message that was not held, before and after a moment.
-func (s *Store) UnheldUse(ctx context.Context, messageID, by string, moment time.Time, keep time.Duration) (use Use, err error) {
+func (s *Store) UnheldUse(
+	ctx context.Context, messageID, by string, moment time.Time, keep time.Duration,
+) (use Use, err error) {
 	pipe := s.nodes.Client.Pipeline()
 	var replies []*redis.StringCmd
 	now := time.Now()

@@ -9,8 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held. With ErrPartial it
-// tells of what the other servers have.
+// NextDue returns how long until the next hold is due (0 or less: now); ok is false when none is held. With ErrPartial
+// it tells of what the other servers have.
 func (s *Store) NextDue(ctx context.Context) (wait time.Duration, ok bool, err error) {
 	all, now, err := s.nodes.Heads(ctx, heldKey)
 	if len(all) == 0 {
@@ -35,7 +35,10 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 		defer cancel()
 		defer stop()
 		for n := 0; ctx.Err() == nil; n++ {
-			s.nodes.Guard("the waiting for due mail, which begins anew", func() error { s.listen(ctx, n, bell); return nil })
+			s.nodes.Guard("the waiting for due mail, which begins anew", func() error {
+				s.listen(ctx, n, bell)
+				return nil
+			})
 			pause(ctx, wakePause)
 		}
 	})

@@ -14,8 +14,8 @@ import (
 // weighedMost is how many records of one name are weighed, the newest.
 const weighedMost = 2 * findPage
 
-// Weight says how many bytes the records take that some REFs name, and the newest of an owner (as Latest has them), about.
-// Holds that are read take some twenty times as much memory, so whoever reads many at a time asks first.
+// Weight says how many bytes the records take that some REFs name, and the newest of an owner (as Latest has them),
+// about. Holds that are read take some twenty times as much memory, so whoever reads many at a time asks first.
 func (s *Store) Weight(ctx context.Context, refs []string, login, sender string, newest int) (bytes int64, err error) {
 	var ids []string
 	for _, ref := range refs {

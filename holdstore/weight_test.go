@@ -8,8 +8,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Anybody can give many messages one name, each with as many recipients as there may be: what is read of them is bounded, and
-// whoever asks by that name for another's hears of few.
+// Anybody can give many messages one name, each with as many recipients as there may be: what is read of them is
+// bounded, and whoever asks by that name for another's hears of few.
 func TestANameMeansOnlySoManyRecipientsAtATime(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)

@@ -1,6 +1,7 @@
 // Package holdid makes the IDs of holds: 13 characters that people can type, in the order of time.
 //
-// Two gateways can make the same ID in the same millisecond (once in 28 million pairs); the store refuses the second, which gets another.
+// Two gateways can make the same ID in the same millisecond (once in 28 million pairs); the store refuses the second,
+// which gets another.
 package holdid
 
 import (
@@ -29,7 +30,8 @@ var last struct {
 	ms, n int64
 }
 
-// backStep is how far behind the last ID's time another may be that still gets that time: whoever read the clock first may come second.
+// backStep is how far behind the last ID's time another may be that still gets that time: whoever read the clock first
+// may come second.
 const backStep = time.Minute
 
 // New makes an ID: 8 characters of milliseconds since 2026, so that IDs sort by time, and 5 random ones.

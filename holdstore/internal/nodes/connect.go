@@ -21,8 +21,8 @@ const (
 	IOTimeout   = 10 * time.Second // of one read or write, when the context has no earlier deadline
 )
 
-// universal makes the options of go-redis, whose client never repeats a command by itself: a commit or a claim whose reply was lost
-// may have been done, and only this package knows what to do about it.
+// universal makes the options of go-redis, whose client never repeats a command by itself: a commit or a claim whose
+// reply was lost may have been done, and only this package knows what to do about it.
 func (ns *Nodes) universal(o Options) (*redis.UniversalOptions, error) {
 	u := &redis.UniversalOptions{
 		MasterName: o.SentinelMaster, Username: o.Username, Password: o.Password, DB: o.DB,
@@ -59,7 +59,7 @@ func (ns *Nodes) universal(o Options) (*redis.UniversalOptions, error) {
 	return u, nil
 }
 
-// login gives a Sentinel that asks for one the login that Redis has; go-redis has done it at Redis itself.
+// login logs in at a Sentinel that asks for it, with the login of Redis; go-redis does so only at Redis itself.
 func (o Options) login(ctx context.Context, c *redis.Conn) error {
 	if o.SentinelMaster == "" || o.Password == "" || !redis.HasErrorPrefix(c.Ping(ctx).Err(), "NOAUTH") {
 		return nil
@@ -79,7 +79,7 @@ func (passing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 	return next
 }
 
-// shortLook keeps the client of a Cluster from asking a server that hangs where everything is.
+// shortLook keeps the client of a Cluster from waiting long for a server that hangs when it asks where the shards are.
 type shortLook struct{ passing }
 
 // ProcessHook bounds the time for CLUSTER SLOTS.
@@ -94,7 +94,7 @@ func (shortLook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// primary remembers where the Sentinels have led last.
+// primary remembers the address to which the Sentinels led last.
 type primary struct {
 	passing
 	addr atomic.Pointer[string]
@@ -112,7 +112,7 @@ func (p *primary) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
-// quiet keeps go-redis from writing lines of its own: whatever it tells comes back as an error too.
+// quiet keeps go-redis from writing log lines of its own: it returns the same as errors.
 type quiet struct{}
 
 // Printf does nothing.

@@ -55,7 +55,8 @@ func (d *durability) fresh(node redis.UniversalClient) (ok bool, era int) {
 	return ok && time.Since(at) < durabilityAge, d.era
 }
 
-// remember keeps a finding, unless a connection was made meanwhile: it may lead to another server than the one examined.
+// remember keeps a finding, unless a connection was made meanwhile: it may lead to another server than the one
+// examined.
 func (d *durability) remember(node redis.UniversalClient, era int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -69,13 +70,15 @@ func (d *durability) remember(node redis.UniversalClient, era int, err error) {
 	d.found[node] = time.Now()
 }
 
-// saved says whether the AOF of a server has all that it keeps. One that is turned on in a running server is written anew first, and
-// until that is done the server says that it has one, and loses all at a crash. INFO tells the two apart only to those who saw it off.
+// saved says whether the AOF of a server has all that it keeps. One that is turned on in a running server is written
+// anew first, and until that is done the server says that it has one, and loses all at a crash. INFO
+// shows the difference only to a client that saw the file turned off.
 func (d *durability) saved(node redis.UniversalClient, info map[string]string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	off := info["aof_enabled"] != "1"
-	writing := info["aof_rewrite_in_progress"] == "1" || info["aof_rewrite_scheduled"] == "1" || info["aof_last_bgrewrite_status"] == "err"
+	writing := info["aof_rewrite_in_progress"] == "1" || info["aof_rewrite_scheduled"] == "1" ||
+		info["aof_last_bgrewrite_status"] == "err"
 	if d.unsaved == nil {
 		d.unsaved = map[redis.UniversalClient]bool{}
 	}
@@ -87,26 +90,26 @@ func (d *durability) saved(node redis.UniversalClient, info map[string]string) b
 	return !d.unsaved[node]
 }
 
-// Ready says whether the whole store may take holds now: nil, ErrUnavailable or ErrNotDurable with the mend.
+// Ready says whether the whole store may take holds now: nil, ErrUnavailable or ErrNotDurable with what to do about it.
 func (ns *Nodes) Ready(ctx context.Context) error {
 	return ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
 		return ns.nodeReady(ctx, node)
 	})
 }
 
-// readiness is which server was found ready, and when.
+// readiness is which server was found ready, and in which era.
 type readiness struct {
 	node redis.UniversalClient
 	era  int
 }
 
-// ReadyAt says the same of one shard.
+// ReadyAt says whether one shard may take holds now, as Ready does.
 func (ns *Nodes) ReadyAt(ctx context.Context, at Shard) error {
 	_, err := ns.ReadyNow(ctx, at)
 	return err
 }
 
-// ReadyNow is ready for those who will ask stillReady.
+// ReadyNow is ReadyAt for callers that ask StillReady after their write.
 func (ns *Nodes) ReadyNow(ctx context.Context, at Shard) (r readiness, err error) {
 	if r.node, err = ns.Node(ctx, at); err != nil {
 		return r, Explain(err)
@@ -115,8 +118,9 @@ func (ns *Nodes) ReadyNow(ctx context.Context, at Shard) (r readiness, err error
 	return r, ns.nodeReady(ctx, r.node)
 }
 
-// StillReady says whether what was written since then went to a server that may take holds. The write itself may have been the first
-// that met another server, or the same one with other settings: it went over a new connection then, or to a new owner of the shard.
+// StillReady says whether what was written since then went to a server that may take holds. The write itself may have
+// been the first that met another server, or the same one with other settings: it went over a new connection then, or
+// to a new owner of the shard.
 func (ns *Nodes) StillReady(ctx context.Context, at Shard, r readiness) error {
 	now, err := ns.Node(ctx, at)
 	if err != nil {
@@ -152,9 +156,10 @@ func (ns *Nodes) nodeReady(ctx context.Context, node redis.UniversalClient) erro
 // oldest is the first version of Redis whose scripts can say that they may run in a full store.
 const oldest = 7
 
-// settings that hold nothing back from the disk, and nothing out of memory.
+// settings with which every write goes to the disk before its reply, and nothing is evicted from memory.
 var settings = []struct{ name, value string }{
-	{"appendonly", "yes"}, {"appendfsync", "always"}, {"no-appendfsync-on-rewrite", "no"}, {"maxmemory-policy", "noeviction"},
+	{"appendonly", "yes"}, {"appendfsync", "always"}, {"no-appendfsync-on-rewrite", "no"}, {"maxmemory-policy",
+		"noeviction"},
 }
 
 // examine looks at one server.
@@ -169,10 +174,12 @@ func (ns *Nodes) examine(ctx context.Context, node redis.UniversalClient) error 
 		return err
 	}
 	if _, cluster := ns.Client.(*redis.ClusterClient); info["cluster_enabled"] == "1" && !cluster {
-		return unavailable("redis at %s is one of a Cluster: give the addresses of several of its nodes in redis.addresses", at)
+		return unavailable("redis at %s is one of a Cluster: "+
+			"give the addresses of several of its nodes in redis.addresses", at)
 	}
 	if n, _ := strconv.Atoi(info["connected_slaves"]); n < ns.opt.Replicas {
-		return fmt.Errorf("%w: redis at %s has %d replicas and redis.replicas asks for %d: start them, or lower redis.replicas",
+		return fmt.Errorf("%w: redis at %s has %d replicas and redis.replicas asks for %d: start them, "+
+			"or lower redis.replicas",
 			ErrNotDurable, at, n, ns.opt.Replicas)
 	}
 	saved := ns.durable.saved(node, info)
@@ -207,11 +214,13 @@ func usable(at string, info map[string]string) error {
 // writes says whether a server writes all that it keeps to its disk, by what INFO says of it.
 func writes(at string, info map[string]string, saved bool) error {
 	if info["aof_enabled"] != "1" || info["aof_last_write_status"] != "ok" {
-		return fmt.Errorf("%w: redis at %s says aof_enabled:%s aof_last_write_status:%s: free space on its disk and look into its log",
+		return fmt.Errorf("%w: redis at %s says aof_enabled:%s aof_last_write_status:%s: free space on its disk "+
+			"and look into its log",
 			ErrNotDurable, at, info["aof_enabled"], info["aof_last_write_status"])
 	}
 	if !saved {
-		return fmt.Errorf("%w: redis at %s has turned its append-only file on, and not all of what it keeps is in it yet: wait; when it stays so, free space on its disk",
+		return fmt.Errorf("%w: redis at %s has turned its append-only file on, "+
+			"and not all of what it keeps is in it yet: wait; when it stays so, free space on its disk",
 			ErrNotDurable, at)
 	}
 	return nil
@@ -226,8 +235,8 @@ func hasWaitAOF(ctx context.Context, node redis.UniversalClient) (bool, error) {
 	return err == nil, nil
 }
 
-// judge reads the settings of a server. One that proves each write need not let us read them; what it lets us read must be right all
-// the same: settling a message is not proven.
+// judge reads the settings of a server. One that proves each write need not let us read them; what it lets us read must
+// be right all the same: settling a message is not proven.
 func judge(ctx context.Context, node redis.UniversalClient, at string, proves bool) error {
 	pipe := node.Pipeline()
 	var replies []*redis.MapStringStringCmd
@@ -243,7 +252,8 @@ func judge(ctx context.Context, node redis.UniversalClient, at string, proves bo
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%w: redis at %s does not let us read %s: allow CONFIG GET, or set durability = \"assumed\": %w",
+			return fmt.Errorf("%w: redis at %s does not let us read %s: allow CONFIG GET, "+
+				"or set durability = \"assumed\": %w",
 				ErrNotDurable, at, w.name, err)
 		}
 		if got[w.name] != w.value {
@@ -260,14 +270,16 @@ func major(version string) int {
 	return n
 }
 
-// Warnings says what about the servers could lose or delay mail, although holds are taken: each with its mend.
+// Warnings says what about the servers could lose or delay mail, although holds are taken: each with what to do about
+// it.
 func (ns *Nodes) Warnings(ctx context.Context) (all []string, err error) {
 	_, cluster := ns.Client.(*redis.ClusterClient)
 	if ns.opt.Durability == "relaxed" {
 		all = append(all, "redis.durability is \"relaxed\": a crash of redis can lose held mail: set \"strict\"")
 	}
 	if ns.opt.Replicas == 0 && (cluster || ns.opt.SentinelMaster != "") {
-		all = append(all, "redis.replicas is 0: a failover loses the holds of its last moments, and may send what was recalled in them: set redis.replicas = 1")
+		all = append(all, "redis.replicas is 0: a failover loses the holds of its last moments, "+
+			"and may send what was recalled in them: set redis.replicas = 1")
 	}
 	var mu sync.Mutex
 	err = ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
@@ -293,10 +305,13 @@ func (ns *Nodes) nodeWarnings(ctx context.Context, node redis.UniversalClient, c
 		return got[name] // empty when we may not read it
 	}
 	if ns.opt.Replicas > 0 && setting("min-replicas-to-write") == "0" {
-		all = append(all, fmt.Sprintf("redis has min-replicas-to-write 0: a primary that was cut off from its replicas goes on writing what will be thrown away: run CONFIG SET min-replicas-to-write %d", ns.opt.Replicas))
+		all = append(all, fmt.Sprintf("redis has min-replicas-to-write 0: "+
+			"a primary that was cut off from its replicas goes on writing what will be thrown away: "+
+			"run CONFIG SET min-replicas-to-write %d", ns.opt.Replicas))
 	}
 	if cluster && setting("cluster-require-full-coverage") == "yes" {
-		all = append(all, "redis has cluster-require-full-coverage yes: one master that is away stops the mail of all: run CONFIG SET cluster-require-full-coverage no")
+		all = append(all, "redis has cluster-require-full-coverage yes: "+
+			"one master that is away stops the mail of all: run CONFIG SET cluster-require-full-coverage no")
 	}
 	return all, err
 }

@@ -11,15 +11,19 @@ import (
 
 // Errors that callers of the store tell apart with errors.Is.
 var (
-	ErrUnavailable = errors.New("store not reachable")                // network, LOADING, READONLY, timeouts
-	ErrPartial     = errors.New("part of the store is not reachable") // some servers of a Cluster; with it comes what the others have
-	ErrNotAllowed  = errors.New("not allowed by redis")               // wrong password, or an ACL that is too tight; is ErrUnavailable too
-	ErrNotDurable  = errors.New("store could lose mail")              // strict durability refused; the text names the setting and what to do
-	ErrFull        = errors.New("store is full")                      // OOM
-	ErrSchema      = errors.New("store of another version")           // a newer daemon upgraded it, or it has another number of shards; is ErrUnavailable too
+	ErrUnavailable = errors.New("store not reachable") // network, LOADING, READONLY, timeouts
+	// some servers of a Cluster; with it comes what the others have
+	ErrPartial = errors.New("part of the store is not reachable")
+	// wrong password, or an ACL that is too tight; is ErrUnavailable too
+	ErrNotAllowed = errors.New("not allowed by redis")
+	// strict durability refused; the text names the setting and what to do
+	ErrNotDurable = errors.New("store could lose mail")
+	ErrFull       = errors.New("store is full") // OOM
+	// a newer daemon upgraded it, or it has another number of shards; is ErrUnavailable too
+	ErrSchema = errors.New("store of another version")
 )
 
-// ErrNotSent: the caller had no time to wait until its command was sent.
+// ErrNotSent means that the caller had no time to wait until its command was sent.
 var ErrNotSent = errors.New("it was not sent to redis")
 
 // Explain turns an error of Redis or of the network into one of ours, keeping the cause. nil stays nil.
@@ -35,7 +39,8 @@ func Explain(err error) error {
 	case errors.Is(err, ErrSchema), errors.Is(err, ErrUnavailable), errors.Is(err, ErrDefect):
 		return err
 	case strings.HasPrefix(text, "SCHEMA"):
-		return schemaError("this store is being upgraded by another version: upgrade this gateway too; its mail waits meanwhile")
+		return schemaError("this store is being upgraded by another version: upgrade this gateway too; " +
+			"its mail waits meanwhile")
 	case strings.HasPrefix(text, "OOM"):
 		return fmt.Errorf("%w: raise maxmemory of redis or release mail: %w", ErrFull, err)
 	case strings.HasPrefix(text, "MISCONF"):
@@ -43,7 +48,8 @@ func Explain(err error) error {
 	case errors.Is(err, ErrFewReplicas), strings.HasPrefix(text, "NOREPLICAS"):
 		return fmt.Errorf("%w, %w: see to the replicas of redis: %w", ErrNotDurable, ErrUnavailable, err)
 	case strings.HasPrefix(text, "NOAUTH"), strings.HasPrefix(text, "WRONGPASS"), strings.HasPrefix(text, "NOPERM"):
-		return fmt.Errorf("%w, %w: look at redis.username and redis.password_file: %w", ErrNotAllowed, ErrUnavailable, err)
+		return fmt.Errorf("%w, %w: look at redis.username and redis.password_file: %w", ErrNotAllowed, ErrUnavailable,
+			err)
 	}
 	return &away{err}
 }
@@ -55,7 +61,7 @@ func unavailable(format string, args ...any) error { return &away{fmt.Errorf(for
 
 func (a *away) Error() string { return ErrUnavailable.Error() + ": " + a.cause.Error() }
 
-// Unwrap makes it both.
+// Unwrap returns ErrUnavailable and the cause.
 func (a *away) Unwrap() []error { return []error{ErrUnavailable, a.cause} }
 
 // schemaError is an ErrSchema, which makes mail wait as an ErrUnavailable does.
@@ -63,22 +69,23 @@ type schemaError string
 
 func (e schemaError) Error() string { return string(e) }
 
-// Is makes it both.
+// Is makes it an ErrSchema and an ErrUnavailable.
 func (e schemaError) Is(target error) bool { return target == ErrSchema || target == ErrUnavailable }
 
-// answered says whether err is Redis's own reply: then the command was refused, and its outcome is known.
+// Answered says whether err is Redis's own reply: then the command was refused, and its outcome is known.
 func Answered(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)
 }
 
-// refused says whether Redis answered that it did nothing. Of a script that failed on its way nobody knows what it did.
+// Refused says whether Redis answered that it did nothing. Of a script that failed on its way nobody knows what it did.
 func Refused(err error) bool {
 	return Answered(err) && !redis.HasErrorPrefix(err, "ERR") && !redis.HasErrorPrefix(err, "WRONGTYPE")
 }
 
-// unsent says whether err shows that nothing can have reached Redis.
+// Unsent says whether err shows that nothing can have reached Redis.
 func Unsent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, ErrNotSent) || errors.Is(err, ErrSchema)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err,
+		ErrNotSent) || errors.Is(err, ErrSchema)
 }

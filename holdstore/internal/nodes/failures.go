@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Failures is what is wrong with the servers of a Cluster, as one error of one line.
+// Failures is what is wrong with the servers of a Cluster: one error with one line of text.
 type Failures struct {
 	Some  bool // of the servers are well
 	away  bool // one of the others does not answer
@@ -26,7 +26,7 @@ func (f *Failures) Add(err error) {
 	}
 }
 
-// Err is nil when there are none.
+// Err returns the failures as an error; nil: there are none.
 func (f *Failures) Err() error {
 	if len(f.all) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (f *Failures) Error() string {
 	return words
 }
 
-// Unwrap makes it each of its errors, and ErrPartial when some of the servers are well.
+// Unwrap returns each of its errors, and ErrPartial when some of the servers are well.
 func (f *Failures) Unwrap() []error {
 	if f.Some {
 		return append([]error{ErrPartial}, f.all...)

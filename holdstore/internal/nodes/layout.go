@@ -13,14 +13,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Layout is the version of what keys.go, record.go and the scripts say of names and forms. Every shard has it in its key schema,
-// as "LAYOUT/SHARDS", and while it is upgraded as "FROM>LAYOUT/SHARDS". Every script looks at it before it does anything: of
-// several gateways, those that are older than the store stop in the moment in which a newer one upgrades it.
+// Layout is the version of the key names and stored forms that keys.go, record.go and the scripts define. Every shard
+// has it in its key schema, as "LAYOUT/SHARDS", and while it is upgraded as "FROM>LAYOUT/SHARDS". Every script looks at
+// it before it does anything: of several gateways, those that are older than the store stop in the moment in which a
+// newer one upgrades it.
 //
-// Whoever changes a stored form raises layout and adds the step from the one before; TestAnUpgrade shows one.
+// A change of a stored form raises Layout and adds the step from the layout before it; TestAnUpgrade shows one.
 const Layout = 1
 
-// Upgrade makes of a shard's layout the next one. It may run again, and on several gateways at once; no script of ours runs meanwhile.
+// Upgrade makes of a shard's layout the next one. It may run again, and on several gateways at once; no script of ours
+// runs meanwhile.
 type Upgrade func(ctx context.Context, at Shard) error
 
 // Check begins every script of ours: it lets none run in a layout that it does not know.
@@ -33,20 +35,21 @@ if not schema or string.sub(schema, 1, %d) ~= '%s' then return redis.error_reply
 // Checked is how the schema of our layout begins.
 var Checked = strconv.Itoa(Layout) + "/"
 
-// admission is what is known of one shard's schema.
+// admission is what this client knows of one shard's schema.
 type admission struct {
 	granted atomic.Bool
 	mu      sync.Mutex
 	running *look
 }
 
-// look is one look at a schema, for all who wait for it.
+// look is one reading of a schema, for all callers that wait for it.
 type look struct {
 	done chan struct{}
 	err  error
 }
 
-// Admit makes sure, once for each shard, that its layout is ours: it upgrades an older one, and refuses a newer one with ErrSchema.
+// Admit makes sure, once for each shard, that its layout is ours: it upgrades an older one, and refuses a newer one
+// with ErrSchema.
 func (ns *Nodes) Admit(ctx context.Context, at Shard) error {
 	a := ns.admissions[at]
 	if a.granted.Load() {
@@ -87,7 +90,7 @@ func (ns *Nodes) Visible(ctx context.Context) (shards []Shard, err error) {
 	return shards, err
 }
 
-// Readable is visible for who looks at the layout himself.
+// Readable is Visible for callers that look at the layout by themselves.
 func (ns *Nodes) Readable(ctx context.Context) (shards []Shard, err error) {
 	if len(ns.Shards) == 1 {
 		return ns.Shards, nil
@@ -106,7 +109,7 @@ func (ns *Nodes) Readable(ctx context.Context) (shards []Shard, err error) {
 	return shards, err
 }
 
-// AdmitAll is admit for some shards; usually it takes one round trip, and then none.
+// AdmitAll is Admit for some shards; usually it takes one round trip, and then none.
 func (ns *Nodes) AdmitAll(ctx context.Context, shards []Shard) error {
 	var open []Shard
 	for _, at := range shards {
@@ -179,7 +182,8 @@ var schemaForm = regexp.MustCompile(`^(?:(\d{1,9})>)?(\d{1,9})/(\d{1,9})$`)
 func (ns *Nodes) judge(text string) (from int, err error) {
 	m := schemaForm.FindStringSubmatch(text)
 	if m == nil {
-		return 0, schemaError(fmt.Sprintf("the store's schema key says %q, which no version of recall-milter wrote", text))
+		return 0, schemaError(fmt.Sprintf("the store's schema key says %q, which no version of recall-milter wrote",
+			text))
 	}
 	to, _ := strconv.Atoi(m[2])
 	if from = to; m[1] != "" {
@@ -187,21 +191,24 @@ func (ns *Nodes) judge(text string) (from int, err error) {
 	}
 	switch {
 	case to > Layout:
-		return 0, schemaError(fmt.Sprintf("this store was upgraded to layout %d by a newer version, and this one knows layout %d: upgrade this gateway; its mail waits meanwhile", to, Layout))
+		return 0, schemaError(fmt.Sprintf("this store was upgraded to layout %d by a newer version, "+
+			"and this one knows layout %d: upgrade this gateway; its mail waits meanwhile", to, Layout))
 	case m[3] != strconv.Itoa(len(ns.Shards)):
-		return 0, schemaError(fmt.Sprintf("this store was made with %s shards, and redis.addresses name a Redis for %d (a Cluster has %d, any other Redis 1): "+
+		return 0, schemaError(fmt.Sprintf("this store was made with %s shards, "+
+			"and redis.addresses name a Redis for %d (a Cluster has %d, any other Redis 1): "+
 			"use the Redis that it was made on, or another prefix", m[3], len(ns.Shards), ClusterShards))
 	}
 	for n := from; n < Layout; n++ {
 		if ns.opt.Upgrades[n] == nil {
-			return 0, schemaError(fmt.Sprintf("this store has layout %d, which no released version wrote and this one can't upgrade: "+
-				"use another prefix", from))
+			return 0, schemaError(fmt.Sprintf("this store has layout %d, which no released version wrote and this one "+
+				"can't upgrade: use another prefix", from))
 		}
 	}
 	return from, nil
 }
 
-// replaceScript writes a schema, unless it is another one meanwhile. ARGV: what it was, "" for none; what it becomes. Output: the schema.
+// replaceScript writes a schema, unless it is another one meanwhile. ARGV: what it was, "" for none; what it becomes.
+// Output: the schema.
 var replaceScript = redis.NewScript("#!lua flags=allow-oom\n" + `
 local key = KEYS[1] .. 'schema'
 if (redis.call('GET', key) or '') == ARGV[1] then redis.call('SET', key, ARGV[2]) end
@@ -241,7 +248,7 @@ func (ns *Nodes) upgrade(ctx context.Context, at Shard, text string, from int) e
 // Has says whether a shard is one of the store's.
 func (ns *Nodes) Has(at Shard) bool { return ns.admissions[at] != nil }
 
-// LostSchemas lists the shards that say no layout.
+// LostSchemas lists the shards without a schema key.
 func (ns *Nodes) LostSchemas(ctx context.Context, shards []Shard) (lost []Shard, err error) {
 	pipe := ns.Client.Pipeline()
 	for _, at := range shards {

@@ -9,28 +9,28 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// The memory of a server, maxmemory, is shared so that held mail always finds room: what is only remembered of inbound mail
-// gets a part of it, and gives way before the server is full; no sender gets more than a part. Of a server without maxmemory
-// the parts are those of MaxUnsaid.
+// The memory of a server, maxmemory, is shared so that held mail always finds room: what is only remembered of inbound
+// mail gets a part of it, and gives way before the server is full; no sender gets more than a part. Of a server without
+// maxmemory the parts are those of MaxUnsaid.
 const (
 	memoryAge  = time.Second // how long a look at a server's memory is believed
 	MaxUnsaid  = 1 << 30     // bytes; what the packages give the store
 	tightParts = 4           // when less than one of so many parts is free, remembering gives way
 )
 
-// memory is what servers say of theirs.
+// memory is what the servers say of their memory.
 type memory struct {
 	mu sync.Mutex
 	of map[redis.UniversalClient]MemoryUse
 }
 
-// MemoryUse is one server's, in bytes.
+// MemoryUse is the memory of one server, in bytes.
 type MemoryUse struct {
 	used, most int64 // most 0: no bound is configured
 	at         time.Time
 }
 
-// Share is one of so many parts of it.
+// Share is one of so many equal parts of the memory.
 func (u MemoryUse) Share(parts int64) int64 {
 	if u.most == 0 {
 		return MaxUnsaid / parts
@@ -38,7 +38,7 @@ func (u MemoryUse) Share(parts int64) int64 {
 	return u.most / parts
 }
 
-// Spare is how much is free before it is tight; below 0: it is.
+// Spare is how many bytes are free before memory is tight; below 0 it is tight.
 func (u MemoryUse) Spare() int64 {
 	if u.most == 0 {
 		return MaxUnsaid
@@ -46,7 +46,7 @@ func (u MemoryUse) Spare() int64 {
 	return u.most - u.most/tightParts - u.used
 }
 
-// note keeps what INFO says.
+// note keeps what INFO says of a server.
 func (m *memory) note(node redis.UniversalClient, info map[string]string) MemoryUse {
 	used, _ := strconv.ParseInt(info["used_memory"], 10, 64)
 	most, _ := strconv.ParseInt(info["maxmemory"], 10, 64)
@@ -74,7 +74,7 @@ func (ns *Nodes) MemoryOf(ctx context.Context, node redis.UniversalClient) (Memo
 	return ns.LookAtMemory(ctx, node)
 }
 
-// LookAtMemory looks in any case.
+// LookAtMemory asks the server in any case.
 func (ns *Nodes) LookAtMemory(ctx context.Context, node redis.UniversalClient) (MemoryUse, error) {
 	text, err := node.Info(ctx, "memory").Result()
 	if err != nil {
@@ -83,7 +83,7 @@ func (ns *Nodes) LookAtMemory(ctx context.Context, node redis.UniversalClient) (
 	return ns.memory.note(node, infoFields(text)), nil
 }
 
-// ShardsPerServer is how many shards a server has, about.
+// ShardsPerServer is about how many shards each server has.
 func (ns *Nodes) ShardsPerServer() int64 {
 	c, ok := ns.Client.(*redis.ClusterClient)
 	if !ok {

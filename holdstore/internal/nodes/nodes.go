@@ -1,9 +1,10 @@
-// Package nodes knows the Redis servers of a store: which one has what, whether it is alive, whether what it is told stays, and
-// whether its data has our layout. It knows nothing of mail.
+// Package nodes knows the Redis servers of a store: which one has what, whether it is alive, whether what it is told
+// stays, and whether its data has our layout. It knows nothing of mail.
 //
-// A store is divided into shards, one in a single Redis and 64 in a Cluster. What belongs together in one script is in one shard.
-// Scripts run by Run; those that somebody relies on by RunDurable, which also waits for the disk and for replicas. Neither repeats a command whose
-// reply was lost: it may have been done, and only the caller knows what to do about it.
+// A store is divided into shards, one in a single Redis and 64 in a Cluster. What belongs together in one script is in
+// one shard. Scripts run by Run; those that somebody relies on by RunDurable, which also waits for the disk and for
+// replicas. Neither repeats a command whose reply was lost: it may have been done, and only the caller knows what to do
+// about it.
 package nodes
 
 import (
@@ -65,7 +66,8 @@ func Open(o Options) (*Nodes, error) {
 	ns.Client = redis.NewUniversalClient(u)
 	if c, ok := ns.Client.(*redis.ClusterClient); ok {
 		c.OnNewNode(func(node *redis.Client) { node.AddHook(shortLook{}) })
-		c.Options().DisableRoutingPolicies = true // else it asks any server, be it one that hangs, for a description of all commands
+		// else it asks any server, be it one that hangs, for a description of all commands
+		c.Options().DisableRoutingPolicies = true
 	} else if o.SentinelMaster != "" {
 		ns.Client.AddHook(&ns.primary)
 	}

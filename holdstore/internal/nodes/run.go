@@ -38,7 +38,8 @@ func misses(err error) bool {
 	return false
 }
 
-// Run runs a script in a shard, loading it when Redis does not know it (any more), and only while the shard has our layout.
+// Run runs a script in a shard, loading it when Redis does not know it (any more), and only while the shard has our
+// layout.
 func (ns *Nodes) Run(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
@@ -50,7 +51,7 @@ func (ns *Nodes) Run(ctx context.Context, at Shard, sc *redis.Script, args ...an
 	return cmd
 }
 
-// RunAnyway is run for scripts that do not look at the layout.
+// RunAnyway is Run for scripts that do not check the layout.
 func (ns *Nodes) RunAnyway(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
 	var cmd *redis.Cmd
 	for range maxMoves {
@@ -73,17 +74,20 @@ const (
 // ErrFewReplicas: it is done on the primary, but a failover may undo it.
 var ErrFewReplicas = errors.New("too few replicas acknowledged it")
 
-// RunDurable runs a script whose outcome somebody relies on: a client that hears 250, a person who hears "recalled", a port
-// that gets the message. It answers without error only when what was written stays: when it is on the disk, which a Redis with
-// WAITAOF proves for each write and any other by its settings, and when so many replicas have it as Options.Replicas says, so that
-// no failover undoes it. Both waits go with the script over one connection: they count only what their own connection wrote.
+// RunDurable runs a script whose outcome somebody relies on: a client that hears 250, a person who hears "recalled", a
+// port that gets the message. It answers without error only when what was written stays: when it is on the disk, which
+// a Redis with WAITAOF proves for each write and any other by its settings, and when so many replicas have it as
+// Options.Replicas says, so that no failover undoes it. Both waits go with the script over one connection: they count
+// only what their own connection wrote.
 func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
 	eval := sc.EvalSha
 	for n := 0; ; n++ {
-		cmd := ns.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd { return eval(ctx, pipe, []string{string(at)}, args...) })
+		cmd := ns.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd {
+			return eval(ctx, pipe, []string{string(at)}, args...)
+		})
 		if n == maxMoves {
 			return cmd
 		}
@@ -115,7 +119,8 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipelin
 	if cmd.Err() != nil {
 		return cmd
 	}
-	// Only the command's own error tells its outcome: a refused one before it says nothing about a reply that never came.
+	// Only the command's own error tells its outcome: a refused one before it says nothing about a reply that never
+	// came.
 	if err != nil && !Answered(err) {
 		cmd.SetErr(err)
 		return cmd
@@ -143,12 +148,14 @@ func (ns *Nodes) onDisk(node redis.UniversalClient, synced *redis.Cmd) error {
 	if redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "ERR unknown command") {
 		ns.durable.prove(node, false) // from now on its settings count
 		ns.durable.forget()
-		return fmt.Errorf("%w: redis at %s does not let us ask whether a write is on its disk: %w", ErrNotDurable, ns.Address(node), err)
+		return fmt.Errorf("%w: redis at %s does not let us ask whether a write is on its disk: %w", ErrNotDurable,
+			ns.Address(node), err)
 	}
 	counts, wrong := synced.Int64Slice()
 	if wrong != nil || len(counts) != 2 || counts[0] < 1 {
 		ns.durable.forget() // its settings may have changed
-		return fmt.Errorf("%w: redis at %s has not written it to its disk within %v: see that its appendonly is on and its disk well: %v",
+		return fmt.Errorf("%w: redis at %s has not written it to its disk within %v: "+
+			"see that its appendonly is on and its disk well: %v",
 			ErrNotDurable, ns.Address(node), diskWait, wrong)
 	}
 	return nil

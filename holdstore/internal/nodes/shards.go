@@ -12,7 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Shard is a part of the store whose keys are in one Cluster slot: what all their names begin with, the prefix and one hash tag.
+// Shard is a part of the store whose keys are in one Cluster slot: what all their names begin with, the prefix and one
+// hash tag.
 type Shard string
 
 func newShard(prefix string, n int) Shard { return Shard(prefix + ":{mh" + strconv.Itoa(n) + "}:") }
@@ -23,7 +24,7 @@ func (at Shard) key(name string) string { return string(at) + name }
 // belongs together in one script is in one shard: a hold, its content, its index entries, its jobs.
 const ClusterShards = 64
 
-// One script follows its shard to another server so often, and waits so long for the new picture of the Cluster.
+// How often a script follows its shard to another server, and how long it waits for the new picture of the Cluster.
 const (
 	maxMoves  = 3
 	movePause = 50 * time.Millisecond
@@ -59,7 +60,8 @@ func (ns *Nodes) Node(ctx context.Context, at Shard) (redis.UniversalClient, err
 	return ns.Client, nil
 }
 
-// Address says where a server is, for people. The client of Sentinels doesn't know; the connection that it made last does.
+// Address says where a server is, for people. The client of Sentinels doesn't know; the connection that it made last
+// does.
 func (ns *Nodes) Address(node redis.UniversalClient) string {
 	if addr := ns.primary.addr.Load(); addr != nil {
 		return *addr
@@ -70,9 +72,10 @@ func (ns *Nodes) Address(node redis.UniversalClient) string {
 	return "an address unknown"
 }
 
-// ByNode calls f for each server with the shards that it owns, for all servers at once: one that is away delays no other.
-// Its error says in one line what is wrong with each of them; it is ErrPartial when not all servers failed.
-func (ns *Nodes) ByNode(ctx context.Context, f func(ctx context.Context, node redis.UniversalClient, shards []Shard) error) error {
+// ByNode calls f for each server with the shards that it owns, for all servers at once: one that is away delays no
+// other. Its error says in one line what is wrong with each of them; it is ErrPartial when not all servers failed.
+func (ns *Nodes) ByNode(ctx context.Context, f func(ctx context.Context, node redis.UniversalClient,
+	shards []Shard) error) error {
 	groups := map[redis.UniversalClient][]Shard{}
 	failed := &Failures{}
 	for _, at := range ns.Shards {
@@ -111,8 +114,8 @@ type Head struct {
 // HeadTime bounds the look at one server's heads. One that hangs delays what the others have once, by so much.
 const HeadTime = time.Second
 
-// Heads returns the first member of a sorted set of each shard, soonest first, and the time of the server that is ahead.
-// With an error it returns what the other servers have.
+// Heads returns the first member of a sorted set of each shard, soonest first, and the time of the server that is
+// ahead. With an error it returns what the other servers have.
 func (ns *Nodes) Heads(ctx context.Context, name func(Shard) string) (all []Head, now time.Time, err error) {
 	var mu sync.Mutex
 	err = ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, shards []Shard) error {

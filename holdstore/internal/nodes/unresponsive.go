@@ -12,26 +12,26 @@ import (
 )
 
 const (
-	probeTime  = time.Second            // for one look at a server that unresponsive, and then it is asked again
+	probeTime  = time.Second            // for one probe of an unresponsive server; then it is probed again
 	probePause = 250 * time.Millisecond // between two looks
 	probesLast = time.Minute            // a server that never comes back is replaced, and its client with it
 )
 
-// unresponsive are the servers that hang, or whose replicas do. Nobody waits for them: what they keep has to wait, what is on
-// other servers has not. A look in the background ends a rest.
+// unresponsive are the servers that hang, or whose replicas do. Nobody waits for them: only what they keep has to wait.
+// A probe in the background asks each again until it answers.
 type unresponsive struct {
 	mu  sync.Mutex
 	why map[redis.UniversalClient]error
 }
 
-// Of returns why a server unresponsive; nil: it does not.
+// of returns why a server is not asked; nil: it is asked.
 func (r *unresponsive) of(node redis.UniversalClient) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.why[node]
 }
 
-// begin lets a server rest until it answers, with its replicas.
+// begin stops asking a server until it and its replicas answer.
 func (r *unresponsive) begin(ns *Nodes, node redis.UniversalClient, why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +76,7 @@ func (ns *Nodes) probe(ctx context.Context, node redis.UniversalClient) error {
 		return node.Ping(ctx).Err()
 	}
 	pipe := node.Pipeline()
-	// A write, for WAIT to wait for; one of the shard belongs to the server, and the others are refused.
+	// A write, for WAIT to wait for; one of the keys belongs to the server, and the others are refused.
 	for _, at := range ns.Shards {
 		pipe.Set(ctx, at.key("probe"), 1, probesLast)
 	}
@@ -112,8 +112,8 @@ func (ns *Nodes) saidBy(node redis.UniversalClient, err error) error {
 	return err
 }
 
-// Reach says soon, of the server of a shard, one of a Cluster, whether it can be read. ErrPartial: others can. For the only server
-// that there is its caller waits.
+// Reach says within HeadTime whether a shard's server, in a Cluster, can be read. ErrPartial: other servers can. Where
+// there is only one server, the caller waits for it.
 func (ns *Nodes) Reach(ctx context.Context, at Shard) error {
 	if len(ns.Shards) == 1 {
 		return nil
@@ -132,7 +132,8 @@ func (ns *Nodes) Reach(ctx context.Context, at Shard) error {
 	return err
 }
 
-// Skipped says why the server of a shard, one of a Cluster, is not asked now: what is done in many shards waits once for one that hangs.
+// Skipped says why a shard's server, in a Cluster, is not asked now. Work on many shards waits only once for a server
+// that hangs.
 func (ns *Nodes) Skipped(ctx context.Context, at Shard) error {
 	if len(ns.Shards) == 1 {
 		return nil
@@ -144,7 +145,7 @@ func (ns *Nodes) Skipped(ctx context.Context, at Shard) error {
 	return ns.silent.of(node)
 }
 
-// NoteSilence lets the server of a shard, one of a Cluster, rest when it did not answer.
+// NoteSilence stops asking a shard's server, in a Cluster, when err says that it did not answer.
 func (ns *Nodes) NoteSilence(ctx context.Context, at Shard, err error) {
 	if err == nil || Answered(err) || errors.Is(err, ErrFewReplicas) || len(ns.Shards) == 1 {
 		return

@@ -60,7 +60,8 @@ func New(keys [][]byte) (*Sealer, error) {
 		return nil, err
 	}
 	// Neither can fail with these options.
-	s.packer, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(windowSize), zstd.WithLowerEncoderMem(true))
+	s.packer, _ = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(windowSize),
+		zstd.WithLowerEncoderMem(true))
 	s.opener, _ = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxPiece), zstd.WithDecoderConcurrency(0))
 	return s, nil
 }
@@ -110,12 +111,12 @@ func ParseKeys(text string) ([][]byte, error) {
 		}
 		key, err := base64.StdEncoding.DecodeString(line)
 		if err != nil || len(key) != chacha20poly1305.KeySize {
-			return nil, fmt.Errorf("line %d is no key: 32 bytes in base64 are wanted", n+1)
+			return nil, fmt.Errorf("line %d is not a key: use 32 bytes in base64", n+1)
 		}
 		keys = append(keys, key)
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("there is no key in it: make one with recallctl key new")
+		return nil, errors.New("it has no key: make one with recallctl key new")
 	}
 	return keys, nil
 }

@@ -10,23 +10,24 @@ import (
 	"strings"
 )
 
-// With a seal key, the record of a hold proves itself: whoever writes to Redis can't change who gets a message, whose it is,
-// or that it was recalled. Behind its JSON, field p has a line "KEY PROOF TICKET". PROOF is a MAC over the ID and all that
-// stands before it: the envelope, the Message-ID, and where the content is. TICKET is a MAC that lets the message be
-// released. A recall takes it away, and nobody without the key can make another one; a restore does. A recall for some
-// recipients puts a ticket for the others into the field "may", "INDEXES KEY TICKET": those it is not for.
+// With a seal key, the record of a hold proves itself: whoever writes to Redis can't change who gets a message, whose
+// it is, or that it was recalled. Behind its JSON, field p has a line "KEY PROOF TICKET". PROOF is a MAC over the ID
+// and all that stands before it: the envelope, the Message-ID, and where the content is. TICKET is a MAC that lets the
+// message be released. A recall takes it away, and nobody without the key can make another one; a restore does. A
+// recall for some recipients puts a ticket for the others into the field "may", "INDEXES KEY TICKET": those it is not
+// for.
 
 const proofSize = 16 // bytes of a MAC
 
-// ErrUnproven says that the record of a hold was not made with one of our seal keys: nothing is sent on its account. It is
-// ErrDamaged as well: nobody can tell the one from the other.
+// ErrUnproven says that the record of a hold was not made with one of our seal keys: nothing is sent on its account. It
+// is ErrDamaged as well: nobody can tell the one from the other.
 var ErrUnproven error = unproven{}
 
 type unproven struct{}
 
 func (unproven) Error() string {
-	return "it is not sealed, and there is a seal key: somebody else may have put it there; if it is older than the key, " +
-		"it can leave while seal.key_file is taken out"
+	return "it is not sealed, and there is a seal key: somebody else may have put it there; " +
+		"if it is older than the key, it can leave while seal.key_file is taken out"
 }
 
 func (unproven) Is(target error) bool { return target == ErrDamaged }
@@ -54,7 +55,8 @@ type Proof struct {
 	words  []string // KEY PROOF, and TICKET while nothing was recalled
 }
 
-// ProofOf reads the proof behind a record. The moment that begins it is not covered: Redis knows it only in the step that writes it.
+// ProofOf reads the proof behind a record. The moment that begins it is not covered: Redis knows it only in the step
+// that writes it.
 func ProofOf(p string) Proof {
 	p = strings.TrimLeft(p, "0123456789")
 	numbers, rest, _ := strings.Cut(p, "\n")

@@ -1,8 +1,10 @@
-// Package seal compresses and seals what the store keeps of a message, and proves records. It is pure: keys and bytes in, bytes out.
+// Package seal compresses and seals what the store keeps of a message, and proves records. It is pure: keys and bytes
+// in, bytes out.
 //
-// A stored piece begins with a byte that says what was done to it. A sealed one goes on with the ID of its key and a random nonce;
-// what follows is XChaCha20-Poly1305 over the piece, bound to its place, so that nobody can move pieces between messages. A record
-// is proven by MACs (record.go). Without a key pieces are only compressed, and records prove nothing.
+// A stored piece begins with a byte that says what was done to it. A sealed one goes on with the ID of its key and a
+// random nonce; what follows is XChaCha20-Poly1305 over the piece, bound to its place, so that nobody can move pieces
+// between messages. A record is proven by MACs (record.go). Without a key pieces are only compressed, and records prove
+// nothing.
 package seal
 
 import (
@@ -61,7 +63,8 @@ func (s *Sealer) WrapWhole(header, body []byte, at Place) []byte {
 
 func (s *Sealer) wrapAs(form byte, piece []byte, at Place) []byte {
 	content := piece
-	if packed := s.packer.EncodeAll(piece, nil); len(packed) < len(piece)-len(piece)/16 { // else it costs more than it saves
+	// else it costs more than it saves
+	if packed := s.packer.EncodeAll(piece, nil); len(packed) < len(piece)-len(piece)/16 {
 		form, content = form|compressed, packed
 	}
 	first := s.ring.Load().first
@@ -99,7 +102,8 @@ func (s *Sealer) Unwrap(stored []byte, at Place) ([]byte, error) {
 		}
 	}
 	if form&sealed == 0 && s.ring.Load().first != nil {
-		return nil, fmt.Errorf("%w: it is not sealed, and there is a seal key: it was stored before the key was, or changed", ErrDamaged)
+		return nil, fmt.Errorf("%w: it is not sealed, and there is a seal key: "+
+			"it was stored before the key was, or changed", ErrDamaged)
 	}
 	if form&compressed == 0 {
 		return content, nil
@@ -111,8 +115,8 @@ func (s *Sealer) Unwrap(stored []byte, at Place) ([]byte, error) {
 	return piece, nil
 }
 
-// Piece is one piece of a message's content. The first one is the header block; of a small message it has the body as well, of a
-// large one the digest of the body.
+// Piece is one piece of a message's content. The first one is the header block; of a small message it has the body as
+// well, of a large one the digest of the body.
 type Piece struct{ Text, Body, Digest []byte }
 
 // Open is Unwrap, and takes apart what the first piece is made of.
