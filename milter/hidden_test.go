@@ -17,7 +17,8 @@ type watch struct {
 }
 
 func (w *watch) Look(m *recall.Mail) inbound.Look {
-	return inbound.Look{Body: map[string]int{"": 0, "hidden": recall.MaxHidden, "marked": recall.MaxBody}[first(m.Fields, "X-Body")]}
+	return inbound.Look{Body: map[string]int{"": 0, "hidden": recall.MaxHidden, "marked": recall.MaxBody}[first(m.Fields,
+		"X-Body")]}
 }
 
 func (w *watch) Judge(_ context.Context, m *recall.Mail) inbound.Ruling {
@@ -74,7 +75,8 @@ func TestLittleIsKeptOfWhatLeaves(t *testing.T) {
 			m.ask('B', strings.Repeat("x", 60<<10), 'c')
 		}
 		m.ask('E', "", 'd')
-		if len(c.got) != 1 || !c.got[0].Cut || len(c.got[0].Body) > recall.MaxHidden || r.store.holds[0].body.Len() != 5*60<<10 {
+		if len(c.got) != 1 || !c.got[0].Cut || len(c.got[0].Body) > recall.MaxHidden ||
+			r.store.holds[0].body.Len() != 5*60<<10 {
 			t.Errorf("the desk got %+v, held are %d bytes", c.got, r.store.holds[0].body.Len())
 		}
 	})

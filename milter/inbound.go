@@ -24,8 +24,8 @@ type arrival struct {
 	look inbound.Look
 }
 
-// maxForged is how many fields are taken out of one message. Others have a few; an MTA looks for each from the beginning of the
-// header, and thousands keep it busy for minutes.
+// maxForged is how many fields are taken out of one message. Others have a few; an MTA looks for each from the
+// beginning of the header, and thousands keep it busy for minutes.
 const maxForged = 100
 
 // look asks at the end of the headers what the message needs. Most need nothing, and end here for us.

@@ -32,8 +32,8 @@ const (
 // proseWords is with how many words next to its addresses a line is prose that begins with "only", and no list.
 const proseWords = 4
 
-// ReadOnly looks for ONLY and addresses at the beginning of lines. A list goes on over lines that end with a comma or hold
-// nothing but addresses. Prose that begins with "only" is none. Several lists are one.
+// ReadOnly looks for ONLY and addresses at the beginning of lines. A list goes on over lines that end with a comma or
+// hold nothing but addresses. Prose that begins with "only" is none. Several lists are one.
 func ReadOnly(lines []string) (o Only) {
 	looked := 0
 	for n := 0; n < len(lines); n++ {
@@ -75,8 +75,8 @@ func CutOnly(text string) (rest string, ok bool) {
 	return rest, ok
 }
 
-// cutOnly takes it off a line. Programs write marks of bold text and punctuation around it; the keyword has a colon where it has
-// punctuation behind it that prose has not.
+// cutOnly takes it off a line. Programs write marks of bold text and punctuation around it; the keyword has a colon
+// where it has punctuation behind it that prose has not.
 func cutOnly(line string) (keyword, rest string, ok bool) {
 	line = strings.TrimLeft(line, "-*_•([{\"'“„« ")
 	const word = "only"
@@ -109,8 +109,8 @@ func behindFor(list string) string {
 	return list
 }
 
-// isProse tells a sentence from a list that can't be read. A list that was meant has few words next to its addresses, or
-// says ONLY as the manual does.
+// isProse tells a sentence from a list that can't be read. A list that was meant has few words next to its addresses,
+// or says ONLY as the manual does.
 func isProse(keyword, rest string) bool {
 	words, addresses := 0, 0
 	for _, w := range strings.Fields(rest) {
@@ -130,8 +130,8 @@ func isProse(keyword, rest string) bool {
 	return !marked || words >= proseWords
 }
 
-// readList reads addresses from a line and from the beginning of those behind it, and says how many lines it took. fit: there
-// are some, and nothing else is on these lines.
+// readList reads addresses from a line and from the beginning of those behind it, and says how many lines it took. fit:
+// there are some, and nothing else is on these lines.
 func readList(line string, behind []string) (addresses []string, used int, fit bool) {
 	comma, held, before := false, "", "" // the line before ended with a comma, or within an item
 	for ; ; line, behind = behind[0], behind[1:] {
@@ -196,9 +196,11 @@ func readItems(line string) (addresses []string, left string, comma bool) {
 	}
 }
 
-// readItem reads one address: a@b, <a@b>, "Name" <a@b>, Name <a@b>, a@b<mailto:a@b>, mailto:a@b, with punctuation behind.
+// readItem reads one address: a@b, <a@b>, "Name" <a@b>, Name <a@b>, a@b<mailto:a@b>, mailto:a@b, with punctuation
+// behind.
 func readItem(line string) (address, rest string, ok bool) {
-	if open := strings.IndexByte(line[:min(len(line), maxItem)], '<'); open >= 0 && !strings.Contains(line[:open], "@") && !strings.ContainsAny(unquoted(line[:open]), ",;") {
+	if open := strings.IndexByte(line[:min(len(line), maxItem)], '<'); open >= 0 && !strings.Contains(line[:open], "@") &&
+		!strings.ContainsAny(unquoted(line[:open]), ",;") {
 		end := strings.IndexByte(line[open:min(len(line), open+maxItem)], '>')
 		if end < 0 {
 			return "", line, false
@@ -238,5 +240,6 @@ func unquoted(text string) string {
 // isAddress says whether a word is a mail address, by its looks: matching it with a recipient comes later.
 func isAddress(word string) bool {
 	local, domain, ok := strings.Cut(word, "@")
-	return ok && local != "" && domain != "" && len(word) <= 320 && !strings.ContainsAny(word, " \t\"<>()[],;:\\") && !strings.Contains(domain, "@")
+	return ok && local != "" && domain != "" && len(word) <= 320 && !strings.ContainsAny(word, " \t\"<>()[],;:\\") &&
+		!strings.Contains(domain, "@")
 }

@@ -33,10 +33,11 @@ func TestOnlyIsUnderstoodHoweverItIsWritten(t *testing.T) {
 		"ONLY b@x.test[mailto:b@x.test]":                            "b@x.test",
 		"ONLY mailto:b@x.test":                                      "b@x.test",
 		"ONLY Bert <mailto:b@x.test>":                               "b@x.test",
-		"> ONLY b@x.test":                                           "", // who calls takes quotes out; here it is no line of a command
-		"* ONLY b@x.test":                                           "b@x.test",
-		"- only b@x.test":                                           "b@x.test",
-		"(ONLY b@x.test)":                                           "b@x.test",
+		"> ONLY b@x.test":                                           "",
+		// who calls takes quotes out; here it is no line of a command
+		"* ONLY b@x.test": "b@x.test",
+		"- only b@x.test": "b@x.test",
+		"(ONLY b@x.test)": "b@x.test",
 		// Lists of several lines.
 		"ONLY b@x.test,\nc@x.test":                         "b@x.test c@x.test",
 		"ONLY b@x.test, \nc@x.test\nThanks":                "b@x.test c@x.test",
@@ -124,8 +125,10 @@ func TestOnlyIsUnderstoodHoweverItIsWritten(t *testing.T) {
 	if got := ReadOnly(many); !got.Unclear {
 		t.Errorf("%d addresses are read as %d", len(many), len(got.Addresses))
 	}
-	for text, want := range map[string]string{"b@x.test, c@x.test": "b@x.test c@x.test", "bert": "", "b@x.test please": "", "": ""} {
-		if got := ReadOnlyList(text); strings.Join(got.Addresses, " ") != want && !got.Unclear || got.Unclear != (want == "") {
+	for text, want := range map[string]string{"b@x.test, c@x.test": "b@x.test c@x.test", "bert": "", "b@x.test please": "",
+		"": ""} {
+		if got := ReadOnlyList(text); strings.Join(got.Addresses, " ") != want && !got.Unclear ||
+			got.Unclear != (want == "") {
 			t.Errorf("in a subject %q: %+v", text, got)
 		}
 	}

@@ -5,14 +5,15 @@ import (
 	"unicode"
 )
 
-// elsewhere are words for "only" in other languages. They are no commands, but whoever writes one before an address means that
-// recipient alone.
-var elsewhere = set(`nur bloß ausschließlich seulement uniquement solo sólo solamente únicamente soltanto somente apenas só
-	alleen slechts uitsluitend tylko wyłącznie pouze jen jenom iba csak sadece yalnız yalnızca endast bara kun bare vain ainoastaan
-	samo doar numai μόνο только лишь лише тільки само 仅 僅 只 仅限 のみ だけ 오직 만 chỉ`)
+// elsewhere are words for "only" in other languages. They are no commands, but whoever writes one before an address
+// means that recipient alone.
+var elsewhere = set(`nur bloß ausschließlich seulement uniquement solo sólo solamente únicamente
+	soltanto somente apenas só alleen slechts uitsluitend tylko wyłącznie pouze jen jenom iba csak sadece yalnız yalnızca
+	endast bara kun bare vain ainoastaan samo doar numai μόνο только лишь лише тільки само 仅 僅 只 仅限 のみ だけ 오직 만 chỉ`)
 
-// speaksOfOnly says whether a line that does not begin with ONLY says in other words for whom alone a command is: "please recall it
-// only for b@x.test", "for b@x.test only", "NUR b@x.test". Who names nobody by an address says nothing.
+// speaksOfOnly says whether a line that does not begin with ONLY says in other words for whom alone a command is:
+// "please recall it only for b@x.test", "for b@x.test only", "NUR b@x.test". Who names nobody by an address says
+// nothing.
 func speaksOfOnly(line string) bool {
 	if !strings.Contains(line, "@") || strings.HasPrefix(line, ">") || strings.HasPrefix(line, "|") {
 		return false

@@ -91,7 +91,8 @@ func WithoutReplyWords(text string) string {
 	}
 }
 
-// IsForward says whether a subject begins with a word for "forwarded", in whatever language. Tags before it don't count.
+// IsForward says whether a subject begins with a word for "forwarded", in whatever language. Tags before it don't
+// count.
 func IsForward(text string) bool {
 	text = Visible(text)
 	for strings.HasPrefix(text, "[") {
@@ -111,10 +112,11 @@ func IsReply(text string) bool {
 	return known && !IsForward(text)
 }
 
-// behindReplyWord takes the first reply word, or the tag of a gateway, off a subject. known: it is a listed one, and not
-// only short. A word of one to three letters counts as well: that is how Outlook tells (MS-OXCMSG section 2.2.1.9).
+// behindReplyWord takes the first reply word, or the tag of a gateway, off a subject. known: it is a listed one, and
+// not only short. A word of one to three letters counts as well: that is how Outlook tells (MS-OXCMSG section 2.2.1.9).
 func behindReplyWord(text string) (rest string, known bool) {
-	if tag, behind, ok := strings.Cut(text, "]"); ok && gatewayTags[strings.ToLower(strings.TrimPrefix(tag, "["))] && tag[0] == '[' {
+	if tag, behind, ok := strings.Cut(text, "]"); ok && gatewayTags[strings.ToLower(strings.TrimPrefix(tag, "["))] &&
+		tag[0] == '[' {
 		return strings.TrimLeft(behind, " :"), true
 	}
 	word, rest, ok := replyWord(text)
@@ -129,8 +131,8 @@ func behindReplyWord(text string) (rest string, known bool) {
 	return text, false
 }
 
-// replyWord cuts a subject at its first colon. The word is in lower case, without a full stop and without a counter, as in
-// "Re[2]:" and "Antw.:".
+// replyWord cuts a subject at its first colon. The word is in lower case, without a full stop and without a counter, as
+// in "Re[2]:" and "Antw.:".
 func replyWord(text string) (word, rest string, ok bool) {
 	at := strings.IndexAny(text, ":：")
 	if at <= 0 || len([]rune(text[:at])) > maxReplyWord {
@@ -145,8 +147,8 @@ func onlyLetters(word string) bool {
 	return !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) })
 }
 
-// Visible puts one blank for any run of white space, and takes out what can't be seen: marks of direction, and blanks of no
-// width, which programs put around what they insert.
+// Visible puts one blank for any run of white space, and takes out what can't be seen: marks of direction, and blanks
+// of no width, which programs put around what they insert.
 func Visible(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {

@@ -10,8 +10,9 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// TestMailThatAnMTASplitIsRecalledWhole has a Postfix in front of the gateway that gives two recipients to a transaction, as a
-// limit of recipients makes it. Five recipients are three holds of one message, and a recall is three commands.
+// TestMailThatAnMTASplitIsRecalledWhole has a Postfix in front of the gateway that gives two recipients to a
+// transaction, as a limit of recipients makes it. Five recipients are three holds of one message, and a recall is three
+// commands.
 func TestMailThatAnMTASplitIsRecalledWhole(t *testing.T) {
 	t.Parallel()
 	g := startOffice(t, "1h")
@@ -32,8 +33,10 @@ func TestMailThatAnMTASplitIsRecalledWhole(t *testing.T) {
 	forms := map[string]func(outlook.Recall) string{"A": outlook.Recall.FormA, "B": outlook.Recall.FormB}
 	for form, mail := range forms {
 		original("<"+form+"@corp.test>", "plan "+form)
-		submit(mail(outlook.Recall{From: "anna@corp.test", To: strings.Join(all, ", "), Subject: "plan " + form, Prefix: "Recall:"}), all...)
-		server.Eventually(t, "form "+form+" recalls all three", func() bool { return holds("<"+form+"@corp.test>", "recalled") == 3 })
+		submit(mail(outlook.Recall{From: "anna@corp.test", To: strings.Join(all, ", "), Subject: "plan " + form,
+			Prefix: "Recall:"}), all...)
+		server.Eventually(t, "form "+form+" recalls all three",
+			func() bool { return holds("<"+form+"@corp.test>", "recalled") == 3 })
 	}
 	original("<mail@corp.test>", "plan by mail")
 	submit("From: anna@corp.test\r\nSubject: RECALL <mail@corp.test>\r\n\r\n", recallAddress)

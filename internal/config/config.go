@@ -32,8 +32,8 @@ type Config struct {
 	Sum         string   // SHA-256 of the file that Load has read, in hexadecimal digits
 }
 
-// lists are the forms that list programs give to addresses of their own: of their owners, and for bounces of what they send, with
-// the subscriber's address in it or without.
+// lists are the forms that list programs give to addresses of their own: of their owners, and for bounces of what they
+// send, with the subscriber's address in it or without.
 var lists = []string{"*@lists.*", "*-owner@*", "owner-*@*", "*-bounces@*", "*-bounces+*@*", "*+bounces-*@*", "*-return-*@*",
 	"*+bnc*@*", "*-request@*"}
 

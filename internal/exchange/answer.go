@@ -17,8 +17,9 @@ var ErrUnasked = errors.New("no request of this gateway has this ID and domain")
 // Ours says whether a status could be the answer to a request of ours; others are mail between people.
 func (x *Exchange) Ours(s recall.Status) bool { return mark.IsToken(s.RequestID) }
 
-// Told takes a status from an address, whose domain is authentic. ErrUnasked: no such thing was asked of that domain, nor of
-// one that may have passed it on, or it comes from somebody who was asked: a recipient can't answer for their gateway.
+// Told takes a status from an address, whose domain is authentic. ErrUnasked: no such thing was asked of that domain,
+// nor of one that may have passed it on, or it comes from somebody who was asked: a recipient can't answer for their
+// gateway.
 func (x *Exchange) Told(ctx context.Context, s recall.Status, from string) error {
 	return x.told(ctx, s, recall.DomainOf(from), from)
 }
@@ -56,7 +57,8 @@ func askedOf(h *holdstore.Hold, asked holdstore.Request, address string) bool {
 }
 
 // answered writes what a status says of the recipients who were asked about.
-func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s recall.Status, domain string) error {
+func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s recall.Status,
+	domain string) error {
 	var answers []holdstore.Answer
 	said := map[string]recall.StatusOf{} // the first of each
 	for _, r := range s.Recipients {
@@ -79,8 +81,8 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 	return x.store.AddAnswers(ctx, h.ID, "gateway of "+domain, answers)
 }
 
-// report tells the sender what came of a recall after the release; again: they were told before, and there is more to say.
-// Only our own people are told: others have asked us for nothing.
+// report tells the sender what came of a recall after the release; again: they were told before, and there is more to
+// say. Only our own people are told: others have asked us for nothing.
 func (x *Exchange) report(ctx context.Context, id string, again bool) error {
 	h, err := x.store.StopWaiting(ctx, id)
 	if errors.Is(err, holdstore.ErrNotFound) {
@@ -93,7 +95,8 @@ func (x *Exchange) report(ctx context.Context, id string, again bool) error {
 		x.log.Trouble("hold "+h.ID+": its sender gets no report", err)
 		return nil
 	}
-	if !x.o.People.Has(&h.Submission) || x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) && !again { // who heard of a failure hears how it ended
+	if !x.o.People.Has(&h.Submission) || x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) &&
+		!again { // who heard of a failure hears how it ended
 		return nil
 	}
 	x.log.Reported(h)

@@ -1,9 +1,9 @@
-// Package exchange goes on where a recall comes too late: it asks the gateways of the recipients to take a message back,
-// takes messages out of its own users' mailboxes when another gateway asks, and sees to it that both sides hear what came
-// of it.
+// Package exchange goes on where a recall comes too late: it asks the gateways of the recipients to take a message
+// back, takes messages out of its own users' mailboxes when another gateway asks, and sees to it that both sides hear
+// what came of it.
 //
-// Failure rules: everything here is a job in the store, done again until it is done, by whichever gateway is alive. What
-// is done twice does nothing twice: a request has the same ID and Message-ID each time, and what will be done to a
+// Failure rules: everything here is a job in the store, done again until it is done, by whichever gateway is alive.
+// What is done twice does nothing twice: a request has the same ID and Message-ID each time, and what will be done to a
 // mailbox is noted before it is done. Who may ask is decided before (package inbound); nothing is authorised here.
 package exchange
 
@@ -27,7 +27,8 @@ type Store interface {
 	UnheldUse(ctx context.Context, messageID, by string, moment time.Time, keep time.Duration) (holdstore.Use, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 
-	RequestRecall(ctx context.Context, id string, all []holdstore.Request, within time.Duration, a holdstore.Act) (*holdstore.Hold, error)
+	RequestRecall(ctx context.Context, id string, all []holdstore.Request, within time.Duration,
+		a holdstore.Act) (*holdstore.Hold, error)
 	RequestsOf(ctx context.Context, messageID string) ([]*holdstore.Hold, error)
 	Request(ctx context.Context, requestID string) (holdstore.Request, error)
 	AddAnswers(ctx context.Context, id, from string, answers []holdstore.Answer) error
@@ -84,5 +85,6 @@ type Exchange struct {
 
 // New returns an exchange; Run does its jobs. boxes may be nil.
 func New(store Store, post *recall.Post, boxes Mailbox, marker *mark.Marker, log Log, o Options) *Exchange {
-	return &Exchange{o: o, store: store, post: post, boxes: boxes, marker: marker, log: log, unheld: make(chan holdstore.Unheld, maxUnheld)}
+	return &Exchange{o: o, store: store, post: post, boxes: boxes, marker: marker, log: log,
+		unheld: make(chan holdstore.Unheld, maxUnheld)}
 }

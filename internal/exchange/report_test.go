@@ -10,12 +10,13 @@ import (
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
-// TestOnlyOurOwnPeopleAreToldOfALateOutcome recalls released mail of several senders. A user's filter has passed on that of
-// the outsider, who asked us for nothing.
+// TestOnlyOurOwnPeopleAreToldOfALateOutcome recalls released mail of several senders. A user's filter has passed on
+// that of the outsider, who asked us for nothing.
 func TestOnlyOurOwnPeopleAreToldOfALateOutcome(t *testing.T) {
 	store, post := site(t)
-	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Within: time.Hour, Keep: time.Hour, Reports: "always",
-		People: recall.People{Addresses: []string{"recall@branch.test"}}})
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Within: time.Hour, Keep: time.Hour,
+		Reports: "always",
+		People:  recall.People{Addresses: []string{"recall@branch.test"}}})
 	senders := []struct {
 		sender, login string
 		told          bool
@@ -27,7 +28,8 @@ func TestOnlyOurOwnPeopleAreToldOfALateOutcome(t *testing.T) {
 	}
 	var ids []string
 	for _, c := range senders {
-		ids = append(ids, submitted(t, store, holdstore.Submission{Sender: holdstore.Path{Address: c.sender}, Login: c.login, Gateway: "gw.corp.test"}))
+		ids = append(ids, submitted(t, store, holdstore.Submission{Sender: holdstore.Path{Address: c.sender}, Login: c.login,
+			Gateway: "gw.corp.test"}))
 	}
 	for _, id := range ids {
 		asked := []holdstore.Request{{Hold: id, RequestID: id, Domain: "far.test", Recipients: []int{0}}}
@@ -39,7 +41,8 @@ func TestOnlyOurOwnPeopleAreToldOfALateOutcome(t *testing.T) {
 	}
 	mails := strings.Join(waiting(t, store), "\n")
 	for n, c := range senders {
-		if told := strings.Contains(mails, "To: <"+c.sender+">") && strings.Contains(mails, "<recall."+ids[n]+"."); told != c.told {
+		if told := strings.Contains(mails, "To: <"+c.sender+">") && strings.Contains(mails,
+			"<recall."+ids[n]+"."); told != c.told {
 			t.Errorf("%+v: told %v\n%s", c, told, mails)
 		}
 	}

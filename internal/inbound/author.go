@@ -15,7 +15,8 @@ import (
 )
 
 // single lists the fields of which a command may have one only: programs differ in which of two they believe.
-var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "Sender", "To"}
+var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "Sender",
+	"To"}
 
 // author returns the one address in From, in lower case and with the domain in A-labels, or why there is none.
 func author(m *recall.Mail) (address, defect string) {

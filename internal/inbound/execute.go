@@ -15,7 +15,8 @@ func (g *Gate) execute(ctx context.Context, m *recall.Mail, o *Opinion) {
 	if id == "" {
 		id = m.MessageID
 	}
-	order := exchange.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From, Recipients: addresses(m), Date: o.Sight.Date, Gateway: m.Gateway}
+	order := exchange.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From,
+		Recipients: addresses(m), Date: o.Sight.Date, Gateway: m.Gateway}
 	for _, t := range o.Facts.Targets {
 		if t.MessageID == target && (order.Received.IsZero() || t.At.Before(order.Received)) {
 			order.Received = t.At
@@ -33,7 +34,8 @@ func (g *Gate) execute(ctx context.Context, m *recall.Mail, o *Opinion) {
 const gatewayUser = "postmaster"
 
 // status takes what another gateway says of a request of ours. Only one that is authentic, comes from a gateway and not
-// from a user, and answers a request to that very domain, counts; a report of some gateway to its own user is ordinary mail.
+// from a user, and answers a request to that very domain, counts; a report of some gateway to its own user is ordinary
+// mail.
 func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruling {
 	if !g.exchange.Ours(s) {
 		return Ruling{}

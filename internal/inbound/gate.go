@@ -134,7 +134,8 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 
 // command gathers the facts, the cheap ones first: what is wrong in itself costs no DNS, and what is not authentic
 // costs no rate of the domain that it claims.
-func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) (policy.Command, policy.InboundRule, authenticate.Evidence) {
+func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) (policy.Command, policy.InboundRule,
+	authenticate.Evidence) {
 	from, defect := author(m)
 	domain := recall.DomainOf(from)
 	rule := g.o.Load().Rules.For(domain)
@@ -176,12 +177,13 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 
 func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, domain string) authenticate.Evidence {
 	address, _ := netip.ParseAddr(m.Client.Address)
-	return g.o.Load().Verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO, MailFrom: m.Sender.Address,
-		From: domain, QueueID: m.QueueID, Header: m.Fields, Body: m.Body, Cover: cover})
+	return g.o.Load().Verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO,
+		MailFrom: m.Sender.Address,
+		From:     domain, QueueID: m.QueueID, Header: m.Fields, Body: m.Body, Cover: cover})
 }
 
-// opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up nothing
-// of the domain that he claims: no rate, no Message-ID, no text.
+// opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up
+// nothing of the domain that he claims: no rate, no Message-ID, no text.
 func (g *Gate) opens(ctx context.Context, m *recall.Mail, sight recall.Sight, c *policy.Command) (yes bool, err error) {
 	found, err := g.found(ctx, sight, c.From)
 	c.Targets = meant(m, sight, c.From, found)

@@ -9,7 +9,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
-// throughList says whether a mailing list has passed a mail on: it says so itself, or wants the bounces of another's mail.
+// throughList says whether a mailing list has passed a mail on: it says so itself, or wants the bounces of another's
+// mail.
 func (g *Gate) throughList(m *recall.Mail) bool {
 	if recall.ThroughList(m) {
 		return true
@@ -27,7 +28,8 @@ func (g *Gate) toList(m *recall.Mail) bool {
 func (g *Gate) isList(address string) bool { return g.o.Load().Lists.Match(address) }
 
 // shared says whether a mail's From is the address of a list, which all its members write under: lists put it there for
-// the sake of DMARC. It is the address to write to as well: List-Post, To or Cc has it, or List-Id (RFC 2919 section 2).
+// the sake of DMARC. It is the address to write to as well: List-Post, To or Cc has it, or List-Id (RFC 2919 section
+// 2).
 func (g *Gate) shared(m *recall.Mail, from string) bool {
 	switch {
 	case !g.throughList(m):

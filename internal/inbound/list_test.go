@@ -61,7 +61,8 @@ func TestACommandThatAListPassedOnIsTagged(t *testing.T) {
 	}
 }
 
-// TestListsThatOnlyTheConfigKnows takes the forms of list programs that the config ships, and lists that an administrator adds.
+// TestListsThatOnlyTheConfigKnows takes the forms of list programs that the config ships, and lists that an
+// administrator adds.
 func TestListsThatOnlyTheConfigKnows(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, _ := surroundings(t)
@@ -96,7 +97,8 @@ func TestListsThatOnlyTheConfigKnows(t *testing.T) {
 				x.replace(anna, c.header)
 			}
 		}}, "exchange", key, verifier, store)
-		if tagged := o.Ruling.Reply == "" && len(o.Ruling.Add) > 0; tagged != (c.through || c.toList) || o.Verdict.Result != policy.InboundFail {
+		if tagged := o.Ruling.Reply == "" && len(o.Ruling.Add) > 0; tagged != (c.through || c.toList) ||
+			o.Verdict.Result != policy.InboundFail {
 			t.Errorf("%+v: %+v %+v", c, o.Verdict, o.Ruling)
 		}
 		g := &Gate{}

@@ -12,19 +12,23 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// cameIn is a message that came in: its subject, its recipients, and how many seconds after the recall was written it was sent.
+// cameIn is a message that came in: its subject, its recipients, and how many seconds after the recall was written it
+// was sent.
 type cameIn struct {
 	subject, to string
 	after       int
 }
 
-// What a recall means is found from exact to loose, as in mail that leaves, and is never a message that was sent after it.
+// What a recall means is found from exact to loose, as in mail that leaves, and is never a message that was sent after
+// it.
 func TestARecallThatComesInMeansTheMessageThatFitsBest(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, redis := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
-	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{{Name: "default",
-		Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+		Rules: policy.InboundRules{{Name: "default",
+			Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, OnFail: "reject"}}},
+		store, nil, quiet{})
 	both := bert + " carla@corp.test"
 	for name, c := range map[string]struct {
 		names string
@@ -47,15 +51,18 @@ func TestARecallThatComesInMeansTheMessageThatFitsBest(t *testing.T) {
 		for form, mail := range map[string]string{"outlook": r.FormA(), "exchange": r.FormB(), "cloud": r.FormC()} {
 			redis.Do("FLUSHALL")
 			written := time.Now().Add(-time.Minute).Truncate(time.Second)
-			mail = strings.Replace(mail, "Tue, 24 Nov 2026 09:01:00 +0000\r\nMessage-ID", written.Format(time.RFC1123Z)+"\r\nMessage-ID", 1)
+			mail = strings.Replace(mail, "Tue, 24 Nov 2026 09:01:00 +0000\r\nMessage-ID",
+				written.Format(time.RFC1123Z)+"\r\nMessage-ID", 1)
 			mail = strings.Replace(mail, "Thu, 26 Nov 2026 09:00:00 +0000", time.Now().Add(2*day).Format(time.RFC1123Z), 1)
 			var known []holdstore.Received
 			for n, m := range c.came {
 				sent := written.Add(time.Duration(m.after) * time.Second)
-				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna, Recipients: strings.Fields(m.to),
-					Subjects: policy.ReadSubject(m.subject).Forms(), Sent: sent, At: sent.Add(time.Second)})
+				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna,
+					Recipients: strings.Fields(m.to),
+					Subjects:   policy.ReadSubject(m.subject).Forms(), Sent: sent, At: sent.Add(time.Second)})
 			}
-			server.Eventually(t, "they are remembered", func() bool { return store.Remember(t.Context(), known, time.Hour) == nil })
+			server.Eventually(t, "they are remembered",
+				func() bool { return store.Remember(t.Context(), known, time.Hour) == nil })
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
 			var o Opinion
 			server.Eventually(t, "the store answers", func() bool {

@@ -13,9 +13,10 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// recalls asks the store what the command means, and whether it may be used. Each step is taken only while all before it
-// were ours: of copies that come in at the same moment, by whichever gateways, exactly one gets to the end.
-func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule, c *policy.Command) (err error) {
+// recalls asks the store what the command means, and whether it may be used. Each step is taken only while all before
+// it were ours: of copies that come in at the same moment, by whichever gateways, exactly one gets to the end.
+func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule,
+	c *policy.Command) (err error) {
 	first := func(what string) bool {
 		yes, failed := g.memory.FirstUse(ctx, what, user(m, sight), 2*rule.MaxAge)
 		err = errors.Join(err, failed)
@@ -41,7 +42,8 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 		c.Used = !first("b " + t.MessageID + "\n" + strings.Join(strings.Fields(string(m.Body)), ""))
 	}
 	if !c.Used { // a key is public once it was sent: with another command it opens nothing
-		sight.Keys = slices.DeleteFunc(slices.Clone(sight.Keys), func(k cancel.Element) bool { return !first("k " + k.String()) })
+		sight.Keys = slices.DeleteFunc(slices.Clone(sight.Keys),
+			func(k cancel.Element) bool { return !first("k " + k.String()) })
 		for n, t := range meant(m, sight, c.From, found) {
 			c.Targets[n].Unlocked = t.Unlocked
 		}
@@ -52,7 +54,8 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 // count counts a command: for the organisation that it comes from, for its author, and by its recipients. What means no
 // message that is known counts apart, so that it uses up nothing of those that do. A command that comes in by several
 // transactions, since an MTA gives only so many recipients to one, is one command.
-func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule, c *policy.Command) error {
+func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule,
+	c *policy.Command) error {
 	if rule.Rate <= 0 {
 		return nil
 	}
@@ -70,7 +73,8 @@ func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, ru
 	if err != nil {
 		return err
 	}
-	if c.Count, c.Recipients = n[0], n[1]; !rule.Keeps(policy.Command{Count: c.Count, Author: 1, Recipients: c.Recipients}) {
+	if c.Count, c.Recipients = n[0], n[1]; !rule.Keeps(policy.Command{Count: c.Count, Author: 1,
+		Recipients: c.Recipients}) {
 		return nil // whoever the author is: made up ones leave nothing in the store
 	}
 	by := holdstore.Tally{Name: kind + " by " + c.From, By: 1}
@@ -86,8 +90,8 @@ func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, ru
 	return err
 }
 
-// user is who may send the same command again: the client that could not know that it was taken, with the same sender, to
-// the same recipients. A command that names its recipients may be handed over in pieces: an MTA gives only so many
+// user is who may send the same command again: the client that could not know that it was taken, with the same sender,
+// to the same recipients. A command that names its recipients may be handed over in pieces: an MTA gives only so many
 // recipients to one transaction.
 func user(m *recall.Mail, sight recall.Sight) string {
 	named := map[string]bool{}

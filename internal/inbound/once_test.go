@@ -15,15 +15,17 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// A recall to many comes in by several transactions. Whoever is named in it, and vouched for, may get it in any of them;
-// nobody else, and nobody from elsewhere.
+// A recall to many comes in by several transactions. Whoever is named in it, and vouched for, may get it in any of
+// them; nobody else, and nobody from elsewhere.
 func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 	t.Parallel()
 	const carl, dora, emil = "carl@corp.test", "dora@corp.test", "emil@corp.test"
 	key, verifier, store, redis := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
-	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{{Name: "default",
-		Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+		Rules: policy.InboundRules{{Name: "default",
+			Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, OnFail: "reject"}}},
+		store, nil, quiet{})
 	opinion := func(mail, to, client string) (o Opinion) { // a client tries again, too
 		server.Eventually(t, "the store answers", func() bool {
 			o = g.Opinion(t.Context(), arrival(mail, anna, to, client))
@@ -54,14 +56,20 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 				continue
 			}
 			redis.Do("FLUSHALL")
-			mail = strings.Replace(mail, "To: "+bert+"\r\n", "To: "+bert+", Carl <"+carl+">\r\nCc: "+strings.ToUpper(dora)+"\r\n", 1)
-			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert, carl, dora, emil}, Subjects: []string{topic}, At: time.Now()}
-			server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
+			mail = strings.Replace(mail, "To: "+bert+"\r\n",
+				"To: "+bert+", Carl <"+carl+">\r\nCc: "+strings.ToUpper(dora)+"\r\n", 1)
+			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert, carl, dora, emil},
+				Subjects: []string{topic}, At: time.Now()}
+			server.Eventually(t, "it is remembered", func() bool {
+				return store.Remember(t.Context(),
+					[]holdstore.Received{known}, time.Hour) == nil
+			})
 			mail = sign(t, mail, "partner.test", key, c.covers...)
 			if o := opinion(mail, bert, "192.0.2.1"); o.Verdict.Result != policy.InboundPass {
 				t.Fatalf("%s, %s: the first transaction: %+v", name, form, o.Verdict)
 			}
-			if o := opinion(c.top+mail, c.to, c.client); o.Verdict.Result != c.verdict || c.verdict == policy.InboundFail && o.Verdict.Reason != "the command was used before" {
+			if o := opinion(c.top+mail, c.to, c.client); o.Verdict.Result != c.verdict || c.verdict == policy.InboundFail &&
+				o.Verdict.Reason != "the command was used before" {
 				t.Errorf("%s, %s: %+v", name, form, o.Verdict)
 			}
 		}
@@ -77,8 +85,10 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 	key, verifier, store, redis := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	for _, require := range []string{"aligned", "cancel_key"} {
-		rule := policy.InboundRule{Name: "default", Partners: everybody, Require: []string{require}, MaxAge: 7 * day, Rate: 1, Per: time.Hour, OnFail: "reject"}
-		g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{rule}}, store, nil, quiet{})
+		rule := policy.InboundRule{Name: "default", Partners: everybody, Require: []string{require}, MaxAge: 7 * day, Rate: 1,
+			Per: time.Hour, OnFail: "reject"}
+		g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+			Rules: policy.InboundRules{rule}}, store, nil, quiet{})
 		opinion := func(mail, client string) (o Opinion) {
 			server.Eventually(t, "the store answers", func() bool {
 				o = g.Opinion(t.Context(), arrival(mail, anna, bert, client))
@@ -88,14 +98,19 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 		}
 		for form, mail := range mails() {
 			redis.Do("FLUSHALL")
-			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subjects: []string{topic}, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
-			server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
+			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert},
+				Subjects: []string{topic}, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
+			server.Eventually(t, "it is remembered", func() bool {
+				return store.Remember(t.Context(),
+					[]holdstore.Received{known}, time.Hour) == nil
+			})
 			for range 3 {
 				if o := opinion("Cancel-Key: "+keyless.String()+"\r\n"+mail, "192.0.2.99"); o.Verdict.Result != policy.InboundFail {
 					t.Fatalf("%s, %s: a stranger: %+v", require, form, o.Verdict)
 				}
 			}
-			genuine := sign(t, "Cancel-Key: "+lockedKey.String()+"\r\n"+mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
+			genuine := sign(t, "Cancel-Key: "+lockedKey.String()+"\r\n"+mail, "partner.test", key, "From", "Subject", "Date",
+				"Content-Type")
 			if o := opinion(genuine, "192.0.2.1"); o.Verdict.Result != policy.InboundPass {
 				t.Errorf("%s, %s: the genuine recall after it: %+v", require, form, o.Verdict)
 			}
@@ -108,20 +123,27 @@ func TestALockThatCameLaterProvesNothing(t *testing.T) {
 	t.Parallel()
 	_, verifier, store, redis := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
-	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{{Name: "default",
-		Partners: everybody, Require: []string{"cancel_key"}, MaxAge: 7 * day, Rate: 100, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
-	first := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subjects: []string{topic}, At: time.Now().Add(-time.Minute), Lock: cancel.Lock(lockedKey).String()}
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+		Rules: policy.InboundRules{{Name: "default",
+			Partners: everybody, Require: []string{"cancel_key"}, MaxAge: 7 * day, Rate: 100, Per: time.Hour, OnFail: "reject"}}},
+		store, nil, quiet{})
+	first := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert},
+		Subjects: []string{topic}, At: time.Now().Add(-time.Minute), Lock: cancel.Lock(lockedKey).String()}
 	same, wider := first, first
 	same.At, same.Lock = time.Now(), cancel.Lock(keyless).String()
 	wider.At, wider.Lock, wider.Recipients = same.At, same.Lock, []string{bert, "carl@corp.test"}
 	for name, c := range map[string]struct {
 		forged holdstore.Received
 		to     string
-	}{"to the same": {same, bert}, "to more": {wider, bert}, "to more, recalled from more": {wider, bert + " carl@corp.test"}} {
+	}{"to the same": {same, bert}, "to more": {wider, bert}, "to more, recalled from more": {wider, bert +
+		" carl@corp.test"}} {
 		for form, mail := range mails() {
 			redis.Do("FLUSHALL")
 			for _, r := range []holdstore.Received{first, c.forged} {
-				server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{r}, time.Hour) == nil })
+				server.Eventually(t, "it is remembered", func() bool {
+					return store.Remember(t.Context(), []holdstore.Received{r},
+						time.Hour) == nil
+				})
 			}
 			var o Opinion
 			server.Eventually(t, "the store answers", func() bool {
@@ -149,8 +171,8 @@ func (d *desk) Take(_ context.Context, o exchange.Order, _ bool) (bool, error) {
 	return true, nil
 }
 
-// Copies of one command, from several clients, with its own Message-ID or another, by two gateways with one store at the same
-// moment: exactly one acts, also where its Cancel-Key is required.
+// Copies of one command, from several clients, with its own Message-ID or another, by two gateways with one store at
+// the same moment: exactly one acts, also where its Cancel-Key is required.
 func TestACommandByTwoGatewaysAtOnceActsOnce(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, redis := surroundings(t)
@@ -162,17 +184,24 @@ func TestACommandByTwoGatewaysAtOnceActsOnce(t *testing.T) {
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	for _, require := range [][]string{{"aligned"}, {"aligned", "cancel_key"}} {
 		d := &desk{}
-		rule := policy.InboundRule{Name: "default", Partners: everybody, Require: require, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, Execute: true, OnFail: "reject"}
+		rule := policy.InboundRule{Name: "default", Partners: everybody, Require: require, MaxAge: 7 * day, Rate: 1000,
+			Per: time.Hour, Execute: true, OnFail: "reject"}
 		var gates []*Gate
 		for _, s := range []*holdstore.Store{store, other} {
-			gates = append(gates, New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{rule}}, s, d, quiet{}))
+			gates = append(gates, New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+				Rules: policy.InboundRules{rule}}, s, d, quiet{}))
 		}
 		for form, mail := range mails() {
-			mail = sign(t, "Cancel-Key: "+lockedKey.String()+"\r\n"+mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
+			mail = sign(t, "Cancel-Key: "+lockedKey.String()+"\r\n"+mail, "partner.test", key, "From", "Subject", "Date",
+				"Content-Type")
 			for round := range 10 {
 				redis.Do("FLUSHALL")
-				known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert}, Subjects: []string{topic}, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
-				server.Eventually(t, "it is remembered", func() bool { return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil })
+				known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert},
+					Subjects: []string{topic}, At: time.Now(), Lock: cancel.Lock(lockedKey).String()}
+				server.Eventually(t, "it is remembered", func() bool {
+					return store.Remember(t.Context(),
+						[]holdstore.Received{known}, time.Hour) == nil
+				})
 				d.taken = nil
 				var done sync.WaitGroup
 				for n := range 6 {

@@ -25,8 +25,8 @@ func (unconcerned) Ours(recall.Status) bool                           { return f
 func (unconcerned) Told(context.Context, recall.Status, string) error { return nil }
 func (unconcerned) Receipts(context.Context, []recall.Receipt) error  { return nil }
 
-// recalls are look-alikes that have the form of a recall, and what the gate says of each. Two are genuine here: their author
-// recalls her own message. The others must stay as they are.
+// recalls are look-alikes that have the form of a recall, and what the gate says of each. Two are genuine here: their
+// author recalls her own message. The others must stay as they are.
 var recalls = map[string]string{
 	"list-passes-a-recall-on.eml":           "fail; reason=came through a mailing list",
 	"recall-null-sender.eml":                "550 5.7.1 recall refused: null sender",
@@ -36,8 +36,8 @@ var recalls = map[string]string{
 	"two-authors.eml":                       "550 5.7.1 recall refused: From is not one plain address",
 }
 
-// TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail has each look-alike come in at its most dangerous: from the author of the
-// message that it could mean, with a signature that covers everything, under a policy that lets all pass.
+// TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail has each look-alike come in at its most dangerous: from the author
+// of the message that it could mean, with a signature that covers everything, under a policy that lets all pass.
 func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, _ := surroundings(t)
@@ -47,8 +47,9 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	g := New(Options{AuthservID: "gw.x.test", Prefixes: []string{"Recall:", "Rückruf:", "撤回:"}, Verifier: verifier,
-		Rules: policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 100000 * time.Hour,
-			Rate: 1000, Per: time.Hour, OnFail: "reject"}}}, store, unconcerned{t}, quiet{})
+		Rules: policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"},
+			MaxAge: 100000 * time.Hour,
+			Rate:   1000, Per: time.Hour, OnFail: "reject"}}}, store, unconcerned{t}, quiet{})
 	known := holdstore.Received{MessageID: "<held@corp.test>", From: "anna@partner.test", Recipients: []string{"b@x.test"},
 		Subjects: []string{topic}, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
 	if err := store.Remember(t.Context(), []holdstore.Received{known}, time.Hour); err != nil {
@@ -62,7 +63,8 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 		head, text, _ := strings.Cut(strings.ReplaceAll(string(raw), "\n", "\r\n"), "\r\n")
 		text = strings.ReplaceAll(text, "From: Anna <anna@corp.test>", "From: Anna <anna@partner.test>")
 		sender := strings.TrimSuffix(strings.TrimPrefix(head, "Return-Path: <"), ">")
-		m := arrival(sign(t, text, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type", "Message-ID"), sender, "b@x.test", "192.0.2.7")
+		m := arrival(sign(t, text, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type", "Message-ID"),
+			sender, "b@x.test", "192.0.2.7")
 		look := g.Look(m)
 		var r Ruling
 		if look.Body > 0 {

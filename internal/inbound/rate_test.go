@@ -10,14 +10,16 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// A command counts for its organisation, whatever the subdomain; whoever has asked for little may still ask when a colleague
-// has used up the rate; recalls of nothing use up nothing; and a command that comes in pieces is one.
+// A command counts for its organisation, whatever the subdomain; whoever has asked for little may still ask when a
+// colleague has used up the rate; recalls of nothing use up nothing; and a command that comes in pieces is one.
 func TestOneAuthorUsesUpNobodyElsesRate(t *testing.T) {
 	t.Parallel()
 	_, verifier, store, _ := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
-	rule := policy.InboundRule{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 5, Per: time.Hour, OnFail: "reject"}
-	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{rule}}, store, nil, quiet{})
+	rule := policy.InboundRule{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day,
+		Rate: 5, Per: time.Hour, OnFail: "reject"}
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+		Rules: policy.InboundRules{rule}}, store, nil, quiet{})
 	commands := 0
 	// one says whether a command keeps the rate; again sends it to somebody else as well.
 	one := func(from string, known bool, recipients int) bool {

@@ -9,9 +9,9 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// What is refused is in the audit trail, within bounds: the trail keeps so many lines, and a flood of refusals would push
-// out what people did. What names a message or a request of ours, and what anybody can make up, are counted apart, so
-// that the second can't hide the first. Beyond the bounds refusals are in the log only.
+// What is refused is in the audit trail, within bounds: the trail keeps so many lines, and a flood of refusals would
+// push out what people did. What names a message or a request of ours, and what anybody can make up, are counted apart,
+// so that the second can't hide the first. Beyond the bounds refusals are in the log only.
 const (
 	auditMost = 100 // refusals of each kind
 	auditPer  = time.Hour
@@ -35,7 +35,8 @@ func (g *Gate) refusedCommand(ctx context.Context, m *recall.Mail, o *Opinion) {
 }
 
 // refusedStatus notes a recall status that was refused.
-func (g *Gate) refusedStatus(ctx context.Context, m *recall.Mail, s recall.Status, from string, v policy.InboundVerdict) {
+func (g *Gate) refusedStatus(ctx context.Context, m *recall.Mail, s recall.Status, from string,
+	v policy.InboundVerdict) {
 	asked, err := g.memory.Request(ctx, s.RequestID)
 	g.refused(ctx, m, refusal{verb: "status refused", hold: asked.Hold, from: from, known: err == nil, detail: v.Reason})
 }

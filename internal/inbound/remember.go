@@ -26,8 +26,10 @@ func (g *Gate) Remember(m *recall.Mail) {
 	}
 	some := *m
 	some.Recipients = m.Recipients[:min(len(m.Recipients), holdstore.MaxRemembered)]
-	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(&some), Ways: []holdstore.Way{g.way(m, from)},
-		Subjects: policy.ReadSubject(mailmsg.Subject(first(m, "Subject"))).Forms(), Lock: first(m, "Cancel-Lock"), At: time.Now()}
+	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(&some),
+		Ways:     []holdstore.Way{g.way(m, from)},
+		Subjects: policy.ReadSubject(mailmsg.Subject(first(m, "Subject"))).Forms(), Lock: first(m, "Cancel-Lock"),
+		At: time.Now()}
 	if sent, err := mail.ParseDate(first(m, "Date")); err == nil {
 		r.Sent = sent.UTC()
 	}
@@ -57,8 +59,8 @@ func (g *Gate) Run(ctx context.Context) {
 	}
 }
 
-// gather waits for a message, and a moment for others: each write costs the disk a sync, beside those for the MTA's queue.
-// Once ctx has ended it only takes what waits.
+// gather waits for a message, and a moment for others: each write costs the disk a sync, beside those for the MTA's
+// queue. Once ctx has ended it only takes what waits.
 func (g *Gate) gather(ctx context.Context) (some []holdstore.Received) {
 	select {
 	case r := <-g.arrived:

@@ -9,18 +9,21 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// TestOriginalsAndRecallsThatAnMTASplitAreServedWhole has the original come in by one envelope or two, and the recall too.
+// TestOriginalsAndRecallsThatAnMTASplitAreServedWhole has the original come in by one envelope or two, and the recall
+// too.
 func TestOriginalsAndRecallsThatAnMTASplitAreServedWhole(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, redis := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	const carl = "carl@corp.test"
-	rule := policy.InboundRule{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, OnFail: "reject"}
+	rule := policy.InboundRule{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day,
+		OnFail: "reject"}
 	for _, form := range forms {
 		for _, originals := range [][]string{{bert + " " + carl}, {bert, carl}, {carl, bert}} {
 			for _, recalls := range [][]string{{bert + " " + carl}, {bert, carl}, {carl, bert}} {
 				redis.Do("FLUSHALL")
-				g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Rules: policy.InboundRules{rule}, Verifier: verifier},
+				g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Rules: policy.InboundRules{rule},
+					Verifier: verifier},
 					store, nil, quiet{})
 				for _, to := range originals {
 					known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: strings.Fields(to),
@@ -30,8 +33,9 @@ func TestOriginalsAndRecallsThatAnMTASplitAreServedWhole(t *testing.T) {
 					}
 				}
 				mail := strings.Replace(mails()[form], "To: "+bert, "To: "+bert+", "+carl, 1)
-				mail = strings.Replace(mail, "Original-Message-ID:", "Original-Recipient: rfc822; "+bert+"\r\nOriginal-Recipient: rfc822; "+carl+
-					"\r\nOriginal-Message-ID:", 1)
+				mail = strings.Replace(mail, "Original-Message-ID:",
+					"Original-Recipient: rfc822; "+bert+"\r\nOriginal-Recipient: rfc822; "+carl+
+						"\r\nOriginal-Message-ID:", 1)
 				mail = sign(t, mail, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type")
 				for _, to := range recalls {
 					if o := g.Opinion(t.Context(), arrival(mail, anna, to, "192.0.2.1")); o.Verdict.Result != policy.InboundPass {

@@ -20,8 +20,10 @@ const (
 
 // way is how a message came in, for tellApart.
 func (g *Gate) way(m *recall.Mail, from string) holdstore.Way {
-	a := authenticate.Message{MailFrom: m.Sender.Address, From: recall.DomainOf(from), QueueID: m.QueueID, Header: m.Fields}
-	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a), Shared: g.shared(m, from)}
+	a := authenticate.Message{MailFrom: m.Sender.Address, From: recall.DomainOf(from), QueueID: m.QueueID,
+		Header: m.Fields}
+	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a),
+		Shared: g.shared(m, from)}
 	if len(w.Domain) > maxDomain {
 		w.Domain = ""
 	}
@@ -47,7 +49,8 @@ func meant(m *recall.Mail, sight recall.Sight, from string, found []holdstore.Re
 	}
 	for _, r := range found {
 		locks, _ := cancel.Parse(r.Lock)
-		a := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(from), SameTo: r.WentTo(addresses(m)),
+		a := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(from),
+			SameTo: r.WentTo(addresses(m)),
 			Shared: ofList(r), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r),
 			Fit: policy.Fit{Recipients: policy.FitRecipients(to, r.Recipients)}}
 		if sight.Target != "" { // the clock of whoever wrote the message is not that of the gateway which names it
@@ -61,7 +64,8 @@ func meant(m *recall.Mail, sight recall.Sight, from string, found []holdstore.Re
 	return all
 }
 
-// ofList says whether a message has come under the address of a mailing list: in every way, since anybody can send it again.
+// ofList says whether a message has come under the address of a mailing list: in every way, since anybody can send it
+// again.
 func ofList(r holdstore.Received) bool {
 	return len(r.Ways) > 0 && !slices.ContainsFunc(r.Ways, func(w holdstore.Way) bool { return !w.Shared })
 }
@@ -74,9 +78,9 @@ func second(all []holdstore.Received, r holdstore.Received) bool {
 	})
 }
 
-// tellApart finds out which of several messages that a command could mean are the sender's own: anybody can send one with
-// his address and subject. An earlier milter told when it came in, or SPF tells now. It only chooses, and authorises
-// nothing: where DNS is silent the newest is meant, as among the sender's own.
+// tellApart finds out which of several messages that a command could mean are the sender's own: anybody can send one
+// with his address and subject. An earlier milter told when it came in, or SPF tells now. It only chooses, and
+// authorises nothing: where DNS is silent the newest is meant, as among the sender's own.
 func (g *Gate) tellApart(ctx context.Context, c *policy.Command, found []holdstore.Received) {
 	several := 0
 	for _, t := range c.Targets {

@@ -14,14 +14,18 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Anybody can send a message with the sender's address and subject, before a recall or after one. It means the sender's own.
+// Anybody can send a message with the sender's address and subject, before a recall or after one. It means the sender's
+// own.
 func TestARecallMeansTheSendersOwnMessage(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, redis := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
-	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Rules: policy.InboundRules{{Name: "default",
-		Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
-	spf, forged, other := holdstore.Way{Client: "192.0.2.7", Domain: "partner.test"}, holdstore.Way{Client: "192.0.2.66", Domain: "partner.test"},
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+		Rules: policy.InboundRules{{Name: "default",
+			Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day, Rate: 1000, Per: time.Hour, OnFail: "reject"}}},
+		store, nil, quiet{})
+	spf, forged, other := holdstore.Way{Client: "192.0.2.7", Domain: "partner.test"}, holdstore.Way{Client: "192.0.2.66",
+		Domain: "partner.test"},
 		holdstore.Way{Client: "192.0.2.66", Domain: "evil.test"}
 	believed := holdstore.Way{Client: "192.0.2.99", Domain: "bounces.test", Aligned: true}
 	for name, c := range map[string]struct {
@@ -42,10 +46,12 @@ func TestARecallMeansTheSendersOwnMessage(t *testing.T) {
 			redis.Do("FLUSHALL")
 			var known []holdstore.Received
 			for n, w := range c.came {
-				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna, Recipients: []string{bert}, Subjects: []string{topic},
+				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna,
+					Recipients: []string{bert}, Subjects: []string{topic},
 					At: time.Now().Add(time.Duration(n-10) * time.Second), Ways: []holdstore.Way{w}})
 			}
-			server.Eventually(t, "they are remembered", func() bool { return store.Remember(t.Context(), known, time.Hour) == nil })
+			server.Eventually(t, "they are remembered",
+				func() bool { return store.Remember(t.Context(), known, time.Hour) == nil })
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
 			var o Opinion
 			server.Eventually(t, "the store answers", func() bool {
@@ -81,16 +87,22 @@ func TestHowAMessageCameInIsRemembered(t *testing.T) {
 		want       holdstore.Way
 		none       bool
 	}{
-		"nothing told":                {plain, "Anna@Partner.Test.", holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
-		"null sender":                 {plain, "", holdstore.Way{Client: "192.0.2.1"}, false},
-		"a domain that is none":       {plain, "a@" + long, holdstore.Way{Client: "192.0.2.1"}, false},
-		"told":                        {told + signature + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test", Aligned: true}, false},
-		"told of no signature at all": {told + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
-		"told of another queue ID":    {strings.Replace(told, "4A3B2C", "4A3B2D", 1) + signature + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
-		"told of another domain":      {strings.Replace(told, "partner", "evil", 1) + signature + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
+		"nothing told": {plain, "Anna@Partner.Test.", holdstore.Way{Client: "192.0.2.1",
+			Domain: "partner.test"}, false},
+		"null sender":           {plain, "", holdstore.Way{Client: "192.0.2.1"}, false},
+		"a domain that is none": {plain, "a@" + long, holdstore.Way{Client: "192.0.2.1"}, false},
+		"told": {told + signature + plain, anna, holdstore.Way{Client: "192.0.2.1",
+			Domain: "partner.test", Aligned: true}, false},
+		"told of no signature at all": {told + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"},
+			false},
+		"told of another queue ID": {strings.Replace(told, "4A3B2C", "4A3B2D", 1) + signature + plain, anna,
+			holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
+		"told of another domain": {strings.Replace(told, "partner", "evil", 1) + signature + plain, anna,
+			holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
 		"by way of a list under its address": {"List-Post: <mailto:" + anna + ">\r\n" + plain, "all-bounces@lists.test",
 			holdstore.Way{Client: "192.0.2.1", Domain: "lists.test", Shared: true}, false},
-		"by way of a list":           {"List-Id: <all.lists.test>\r\n" + plain, anna, holdstore.Way{Client: "192.0.2.1", Domain: "partner.test"}, false},
+		"by way of a list": {"List-Id: <all.lists.test>\r\n" + plain, anna, holdstore.Way{Client: "192.0.2.1",
+			Domain: "partner.test"}, false},
 		"a Message-ID of 1000 bytes": {strings.Replace(plain, "<o@", "<"+long+"@", 1), anna, holdstore.Way{}, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -14,9 +14,9 @@ var structure = mail.AddressParser{WordDecoder: &mime.WordDecoder{
 	CharsetReader: func(_ string, text io.Reader) (io.Reader, error) { return text, nil },
 }}
 
-// Addresses returns the addresses that a field such as From, To or Cc names (RFC 5322 section 3.4), as they are written,
-// without display names. Those may be in any charset, encoded or not. It is an error when the field is longer than
-// 100,000 bytes, or when it can't be read in full.
+// Addresses returns the addresses that a field such as From, To or Cc names (RFC 5322 section 3.4), as they are
+// written, without display names. Those may be in any charset, encoded or not. It is an error when the field is longer
+// than 100,000 bytes, or when it can't be read in full.
 func Addresses(value string) ([]string, error) {
 	if len(value) > maxField {
 		return nil, errors.New("the field is too long")

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// coded finds a parameter of RFC 2231, in another charset or in pieces. Not every program reads these, and of those that do
-// not all know every charset: two programs may see two boundaries, or one of them a file name.
+// coded finds a parameter of RFC 2231, in another charset or in pieces. Not every program reads these, and of those
+// that do not all know every charset: two programs may see two boundaries, or one of them a file name.
 var coded = regexp.MustCompile(`;[^;="]*\*[^;="]*=`)
 
-// maxAround is how many bytes may stand before the first part, where some programs say that the mail has parts, and as many
-// behind the last, where lists put a footer.
+// maxAround is how many bytes may stand before the first part, where some programs say that the mail has parts, and as
+// many behind the last, where lists put a footer.
 const maxAround = 1000
 
-// bareAround says whether there is nothing before and behind the parts of a multipart but a short text. Readers of parts skip
-// these areas (RFC 2046 section 5.1.1); others look for files in them, or see other parts there.
+// bareAround says whether there is nothing before and behind the parts of a multipart but a short text. Readers of
+// parts skip these areas (RFC 2046 section 5.1.1); others look for files in them, or see other parts there.
 func bareAround(body []byte, boundary string) bool {
 	lines := bytes.Split(body, []byte("\n"))
 	find := func(from int, delimiter string) int {

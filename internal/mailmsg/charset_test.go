@@ -71,7 +71,8 @@ func TestUnknownCharsets(t *testing.T) {
 }
 
 func TestDecodeCodepage(t *testing.T) {
-	for codepage, want := range map[uint32]string{1252: "für", 28591: "für", 1251: "fьr", 0: "für", 65001: "für", 9999: "für"} {
+	for codepage, want := range map[uint32]string{1252: "für", 28591: "für", 1251: "fьr", 0: "für", 65001: "für",
+		9999: "für"} {
 		if got := DecodeCodepage(codepage, []byte("f\xfcr")); got != want {
 			t.Errorf("%d: %q, want %q", codepage, got, want)
 		}

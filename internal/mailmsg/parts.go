@@ -105,7 +105,8 @@ func (w *walk) multipart(kind string, r *multipart.Reader, depth int) bool {
 		if contentType == "" && kind == "multipart/digest" {
 			contentType = "message/rfc822" // RFC 2046 section 5.1.5
 		}
-		if !w.entity(EntityHeader{contentType, h.Get("Content-Transfer-Encoding"), h.Get("Content-Disposition")}, inner, depth+1) {
+		if !w.entity(EntityHeader{contentType, h.Get("Content-Transfer-Encoding"), h.Get("Content-Disposition")}, inner,
+			depth+1) {
 			return false
 		}
 	}
@@ -131,8 +132,8 @@ func isInline(params map[string]string, disposition string) bool {
 	return params["name"] == ""
 }
 
-// plain undoes a transfer encoding, as far as it is right. It says whether that is all: others may read on where it is wrong,
-// or know another one.
+// plain undoes a transfer encoding, as far as it is right. It says whether that is all: others may read on where it is
+// wrong, or know another one.
 func plain(encoding string, body []byte) ([]byte, bool) {
 	var r io.Reader
 	switch strings.ToLower(encoding) {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Rest looks through the end of a body that is too large to keep, for further parts of the mail itself. What is inside of
-// its parts, as in a message that is attached, does not count.
+// Rest looks through the end of a body that is too large to keep, for further parts of the mail itself. What is inside
+// of its parts, as in a message that is attached, does not count.
 type Rest struct {
 	delimiter string // of the mail's parts
 	line      []byte // the present line, as far as it is known

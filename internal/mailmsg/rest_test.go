@@ -37,7 +37,8 @@ func TestRestFindsFurtherPartsOfTheMailItself(t *testing.T) {
 			}
 		}
 	}
-	for _, none := range []string{"", "text/plain", "multipart/mixed", "multipart/mixed; boundary=\"", "message/rfc822; boundary=x"} {
+	for _, none := range []string{"", "text/plain", "multipart/mixed", "multipart/mixed; boundary=\"",
+		"message/rfc822; boundary=x"} {
 		if NewRest(none, nil) != nil {
 			t.Errorf("%q has parts", none)
 		}

@@ -1,5 +1,5 @@
-// Package mailmsg reads what a mail contains: its parts, the text of a header field, the addresses in it, text in a charset.
-// It is the only place that decodes, so that all parts of the project see the same text.
+// Package mailmsg reads what a mail contains: its parts, the text of a header field, the addresses in it, text in a
+// charset. It is the only place that decodes, so that all parts of the project see the same text.
 //
 // It is lenient with text: what can't be decoded stays as it is, and two different fields do not become equal because
 // they are broken. It is strict with addresses: structure is parsed before any word is decoded, so that nothing inside
@@ -20,9 +20,9 @@ const (
 	maxField = 100_000 // bytes of a field that are read; a thousand addresses fit
 )
 
-// Text returns the text of an unstructured field: unfolded, its encoded words (RFC 2047) decoded, with one blank for any
-// run of white space. Words are also decoded as programs really write them: next to other text, with a language, with
-// blanks inside, cut in the middle of a character. At most 100,000 bytes of a field are read.
+// Text returns the text of an unstructured field: unfolded, its encoded words (RFC 2047) decoded, with one blank for
+// any run of white space. Words are also decoded as programs really write them: next to other text, with a language,
+// with blanks inside, cut in the middle of a character. At most 100,000 bytes of a field are read.
 func Text(value string) string {
 	value = strings.NewReplacer("\r", "", "\n", "").Replace(value[:min(len(value), maxField)])
 	last := strings.LastIndex(value, "?=")
@@ -42,8 +42,8 @@ func Text(value string) string {
 	}
 }
 
-// Subject returns the beginning of a subject's text, in at most MaxSubject bytes. It is what the project keeps, compares
-// and shows.
+// Subject returns the beginning of a subject's text, in at most MaxSubject bytes. It is what the project keeps,
+// compares and shows.
 func Subject(value string) string { return Shorten(Text(value), MaxSubject) }
 
 // Shorten returns the beginning of a text, of at most so many bytes, cut between two characters.
@@ -57,8 +57,8 @@ func Shorten(text string, most int) string {
 	return text[:most]
 }
 
-// Encode returns a text for an unstructured field that is written: as it is when it is ASCII, else in encoded words, each
-// on a line of its own.
+// Encode returns a text for an unstructured field that is written: as it is when it is ASCII, else in encoded words,
+// each on a line of its own.
 func Encode(text string) string {
 	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), "?= =?", "?=\r\n =?")
 }

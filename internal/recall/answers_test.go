@@ -6,8 +6,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// answers counts, in every test of the desk, what commands there were and what was answered: each command of one of our own
-// people has exactly one answer, whatever becomes of it.
+// answers counts, in every test of the desk, what commands there were and what was answered: each command of one of our
+// own people has exactly one answer, whatever becomes of it.
 type answers struct {
 	Putter
 	due, written atomic.Int32
@@ -33,8 +33,8 @@ func (o *office) counted() {
 	})
 }
 
-// noteDue notes a command that needs an answer. What is automatic has a reply while sending, or is ordinary mail; what is
-// beyond the rate has a reply.
+// noteDue notes a command that needs an answer. What is automatic has a reply while sending, or is ordinary mail; what
+// is beyond the rate has a reply.
 func (o *office) noteDue(sub *holdstore.Submission, form, outcome string) {
 	if o.answers != nil && outcome != "ignored" && form != "any" && (form == "address" || o.o.People.Has(sub)) {
 		o.answers.due.Add(1)

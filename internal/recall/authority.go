@@ -23,9 +23,9 @@ func (d *Desk) refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.
 	return ""
 }
 
-// sameSubmitter says whether two messages come from the same person. A login may be shared by many, as that of a groupware
-// server which relays for all its users: then login and envelope sender tell together. Without a login it is the relay and
-// the envelope sender.
+// sameSubmitter says whether two messages come from the same person. A login may be shared by many, as that of a
+// groupware server which relays for all its users: then login and envelope sender tell together. Without a login it is
+// the relay and the envelope sender.
 func (d *Desk) sameSubmitter(a, b *holdstore.Submission) bool {
 	same := a.Sender.Address != "" && holdstore.Same(a.Sender.Address, b.Sender.Address)
 	switch {
@@ -37,9 +37,10 @@ func (d *Desk) sameSubmitter(a, b *holdstore.Submission) bool {
 	return same || d.personal(a.Login, a.Sender.Address) || d.personal(b.Login, b.Sender.Address)
 }
 
-// personal says whether a login belongs to one person, who may have several addresses: the config says so, or the login is
-// the sender's address, or the part of it before the "@".
+// personal says whether a login belongs to one person, who may have several addresses: the config says so, or the login
+// is the sender's address, or the part of it before the "@".
 func (d *Desk) personal(login, sender string) bool {
 	local, _, _ := strings.Cut(sender, "@")
-	return login != "" && (holdstore.Same(login, sender) || holdstore.Same(login, local) || d.o.PersonalLogins.Match(login))
+	return login != "" && (holdstore.Same(login, sender) || holdstore.Same(login, local) ||
+		d.o.PersonalLogins.Match(login))
 }

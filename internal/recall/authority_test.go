@@ -17,7 +17,8 @@ func relayed(client, from, text string, to ...string) letterOf {
 // Unicode folds "ſ" onto "s" and the Kelvin sign onto "k": who is called so is somebody else.
 func TestNobodyRecallsMailOfSomebodyWhoseNameLooksLikeTheirs(t *testing.T) {
 	o := newOffice(t)
-	id := o.mustSubmit(relayed("10.0.0.1", "boss@corp.test", "Subject: x\r\nMessage-ID: <r@corp.test>\r\n\r\n", "b@x.test"))
+	id := o.mustSubmit(relayed("10.0.0.1", "boss@corp.test", "Subject: x\r\nMessage-ID: <r@corp.test>\r\n\r\n",
+		"b@x.test"))
 	mine := o.mustSubmit(mailBy("kim", "Subject: x\r\nMessage-ID: <k@corp.test>\r\n\r\n", "b@x.test"))
 	for n, subject := range []string{"RECALL <r@corp.test>", "RECALL LAST", "RECALL <k@corp.test>"} {
 		command := fmt.Sprintf("Subject: %s\r\nMessage-ID: <c%d@corp.test>\r\n\r\n", subject, n)
@@ -37,17 +38,20 @@ func TestNobodyRecallsMailOfSomebodyWhoseNameLooksLikeTheirs(t *testing.T) {
 // Whoever sends mail with somebody's Message-ID, queue ID or address hides nothing of theirs.
 func TestOthersMailHidesNobodysOwn(t *testing.T) {
 	o := newOffice(t)
-	id := o.mustSubmit(relayed("10.0.0.1", "anna@corp.test", "Subject: x\r\nMessage-ID: <1@corp.test>\r\n\r\n", "b@x.test"))
+	id := o.mustSubmit(relayed("10.0.0.1", "anna@corp.test", "Subject: x\r\nMessage-ID: <1@corp.test>\r\n\r\n",
+		"b@x.test"))
 	held := o.mustSubmit(mailBy("bert", "Subject: x\r\nMessage-ID: <2@corp.test>\r\n\r\n", "b@x.test"))
 	for n := range latestLooked + 1 {
 		// The same sender by another relay, and both Message-IDs.
-		o.quickly(relayed("10.9.9.9", "anna@corp.test", fmt.Sprintf("Subject: x\r\nMessage-ID: <%d@corp.test>\r\n\r\n", 1+n%2), "c@x.test"))
+		o.quickly(relayed("10.9.9.9", "anna@corp.test", fmt.Sprintf("Subject: x\r\nMessage-ID: <%d@corp.test>\r\n\r\n",
+			1+n%2), "c@x.test"))
 	}
 	o.mustSubmit(relayed("10.0.0.1", "anna@corp.test", "Subject: RECALL LAST\r\n\r\n", desk))
 	if o.state(id) != holdstore.Recalled {
 		t.Error("LAST: one's own message was hidden by others with the same sender")
 	}
-	if answer := o.command("bert", "Subject: RECALL <2@corp.test>\r\n", ""); o.state(held) != holdstore.Recalled || strings.Contains(answer, "refused") {
+	if answer := o.command("bert", "Subject: RECALL <2@corp.test>\r\n", ""); o.state(held) != holdstore.Recalled ||
+		strings.Contains(answer, "refused") {
 		t.Errorf("one's own message was hidden by others with its Message-ID:\n%s", answer)
 	}
 }
@@ -57,8 +61,10 @@ func (o *office) quickly(l letterOf) string {
 	o.t.Helper()
 	head, body, _ := strings.Cut(l.text, "\r\n\r\n")
 	m := arriving(l.text)
-	sub := holdstore.Submission{Login: l.login, Sender: holdstore.Path{Address: l.from}, Client: holdstore.Client{Address: l.client},
-		MessageID: m.field("Message-ID"), Subject: m.field("Subject"), QueueID: m.field("X-Queue-ID"), Gateway: "gw.corp.test"}
+	sub := holdstore.Submission{Login: l.login, Sender: holdstore.Path{Address: l.from},
+		Client:    holdstore.Client{Address: l.client},
+		MessageID: m.field("Message-ID"), Subject: m.field("Subject"), QueueID: m.field("X-Queue-ID"),
+		Gateway: "gw.corp.test"}
 	for _, to := range l.to {
 		sub.Recipients = append(sub.Recipients, holdstore.Path{Address: to})
 	}

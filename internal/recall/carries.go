@@ -10,8 +10,9 @@ import (
 	"golang.org/x/net/html"
 )
 
-// A mail that passes as a genuine recall is one that filters may treat with care: its winmail.dat is let through, say. So
-// nothing may travel along. A recall is one text of a few lines, perhaps the same as HTML, and its part for programs.
+// A mail that passes as a genuine recall is one that filters may treat with care: its winmail.dat is let through, say.
+// So nothing may travel along. A recall is one text of a few lines, perhaps the same as HTML, and its part for
+// programs.
 
 // Bounds of what a recall consists of.
 const (
@@ -62,8 +63,8 @@ func shown(p mailmsg.Part) string {
 	return p.Text
 }
 
-// visible is the text of an HTML page that shows text and does nothing else. Of any other page it is something that is no
-// prose.
+// visible is the text of an HTML page that shows text and does nothing else. Of any other page it is something that is
+// no prose.
 func visible(page string) string {
 	const more = "<script"
 	var b strings.Builder
@@ -101,6 +102,7 @@ func onlyShows(t html.Token) bool {
 	return !slices.ContainsFunc(t.Attr, func(a html.Attribute) bool {
 		refreshes := a.Key == "http-equiv" && !strings.EqualFold(a.Val, "Content-Type")
 		namespace := a.Key == "xmlns" || strings.HasPrefix(a.Key, "xmlns:")
-		return refreshes || !namespace && (!slices.Contains(plainAttributes, a.Key) || loading.MatchString(a.Val) || address.MatchString(a.Val))
+		return refreshes || !namespace && (!slices.Contains(plainAttributes, a.Key) || loading.MatchString(a.Val) ||
+			address.MatchString(a.Val))
 	})
 }

@@ -16,16 +16,18 @@ func TestWhatOnlyOtherProgramsFindIsNoPartOfARecall(t *testing.T) {
 	const file = "Content-Type: application/x-msdownload; name=x.exe\r\nContent-Transfer-Encoding: base64\r\n\r\nTVqQAAMAAAAEAAAA"
 	one := func(fields string) string { return head + "Content-Type: text/plain" + fields + "\r\n\r\n" + says }
 	around := func(parameters, before, after string) string {
-		return head + "Content-Type: multipart/alternative; " + parameters + "\r\n\r\n" + before + "--b\r\nContent-Type: text/plain\r\n\r\n" + says + "--b--\r\n" + after
+		return head + "Content-Type: multipart/alternative; " + parameters + "\r\n\r\n" + before +
+			"--b\r\nContent-Type: text/plain\r\n\r\n" + says + "--b--\r\n" + after
 	}
 	other := "--c\r\n" + file + "\r\n--c--\r\n"
 	for name, c := range map[string]struct {
 		mail string
 		is   bool
 	}{
-		"nothing around its parts":         {around("boundary=b", "", ""), true},
-		"blank lines around its parts":     {around("boundary=b", "\r\n", " \r\n\r\n"), true},
-		"what programs say before parts":   {around("boundary=b", "This is a multi-part message in MIME format.\r\n\r\n", ""), true},
+		"nothing around its parts":     {around("boundary=b", "", ""), true},
+		"blank lines around its parts": {around("boundary=b", "\r\n", " \r\n\r\n"), true},
+		"what programs say before parts": {around("boundary=b", "This is a multi-part message in MIME format.\r\n\r\n", ""),
+			true},
 		"a quoted boundary":                {around(`boundary="b"`, "", ""), true},
 		"a file before its parts":          {around("boundary=b", "begin 644 x.exe\r\n#0V%T\r\n`\r\nend\r\n", ""), false},
 		"a long text before its parts":     {around("boundary=b", strings.Repeat("word ", 201)+"\r\n", ""), false},
@@ -52,8 +54,10 @@ func TestWhatOnlyOtherProgramsFindIsNoPartOfARecall(t *testing.T) {
 // A winmail.dat of a recall is small: what else is in it, nobody who lets it through would see.
 func TestALargeWinmailIsNoRecall(t *testing.T) {
 	winmail := func(body int) bool {
-		file := outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Outlook.Recall\x00")).Attribute(0x0002800C, make([]byte, body)).Bytes()
-		return carries(arriving("Content-Type: application/ms-tnef\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(file)))
+		file := outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Outlook.Recall\x00")).Attribute(0x0002800C, make([]byte,
+			body)).Bytes()
+		return carries(arriving("Content-Type: application/ms-tnef\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+			base64.StdEncoding.EncodeToString(file)))
 	}
 	if winmail(4<<10) || !winmail(maxWinmail) {
 		t.Errorf("small: %v, large: %v", winmail(4<<10), winmail(maxWinmail))

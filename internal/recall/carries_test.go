@@ -15,7 +15,8 @@ func TestWhatIsNotOnlyARecallIsNone(t *testing.T) {
 	text := func(fields, body string) string { return head + fields + "\r\n\r\n" + body }
 	page := func(body string) string { return text("Content-Type: text/html; charset=utf-8", body) }
 	both := func(parts ...string) string {
-		return head + "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n" + strings.Join(parts, "\r\n--b\r\n") + "\r\n--b--\r\n"
+		return head + "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n" + strings.Join(parts, "\r\n--b\r\n") +
+			"\r\n--b--\r\n"
 	}
 	plainPart := "Content-Type: text/plain; charset=utf-8\r\n\r\n" + says
 	htmlPart := "Content-Type: text/html; charset=utf-8\r\n\r\n<p>" + says + "</p>"
@@ -26,25 +27,30 @@ func TestWhatIsNotOnlyARecallIsNone(t *testing.T) {
 		mail string
 		is   bool
 	}{
-		"a text":                {text("Content-Type: text/plain", says), true},
-		"a text with a footer":  {text("Content-Type: text/plain", says+"\r\n"+disclaimer), true},
-		"in Japanese":           {text("Content-Type: text/plain; charset=iso-2022-jp\r\nContent-Transfer-Encoding: base64", "GyRCJDMkcyRLJEEkTxsoQg=="), true},
-		"a page":                {page("<p>" + says + "</p>"), true},
-		"a page of Office":      {page(office), true},
-		"a text and its page":   {both(plainPart, htmlPart), true},
-		"three parts":           {both(plainPart, plainPart, htmlPart), false},
-		"an inline file":        {text("Content-Type: text/plain; name=x.js", says), false},
-		"a file name":           {text("Content-Type: text/plain\r\nContent-Disposition: inline; filename=x.txt", says), false},
-		"a coded file name":     {text("Content-Type: text/plain\r\nContent-Disposition: inline; filename*=utf-8''x.txt", says), false},
-		"an attachment":         {text("Content-Type: text/plain\r\nContent-Disposition: attachment", says), false},
-		"a broken disposition":  {text("Content-Type: text/plain\r\nContent-Disposition: inline; filename=\"x", says), false},
-		"a named part":          {both(plainPart, "Content-Disposition: inline; filename=x.htm\r\n"+htmlPart), false},
-		"a program as text":     {text("Content-Type: text/plain", "#!/bin/sh\r\nrm -rf /\r\n"), false},
-		"a batch":               {text("Content-Type: text/plain", "@echo off\r\nstart x\r\n"), false},
-		"a script":              {text("Content-Type: text/plain", "var a = 1; var b = a; if (a == b) { c = f(a); d = g(b); }\r\n"), false},
-		"a script of Windows":   {text("Content-Type: text/plain", "Set s = CreateObject(\"Shell.Application\")\r\n"), false},
-		"a page as text":        {text("Content-Type: text/plain", "<html><body>x</body></html>"), false},
-		"a binary as text":      {text("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64", "TVqQAAMAAAAEAAAA"), false},
+		"a text":               {text("Content-Type: text/plain", says), true},
+		"a text with a footer": {text("Content-Type: text/plain", says+"\r\n"+disclaimer), true},
+		"in Japanese": {text("Content-Type: text/plain; charset=iso-2022-jp\r\nContent-Transfer-Encoding: base64",
+			"GyRCJDMkcyRLJEEkTxsoQg=="), true},
+		"a page":              {page("<p>" + says + "</p>"), true},
+		"a page of Office":    {page(office), true},
+		"a text and its page": {both(plainPart, htmlPart), true},
+		"three parts":         {both(plainPart, plainPart, htmlPart), false},
+		"an inline file":      {text("Content-Type: text/plain; name=x.js", says), false},
+		"a file name": {text("Content-Type: text/plain\r\nContent-Disposition: inline; filename=x.txt", says),
+			false},
+		"a coded file name": {text("Content-Type: text/plain\r\nContent-Disposition: inline; filename*=utf-8''x.txt",
+			says), false},
+		"an attachment":        {text("Content-Type: text/plain\r\nContent-Disposition: attachment", says), false},
+		"a broken disposition": {text("Content-Type: text/plain\r\nContent-Disposition: inline; filename=\"x", says), false},
+		"a named part":         {both(plainPart, "Content-Disposition: inline; filename=x.htm\r\n"+htmlPart), false},
+		"a program as text":    {text("Content-Type: text/plain", "#!/bin/sh\r\nrm -rf /\r\n"), false},
+		"a batch":              {text("Content-Type: text/plain", "@echo off\r\nstart x\r\n"), false},
+		"a script": {text("Content-Type: text/plain",
+			"var a = 1; var b = a; if (a == b) { c = f(a); d = g(b); }\r\n"), false},
+		"a script of Windows": {text("Content-Type: text/plain", "Set s = CreateObject(\"Shell.Application\")\r\n"), false},
+		"a page as text":      {text("Content-Type: text/plain", "<html><body>x</body></html>"), false},
+		"a binary as text": {text("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64", "TVqQAAMAAAAEAAAA"),
+			false},
 		"uuencode":              {text("Content-Type: text/plain", says+"begin 644 x.exe\r\n#0V%T\r\n`\r\nend\r\n"), false},
 		"yEnc":                  {text("Content-Type: text/plain", says+"=ybegin line=128 size=5 name=x.exe\r\nxx\r\n=yend size=5\r\n"), false},
 		"a long text":           {text("Content-Type: text/plain", strings.Repeat("word ", 4000)), false},

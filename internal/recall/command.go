@@ -36,8 +36,8 @@ const (
 )
 
 // meaning reads a mail to the recall address. The first of these that is there decides: what the subject names, the
-// message that is answered, those that are forwarded. What is only quoted names nothing, and neither do older messages of
-// a thread.
+// message that is answered, those that are forwarded. What is only quoted names nothing, and neither do older messages
+// of a thread.
 func (d *Desk) meaning(m *Mail) target {
 	subject := mailmsg.Text(m.field("Subject"))
 	t := readSubject(policy.WithoutReplyWords(subject))
@@ -68,8 +68,8 @@ func (d *Desk) meaning(m *Mail) target {
 	return t
 }
 
-// mayGoOn says whether a mail that was cut may have more text of its sender in what was cut off. What goes with one text, as its
-// pictures, stands behind all of it; behind other files a text can go on.
+// mayGoOn says whether a mail that was cut may have more text of its sender in what was cut off. What goes with one
+// text, as its pictures, stands behind all of it; behind other files a text can go on.
 func (m *Mail) mayGoOn(own ownText) bool {
 	kind, _ := m.mediaType()
 	switch {
@@ -133,7 +133,8 @@ func cutRef(text string) (ref, rest string) {
 	}
 	word, rest, _ := strings.Cut(text, " ")
 	word = strings.Trim(word, `.,;:!?"'()[]>“”„«»`)
-	if strings.Contains(word, "@") || strings.EqualFold(word, "last") || holdID.MatchString(word) || queueID.MatchString(word) {
+	if strings.Contains(word, "@") || strings.EqualFold(word, "last") || holdID.MatchString(word) ||
+		queueID.MatchString(word) {
 		return word, rest
 	}
 	return "", text

@@ -88,7 +88,7 @@ type Ruling struct {
 // Concern is what the header of a mail says of it.
 type Concern struct {
 	May    bool             // it may be a command
-	Body   int              // bytes of its body that tell, at most; what is larger is ordinary mail unless it is cut at MaxBody
+	Body   int              // bytes of its body that tell, at most
 	Others []holdstore.Path // who gets it whatever it says: everybody but the recall address
 }
 
@@ -177,7 +177,8 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 // send answers the sender of m. It has a part for programs unless status is nil, and belongs to the thread of the given
 // Message-ID.
 func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status *Status, thread string) error {
-	mail := dispatch{about: l.ID, to: []holdstore.Path{{Address: m.Sender.Address}}, gateway: m.Gateway, auto: "auto-replied",
+	mail := dispatch{about: l.ID, to: []holdstore.Path{{Address: m.Sender.Address}}, gateway: m.Gateway,
+		auto:   "auto-replied",
 		thread: thread, text: text, letter: l}
 	if status != nil {
 		mail.kind, mail.part = "recall-status", status.String()

@@ -25,7 +25,10 @@ func TestEveryWayToNameAMessage(t *testing.T) {
 		"encoded":    func(_, mid string) (string, string) { return "Subject: =?utf-8?q?Re:_recall_" + mid + "?=\r\n", "" },
 		"hold id":    func(id, _ string) (string, string) { return "Subject: recall " + strings.ToLower(id) + "\r\n", "" },
 		"id alone":   func(id, _ string) (string, string) { return "Subject: AW: " + id + "\r\n", "" },
-		"reply":      func(_, mid string) (string, string) { return "Subject: Re: prices\r\nIn-Reply-To: " + mid + "\r\n", "" },
+		"reply": func(_, mid string) (string, string) {
+			return "Subject: Re: prices\r\nIn-Reply-To: " + mid + "\r\n",
+				""
+		},
 		"references": func(_, mid string) (string, string) { return "References: <x@y.test>\r\n\t" + mid + "\r\n", "" },
 		"forward":    func(_, mid string) (string, string) { return forwarded(mid) },
 		"inline": func(_, mid string) (string, string) {
@@ -41,7 +44,8 @@ func TestEveryWayToNameAMessage(t *testing.T) {
 			t.Errorf("%s: it is %s\n%s", name, got, answer)
 		}
 	}
-	if got, err := o.store.Latest(t.Context(), "anna", "", 100, nil); err != nil || len(inState(got, holdstore.Held)) != 11 {
+	if got, err := o.store.Latest(t.Context(), "anna", "", 100, nil); err != nil ||
+		len(inState(got, holdstore.Held)) != 11 {
 		t.Errorf("%d others are held (%v), want 11", len(inState(got, holdstore.Held)), err)
 	}
 }
@@ -55,16 +59,19 @@ func TestAnUnclearCommandIsAnsweredWithWhatWaits(t *testing.T) {
 	o := newOffice(t)
 	id, _ := o.message("anna", "prices", "b@x.test")
 	other, _ := o.message("bert", "secret", "b@x.test")
-	for _, subject := range []string{"", "Subject: please recall my mail of this morning\r\n", "Subject: recall tomorrow\r\n"} {
+	for _, subject := range []string{"", "Subject: please recall my mail of this morning\r\n",
+		"Subject: recall tomorrow\r\n"} {
 		answer := o.command("anna", subject, "")
-		if !strings.Contains(answer, "Subject: How to recall") || !strings.Contains(answer, id) || strings.Contains(answer, other) {
+		if !strings.Contains(answer, "Subject: How to recall") || !strings.Contains(answer, id) || strings.Contains(answer,
+			other) {
 			t.Errorf("%q is answered\n%s", subject, answer)
 		}
 	}
 	if o.state(id) != holdstore.Held {
 		t.Error("an unclear command changed something")
 	}
-	if answer := o.command("anna", "Subject: recall <unknown@x.test>\r\n", ""); !strings.Contains(answer, "no such message") {
+	if answer := o.command("anna", "Subject: recall <unknown@x.test>\r\n", ""); !strings.Contains(answer,
+		"no such message") {
 		t.Errorf("an unknown message is answered\n%s", answer)
 	}
 }
@@ -80,14 +87,16 @@ func TestNobodyRecallsAnothersMail(t *testing.T) {
 	forged.from = "anna@corp.test"
 	unknown := forged
 	unknown.login = ""
-	for name, l := range map[string]letterOf{"another login": mailBy("bert", text(mid, ""), desk), "forged From": forged, "no login": unknown} {
+	for name, l := range map[string]letterOf{"another login": mailBy("bert", text(mid, ""), desk), "forged From": forged,
+		"no login": unknown} {
 		o.mustSubmit(l)
 		if o.state(id) != holdstore.Held {
 			t.Fatalf("%s recalled it", name)
 		}
 	}
 	o.post()
-	if answer := o.reports["<c@x.test>"]; strings.Count(answer, "Subject: Recall refused") != 3 || strings.Contains(answer, "prices") {
+	if answer := o.reports["<c@x.test>"]; strings.Count(answer, "Subject: Recall refused") != 3 || strings.Contains(answer,
+		"prices") {
 		t.Errorf("the answers:\n%s", answer)
 	}
 	if refused := o.audited("recall refused"); refused != 3 {
@@ -96,7 +105,8 @@ func TestNobodyRecallsAnothersMail(t *testing.T) {
 	ceo := mailBy("ceo", "Subject: plans\r\nMessage-ID: <plans@corp.test>\r\n\r\n", "b@x.test")
 	ceo.rule = "executives"
 	id = o.mustSubmit(ceo)
-	if answer := o.command("ceo", "Subject: RECALL <plans@corp.test>\r\n", ""); o.state(id) != holdstore.Held || !strings.Contains(answer, "rule executives") {
+	if answer := o.command("ceo", "Subject: RECALL <plans@corp.test>\r\n", ""); o.state(id) != holdstore.Held ||
+		!strings.Contains(answer, "rule executives") {
 		t.Errorf("recall = false: it is %s\n%s", o.state(id), answer)
 	}
 	if answer := o.command("assistant", "Subject: RECALL <plans@corp.test>\r\n", ""); o.state(id) != holdstore.Recalled {
@@ -146,8 +156,10 @@ func TestARelayVouchesForItsSenders(t *testing.T) {
 func TestNothingLoops(t *testing.T) {
 	o := newOffice(t)
 	id, mid := o.message("anna", "prices", "b@x.test")
-	for _, field := range []string{"Auto-Submitted: auto-replied", "List-Id: <l.corp.test>", "Precedence: bulk", "X-Loop: x",
-		"X-BeenThere: l@corp.test", "Mailing-List: contact l-help@corp.test", "X-Google-Group-Id: 1", "Precedence: Auto_Reply",
+	for _, field := range []string{"Auto-Submitted: auto-replied", "List-Id: <l.corp.test>", "Precedence: bulk",
+		"X-Loop: x",
+		"X-BeenThere: l@corp.test", "Mailing-List: contact l-help@corp.test", "X-Google-Group-Id: 1",
+		"Precedence: Auto_Reply",
 		"Resent-From : anna@corp.test",
 		"X-MS-Exchange-Inbox-Rules-Loop: anna@corp.test", "X-Forwarded-To: b@x.test", "X-Sieve: Pigeonhole Sieve 0.5"} {
 		_, refusal, err := o.submit(mailBy("anna", field+"\r\nSubject: RECALL "+mid+"\r\n\r\n", desk))
@@ -158,7 +170,8 @@ func TestNothingLoops(t *testing.T) {
 	if o.post(); len(o.reports) != 0 {
 		t.Errorf("automatic mail was answered: %v", o.reports)
 	}
-	if answer := o.command("anna", "Auto-Submitted: no\r\nSubject: RECALL "+mid+"\r\n", ""); !strings.Contains(answer, "Auto-Submitted: auto-replied") {
+	if answer := o.command("anna", "Auto-Submitted: no\r\nSubject: RECALL "+mid+"\r\n", ""); !strings.Contains(answer,
+		"Auto-Submitted: auto-replied") {
 		t.Errorf("the answer does not say that it is automatic:\n%s", answer)
 	}
 }
@@ -207,7 +220,8 @@ func TestARepeatedCommandIsSafe(t *testing.T) {
 func TestSomeRecipientsByMail(t *testing.T) {
 	o := newOffice(t)
 	for name, command := range map[string][2]string{
-		"subject": {"Subject: RECALL LAST ONLY <b@x.test>\r\n", ""}, "body": {"Subject: RECALL LAST\r\n", "hello\r\nonly: B@x.test, d@x.test\r\n"},
+		"subject": {"Subject: RECALL LAST ONLY <b@x.test>\r\n", ""}, "body": {"Subject: RECALL LAST\r\n",
+			"hello\r\nonly: B@x.test, d@x.test\r\n"},
 	} {
 		id, mid := o.message("anna", "prices", "b@x.test", "c@x.test", "d@x.test")
 		answer := o.command("anna", command[0], command[1])
@@ -224,7 +238,8 @@ func TestSomeRecipientsByMail(t *testing.T) {
 	}
 	id, _ := o.message("anna", "prices", "b@x.test", "c@x.test")
 	for only, says := range map[string]string{"bert": "can't be read", "d@x.test": "it was not sent to d@x.test"} {
-		if answer := o.command("anna", "Subject: RECALL LAST ONLY "+only+"\r\n", ""); o.state(id) != holdstore.Held || !strings.Contains(answer, says) {
+		if answer := o.command("anna", "Subject: RECALL LAST ONLY "+only+"\r\n", ""); o.state(id) != holdstore.Held ||
+			!strings.Contains(answer, says) {
 			t.Errorf("ONLY %s: it is %s\n%s", only, o.state(id), answer)
 		}
 	}
@@ -238,7 +253,8 @@ func TestTooLateSaysSinceWhenAndToWhom(t *testing.T) {
 	}
 	o.post()
 	answer := o.command("anna", "Subject: RECALL "+mid+"\r\n", "")
-	for _, want := range []string{"Subject: Too late to recall: prices", "<b@x.test>", "250 queued as 1", "Outcome: refused"} {
+	for _, want := range []string{"Subject: Too late to recall: prices", "<b@x.test>", "250 queued as 1",
+		"Outcome: refused"} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("the answer lacks %q:\n%s", want, answer)
 		}
@@ -259,9 +275,11 @@ func TestReportsOnlyOfFailures(t *testing.T) {
 func TestOthersStillGetACommandThatWasAlsoForThem(t *testing.T) {
 	o := newOffice(t)
 	id, mid := o.message("anna", "prices", "b@x.test")
-	o.mustSubmit(mailBy("anna", "Subject: Re: prices\r\nIn-Reply-To: "+mid+"\r\nMessage-ID: <both@corp.test>\r\n\r\n", "c@x.test", desk))
+	o.mustSubmit(mailBy("anna", "Subject: Re: prices\r\nIn-Reply-To: "+mid+"\r\nMessage-ID: <both@corp.test>\r\n\r\n",
+		"c@x.test", desk))
 	holds, err := o.store.Resolve(t.Context(), "<both@corp.test>")
-	if err != nil || o.state(id) != holdstore.Recalled || len(holds) != 1 || len(holds[0].Recipients) != 1 || holds[0].Recipients[0].Address != "c@x.test" {
+	if err != nil || o.state(id) != holdstore.Recalled || len(holds) != 1 || len(holds[0].Recipients) != 1 ||
+		holds[0].Recipients[0].Address != "c@x.test" {
 		t.Errorf("%v, the target is %s, the mail %+v", err, o.state(id), holds)
 	}
 }
@@ -283,7 +301,8 @@ func TestWhatIsBeingSentIsWaitedFor(t *testing.T) {
 		t.Fatalf("answered while the outcome was open:\n%s", answer)
 	case <-time.After(sendingPause): // after some of these it is given up
 	}
-	if err := o.store.Settle(t.Context(), claims[0], holdstore.Settlement{RetryIn: time.Hour, Detail: "451 later"}); err != nil {
+	if err := o.store.Settle(t.Context(), claims[0], holdstore.Settlement{RetryIn: time.Hour,
+		Detail: "451 later"}); err != nil {
 		t.Fatal(err)
 	}
 	if answer := <-answered; o.state(id) != holdstore.Recalled || !strings.Contains(answer, "Outcome: recalled") {
@@ -292,7 +311,8 @@ func TestWhatIsBeingSentIsWaitedFor(t *testing.T) {
 }
 
 func TestOnlyWhatIsOpenIsWaitedFor(t *testing.T) {
-	h := &holdstore.Hold{Submission: holdstore.Submission{Recipients: []holdstore.Path{{Address: "b@x.test"}, {Address: "c@x.test"}}},
+	h := &holdstore.Hold{Submission: holdstore.Submission{Recipients: []holdstore.Path{{Address: "b@x.test"},
+		{Address: "c@x.test"}}},
 		Results: []holdstore.Result{{Outcome: holdstore.TakenBack}, {Outcome: holdstore.Pending}}}
 	for want, only := range map[bool][]string{true: nil, false: {"B@x.test"}} {
 		if open(h, only) != want {

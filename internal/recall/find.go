@@ -50,8 +50,8 @@ func (d *Desk) help(ctx context.Context, m *Mail, why string) ([]*answer, error)
 	return []*answer{{kind: "help", why: why, held: inState(mine, holdstore.Held)}}, err
 }
 
-// recallLast recalls the submitter's newest message. It recalls none of two that came at the same moment, and none when the
-// newest was sent after the command: the one before might not be what the sender meant.
+// recallLast recalls the submitter's newest message. It recalls none of two that came at the same moment, and none when
+// the newest was sent after the command: the one before might not be what the sender meant.
 func (d *Desk) recallLast(ctx context.Context, m *Mail, only []string) (*answer, error) {
 	mine, err := d.latest(ctx, m, lastLooked, nil)
 	switch {
@@ -74,17 +74,18 @@ const (
 	latestLooked = 200 // messages that a recall without a Message-ID chooses from
 )
 
-// latest returns the submitter's newest messages that fit; nil: all do. Bounds apply to these, so that nobody else's mail
-// pushes them out.
-func (d *Desk) latest(ctx context.Context, m *Mail, most int, fits func(*holdstore.Hold) bool) ([]*holdstore.Hold, error) {
+// latest returns the submitter's newest messages that fit; nil: all do. Bounds apply to these, so that nobody else's
+// mail pushes them out.
+func (d *Desk) latest(ctx context.Context, m *Mail, most int, fits func(*holdstore.Hold) bool) ([]*holdstore.Hold,
+	error) {
 	login, sender := d.submitted(m)
 	return d.store.Latest(ctx, login, sender, most, func(h *holdstore.Hold) bool {
 		return h.Sender.Address != "" && d.sameSubmitter(&m.Submission, &h.Submission) && (fits == nil || fits(h))
 	})
 }
 
-// resolve finds holds by a REF, leaving out our own mails: those that the submitter may recall, and when there are none,
-// others'. A queue ID that was used again means the newest.
+// resolve finds holds by a REF, leaving out our own mails: those that the submitter may recall, and when there are
+// none, others'. A queue ID that was used again means the newest.
 func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.Hold, error) {
 	found, err := d.store.ResolveOwn(ctx, ref, func(h *holdstore.Hold) bool {
 		return h.Sender.Address != "" && d.refuses(&m.Submission, h, d.rule(h.Rule)) == ""
@@ -113,7 +114,8 @@ func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.
 // Our mails to senders have a Message-ID that says which hold they are about.
 const ownID = "<recall."
 
-// aboutHold says of a Message-ID whether a mail of ours has it, and which hold that is about; "": about none, or several.
+// aboutHold says of a Message-ID whether a mail of ours has it, and which hold that is about; "": about none, or
+// several.
 func aboutHold(messageID string) (id string, ours bool) {
 	rest, ours := strings.CutPrefix(messageID, ownID)
 	if about, _, ok := strings.Cut(rest, "."); ours && ok && holdID.MatchString(about) {

@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxLineLength is what a line of a mail may have, without its CRLF (RFC 5322 section 2.1.1). Servers refuse longer ones, or
-// cut them in two.
+// maxLineLength is what a line of a mail may have, without its CRLF (RFC 5322 section 2.1.1). Servers refuse longer
+// ones, or cut them in two.
 const maxLineLength = 998
 
-// foldLines breaks the lines that are too long, at a blank where there is one, and never within a character. What goes on
-// begins with indent: a blank where lines are fields, so that it belongs to the field.
+// foldLines breaks the lines that are too long, at a blank where there is one, and never within a character. What goes
+// on begins with indent: a blank where lines are fields, so that it belongs to the field.
 func foldLines(text, indent string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -24,7 +24,8 @@ func TestNoLineOfAReportIsTooLong(t *testing.T) {
 					t.Errorf("%s: a line of %d bytes", name, len(line))
 				}
 			}
-			if again := strings.NewReplacer("\r\n"+indent, "", "\r\n", "").Replace(got); again != strings.NewReplacer("\r\n", "").Replace(text) {
+			if again := strings.NewReplacer("\r\n"+indent, "", "\r\n", "").Replace(got); again != strings.NewReplacer("\r\n",
+				"").Replace(text) {
 				t.Errorf("%s: text was lost", name)
 			}
 			if utf8.ValidString(text) != utf8.ValidString(got) {

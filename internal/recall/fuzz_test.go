@@ -11,7 +11,8 @@ import (
 // FuzzMail reads any mail in every way, and checks the bounds of what was found.
 func FuzzMail(f *testing.F) {
 	r := outlook.Recall{From: "a@x.test", To: "b@x.test", Subject: "价格表", Prefix: "撤回:", Charset: "gb2312"}
-	for _, seed := range []string{r.FormA(), r.FormB(), "Subject: RECALL LAST ONLY b@x.test\r\nReferences: <a@b> <c@d>\r\n\r\nonly: x\r\n> Message-ID: <a@b>\r\n",
+	for _, seed := range []string{r.FormA(), r.FormB(),
+		"Subject: RECALL LAST ONLY b@x.test\r\nReferences: <a@b> <c@d>\r\n\r\nonly: x\r\n> Message-ID: <a@b>\r\n",
 		"Subject: =?iso-2022-jp?B?GyRCMUE=?=\r\nContent-Type: multipart/a; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <a@b>\r\n\r\n--b--\r\n"} {
 		f.Add(seed)
 	}

@@ -26,12 +26,15 @@ func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q Request) error 
 	for _, r := range q.Recipients {
 		to = append(to, holdstore.Path{Address: r, Args: []string{"NOTIFY=NEVER"}})
 	}
-	headers := fmt.Sprintf("From: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\n", oneLine(Author(h)), mailmsg.Encode(oneLine(h.Subject)), oneLine(h.MessageID))
+	headers := fmt.Sprintf("From: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\n", oneLine(Author(h)),
+		mailmsg.Encode(oneLine(h.Subject)), oneLine(h.MessageID))
 	if h.Date != "" {
 		headers += "Date: " + oneLine(h.Date) + "\r\n"
 	}
-	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID, auto: "auto-generated",
-		text: "request", letter: letter{Subject: oneLine(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt), From: oneLine(Author(h)), Why: oneLine(q.Reason)},
+	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID,
+		auto: "auto-generated",
+		text: "request", letter: letter{Subject: oneLine(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt),
+			From: oneLine(Author(h)), Why: oneLine(q.Reason)},
 		kind: "recall-request", part: q.String(), headers: headers})
 }
 
@@ -49,8 +52,9 @@ func (p *Post) Status(ctx context.Context, to Inquirer, s Status) error {
 	for _, r := range s.Recipients {
 		l.Told = append(l.Told, told{oneLine(r.Address), wordsOf(r.Outcome), oneLine(r.Diagnostic)})
 	}
-	return p.send(ctx, dispatch{author: to.From, to: []holdstore.Path{{Address: to.Address}}, gateway: to.Gateway, auto: "auto-replied",
-		id: to.id(s), thread: to.MessageID, text: "status", letter: l, kind: "recall-status", part: s.String()})
+	return p.send(ctx, dispatch{author: to.From, to: []holdstore.Path{{Address: to.Address}}, gateway: to.Gateway,
+		auto: "auto-replied",
+		id:   to.id(s), thread: to.MessageID, text: "status", letter: l, kind: "recall-status", part: s.String()})
 }
 
 // id is for the Message-ID of a status. What another gateway calls a request need not fit into one.
@@ -101,8 +105,8 @@ func (s StatusOf) Result() (holdstore.Outcome, string) {
 // PassedOn is the verb of a timeline's lines about those whom a list or a forwarder has passed a request on to.
 const PassedOn = "passed on"
 
-// Outcome is the report on a message that was recalled after its release; again: an earlier one has gone out. One that says
-// the same of the same moments is sent once.
+// Outcome is the report on a message that was recalled after its release; again: an earlier one has gone out. One that
+// says the same of the same moments is sent once.
 func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold, again bool) error {
 	a := &answer{kind: "outcome", done: []*holdstore.Hold{h}}
 	s := Status{RequestID: h.ID, MessageID: h.MessageID}
@@ -119,7 +123,8 @@ func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold, again bool) error
 			fmt.Fprintln(&says, e.By, e.Detail)
 		}
 	}
-	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway, id: idOf(h.ID, says.String()), auto: "auto-replied",
+	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway,
+		id: idOf(h.ID, says.String()), auto: "auto-replied",
 		text: "outcome", letter: l, kind: "recall-status", part: s.String()})
 }
 

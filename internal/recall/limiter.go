@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Limiter counts in fixed spans of time, apart for each name. Names are the program's own: nobody bounds their number. One
-// without Most allows all. Safe for concurrent use.
+// Limiter counts in fixed spans of time, apart for each name. Names are the program's own: nobody bounds their number.
+// One without Most allows all. Safe for concurrent use.
 type Limiter struct {
 	Most int
 	Per  time.Duration

@@ -10,8 +10,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
-// example is one row of the manual's table: a mail, what it recalls, and how it is answered. The sender has three messages
-// that wait: an older one, "prices" to b@x.test and c@x.test with the given Message-ID, and the newest.
+// example is one row of the manual's table: a mail, what it recalls, and how it is answered. The sender has three
+// messages that wait: an older one, "prices" to b@x.test and c@x.test with the given Message-ID, and the newest.
 type example struct {
 	mail    string // as the manual says it
 	others  bool   // it is for b@x.test and c@x.test, and not for the recall address
@@ -47,35 +47,53 @@ const mixed = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\
 
 var examples = []example{
 	{"subject `RECALL Message-ID: <...>`", false, subjects("RECALL Message-ID: MID"), "that message", "recalled"},
-	{"subject `RECALL <...>`, also in lower case, and behind `Re:`, `Antwort:`, `[EXT]` and the like", false, subjects("Antwort: [EXT] recall MID."), "that message", "recalled"},
-	{"subject `RECALL` and the number of the message, or its queue ID", false, subjects("RECALL HOLD"), "that message", "recalled"},
+	{"subject `RECALL <...>`, also in lower case, and behind `Re:`, `Antwort:`, `[EXT]` and the like", false,
+		subjects("Antwort: [EXT] recall MID."), "that message", "recalled"},
+	{"subject `RECALL` and the number of the message, or its queue ID", false, subjects("RECALL HOLD"), "that message",
+		"recalled"},
 	{"subject `RECALL LAST`", false, subjects("RECALL LAST"), "the newest", "recalled"},
 	{"a reply to the message", false, texts(reply, "please\r\n"), "that message", "recalled"},
-	{"a reply to a notice or a report of ours", false, texts("Subject: Re: Waiting\r\nIn-Reply-To: <recall.HOLD.X@gw.corp.test>\r\n", ""), "that message", "recalled"},
-	{"a reply to another message of the thread", false, texts("Subject: Re: prices\r\nIn-Reply-To: <other@x.test>\r\nReferences: MID <other@x.test>\r\n", ""), "nothing", "not-found"},
-	{"the message, forwarded as an attachment", false, func(mid, _ string) (string, string) { return "Subject: Fwd: prices\r\n" + mixed, attached(mid) }, "that message", "recalled"},
+	{"a reply to a notice or a report of ours", false,
+		texts("Subject: Re: Waiting\r\nIn-Reply-To: <recall.HOLD.X@gw.corp.test>\r\n", ""), "that message", "recalled"},
+	{"a reply to another message of the thread", false,
+		texts("Subject: Re: prices\r\nIn-Reply-To: <other@x.test>\r\nReferences: MID <other@x.test>\r\n", ""), "nothing",
+		"not-found"},
+	{"the message, forwarded as an attachment", false, func(mid, _ string) (header, body string) {
+		return "Subject: Fwd: prices\r\n" + mixed, attached(mid)
+	}, "that message", "recalled"},
 	{"the message, forwarded in the text with its `Message-ID:` line", false,
-		texts("Subject: Fwd: prices\r\n", "----- Forwarded message -----\r\nFrom: anna\r\nMessage-ID: MID\r\n"), "that message", "recalled"},
-	{"a `Message-ID:` line that is quoted", false, texts("Subject: Re: prices\r\n", "> From: anna\r\n> Message-ID: MID\r\n"), "nothing", "help"},
+		texts("Subject: Fwd: prices\r\n", "----- Forwarded message -----\r\nFrom: anna\r\nMessage-ID: MID\r\n"),
+		"that message", "recalled"},
+	{"a `Message-ID:` line that is quoted", false, texts("Subject: Re: prices\r\n",
+		"> From: anna\r\n> Message-ID: MID\r\n"), "nothing", "help"},
 	{"`ONLY` and addresses in the subject", false, subjects("RECALL MID ONLY b@x.test"), "for b@x.test", "recalled"},
-	{"a line `ONLY` and addresses, with names, wrapped, or in HTML", false, texts(reply+"Content-Type: text/html\r\n", "<p>Only: Bert &lt;b@x.test&gt;,<br>d@x.test.</p>"), "for b@x.test", "recalled"},
+	{"a line `ONLY` and addresses, with names, wrapped, or in HTML", false, texts(reply+"Content-Type: text/html\r\n",
+		"<p>Only: Bert &lt;b@x.test&gt;,<br>d@x.test.</p>"), "for b@x.test", "recalled"},
 	{"`ONLY` and names without addresses", false, texts(reply, "ONLY bert\r\n"), "nothing", "help"},
-	{"a line of prose that begins with \"only\"", false, texts(reply, "Only three seats are left.\r\n"), "that message", "recalled"},
+	{"a line of prose that begins with \"only\"", false, texts(reply, "Only three seats are left.\r\n"), "that message",
+		"recalled"},
 	{"an empty mail, or one that names no message", false, subjects(""), "nothing", "help"},
-	{"`Auto-Submitted`, `List-*`, `Resent-*`, `Delivered-To`, `Precedence: bulk` in a mail to the recall address", false, texts("Resent-From: anna@corp.test\r\n"+reply, ""), "nothing", "550"},
-	{"Outlook's recall, with `winmail.dat`, in any language", true, recallOf("Terugroepen:", outlook.Recall.FormA), "that message", "recalled"},
-	{"Outlook's recall as Exchange sends it, in any language", true, recallOf("Terugroepen:", outlook.Recall.FormB), "that message", "recalled"},
+	{"`Auto-Submitted`, `List-*`, `Resent-*`, `Delivered-To`, `Precedence: bulk` in a mail to the recall address", false,
+		texts("Resent-From: anna@corp.test\r\n"+reply, ""), "nothing", "550"},
+	{"Outlook's recall, with `winmail.dat`, in any language", true, recallOf("Terugroepen:", outlook.Recall.FormA),
+		"that message", "recalled"},
+	{"Outlook's recall as Exchange sends it, in any language", true, recallOf("Terugroepen:", outlook.Recall.FormB),
+		"that message", "recalled"},
 	{"only the subject of a recall", true, subjects("Recall: prices"), "nothing", ""},
-	{"Outlook's recall with another address in `From` than in the envelope", true, foreign(recallOf("Recall:", outlook.Recall.FormB)), "nothing", ""},
+	{"Outlook's recall with another address in `From` than in the envelope", true,
+		foreign(recallOf("Recall:", outlook.Recall.FormB)), "nothing", ""},
 	{"Outlook's report on a recall", true, texts("Subject: Message Recall Failure: prices\r\nContent-Class: urn:content-classes:recallreport\r\nThread-Topic: prices\r\n", ""), "nothing", ""},
-	{"`Supersedes: <...>`", true, texts("Subject: prices, corrected\r\nSupersedes: MID\r\n", ""), "that message", "recalled"},
-	{"`Supersedes` of an unknown message", true, texts("Subject: prices\r\nSupersedes: <unknown@x.test>\r\n", ""), "nothing", "not-found"},
+	{"`Supersedes: <...>`", true, texts("Subject: prices, corrected\r\nSupersedes: MID\r\n", ""), "that message",
+		"recalled"},
+	{"`Supersedes` of an unknown message", true, texts("Subject: prices\r\nSupersedes: <unknown@x.test>\r\n", ""),
+		"nothing", "not-found"},
 	{"`RECALL <...>` to somebody else than the recall address", true, subjects("RECALL MID"), "nothing", ""},
 }
 
 func recallOf(prefix string, form func(outlook.Recall) string) func(mid, id string) (string, string) {
 	return func(string, string) (string, string) {
-		head, body, _ := strings.Cut(form(outlook.Recall{From: "LOGIN@corp.test", To: "b@x.test", Subject: "prices", Prefix: prefix}), "\r\n\r\n")
+		head, body, _ := strings.Cut(form(outlook.Recall{From: "LOGIN@corp.test", To: "b@x.test", Subject: "prices",
+			Prefix: prefix}), "\r\n\r\n")
 		return head + "\r\n", body
 	}
 }
@@ -87,8 +105,8 @@ func foreign(write func(mid, id string) (string, string)) func(mid, id string) (
 	}
 }
 
-// TestCommandsAreTheTableInTheManual tries each mail that the manual lists. UPDATE_DOCS=1 writes the table. Each command has
-// exactly one answer.
+// TestCommandsAreTheTableInTheManual tries each mail that the manual lists. UPDATE_DOCS=1 writes the table. Each
+// command has exactly one answer.
 func TestCommandsAreTheTableInTheManual(t *testing.T) {
 	o := newOffice(t)
 	table := "| a mail | recalls | answer |\n|---|---|---|\n"

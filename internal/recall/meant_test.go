@@ -12,14 +12,16 @@ import (
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
-// waitingMail is a message of anna's that waits: its subject, its recipients, and how many seconds after nine it was sent.
+// waitingMail is a message of anna's that waits: its subject, its recipients, and how many seconds after nine it was
+// sent.
 type waitingMail struct {
 	subject, to string
 	at          int
 	sent        bool // it has left
 }
 
-// TestOutlookMeansTheMessageThatFitsBest sends a recall at 09:01:00 for b@x.test; want is which message it takes back, -1 none.
+// TestOutlookMeansTheMessageThatFitsBest sends a recall at 09:01:00 for b@x.test; want is which message it takes back,
+// -1 none.
 func TestOutlookMeansTheMessageThatFitsBest(t *testing.T) {
 	b, both := "b@x.test", "b@x.test c@x.test"
 	for name, c := range map[string]struct {
@@ -27,29 +29,40 @@ func TestOutlookMeansTheMessageThatFitsBest(t *testing.T) {
 		mails []waitingMail
 		want  int
 	}{
-		"another subject with a colon":              {"Sales: plan", []waitingMail{{"Legal: plan", b, 0, false}}, -1},
-		"the very subject":                          {"Sales: plan", []waitingMail{{"Sales: plan", b, 0, false}, {"Legal: plan", b, 0, false}}, 0},
-		"short words that are none of a reply":      {"HR: plan", []waitingMail{{"IT: plan", b, 0, false}}, -1},
-		"the very subject before a reply":           {"plan", []waitingMail{{"RE: plan", b, 0, false}, {"plan", b, 0, false}}, 1},
-		"a reply, as Outlook names it":              {"plan", []waitingMail{{"Antwort: plan", b, 0, false}}, 0},
-		"a reply that waits before what has left":   {"plan", []waitingMail{{"plan", b, 0, true}, {"RE: plan", b, 0, false}}, 1},
-		"the reply has left, another subject waits": {"RE: plan", []waitingMail{{"RE: plan", b, 0, true}, {"plan", b, 0, false}}, -1},
-		"a subject that begins as a recall does":    {"Recall: kettles", []waitingMail{{"Recall: kettles", b, 0, false}, {"kettles", b, 0, false}}, 0},
-		"no subject":                                {"", []waitingMail{{"", b, 0, false}, {"plan", b, 0, false}}, 0},
-		"equal recipients before more":              {"plan", []waitingMail{{"plan", both, 0, false}, {"plan", b, 0, false}}, 1},
-		"more recipients":                           {"plan", []waitingMail{{"plan", both, 0, false}}, 0},
-		"several that fit":                          {"plan", []waitingMail{{"plan", b, 0, false}, {"plan", b, 1, false}}, -1},
-		"a correction that overtakes":               {"plan", []waitingMail{{"plan", b, 0, false}, {"plan", b, 62, false}}, 0},
-		"only a later one":                          {"plan", []waitingMail{{"plan", b, 62, false}}, -1},
-		"one of the same second":                    {"plan", []waitingMail{{"plan", b, 60, false}}, 0},
-		"252 characters of Japanese":                {strings.Repeat("価格表", 84), []waitingMail{{strings.Repeat("価格表", 84), b, 0, false}, {strings.Repeat("価格表", 83), b, 0, false}}, 0},
+		"another subject with a colon": {"Sales: plan", []waitingMail{{"Legal: plan", b, 0, false}}, -1},
+		"the very subject": {"Sales: plan", []waitingMail{{"Sales: plan", b, 0, false},
+			{"Legal: plan", b, 0, false}}, 0},
+		"short words that are none of a reply": {"HR: plan", []waitingMail{{"IT: plan", b, 0, false}}, -1},
+		"the very subject before a reply": {"plan", []waitingMail{{"RE: plan", b, 0, false}, {"plan", b, 0, false}},
+			1},
+		"a reply, as Outlook names it": {"plan", []waitingMail{{"Antwort: plan", b, 0, false}}, 0},
+		"a reply that waits before what has left": {"plan", []waitingMail{{"plan", b, 0, true}, {"RE: plan", b, 0, false}},
+			1},
+		"the reply has left, another subject waits": {"RE: plan", []waitingMail{{"RE: plan", b, 0, true},
+			{"plan", b, 0, false}}, -1},
+		"a subject that begins as a recall does": {"Recall: kettles", []waitingMail{{"Recall: kettles", b, 0, false},
+			{"kettles", b, 0, false}}, 0},
+		"no subject": {"", []waitingMail{{"", b, 0, false}, {"plan", b, 0, false}}, 0},
+		"equal recipients before more": {"plan", []waitingMail{{"plan", both, 0, false}, {"plan", b, 0, false}},
+			1},
+		"more recipients": {"plan", []waitingMail{{"plan", both, 0, false}}, 0},
+		"several that fit": {"plan", []waitingMail{{"plan", b, 0, false}, {"plan", b, 1, false}},
+			-1},
+		"a correction that overtakes": {"plan", []waitingMail{{"plan", b, 0, false}, {"plan", b, 62, false}},
+			0},
+		"only a later one":       {"plan", []waitingMail{{"plan", b, 62, false}}, -1},
+		"one of the same second": {"plan", []waitingMail{{"plan", b, 60, false}}, 0},
+		"252 characters of Japanese": {strings.Repeat("価格表", 84),
+			[]waitingMail{{strings.Repeat("価格表", 84), b, 0, false}, {strings.Repeat("価格表", 83), b, 0, false}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOffice(t)
 			var ids []string
 			for n, m := range c.mails {
-				ids = append(ids, o.mustSubmit(mailBy("anna", fmt.Sprintf("Subject: %s\r\nDate: %s\r\nMessage-ID: <%d@corp.test>\r\n\r\n", outlook.Recall{Subject: m.subject}.SubjectField(),
-					time.Date(2026, 11, 24, 9, 0, m.at, 0, time.UTC).Format(time.RFC1123Z), n), strings.Fields(m.to)...)))
+				ids = append(ids, o.mustSubmit(mailBy("anna",
+					fmt.Sprintf("Subject: %s\r\nDate: %s\r\nMessage-ID: <%d@corp.test>\r\n\r\n",
+						outlook.Recall{Subject: m.subject}.SubjectField(),
+						time.Date(2026, 11, 24, 9, 0, m.at, 0, time.UTC).Format(time.RFC1123Z), n), strings.Fields(m.to)...)))
 				if m.sent {
 					if _, err := o.store.Release(t.Context(), ids[n], holdstore.Act{}); err != nil {
 						t.Fatal(err)
@@ -87,20 +100,23 @@ func TestAWinmailInAnyWrappingIsARecall(t *testing.T) {
 	}
 	const b64 = "Content-Transfer-Encoding: base64"
 	for name, mail := range map[string]string{
-		"as Outlook does":        strings.Replace(plain, "Expiry-Date", outlooks+"Expiry-Date", 1),
-		"the whole mail":         alone("Content-Type: application/ms-tnef"),
-		"vnd.ms-tnef":            alone("Content-Type: application/vnd.ms-tnef; name=winmail.dat"),
-		"a file name only":       within("Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"WINMAIL.DAT\"\r\n" + b64),
-		"without any name":       within("Content-Type: application/octet-stream\r\n" + b64),
-		"blanks in base64":       strings.Replace(within("Content-Type: application/ms-tnef\r\n"+b64), coded[:8], coded[:4]+" \t "+coded[4:8], 1),
-		"without Outlook's name": strings.Replace(within("Content-Type: application/ms-tnef\r\n"+b64), outlooks, "X-MS-TNEF-Correlator: <x>\r\n", 1),
+		"as Outlook does":  strings.Replace(plain, "Expiry-Date", outlooks+"Expiry-Date", 1),
+		"the whole mail":   alone("Content-Type: application/ms-tnef"),
+		"vnd.ms-tnef":      alone("Content-Type: application/vnd.ms-tnef; name=winmail.dat"),
+		"a file name only": within("Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=\"WINMAIL.DAT\"\r\n" + b64),
+		"without any name": within("Content-Type: application/octet-stream\r\n" + b64),
+		"blanks in base64": strings.Replace(within("Content-Type: application/ms-tnef\r\n"+b64), coded[:8],
+			coded[:4]+" \t "+coded[4:8], 1),
+		"without Outlook's name": strings.Replace(within("Content-Type: application/ms-tnef\r\n"+b64), outlooks,
+			"X-MS-TNEF-Correlator: <x>\r\n", 1),
 	} {
 		o := newOffice(t)
 		id := o.writes("anna", outlook.Recall{Subject: "prices"}, "b@x.test")
 		if passed := o.mustSubmit(mailBy("anna", mail, "b@x.test")); passed != "" || o.state(id) != holdstore.Recalled {
 			t.Errorf("%s: it is %s, the recall became %q\n%s", name, o.state(id), passed, mail)
 		}
-		if got := NewRecogniser([]string{"Recall:"}); got.Body(arriving(mail)) == 0 || got.Recognise(arriving(mail)).Form != FormTNEF {
+		if got := NewRecogniser([]string{"Recall:"}); got.Body(arriving(mail)) == 0 ||
+			got.Recognise(arriving(mail)).Form != FormTNEF {
 			t.Errorf("%s: coming in it is %+v", name, got.Recognise(arriving(mail)))
 		}
 	}
@@ -122,11 +138,13 @@ func TestASharedLoginIsASenderForEachAddress(t *testing.T) {
 	} {
 		o := newOffice(t, func(o *Options) { o.PersonalLogins, _ = policy.ParsePatterns(c.personal) })
 		by := func(from, text string, to string) letterOf {
-			return letterOf{login: c.login, from: from, client: "192.0.2.1", to: []string{to}, text: text, grace: time.Hour, rule: "default"}
+			return letterOf{login: c.login, from: from, client: "192.0.2.1", to: []string{to}, text: text, grace: time.Hour,
+				rule: "default"}
 		}
 		alices := o.mustSubmit(by(c.by, "Subject: of alice\r\nMessage-ID: <a@corp.test>\r\n\r\n", "b@x.test"))
 		o.tick()
-		carls := o.mustSubmit(by("carl@corp.test", "Subject: secret of carl\r\nMessage-ID: <c@corp.test>\r\n\r\n", "b@x.test"))
+		carls := o.mustSubmit(by("carl@corp.test", "Subject: secret of carl\r\nMessage-ID: <c@corp.test>\r\n\r\n",
+			"b@x.test"))
 		o.mustSubmit(by(c.by, "Subject: RECALL <c@corp.test>\r\n\r\n", desk))
 		if got := o.state(carls) == holdstore.Recalled; got != c.own {
 			t.Errorf("%s: carl's message is %s", name, o.state(carls))
@@ -152,18 +170,21 @@ func TestEachForwardedMessageIsAnswered(t *testing.T) {
 	o := newOffice(t)
 	one, midOne := o.message("anna", "one", "b@x.test")
 	two, midTwo := o.message("anna", "two", "b@x.test")
-	answers := o.command("anna", "Subject: Fwd: 3 messages\r\n"+mixed, attached(midOne, midTwo, "<unknown@x.test>", midOne))
+	answers := o.command("anna", "Subject: Fwd: 3 messages\r\n"+mixed, attached(midOne, midTwo, "<unknown@x.test>",
+		midOne))
 	if o.state(one) != holdstore.Recalled || o.state(two) != holdstore.Recalled {
 		t.Errorf("one is %s, two %s", o.state(one), o.state(two))
 	}
-	if strings.Count(answers, "Subject: Recalled") != 2 || strings.Count(answers, "no such message") != 1 || strings.Count(answers, "multipart/report") != 3 {
+	if strings.Count(answers, "Subject: Recalled") != 2 || strings.Count(answers, "no such message") != 1 ||
+		strings.Count(answers, "multipart/report") != 3 {
 		t.Errorf("the answers:\n%s", answers)
 	}
 	many := make([]string, maxRefs+5)
 	for n := range many {
 		many[n] = fmt.Sprintf("<%d@x.test>", n)
 	}
-	if answers = o.command("anna", "Subject: Fwd: many\r\n"+mixed, attached(many...)); !strings.Contains(answers, "at most") {
+	if answers = o.command("anna", "Subject: Fwd: many\r\n"+mixed, attached(many...)); !strings.Contains(answers,
+		"at most") {
 		t.Errorf("what is beyond the bound has no answer:\n%s", answers)
 	}
 }

@@ -48,7 +48,8 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	of := &office{t: t, store: store, rules: map[string]policy.Rule{}, mail: map[string]bool{}, reports: map[string]string{}}
+	of := &office{t: t, store: store, rules: map[string]policy.Rule{}, mail: map[string]bool{},
+		reports: map[string]string{}}
 	if o.Texts, err = ReadTexts(""); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,8 @@ type letterOf struct {
 
 // by is a mail of a login.
 func mailBy(login string, text string, to ...string) letterOf {
-	return letterOf{login: login, from: login + "@corp.test", client: "192.0.2.1", to: to, text: text, grace: time.Hour, rule: "default"}
+	return letterOf{login: login, from: login + "@corp.test", client: "192.0.2.1", to: to, text: text, grace: time.Hour,
+		rule: "default"}
 }
 
 // submit does what the milter does, and returns the hold, "" when there is none, and a refusal.
@@ -96,7 +98,8 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 		fields = append(fields, policy.Field{Name: name, Value: value})
 	}
 	m := &Mail{Submission: sub, Fields: fields, Body: []byte(body), Holds: l.grace > 0}
-	m.MessageID, m.Subject, m.Date = policy.MessageID(m.field("Message-ID")), mailmsg.Subject(m.field("Subject")), m.field("Date")
+	m.MessageID, m.Subject, m.Date = policy.MessageID(m.field("Message-ID")), mailmsg.Subject(m.field("Subject")),
+		m.field("Date")
 	ctx := context.Background()
 	concern := o.Concerns(m.Submission, fields)
 	ruling := Ruling{Keep: concern.Others}
@@ -136,7 +139,8 @@ func (o *office) message(login, subject string, to ...string) (id, messageID str
 	o.tick()
 	o.messages++
 	messageID = fmt.Sprintf("<m%d@corp.test>", o.messages)
-	return o.mustSubmit(mailBy(login, "Subject: "+subject+"\r\nMessage-ID: "+messageID+"\r\n\r\nbody\r\n", to...)), messageID
+	return o.mustSubmit(mailBy(login, "Subject: "+subject+"\r\nMessage-ID: "+messageID+"\r\n\r\nbody\r\n", to...)),
+		messageID
 }
 
 // tick waits for another millisecond: messages of the same one have no order, and LAST means none of them.
@@ -151,7 +155,8 @@ func (o *office) command(login, header, body string) string {
 	o.t.Helper()
 	o.messages++
 	id := fmt.Sprintf("<c%d@corp.test>", o.messages)
-	if _, refusal, err := o.submit(mailBy(login, header+"Message-ID: "+id+"\r\n\r\n"+body, desk)); err != nil || refusal != "" {
+	if _, refusal, err := o.submit(mailBy(login, header+"Message-ID: "+id+"\r\n\r\n"+body, desk)); err != nil ||
+		refusal != "" {
 		return refusal
 	}
 	o.post()

@@ -18,7 +18,8 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 	const quoted = "ONLY c@x.test\r\n\r\n-----Original Message-----\r\nONLY d@x.test\r\n"
 	page := func(words string) string { return "Content-Type: text/html\r\n\r\n<p>" + words }
 	forms := func(kind string, parts ...string) string {
-		return "Content-Type: multipart/" + kind + "; boundary=a\r\n\r\n--a\r\n" + strings.Join(parts, "\r\n--a\r\n") + "\r\n--a--"
+		return "Content-Type: multipart/" + kind + "; boundary=a\r\n\r\n--a\r\n" + strings.Join(parts, "\r\n--a\r\n") +
+			"\r\n--a--"
 	}
 	whole := func(kind string, parts ...string) *Mail {
 		m := mail(parts...)
@@ -36,37 +37,55 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		only    []string
 		unclear bool
 	}{
-		"above a file":                          {mail(text("ONLY b@x.test"), file), []string{"b@x.test"}, false},
-		"behind a file":                         {mail(text("please"), file, text("ONLY b@x.test")), []string{"b@x.test"}, false},
-		"behind a file, and a page":             {mail("Content-Type: text/html\r\n\r\n<p>please", file, "Content-Type: text/html\r\n\r\n<p>ONLY b@x.test"), []string{"b@x.test"}, false},
-		"in a file":                             {mail(text("please"), "Content-Type: text/plain; name=x.txt\r\n\r\nONLY b@x.test"), nil, false},
-		"in both":                               {mail(text(quoted), file, text("ONLY b@x.test")), []string{"c@x.test", "b@x.test"}, false},
-		"unclear behind a file":                 {mail(text("please"), file, text("ONLY: bob")), nil, true},
-		"a page behind a file and a plain text": {mail(text("please"), file, page("ONLY b@x.test")), []string{"b@x.test"}, false},
-		"unclear in a page behind a file":       {mail(text("please"), file, page("ONLY: bob")), nil, true},
-		"in both forms of a text":               {mail(forms("alternative", text("ONLY b@x.test"), page("ONLY b@x.test"))), []string{"b@x.test"}, false},
-		"in the page only":                      {mail(forms("alternative", text("This mail is in HTML"), page("ONLY b@x.test"))), []string{"b@x.test"}, false},
+		"above a file": {mail(text("ONLY b@x.test"), file), []string{"b@x.test"}, false},
+		"behind a file": {mail(text("please"), file, text("ONLY b@x.test")), []string{"b@x.test"},
+			false},
+		"behind a file, and a page": {mail("Content-Type: text/html\r\n\r\n<p>please", file,
+			"Content-Type: text/html\r\n\r\n<p>ONLY b@x.test"), []string{"b@x.test"}, false},
+		"in a file": {mail(text("please"),
+			"Content-Type: text/plain; name=x.txt\r\n\r\nONLY b@x.test"), nil, false},
+		"in both": {mail(text(quoted), file, text("ONLY b@x.test")), []string{"c@x.test",
+			"b@x.test"}, false},
+		"unclear behind a file": {mail(text("please"), file, text("ONLY: bob")), nil, true},
+		"a page behind a file and a plain text": {mail(text("please"), file, page("ONLY b@x.test")), []string{"b@x.test"},
+			false},
+		"unclear in a page behind a file": {mail(text("please"), file, page("ONLY: bob")), nil, true},
+		"in both forms of a text": {mail(forms("alternative", text("ONLY b@x.test"), page("ONLY b@x.test"))),
+			[]string{"b@x.test"}, false},
+		"in the page only": {mail(forms("alternative", text("This mail is in HTML"),
+			page("ONLY b@x.test"))), []string{"b@x.test"}, false},
 		"in two texts of two forms": {mail(forms("alternative", text("ONLY b@x.test"), page("ONLY b@x.test")), file,
 			forms("alternative", text(""), page("ONLY c@x.test"))), []string{"b@x.test", "c@x.test"}, false},
-		"the plain form comes first":            {mail(forms("alternative", text("ONLY b@x.test"), page("ONLY b@x.test, c@x.test"))), []string{"b@x.test"}, false},
-		"a page with files in it":               {mail(forms("alternative", text("please"), forms("mixed", page("please"), file, page("ONLY b@x.test")))), []string{"b@x.test"}, false},
-		"damaged before its end":                {mail("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\ncGxlYXNl%\r\nT05MWSBiQHgudGVzdA=="), nil, true},
-		"in an unknown encoding":                {mail("Content-Type: text/plain\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin"), nil, true},
-		"two texts without a file":              {mail(text("ONLY b@x.test"), page("ONLY c@x.test")), []string{"b@x.test", "c@x.test"}, false},
-		"cut before any text":                   {cut(mail(file), "more"+end), nil, false},
-		"cut before a text":                     {cut(mail(file), "more\r\n--b\r\n"+text("ONLY b@x.test")+end), nil, true},
-		"cut in a file":                         {cut(mail(text("please"), file), "more"+end), nil, false},
-		"cut in a file, a text behind it":       {cut(mail(text("please"), file), "more\r\n--b\r\n"+text("ONLY b@x.test")+end), nil, true},
-		"cut in a text":                         {cut(mail(text("please")), "more"+end), nil, true},
-		"cut in a text that is all":             {cut(arriving("Subject: RECALL <one@corp.test>\r\n\r\nplease"), "ONLY b@x.test"), nil, true},
-		"cut behind a list":                     {cut(mail(text("ONLY b@x.test"), file), "more\r\n--b\r\n"+text("x")+end), []string{"b@x.test"}, false},
-		"cut in a message that is attached":     {cut(mail(text("please"), "Content-Type: message/rfc822\r\n\r\nSubject: x"), "\r\n--c\r\n--c--"+end), nil, false},
-		"cut in the pictures of a text":         {cut(whole("related", forms("alternative", text("please"), page("please")), file), "x\r\n--b\r\n"+file+end), nil, false},
-		"cut in the pictures of a page":         {cut(whole("alternative", text("please"), forms("related", page("please"), file)), "x"+end), nil, false},
-		"cut in a page that is also plain text": {cut(whole("alternative", text("please"), page("please")), "ONLY b@x.test"+end), nil, true},
+		"the plain form comes first": {mail(forms("alternative", text("ONLY b@x.test"),
+			page("ONLY b@x.test, c@x.test"))), []string{"b@x.test"}, false},
+		"a page with files in it": {mail(forms("alternative", text("please"), forms("mixed", page("please"),
+			file, page("ONLY b@x.test")))), []string{"b@x.test"}, false},
+		"damaged before its end": {mail("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\ncGxlYXNl%\r\nT05MWSBiQHgudGVzdA=="), nil, true},
+		"in an unknown encoding": {mail("Content-Type: text/plain\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin"), nil, true},
+		"two texts without a file": {mail(text("ONLY b@x.test"), page("ONLY c@x.test")), []string{"b@x.test",
+			"c@x.test"}, false},
+		"cut before any text": {cut(mail(file), "more"+end), nil, false},
+		"cut before a text":   {cut(mail(file), "more\r\n--b\r\n"+text("ONLY b@x.test")+end), nil, true},
+		"cut in a file":       {cut(mail(text("please"), file), "more"+end), nil, false},
+		"cut in a file, a text behind it": {cut(mail(text("please"), file),
+			"more\r\n--b\r\n"+text("ONLY b@x.test")+end), nil, true},
+		"cut in a text": {cut(mail(text("please")), "more"+end), nil, true},
+		"cut in a text that is all": {cut(arriving("Subject: RECALL <one@corp.test>\r\n\r\nplease"),
+			"ONLY b@x.test"), nil, true},
+		"cut behind a list": {cut(mail(text("ONLY b@x.test"), file), "more\r\n--b\r\n"+text("x")+end),
+			[]string{"b@x.test"}, false},
+		"cut in a message that is attached": {cut(mail(text("please"), "Content-Type: message/rfc822\r\n\r\nSubject: x"),
+			"\r\n--c\r\n--c--"+end), nil, false},
+		"cut in the pictures of a text": {cut(whole("related", forms("alternative", text("please"), page("please")),
+			file), "x\r\n--b\r\n"+file+end), nil, false},
+		"cut in the pictures of a page": {cut(whole("alternative", text("please"), forms("related", page("please"),
+			file)), "x"+end), nil, false},
+		"cut in a page that is also plain text": {cut(whole("alternative", text("please"), page("please")),
+			"ONLY b@x.test"+end), nil, true},
 	} {
 		got := (&Desk{}).meaning(c.mail)
-		if !slices.Equal(got.only, c.only) || (got.unclear != "") != c.unclear || !slices.Equal(got.refs, []string{"<one@corp.test>"}) {
+		if !slices.Equal(got.only, c.only) || (got.unclear != "") != c.unclear || !slices.Equal(got.refs,
+			[]string{"<one@corp.test>"}) {
 			t.Errorf("%s: %q %q, only %q", name, got.refs, got.unclear, got.only)
 		}
 	}

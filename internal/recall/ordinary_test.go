@@ -42,7 +42,8 @@ func TestWhatOnlyLooksLikeARecallIsOrdinaryMail(t *testing.T) {
 			t.Errorf("%s was swallowed", file)
 			continue
 		}
-		if _, err := o.store.Release(t.Context(), passed, holdstore.Act{}); err != nil { // so that it is no message of anna's that waits
+		if _, err := o.store.Release(t.Context(), passed,
+			holdstore.Act{}); err != nil { // so that it is no message of anna's that waits
 			t.Errorf("%s: %v", file, err)
 		}
 	}

@@ -21,13 +21,15 @@ type original struct {
 	sentNot bool // it was sent after the recall, which can't mean it
 }
 
-// originals finds the sender's messages that a recall can mean, all those that fit best. From exact to loose: the subject
-// that the recall names, and those who got it; what waits comes before what has left.
-func (d *Desk) originals(ctx context.Context, m *Mail, subjects []policy.Subject) (best []original, later []*holdstore.Hold, err error) {
+// originals finds the sender's messages that a recall can mean, all those that fit best. From exact to loose: the
+// subject that the recall names, and those who got it; what waits comes before what has left.
+func (d *Desk) originals(ctx context.Context, m *Mail, subjects []policy.Subject) (best []original,
+	later []*holdstore.Hold, err error) {
 	recipients := 0
 	holds, err := d.latest(ctx, m, latestLooked, func(h *holdstore.Hold) bool {
 		recipients += len(h.Recipients)
-		return recipients <= originalsMost && holdstore.Same(h.Sender.Address, m.Sender.Address) && subjectFit(subjects, h) < policy.AnotherSubject &&
+		return recipients <= originalsMost && holdstore.Same(h.Sender.Address, m.Sender.Address) && subjectFit(subjects,
+			h) < policy.AnotherSubject &&
 			(h.State != holdstore.Recalled || time.Since(h.HeldAt) < repeated)
 	})
 	if err != nil {
@@ -77,12 +79,13 @@ func candidate(m *Mail, subjects []policy.Subject, shown []string, holds []*hold
 	for _, h := range holds {
 		o.waits = o.waits || h.State == holdstore.Held || h.State == holdstore.Releasing
 	}
-	o.fit = policy.Fit{Subject: subjectFit(subjects, holds[0]), Recipients: policy.FitRecipients(folded(shown), folded(addresses(recipientsOf(holds))))}
+	o.fit = policy.Fit{Subject: subjectFit(subjects, holds[0]), Recipients: policy.FitRecipients(folded(shown),
+		folded(addresses(recipientsOf(holds))))}
 	return o
 }
 
-// compare orders by how well a message fits. A subject from which the recall's own reply words had to be taken is worse than
-// any message that has left: Outlook names the subject as it was, or without the message's reply words.
+// compare orders by how well a message fits. A subject from which the recall's own reply words had to be taken is worse
+// than any message that has left: Outlook names the subject as it was, or without the message's reply words.
 func (o original) compare(other original) int {
 	rank := func(o original) int {
 		n := 0

@@ -11,8 +11,8 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// outlookBody says by the header alone how much of a mail's body tells whether it is Outlook's "Recall This Message", in bytes;
-// 0: it is not.
+// outlookBody says by the header alone how much of a mail's body tells whether it is Outlook's "Recall This Message",
+// in bytes; 0: it is not.
 func (d *Desk) outlookBody(m *Mail) int {
 	switch {
 	case d.markedRecall(m):
@@ -29,8 +29,8 @@ func (d *Desk) markedRecall(m *Mail) bool {
 	return d.exchangeRecall(m) || d.named(m.subject()) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
 }
 
-// mayCarryTNEF says whether a mail may have a winmail.dat, which alone says in any language that it is a recall: Exchange
-// gives it an ordinary Message-ID. Outlook and Exchange leave fields of their own in all that they send.
+// mayCarryTNEF says whether a mail may have a winmail.dat, which alone says in any language that it is a recall:
+// Exchange gives it an ordinary Message-ID. Outlook and Exchange leave fields of their own in all that they send.
 func mayCarryTNEF(m *Mail) bool {
 	kind, _ := m.mediaType()
 	switch {
@@ -39,7 +39,8 @@ func mayCarryTNEF(m *Mail) bool {
 	case !strings.HasPrefix(kind, "multipart/"):
 		return false
 	}
-	return strings.Contains(strings.ToLower(m.field("X-Mailer")), "outlook") || strings.Contains(m.field("X-MimeOLE"), "Exchange") ||
+	return strings.Contains(strings.ToLower(m.field("X-Mailer")), "outlook") || strings.Contains(m.field("X-MimeOLE"),
+		"Exchange") ||
 		slices.ContainsFunc([]string{"X-MS-TNEF-Correlator", "X-MS-Has-Attach", "Thread-Index", "Thread-Topic"}, m.has)
 }
 
@@ -61,7 +62,8 @@ func (d *Desk) exchangeRecall(m *Mail) bool {
 		return true
 	case class == "urn:content-classes:recallreport":
 		return false
-	case m.field("X-CallingTelephoneNumber") == "IPM.Note" && (m.has("X-VoiceMessageDuration") || m.has("X-FaxNumberOfPages")):
+	case m.field("X-CallingTelephoneNumber") == "IPM.Note" && (m.has("X-VoiceMessageDuration") ||
+		m.has("X-FaxNumberOfPages")):
 		return true
 	}
 	return strings.EqualFold(m.field("X-MS-Exchange-RecallReportGenerated"), "true") && d.named(m.subject())
@@ -95,8 +97,8 @@ func (d *Desk) behindPrefix(subject string) (original string, ok bool) {
 	return subject, false
 }
 
-// recallSubjects returns what the original's subject may be; ok is false when the mail is no recall of Outlook. A subject
-// alone does not make one: people write "Recall: ..." too.
+// recallSubjects returns what the original's subject may be; ok is false when the mail is no recall of Outlook. A
+// subject alone does not make one: people write "Recall: ..." too.
 func (d *Desk) recallSubjects(m *Mail) (subjects []policy.Subject, ok bool) {
 	t := winmail(m)
 	if t == nil && !d.exchangeRecall(m) {

@@ -52,7 +52,8 @@ func TestOutlooksRecallTakesTheMessageBack(t *testing.T) {
 		}
 	}
 	o.post()
-	if answers := o.reports["anna@corp.test"]; strings.Count(answers, "Subject: Recalled: ")+strings.Count(answers, "Subject: =?utf-8?q?Recalled") != 72 {
+	if answers := o.reports["anna@corp.test"]; strings.Count(answers, "Subject: Recalled: ")+strings.Count(answers,
+		"Subject: =?utf-8?q?Recalled") != 72 {
 		t.Errorf("not every recall was answered:\n%s", answers)
 	}
 }
@@ -64,7 +65,8 @@ func TestOutlooksRecallForSomeRecipients(t *testing.T) {
 		id := o.writes("anna", r, "b@x.test", "c@x.test")
 		o.mustSubmit(mailBy("anna", mail, "B@X.test"))
 		h, err := o.store.Get(t.Context(), id)
-		if err != nil || h.State != holdstore.Held || h.Results[0].Outcome != holdstore.TakenBack || h.Results[1].Outcome != holdstore.Pending {
+		if err != nil || h.State != holdstore.Held || h.Results[0].Outcome != holdstore.TakenBack ||
+			h.Results[1].Outcome != holdstore.Pending {
 			t.Errorf("form %s: %v %+v", form, err, h)
 		}
 		if _, err := o.store.Recall(t.Context(), id, holdstore.Act{}); err != nil { // the next form needs one match
@@ -83,13 +85,18 @@ func TestWhatIsNoRecallOfTheMessageGoesOn(t *testing.T) {
 		"another subject":      mailBy("anna", other.FormA(), "b@x.test"),
 		"one more recipient":   mailBy("anna", a, "b@x.test", "d@x.test"),
 		"a person's own words": mailBy("anna", "Subject: Recall: the price list\r\nMessage-ID: <p@corp.test>\r\n\r\nI would like to recall the message.\r\n", "b@x.test"),
-		"only a phone number":  mailBy("anna", "Subject: Recall: the price list\r\nX-CallingTelephoneNumber: 123\r\n\r\n", "b@x.test"),
-		"another class":        mailBy("anna", r.FormAWith([]byte(strings.Replace(string(outlook.Winmail([]byte(r.Subject), 0)), "IPM.Outlook.Recall", "IPM.Outlook.Recbll", 1))), "b@x.test"),
-		"a bomb":               mailBy("anna", r.FormAWith(outlook.NewTNEF().Attribute(0x00069003, []byte{0xff, 0xff, 0xff, 0xff}).Bytes()), "b@x.test"),
-		"cut":                  mailBy("anna", a[:len(a)/2], "b@x.test"),
-		"from a list":          mailBy("anna", "List-Id: <l.corp.test>\r\n"+a, "b@x.test"),
-		"for another sender":   {login: "anna", from: "shared@corp.test", client: "192.0.2.1", to: []string{"b@x.test"}, text: a, grace: time.Hour},
-		"forged sender":        {login: "bert", from: "anna@corp.test", client: "192.0.2.1", to: []string{"b@x.test"}, text: a, grace: time.Hour},
+		"only a phone number": mailBy("anna", "Subject: Recall: the price list\r\nX-CallingTelephoneNumber: 123\r\n\r\n",
+			"b@x.test"),
+		"another class": mailBy("anna", r.FormAWith([]byte(strings.Replace(string(outlook.Winmail([]byte(r.Subject),
+			0)), "IPM.Outlook.Recall", "IPM.Outlook.Recbll", 1))), "b@x.test"),
+		"a bomb": mailBy("anna", r.FormAWith(outlook.NewTNEF().Attribute(0x00069003, []byte{0xff, 0xff, 0xff,
+			0xff}).Bytes()), "b@x.test"),
+		"cut":         mailBy("anna", a[:len(a)/2], "b@x.test"),
+		"from a list": mailBy("anna", "List-Id: <l.corp.test>\r\n"+a, "b@x.test"),
+		"for another sender": {login: "anna", from: "shared@corp.test", client: "192.0.2.1", to: []string{"b@x.test"},
+			text: a, grace: time.Hour},
+		"forged sender": {login: "bert", from: "anna@corp.test", client: "192.0.2.1", to: []string{"b@x.test"},
+			text: a, grace: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOffice(t)
@@ -115,7 +122,8 @@ func TestARecallThatFitsSeveralMessagesIsAnsweredAndGoesOn(t *testing.T) {
 	}
 	o.post()
 	answer := o.reports["anna@corp.test"]
-	if !strings.Contains(answer, "several messages match") || !strings.Contains(answer, one) || !strings.Contains(answer, two) {
+	if !strings.Contains(answer, "several messages match") || !strings.Contains(answer, one) || !strings.Contains(answer,
+		two) {
 		t.Errorf("the answer:\n%s", answer)
 	}
 	if strings.Contains(strings.Join(o.log, "\n"), "price") {
@@ -199,7 +207,8 @@ func TestACorrectedMessageReplacesTheHeldOne(t *testing.T) {
 	}
 	o.post()
 	answers := o.reports["anna@corp.test"]
-	if strings.Count(answers, "Subject: Recalled: prices") != 2 || strings.Count(answers, "Subject: Too late to recall: prices") != 1 ||
+	if strings.Count(answers, "Subject: Recalled: prices") != 2 || strings.Count(answers,
+		"Subject: Too late to recall: prices") != 1 ||
 		!strings.Contains(o.reports["bert@corp.test"], "Subject: Recall refused") {
 		t.Errorf("answers to anna:\n%s\nto bert:\n%s", answers, o.reports["bert@corp.test"])
 	}
@@ -225,7 +234,8 @@ func TestWhatIsReplacedStaysUntilTheNewOneIsHeld(t *testing.T) {
 	o := newOffice(t)
 	old, mid := o.message("anna", "prices", "b@x.test")
 	m := &Mail{Holds: true, Fields: []policy.Field{{Name: "Supersedes", Value: " " + mid}},
-		Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"}, Recipients: []holdstore.Path{{Address: "b@x.test"}}}}
+		Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"},
+			Recipients: []holdstore.Path{{Address: "b@x.test"}}}}
 	ruling, err := o.Act(t.Context(), m)
 	if err != nil || len(ruling.Replaces) != 1 || ruling.Replaces[0] != old || o.state(old) != holdstore.Held {
 		t.Errorf("%v %+v, the old one is %s", err, ruling, o.state(old))

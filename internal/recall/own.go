@@ -6,15 +6,15 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// People tells a site's own people from others. Others have asked us for nothing: a user's filter has passed their mail on,
-// with their envelope sender, and so no report goes to them.
+// People tells a site's own people from others. Others have asked us for nothing: a user's filter has passed their mail
+// on, with their envelope sender, and so no report goes to them.
 type People struct {
 	Domains   policy.Patterns // that the site says are its own
 	Addresses []string        // for recall commands
 }
 
-// Has says whether the sender of a message is one of them: they have a login, or their domain is a listed one, or belongs to
-// the organisation of a recall address or of the gateway.
+// Has says whether the sender of a message is one of them: they have a login, or their domain is a listed one, or
+// belongs to the organisation of a recall address or of the gateway.
 func (p People) Has(sub *holdstore.Submission) bool {
 	domain := DomainOf(sub.Sender.Address)
 	switch {

@@ -48,11 +48,12 @@ func (a *asked) Ask(_ context.Context, id string, _ []string, _ holdstore.Act) (
 	return nil, time.Time{}, holdstore.ErrNotFound
 }
 
-// TestOutsidersGetNoReports passes on what a user's filter has redirected: the envelope sender stays the outsider. It holds
-// whether their message still waits, has left, or is unknown, with a recall address or without one.
+// TestOutsidersGetNoReports passes on what a user's filter has redirected: the envelope sender stays the outsider. It
+// holds whether their message still waits, has left, or is unknown, with a recall address or without one.
 func TestOutsidersGetNoReports(t *testing.T) {
 	r := outlook.Recall{From: "alice@partner.test", To: "bob@corp.test", Subject: "their offer", Prefix: "Recall:"}
-	for name, from := range map[string]string{"an outsider": "alice@partner.test", "one of ours": "alice@corp.test", "of a branch": "alice@sub.corp.test"} {
+	for name, from := range map[string]string{"an outsider": "alice@partner.test", "one of ours": "alice@corp.test",
+		"of a branch": "alice@sub.corp.test"} {
 		for _, original := range []string{"unknown", "waits", "has left"} {
 			late := &asked{}
 			address := func(o *Options) { o.Addresses = nil }
@@ -61,7 +62,8 @@ func TestOutsidersGetNoReports(t *testing.T) {
 			}
 			o := newOffice(t, address, func(o *Options) { o.Late = late })
 			submit := func(text string) string {
-				return o.mustSubmit(letterOf{from: from, client: "192.0.2.1", to: []string{"bob@ext.test"}, grace: time.Hour, rule: "default",
+				return o.mustSubmit(letterOf{from: from, client: "192.0.2.1", to: []string{"bob@ext.test"}, grace: time.Hour,
+					rule: "default",
 					text: strings.ReplaceAll(text, "alice@partner.test", from)})
 			}
 			for form, mail := range forms(r) {

@@ -28,8 +28,8 @@ type writtenText struct {
 	original string // as in ownText
 }
 
-// ownText reads the texts of a mail. There are several where a program puts a file between two lines: what is written behind
-// the file counts as well.
+// ownText reads the texts of a mail. There are several where a program puts a file between two lines: what is written
+// behind the file counts as well.
 func (d *Desk) ownText(m *Mail) (own ownText) {
 	var texts []*shownText
 	at := map[int]*shownText{} // those that have several forms
@@ -90,15 +90,16 @@ func (d *Desk) cutQuotes(lines []string) (own writtenText) {
 // quotesUs says whether a line introduces one of our own mails: "On Tuesday, Message recall <recall@corp.test> wrote:".
 func (d *Desk) quotesUs(line string) bool {
 	for _, address := range d.o.Addresses {
-		if strings.Contains(strings.ToLower(line), strings.ToLower(address)) && (strings.HasSuffix(line, ":") || fromLine.MatchString(line)) {
+		if strings.Contains(strings.ToLower(line), strings.ToLower(address)) && (strings.HasSuffix(line, ":") ||
+			fromLine.MatchString(line)) {
 			return true
 		}
 	}
 	return false
 }
 
-// originalIn finds the Message-ID in the header of a message that is forwarded in the text. One of our own mails there names
-// other messages in its text, but means none of them.
+// originalIn finds the Message-ID in the header of a message that is forwarded in the text. One of our own mails there
+// names other messages in its text, but means none of them.
 func (d *Desk) originalIn(lines []string) string {
 	for n, line := range lines[:min(len(lines), maxShownHeader)] {
 		line = policy.Visible(line)

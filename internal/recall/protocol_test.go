@@ -29,13 +29,17 @@ func specified(t *testing.T, name string) string {
 
 // reporting is a mail with such a part.
 func reporting(kind, part string) *Mail {
-	body := "--b\r\nContent-Type: text/plain\r\n\r\nfor people\r\n--b\r\nContent-Type: message/" + kind + "\r\n\r\n" + part + "\r\n--b--\r\n"
-	return &Mail{Body: []byte(body), Fields: []policy.Field{{Name: "Content-Type", Value: " multipart/report; report-type=" + kind + "; boundary=b"}}}
+	body := "--b\r\nContent-Type: text/plain\r\n\r\nfor people\r\n--b\r\nContent-Type: message/" + kind + "\r\n\r\n" +
+		part + "\r\n--b--\r\n"
+	return &Mail{Body: []byte(body), Fields: []policy.Field{{Name: "Content-Type",
+		Value: " multipart/report; report-type=" + kind + "; boundary=b"}}}
 }
 
 func TestTheSpecificationsRequestIsOurs(t *testing.T) {
-	q := Request{ID: "QZVPT2X8928PUC3WEZFSS8GQ3T", MessageID: "<12345@mid.example>", Sender: "anna@corp.example", Date: "Tue, 24 Nov 2026 09:00:00 +0000",
-		Recipients: []string{"bert@far.example", "jörg@far.example"}, Keys: []cancel.Element{cancel.Key([]byte("ExampleSecret"), "", "<12345@mid.example>")}, Reason: "wrong list"}
+	q := Request{ID: "QZVPT2X8928PUC3WEZFSS8GQ3T", MessageID: "<12345@mid.example>", Sender: "anna@corp.example",
+		Date:       "Tue, 24 Nov 2026 09:00:00 +0000",
+		Recipients: []string{"bert@far.example", "jörg@far.example"},
+		Keys:       []cancel.Element{cancel.Key([]byte("ExampleSecret"), "", "<12345@mid.example>")}, Reason: "wrong list"}
 	if diff := cmp.Diff(specified(t, "recall-request"), q.String()); diff != "" {
 		t.Error(diff)
 	}
@@ -47,7 +51,8 @@ func TestTheSpecificationsRequestIsOurs(t *testing.T) {
 
 func TestTheSpecificationsStatusIsOurs(t *testing.T) {
 	s := Status{RequestID: "QZVPT2X8928PUC3WEZFSS8GQ3T", MessageID: "<12345@mid.example>",
-		Recipients: []StatusOf{{"bert@far.example", StatusRetracted, "unread, in the inbox"}, {"jörg@far.example", StatusRead, ""}}}
+		Recipients: []StatusOf{{"bert@far.example", StatusRetracted, "unread, in the inbox"}, {"jörg@far.example", StatusRead,
+			""}}}
 	if diff := cmp.Diff(specified(t, "recall-status"), s.String()); diff != "" {
 		t.Error(diff)
 	}
@@ -84,9 +89,11 @@ func TestWhatIsNoRequestToTheLetterIsNone(t *testing.T) {
 }
 
 func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
-	read := reporting("disposition-notification", "Final-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: <1@corp.test>\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n")
-	delivered := reporting("delivery-status", "Reporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nAction: delivered\r\nDiagnostic-Code: smtp; 250\r\n    ok\r\n"+
-		"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nMessage-ID: <1@corp.test>\r\n")
+	read := reporting("disposition-notification",
+		"Final-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: <1@corp.test>\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n")
+	delivered := reporting("delivery-status",
+		"Reporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nAction: delivered\r\nDiagnostic-Code: smtp; 250\r\n    ok\r\n"+
+			"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nMessage-ID: <1@corp.test>\r\n")
 	for what, m := range map[string]*Mail{"displayed": read, "delivered": delivered} {
 		if diff := cmp.Diff([]Receipt{{"<1@corp.test>", "bert@far.test", what}}, ParseReceipts(m)); diff != "" {
 			t.Error(what, diff)
@@ -99,7 +106,8 @@ func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
 	for n := range maxReceipts + 10 {
 		groups += fmt.Sprintf("\r\nFinal-Recipient: rfc822; b%d@far.test\r\nAction: relayed\r\n", n)
 	}
-	many := ParseReceipts(reporting("delivery-status", "Reporting-MTA: dns; x\r\n"+groups+"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <1@corp.test>\r\n\r\nx\r\n"))
+	many := ParseReceipts(reporting("delivery-status",
+		"Reporting-MTA: dns; x\r\n"+groups+"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <1@corp.test>\r\n\r\nx\r\n"))
 	if len(many) != maxReceipts || many[1] != (Receipt{"<1@corp.test>", "b1@far.test", "relayed"}) {
 		t.Errorf("of many recipients %d are read: %+v", len(many), many)
 	}

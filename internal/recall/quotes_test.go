@@ -12,7 +12,8 @@ func TestWhatIsQuotedInAnyWayIsNoCommand(t *testing.T) {
 	const quoted = "ONLY c@x.test\n"
 	header := func(names string) string { // as Outlook writes one in a language
 		all := strings.Split(names, "|")
-		return all[0] + ": Anna <anna@corp.test>\n" + all[1] + ": 24.11.2026 09:00\n" + all[2] + ": b@x.test\n" + all[3] + ": prices\n\n"
+		return all[0] + ": Anna <anna@corp.test>\n" + all[1] + ": 24.11.2026 09:00\n" + all[2] + ": b@x.test\n" + all[3] +
+			": prices\n\n"
 	}
 	for name, above := range map[string]string{
 		"Outlook":               header("From|Sent|To|Subject"),

@@ -104,7 +104,8 @@ func (o *office) compare(n int) string {
 			outcome = "too late"
 		}
 	}
-	if h, err := o.store.Resolve(o.t.Context(), fmt.Sprintf("<race%d@corp.test>", n)); err != nil || len(h) != 1 || h[0].State == holdstore.Held {
+	if h, err := o.store.Resolve(o.t.Context(), fmt.Sprintf("<race%d@corp.test>", n)); err != nil || len(h) != 1 ||
+		h[0].State == holdstore.Held {
 		o.t.Errorf("%d: %v %+v", n, err, h)
 	}
 	return outcome

@@ -8,12 +8,12 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// officeRate is how many times the rate of one sender a client without a login may use, or a login that many share: a whole
-// office may be behind it.
+// officeRate is how many times the rate of one sender a client without a login may use, or a login that many share: a
+// whole office may be behind it.
 const officeRate = 10
 
-// limited refuses commands beyond the rate, which counts in the store for all gateways: of a person's login; else of each sender
-// behind a login or a client, and of all of them, since their addresses can be made up.
+// limited refuses commands beyond the rate, which counts in the store for all gateways: of a person's login; else of
+// each sender behind a login or a client, and of all of them, since their addresses can be made up.
 func (d *Desk) limited(ctx context.Context, m *Mail) (refusal string, err error) {
 	if d.o.Rate <= 0 {
 		return "", nil
@@ -23,7 +23,8 @@ func (d *Desk) limited(ctx context.Context, m *Mail) (refusal string, err error)
 		return "", err
 	}
 	d.log.Commanded(m.Submission, "any", "refused", "rate")
-	return fmt.Sprintf("550 5.7.1 too many recalls: %d in %v are allowed; ask your administrator, or try again later", d.o.Rate, d.o.Per), nil
+	return fmt.Sprintf("550 5.7.1 too many recalls: %d in %v are allowed; ask your administrator, or try again later",
+		d.o.Rate, d.o.Per), nil
 }
 
 func (d *Desk) beyond(ctx context.Context, m *Mail) (bool, error) {

@@ -9,15 +9,16 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// Somebody on a relay invents senders: nobody with a login hears of it, nor another relay; and the same login is limited on all
-// gateways together.
+// Somebody on a relay invents senders: nobody with a login hears of it, nor another relay; and the same login is
+// limited on all gateways together.
 func TestInventedSendersUseUpNobodysRate(t *testing.T) {
 	const rate = 3
 	limits := func(o *Options) { o.Rate, o.Per = rate, time.Hour }
 	o := newOffice(t, limits)
 	command := "Subject: RECALL LAST\r\nMessage-ID: <c@corp.test>\r\n\r\n"
 	relayed := func(client, from string) string {
-		_, refusal, err := o.submit(letterOf{from: from, client: client, to: []string{desk}, text: command, grace: time.Hour, rule: "default"})
+		_, refusal, err := o.submit(letterOf{from: from, client: client, to: []string{desk}, text: command, grace: time.Hour,
+			rule: "default"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,14 +26,16 @@ func TestInventedSendersUseUpNobodysRate(t *testing.T) {
 	}
 	refused := 0
 	for n := range 4 * officeRate * rate {
-		if strings.HasPrefix(relayed("10.0.0.1", fmt.Sprintf("s%d@corp.test", n)), "550 5.7.1 too many recalls: 3 in 1h0m0s") {
+		if strings.HasPrefix(relayed("10.0.0.1", fmt.Sprintf("s%d@corp.test", n)),
+			"550 5.7.1 too many recalls: 3 in 1h0m0s") {
 			refused++
 		}
 	}
 	if want := 3 * officeRate * rate; refused != want {
 		t.Errorf("%d commands of a relay were refused, want %d", refused, want)
 	}
-	if keys, err := o.store.Counts(t.Context(), time.Hour, tally("client 10.0.0.1 sender s100@corp.test")); err != nil || keys[0] != 0 {
+	if keys, err := o.store.Counts(t.Context(), time.Hour, tally("client 10.0.0.1 sender s100@corp.test")); err != nil ||
+		keys[0] != 0 {
 		t.Errorf("a sender beyond the relay's rate is counted: %v, %v", keys, err)
 	}
 	if refusal := relayed("10.0.0.2", "anna@corp.test"); refusal != "" {

@@ -42,7 +42,8 @@ func NewRecogniser(prefixes []string) *Recogniser {
 func (r *Recogniser) Body(m *Mail) int {
 	kind, _ := m.mediaType()
 	switch {
-	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), isReport(m, "delivery-status"), r.d.exchangeRecall(m):
+	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), isReport(m,
+		"delivery-status"), r.d.exchangeRecall(m):
 		return MaxBody
 	case strings.HasPrefix(kind, "multipart/"), tnefTypes[kind], cloudRecall(m):
 		return r.d.outlookBody(m)
@@ -62,7 +63,8 @@ func (r *Recogniser) Recognise(m *Mail) (s Sight) {
 	case isRequest(m):
 		s = request(m)
 	case t != nil && t.Tagged:
-		s = Sight{Form: FormTNEF, Subjects: []policy.Subject{readTopic(originalSubject(t))}, Signed: []string{"Subject", "Content-Type", "Date"}}
+		s = Sight{Form: FormTNEF, Subjects: []policy.Subject{readTopic(originalSubject(t))}, Signed: []string{"Subject",
+			"Content-Type", "Date"}}
 	case t != nil && named:
 		s = Sight{Form: FormTNEF, Subjects: signed, Signed: []string{"Subject", "Content-Type", "Date"}}
 	case r.d.exchangeRecall(m) && named:
@@ -78,11 +80,13 @@ func (r *Recogniser) Recognise(m *Mail) (s Sight) {
 
 func isRequest(m *Mail) bool { return isReport(m, "recall-request") }
 
-// cloudRecall knows form C: handed over by HTTP inside Exchange Online, with a Message-ID whose right side is no domain.
+// cloudRecall knows form C: handed over by HTTP inside Exchange Online, with a Message-ID whose right side is no
+// domain.
 func cloudRecall(m *Mail) bool {
 	_, right, _ := strings.Cut(strings.Trim(m.field("Message-ID"), "<>"), "@")
 	return !strings.Contains(right, ".") && slices.ContainsFunc(m.Fields, func(f policy.Field) bool {
-		return holdstore.Same(f.Name, "Received") && strings.Contains(f.Value, "substrate.office.com") && strings.Contains(f.Value, "with HTTP")
+		return holdstore.Same(f.Name, "Received") && strings.Contains(f.Value, "substrate.office.com") &&
+			strings.Contains(f.Value, "with HTTP")
 	})
 }
 
@@ -92,5 +96,6 @@ func request(m *Mail) Sight {
 	for n := range q.Recipients {
 		q.Recipients[n] = holdstore.Fold(q.Recipients[n])
 	}
-	return Sight{Form: FormRequest, ID: q.ID, Date: q.Date, Recipients: q.Recipients, Target: q.MessageID, Keys: q.Keys, Signed: []string{"Subject", "Content-Type"}}
+	return Sight{Form: FormRequest, ID: q.ID, Date: q.Date, Recipients: q.Recipients, Target: q.MessageID, Keys: q.Keys,
+		Signed: []string{"Subject", "Content-Type"}}
 }

@@ -39,7 +39,8 @@ func (a *answer) letter(address string) letter {
 	l := letter{Asked: oneLine(a.asked), Why: oneLine(a.why), Address: address, AnswerBy: until(a.answerBy)}
 	if len(a.done) > 0 {
 		h := a.done[0]
-		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = oneLine(h.Subject), oneLine(h.MessageID), h.ID, clock(h.HeldAt), clock(h.Due)
+		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = oneLine(h.Subject), oneLine(h.MessageID), h.ID, clock(h.HeldAt),
+			clock(h.Due)
 	}
 	l.Rcpt = a.outcomes()
 	if len(l.Rcpt) > maxTold {

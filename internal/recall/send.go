@@ -80,7 +80,8 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 		to = append(to, "<"+oneLine(r.Address)+">")
 	}
 	header := "From: " + from + "\r\nTo: " + strings.Join(to, ",\r\n\t") + "\r\n" +
-		"Subject: " + mailmsg.Encode(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id + "\r\n" +
+		"Subject: " + mailmsg.Encode(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id +
+		"\r\n" +
 		inReply(d.thread) + "Auto-Submitted: " + d.auto + "\r\nMIME-Version: 1.0\r\n"
 	more, content := multipartReport(body, d)
 	sub := holdstore.Submission{MessageID: id, Subject: subject, Gateway: d.gateway,
@@ -133,7 +134,8 @@ func multipartReport(body string, d dispatch) (header, content string) {
 	content = "--" + boundary + "\r\n" + plain + "\r\n" + body + "\r\n--" + boundary +
 		"\r\nContent-Type: message/" + d.kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + foldLines(d.part, " ")
 	if d.headers != "" {
-		content += "\r\n--" + boundary + "\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + foldLines(d.headers, " ")
+		content += "\r\n--" + boundary + "\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\n" +
+			"Content-Transfer-Encoding: 8bit\r\n\r\n" + foldLines(d.headers, " ")
 	}
 	return header, content + "\r\n--" + boundary + "--\r\n"
 }

@@ -20,8 +20,8 @@ func (d *Desk) supersedes(m *Mail) string {
 	return old
 }
 
-// supersede finds what the mail replaces. The mail goes out whatever comes of it, also beyond the rate; what it replaces is
-// taken back by the step that holds it, or here when it isn't held.
+// supersede finds what the mail replaces. The mail goes out whatever comes of it, also beyond the rate; what it
+// replaces is taken back by the step that holds it, or here when it isn't held.
 func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, error) {
 	keep := Ruling{Keep: m.Recipients}
 	refusal, err := d.limited(ctx, m)

@@ -12,7 +12,8 @@ import (
 )
 
 // recall takes back what the submitter may recall of holds, for some recipients or (nil) for all.
-func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holdstore.Hold, only []string, err error) (*answer, error) {
+func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holdstore.Hold, only []string,
+	err error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,8 @@ const (
 )
 
 // takeBack recalls one hold and returns it as it is then, whether that was in time or not.
-func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked string, only []string) (*holdstore.Hold, error) {
+func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked string, only []string) (*holdstore.Hold,
+	error) {
 	for try := 1; ; try++ {
 		var after *holdstore.Hold
 		var err error

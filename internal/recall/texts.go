@@ -43,7 +43,8 @@ func ReadTexts(folder string) (*Texts, error) {
 		tmpl, err := template.New(name).Parse(string(source))
 		if err == nil {
 			t.all[name] = tmpl
-			_, _, err = t.write(name, letter{Rcpt: []outcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""}, Address: "x", AnswerBy: "x"})
+			_, _, err = t.write(name, letter{Rcpt: []outcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""},
+				Address: "x", AnswerBy: "x"})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("text of reports: %s: %w", file, err)

@@ -24,7 +24,8 @@ func TestASiteTranslatesATextAndHearsOfMistakes(t *testing.T) {
 	if err != nil || subject != "Rückruf abgelehnt" || !strings.HasPrefix(body, "Warum: x") {
 		t.Errorf("%v %q %q", err, subject, body)
 	}
-	if subject, _, err = texts.write("recalled", letter{Subject: "a\r\nBcc: evil@x.test"}); err != nil || strings.ContainsAny(subject, "\r\n") {
+	if subject, _, err = texts.write("recalled", letter{Subject: "a\r\nBcc: evil@x.test"}); err != nil ||
+		strings.ContainsAny(subject, "\r\n") {
 		t.Errorf("the subject %q, %v", subject, err)
 	}
 	for _, bad := range []string{"{{.Nothing}}", "{{if}}", "{{range .Rcpt}}{{.Bad}}{{end}}"} {

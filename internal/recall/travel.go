@@ -8,15 +8,16 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// How a mail has travelled shows in fields that programs, lists and forwarders add. Mail that leaves and mail that comes in are
-// judged by the same lists. "List-" stands for all names that begin so.
+// How a mail has travelled shows in fields that programs, lists and forwarders add. Mail that leaves and mail that
+// comes in are judged by the same lists. "List-" stands for all names that begin so.
 var (
 	// listFields are those of mailing lists (RFC 2369, RFC 2919, and older ones).
 	listFields = []string{"List-", "Mailing-List", "X-Mailing-List", "X-BeenThere", "X-Mailman-", "X-Google-Group-Id"}
 	// resentFields are those of a person who sends a mail on as it was (RFC 5322 section 3.6.6).
 	resentFields = []string{"Resent-"}
 	// passedOnFields are those of filters that pass a mail on, and of delivery to a mailbox before that.
-	passedOnFields = []string{"Delivered-To", "X-Sieve", "X-Sieve-Redirected-From", "X-Forwarded-To", "X-MS-Exchange-Inbox-Rules-Loop"}
+	passedOnFields = []string{"Delivered-To", "X-Sieve", "X-Sieve-Redirected-From", "X-Forwarded-To",
+		"X-MS-Exchange-Inbox-Rules-Loop"}
 	// programFields are those of programs that answer by themselves.
 	programFields = []string{"X-Loop", "X-Autoreply", "X-Autorespond"}
 )
@@ -60,8 +61,8 @@ func isField(f policy.Field, name string) bool {
 	return holdstore.Same(strings.TrimRight(f.Name, " \t"), name)
 }
 
-// automatic says why a mail was written by a program or a list, or was passed on, so that it is no command; empty: a person
-// has written it.
+// automatic says why a mail was written by a program or a list, or was passed on, so that it is no command; empty: a
+// person has written it.
 func automatic(m *Mail) string {
 	if m.Sender.Address == "" {
 		return "null sender"
@@ -83,8 +84,9 @@ func automatic(m *Mail) string {
 	return ""
 }
 
-// notOwn says why a mail is not its envelope sender's own, so that what it says of recalls has no effect on their mail: a
-// stranger's mail that a filter passes on keeps the stranger's From. Empty: it is. The MTA writes a From that is missing.
+// notOwn says why a mail is not its envelope sender's own, so that what it says of recalls has no effect on their mail:
+// a stranger's mail that a filter passes on keeps the stranger's From. Empty: it is. The MTA writes a From that is
+// missing.
 func notOwn(m *Mail) string {
 	if why := automatic(m); why != "" {
 		return why
