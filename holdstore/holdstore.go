@@ -125,6 +125,9 @@ func (s *Store) Close() error {
 	return s.nodes.Close()
 }
 
+// Abandon closes all connections at once, so that calls that wait for an answer fail. Close is still to be called.
+func (s *Store) Abandon() error { return s.nodes.Close() }
+
 // recordTime is how long a record is kept: at least as long as the content of a recalled hold.
 func (s *Store) recordTime() time.Duration { return max(s.opt.RecordRetention, s.opt.RecallRetention) }
 

@@ -80,6 +80,7 @@ func (g *gateway) run(ctx context.Context) error {
 	run("the memory of mail that comes in", g.gate.Run)
 	run("the memory of mail that is not held", g.late.RememberUnheld)
 	g.answer(ctx, &wg)
+	wg.Go(func() { g.abandonHung(ctx) })
 	run("the count of the audit trail", func(ctx context.Context) { g.log.Follow(ctx, g.store) })
 	run("the watchdog", func(ctx context.Context) { watchdog(ctx, g.loop.Alive) })
 	tell(systemd.SdNotifyReady)
@@ -95,6 +96,25 @@ func (g *gateway) run(ctx context.Context) error {
 	run("the exchange with other gateways", g.late.Run)
 	run("a look at Redis", func(ctx context.Context) { g.warn(ctx, g.store) })
 	return g.loop.Run(ctx)
+}
+
+// hungTime is how long a Redis may take for an answer when the daemon is told to end.
+const hungTime = 2 * time.Second
+
+// abandonHung waits until the daemon is told to end, and nothing is being sent. When Redis does not answer then, all that
+// waits for it would do so in vain, one time-out after the other: it fails at once instead.
+func (g *gateway) abandonHung(ctx context.Context) {
+	<-ctx.Done()
+	tick := time.NewTicker(hungTime / 20)
+	defer tick.Stop()
+	for g.loop.Sending() {
+		<-tick.C
+	}
+	ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), hungTime)
+	defer cancel()
+	if g.store.Answers(ask) != nil {
+		_ = g.store.Abandon() // what it says of connections that hang helps nobody
+	}
 }
 
 // answer serves all ports until ctx ends. MTAs are answered at once, also while Redis, which can have the secret, is away.

@@ -65,6 +65,7 @@ type Loop struct {
 	limits map[string]*sizeLimit // of each port for mail of others
 	most   portMost
 	stands string       // why nothing was claimed last time, as it was said; "": all is well
+	busy   atomic.Int32 // senders that have a hold
 	beat   atomic.Int64 // when Run last went round, in seconds since 1970; 0: not yet
 }
 
@@ -78,6 +79,9 @@ func New(store Store, marker *mark.Marker, log Log, o Options) *Loop {
 }
 
 func (l *Loop) beats() { l.beat.Store(time.Now().Unix()) }
+
+// Sending says whether a hold is being sent, or its outcome is being written.
+func (l *Loop) Sending() bool { return l.busy.Load() > 0 }
 
 // Alive says whether Run goes round, as it does also while the store or the port is away. Before Run it is alive.
 func (l *Loop) Alive() bool {
@@ -116,7 +120,9 @@ func (l *Loop) Run(ctx context.Context) error {
 		l.guarded("a claim of due mail, which is tried again", func() { claims, err = l.store.Claim(ctx, len(senders)) })
 		for n, s := range senders {
 			if n < len(claims) {
+				l.busy.Add(1)
 				wg.Go(func() {
+					defer l.busy.Add(-1)
 					l.guarded("a sender, whose hold goes out again when its lease is over", func() { s.run(ctx, work, claims[n]) })
 					free <- s
 				})
