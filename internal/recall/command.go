@@ -30,7 +30,7 @@ var (
 const (
 	unclearOnly    = "the recipients behind ONLY can't be read. Write ONLY and their addresses, with commas between them"
 	unclearSubject = "the words behind the message's number can't be read. Only ONLY and addresses may stand there"
-	unclearCut     = "it is larger than 1 MB, or damaged, and ONLY might be in what can't be read. " +
+	unclearCut     = "it is larger than 1 MB, damaged or encrypted, and ONLY might be in what can't be read. " +
 		"Write RECALL and the message's number in the subject of a mail without attachments"
 	tooManyRefs = "one mail can recall 20 messages at most. The others were not recalled"
 )
@@ -42,6 +42,9 @@ func (d *Desk) meaning(m *Mail) target {
 	subject := mailmsg.Text(m.field("Subject"))
 	t := readSubject(policy.WithoutReplyWords(subject))
 	own := d.ownText(m)
+	if len(t.refs) == 0 && !t.last { // the subject of a reply or a forward may say ONLY as well
+		own.only = own.only.With(policy.ReadOnly([]string{policy.WithoutReplyWords(subject)}))
+	}
 	if t.only == nil && t.unclear == "" {
 		t.takeOnly(own.only)
 	}

@@ -62,6 +62,9 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 			file, page("ONLY b@x.test")))), []string{"b@x.test"}, false},
 		"damaged before its end": {mail("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\ncGxlYXNl%\r\nT05MWSBiQHgudGVzdA=="), nil, true},
 		"in an unknown encoding": {mail("Content-Type: text/plain\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin"), nil, true},
+		"encrypted by S/MIME":    {mail(text(""), "Content-Type: application/pkcs7-mime; name=smime.p7m\r\n\r\nx"), nil, true},
+		"encrypted by PGP":       {mail("Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1", file), nil, true},
+		"in enriched text":       {mail("Content-Type: text/enriched\r\n\r\n<bold>ONLY</bold> b@x.test"), []string{"b@x.test"}, false},
 		"two texts without a file": {mail(text("ONLY b@x.test"), page("ONLY c@x.test")), []string{"b@x.test",
 			"c@x.test"}, false},
 		"cut before any text": {cut(mail(file), "more"+end), nil, false},
@@ -87,6 +90,27 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		if !slices.Equal(got.only, c.only) || (got.unclear != "") != c.unclear || !slices.Equal(got.refs,
 			[]string{"<one@corp.test>"}) {
 			t.Errorf("%s: %q %q, only %q", name, got.refs, got.unclear, got.only)
+		}
+	}
+}
+
+// A reply or a forward has a subject that its sender can change.
+func TestOnlyCountsInTheSubjectOfAReply(t *testing.T) {
+	for subject, want := range map[string]string{
+		"Re: prices":                          "",
+		"Fwd: ONLY b@x.test":                  "b@x.test",
+		"AW: prices, only for b@x.test":       "unclear",
+		"Re: prices ONLY b@x.test":            "unclear",
+		"Re: only three seats are left today": "",
+		"recall LAST only b@x.test":           "b@x.test",
+	} {
+		got := (&Desk{}).meaning(arriving("Subject: " + subject + "\r\nIn-Reply-To: <one@corp.test>\r\n\r\nplease\r\n"))
+		said := strings.Join(got.only, " ")
+		if got.unclear != "" {
+			said = "unclear"
+		}
+		if said != want {
+			t.Errorf("%q: %q, want %q", subject, said, want)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 	var texts []*shownText
 	at := map[int]*shownText{} // those that have several forms
 	m.parts(func(p mailmsg.Part) bool {
+		own.broken = own.broken || sealedTypes[p.Kind]
 		if own.last = p.Name == "" && strings.HasPrefix(p.Kind, "text/"); !own.last {
 			return true
 		}
@@ -46,7 +47,7 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 		switch p.Kind {
 		case "text/plain":
 			text.plain.add(d.cutQuotes(unflowed(p.Text, p.Flowed, p.DelSp)))
-		case "text/html":
+		case "text/html", "text/enriched", "text/richtext":
 			text.page.add(d.cutQuotes(linesOf(textOf(p.Text))))
 		}
 		return true
@@ -61,6 +62,10 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 	}
 	return own
 }
+
+// sealedTypes are those of parts that are encrypted, or signed in a form that has no text for others (RFC 8551, RFC 3156).
+var sealedTypes = map[string]bool{"application/pkcs7-mime": true, "application/x-pkcs7-mime": true,
+	"application/pgp-encrypted": true}
 
 func (w *writtenText) add(more writtenText) {
 	w.lines = append(w.lines, more.lines...)
