@@ -19,11 +19,14 @@ deps: ## Install what the tests and make run need, if it is missing
 	test/deps/unpack sasl sasl2-bin
 	test/deps/unpack prometheus prometheus
 
-lint: ## Check format, vet and staticcheck
+lint: ## Check format, vet, staticcheck, unread errors, spelling
 	@unformatted=$$(gofmt -l cmd holdstore internal milter policy test); \
 	[ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(GO) run codeberg.org/polyfloyd/go-errorlint@v1.9.1 ./...
+	$(GO) run github.com/kisielk/errcheck@v1.10.0 -ignoretests -exclude test/lint/errcheck.txt $$($(GO) list ./... | grep -v /test)
+	@git ls-files '*.go' '*.md' | xargs $(GO) run github.com/golangci/misspell/cmd/misspell@v0.7.0 -error
 
 # Known defects of what we depend on; skipped where the database can't be reached.
 vulnerabilities: ## Look up known defects of the dependencies

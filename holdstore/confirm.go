@@ -119,7 +119,7 @@ func (s *Store) confirmLoop() {
 			pause(s.ctx, confirmPause)
 		}
 	}
-	s.nodes.Guard("the last confirming of holds", s.confirmRest)
+	_ = s.nodes.Guard("the last confirming of holds", s.confirmRest)
 }
 
 // confirmRest sends what waits in all shards. Its error says that some of it was not sent.

@@ -49,7 +49,7 @@ var errFsckEnough = errors.New("enough")
 func (s *Store) Fsck(ctx context.Context, repair bool, progress func(looked, of int)) iter.Seq2[Fault, error] {
 	return func(yield func(Fault, error) bool) {
 		f := &fsck{s: s, repair: repair, progress: progress, yield: yield, told: map[string]bool{}}
-		if err := f.run(ctx); err != nil && err != errFsckEnough {
+		if err := f.run(ctx); err != nil && !errors.Is(err, errFsckEnough) {
 			yield(Fault{}, err)
 		}
 	}

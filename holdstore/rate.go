@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -48,7 +49,7 @@ func (s *Store) Counts(ctx context.Context, per time.Duration, all ...Tally) ([]
 	numbers := make([]int, len(all))
 	for i, t := range all {
 		n, err := s.nodes.Client.Get(ctx, s.counter(t.Name, per)).Int()
-		if err != nil && err != redis.Nil {
+		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, nodes.Explain(err)
 		}
 		numbers[i] = n + t.By

@@ -119,7 +119,7 @@ func (s *Store) makeRoom(ctx context.Context, at nodes.Shard) bool {
 	if before == "" || before == "0" {
 		return false
 	}
-	s.giveWay(ctx, at)
+	_, _ = s.giveWay(ctx, at) // the next look says whether it helped
 	if left() == before {
 		return false
 	}
@@ -130,7 +130,7 @@ func (s *Store) makeRoom(ctx context.Context, at nodes.Shard) bool {
 // giveWay forgets of what is remembered what is beyond the budget; more: there is more to do at once.
 func (s *Store) giveWay(ctx context.Context, at nodes.Shard) (more bool, err error) {
 	if node, err := s.nodes.Node(ctx, at); err == nil {
-		s.nodes.LookAtMemory(ctx, node) // an error shows below
+		_, _ = s.nodes.LookAtMemory(ctx, node) // an error shows below
 	}
 	for range giveWayRounds {
 		budget, err := s.rememberBudget(ctx, at)

@@ -89,7 +89,7 @@ func (s *Store) settleBatch(at nodes.Shard, batch []*settling) error {
 	err := s.nodes.Guard("the settling of a batch of releases", func() error { s.settleAll(at, batch); return nil })
 	for _, x := range batch {
 		if err != nil && len(batch) > 1 {
-			s.settleBatch(at, []*settling{x})
+			_ = s.settleBatch(at, []*settling{x}) // each has its own outcome
 		} else if err != nil {
 			x.err = err
 		}
@@ -126,7 +126,7 @@ func (s *Store) settleAll(at nodes.Shard, batch []*settling) {
 		}
 	}
 	for _, c := range claims {
-		s.GiveBack(ctx, c)
+		_ = s.GiveBack(ctx, c) // else its lease ends by itself
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -96,7 +97,7 @@ func (s *Store) UnheldUse(
 	for _, r := range replies {
 		entry, err := r.Bytes()
 		switch {
-		case err == redis.Nil:
+		case errors.Is(err, redis.Nil):
 			continue
 		case err != nil:
 			return use, nodes.Explain(err)

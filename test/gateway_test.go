@@ -5,6 +5,7 @@ package test
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"net/smtp"
@@ -197,7 +198,7 @@ func (g *gateway) ctl(args ...string) (string, int) {
 	c.Stdout, c.Stderr = &out, &words
 	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else the race detector waits a second at each end
 	err := c.Run()
-	if _, isExit := err.(*exec.ExitError); err != nil && !isExit {
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		g.t.Fatal(err)
 	}
 	g.t.Logf("recallctl %s: exit %d\n%s%s", strings.Join(args, " "), c.ProcessState.ExitCode(), out.String(), words.String())

@@ -90,7 +90,9 @@ func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, erro
 			}
 		}
 	}
-	c.partly(fmt.Sprintf("%d of %d REFs could not be looked up", away, len(refs)), why)
+	if err := c.partly(fmt.Sprintf("%d of %d REFs could not be looked up", away, len(refs)), why); err != nil {
+		return nil, err
+	}
 	if len(all) == 0 {
 		return nil, &exit{exitNothing, "nothing was done"}
 	}
@@ -168,11 +170,9 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 			continue
 		}
 		found = true
-		switch err := do(h); err {
-		case nil:
-		case errEnough:
+		if err := do(h); errors.Is(err, errEnough) {
 			return nil
-		default:
+		} else if err != nil {
 			return err
 		}
 	}

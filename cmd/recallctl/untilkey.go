@@ -37,6 +37,6 @@ func untilKey(ctx context.Context, stdin io.Reader) (until context.Context, rest
 	}()
 	return until, func() {
 		cancel()
-		unix.IoctlSetTermios(int(file.Fd()), unix.TCSETS, was)
+		_ = unix.IoctlSetTermios(int(file.Fd()), unix.TCSETS, was)
 	}
 }

@@ -143,7 +143,9 @@ func (c *ctl) follow(ctx context.Context, f *filter) error {
 			}
 			switch h, err := c.store.Get(ctx, id); {
 			case err == nil:
-				l.add(ctx, h)
+				if err := l.add(ctx, h); err != nil {
+					return err
+				}
 			case errors.Is(err, holdstore.ErrPartial):
 				now[id] = known[id]
 			}

@@ -2,6 +2,7 @@ package authenticate
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -86,8 +87,8 @@ func (q *query) ask(kind, name string, lookup func(context.Context, string) ([]s
 func (r *Resolver) keep(key string, answer []string, err error) {
 	until := time.Now().Add(keepAnswer)
 	if err != nil {
-		no, ok := err.(*net.DNSError)
-		if !ok || !no.IsNotFound {
+		var no *net.DNSError
+		if !errors.As(err, &no) || !no.IsNotFound {
 			return
 		}
 		until = time.Now().Add(keepFailure)

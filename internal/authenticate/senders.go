@@ -46,7 +46,7 @@ func (v *Verifier) Senders(ctx context.Context, from string) func(client netip.A
 
 func (v *Verifier) sends(q *query, m Message, strict bool) bool {
 	e := Evidence{From: m.From}
-	defer func() { recover() }() // a panic in the library
+	defer func() { _ = recover() }() // a panic in the library
 	v.spf(q, m, &e, strict)
 	return e.Aligned
 }

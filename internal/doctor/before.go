@@ -141,6 +141,6 @@ func negotiated(service *postfix.Service, address string) uint32 {
 	if _, err := io.ReadFull(conn, answer); err != nil || answer[4] != 'O' {
 		return 0
 	}
-	conn.Write([]byte{0, 0, 0, 1, 'Q'})
+	_, _ = conn.Write([]byte{0, 0, 0, 1, 'Q'})
 	return binary.BigEndian.Uint32(answer[9:])
 }

@@ -68,7 +68,7 @@ func negotiates(ctx context.Context, at postfix.Endpoint) error {
 	if _, err := io.ReadFull(in, head); err != nil || head[4] != 'O' || binary.BigEndian.Uint32(head) > 64<<10 {
 		return errNoMilter
 	}
-	conn.Write([]byte{0, 0, 0, 1, 'Q'})
+	_, _ = conn.Write([]byte{0, 0, 0, 1, 'Q'})
 	return nil
 }
 

@@ -148,9 +148,9 @@ func (b *IMAP) password() (string, error) {
 func (o *box) close() {
 	if o.Client != nil {
 		if o.State() != imap.ConnStateLogout {
-			o.do(func() error { return o.Logout().Wait() })
+			_ = o.do(func() error { return o.Logout().Wait() })
 		}
-		o.do(o.Client.Close)
+		_ = o.do(o.Client.Close)
 	}
 	o.release()
 }

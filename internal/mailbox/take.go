@@ -133,8 +133,7 @@ func (o *box) act(t Target, c found, now state, policy string, r Result, plan fu
 	}
 	if policy == "replace" {
 		if err := o.replace(t, c); err != nil {
-			o.unmark(c)
-			return r, false, err
+			return r, false, errors.Join(err, o.unmark(c))
 		}
 	}
 	return o.expunge(c, r)

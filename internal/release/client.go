@@ -208,7 +208,7 @@ func short(s string) string {
 
 // quit ends the connection politely; nothing waits for the answer.
 func (c *client) quit() {
-	c.write("QUIT")
-	c.out.Flush()
+	_ = c.write("QUIT")
+	_ = c.out.Flush()
 	c.conn.Close()
 }

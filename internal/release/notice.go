@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/quotedprintable"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,9 +160,8 @@ func (n *notice) whole(content io.Reader, header []byte) (string, error) {
 // unxtext decodes xtext (RFC 3461 section 4); what is none stays as it is.
 func unxtext(s string) string {
 	return xtextCode.ReplaceAllStringFunc(s, func(code string) string {
-		var c byte
-		fmt.Sscanf(code[1:], "%02X", &c)
-		return string([]byte{c})
+		c, _ := strconv.ParseUint(code[1:], 16, 8) // the expression lets nothing else through
+		return string([]byte{byte(c)})
 	})
 }
 

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/mail"
@@ -26,7 +27,7 @@ func parts(t *testing.T, raw string) (header gomessage.Header, all [][2]string) 
 	}
 	for {
 		p, err := r.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return m.Header, all
 		}
 		if err != nil {

@@ -192,7 +192,7 @@ func (c *client) batch(steps []step) int {
 // talk sends a batch and reads all its replies.
 func (c *client) talk(steps []step, s *sent) error {
 	for _, st := range steps {
-		c.write(st.line) // an error shows at Flush
+		_ = c.write(st.line) // an error shows at Flush
 	}
 	if err := c.out.Flush(); err != nil {
 		return err

@@ -43,7 +43,7 @@ func (r *unresponsive) begin(ns *Nodes, node redis.UniversalClient, why error) {
 	}
 	r.why[node] = Explain(ns.saidBy(node, why))
 	ns.work.Go(func() {
-		ns.Guard("the watch on a server that hangs", func() error { ns.await(node); return nil })
+		_ = ns.Guard("the watch on a server that hangs", func() error { ns.await(node); return nil })
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		delete(r.why, node)

@@ -81,7 +81,7 @@ func (c *Conn) Serve(ctx context.Context, cut func()) {
 			gomilter.StageEOM:      {"i"},
 		},
 	}
-	g.Serve(one)
+	_ = g.Serve(one) // it says only that the connection has ended
 }
 
 // Allows says whether the MTA lets the milter do all of these actions.
@@ -94,7 +94,7 @@ func (c *Conn) Skips() bool { return c.offer.protocol&gomilter.OptSkip != 0 }
 func (c *Conn) Rest() { c.state(false, false) }
 
 // Progress keeps the MTA waiting for an answer. An MTA that is gone shows at the next read.
-func (c *Conn) Progress() { c.reply('p') }
+func (c *Conn) Progress() { _ = c.reply('p') }
 
 // Read gives go-milter the frames that are its own. It hears of the end only that it is there: it would log the
 // reason in a way of its own.
