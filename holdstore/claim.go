@@ -210,7 +210,7 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim
 	}
 	h, err := s.Get(ctx, id)
 	if err != nil {
-		s.word(context.WithoutCancel(ctx), giveBackScript, id, token)
+		_ = s.word(context.WithoutCancel(ctx), giveBackScript, id, token)
 		return nil, errors.Join(errors.New("it was given back"), err)
 	}
 	return NewClaim(*h, token, until), nil

@@ -200,7 +200,7 @@ func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
 			replies[n] = pipe.HGet(ctx, holdKey(s.nodes.Of(id), id), "state")
 			there[n] = pipe.Exists(ctx, holdKey(s.nodes.Of(id), id))
 		}
-		if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil {
+		if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 			return nil, nodes.Explain(err)
 		}
 		for n, r := range replies {
