@@ -35,7 +35,7 @@ func (s *Store) Wake(ctx context.Context) <-chan struct{} {
 		defer cancel()
 		defer stop()
 		for n := 0; ctx.Err() == nil; n++ {
-			s.nodes.Guard("the waiting for due mail, which begins anew", func() error {
+			_ = s.nodes.Guard("the waiting for due mail, which begins anew", func() error {
 				s.listen(ctx, n, bell)
 				return nil
 			})
