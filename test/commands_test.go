@@ -18,14 +18,15 @@ type command struct{ page, line string }
 
 // A code block has commands, files and output. Commands begin with a program.
 var (
-	blocks   = regexp.MustCompile("(?m)^```[^\n]*\n((?s:.*?))^```|((?:^    .*\n|^\n)+)")
-	inText   = regexp.MustCompile("`([^`\n]+(?:\n[^`\n]+)?)`")
-	program  = regexp.MustCompile(`^(recallctl|recall-milter|postconf|postfix|systemctl|journalctl|redis-[a-z-]+|curl|jq|apt|dnf|rpm|dpkg|usermod|chown|chmod|install|promtool|doveadm|make|printf|sendmail|cp|cd|sed|grep|while|cat) `)
+	blocks  = regexp.MustCompile("(?m)^```[^\n]*\n((?s:.*?))^```|((?:^    .*\n|^\n)+)")
+	inText  = regexp.MustCompile("`([^`\n]+(?:\n[^`\n]+)?)`")
+	program = regexp.MustCompile(`^(recallctl|recall-milter|postconf|postfix|systemctl|journalctl|redis-[a-z-]+|curl|jq|apt|dnf|` +
+		`rpm|dpkg|usermod|chown|chmod|install|promtool|doveadm|make|printf|sendmail|cp|cd|sed|grep|while|cat) `)
 	hereText = regexp.MustCompile(`(?ms)<<'EOF'$.*?^EOF$`)
 )
 
-// commandsOf returns the commands of the README or a page, in their order: of code blocks, and those in sentences that are
-// whole, with arguments and without words in capitals.
+// commandsOf returns the commands of the README or a page, in their order: those of code blocks, and those in sentences
+// that are whole, with arguments and without words in capitals.
 func commandsOf(t *testing.T, name string) (all []command) {
 	t.Helper()
 	read, err := os.ReadFile(filepath.Join("..", map[bool]string{true: name, false: "docs/" + name}[name == "README.md"]))

@@ -32,7 +32,7 @@ type act struct {
 
 func (c *ctl) recall() *cobra.Command {
 	a := &act{name: "recall", from: holdstore.Held, deed: func() holdstore.Action { return c.store.Recalling() }}
-	cmd := c.verb(a, "take messages back")
+	cmd := c.verb(a, "Take messages back")
 	cmd.Flags().StringSliceVar(&a.only, "only", nil, "only for this recipient's `address`, several times for several: the others still get it")
 	return cmd
 }
@@ -60,7 +60,7 @@ Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recall
 
 func (c *ctl) restore() *cobra.Command {
 	return c.verb(&act{name: "restore", from: holdstore.Recalled,
-		deed: func() holdstore.Action { return c.store.Restoring() }}, "undo recalls: the messages wait again, and leave when they are due")
+		deed: func() holdstore.Action { return c.store.Restoring() }}, "Undo recalls: the messages wait again, and leave when they are due")
 }
 
 func (c *ctl) extend() *cobra.Command {
@@ -74,7 +74,7 @@ func (c *ctl) extend() *cobra.Command {
 		return nil
 	}
 	a.deed = func() holdstore.Action { return c.store.Extending(longer) }
-	cmd := c.verb(a, "let messages wait longer")
+	cmd := c.verb(a, "Hold messages for longer")
 	cmd.Flags().StringVar(&text, "for", "", "how much longer, as a `duration`: 10m, 2h, 1d")
 	return cmd
 }

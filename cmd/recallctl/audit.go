@@ -25,7 +25,7 @@ type auditLine struct {
 func (c *ctl) audit() *cobra.Command {
 	var since, until string
 	var follow bool
-	cmd := &cobra.Command{Use: "log [REF...]", Short: "the audit trail: who did what, when, from where", ValidArgsFunction: c.complete(anyStates...)}
+	cmd := &cobra.Command{Use: "log [REF...]", ValidArgsFunction: c.complete(anyStates...)}
 	cmd.Flags().StringVar(&since, "since", "", "from this `time` on: 90m or 5d ago, 09:30, 2026-05-01")
 	cmd.Flags().StringVar(&until, "until", "", "up to this `time`")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more; Ctrl-C ends it")

@@ -22,7 +22,7 @@ const (
 func (c *ctl) drain() *cobra.Command {
 	var text string
 	a := &act{ctl: c, name: "drain"}
-	cmd := &cobra.Command{Use: "drain", Short: "send everything now, and wait until it has left", Args: noArgument}
+	cmd := &cobra.Command{Use: "drain", Args: noArgument}
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.Flags().BoolVar(&a.yes, "yes", false, "do it without asking")
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only show what would be sent")

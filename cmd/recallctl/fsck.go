@@ -19,7 +19,7 @@ type faultLine struct {
 
 func (c *ctl) fsck() *cobra.Command {
 	var repair bool
-	cmd := &cobra.Command{Use: "fsck", Short: "looks at everything in the store for what does not fit", Args: noArgument}
+	cmd := &cobra.Command{Use: "fsck", Args: noArgument}
 	cmd.Flags().BoolVar(&repair, "repair", false, "mend what can be mended; no held message is deleted")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		bar := c.progress(0)

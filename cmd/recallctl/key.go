@@ -25,15 +25,15 @@ type keyLine struct {
 }
 
 func (c *ctl) key() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Short: "seal keys: new, rotate, status", Args: func(_ *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "key", Args: func(_ *cobra.Command, args []string) error {
 		return usage("say what: recallctl key new, rotate or status")
 	}, RunE: func(*cobra.Command, []string) error { return nil }}
 	cmd.AddCommand(
-		&cobra.Command{Use: "new FILE", Short: "makes a key file with one key", Args: oneFile,
+		&cobra.Command{Use: "new FILE", Args: oneFile,
 			RunE: func(_ *cobra.Command, args []string) error { return c.newKey(args[0]) }},
-		&cobra.Command{Use: "rotate", Short: "puts a new key at the front of seal.key_file: it seals, the others still open", Args: noREF,
+		&cobra.Command{Use: "rotate", Args: noREF,
 			RunE: func(*cobra.Command, []string) error { return c.rotateKey() }},
-		&cobra.Command{Use: "status", Short: "which key seals, and how many messages each one opens", Args: noREF, RunE: c.onStore(c.keyStatus)})
+		&cobra.Command{Use: "status", Args: noREF, RunE: c.onStore(c.keyStatus)})
 	return cmd
 }
 

@@ -22,7 +22,7 @@ func (c *ctl) list() *cobra.Command {
 	var names []string
 	var limit int
 	var onlyCount, quiet bool
-	cmd := &cobra.Command{Use: "list", Short: "List what is held, soonest due first", Args: noREF}
+	cmd := &cobra.Command{Use: "list", Args: noREF}
 	f.flags(cmd)
 	cmd.Flags().StringSliceVar(&names, "state", nil, "`states`: held, releasing, released, recalled (default held,releasing)")
 	cmd.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("show no more than this `number`; 0: all (default %d on a terminal, else all)", terminalLimit))

@@ -21,7 +21,7 @@ type pauseLine struct {
 
 func (c *ctl) pause() *cobra.Command {
 	a := &act{ctl: c, name: "pause"}
-	cmd := &cobra.Command{Use: "pause", Short: "stop the releases of all gateways on this store; mail is held and recalled as ever", Args: noArgument}
+	cmd := &cobra.Command{Use: "pause", Args: noArgument}
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		if err := c.partly("not all releases are paused", c.store.Pause(ctx, a.who())); err != nil {
@@ -47,7 +47,7 @@ func (c *ctl) pause() *cobra.Command {
 
 func (c *ctl) resume() *cobra.Command {
 	a := &act{ctl: c, name: "resume"}
-	cmd := &cobra.Command{Use: "resume", Short: "let the releases go on, what is overdue first", Args: noArgument}
+	cmd := &cobra.Command{Use: "resume", Args: noArgument}
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		was, err := c.store.Resume(ctx, a.who())

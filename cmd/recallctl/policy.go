@@ -28,11 +28,11 @@ type stranger struct {
 }
 
 func (c *ctl) policy() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Short: "what the inbound policy makes of a recall command", Args: func(_ *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "policy", Args: func(_ *cobra.Command, args []string) error {
 		return usage("say what: recallctl policy test FILE")
 	}, RunE: func(*cobra.Command, []string) error { return nil }}
 	var s stranger
-	test := &cobra.Command{Use: "test FILE", Short: "judges a mail as if it came in now, and says why line by line; - reads it from standard input",
+	test := &cobra.Command{Use: "test FILE",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage("policy test needs one FILE with a message, or - for standard input")

@@ -40,7 +40,7 @@ func (c *ctl) close() {
 }
 
 func (c *ctl) root() *cobra.Command {
-	root := &cobra.Command{Use: "recallctl", Short: "see, recall, release and restore held mail", Version: version,
+	root := &cobra.Command{Use: "recallctl", Short: "See, recall, release and restore held mail", Version: version,
 		SilenceErrors: true, SilenceUsage: true}
 	root.PersistentFlags().StringVarP(&c.file, "config", "c", "/etc/recall-milter/recall-milter.toml", "config `file`")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "one JSON object a line")
@@ -48,6 +48,7 @@ func (c *ctl) root() *cobra.Command {
 		return usage("%v; see recallctl %s --help", err, cmd.Name())
 	})
 	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(), c.drain(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.fsck(), c.doctor(), c.setup(), c.man())
+	explain(root, "")
 	return root
 }
 

@@ -13,7 +13,7 @@ import (
 
 func (c *ctl) show() *cobra.Command {
 	var f filter
-	cmd := &cobra.Command{Use: "show REF...", Short: "one message: envelope, headers, timeline, each recipient's result",
+	cmd := &cobra.Command{Use: "show REF...",
 		ValidArgsFunction: c.complete(anyStates...)}
 	f.flags(cmd)
 	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {

@@ -23,7 +23,7 @@ type numbers struct {
 }
 
 func (c *ctl) stats() *cobra.Command {
-	cmd := &cobra.Command{Use: "stats", Short: "counts by state, bytes, oldest, latest lateness", Args: noREF}
+	cmd := &cobra.Command{Use: "stats", Args: noREF}
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		s, err := c.store.Stats(ctx)
 		if err := c.part(err); err != nil {

@@ -36,7 +36,7 @@ type trial struct {
 
 func (c *ctl) test() *cobra.Command {
 	var t trial
-	cmd := &cobra.Command{Use: "test FILE", Short: "which rule a message would meet, and why; - reads it from standard input"}
+	cmd := &cobra.Command{Use: "test FILE"}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
 			return usage("test needs one FILE with a message, or - for standard input")

@@ -15,7 +15,7 @@ import (
 
 func (c *ctl) watch() *cobra.Command {
 	var f filter
-	cmd := &cobra.Command{Use: "watch", Short: "Show a live table with countdown; q or Ctrl-C ends it", Args: noREF}
+	cmd := &cobra.Command{Use: "watch", Args: noREF}
 	f.flags(cmd)
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		if c.json {

@@ -84,8 +84,12 @@ func TestWatchIsSeenAndQuit(t *testing.T) {
 	}
 	defer store.Close()
 	for n := range 30 {
-		sub := holdstore.Submission{Sender: holdstore.Path{Address: "alice@corp.test"}, Recipients: []holdstore.Path{{Address: "bob@x.test"}}}
-		if _, err := store.Put(sub, fmt.Appendf(nil, "Subject: %d\r\n", n)).Commit(context.Background(), holdstore.Terms{Grace: time.Hour}); err != nil {
+		sub := holdstore.Submission{
+			Sender:     holdstore.Path{Address: "alice@corp.test"},
+			Recipients: []holdstore.Path{{Address: "bob@x.test"}},
+		}
+		p := store.Put(sub, fmt.Appendf(nil, "Subject: %d\r\n", n))
+		if _, err := p.Commit(context.Background(), holdstore.Terms{Grace: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,7 +126,9 @@ func watchAndQuit(t *testing.T, conf, key string) {
 	if err := c.Wait(); c.ProcessState.ExitCode() != want {
 		t.Errorf("after %q: %v\n%s", key, err, tt.text())
 	}
-	server.Eventually(t, "the screen is given back", func() bool { return strings.HasSuffix(tt.text(), "\x1b[?25h\x1b[?1049l") })
+	server.Eventually(t, "the screen is given back", func() bool {
+		return strings.HasSuffix(tt.text(), "\x1b[?25h\x1b[?1049l")
+	})
 	after, err := unix.IoctlGetTermios(int(tt.side.Fd()), unix.TCGETS)
 	if err != nil || *after != *before {
 		t.Errorf("the terminal is not as it was: %v", err)

@@ -1,0 +1,105 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// help is what recallctl VERB --help says beside the flags.
+type help struct{ short, long, example string }
+
+const storeCodes = "64 wrong command; 69 the store can't be reached; 77 not allowed; 78 invalid config."
+
+// helps are those of the verbs whose commands don't have one themselves, by their path.
+var helps = map[string]help{
+	"log": {"Show the audit trail: who did what, when, and from where",
+		"Show the audit trail, oldest entry first: all of it, or that of the messages that are named.\n\n" +
+			"Exit codes: 0 shown; 1 there is no such entry; " + storeCodes,
+		"  recallctl log --since 1d\n  recallctl log 32VWE3H4VYYPX"},
+	"drain": {"Send everything now, and wait until it has left",
+		"Make everything due that waits at this moment, and wait until it has left. Mail that comes in meanwhile is held as usual.\n\n" +
+			"Exit codes: 0 all of it has left; 2 some was refused, recalled or still waits; " + storeCodes,
+		"  recallctl drain --reason \"new gateway\"\n  recallctl drain --yes --timeout 10m"},
+	"fsck": {"Look for damage in the whole store, and repair it on request",
+		"Look at everything in the store for what does not fit together. It can run while daemons work.\n\n" +
+			"Exit codes: 0 nothing found; 1 something was found or repaired; " + storeCodes,
+		"  recallctl fsck\n  recallctl fsck --repair"},
+	"key": {"Make, rotate and check seal keys", "Work with the keys that seal held mail (docs/sealing.md).\n\n" +
+		"Exit codes: 0 done; 64 wrong command; 77 not allowed, or a key is missing; 78 invalid config.",
+		"  recallctl key new /etc/recall-milter/seal.keys\n  recallctl key status"},
+	"key new": {"Make a key file with one key", "Make a key file with one key, for seal.key_file. An existing file stays as it is.\n\n" +
+		"Exit codes: 0 made; 64 wrong command; 77 not allowed.",
+		"  recallctl key new /etc/recall-milter/seal.keys\n  recallctl key new seal.keys"},
+	"key rotate": {"Put a new key at the front of seal.key_file: it seals, the others still open",
+		"Put a new key at the front of seal.key_file. Reload all daemons afterwards.\n\n" +
+			"Exit codes: 0 done; 64 wrong command; 77 not allowed; 78 invalid config.",
+		"  recallctl key rotate\n  recallctl -c /etc/recall-milter/recall-milter.toml key rotate"},
+	"key status": {"Show which key seals, and how many messages each one opens",
+		"Show which key seals, and how many messages each one opens.\n\n" +
+			"Exit codes: 0 all can be opened; 77 a key is missing, or not allowed; " +
+			"64 wrong command; 69 the store can't be reached; 78 invalid config.",
+		"  recallctl key status\n  recallctl --json key status"},
+	"list": {"List what is held, soonest due first",
+		"List what is held, soonest due first. Filters and --state choose; -q gives IDs for another command.\n\n" +
+			"Exit codes: 0 listed, also when nothing is held; 1 nothing matched; " + storeCodes,
+		"  recallctl list --sender @corp.test\n  recallctl list --state released,recalled --since 1d"},
+	"pause": {"Stop the releases of all gateways on this store; holding and recalling continue",
+		"Stop the releases of all gateways on this store. Mail that is being sent at this moment still leaves.\n\n" +
+			"Exit codes: 0 paused; " + storeCodes,
+		"  recallctl pause --reason \"virus in list.doc\"\n  recallctl pause"},
+	"resume": {"Release again, the longest overdue first",
+		"Let all gateways release again, the longest overdue first.\n\n" +
+			"Exit codes: 0 releases continue, or were not paused; " + storeCodes,
+		"  recallctl resume\n  recallctl resume --reason \"list.doc is recalled\""},
+	"policy": {"Say what the inbound policy makes of a recall command",
+		"Judge a recall command by the inbound policy. Nothing is changed.\n\n" +
+			"Exit codes: those of recallctl policy test.",
+		"  recallctl policy test mail.eml --client 192.0.2.7\n  recallctl policy test - <mail.eml"},
+	"policy test": {"Judge a mail as if it came in now, line by line; - reads it from standard input",
+		"Judge a mail as if it came in now, and say why. Nothing is changed.\n\n" +
+			"Exit codes: 0 the recall would pass; 1 it would recall nothing; " +
+			"64 wrong command; 69 it could not be checked; 77 it would be refused; 78 invalid config.",
+		"  recallctl policy test mail.eml --client 192.0.2.7 --helo mx.partner.test --sender anna@partner.test\n" +
+			"  recallctl policy test - <mail.eml"},
+	"show": {"Show a message: envelope, header, timeline, each recipient's result",
+		"Show all that is known of a message: its envelope and header, what happened when, and each recipient's result.\n\n" +
+			"Exit codes: 0 shown; 1 nothing matched; " + storeCodes,
+		"  recallctl show 32VWE3H4VYYPX\n  recallctl show --subject \"*price list*\""},
+	"stats": {"Show counts by state, size, the oldest message and the latest delay",
+		"Show how many messages are in which state, how much room they take, and how late the releases are.\n\n" +
+			"Exit codes: 0 shown; " + storeCodes,
+		"  recallctl stats\n  recallctl --json stats"},
+	"test": {"Say which rule a message would meet, and why; - reads it from standard input",
+		"Say which rule a message would meet, and why. Nothing is held or sent.\n\n" +
+			"Exit codes: 0 said; 64 wrong command; 78 invalid config.",
+		"  recallctl test mail.eml --sender ceo@corp.test --recipient x@far.test\n" +
+			"  recallctl test - --login press-1 --sender a@corp.test --recipient b@far.test <mail.eml"},
+	"watch": {"Show a live table with countdown; q or Ctrl-C ends it",
+		"Show what waits, with a countdown, until q is typed. With --json each change is a line.\n\n" +
+			"Exit codes: 0 ended by q; 130 by Ctrl-C; " + storeCodes,
+		"  recallctl watch\n  recallctl --json watch --sender @corp.test"},
+	"recall": {"", "Take messages back before they leave. Recalling a recalled message is success.\n\n" +
+		"Exit codes: 0 all are recalled; 1 nothing matched; 2 some were too late; " + storeCodes,
+		"  recallctl recall 32VWE3H4VYYPX --reason \"wrong list\"\n" +
+			"  recallctl recall --sender mallory@corp.test --yes"},
+	"release": {"", "Send messages now.\n\n" +
+		"Exit codes: 0 all are due now; 1 nothing matched; 2 some were too late, or could not be sent; " + storeCodes,
+		"  recallctl release 32VWE3H4VYYPX\n  recallctl release --all --yes --via sendmail"},
+	"extend": {"", "Hold messages for longer.\n\n" +
+		"Exit codes: 0 all wait longer; 1 nothing matched; 2 some were too late; " + storeCodes,
+		"  recallctl extend 32VWE3H4VYYPX --for 10m\n  recallctl extend --sender @corp.test --for 1h --yes"},
+	"restore": {"", "Undo a recall: the message waits its whole grace again.\n\n" +
+		"Exit codes: 0 all wait again; 1 nothing matched; 2 some were too late; " + storeCodes,
+		"  recallctl restore 32VWE3H4VYYPX\n  recallctl restore --subject \"*list.doc*\" --yes"},
+}
+
+// explain gives each verb below cmd its help; path is that of cmd.
+func explain(cmd *cobra.Command, path string) {
+	for _, verb := range cmd.Commands() {
+		name := path + verb.Name()
+		if h, ok := helps[name]; ok {
+			verb.Long, verb.Example = h.long, h.example
+			if h.short != "" {
+				verb.Short = h.short
+			}
+		}
+		explain(verb, name+" ")
+	}
+}
