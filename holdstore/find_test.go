@@ -15,10 +15,6 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-func zNow(id string) []redis.Z {
-	return []redis.Z{{Score: float64(time.Now().UnixMilli()), Member: id}}
-}
-
 // many puts n messages of a login fast.
 func many(t *testing.T, s *Store, login string, n int, grace func(i int) time.Duration) (ids []string) {
 	t.Helper()

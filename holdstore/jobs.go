@@ -34,7 +34,7 @@ func (j *Job) Read(v any) error {
 	return nil
 }
 
-// jobMoves is what scripts do with jobs. addJob returns false for one that is known, done or not.
+// jobMoves is lanes, and adds jobs.
 var jobMoves = lanes + lua("jobs")
 
 // addJobScript: ARGV: id, kind, data, ms until it is due. Output: "ok" or "known".
@@ -198,7 +198,7 @@ func (j *Job) Requester() string {
 	return asker
 }
 
-// lanes are the moves of scripts with jobs.
+// lanes is the part of scripts that knows where jobs wait.
 var lanes = lua("lanes")
 
 // claimIn claims in some lanes of the whole store, all of them when none is named: the job that has been due for

@@ -27,9 +27,7 @@ type Reaped struct {
 	More bool // a batch was full: the next call has as much to do at once
 }
 
-// reapScript takes expired leases back: of an attempt that was cut off nobody knows whether the port took it. It also
-// forgets expired records, and of some fingerprints that nobody confirmed those that are too old. ARGV: at most how
-// many of each, event, how long a message is unconfirmed. Output: {leases, records}
+// reapScript takes expired leases back and forgets what has ended: reap.lua.
 var reapScript = drain(lua("reap"))
 
 // repairScript puts a hold that no state's set knows back to where a loop meets it: one that is releasing without

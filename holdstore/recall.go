@@ -155,7 +155,7 @@ func (s *Store) Draining() Action {
 	return Action{script: dueScript, verb: "drain", event: "release now", args: [2]any{"", ""}}
 }
 
-// takeback are the moves of recall and restore.
+// takeback is the part of scripts that recalls and restores.
 var takeback = ticketing + lua("takeback")
 
 // act runs a script for a person: ARGV are id, event, by, from, reason, and then args. It returns the hold after it.

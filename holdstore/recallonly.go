@@ -7,10 +7,7 @@ import (
 	"strings"
 )
 
-// partialScript takes a hold back for some recipients; when nobody is left who would get it, the hold is recalled.
-// ARGV: id, event, by, from, reason, content ms, record ms, detail, ticket for the others, the one that it was made
-// from, recipient indexes... Output: "ok", "none", "late", "changed" (another recall was faster), or the state that
-// forbids it.
+// partialScript takes a hold back for some recipients: recallonly.lua.
 var partialScript = drain(takeback + lua("recallonly"))
 
 // RecallOnly takes a hold back for the recipients with these addresses (in any case); the others still get it.

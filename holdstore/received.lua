@@ -5,14 +5,14 @@
 -- ARGV: none
 -- Returns: nothing; defines pop, expire, and within(bytes of the budget, bytes that are spare, messages)
 local count, bytes, early = 0, 0, 0
--- pop forgets the oldest message of a network; what has expired is gone already, its name in the topic is not.
+-- pop forgets the oldest message of a network; what has expired is gone already, its name in the subject is not.
 local function pop(network, expired)
   local entry = redis.call('LPOP', P .. 'inq:' .. network)
   if not entry then return redis.call('ZREM', P .. 'inload', network) end
-  local slot, name, topic = string.sub(entry, 1, 2), string.sub(entry, 3, 26), string.sub(entry, 27, 38)
+  local slot, name, subject = string.sub(entry, 1, 2), string.sub(entry, 3, 26), string.sub(entry, 27, 38)
   local size, ends, origin = string.match(entry, '^(%d+) (%d+) (%S*)$', 39)
   if not expired then redis.call('HDEL', P .. 'in:m:' .. name, slot) end
-  if redis.call('EXISTS', P .. 'in:m:' .. name) == 0 then redis.call('ZREM', P .. 'in:t:' .. topic, origin .. name) end
+  if redis.call('EXISTS', P .. 'in:m:' .. name) == 0 then redis.call('ZREM', P .. 'in:t:' .. subject, origin .. name) end
   count, bytes = count - 1, bytes - (size or 0)
   local left = redis.call('ZINCRBY', P .. 'inload', '-' .. (size or 0), network)
   if tonumber(left) <= 0 then redis.call('ZREM', P .. 'inload', network) end

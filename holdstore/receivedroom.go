@@ -32,14 +32,11 @@ const (
 	sampledNetworks = 3    // queues that one script looks at besides those that it adds to
 )
 
-// remembering are the moves of scripts that remember and forget. An entry of a queue is the slot, the name, the topic,
-// and behind them the size, when it ends (ms), and the origin, with blanks between.
+// remembering is the part of scripts that forgets what is beyond the budget.
 var remembering = lua("received", "EXPIRED_LOOKED", expiredLooked, "SAMPLED_NETWORKS", sampledNetworks, "GIVE_WAY_MOST",
 	giveWayMost)
 
-// rememberScript keeps messages, and then forgets until all is within the budget. ARGV: bytes of the budget, bytes that
-// are spare, messages, ms that they are kept, then of each: name, slot, value, topic, origin, network, size, when it
-// came (ms). Output: the names of the topics that are too large.
+// rememberScript keeps messages that came in, within the budget: remember.lua.
 var rememberScript = script(remembering + lua("remember", "TOO_LARGE", maxSameSubject+sameSubjectSlack))
 
 // giveWayScript forgets what is beyond the budget. ARGV: the first three of rememberScript. Output: 1, or 0 when there
@@ -77,7 +74,7 @@ func (s *Store) Remember(ctx context.Context, all []Received, keep time.Duration
 
 // rememberRow is what rememberScript wants of one message.
 func rememberRow(r Received) []any {
-	topic, network := digest(r.From+"\n"+r.bare()), sha256.Sum256([]byte(networkOf(r.Ways)))
+	subject, network := digest(r.From+"\n"+r.bare()), sha256.Sum256([]byte(networkOf(r.Ways)))
 	r.From = digest(r.From)
 	to := r.Recipients[:min(len(r.Recipients), MaxRemembered)]
 	r.Recipients, r.Subjects = digests(to), digests(r.Subjects)
@@ -88,7 +85,7 @@ func rememberRow(r Received) []any {
 	// A message with many recipients comes in by several transactions.
 	slot, value := digest(strings.Join(r.Recipients, " "))[:slotLen], packReceived(r)
 	queue := binary.BigEndian.Uint16(network[:]) % networkBuckets
-	return []any{name, slot, value, topic, origin(r.Ways), queue, rememberCost + len(value), r.At.UnixMilli()}
+	return []any{name, slot, value, subject, origin(r.Ways), queue, rememberCost + len(value), r.At.UnixMilli()}
 }
 
 // rememberBudget is what a shard may remember: bytes, how many bytes are spare before memory is tight, and messages.

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// replacing is the part of a commit that takes back what the new hold replaces; what was too late stays as it is. The
-// field by of an old one says which hold replaced it, when it was due, and which recipients were pending.
+// replacing is the part of a commit that takes back what the new hold replaces, and of a fence that undoes it.
 var replacing = takeback + lua("replace")
 
 // replaced lists those of some holds that are in the shard of the commit.

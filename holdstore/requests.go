@@ -51,12 +51,10 @@ const (
 	moreFollow = " ..."
 )
 
-// reportMoves are what scripts do with the report on a hold, which is one job however often it is written.
+// reportMoves is the part of scripts that knows the report on a hold, which is one job however often it is written.
 var reportMoves = jobMoves + lua("report", "REPORT_PAUSE", reportPause.Milliseconds())
 
-// requestScript notes that gateways are asked. ARGV: id, event, by, from, reason, ms until the report, record ms, kinds
-// of the two jobs, ms that later news are gathered for, then each Request as JSON. Output: "ok", "none", "late" (not
-// released yet), or "asked already".
+// requestScript notes that gateways are asked: request.lua.
 var requestScript = drain(reportMoves + lua("request"))
 
 // RequestRecall notes in one step that the gateways of recipients are asked to take a released message back, and adds

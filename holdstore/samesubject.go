@@ -7,12 +7,12 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// The messages of one sender with one subject share one room, since Outlook's recalls name nothing else. Anybody can
-// put messages there by typing sender and subject. So each network gets the same share of a full room, and what is
+// The messages of one sender with one subject share one set, since Outlook's recalls name nothing else. Anybody can
+// put messages there by typing sender and subject. So each network gets the same share of a full set, and what is
 // known to be the sender's own stays as long as there is anything else.
 const (
 	maxSameSubject   = 256 // messages
-	sameSubjectSlack = 64  // more are there before it is thinned: each thinning reads the whole room
+	sameSubjectSlack = 64  // more are there before it is thinned: each thinning reads the whole set
 	nameLen          = 24  // characters of two digests
 	ownOrigin        = "+"
 )
@@ -46,10 +46,10 @@ func networkOf(ways []Way) string {
 	return network.String()
 }
 
-// inSubject lists the names of the messages in a room, the newest first, each once: a name comes from two networks when
+// inSubject lists the names of the messages in a set, the newest first, each once: a name comes from two networks when
 // its transactions do.
-func (s *Store) inSubject(ctx context.Context, topic string) (names []string, err error) {
-	members, err := s.nodes.Client.ZRevRange(ctx, topic, 0, -1).Result()
+func (s *Store) inSubject(ctx context.Context, subject string) (names []string, err error) {
+	members, err := s.nodes.Client.ZRevRange(ctx, subject, 0, -1).Result()
 	seen := map[string]bool{}
 	for _, m := range members {
 		if name := m[max(0, len(m)-nameLen):]; !seen[name] {
@@ -60,15 +60,15 @@ func (s *Store) inSubject(ctx context.Context, topic string) (names []string, er
 	return names, err
 }
 
-// thin takes out of rooms what they have too much. Two gateways that thin the same room take out the same.
-func (s *Store) thin(ctx context.Context, topics []string) error {
-	for _, topic := range topics {
-		members, err := s.nodes.Client.ZRange(ctx, topic, 0, -1).Result()
+// thin takes out of sets what is too much. Two gateways that thin the same set take out the same.
+func (s *Store) thin(ctx context.Context, subjects []string) error {
+	for _, subject := range subjects {
+		members, err := s.nodes.Client.ZRange(ctx, subject, 0, -1).Result()
 		if err != nil {
 			return nodes.Explain(err)
 		}
 		if drop := surplus(members, maxSameSubject); len(drop) > 0 {
-			if err := s.nodes.Client.ZRem(ctx, topic, drop).Err(); err != nil {
+			if err := s.nodes.Client.ZRem(ctx, subject, drop).Err(); err != nil {
 				return nodes.Explain(err)
 			}
 		}

@@ -31,7 +31,7 @@ func lua(name string, constants ...any) string {
 	return lines.String() + string(text) + "\n"
 }
 
-// moves begin every script: KEYS[1] is what all names begin with, and these are the moves they share.
+// moves is what all scripts share: lib.lua.
 var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost)
 
 // script makes a script that must not add to a full store.

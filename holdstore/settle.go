@@ -23,10 +23,7 @@ type Settlement struct {
 // other, and who waits for one learns the outcome of that one. Redis syncs once for all of them.
 const settleMost = 32 // of one script: others wait a millisecond or two for it
 
-// settleScript writes what attempts brought, and then claims for those who go on.
-// ARGV: record ms; what claim wants; then of each attempt: id, token, retry ms, event, how many results, defect, and
-// index and result of each. Output: a list with a word for each, or an error: "ok", "lost", or "pending" (nothing left
-// to retry was asked for, but a recipient is pending: all stays); and what claim returned.
+// settleScript writes what attempts brought, and claims for those who go on: settle.lua.
 var settleScript = drain(claiming + parking + lua("settle", "CROWDED_RECORD", crowdedRecord.Milliseconds()))
 
 // settling is one attempt on its way into the store.

@@ -11,12 +11,9 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
-// With a seal key, the record of a hold proves itself: whoever writes to Redis can't change who gets a message, whose
-// it is, or that it was recalled. Behind its JSON, field p has a line "KEY PROOF TICKET". PROOF is a MAC over the ID
-// and all that stands before it: the envelope, the Message-ID, and where the content is. TICKET is a MAC that lets the
-// message be released. A recall takes it away, and nobody without the key can make another one; a restore does. A
-// recall for some recipients puts a ticket for the others into the field "may", "INDEXES KEY TICKET": those it is not
-// for.
+// With a seal key a record proves itself, and a ticket lets the message be released: see package seal. A recall takes
+// the ticket away, and nobody without the key can make another one; a restore does. A recall for some recipients puts a
+// ticket for the others into the field "may".
 
 // Proven says whether the record is one of ours: nil, or why nothing may be done on its account.
 func (h *Hold) Proven() error { return h.doubt }
@@ -70,7 +67,7 @@ func (s *Store) mays(
 	return string(b), err
 }
 
-// ticketing is the part of scripts that takes tickets away, and puts new ones there.
+// ticketing is the part of scripts that takes tickets away and puts new ones there.
 var ticketing = lua("ticket")
 
 // ticketWithout makes the ticket of a hold for all recipients but those that were recalled before and these, and

@@ -12,10 +12,10 @@ import (
 
 // With a seal key, the record of a hold proves itself: whoever writes to Redis can't change who gets a message, whose
 // it is, or that it was recalled. Behind its JSON, field p has a line "KEY PROOF TICKET". PROOF is a MAC over the ID
-// and all that stands before it: the envelope, the Message-ID, and where the content is. TICKET is a MAC that lets the
-// message be released. A recall takes it away, and nobody without the key can make another one; a restore does. A
-// recall for some recipients puts a ticket for the others into the field "may", "INDEXES KEY TICKET": those it is not
-// for.
+// and all that stands before it but the moment: the envelope, the Message-ID, and where the content is. TICKET is a MAC
+// that lets the message be released. A recall takes it away, and nobody without the key can make another one; a restore
+// does. A recall for some recipients puts a ticket for the others into the field "may", "INDEXES KEY TICKET": those it
+// is not for.
 
 const proofSize = 16 // bytes of a MAC
 
