@@ -12,7 +12,9 @@ local function pop(network, expired)
   local slot, name, subject = string.sub(entry, 1, 2), string.sub(entry, 3, 26), string.sub(entry, 27, 38)
   local size, ends, origin = string.match(entry, '^(%d+) (%d+) (%S*)$', 39)
   if not expired then redis.call('HDEL', P .. 'in:m:' .. name, slot) end
-  if redis.call('EXISTS', P .. 'in:m:' .. name) == 0 then redis.call('ZREM', P .. 'in:t:' .. subject, origin .. name) end
+  if redis.call('EXISTS', P .. 'in:m:' .. name) == 0 then
+    redis.call('ZREM', P .. 'in:t:' .. subject, origin .. name)
+  end
   count, bytes = count - 1, bytes - (size or 0)
   local left = redis.call('ZINCRBY', P .. 'inload', '-' .. (size or 0), network)
   if tonumber(left) <= 0 then redis.call('ZREM', P .. 'inload', network) end
