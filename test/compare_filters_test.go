@@ -39,7 +39,7 @@ var filterSites = []*site{
 		messages: listLetters("submission")},
 	{name: "what programs submit has a port", short: true, byHand: func(p *place) { p.withProgramsPort() },
 		main: "smtp_generic_maps = inline:{a@corp.test=anna@corp.example}\nsmtp_header_checks = regexp:{ {/^X-Inside:/ IGNORE} }\n" +
-			"header_checks = regexp:{ {/^Subject: hold/ HOLD}, {/^X-Twice:/ PREPEND X-Added: 1} }\nalways_bcc = archive@arch.test\n",
+			"header_checks = regexp:{ {/^Subject: hold/ HOLD}, {/^X-Twice:/ PREPEND X-Added: 1} }\n",
 		messages: []letter{{name: "program twice", by: "sendmail", header: "X-Twice: 1\r\nX-Inside: 1\r\n"},
 			{name: "program hold", by: "sendmail", subject: "hold"}, {name: "short program", by: "sendmail", from: "cron", to: []string{"colleague"}},
 			{name: "program notified", by: "sendmail", args: []string{"-N", "success,failure", "-R", "hdrs"}},
