@@ -4,7 +4,8 @@
 --
 -- KEYS: what all names of the shard begin with
 -- ARGV: for how long a message is unconfirmed (ms); for how long the content of a recalled hold is kept, and a record
---   (ms); how many bytes and messages one owner may have; what confirm wants (confirm.lua); then of each hold: ID,
+--   (ms); how many bytes one owner may have, and are free, with a blank between; how many messages one owner may have;
+--   what confirm wants (confirm.lua); then of each hold: ID,
 --   nonce, grace (ms), record without its moment, fingerprint, bytes of the message, how many pieces are staged (0: the
 --   content comes next), content or "", what it replaces as JSON or "", index entries with blanks between, owner or "",
 --   bytes of the content and of the record as stored
@@ -12,7 +13,7 @@
 --   there before, which is this very hold or an unconfirmed one of the same content; or "fenced" by a tombstone,
 --   "taken" by another hold with this ID, "quota", or "missing" when a staged piece is gone.
 local UNCONFIRMED, CONTENT_TIME, RECORD_TIME = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local OWN_BYTES, OWN_COUNT = tonumber(ARGV[4]), tonumber(ARGV[5])
+local SHARE, OWN_COUNT = string.match(ARGV[4], '%d+'), tonumber(ARGV[5])
 local ID, NONCE, GRACE, RECORD, PRINT, SIZE, STAGED = 0, 1, 2, 3, 4, 5, 6
 local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, FIELDS = 7, 8, 9, 10, 11, 12, 13
 local V, NOW, begin = ARGV, int(now), confirm(6) -- a hold is known here by where in ARGV it begins
@@ -22,9 +23,11 @@ local names, prints, owners, of = {}, {}, {}, {'room'}
 for a = begin, #V, FIELDS do
   local id, owner = V[a + ID], V[a + OWNER]
   names[#names + 1], names[#names + 2], prints[#prints + 1] = P .. 'h:' .. id, P .. 'x:' .. id, V[a + PRINT]
-  if owner ~= '' and not owners[owner] then
-    owners[owner] = #of
-    of[#of + 1], of[#of + 2], of[#of + 3] = owner .. ':n', owner .. ':b', owner .. ':r'
+  for _, who in ipairs(owner ~= '' and {group(owner), owner} or {}) do
+    if not owners[who] then
+      owners[who] = #of
+      of[#of + 1], of[#of + 2], of[#of + 3] = who .. ':n', who .. ':b', who .. ':r'
+    end
   end
 end
 local marked = redis.call('EXISTS', unpack(names)) > 0 -- usually nobody has any of the IDs, and none is fenced off
@@ -37,17 +40,37 @@ local function known(id)
   return {id, get(id, 'held_at'), get(id, 'due')}
 end
 
+local free, exact = tonumber(string.match(ARGV[4], ' (%d+)')), false
+-- room is how many bytes an owner may have who has so many then: at most half of what is free is left to one. What the
+-- store's client knows of that is a moment old; what is only remembered of inbound mail gives way.
+local function room(times, has)
+  if not exact and has > free / 8 then
+    local info = redis.call('INFO', 'memory')
+    local most = tonumber(string.match(info, '\nmaxmemory:(%d+)') or 0)
+    local givesWay = redis.call('HGET', P .. 'insum', 'bytes') or 0
+    if most > 0 then free = math.max(most - string.match(info, '\nused_memory:(%d+)') + givesWay, 0) end
+    exact = true
+  end
+  return math.min(SHARE * times, free / 2)
+end
 -- over says whether a hold is more than its owner may have, and charges it otherwise. A client that nobody has logged
--- in at may have twice as much: it may be a whole office.
+-- in at may have twice as much: it may be a whole office. Of what an owner may have, one sender gets half.
 local function over(a)
   local owner = V[a + OWNER]
-  local o = owners[owner]
-  if not o then return false end
-  local times = string.sub(owner, 1, 1) == 'c' and 2 or 1
-  local n, b, cost = tonumber(owned[o + 1] or 0), tonumber(owned[o + 2] or 0), V[a + COST]
-  local most = b + V[a + BYTES] + cost
-  if n >= OWN_COUNT * times or most > OWN_BYTES * times then return true end
-  owned[o + 1], owned[o + 2], owned[o + 3] = n + 1, most, (owned[o + 3] or 0) + cost
+  if owner == '' then return false end
+  local whole, bytes, times = group(owner), V[a + BYTES] + V[a + COST], string.sub(owner, 1, 1) == 'c' and 2 or 1
+  local function beyond(who, part)
+    local o = owners[who]
+    local n, b = tonumber(owned[o + 1] or 0), (owned[o + 2] or 0) + bytes
+    return n >= OWN_COUNT * times * part or b > room(times, b) * part
+  end
+  if beyond(whole, 1) or owner ~= whole and beyond(owner, 1 / 2) then return true end
+  for _, who in ipairs({whole, owner ~= whole and owner or nil}) do
+    local o = owners[who]
+    owned[o + 1], owned[o + 2] = (owned[o + 1] or 0) + 1, (owned[o + 2] or 0) + bytes
+  end
+  local records = owners[whole] + 3
+  owned[records] = (owned[records] or 0) + V[a + COST]
   return false
 end
 
@@ -110,7 +133,7 @@ redis.call('ZADD', P .. 'z:held', unpack(held))
 redis.call('HSET', P .. 'u', unpack(unsure))
 redis.call('INCRBY', P .. 'bytes', int(bytes))
 aged(ageAt(now), #make)
-local fields = {'room', V[4]}
+local fields = {'room', SHARE}
 for n = 2, #of do
   if owned[n] then fields[#fields + 1], fields[#fields + 2] = of[n], int(owned[n]) end
 end

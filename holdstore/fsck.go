@@ -157,7 +157,12 @@ func (f *fsck) allSets(ctx context.Context, shards []nodes.Shard) error {
 }
 
 func (f *fsck) allCounters(ctx context.Context, shards []nodes.Shard) error {
-	return each(ctx, shards, f.counters)
+	for _, look := range []func(context.Context, nodes.Shard) error{f.counters, f.owners, f.remembered} {
+		if err := each(ctx, shards, look); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func each(ctx context.Context, shards []nodes.Shard, look func(context.Context, nodes.Shard) error) error {

@@ -101,6 +101,11 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 	h := lives(t, s)
 	held, releasing, released, recalled := h[Held].ID, h[Releasing].ID, h[Released].ID, h[Recalled].ID
 	piece := func(st State, n int) string { return pieceKey(at, h[st].ID, h[st].staging, n) }
+	owner, _, _ := strings.Cut(ownerOf(&h[Held].Submission, Terms{}), "@")
+	came := Received{MessageID: "<in@x.test>", From: "a@x.test", Recipients: []string{"b@corp.test"}, At: time.Now()}
+	if err := s.Remember(ctx, []Received{came}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
 	if f := faults(t, s, false); len(f) > 0 {
 		t.Fatalf("a sound store: %+v", f)
 	}
@@ -133,6 +138,10 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 		{"job old", "is known for ever", func() { r.HSet(ctx, string(at)+"j:old", "kind", "ask") }, string(at) + "j:old"},
 		{"job none", "there is nothing to do", func() { r.ZAdd(ctx, jobsKey(at), redis.Z{Score: 1, Member: "none"}) }, ""},
 		{"shard " + string(at), "bytes waiting", func() { r.IncrBy(ctx, bytesKey(at), 17) }, ""},
+		{"shard " + string(at) + ", owner " + owner, "it counts {4 ", func() { r.HIncrBy(ctx, ownKey(at), owner+":n", 1) }, ""},
+		{"shard " + string(at) + ", owner " + owner, " 17} (messages", func() { r.HSet(ctx, ownKey(at), owner+":r", 17) }, ""},
+		{"shard " + string(at) + ", owner lSOMEBODY", "there are {0 0 0}", func() { r.HSet(ctx, ownKey(at), "lSOMEBODY:b", 5_000_000) }, ""},
+		{"shard " + string(at), "remembered messages", func() { r.HIncrBy(ctx, rememberedKey(at), "n", 1000) }, ""},
 		{"shard " + string(at), "how old is what waits", func() { r.HIncrBy(ctx, agesKey(at), "7", 1) }, ""},
 	} {
 		c.harm()
@@ -319,5 +328,34 @@ func TestTheTrailKeepsWhatIsYoung(t *testing.T) {
 	}
 	if left := s.nodes.Client.XLen(ctx, logKey(at)).Val(); left < n-300 || left > n-299 {
 		t.Errorf("%d entries are left, want the %d that are younger than records", left, n-300)
+	}
+}
+
+// What is counted of a network that mail came from is set right by what is remembered, and the sums follow.
+func TestFsckSetsCountersOfRememberedMailRight(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
+	var all []Received
+	for n := range 2500 {
+		all = append(all, Received{MessageID: fmt.Sprintf("<%d@x.test>", n), From: "a@x.test", Recipients: []string{"b@corp.test"},
+			Ways: []Way{{Client: fmt.Sprintf("192.0.%d.1", 2+n%2)}}, At: time.Now()})
+	}
+	for some := range slices.Chunk(all, 100) {
+		if err := s.Remember(ctx, some, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	right := fmt.Sprint(r.ZRangeWithScores(ctx, loadKey(at), 0, -1).Val(), r.HGetAll(ctx, rememberedKey(at)).Val())
+	if f := faults(t, s, true); len(f) > 0 {
+		t.Fatalf("a sound store: %+v", f)
+	}
+	network := r.ZRange(ctx, loadKey(at), 0, 0).Val()[0]
+	r.ZIncrBy(ctx, loadKey(at), -100_000, network)
+	r.HIncrBy(ctx, rememberedKey(at), "bytes", 3)
+	if f := faults(t, s, true); len(f) != 2 || !strings.Contains(f[0].Name, ", network "+network) {
+		t.Errorf("found %+v", f)
+	}
+	if got := fmt.Sprint(r.ZRangeWithScores(ctx, loadKey(at), 0, -1).Val(), r.HGetAll(ctx, rememberedKey(at)).Val()); got != right {
+		t.Errorf("it counts %s, want %s", got, right)
 	}
 }

@@ -46,6 +46,10 @@ import (
 //	schema          layout and number of shards, see nodes.Layout
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
 
+func loadKey(at nodes.Shard) string { return string(at) + "inload" }
+func queueKey(at nodes.Shard, network int) string {
+	return string(at) + "inq:" + strconv.Itoa(network)
+}
 func holdKey(at nodes.Shard, id string) string     { return string(at) + "h:" + id }
 func stateKey(at nodes.Shard, st State) string     { return string(at) + "z:" + string(st) }
 func agesKey(at nodes.Shard) string                { return string(at) + "ages" }

@@ -65,25 +65,33 @@ local function waits(id, yes)
   redis.call('INCRBY', P .. 'bytes', (yes and '' or '-') .. get(id, 'size'))
   aged(ageOf(id), yes and 1 or -1)
 end
+-- group is an owner without the sender behind it.
+local function group(owner) return string.match(owner, '^[^@]*') end
 -- own counts something of an owner: :n messages that wait, or whose content is kept; :b their bytes; :r bytes of all
 -- records.
 local function own(field, by)
   if redis.call('HINCRBY', P .. 'own', field, int(by)) <= 0 then redis.call('HDEL', P .. 'own', field) end
+end
+-- owe counts messages that wait, for their owner, and for the sender behind it.
+local function owe(owner, n, bytes)
+  for _, who in ipairs({group(owner), string.match(owner, '.*@.*')}) do
+    own(who .. ':n', n)
+    own(who .. ':b', bytes)
+  end
 end
 -- uncharge takes from its owner what a hold had waiting, or all of it.
 local function uncharge(id, all)
   local owner, content, record = string.match(get(id, 'o') or '', '^(%S+) (%S+) (%d+)$')
   if not owner then return end
   if content ~= '-' then
-    own(owner .. ':n', -1)
-    own(owner .. ':b', -(content + record))
+    owe(owner, -1, -(content + record))
     if not all then set(id, 'o', owner .. ' - ' .. record) end
   end
-  if all then own(owner .. ':r', -record) end
+  if all then own(group(owner) .. ':r', -record) end
 end
 -- recordTime is how long a record is kept: less, when its owner has more records than their part of the store.
 local function recordTime(owner, normal, least)
-  local f = redis.call('HMGET', P .. 'own', 'room', owner .. ':r')
+  local f = redis.call('HMGET', P .. 'own', 'room', group(owner) .. ':r')
   return f[1] and f[2] and tonumber(f[2]) > tonumber(f[1]) and math.min(normal, least) or normal
 end
 -- erase removes everything of a hold that nothing counts; its content may stay.

@@ -2,8 +2,10 @@ package holdstore
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,9 +36,18 @@ func ownerOf(sub *Submission, t Terms) string {
 	case t.Rule == RuleOwn:
 		return ""
 	case sub.Login != "":
-		return "l" + digest(sub.Login)
+		return "l" + digest(sub.Login) + behind(sub)
 	}
-	return "c" + digest(machine(sub.Client.Address))
+	return "c" + digest(machine(sub.Client.Address)) + behind(sub)
+}
+
+// behind names the sender behind an owner that many may share; "": the login names its sender, or there is none.
+func behind(sub *Submission) string {
+	sender := sub.Sender.Address
+	if sender == "" || sub.Login != "" && len(sub.owners()) == 1 {
+		return ""
+	}
+	return "@" + digest(sender)
 }
 
 // machine is a client's address, or its /64.
@@ -54,23 +65,27 @@ func machine(client string) string {
 
 // quota is what the commit script wants to know: the bytes and messages of one owner in a shard.
 func (s *Store) quota(at nodes.Shard) []any {
-	bytes, messages := s.ownRoom(at), int64(ownMessages)
+	share, free := s.ownRoom(at)
+	messages := int64(ownMessages)
 	if len(s.nodes.Shards) > 1 {
 		messages /= ownShards
 	}
-	return []any{bytes, messages}
+	return []any{fmt.Sprintf("%d %d", share, free), messages}
 }
 
-func (s *Store) ownRoom(at nodes.Shard) int64 {
+// ownRoom is what a login may have of a server, and what is free there: nobody may have more than a half of that, so that many
+// who take what they can leave room for whoever comes next.
+func (s *Store) ownRoom(at nodes.Shard) (share, free int64) {
 	node, err := s.nodes.Node(s.ctx, at)
 	if err != nil {
-		return nodes.MaxUnsaid / ownParts
+		return nodes.MaxUnsaid / ownParts, nodes.MaxUnsaid
 	}
-	bytes := s.nodes.KnownMemory(node).Share(ownParts)
+	use := s.nodes.KnownMemory(node)
+	share = use.Share(ownParts)
 	if len(s.nodes.Shards) > 1 {
-		bytes /= ownShards
+		share /= ownShards
 	}
-	return bytes
+	return share, use.Free()
 }
 
 // staging counts what each owner has staged through this client and not yet committed: it takes memory as well.
@@ -86,10 +101,11 @@ func (g *staging) add(ctx context.Context, p *Put, n int64) error {
 	if owner == "" {
 		return nil
 	}
-	room := g.s.ownRoom(p.at)
+	room, free := g.s.ownRoom(p.at)
 	if owner[0] == 'c' {
 		room *= 2
 	}
+	room = min(room, free/2)
 	g.mu.Lock()
 	g.of[owner] += n
 	now := g.of[owner]
@@ -110,7 +126,8 @@ func stagingOwner(sub *Submission) string {
 	if sub.Login == "" && sub.Client.Address == "" {
 		return ""
 	}
-	return ownerOf(sub, Terms{})
+	owner, _, _ := strings.Cut(ownerOf(sub, Terms{}), "@")
+	return owner
 }
 
 // ownLooks: an owner who has staged less than one of so many parts of their room is not looked up in the store.

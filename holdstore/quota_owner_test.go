@@ -1,13 +1,17 @@
 package holdstore
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // An owner is somebody who can't become another one: with other case, another sender, or another address of the same
 // machine.
 func TestNobodyIsManyOwners(t *testing.T) {
 	owner := func(login, client, sender string) string {
 		sub := Submission{Login: login, Client: Client{Address: client}, Sender: Path{Address: sender}}
-		return ownerOf(&sub, Terms{Rule: "default"})
+		owner, _, _ := strings.Cut(ownerOf(&sub, Terms{Rule: "default"}), "@") // the sender behind it has a part of its own
+		return owner
 	}
 	for name, same := range map[string][][3]string{
 		"a login in any case, from anywhere": {{"mallory", "192.0.2.1", "m@x.test"}, {"MALLORY", "2001:db8::1", "n@x.test"}},
@@ -30,5 +34,23 @@ func TestNobodyIsManyOwners(t *testing.T) {
 	}
 	if got := ownerOf(&Submission{Client: Client{Address: "192.0.2.1"}}, Terms{Rule: RuleOwn}); got != "" {
 		t.Errorf("a mail of the gateway is charged to %q", got)
+	}
+}
+
+// A login or a client that many may share has senders behind it, of whom none takes all; a login that names its sender has none.
+func TestOnlySharedOwnersHaveSendersBehindThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		sub  Submission
+		want bool
+	}{
+		"a client":                    {Submission{Client: Client{Address: "192.0.2.1"}, Sender: Path{Address: "m@x.test"}}, true},
+		"a client, the null sender":   {Submission{Client: Client{Address: "192.0.2.1"}}, false},
+		"the login of a groupware":    {Submission{Login: "groupware", Sender: Path{Address: "m@x.test"}}, true},
+		"a login that is the address": {Submission{Login: "M@x.test", Sender: Path{Address: "m@X.test"}}, false},
+		"a login that is its name":    {Submission{Login: "M", Sender: Path{Address: "m@x.test"}}, false},
+	} {
+		if got := strings.Contains(ownerOf(&c.sub, Terms{}), "@"); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 func putAs(t *testing.T, s *Store, login, client, mark string, grace time.Duration, body string) (Receipt, error) {
 	t.Helper()
 	sub := submission(mark)
-	sub.Login, sub.Client.Address = login, client
+	sub.Login, sub.Client.Address, sub.Sender.Address = login, client, mark+"@corp.test"
 	p := s.Put(sub, []byte(header(mark)))
 	defer p.Abandon()
 	if err := p.Write(t.Context(), []byte(body)); err != nil {

@@ -24,6 +24,7 @@ const (
 	rememberParts  = 4         // the budget is one of so many parts of maxmemory
 	rememberMost   = 1_000_000 // messages in the whole store
 	networkBuckets = 4096      // queues
+	entryNames     = 38        // bytes of slot, name and subject, with which an entry of a queue begins
 	// bytes that one takes in Redis besides its value, by measurement: keys, times, queue, subject
 	rememberCost    = 420
 	giveWayMost     = 1000 // messages that one script forgets: others wait some milliseconds for it

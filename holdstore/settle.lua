@@ -69,8 +69,7 @@ if #ended > 0 then
   redis.call('DECRBY', P .. 'bytes', int(bytes))
   for age, n in pairs(ages) do aged(age, n) end
   for owner, o in pairs(owed) do
-    own(owner .. ':n', -o.n)
-    own(owner .. ':b', -o.b)
+    owe(owner, -o.n, -o.b)
   end
   redis.call('SET', P .. 'late', late)
 end

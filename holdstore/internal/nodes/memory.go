@@ -46,6 +46,14 @@ func (u MemoryUse) Spare() int64 {
 	return u.most - u.most/tightParts - u.used
 }
 
+// Free is how much is free.
+func (u MemoryUse) Free() int64 {
+	if u.most == 0 {
+		return MaxUnsaid
+	}
+	return max(u.most-u.used, 0)
+}
+
 // note keeps what INFO says of a server.
 func (m *memory) note(node redis.UniversalClient, info map[string]string) MemoryUse {
 	used, _ := strconv.ParseInt(info["used_memory"], 10, 64)

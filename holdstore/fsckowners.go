@@ -1,0 +1,163 @@
+package holdstore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+)
+
+// charges are what an owner, or a sender behind one, has in the store (quota.go): messages that wait and their bytes, and bytes
+// of records.
+type charges struct{ n, b, r int64 }
+
+// owners counts what each owner has, and compares it with the counters. An owner who sends meanwhile is left alone, and a fault
+// must show twice: a hold that changes its state while it is counted may be met twice, or not at all.
+func (f *fsck) owners(ctx context.Context, at nodes.Shard) error {
+	if len(f.told) > 0 && !f.repair {
+		return nil
+	}
+	says, is, err := f.drifted(ctx, at)
+	if err != nil || len(says) == 0 {
+		return err
+	}
+	again, isAgain, err := f.drifted(ctx, at)
+	if err != nil {
+		return err
+	}
+	for _, owner := range slices.Sorted(maps.Keys(says)) {
+		if said, still := again[owner]; !still || said != says[owner] || isAgain[owner] != is[owner] {
+			continue
+		}
+		if f.repair {
+			if err := f.charge(ctx, at, owner, says[owner], is[owner]); err != nil {
+				return err
+			}
+		}
+		err := f.tell(Fault{Name: "shard " + string(at) + ", owner " + owner, Fix: "the counters are set right",
+			What: fmt.Sprintf("it counts %v (messages, their bytes, bytes of records), and there are %v", says[owner], is[owner])})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drifted says what the counters of owners say, and what there is, where that differs and nobody has changed it meanwhile.
+func (f *fsck) drifted(ctx context.Context, at nodes.Shard) (says, is map[string]charges, err error) {
+	before, err := f.counted(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	if is, err = f.charged(ctx, at); err != nil {
+		return nil, nil, err
+	}
+	if says, err = f.counted(ctx, at); err != nil {
+		return nil, nil, err
+	}
+	for owner := range is { // of whom nothing is counted
+		says[owner] = says[owner]
+	}
+	maps.DeleteFunc(says, func(owner string, c charges) bool { return c != before[owner] || c == is[owner] })
+	return says, is, nil
+}
+
+// counted reads the counters.
+func (f *fsck) counted(ctx context.Context, at nodes.Shard) (map[string]charges, error) {
+	fields, err := f.s.nodes.Client.HGetAll(ctx, ownKey(at)).Result()
+	if err != nil {
+		return nil, nodes.Explain(err)
+	}
+	says := map[string]charges{}
+	for field, text := range fields {
+		owner, kind, ok := strings.Cut(field, ":")
+		if !ok { // "room"
+			continue
+		}
+		c := says[owner]
+		n, _ := strconv.ParseInt(text, 10, 64)
+		switch kind {
+		case "n":
+			c.n = n
+		case "b":
+			c.b = n
+		case "r":
+			c.r = n
+		}
+		says[owner] = c
+	}
+	return says, nil
+}
+
+// charged counts what the holds of a shard say that their owners are charged for.
+func (f *fsck) charged(ctx context.Context, at nodes.Shard) (map[string]charges, error) {
+	is, m := map[string]charges{}, &merge{}
+	for _, st := range []State{Held, Releasing, Released, Recalled} {
+		m.walks = append(m.walks, &walk{s: f.s, set: stateKey(at, st), min: "-inf", max: "+inf", page: findPage})
+	}
+	for {
+		ids, err := m.next(ctx, findPage)
+		if err != nil || len(ids) == 0 {
+			return is, err
+		}
+		pipe := f.s.nodes.Client.Pipeline()
+		replies := make([]*redis.StringCmd, len(ids))
+		for n, id := range ids {
+			replies[n] = pipe.HGet(ctx, holdKey(at, id), "o")
+		}
+		pipe.Exec(ctx) // a hold without an owner has no such field
+		for _, r := range replies {
+			if r.Err() != nil && r.Err() != redis.Nil {
+				return nil, nodes.Explain(r.Err())
+			}
+			addCharge(is, strings.Fields(r.Val()))
+		}
+	}
+}
+
+// addCharge adds what field o of a hold says: owner, bytes of its content or "-", bytes of its record.
+func addCharge(is map[string]charges, words []string) {
+	if len(words) != 3 {
+		return
+	}
+	owner := words[0]
+	record, _ := strconv.ParseInt(words[2], 10, 64)
+	group, _, behind := strings.Cut(owner, "@")
+	all := []string{group}
+	if behind {
+		all = append(all, owner)
+	}
+	if content, err := strconv.ParseInt(words[1], 10, 64); err == nil {
+		for _, who := range all {
+			c := is[who]
+			c.n, c.b = c.n+1, c.b+content+record
+			is[who] = c
+		}
+	}
+	c := is[group]
+	c.r += record
+	is[group] = c
+}
+
+// chargeScript sets counters of an owner, unless they have changed. ARGV: owner, and of n, b and r what it was and what it is.
+var chargeScript = drain(`
+local kinds = {'n', 'b', 'r'}
+for i, kind in ipairs(kinds) do
+  if (redis.call('HGET', P .. 'own', ARGV[1] .. ':' .. kind) or '0') ~= ARGV[2 * i] then return 'changed' end
+end
+for i, kind in ipairs(kinds) do
+  local field, to = ARGV[1] .. ':' .. kind, ARGV[2 * i + 1]
+  if to == '0' then redis.call('HDEL', P .. 'own', field) else redis.call('HSET', P .. 'own', field, to) end
+end
+return 'ok'
+`)
+
+func (f *fsck) charge(ctx context.Context, at nodes.Shard, owner string, was, is charges) error {
+	return nodes.Explain(f.s.nodes.Run(ctx, at, chargeScript, owner, was.n, is.n, was.b, is.b, was.r, is.r).Err())
+}
