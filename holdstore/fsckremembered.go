@@ -45,8 +45,7 @@ func (f *fsck) remembered(ctx context.Context, at nodes.Shard) error {
 // loadScript sets the bytes of a network, unless they have changed. ARGV: network, what it was, what it is.
 var loadScript = drain(`
 if tonumber(redis.call('ZSCORE', P .. 'inload', ARGV[1]) or 0) ~= tonumber(ARGV[2]) then return 'changed' end
-redis.call('ZADD', P .. 'inload', ARGV[3], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', P .. 'inload', '-inf', 0)
+if ARGV[3] == '0' then redis.call('ZREM', P .. 'inload', ARGV[1]) else redis.call('ZADD', P .. 'inload', ARGV[3], ARGV[1]) end
 return 'ok'
 `)
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
@@ -105,23 +107,29 @@ func (g *staging) add(ctx context.Context, p *Put, n int64) error {
 	if owner[0] == 'c' {
 		room *= 2
 	}
-	room = min(room, free/2)
 	g.mu.Lock()
 	g.of[owner] += n
 	now := g.of[owner]
 	g.mu.Unlock()
-	if now <= room/ownLooks {
+	if now <= min(room, free/2)/ownLooks {
 		return nil // the commit looks at the rest
 	}
-	text, _ := g.s.nodes.Client.HGet(ctx, ownKey(p.at), owner+":b").Result()
-	if waits, _ := strconv.ParseInt(text, 10, 64); waits+now > room {
+	pipe := g.s.nodes.Client.Pipeline()
+	waits, givesWay := pipe.HGet(ctx, ownKey(p.at), owner+":b"), pipe.HGet(ctx, rememberedKey(p.at), "bytes")
+	pipe.Exec(ctx) // what is not there, or can't be asked now, is nothing: the commit looks again
+	if number(waits)+now > min(room, (free+number(givesWay))/2) {
 		return ErrQuota
 	}
 	return nil
 }
 
-// stagingOwner names who is charged for what is staged; "": nobody. Mails of the gateway and those of programs on it
-// are told apart only by the commit.
+func number(reply *redis.StringCmd) int64 {
+	n, _ := strconv.ParseInt(reply.Val(), 10, 64)
+	return n
+}
+
+// stagingOwner names who is charged for what is staged; "": nobody. Mails of the gateway and those of programs on it are told
+// apart only by the commit.
 func stagingOwner(sub *Submission) string {
 	if sub.Login == "" && sub.Client.Address == "" {
 		return ""

@@ -2,11 +2,13 @@ package milter
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/textproto"
 	"slices"
 	"strings"
+	"time"
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -152,9 +154,31 @@ func stamps(fields []policy.Field) (all []string) {
 func (s *session) ours() bool {
 	m := &s.msg
 	m.known = len(m.stamps) > 0 && slices.ContainsFunc(m.stamps, func(stamp string) bool {
-		return s.server.Mark.Genuine(stamp, m.digest.Sum())
+		return s.server.Mark.Genuine(stamp, m.digest.Sum(), m.sub.Subject) && s.leftNow(stamp)
 	})
 	return m.known
+}
+
+// A mark counts for a while after its message has left: filters bring a message back at once, and whoever keeps the mark
+// could send the same text to others later. What comes back later is held once more.
+const (
+	markTime = time.Hour
+	leftTime = 5 * time.Second // for the store to answer
+)
+
+// leftNow says whether the message of a genuine stamp has just left. While nobody can tell, it has: it is one of ours.
+func (s *session) leftNow(stamp string) bool {
+	if s.server.Left == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, leftTime)
+	defer cancel()
+	id, _, _ := strings.Cut(stamp, ".")
+	at, err := s.server.Left(ctx, id)
+	if err != nil {
+		return !errors.Is(err, holdstore.ErrNotFound)
+	}
+	return time.Since(at) <= markTime
 }
 
 // digestBody takes a piece of the body, when something depends on it.

@@ -1,18 +1,21 @@
 package milter
 
 import (
+	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// marked is a Received field of release for a message with this body.
-func (r *rig) marked(body string) string {
+// marked is a Received field of release for a message with this body and subject.
+func (r *rig) marked(body, subject string) string {
 	var d holdstore.BodyDigest
 	d.Write([]byte(body))
-	return "Received: by gw.corp.test (Recall Milter) with ESMTP id " + r.Mark.Stamp("7K3MPQ2A9BCDE", d.Sum()) + "; Tue, 24 Nov 2026 09:00:00 +0000"
+	return "Received: by gw.corp.test (Recall Milter) with ESMTP id " + r.Mark.Stamp("7K3MPQ2A9BCDE", d.Sum(), subject) + "; Tue, 24 Nov 2026 09:00:00 +0000"
 }
 
 // passesOurs is holdAll that knows a mark.
@@ -27,27 +30,31 @@ func passesOurs(f policy.Facts) policy.Verdict {
 
 // What the MTA does behind the re-injection port changes envelope and header, and a message that comes by a port with
 // milters again is not held again. Nobody gets another message past the hold with a mark that came with his own.
-func TestAMarkVouchesForTheBodyWhateverBecameOfTheRest(t *testing.T) {
+func TestAMarkVouchesForBodyAndSubjectWhateverBecameOfTheRest(t *testing.T) {
 	const body = "the body of it\r\n"
 	for name, c := range map[string]struct {
 		sender, to, mark, body string
 		fields                 []string
 		want                   byte
 	}{
-		"as it was":                    {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>"}, 'a'},
-		"sender rewritten (SRS)":       {"SRS0=x=y=corp.test=a@gw.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>"}, 'a'},
-		"recipient mapped":             {"a@corp.test", "c@y.test", body, body, []string{"Message-ID: <1@corp.test>"}, 'a'},
+		"as it was":                    {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"sender rewritten (SRS)":       {"SRS0=x=y=corp.test=a@gw.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"recipient mapped":             {"a@corp.test", "c@y.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
 		"fields changed by a filter":   {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <2@filter.test>", "Subject: [checked] x"}, 'a'},
-		"blanks changed by a relay":    {"a@corp.test", "b@x.test", body, "the body \r\n of it\r\n\r\n", nil, 'a'},
-		"another text":                 {"a@corp.test", "b@x.test", body, "another text\r\n", []string{"Message-ID: <1@corp.test>"}, 'd'},
-		"another text before the same": {"a@corp.test", "b@x.test", body, "x" + body, []string{"Message-ID: <1@corp.test>"}, 'd'},
-		"no text":                      {"a@corp.test", "b@x.test", body, "", []string{"Message-ID: <1@corp.test>"}, 'd'},
+		"a tag behind, encoded":        {"a@corp.test", "b@x.test", body, body, []string{"Subject: =?utf-8?q?x_[sp=C3=A4m]?="}, 'a'},
+		"another subject":              {"a@corp.test", "b@x.test", body, body, []string{"Subject: y"}, 'd'},
+		"no subject":                   {"a@corp.test", "b@x.test", body, body, nil, 'd'},
+		"more than a tag":              {"a@corp.test", "b@x.test", body, body, []string{"Subject: this is what I mean by x"}, 'd'},
+		"blanks changed by a relay":    {"a@corp.test", "b@x.test", body, "the body \r\n of it\r\n\r\n", []string{"Subject: x"}, 'a'},
+		"another text":                 {"a@corp.test", "b@x.test", body, "another text\r\n", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"another text before the same": {"a@corp.test", "b@x.test", body, "x" + body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"no text":                      {"a@corp.test", "b@x.test", body, "", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
 	} {
 		bubble(t, func(r *rig) {
 			r.Policy = func() Policy { return verdicts(passesOurs) }
 			m := r.mta()
 			m.begin(c.sender, c.to)
-			m.header('c', append([]string{r.marked(c.mark)}, c.fields...)...)
+			m.header('c', append([]string{r.marked(c.mark, "x")}, c.fields...)...)
 			if c.body != "" {
 				m.ask('B', c.body[:len(c.body)/2], 'c')
 			}
@@ -67,11 +74,39 @@ func TestAReleasedCommandIsNotObeyedAgain(t *testing.T) {
 		for n, body := range []string{"recall it\r\n", "recall something else\r\n"} {
 			m := r.mta()
 			m.begin("a@corp.test", "b@x.test")
-			m.header('c', r.marked("recall it\r\n"), "X-Command: yes")
+			m.header('c', r.marked("recall it\r\n", ""), "X-Command: yes")
 			m.ask('B', body, 'c')
 			if m.ask('E', "", "ad"[n]); len(c.got) != n {
 				t.Errorf("%q: obeyed %d times", body, len(c.got))
 			}
 		}
 	})
+}
+
+// A mark counts while its message has just left, and while nobody can tell.
+func TestAMarkCountsForAWhile(t *testing.T) {
+	for name, c := range map[string]struct {
+		ago  time.Duration
+		err  error
+		want byte
+	}{
+		"it has just left":  {time.Minute, nil, 'a'},
+		"long ago":          {markTime + time.Minute, nil, 'd'},
+		"nobody knows it":   {0, fmt.Errorf("gone: %w", holdstore.ErrNotFound), 'd'},
+		"the store is away": {0, holdstore.ErrUnavailable, 'a'},
+	} {
+		bubble(t, func(r *rig) {
+			r.Policy = func() Policy { return verdicts(passesOurs) }
+			r.Left = func(_ context.Context, id string) (time.Time, error) {
+				if id != "7K3MPQ2A9BCDE" {
+					t.Errorf("%s: asked about %s", name, id)
+				}
+				return time.Now().Add(-c.ago), c.err
+			}
+			m := r.mta()
+			m.begin("a@corp.test", "b@x.test")
+			m.header('c', r.marked("text\r\n", "x"), "Subject: x")
+			m.ask('E', "text\r\n", c.want)
+		})
+	}
 }

@@ -71,6 +71,9 @@ type Server struct {
 	// take seconds. nil: the MTA takes back any size.
 	TooLarge func(sub holdstore.Submission, size int64) string
 
+	// Left says when a message left its hold, as holdstore.Store.LeftAt does; nil: all have just left.
+	Left func(ctx context.Context, id string) (time.Time, error)
+
 	// Unheld is told of outbound mail that goes on without a hold, and never waits; nil: nobody wants to know.
 	Unheld func(sub holdstore.Submission)
 

@@ -129,6 +129,7 @@ func (g *gateway) answer(ctx context.Context, wg *sync.WaitGroup) {
 		OnStoreFailure: g.config.OnStoreFailure,
 		MaxSize:        int64(g.config.Hold.MaxSize),
 		TooLarge:       g.loop.TooLarge,
+		Left:           g.store.LeftAt,
 		Unheld:         g.late.Unheld,
 		Session:        g.log.Session,
 	}

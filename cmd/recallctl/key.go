@@ -66,7 +66,9 @@ func (c *ctl) newKey(name string) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("no key was made: %w", err)
 	}
-	c.say("key %s is in %s: let the daemon read it (chgrp recall-milter), name it in seal.key_file, keep a copy apart from the store, and restart the daemon", holdstore.KeyID(key), name)
+	c.say("key %s is in %s. Keep a copy apart from the store: a lost key is lost mail", holdstore.KeyID(key), name)
+	c.say("next, so that no message is left behind: recallctl drain lets leave what is held now, which a daemon with the key refuses to send; " +
+		"let the daemon read the file (chgrp recall-milter), name it in seal.key_file, and restart the daemon")
 	return nil
 }
 

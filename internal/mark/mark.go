@@ -2,8 +2,9 @@
 // mail, the keys to the locks of released messages, and the tokens that name its requests.
 //
 // The mark is the id clause of the Received field that release adds (RFC 5321 section 4.4): "id HOLDID.MAC". It is
-// bound to the hold and to the body. Address mapping, SRS and filters change envelope and header of a message that was
-// released, and it must not be held again. So neither counts, and a copied mark vouches for no other text.
+// bound to the hold, to the body and to the subject. Address mapping, SRS and filters change envelope and header of a message
+// that was released, and it must not be held again. So the envelope does not count, nor a tag in the subject; and a copied
+// mark vouches for no other text.
 //
 // Each purpose has a key of its own, derived from the secret by HKDF (RFC 5869): nothing that is made for one of them
 // serves as another.
@@ -51,15 +52,41 @@ func derived(secret []byte, purpose string) []byte {
 	return key
 }
 
-// Stamp returns "ID.MAC" for a message of ours: its hold ID, and the digest of its body (holdstore.BodyDigest).
-func (m *Marker) Stamp(id string, body []byte) string {
-	return id + "." + text(m.keys.Load().mark, macLen, id, string(body))
+// Stamp returns "ID.MAC" for a message of ours: its hold ID, the digest of its body (holdstore.BodyDigest), and the text of
+// its subject.
+func (m *Marker) Stamp(id string, body []byte, subject string) string {
+	return m.stamp(id, body, strings.Fields(subject))
 }
 
-// Genuine says whether stamp was made by Stamp for this body with the same secret.
-func (m *Marker) Genuine(stamp string, body []byte) bool {
+// Filters put a few words before a subject or behind it ("[EXTERNAL]", "*** SPAM ***"). Of a long one its beginning counts: with
+// a tag before it, less of its end may have been kept.
+const (
+	tagWords     = 4
+	subjectWords = 20
+	subjectBytes = 300
+)
+
+func (m *Marker) stamp(id string, body []byte, subject []string) string {
+	words := strings.Join(subject[:min(len(subject), subjectWords)], " ")
+	return id + "." + text(m.keys.Load().mark, macLen, id, string(body), words[:min(len(words), subjectBytes)])
+}
+
+// Genuine says whether stamp was made by Stamp, with the same secret, for this body and this subject, or for a part of the
+// subject that lacks a few words.
+func (m *Marker) Genuine(stamp string, body []byte, subject string) bool {
 	id, _, ok := strings.Cut(stamp, ".")
-	return ok && m.keys.Load() != nil && hmac.Equal([]byte(stamp), []byte(m.Stamp(id, body)))
+	if !ok || m.keys.Load() == nil {
+		return false
+	}
+	words := strings.Fields(subject)
+	for before := range min(len(words), tagWords) + 1 {
+		for behind := range min(len(words), tagWords) - before + 1 {
+			if hmac.Equal([]byte(stamp), []byte(m.stamp(id, body, words[before:len(words)-behind]))) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // IsStamp says by its form whether a text could be what Stamp returns.

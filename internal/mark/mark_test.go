@@ -11,7 +11,7 @@ import (
 func TestAMarkVouchesForItsOwnMessageOnly(t *testing.T) {
 	m := New([]byte("secret"))
 	body, other := []byte("digest of a body"), []byte("digest of another")
-	stamp := m.Stamp("7K3MPQ2A9BCDE", body)
+	stamp := m.Stamp("7K3MPQ2A9BCDE", body, "prices for May")
 	last := stamp[:len(stamp)-1] + "?"
 	for name, c := range map[string]struct {
 		stamp  string
@@ -29,7 +29,7 @@ func TestAMarkVouchesForItsOwnMessageOnly(t *testing.T) {
 		"empty":          {"", nil, m, false},
 		"fields shifted": {strings.Replace(stamp, ".", "\x00.", 1), body, m, false},
 	} {
-		if got := c.marker.Genuine(c.stamp, c.body); got != c.want {
+		if got := c.marker.Genuine(c.stamp, c.body, "prices for May"); got != c.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}
@@ -83,12 +83,34 @@ func TestALockDoesNotTellHowManyDomainsThereAre(t *testing.T) {
 func TestNothingMadeForOnePurposeServesAnother(t *testing.T) {
 	m := New([]byte("secret"))
 	token, _ := m.Token("7K3MPQ2A9BCDE", "digest of a body")
-	stamp := m.Stamp("7K3MPQ2A9BCDE", []byte("digest of a body"))
+	stamp := m.Stamp("7K3MPQ2A9BCDE", []byte("digest of a body"), "")
 	if _, mac, _ := strings.Cut(stamp, "."); strings.HasPrefix(token, mac) {
 		t.Error("a token is a mark")
 	}
 	key, _ := m.CancelKey("a", "b", "c")
 	if key == cancel.Key([]byte("secret"), "a\nb\n", "c") {
 		t.Error("a key is made of the secret itself")
+	}
+}
+
+// Filters tag a subject; whoever copies a mark gets no other subject past the hold with it, but for a few words.
+func TestAMarkVouchesForItsSubject(t *testing.T) {
+	m, body := New([]byte("secret")), []byte("digest")
+	long := strings.Repeat("a long subject with many words ", 30)
+	for _, c := range []struct {
+		was, is string
+		want    bool
+	}{
+		{"prices for May", "prices for May", true}, {"prices for May", " prices\tfor  May ", true},
+		{"prices for May", "[EXTERNAL] prices for May", true}, {"prices for May", "*** SPAM *** prices for May", true},
+		{"prices for May", "prices for May [list]", true}, {"prices for May", "[a] prices for May (b)", true},
+		{"prices for May", "prices for June", false}, {"prices for May", "prices for", false}, {"prices for May", "", false},
+		{"prices for May", "prices of all for May", false}, {"prices for May", "there are five words before prices for May", false},
+		{"", "", true}, {"", "[EXTERNAL]", true}, {"", "you owe me five hundred", false},
+		{long, "[EXTERNAL] " + long, true}, {long, "another" + long, false}, {strings.Repeat("価", 400), "[EXT] " + strings.Repeat("価", 300), true},
+	} {
+		if got := m.Genuine(m.Stamp("7K3MPQ2A9BCDE", body, c.was), body, c.is); got != c.want {
+			t.Errorf("%.40q vouches for %.40q: %v", c.was, c.is, got)
+		}
 	}
 }

@@ -35,7 +35,8 @@ func carries(m *Mail) (more bool) {
 			more = true
 		case isTNEF(p):
 			t, err := tnef.Read(p.Body)
-			more = err != nil || len(p.Body) > maxWinmail || t.Class != tnef.RecallClass || t.Attachments
+			more = err != nil || len(p.Body) > maxWinmail || t.Class != tnef.RecallClass || t.Attachments || t.Page ||
+				!mailmsg.IsProse(t.Text) || address.MatchString(t.Text)
 		default:
 			more = !slices.Contains(kinds, p.Kind) || !p.Inline || !p.Readable || !mailmsg.IsProse(shown(p))
 		}

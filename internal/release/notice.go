@@ -30,7 +30,7 @@ type notice struct {
 func newNotice(c *holdstore.Claim, tell []int, results map[int]holdstore.Result, marker *mark.Marker) *notice {
 	n := &notice{c: c, tell: tell, results: results}
 	n.messageID = fmt.Sprintf("<%s.%d@%s>", c.ID, c.Attempts, word(c.Gateway))
-	n.stamp = marker.Stamp(c.ID, []byte(n.messageID)) // a mail from the null sender is held by nobody: the mark only has to be ours
+	n.stamp = marker.Stamp(c.ID, []byte(n.messageID), "") // mail from the null sender is never held: the mark only has to be ours
 	n.international = !ascii(c.Sender.Address)
 	for _, i := range tell {
 		n.international = n.international || !ascii(c.Recipients[i].Address)

@@ -19,6 +19,7 @@ const (
 	maxAttributes = 64
 	maxProperties = 1024 // of the whole file, rows of the recipient table included
 	maxRows       = 512
+	maxBody       = 1 << 10 // bytes of the sentence that a recall says to people
 )
 
 // RecallClass is the message class of Outlook's "Recall This Message".
@@ -28,6 +29,7 @@ const (
 	signature = 0x223E9F78
 
 	attMessageClass = 0x00078008
+	attBody         = 0x0002800C
 	attOemCodepage  = 0x00069007
 	attMsgProps     = 0x00069003
 	attRecipTable   = 0x00069004
@@ -43,6 +45,8 @@ type Message struct {
 	Expiry          time.Time // PidTagExpiryTime
 	Recipients      []string  // SMTP addresses of the recipient table, mostly absent
 	Attachments     bool      // it carries more than the message
+	Text            string    // its plain body, for people
+	Page            bool      // it has an HTML body, or more text than the sentence of a recall
 }
 
 var errShort = errors.New("the data ends in the middle of a value")
@@ -111,6 +115,8 @@ func (f *file) take(id uint32, value []byte) error {
 		f.Codepage = r.u32()
 	case attMsgProps:
 		f.properties(r, f.messageProperty)
+	case attBody:
+		f.text(value)
 	case attRecipTable:
 		rows := r.u32()
 		for ; r.err == nil && rows > 0; rows-- {
@@ -151,8 +157,21 @@ func (f *file) messageProperty(kind, id uint16, value []byte) error {
 		f.SearchKey = bytes.Clone(value)
 	case id == 0x0031 && kind == typeBinary:
 		return f.reportTag(value)
+	case id == 0x1000: // PidTagBody
+		f.text(value)
+	case id == 0x1009: // PidTagRtfCompressed: Outlook puts its sentence into one of some hundred bytes
+		f.Page = f.Page || len(value) > maxBody
+	case id == 0x1013: // PidTagHtml
+		f.Page = true
 	}
 	return nil
+}
+
+// text takes a plain body, also one in UTF-16: a recall's is in letters of ASCII and some others.
+func (f *file) text(value []byte) {
+	if f.Page = f.Page || len(value) > 2*maxBody; !f.Page {
+		f.Text += strings.ReplaceAll(string(value), "\x00", "")
+	}
 }
 
 func (f *file) rowProperty(kind, id uint16, value []byte) error {
