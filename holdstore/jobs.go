@@ -9,6 +9,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 // Job is work that must be done even when the daemon that began it dies: to ask another gateway, to take a message out
@@ -22,16 +23,38 @@ type Job struct {
 	Done     int       // how often it was done before: a report that is made again by later news
 
 	at    nodes.Shard
-	data  string
+	seal  *seal.Sealer
+	data  string // as it is stored
 	token string
 }
 
-// Read fills what Add or Save wrote into v.
+// Read fills what Add or Save wrote into v. ErrNoKey: its seal key is not here.
 func (j *Job) Read(v any) error {
-	if err := json.Unmarshal([]byte(j.data), v); err != nil {
+	data := []byte(j.data)
+	if j.Kind != JobReport { // scripts make those, of a hold's ID alone
+		var err error
+		if data, err = j.seal.Unwrap(data, jobPlace(j.ID, j.Kind)); err != nil {
+			return fmt.Errorf("job %s: %w", j.ID, err)
+		}
+	}
+	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("job %s is damaged: %w", j.ID, err)
 	}
 	return nil
+}
+
+// jobPlace is what the data of a job is sealed for: nobody who writes to Redis makes another job of it.
+func jobPlace(id, kind string) seal.Place {
+	return seal.Place{ID: id, Staging: "job " + kind, Last: true}
+}
+
+// jobData is what is stored of v for a job.
+func (s *Store) jobData(id, kind string, v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return s.seal.Wrap(data, jobPlace(id, kind)), nil
 }
 
 // jobMoves is lanes, and adds jobs.
@@ -43,12 +66,12 @@ if addJob(ARGV[1], ARGV[2], ARGV[3], now + ARGV[4]) then return 'ok' end
 return 'known'
 `)
 
-// AddJob adds a job that is due after a while; an ID that is known, done or not, changes nothing. v is kept as JSON.
+// AddJob adds a job that is due after a while; an ID that is known, done or not, changes nothing. v is kept as JSON, sealed where there is a key.
 func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error {
 	if err := s.nodes.ReadyAt(ctx, s.nodes.Of(id)); err != nil {
 		return err
 	}
-	data, err := json.Marshal(v)
+	data, err := s.jobData(id, kind, v)
 	if err != nil {
 		return err
 	}
@@ -96,7 +119,7 @@ func (s *Store) claimJobAt(ctx context.Context, at nodes.Shard, lane Lane) (*Job
 	if err != nil || len(f) < 6 {
 		return nil, nodes.Explain(err)
 	}
-	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), at: at, token: token}
+	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), at: at, seal: s.seal, token: token}
 	fmt.Sscan(f[3], &j.Attempts)
 	fmt.Sscan(f[5], &j.Done)
 	return j, nil
@@ -161,7 +184,7 @@ return 'ok'
 
 // SaveJob keeps how far a job is, and renews its lease. ErrLost.
 func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
-	data, err := json.Marshal(v)
+	data, err := s.jobData(j.ID, j.Kind, v)
 	if err != nil {
 		return err
 	}

@@ -2,12 +2,12 @@
 --
 -- KEYS: as lib
 -- ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the two jobs, ms that later news are
---   gathered for, then each request as JSON
+--   gathered for, then of each request its JSON, and what is kept of it for the request and for the job
 -- Returns: "ok", "none", "late" (not released yet), or "asked already"
 local id, state, asked = ARGV[1], get(ARGV[1], 'state'), false
 if not state then return 'none' end
 if state ~= 'released' then return state == 'recalled' and state or 'late' end
-for i = 11, #ARGV do
+for i = 11, #ARGV, 3 do
   local a, fresh = cjson.decode(ARGV[i]), false
   for _, n in ipairs(a.r) do
     local r = cjson.decode(get(id, 'r' .. n) or '{}')
@@ -18,8 +18,8 @@ for i = 11, #ARGV do
   end
   if fresh then
     asked = true
-    redis.call('SET', P .. 'rq:' .. a.q, ARGV[i], 'PX', ARGV[7])
-    addJob('ask:' .. a.q, ARGV[8], ARGV[i], now)
+    redis.call('SET', P .. 'rq:' .. a.q, ARGV[i + 1], 'PX', ARGV[7])
+    addJob('ask:' .. a.q, ARGV[8], ARGV[i + 2], now)
   end
 end
 if not asked then return 'asked already' end

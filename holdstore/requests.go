@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 // Kinds of jobs that RequestRecall adds.
@@ -72,7 +73,11 @@ func (s *Store) RequestRecall(
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, b)
+		job, err := s.jobData("ask:"+asked.RequestID, JobRequest, asked)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, b, s.seal.Wrap(b, requestPlace(asked.RequestID)), job)
 		domains = append(domains, asked.Domain)
 	}
 	detail := cut("the gateways of "+strings.Join(domains, " "), maxAnswer)
@@ -107,6 +112,10 @@ func (s *Store) RequestsOf(ctx context.Context, messageID string) ([]*Hold, erro
 	return slices.DeleteFunc(holds, func(h *Hold) bool { return h.MessageID != messageID }), err
 }
 
+func requestPlace(id string) seal.Place {
+	return seal.Place{ID: id, Staging: "request", Last: true}
+}
+
 // Request returns what a request is about. ErrNotFound: we never made it, or long ago.
 func (s *Store) Request(ctx context.Context, requestID string) (Request, error) {
 	var a Request
@@ -124,6 +133,13 @@ func (s *Store) Request(ctx context.Context, requestID string) (Request, error) 
 		}
 		if err != nil {
 			return a, nodes.Explain(err)
+		}
+		text, err = s.seal.Unwrap(text, requestPlace(requestID))
+		if errors.Is(err, ErrDamaged) { // somebody else wrote it into the store
+			continue
+		}
+		if err != nil {
+			return a, err
 		}
 		return a, json.Unmarshal(text, &a)
 	}

@@ -215,6 +215,9 @@ func (x *Exchange) attempt(ctx context.Context, j *holdstore.Job) error {
 	default:
 		return errors.New("this version does not know such a job: " + j.Kind) // a newer gateway on this store does it
 	}
+	if errors.Is(err, holdstore.ErrNoKey) { // it waits for its key
+		return err
+	}
 	x.log.Trouble("a job for recalls can't be read, and is given up", err)
 	return nil
 }

@@ -54,7 +54,7 @@ func TestWhatOnlyOtherProgramsFindIsNoPartOfARecall(t *testing.T) {
 // A winmail.dat of a recall is small: what else is in it, nobody who lets it through would see.
 func TestALargeWinmailIsNoRecall(t *testing.T) {
 	winmail := func(body int) bool {
-		file := outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Outlook.Recall\x00")).Attribute(0x0002800C, make([]byte,
+		file := outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Outlook.Recall\x00")).Attribute(0x00060000, make([]byte,
 			body)).Bytes()
 		return carries(arriving("Content-Type: application/ms-tnef\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
 			base64.StdEncoding.EncodeToString(file)))
