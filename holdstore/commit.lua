@@ -44,7 +44,7 @@ local free, exact = tonumber(string.match(ARGV[4], ' (%d+)')), false
 -- room is how many bytes an owner may have who has so many then: at most half of what is free is left to one. What the
 -- store's client knows of that is a moment old; what is only remembered of inbound mail gives way.
 local function room(times, has)
-  if not exact and has > free / 8 then
+  if not exact and has > 1048576 then
     local info = redis.call('INFO', 'memory')
     local most = tonumber(string.match(info, '\nmaxmemory:(%d+)') or 0)
     local givesWay = redis.call('HGET', P .. 'insum', 'bytes') or 0
