@@ -61,8 +61,10 @@ func (f *fsck) drifted(ctx context.Context, at nodes.Shard) (says, is map[string
 	if says, err = f.counted(ctx, at); err != nil {
 		return nil, nil, err
 	}
-	for owner := range is { // of whom nothing is counted
-		says[owner] = says[owner]
+	for owner := range is {
+		if _, counted := says[owner]; !counted {
+			says[owner] = charges{}
+		}
 	}
 	maps.DeleteFunc(says, func(owner string, c charges) bool { return c != before[owner] || c == is[owner] })
 	return says, is, nil
