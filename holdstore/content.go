@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -41,7 +42,7 @@ func (c *content) Read(p []byte) (int, error) {
 // WriteTo writes the pieces without copying them.
 func (c *content) WriteTo(w io.Writer) (written int64, err error) {
 	for {
-		if err := c.fill(); err == io.EOF {
+		if err := c.fill(); errors.Is(err, io.EOF) {
 			return written, nil
 		} else if err != nil {
 			return written, err
@@ -89,7 +90,7 @@ func (s *Store) piece(ctx context.Context, h *Hold, n int) (seal.Piece, error) {
 		return h.first, nil
 	}
 	b, err := s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(h.ID), h.ID, h.staging, n)).Bytes()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return seal.Piece{}, fmt.Errorf("hold %s: piece %d of its content is not in the store: %w", h.ID, n,
 			ErrNotFound)
 	}

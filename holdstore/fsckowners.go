@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -115,7 +116,7 @@ func (f *fsck) charged(ctx context.Context, at nodes.Shard) (map[string]charges,
 		}
 		pipe.Exec(ctx) // a hold without an owner has no such field
 		for _, r := range replies {
-			if r.Err() != nil && r.Err() != redis.Nil {
+			if r.Err() != nil && !errors.Is(r.Err(), redis.Nil) {
 				return nil, nodes.Explain(r.Err())
 			}
 			addCharge(is, strings.Fields(r.Val()))

@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ func (f *fsck) network(ctx context.Context, at nodes.Shard, n int) error {
 
 func (f *fsck) load(ctx context.Context, at nodes.Shard, n int) (int64, error) {
 	score, err := f.s.nodes.Client.ZScore(ctx, loadKey(at), strconv.Itoa(n)).Result()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return 0, nil
 	}
 	return int64(score), nodes.Explain(err)
