@@ -14,12 +14,12 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// charges are what an owner, or a sender behind one, has in the store (quota.go): messages that wait and their bytes, and bytes
-// of records.
+// charges are what an owner, or a sender behind one, has in the store (quota.go): messages that wait and their bytes,
+// and bytes of records.
 type charges struct{ n, b, r int64 }
 
-// owners counts what each owner has, and compares it with the counters. An owner who sends meanwhile is left alone, and a fault
-// must show twice: a hold that changes its state while it is counted may be met twice, or not at all.
+// owners counts what each owner has, and compares it with the counters. An owner who sends meanwhile is left alone, and
+// a fault must show twice: a hold that changes its state while it is counted may be met twice, or not at all.
 func (f *fsck) owners(ctx context.Context, at nodes.Shard) error {
 	if len(f.told) > 0 && !f.repair {
 		return nil
@@ -50,7 +50,8 @@ func (f *fsck) owners(ctx context.Context, at nodes.Shard) error {
 	return nil
 }
 
-// drifted says what the counters of owners say, and what there is, where that differs and nobody has changed it meanwhile.
+// drifted says what the counters of owners say, and what there is, where that differs and nobody has changed it
+// meanwhile.
 func (f *fsck) drifted(ctx context.Context, at nodes.Shard) (says, is map[string]charges, err error) {
 	before, err := f.counted(ctx, at)
 	if err != nil {
@@ -148,7 +149,8 @@ func addCharge(is map[string]charges, words []string) {
 	is[group] = c
 }
 
-// chargeScript sets counters of an owner, unless they have changed. ARGV: owner, and of n, b and r what it was and what it is.
+// chargeScript sets counters of an owner, unless they have changed. ARGV: owner, and of n, b and r what it was and what
+// it is.
 var chargeScript = drain(`
 local kinds = {'n', 'b', 'r'}
 for i, kind in ipairs(kinds) do

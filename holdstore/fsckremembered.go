@@ -12,8 +12,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// remembered compares what is counted of remembered mail with what there is: the bytes of each network with its queue, and the
-// sums with those.
+// remembered compares what is counted of remembered mail with what there is: the bytes of each network with its queue,
+// and the sums with those.
 func (f *fsck) remembered(ctx context.Context, at nodes.Shard) error {
 	pipe := f.s.nodes.Client.Pipeline()
 	lengths := make([]*redis.IntCmd, networkBuckets)
@@ -92,8 +92,8 @@ func (f *fsck) load(ctx context.Context, at nodes.Shard, n int) (int64, error) {
 	return int64(score), nodes.Explain(err)
 }
 
-// sumsScript compares the sums of all networks. ARGV: how many numbers networks have, whether to set the sums right. Output:
-// what is counted of messages and bytes, and what there is.
+// sumsScript compares the sums of all networks. ARGV: how many numbers networks have, whether to set the sums right.
+// Output: what is counted of messages and bytes, and what there is.
 var sumsScript = drain(`
 local n, bytes = 0, 0
 for i = 0, ARGV[1] - 1 do n = n + redis.call('LLEN', P .. 'inq:' .. i) end

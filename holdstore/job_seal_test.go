@@ -9,8 +9,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// With a seal key nobody who reads Redis learns from jobs whom they are about, and nobody who writes to it makes one: neither
-// of another job's data, nor of data that is not sealed.
+// With a seal key nobody who reads Redis learns from jobs whom they are about, and nobody who writes to it makes one:
+// neither of another job's data, nor of data that is not sealed.
 func TestJobsAndRequestsAreSealed(t *testing.T) {
 	t.Parallel()
 	r := server.StartRedis(t)

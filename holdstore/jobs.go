@@ -66,7 +66,8 @@ if addJob(ARGV[1], ARGV[2], ARGV[3], now + ARGV[4]) then return 'ok' end
 return 'known'
 `)
 
-// AddJob adds a job that is due after a while; an ID that is known, done or not, changes nothing. v is kept as JSON, sealed where there is a key.
+// AddJob adds a job that is due after a while; an ID that is known, done or not, changes nothing. v is kept as JSON,
+// sealed where there is a key.
 func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error {
 	if err := s.nodes.ReadyAt(ctx, s.nodes.Of(id)); err != nil {
 		return err

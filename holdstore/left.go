@@ -10,8 +10,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// LeftAt says when a message left its hold: the present moment for one that is not released, since some of its recipients may
-// have it. ErrNotFound: its record is gone.
+// LeftAt says when a message left its hold: the present moment for one that is not released, since some of its
+// recipients may have it. ErrNotFound: its record is gone.
 func (s *Store) LeftAt(ctx context.Context, id string) (time.Time, error) {
 	canonical, ok := holdid.Parse(id)
 	if !ok {

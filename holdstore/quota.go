@@ -75,8 +75,8 @@ func (s *Store) quota(at nodes.Shard) []any {
 	return []any{fmt.Sprintf("%d %d", share, free), messages}
 }
 
-// ownRoom is what a login may have of a server, and what is free there: nobody may have more than a half of that, so that many
-// who take what they can leave room for whoever comes next.
+// ownRoom is what a login may have of a server, and what is free there: nobody may have more than a half of that, so
+// that many who take what they can leave room for whoever comes next.
 func (s *Store) ownRoom(at nodes.Shard) (share, free int64) {
 	node, err := s.nodes.Node(s.ctx, at)
 	if err != nil {
@@ -128,8 +128,8 @@ func number(reply *redis.StringCmd) int64 {
 	return n
 }
 
-// stagingOwner names who is charged for what is staged; "": nobody. Mails of the gateway and those of programs on it are told
-// apart only by the commit.
+// stagingOwner names who is charged for what is staged; "": nobody. Mails of the gateway and those of programs on it
+// are told apart only by the commit.
 func stagingOwner(sub *Submission) string {
 	if sub.Login == "" && sub.Client.Address == "" {
 		return ""

@@ -46,8 +46,8 @@ func TestOneOfManyBehindAnOwnerLeavesTheOthersRoom(t *testing.T) {
 	}
 }
 
-// Several who take all that they can leave as much room as each of them has, also where all of their parts would be more than
-// there is.
+// Several who take all that they can leave as much room as each of them has, also where all of their parts would be
+// more than there is.
 func TestManyWhoTakeAllTheyCanLeaveRoom(t *testing.T) {
 	t.Parallel()
 	const most = 48 << 20

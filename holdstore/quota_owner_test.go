@@ -37,7 +37,8 @@ func TestNobodyIsManyOwners(t *testing.T) {
 	}
 }
 
-// A login or a client that many may share has senders behind it, of whom none takes all; a login that names its sender has none.
+// A login or a client that many may share has senders behind it, of whom none takes all; a login that names its sender
+// has none.
 func TestOnlySharedOwnersHaveSendersBehindThem(t *testing.T) {
 	for name, c := range map[string]struct {
 		sub  Submission

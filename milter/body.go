@@ -13,7 +13,8 @@ import (
 )
 
 // storeBudget is how long one message may wait for the store, its body and its end taken together: below every MTA's
-// and client's time-out, since progress frames and RFC 5321 section 4.5.3.2.6 (10 minutes for the final dot) allow more.
+// and client's time-out, since progress frames and RFC 5321 section 4.5.3.2.6 (10 minutes for the final dot) allow
+// more.
 const (
 	storeBudget   = 100 * time.Second
 	progressEvery = 2 * time.Second

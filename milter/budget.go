@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// All sessions together keep so many bytes of messages: header blocks, the bodies of possible commands, and pieces on their way
-// to the store. In memory each of them is there several times. A message for which there is no room waits for others to end,
-// and is refused when that takes too long: an MTA sends a whole message at once, so nobody can keep the room. Mail that comes
-// in has a room of its own: a stranger's recall command keeps its part while the stranger's DNS is asked, for seconds.
+// All sessions together keep so many bytes of messages: header blocks, the bodies of possible commands, and pieces on
+// their way to the store. In memory each of them is there several times. A message for which there is no room waits for
+// others to end, and is refused when that takes too long: an MTA sends a whole message at once, so nobody can keep the
+// room. Mail that comes in has a room of its own: a stranger's recall command keeps its part while the stranger's DNS
+// is asked, for seconds.
 const (
 	underWay   = 44 << 20 // of mail that leaves
 	comingIn   = 20 << 20

@@ -25,7 +25,8 @@ func (m *mta) large(n, mib int) byte {
 	return m.reply().code
 }
 
-// Many messages with a large header at once wait for each other, and all are held; the room that they had is there again.
+// Many messages with a large header at once wait for each other, and all are held; the room that they had is there
+// again.
 func TestLargeHeadersWaitForRoom(t *testing.T) {
 	bubble(t, func(r *rig) {
 		var wg sync.WaitGroup
@@ -46,7 +47,8 @@ func TestLargeHeadersWaitForRoom(t *testing.T) {
 	})
 }
 
-// While messages that never end have all the room, a large one is left with its client after a while, and small ones are held.
+// While messages that never end have all the room, a large one is left with its client after a while, and small ones
+// are held.
 func TestAMessageForWhichThereIsNoRoomIsRefusedForNow(t *testing.T) {
 	bubble(t, func(r *rig) {
 		for n := range 2 {
@@ -66,7 +68,8 @@ func TestAMessageForWhichThereIsNoRoomIsRefusedForNow(t *testing.T) {
 	})
 }
 
-// What comes in has a room of its own: strangers whose messages wait for an answer of their DNS keep no user's mail waiting.
+// What comes in has a room of its own: strangers whose messages wait for an answer of their DNS keep no user's mail
+// waiting.
 func TestStrangersTakeNoRoomOfMailThatLeaves(t *testing.T) {
 	bubble(t, func(r *rig) {
 		asked := make(chan struct{})

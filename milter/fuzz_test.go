@@ -140,8 +140,8 @@ func (blank) Ours(recall.Status) bool                                           
 func (blank) Told(context.Context, recall.Status, string) error                  { return nil }
 func (blank) Receipts(context.Context, []recall.Receipt) error                   { return nil }
 
-// FuzzArrival lets mail with arbitrary header and body come in, as an MTA hands it over: the gate looks at it and judges
-// it, nothing panics, and nobody forges a pass.
+// FuzzArrival lets mail with arbitrary header and body come in, as an MTA hands it over: the gate looks at it and
+// judges it, nothing panics, and nobody forges a pass.
 func FuzzArrival(f *testing.F) {
 	const from = "From: a@x.test\nDate: Tue, 24 Nov 2026 09:00:00 +0000\nMessage-ID: <m@x.test>\n"
 	f.Add([]byte(from+"X-Recall-Policy: pass\nAuthentication-Results: gw.corp.test; x"), []byte("body\r\n"))

@@ -22,7 +22,8 @@ func (s *session) guard(r *gomilter.Response) {
 	*r = tempfail("451 4.3.0 the message could not be looked at, try again later")
 }
 
-// Panicked ends a session whose frame was being handled: the MTA does with its message what it does when a milter is away.
+// Panicked ends a session whose frame was being handled: the MTA does with its message what it does when a milter is
+// away.
 func (s *session) Panicked(v any, stack []byte) {
 	s.msg.put = nil
 	s.server.Log.Panicked("a milter session", v, stack)

@@ -133,7 +133,8 @@ func (s *session) dropWish(mod *gomilter.Modifier) {
 	}
 }
 
-// stamps lists what could be our mark, in the id clauses of Received fields and of our own. Whether one is, its body tells.
+// stamps lists what could be our mark, in the id clauses of Received fields and of our own. Whether one is, its body
+// tells.
 func stamps(fields []policy.Field) (all []string) {
 	for _, f := range fields {
 		if !holdstore.Same(f.Name, "Received") && !holdstore.Same(f.Name, mark.Field) {
@@ -159,8 +160,8 @@ func (s *session) ours() bool {
 	return m.known
 }
 
-// A mark counts for a while after its message has left: filters bring a message back at once, and whoever keeps the mark
-// could send the same text to others later. What comes back later is held once more.
+// A mark counts for a while after its message has left: filters bring a message back at once, and whoever keeps the
+// mark could send the same text to others later. What comes back later is held once more.
 const (
 	markTime = time.Hour
 	leftTime = 5 * time.Second // for the store to answer

@@ -170,8 +170,8 @@ func TestWhatIsTooLargePasses(t *testing.T) {
 	})
 }
 
-// The name of a field is compared with the case of ASCII letters ignored, and nothing else: what no other program takes for
-// a Message-ID is none, and a mark in such a field vouches for nothing.
+// The name of a field is compared with the case of ASCII letters ignored, and nothing else: what no other program takes
+// for a Message-ID is none, and a mark in such a field vouches for nothing.
 func TestFieldsThatOnlyResembleOthersAreOthers(t *testing.T) {
 	fields := []policy.Field{{Name: "Me\u017f\u017fage-ID", Value: " <a@evil.test>"}, {Name: "message-id", Value: " <b@corp.test>"}}
 	if got := first(fields, "Message-ID"); got != "<b@corp.test>" {

@@ -20,12 +20,13 @@ var (
 	protocol  = regexp.MustCompile(`(?i)\swith\s+(\S+)`)
 )
 
-// origin returns the client from outside who handed this gateway a message that now comes from the gateway itself. A content
-// filter hands back on loopback what came in, and that is not outbound; fetchmail does the same. ok is false for
-// all else: a message that this gateway has not seen, that a user submitted by a login, or that began on this machine.
+// origin returns the client from outside who handed this gateway a message that now comes from the gateway itself. A
+// content filter hands back on loopback what came in, and that is not outbound; fetchmail does the same. ok is false
+// for all else: a message that this gateway has not seen, that a user submitted by a login, or that began on this
+// machine.
 //
-// The fields are believed although anybody can type them: whoever can connect from this machine without a login could as
-// well use the re-injection port.
+// The fields are believed although anybody can type them: whoever can connect from this machine without a login could
+// as well use the re-injection port.
 func origin(fields []policy.Field, gateway string) (client netip.Addr, ok bool) {
 	looked := 0
 	for _, f := range fields {

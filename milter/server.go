@@ -67,8 +67,8 @@ type Server struct {
 	OnStoreFailure string   // tempfail | deliver
 	MaxSize        int64    // bytes; larger mail passes unheld
 
-	// TooLarge says why the MTA might not take back a message of size bytes, which then passes unheld; "": it will. It may
-	// take seconds. nil: the MTA takes back any size.
+	// TooLarge says why the MTA might not take back a message of size bytes, which then passes unheld; "": it will. It
+	// may take seconds. nil: the MTA takes back any size.
 	TooLarge func(sub holdstore.Submission, size int64) string
 
 	// Left says when a message left its hold, as holdstore.Store.LeftAt does; nil: all have just left.

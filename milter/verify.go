@@ -13,9 +13,10 @@ var addressTest = policy.Reason{
 	Text: "sendmail -bv: an address test, which delivers nothing",
 }
 
-// isAddressTest says whether a message is what Postfix's sendmail(1) makes for -bv (and only that): milters are not told the
-// option, and a hold would turn the test into a delivery. From its source: "Subject: probe", a To field with a tab
-// before each recipient, no body; cleanup adds From, Date and Message-Id. A person's message of that form says nothing.
+// isAddressTest says whether a message is what Postfix's sendmail(1) makes for -bv (and only that): milters are not
+// told the option, and a hold would turn the test into a delivery. From its source: "Subject: probe", a To field with a
+// tab before each recipient, no body; cleanup adds From, Date and Message-Id. A person's message of that form says
+// nothing.
 func isAddressTest(sub holdstore.Submission, fields []policy.Field, size int64) bool {
 	if sub.Client.Address != "" || size > 0 {
 		return false

@@ -100,8 +100,8 @@ func byRule(name, how string, grace time.Duration) Reason {
 	return Reason{ByRule, "rule " + name + how + " grace " + short(grace)}
 }
 
-// choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or when
-// none holds the message.
+// choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or
+// when none holds the message.
 func (v *Verdict) choose(possible []outcome) {
 	n := max(0, slices.IndexFunc(possible, func(o outcome) bool { return o.grace > 0 }))
 	chosen := possible[n]

@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// compileFolded compiles a regular expression in which "." matches every character and ASCII letters match in either case.
-// Go's own (?i) also takes U+017F for s and U+212A for k: with it, a pattern for one person would match another.
+// compileFolded compiles a regular expression in which "." matches every character and ASCII letters match in either
+// case. Go's own (?i) also takes U+017F for s and U+212A for k: with it, a pattern for one person would match another.
 func compileFolded(expression string) (*regexp.Regexp, error) {
 	tree, err := syntax.Parse(expression, syntax.Perl|syntax.DotNL)
 	if err != nil {
@@ -47,8 +47,9 @@ func foldedLiteral(tree *syntax.Regexp) *syntax.Regexp {
 	return concat
 }
 
-// foldedClass adds the other case of the ASCII letters in a class, given as pairs of first and last. The parser has already
-// turned [^a] into all that is not "a": such a class reaches the last character, and what it lacks is what is folded.
+// foldedClass adds the other case of the ASCII letters in a class, given as pairs of first and last. The parser has
+// already turned [^a] into all that is not "a": such a class reaches the last character, and what it lacks is what is
+// folded.
 func foldedClass(pairs []rune) []rune {
 	if len(pairs) > 0 && pairs[len(pairs)-1] == unicode.MaxRune {
 		return complement(foldedClass(complement(pairs)))

@@ -106,8 +106,8 @@ func (r InboundRule) Judge(c Command) InboundVerdict {
 	return v
 }
 
-// Who has asked for little may still recall when others of their organisation have used up its rate: a part of the rate, up to
-// several times of it. One command is for as many recipients as MTAs give to one transaction.
+// Who has asked for little may still recall when others of their organisation have used up its rate: a part of the
+// rate, up to several times of it. One command is for as many recipients as MTAs give to one transaction.
 const (
 	quietPart     = 10
 	quietTimes    = 10
@@ -126,8 +126,8 @@ func (r InboundRule) Keeps(c Command) bool {
 	return c.Count <= r.Rate || c.Count <= r.Rate*quietTimes && author <= max(1, r.Rate/quietPart)
 }
 
-// Target is the message that the command can mean, which was sent before it: one that its Cancel-Key opens, else one that the
-// sender really sent, else any; of several the one that fits best, and of those the newest.
+// Target is the message that the command can mean, which was sent before it: one that its Cancel-Key opens, else one
+// that the sender really sent, else any; of several the one that fits best, and of those the newest.
 func (c *Command) Target() (best *Arrived) {
 	for n := range c.Targets {
 		t := &c.Targets[n]

@@ -45,9 +45,9 @@ func FitRecipients(recall, message []string) RecipientFit {
 	return SameRecipients
 }
 
-// SentAfter says whether a message was sent after a command, so that the command can't mean it. Both Date fields are their
-// sender's, so that the clocks are the same; message is the zero time when it has none, and then came decides, when we got
-// it by our own clock. A command without a Date is after all.
+// SentAfter says whether a message was sent after a command, so that the command can't mean it. Both Date fields are
+// their sender's, so that the clocks are the same; message is the zero time when it has none, and then came decides,
+// when we got it by our own clock. A command without a Date is after all.
 func SentAfter(message, came, command time.Time) bool {
 	switch {
 	case command.IsZero():

@@ -5,8 +5,8 @@ import "strings"
 // maxMessageID bounds what is taken for a Message-ID, in bytes: it stands on one line (RFC 5322 section 2.1.1).
 const maxMessageID = 998
 
-// MessageID returns the message identifier that a field's value or a text begins with, with its angle brackets if it has
-// them; "" when there is none. It reads what is really found: without "@" or with two, with blanks and quoted angle
+// MessageID returns the message identifier that a field's value or a text begins with, with its angle brackets if it
+// has them; "" when there is none. It reads what is really found: without "@" or with two, with blanks and quoted angle
 // brackets inside, and it leaves out what stands behind, such as a comment or a full stop.
 func MessageID(value string) string {
 	id, _ := CutMessageID(value)

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Patterns is a list of globs, and of regular expressions between slashes; a leading "!" makes a pattern an exclusion. A
-// value is in the list when no exclusion matches it and one of the other patterns does; a list of nothing but exclusions
-// has all other values. An empty list has none.
+// Patterns is a list of globs, and of regular expressions between slashes; a leading "!" makes a pattern an exclusion.
+// A value is in the list when no exclusion matches it and one of the other patterns does; a list of nothing but
+// exclusions has all other values. An empty list has none.
 //
-// ASCII case never matters; no other letters are folded, so that no name becomes another person's. In a glob, * stands for
-// any text, also with @ and dots in it, and ? for one character.
+// ASCII case never matters; no other letters are folded, so that no name becomes another person's. In a glob, * stands
+// for any text, also with @ and dots in it, and ? for one character.
 type Patterns []pattern
 
 // pattern is one entry of a list.

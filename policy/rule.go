@@ -27,8 +27,8 @@ type Rule struct {
 	NoRecall  bool     // mail of this rule can't be recalled by its sender
 }
 
-// HeaderCondition holds when the message has a field of this name whose text is in the list. A field that is absent is in
-// no list, not even in one of exclusions.
+// HeaderCondition holds when the message has a field of this name whose text is in the list. A field that is absent is
+// in no list, not even in one of exclusions.
 type HeaderCondition struct {
 	Name     string
 	Patterns Patterns

@@ -36,8 +36,8 @@ type fullStore struct {
 }
 
 // TestBenchMillion makes BENCH_HOLDS holds, a million if nothing is said, and has the programs list, search, recall and
-// release them. Each must either be recalled or arrive, once. It ends with what a site of BENCH_RATE messages a second, of
-// BENCH_SIZE kilobytes, with BENCH_GRACE and BENCH_RETENTION needs.
+// release them. Each must either be recalled or arrive, once. It ends with what a site of BENCH_RATE messages a second,
+// of BENCH_SIZE kilobytes, with BENCH_GRACE and BENCH_RETENTION needs.
 func TestBenchMillion(t *testing.T) {
 	benchPrograms(t)
 	f := newFullStore(t, setting(t, "BENCH_HOLDS", 1_000_000, strconv.Atoi))
@@ -176,7 +176,8 @@ func (f *fullStore) look() {
 // every counts the numbers of messages that leave a rest when they are divided.
 func (f *fullStore) every(by, rest int) int { return (f.holds() - rest + by) / by }
 
-// ctl runs recallctl as a process, gives each line of its output to line, which may be nil, and returns how many there were.
+// ctl runs recallctl as a process, gives each line of its output to line, which may be nil, and returns how many there
+// were.
 func (f *fullStore) ctl(line func([]byte), args ...string) (lines int) {
 	f.Helper()
 	var words bytes.Buffer
@@ -200,8 +201,8 @@ func (f *fullStore) ctl(line func([]byte), args ...string) (lines int) {
 	return lines
 }
 
-// release has the daemon send what is due: a hundredth through Postfix, which takes far fewer a second, and the others to
-// the sink.
+// release has the daemon send what is due: a hundredth through Postfix, which takes far fewer a second, and the others
+// to the sink.
 func (f *fullStore) release() {
 	due := f.waiting()
 	f.daemon("Postfix", min(f.holds()/100, due))

@@ -22,8 +22,8 @@ type releaseBench struct {
 	g *gateway
 }
 
-// TestBenchRelease compares the daemon that releases what is due with smtp-source, which sends as many messages of the same
-// size over as many sessions into the same port, and with the store alone, from claim to settle.
+// TestBenchRelease compares the daemon that releases what is due with smtp-source, which sends as many messages of the
+// same size over as many sessions into the same port, and with the store alone, from claim to settle.
 func TestBenchRelease(t *testing.T) {
 	benchPrograms(t)
 	b := &releaseBench{storeBench: newStoreBench(t)}

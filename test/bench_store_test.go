@@ -24,8 +24,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// storeBench is a Redis with the packages' settings, and what is measured on it. All numbers are ratios of what was done in
-// turns in one run; rounds is how often, and the median counts.
+// storeBench is a Redis with the packages' settings, and what is measured on it. All numbers are ratios of what was
+// done in turns in one run; rounds is how often, and the median counts.
 type storeBench struct {
 	*testing.T
 	redis *server.Redis

@@ -26,8 +26,8 @@ type siege struct {
 	slowest                    time.Duration
 }
 
-// TestNobodyFillsTheStoreForOthers is short here; "make torture" runs it for minutes. Strangers send without a pause, one login
-// does what it can, and the mail of 20 users is held and recalled in time throughout.
+// TestNobodyFillsTheStoreForOthers is short here; "make torture" runs it for minutes. Strangers send without a pause,
+// one login does what it can, and the mail of 20 users is held and recalled in time throughout.
 func TestNobodyFillsTheStoreForOthers(t *testing.T) {
 	t.Parallel()
 	runFor, wave := 15*time.Second, 20
@@ -87,7 +87,8 @@ func (s *siege) strangers(ctx context.Context, hand int) {
 	}
 }
 
-// mallory has one login, and sends large and small messages to few and to many that wait for a day; she recalls some of them.
+// mallory has one login, and sends large and small messages to few and to many that wait for a day; she recalls some of
+// them.
 func (s *siege) mallory(ctx context.Context, hand int) {
 	for n := 0; ctx.Err() == nil; n++ {
 		sub := holdstore.Submission{Login: "mallory", MessageID: fmt.Sprintf("<m%d.%d@corp.test>", hand, n), Sender: holdstore.Path{Address: "mallory@corp.test"}}

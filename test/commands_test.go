@@ -88,8 +88,8 @@ var untyped = []struct{ commands, because string }{
 	{`^sendmail -`, "options of another program, not a command to type"},
 }
 
-// Every command of the README and the manual is typed: here, on a gateway, or where elsewhere says. A new one fails until it
-// is typed, or has a reason.
+// Every command of the README and the manual is typed: here, on a gateway, or where elsewhere says. A new one fails
+// until it is typed, or has a reason.
 func TestTheCommandsOfTheManualAreTyped(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1h", "non_smtpd_milters = $smtpd_milters")

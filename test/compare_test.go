@@ -16,12 +16,12 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// A site is a Postfix as somebody really has it. It takes the same messages twice: as it was, and after "recallctl setup
-// --apply", through a hold. What arrives and what stays in the queue must be the same.
+// A site is a Postfix as somebody really has it. It takes the same messages twice: as it was, and after "recallctl
+// setup --apply", through a hold. What arrives and what stays in the queue must be the same.
 type site struct {
 	name string
-	// Lines of main.cf and master.cf. {submission} and {back} are ports for services of the site, {filter} is the content
-	// filter, which hands mail to {back}, {before} the milter before ours, {dir} a folder with files.
+	// Lines of main.cf and master.cf. {submission} and {back} are ports for services of the site, {filter} is the
+	// content filter, which hands mail to {back}, {before} the milter before ours, {dir} a folder with files.
 	main, master string
 	edit         func(sender string, m *gomilter.Modifier)         // of the milter before ours
 	config       string                                            // lines of our [release], with {port2} for a second port
@@ -65,7 +65,8 @@ func (l letter) text() string {
 		"\r\nMessage-ID: <" + l.id() + ">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n" + l.header + "\r\n" + l.body + "the letter " + l.name + "\r\n"
 }
 
-// outcome is what became of the messages of a site: for each, what its client heard and each copy that arrived or stays.
+// outcome is what became of the messages of a site: for each, what its client heard and each copy that arrived or
+// stays.
 type outcome map[string][]string
 
 func TestAHeldMessageArrivesAsIfItHadNeverBeenHeld(t *testing.T) {

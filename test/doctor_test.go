@@ -79,8 +79,8 @@ func (g *gateway) finds(want string, code int, args ...string) {
 	}
 }
 
-// Each fault of a running gateway is broken by itself, and doctor names it and nothing else; once it is mended, nothing is
-// left.
+// Each fault of a running gateway is broken by itself, and doctor names it and nothing else; once it is mended, nothing
+// is left.
 func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 	t.Parallel()
 	g := healthy(t, "1h")

@@ -8,7 +8,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// SIGTERM while Redis hangs, and nothing is under way, ends the daemon soon: it does not wait for one answer after another.
+// SIGTERM while Redis hangs, and nothing is under way, ends the daemon soon: it does not wait for one answer after
+// another.
 func TestTheDaemonEndsSoonWhileRedisHangs(t *testing.T) {
 	t.Parallel()
 	g, address := watched(t, "1h")

@@ -33,8 +33,8 @@ type step struct {
 	ctl   bool   // recallctl dies, else the daemon
 }
 
-// steps are all of them, in order, from recallctl to the report: name, where it passes, its texts, and "reply" when it comes
-// from the server, "recallctl" when that dies, or what was said before on the same connection.
+// steps are all of them, in order, from recallctl to the report: name, where it passes, its texts, and "reply" when it
+// comes from the server, "recallctl" when that dies, or what was said before on the same connection.
 var steps = readSteps(`
 told too late      | corp redis | asked HOLD                             | recallctl
 asked unheard      | corp redis | asked HOLD                             | recallctl

@@ -10,7 +10,8 @@ import (
 
 const laterNews = "There are news since you were told"
 
-// reports are what anna was told of her recall after the release, oldest first, without what follows the texts for people.
+// reports are what anna was told of her recall after the release, oldest first, without what follows the texts for
+// people.
 func (o *organisation) reports() (all []string) {
 	for _, d := range o.sink.Got() {
 		if strings.Contains(strings.Join(d.Rcpt, " "), "<anna@") && bytes.Contains(d.Data, []byte("\r\nSubject: What became of your recall")) {

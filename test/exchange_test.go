@@ -35,8 +35,8 @@ type world struct {
 	within    string        // answer_within of corp.test; empty: longer than any test
 }
 
-// startWorld starts corp.test, where anna works, and far.test, where bert does; boxes says whether the gateway of far.test
-// has a way into its mailboxes, and settings are further lines of that table.
+// startWorld starts corp.test, where anna works, and far.test, where bert does; boxes says whether the gateway of
+// far.test has a way into its mailboxes, and settings are further lines of that table.
 func startWorld(t *testing.T, boxes bool, settings ...string) *world {
 	t.Helper()
 	return (&world{}).start(t, boxes, settings...)

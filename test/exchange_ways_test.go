@@ -46,8 +46,8 @@ func TestWhatWasFetchedByPOPIsNotFound(t *testing.T) {
 	}
 }
 
-// list waits until a mail that has some text comes to the list, and sends it on as lists do: with a prefix in Subject, a
-// footer, and an envelope of its own. Its signature is broken then.
+// list waits until a mail that has some text comes to the list, and sends it on as lists do: with a prefix in Subject,
+// a footer, and an envelope of its own. Its signature is broken then.
 func (w *world) list(text string, edit ...string) error {
 	w.corp.t.Helper()
 	var came []byte

@@ -93,8 +93,8 @@ func shipped(t *testing.T, name string) string {
 	return strings.ReplaceAll(string(text), "gw.example.com", "gw.corp.test")
 }
 
-// documented are the lines that docs/filters.md has for a file of Rspamd: a strict site's own rules. Ours are the clients
-// on loopback.
+// documented are the lines that docs/filters.md has for a file of Rspamd: a strict site's own rules. Ours are the
+// clients on loopback.
 func documented(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/filters.md")
@@ -109,7 +109,8 @@ func documented(t *testing.T, file string) string {
 	return strings.NewReplacer("example.com", "corp.test", "192.0.2.0/24", "127.0.0.0/8").Replace(lines) + "\n"
 }
 
-// original lets a message come in from a client of ours, which the site's rules spare, and waits until it is remembered.
+// original lets a message come in from a client of ours, which the site's rules spare, and waits until it is
+// remembered.
 func (f *filtered) original(id, subject, from string) {
 	f.t.Helper()
 	f.must(f.comesIn(from, insider, fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
@@ -140,7 +141,8 @@ func (f *filtered) fromOutside(port, from, message string) error {
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// judged is what Rspamd thinks of a message from outside at one of the ports, and whether the client was refused for it.
+// judged is what Rspamd thinks of a message from outside at one of the ports, and whether the client was refused for
+// it.
 func (f *filtered) judged(port, from, message string) server.Judgement {
 	f.t.Helper()
 	id := between(message, "Message-ID: <", ">")

@@ -159,8 +159,8 @@ func TestAnAuthenticRecallOfNothingKnownIsOrdinaryMail(t *testing.T) {
 	f.nothingActed()
 }
 
-// Outlook's recalls name sender and subject only, which anybody can type: more of such mail than one room keeps, from another
-// network, neither hides the sender's own message nor takes its place.
+// Outlook's recalls name sender and subject only, which anybody can type: more of such mail than one room keeps, from
+// another network, neither hides the sender's own message nor takes its place.
 func TestForgedMailDoesNotTakeTheOriginalsPlace(t *testing.T) {
 	t.Parallel()
 	const author, own, stranger = "anna@ally.test", "127.0.1.2", "127.0.2.2"
@@ -221,8 +221,8 @@ func TestRecallsDoNothingWhileRedisIsAway(t *testing.T) {
 	f.arriving("body of ordinary mail")
 }
 
-// Whatever DNS says or does not say, a genuine recall and a forged one have no effect; what may end differently later is
-// asked for again.
+// Whatever DNS says or does not say, a genuine recall and a forged one have no effect; what may end differently later
+// is asked for again.
 func TestRecallsDoNothingWhileDNSIsSilentOrTalksNonsense(t *testing.T) {
 	t.Parallel()
 	reject, tag := startFrontier(t, ""), startFrontier(t, "[inbound.recall]\non_fail = \"tag\"\n")

@@ -146,7 +146,8 @@ func (g *gateway) has(text string) bool {
 	return bytes.Contains(log, []byte(text))
 }
 
-// crashPattern finds how the Go runtime ends a process: a panic that nobody recovers, or a fatal error, and the first stack.
+// crashPattern finds how the Go runtime ends a process: a panic that nobody recovers, or a fatal error, and the first
+// stack.
 var crashPattern = regexp.MustCompile(`(?m)^(panic|fatal error|unexpected fault address|runtime: ).*(\n.*){0,40}`)
 
 func (g *gateway) killDaemon() {
@@ -174,8 +175,8 @@ func (g *gateway) mustSend(id string) {
 	g.submitted(id, func() error { return g.send(id) })
 }
 
-// submitted submits a message as a client does, who tries again what is deferred: on a machine under load Redis may be too
-// slow for once.
+// submitted submits a message as a client does, who tries again what is deferred: on a machine under load Redis may be
+// too slow for once.
 func (g *gateway) submitted(what string, submit func() error) {
 	g.t.Helper()
 	server.Eventually(g.t, what+" is taken", func() bool {

@@ -58,8 +58,8 @@ func stalledCluster(t *testing.T) (*desk, stall) {
 	return d, stall{func() { slow.Do("CLIENT PAUSE 3600000 WRITE") }, func() { slow.Do("CLIENT UNPAUSE") }}
 }
 
-// A recall of many is interrupted in the middle, by Ctrl-C or by its death. The same command finishes it: each message is recalled
-// once, and what each command says that it did, the audit trail says as well.
+// A recall of many is interrupted in the middle, by Ctrl-C or by its death. The same command finishes it: each message
+// is recalled once, and what each command says that it did, the audit trail says as well.
 func TestARecallOfManyGoesOnWhereItWasInterrupted(t *testing.T) {
 	t.Parallel()
 	messages := 1500

@@ -27,8 +27,8 @@ func (g *gateway) grep(word string) (daemon, mta []string) {
 	return pick(string(text)), pick(g.mta.log())
 }
 
-// One word, whichever an administrator has, leads from the submission to the delivery. Postfix only: a private Sendmail has
-// no syslog to write to.
+// One word, whichever an administrator has, leads from the submission to the delivery. Postfix only: a private Sendmail
+// has no syslog to write to.
 func TestOneGrepFollowsAMessageThroughBothLogs(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1s")

@@ -35,7 +35,8 @@ func typed(t *testing.T, name, text string) string {
 	return ""
 }
 
-// types runs commands of the manual as an administrator of this gateway would, in a folder, and returns what they print.
+// types runs commands of the manual as an administrator of this gateway would, in a folder, and returns what they
+// print.
 func (g *gateway) types(folder, commands string) string {
 	g.t.Helper()
 	names := fmt.Sprintf(`
@@ -68,8 +69,8 @@ func folderOf(p *server.Postfix) string {
 	return filepath.Join(p.Dir, "conf")
 }
 
-// An old copy of the store is brought back by the steps of docs/backup.md: nothing is sent twice, nothing that was recalled
-// is sent, and what waits leaves.
+// An old copy of the store is brought back by the steps of docs/backup.md: nothing is sent twice, nothing that was
+// recalled is sent, and what waits leaves.
 func TestAnOldCopyIsBroughtBackByTheManual(t *testing.T) {
 	t.Parallel()
 	g, folder := startGateway(t, "1h"), t.TempDir()

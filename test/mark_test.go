@@ -8,9 +8,9 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Behind the re-injection port a filter may change sender, header and Received lines, and bring the message to a port with
-// milters. It is not held again. A sender who takes the mark out of a message of their own gets no other message past the
-// hold with it.
+// Behind the re-injection port a filter may change sender, header and Received lines, and bring the message to a port
+// with milters. It is not held again. A sender who takes the mark out of a message of their own gets no other message
+// past the hold with it.
 func TestAReleasedMessageIsNotHeldAgainAndItsMarkServesNoOther(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1h")

@@ -87,7 +87,8 @@ func TestADrainSendsEverythingAndSaysWhatItCouldNot(t *testing.T) {
 	server.Eventually(t, "the sender was told, and nothing waits", g.holdsNothing)
 }
 
-// Sessions that are open when the daemon is told to end get through it or are told to try again; none is lost or doubled.
+// Sessions that are open when the daemon is told to end get through it or are told to try again; none is lost or
+// doubled.
 func TestOpenSessionsSurviveARestart(t *testing.T) {
 	eachMTA(t, func(t *testing.T, k kind) {
 		g := k.gateway(t, "1h")

@@ -82,7 +82,8 @@ func (d *desk) command(args ...string) *exec.Cmd {
 	return c
 }
 
-// does runs recallctl until it ends so and says that: on a machine under load a server that is there may seem away as well.
+// does runs recallctl until it ends so and says that: on a machine under load a server that is there may seem away as
+// well.
 func (d *desk) does(code int, says string, args ...string) (out string) {
 	d.t.Helper()
 	pattern := regexp.MustCompile("(?s)" + says)
@@ -176,8 +177,8 @@ func (d *desk) recalls(messages, code int) {
 	}
 }
 
-// A part of the store is away, be it that its servers are dead or that they hang: every verb does the rest, says in one line what
-// it could not see, and ends with 69. When they are back, the same command does what is left.
+// A part of the store is away, be it that its servers are dead or that they hang: every verb does the rest, says in one
+// line what it could not see, and ends with 69. When they are back, the same command does what is left.
 func TestAPartOfTheStoreIsAway(t *testing.T) {
 	t.Parallel()
 	for name, way := range map[string]struct{ take, back func(*server.Redis) }{

@@ -15,8 +15,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Postfix only starts it: the messages are put straight into the store. A recall and a release meet at the due moment, thousands of times. One wins, and whoever recalled is told which: what
-// recall answers is what the recipient got.
+// Postfix only starts it: the messages are put straight into the store. A recall and a release meet at the due moment,
+// thousands of times. One wins, and whoever recalled is told which: what recall answers is what the recipient got.
 func TestRecallAndReleaseNeverBothWin(t *testing.T) {
 	t.Parallel()
 	g, port := startGatewayTo(t, "1h")

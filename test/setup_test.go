@@ -63,7 +63,8 @@ func TestSetupMakesPostfixHoldAndUndoItsOwnLines(t *testing.T) {
 	g.finds("postfix.milter postfix.local postfix.port", 2)
 }
 
-// In an emergency mail passes unheld while other milters go on, also with a config that has errors; --resume holds again.
+// In an emergency mail passes unheld while other milters go on, also with a config that has errors; --resume holds
+// again.
 func TestABypassLetsMailPassAndResumeHoldsAgain(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1h")

@@ -53,8 +53,8 @@ func TestTwoGatewaysOnOneStoreSendEachMessageOnce(t *testing.T) {
 	})
 }
 
-// takenOver bounds how long after the end of a lease another gateway sends: it looks every 5 seconds, and machines under load need
-// some more.
+// takenOver bounds how long after the end of a lease another gateway sends: it looks every 5 seconds, and machines
+// under load need some more.
 const takenOver = time.Minute
 
 // leaseEnd is when the lease of the only message that is being sent ends, by Redis's clock, which is ours.
@@ -68,8 +68,8 @@ func (g *gateway) leaseEnd() time.Time {
 	return time.UnixMilli(ms)
 }
 
-// A gateway that stops while it sends is taken over when its lease ends, and not before. When it goes on, it does not send as
-// well; when it is dead, nothing is lost.
+// A gateway that stops while it sends is taken over when its lease ends, and not before. When it goes on, it does not
+// send as well; when it is dead, nothing is lost.
 func TestAGatewayThatStopsIsTakenOver(t *testing.T) {
 	t.Parallel()
 	for _, kill := range []bool{true, false} {

@@ -208,8 +208,8 @@ func (s *soak) sample() sample {
 	}
 }
 
-// judge compares the thirds of the run by their lower quartiles, and returns the first: what is busy comes and goes with the
-// load of the machine, and what leaks stays.
+// judge compares the thirds of the run by their lower quartiles, and returns the first: what is busy comes and goes
+// with the load of the machine, and what leaks stays.
 func (s *soak) judge(t *testing.T, samples []sample) (first sample) {
 	first = sample{}
 	t.Logf("%d messages were taken in %d samples", s.taken.Load(), len(samples))

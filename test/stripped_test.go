@@ -57,8 +57,8 @@ var disguises = map[string]string{
 	"results, queue ID":            "Authentication-Results: gw.corp.test/4A3B2C1D; forged",
 }
 
-// readings are the header as programs of several kinds see it, a field an element: those that end lines at CRLF only, at any
-// line end, or at NUL, and those that leave out what has no place there, or take it for a blank.
+// readings are the header as programs of several kinds see it, a field an element: those that end lines at CRLF only,
+// at any line end, or at NUL, and those that leave out what has no place there, or take it for a blank.
 func readings(mail string) (all []string) {
 	head, _, _ := strings.Cut(mail, "\r\n\r\n")
 	odd := func(instead rune) string {
@@ -101,7 +101,8 @@ func TestDisguisedVerdictsAreRemoved(t *testing.T) {
 	})
 }
 
-// Whatever a sender puts into a recall, what we write of it has lines that every program takes (RFC 5322 section 2.1.1).
+// Whatever a sender puts into a recall, what we write of it has lines that every program takes (RFC 5322 section
+// 2.1.1).
 func TestVerdictsHaveNoLongLines(t *testing.T) {
 	eachMTA(t, func(t *testing.T, k kind) {
 		f := k.frontier(t, "[inbound.recall]\non_fail = \"tag\"\n")

@@ -8,7 +8,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// The whole gateway on Sentinel with TLS and a password in a file: the config reaches the store, and a failover costs no message.
+// The whole gateway on Sentinel with TLS and a password in a file: the config reaches the store, and a failover costs
+// no message.
 func TestAGatewayOnSentinelWithTLSAndALogin(t *testing.T) {
 	t.Parallel()
 	const user = "user gateway on >secret ~* &* +@all"

@@ -35,8 +35,8 @@ type torture struct {
 	cut      int64 // bytes of the AOF that a power loss took
 }
 
-// TestTorture is short here, and with Postfix only; "make torture" runs it for minutes with each MTA. Nothing that a client
-// heard 250 for may be lost, and nothing that was said to be recalled may arrive.
+// TestTorture is short here, and with Postfix only; "make torture" runs it for minutes with each MTA. Nothing that a
+// client heard 250 for may be lost, and nothing that was said to be recalled may arrive.
 func TestTorture(t *testing.T) {
 	t.Parallel()
 	text := os.Getenv("TORTURE")
@@ -263,7 +263,8 @@ func (o *torture) judge(t *testing.T) {
 	if len(o.acked) == 0 || back == 0 {
 		t.Error("nothing was put to the test")
 	}
-	// Whoever is killed between a 250 and its record has at most this many messages under way: the daemon 8, Postfix 20.
+	// Whoever is killed between a 250 and its record has at most this many messages under way: the daemon 8, Postfix
+	// 20.
 	deaths := o.kills["daemon killed"] + o.kills["MTA killed"] + o.kills["redis killed"] + o.kills["power lost"] + o.kills["redis stopped"] + o.kills["connections cut"]
 	if twice > 8*deaths+20*o.kills["MTA killed"] {
 		t.Errorf("%d copies too many, and no more were being sent at each of %d interruptions", twice, deaths)

@@ -17,7 +17,8 @@ import (
 // trusting believes OpenDKIM and OpenDMARC, and asks no DNS of its own.
 const trusting = "verify = []\ntrust = [\"mx.corp.test\"]\n"
 
-// startTrusting starts a frontier behind OpenDKIM and OpenDMARC, as docs/inbound.md sets them up but for SPF, and believes them.
+// startTrusting starts a frontier behind OpenDKIM and OpenDMARC, as docs/inbound.md sets them up but for SPF, and
+// believes them.
 func startTrusting(t *testing.T, settings string, postfix ...string) *frontier {
 	t.Helper()
 	return startTrustingOn(t, settings, func(_ *server.DNS, opendmarc string) string {
@@ -80,8 +81,8 @@ func TestWhatOpenDKIMFoundIsBelieved(t *testing.T) {
 	}
 }
 
-// OpenDMARC writes what it found of SPF under its bare name, also with AuthservIDWithJobID, as any stranger can. So we don't
-// believe it, and ask ourselves, as the manual says.
+// OpenDMARC writes what it found of SPF under its bare name, also with AuthservIDWithJobID, as any stranger can. So we
+// don't believe it, and ask ourselves, as the manual says.
 func TestOpenDMARCsSPFIsAskedForAgain(t *testing.T) {
 	t.Parallel()
 	const author, own, stranger = "anna@ally.test", "127.0.1.2", "127.0.2.2"
@@ -196,8 +197,8 @@ func (f *frontier) comesFrom(sender, message string) error {
 	return nil
 }
 
-// A list adds a footer, which breaks the author's signature, and seals what it found before. Failures of this partner are
-// tagged by a rule of its own, all others refused.
+// A list adds a footer, which breaks the author's signature, and seals what it found before. Failures of this partner
+// are tagged by a rule of its own, all others refused.
 func TestARecallThatAListPassedOnIsVouchedFor(t *testing.T) {
 	t.Parallel()
 	f := startFrontier(t, "arc_sealers = [\"lists.test\"]\n[[inbound.recall.rule]]\nname = \"friends\"\npartners = [\"partner.test\"]\non_fail = \"tag\"\n")

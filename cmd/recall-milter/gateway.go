@@ -101,8 +101,8 @@ func (g *gateway) run(ctx context.Context) error {
 // hungTime is how long a Redis may take for an answer when the daemon is told to end.
 const hungTime = 2 * time.Second
 
-// abandonHung waits until the daemon is told to end, and nothing is being sent. When Redis does not answer then, all that
-// waits for it would do so in vain, one time-out after the other: it fails at once instead.
+// abandonHung waits until the daemon is told to end, and nothing is being sent. When Redis does not answer then, all
+// that waits for it would do so in vain, one time-out after the other: it fails at once instead.
 func (g *gateway) abandonHung(ctx context.Context) {
 	<-ctx.Done()
 	tick := time.NewTicker(hungTime / 20)
@@ -117,7 +117,8 @@ func (g *gateway) abandonHung(ctx context.Context) {
 	}
 }
 
-// answer serves all ports until ctx ends. MTAs are answered at once, also while Redis, which can have the secret, is away.
+// answer serves all ports until ctx ends. MTAs are answered at once, also while Redis, which can have the secret, is
+// away.
 func (g *gateway) answer(ctx context.Context, wg *sync.WaitGroup) {
 	server := &milter.Server{
 		Policy:         func() milter.Policy { return g.outbound.Load() },

@@ -33,7 +33,8 @@ func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *
 	}
 }
 
-// reload takes of the file what can change while the daemon runs. It returns the file's sum, and the changed keys that can't.
+// reload takes of the file what can change while the daemon runs. It returns the file's sum, and the changed keys that
+// can't.
 func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (sum string, waiting []string, err error) {
 	next, err := config.Load(d.file)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 
 const resealTime = 5 * time.Second
 
-// reseal seals the secret in the store with the first key, as all that comes from now on, and uses it, in case its key has
-// come back. Until it can be done, the key before is needed.
+// reseal seals the secret in the store with the first key, as all that comes from now on, and uses it, in case its key
+// has come back. Until it can be done, the key before is needed.
 func (d *daemon) reseal(store *holdstore.Store) {
 	if d.config.SecretFile != "" {
 		return

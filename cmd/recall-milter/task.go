@@ -11,7 +11,8 @@ import (
 // taskPause is waited before a task that ended in a panic begins anew.
 const taskPause = time.Second
 
-// task runs f, and again after a panic until ctx ends: a defect in one of the daemon's tasks stops no other, and no mail.
+// task runs f, and again after a panic until ctx ends: a defect in one of the daemon's tasks stops no other, and no
+// mail.
 func task(ctx context.Context, log *monitor.Metrics, name string, f func(context.Context)) {
 	for !returns(ctx, log, name, f) {
 		select {

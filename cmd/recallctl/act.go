@@ -194,8 +194,8 @@ func count(n int) string {
 	return fmt.Sprintf("%d messages", n)
 }
 
-// who says who does it, for the timeline and the audit trail. SUDO_USER is believed only from root: everybody else can set
-// it to any name.
+// who says who does it, for the timeline and the audit trail. SUDO_USER is believed only from root: everybody else can
+// set it to any name.
 func (a *act) who() holdstore.Act {
 	by := holdstore.Act{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason}
 	host, _ := os.Hostname()

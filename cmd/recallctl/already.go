@@ -12,7 +12,8 @@ import (
 // stateAfter is how a message is after a verb. Asking for a state that is already there is success.
 var stateAfter = map[string]holdstore.State{"recall": holdstore.Recalled, "release": holdstore.Released, "restore": holdstore.Held}
 
-// lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for, since when.
+// lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for,
+// since when.
 func (t *tally) lookAgain(ids []string) {
 	var refused []string
 	for _, id := range ids {

@@ -36,7 +36,8 @@ func (s *terminal) String() string {
 	return s.text.String()
 }
 
-// The bar of a long recall is drawn on a terminal, and is gone before anything else is written there: at the end, and at Ctrl-C.
+// The bar of a long recall is drawn on a terminal, and is gone before anything else is written there: at the end, and
+// at Ctrl-C.
 func TestTheBarIsGoneBeforeAnythingElseIsSaid(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"the end", "Ctrl-C"} {

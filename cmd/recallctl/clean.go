@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// clean keeps what others typed from steering the terminal or deceiving the eye: whatever can't be printed, and whatever
-// turns the direction of writing, is shown as an escape. Lines stay apart.
+// clean keeps what others typed from steering the terminal or deceiving the eye: whatever can't be printed, and
+// whatever turns the direction of writing, is shown as an escape. Lines stay apart.
 func clean(s string) string {
 	var b strings.Builder
 	for _, r := range s {

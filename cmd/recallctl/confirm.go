@@ -12,7 +12,8 @@ import (
 // shown is how many of the matches a question shows.
 const shown = 10
 
-// confirm asks before an act on several messages, of which a filter shows the first; where nobody can answer, it is refused.
+// confirm asks before an act on several messages, of which a filter shows the first; where nobody can answer, it is
+// refused.
 func (a *act) confirm(ctx context.Context, n int, states ...holdstore.State) error {
 	if !a.interactive(a.stdin) {
 		return usage("%s match, and nothing was changed: look with --dry-run, then add --yes", count(n))

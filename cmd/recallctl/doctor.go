@@ -135,7 +135,8 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// findingLines is one line, or where a terminal is too narrow, several: the mend, which is to be copied, begins its own.
+// findingLines is one line, or where a terminal is too narrow, several: the mend, which is to be copied, begins its
+// own.
 func findingLines(f doctor.Finding, width int) []string {
 	area, _, _ := strings.Cut(f.Check, ".")
 	const margin = 9

@@ -12,8 +12,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// exportTo writes each message that waits into a folder: ID.eml, which is what would be sent, and ID.json, which has the
-// envelope. A file is there whole or not at all. Nothing in the store changes.
+// exportTo writes each message that waits into a folder: ID.eml, which is what would be sent, and ID.json, which has
+// the envelope. A file is there whole or not at all. Nothing in the store changes.
 func (c *ctl) exportTo(ctx context.Context, f *filter, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

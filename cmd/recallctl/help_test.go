@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Every verb says in its help what it does, in the imperative, with its exit codes and two examples that are understood.
+// Every verb says in its help what it does, in the imperative, with its exit codes and two examples that are
+// understood.
 func TestEveryVerbExplainsItself(t *testing.T) {
 	var words bytes.Buffer
 	root := (&ctl{screen: newScreen(&words, &words)}).root()

@@ -15,8 +15,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Every act is one line in the mail log, with the queue ID of its message: a store that is brought back from a copy is made
-// to agree with these lines.
+// Every act is one line in the mail log, with the queue ID of its message: a store that is brought back from a copy is
+// made to agree with these lines.
 func TestEveryActIsInTheMailLog(t *testing.T) {
 	dir, redis := t.TempDir(), server.StartRedis(t)
 	conf, socket := filepath.Join(dir, "c.toml"), filepath.Join(dir, "log")

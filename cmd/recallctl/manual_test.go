@@ -19,8 +19,8 @@ var (
 	shell   = regexp.MustCompile(`"[^"]*"|'[^']*'|[^\s"']+`)
 )
 
-// Every command line of recallctl in the manual is one that this recallctl understands: its verb and its flags exist, and so
-// do those that a page names in the middle of a sentence.
+// Every command line of recallctl in the manual is one that this recallctl understands: its verb and its flags exist,
+// and so do those that a page names in the middle of a sentence.
 func TestEveryCommandOfTheManualIsUnderstood(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) == 0 {

@@ -72,8 +72,8 @@ func isOrAre(n int) string {
 	return count(n) + " are"
 }
 
-// paused says, when somebody has paused the releases, who did, when and why; "" when nobody has. What can't be seen is said at
-// the end.
+// paused says, when somebody has paused the releases, who did, when and why; "" when nobody has. What can't be seen is
+// said at the end.
 func (c *ctl) paused(ctx context.Context) (words string, line *pauseLine, err error) {
 	p, err := c.store.Paused(ctx)
 	if err := c.part(err); p == nil || err != nil {

@@ -22,8 +22,8 @@ import (
 var partnerKey = ed25519.NewKeyFromSeed([]byte("a seed of 32 bytes for this test"))
 
 // partnerWrites lets a message of anna@partner.test to bert@corp.test come in, and writes its recall, signed in several
-// ways and not at all; c.toml asks a name server that knows the partner. trust.toml believes mx.corp.test and asks nobody,
-// and its rule for the partner wants a Cancel-Key; arc.toml names lists.test.
+// ways and not at all; c.toml asks a name server that knows the partner. trust.toml believes mx.corp.test and asks
+// nobody, and its rule for the partner wants a Cancel-Key; arc.toml names lists.test.
 func partnerWrites(ts *testscript.TestScript, _ bool, _ []string) {
 	const from, to, subject = "anna@partner.test", "bert@corp.test", "the price list"
 	partnerConfigs(ts)

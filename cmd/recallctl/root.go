@@ -96,8 +96,8 @@ func (c *ctl) partly(what string, err error) error {
 // needed are the keys without which another store could be opened, or held mail be kept too short.
 var needed = []string{"redis", "seal", "record_retention", "recall.retention"}
 
-// open opens the store. In an emergency other parts of the config may have errors, and the seal keys may be gone: it goes
-// on without them, and says so.
+// open opens the store. In an emergency other parts of the config may have errors, and the seal keys may be gone: it
+// goes on without them, and says so.
 func (c *ctl) open() error {
 	if err := c.loadFor(needed...); err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/config"
 )
 
-// Each recipe of docs/rules.md is a config without errors or warnings, and what is typed behind it prints what stands there.
+// Each recipe of docs/rules.md is a config without errors or warnings, and what is typed behind it prints what stands
+// there.
 func TestTheRecipesOfTheManualWork(t *testing.T) {
 	text, err := os.ReadFile("../../docs/rules.md")
 	if err != nil {

@@ -28,7 +28,8 @@ func (s *screen) say(format string, args ...any) {
 	fmt.Fprintln(s.stderr, clean(fmt.Sprintf(format, args...)))
 }
 
-// encode writes one JSON object on a line; <> of a Message-ID stay as they are, and what a terminal would obey is escaped.
+// encode writes one JSON object on a line; <> of a Message-ID stay as they are, and what a terminal would obey is
+// escaped.
 func (s *screen) encode(v any) error {
 	e := json.NewEncoder(jsonline.New(s.stdout))
 	e.SetEscapeHTML(false)

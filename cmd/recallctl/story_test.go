@@ -41,8 +41,8 @@ func TestStories(t *testing.T) {
 	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"hold": holdMessage, "release": releaseDue, "redis": killRedis, "partner": partnerWrites}})
 }
 
-// holdMessage holds a message: hold NAME SENDER RECIPIENT[,RECIPIENT] GRACE [SUBJECT]. Its Message-ID is <NAME@mid.test>, its
-// queue ID Q, its login the sender's; $NAME becomes its hold ID.
+// holdMessage holds a message: hold NAME SENDER RECIPIENT[,RECIPIENT] GRACE [SUBJECT]. Its Message-ID is
+// <NAME@mid.test>, its queue ID Q, its login the sender's; $NAME becomes its hold ID.
 func holdMessage(ts *testscript.TestScript, _ bool, args []string) {
 	store := storeOf(ts)
 	defer store.Close()
@@ -62,7 +62,8 @@ func holdMessage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], receipt.ID)
 }
 
-// releaseDue releases what is due, as the daemon would: release RESULT, for all recipients but the first, which is sent.
+// releaseDue releases what is due, as the daemon would: release RESULT, for all recipients but the first, which is
+// sent.
 func releaseDue(ts *testscript.TestScript, _ bool, args []string) {
 	store := storeOf(ts)
 	defer store.Close()

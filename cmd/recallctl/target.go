@@ -56,8 +56,8 @@ func oneWay(refs []string, f *filter) error {
 	return nil
 }
 
-// named finds the holds of REFs; if any is unknown or ambiguous, the caller gets an error and changes nothing. What is on a
-// server that is away is said, and does not keep the others back.
+// named finds the holds of REFs; if any is unknown or ambiguous, the caller gets an error and changes nothing. What is
+// on a server that is away is said, and does not keep the others back.
 func (c *ctl) named(ctx context.Context, refs []string) ([]*holdstore.Hold, error) {
 	if len(refs) == 1 && refs[0] == "-" {
 		var err error
@@ -118,8 +118,8 @@ func readRefs(from io.Reader) ([]string, error) {
 	return refs, nil
 }
 
-// lookUp finds the hold that a REF names. Several are an error, unless they have the same Message-ID and somebody said --yes:
-// queue IDs are used again by the MTA, for mail of others.
+// lookUp finds the hold that a REF names. Several are an error, unless they have the same Message-ID and somebody said
+// --yes: queue IDs are used again by the MTA, for mail of others.
 func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error) {
 	holds, err := c.store.Resolve(ctx, ref)
 	if len(holds) > 0 {
@@ -149,8 +149,8 @@ func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 // errEnough ends a find early.
 var errEnough = errors.New("enough")
 
-// find calls do with what a filter selects, soonest due first unless any order will do; nothing is an error. It shows how far
-// it is when it takes long.
+// find calls do with what a filter selects, soonest due first unless any order will do; nothing is an error. It shows
+// how far it is when it takes long.
 func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holdstore.Hold) error, states ...holdstore.State) error {
 	q, err := f.ready(states...)
 	if err != nil {

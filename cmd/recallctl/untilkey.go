@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// untilKey returns a context that ends when somebody types q. On a terminal, keys are then read one at a time, without echo,
-// until restore is called. The reader of keys ends with the program: a read from a terminal can't be interrupted.
+// untilKey returns a context that ends when somebody types q. On a terminal, keys are then read one at a time, without
+// echo, until restore is called. The reader of keys ends with the program: a read from a terminal can't be interrupted.
 func untilKey(ctx context.Context, stdin io.Reader) (until context.Context, restore func()) {
 	until, cancel := context.WithCancel(ctx)
 	file, ok := stdin.(*os.File)

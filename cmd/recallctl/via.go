@@ -22,8 +22,9 @@ const (
 	sendmailLease = 10 * time.Second // with less lease left, a daemon may soon send the same message
 )
 
-// bySendmail hands messages to sendmail(1), one after the other, without a daemon. A message is read whole, with a lease on
-// it, before sendmail is started, and counts as sent when sendmail has taken it. Whatever fails, the message stays held.
+// bySendmail hands messages to sendmail(1), one after the other, without a daemon. A message is read whole, with a
+// lease on it, before sendmail is started, and counts as sent when sendmail has taken it. Whatever fails, the message
+// stays held.
 func (a *act) bySendmail(ctx context.Context, ids []string) error {
 	program, err := sendmailProgram()
 	if err != nil {

@@ -49,7 +49,8 @@ func everySecond(ctx context.Context, do func() error) error {
 	}
 }
 
-// redraw shows what fits. It is written at once, so that nothing flickers; what goes wrong is shown, and looked at again.
+// redraw shows what fits. It is written at once, so that nothing flickers; what goes wrong is shown, and looked at
+// again.
 func (c *ctl) redraw(ctx context.Context, f *filter) {
 	width, height := c.size()
 	room := max(height-4, 1)
@@ -120,8 +121,8 @@ func (c *ctl) look(ctx context.Context, f *filter, most int, states ...holdstore
 	return holds, err
 }
 
-// follow writes a line for each hold that is new or changed, and a last one when it stops waiting. What can't be seen for a while
-// has not changed.
+// follow writes a line for each hold that is new or changed, and a last one when it stops waiting. What can't be seen
+// for a while has not changed.
 func (c *ctl) follow(ctx context.Context, f *filter) error {
 	known, said := map[string]string{}, false
 	return everySecond(ctx, func() error {

@@ -207,8 +207,8 @@ func (e Evidence) Field(authservID, recall string) string {
 	return b.String()
 }
 
-// token keeps a domain, or a result, that somebody typed from ending the field, forging a result in it, or making its line
-// too long.
+// token keeps a domain, or a result, that somebody typed from ending the field, forging a result in it, or making its
+// line too long.
 func token(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80 {

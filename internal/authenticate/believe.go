@@ -9,11 +9,11 @@ import (
 // maxSignatureFields bounds the DKIM-Signature fields that are read for one believed result.
 const maxSignatureFields = 50
 
-// believe returns what earlier milters found, by method. A field counts only when its authserv-id is a trusted name with
-// the queue ID of this very message: position says nothing, since our own Received is hidden from milters, and a bare
-// name can be typed by anybody. Queue IDs can be guessed now and then, so one wrong claim, or two fields for one method,
-// make all of them void: an earlier milter adds a field of its own to every message that somebody could forge one for,
-// since a DKIM result counts only for signatures that it reports about.
+// believe returns what earlier milters found, by method. A field counts only when its authserv-id is a trusted name
+// with the queue ID of this very message: position says nothing, since our own Received is hidden from milters, and a
+// bare name can be typed by anybody. Queue IDs can be guessed now and then, so one wrong claim, or two fields for one
+// method, make all of them void: an earlier milter adds a field of its own to every message that somebody could forge
+// one for, since a DKIM result counts only for signatures that it reports about.
 func (v *Verifier) believe(m Message, e *Evidence) map[string][]Result {
 	believed := map[string][]Result{}
 	for _, f := range m.Header {
@@ -94,8 +94,8 @@ func (e *Evidence) takeDKIM(m Message, results []Result, strict bool) {
 	}
 }
 
-// bare says which of some fields the signatures that a result can mean leave uncovered. Anybody can add one that looks like the one
-// that passed, so each of them must cover all.
+// bare says which of some fields the signatures that a result can mean leave uncovered. Anybody can add one that looks
+// like the one that passed, so each of them must cover all.
 func (m Message) bare(r Result, fields []string) string {
 	found, seen := false, 0
 	for _, f := range m.Header {

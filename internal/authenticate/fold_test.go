@@ -6,8 +6,8 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// A domain that only resembles another one is not that one: neither the case of other letters than those of ASCII, nor what
-// IDNA maps onto others, makes it so.
+// A domain that only resembles another one is not that one: neither the case of other letters than those of ASCII, nor
+// what IDNA maps onto others, makes it so.
 func TestNoDomainIsAnotherThatItResembles(t *testing.T) {
 	const kelvin, long = "ban\u212a.test", "bo\u017fs.test" // "bank.test", "boss.test" to Unicode
 	for written, want := range map[string]string{

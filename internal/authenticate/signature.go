@@ -69,8 +69,8 @@ func domainOf(tag map[string]string) string {
 	return domain
 }
 
-// ALabels is a domain name as DNS has it. IDNA maps some characters onto others, the Kelvin sign onto "k": a name with such a
-// one is not the domain that it resembles, and false is returned.
+// ALabels is a domain name as DNS has it. IDNA maps some characters onto others, the Kelvin sign onto "k": a name with
+// such a one is not the domain that it resembles, and false is returned.
 func ALabels(name string) (ascii string, ok bool) {
 	ascii, err := idna.Lookup.ToASCII(name)
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package cancel makes and checks Cancel-Lock and Cancel-Key (RFC 8315): the author's gateway locks a message with a
 // hash, and whoever shows the key to it later proves to come from that gateway, over forwarders and lists.
 //
-// Failure rules: a field that isn't to the letter of the RFC opens nothing; schemes that are weak or unknown open nothing.
-// A key is public once it has been sent: the caller sees to it that one key serves one recall.
+// Failure rules: a field that isn't to the letter of the RFC opens nothing; schemes that are weak or unknown open
+// nothing. A key is public once it has been sent: the caller sees to it that one key serves one recall.
 package cancel
 
 import (
@@ -41,8 +41,8 @@ func Key(secret []byte, uid, messageID string) Element {
 	return Element{"sha256", base64.StdEncoding.EncodeToString(mac.Sum(nil))}
 }
 
-// Lock returns the Cancel-Lock element that a key opens: the hash of the key as text. Its value is empty for a scheme that
-// we don't know.
+// Lock returns the Cancel-Lock element that a key opens: the hash of the key as text. Its value is empty for a scheme
+// that we don't know.
 func Lock(key Element) Element {
 	lock := Element{Scheme: key.Scheme}
 	switch key.Scheme {
@@ -70,8 +70,8 @@ func Opens(keys, locks []Element) bool {
 	return opened == 1
 }
 
-// Parse reads the value of a Cancel-Lock or Cancel-Key field (RFC 8315 section 2): elements with white space or comments
-// between them. One defect spoils the whole field.
+// Parse reads the value of a Cancel-Lock or Cancel-Key field (RFC 8315 section 2): elements with white space or
+// comments between them. One defect spoils the whole field.
 func Parse(field string) ([]Element, error) {
 	if len(field) > maxField {
 		return nil, fmt.Errorf("the field has %d bytes, more than %d", len(field), maxField)

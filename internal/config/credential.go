@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// credential begins the value of a *_file key that names a credential of systemd (LoadCredential=, SetCredentialEncrypted=)
-// in place of a path.
+// credential begins the value of a *_file key that names a credential of systemd (LoadCredential=,
+// SetCredentialEncrypted=) in place of a path.
 const credential = "credential:"
 
-// unitCredentials is where systemd keeps the credentials of our running unit: recallctl, which is not the unit, finds them
-// there when root calls it.
+// unitCredentials is where systemd keeps the credentials of our running unit: recallctl, which is not the unit, finds
+// them there when root calls it.
 const unitCredentials = "/run/credentials/recall-milter.service"
 
 // credentials replaces the names of credentials by their paths. folder is $CREDENTIALS_DIRECTORY.

@@ -11,8 +11,9 @@ import (
 // maxSkipped bounds how many lines that are not TOML LoadFor skips.
 const maxSkipped = 20
 
-// LoadFor reads a file of which only some keys or tables are needed, as "redis" or "recall.retention". Problems with other
-// keys are ignored: these keys have their defaults. An error is a problem with what is needed, or one that could hide it.
+// LoadFor reads a file of which only some keys or tables are needed, as "redis" or "recall.retention". Problems with
+// other keys are ignored: these keys have their defaults. An error is a problem with what is needed, or one that could
+// hide it.
 func LoadFor(path string, needed ...string) (c *Config, ignored Problems, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -2,8 +2,8 @@ package config
 
 import "reflect"
 
-// Reload returns the config of a daemon that runs with c and reads next: next's values of the keys that can change while it
-// runs (tag reload), and c's of all others. waiting names the others that differ: they need a restart.
+// Reload returns the config of a daemon that runs with c and reads next: next's values of the keys that can change
+// while it runs (tag reload), and c's of all others. waiting names the others that differ: they need a restart.
 func (c *Config) Reload(next *Config) (now *Config, waiting []string) {
 	merged := *next
 	keep(reflect.ValueOf(&merged).Elem(), reflect.ValueOf(c).Elem(), "", &waiting)

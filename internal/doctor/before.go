@@ -19,8 +19,8 @@ func BeforeTheHold(s *Site, mta *postfix.Config) (found []Finding) {
 	return found
 }
 
-// beforeTheHold looks at what happens to a message before it is held and is lost with it, and that the re-injection port
-// can't do (docs/before-the-hold.md).
+// beforeTheHold looks at what happens to a message before it is held and is lost with it, and that the re-injection
+// port can't do (docs/before-the-hold.md).
 func (s *Site) beforeTheHold(r report) {
 	asked := map[string]bool{}
 	for _, service := range s.mta.Holding(s.Needs()) {
@@ -80,8 +80,8 @@ const (
 	milterAddsRcptPar = 0x80
 )
 
-// milterEdits are fields added and changed, a changed body, and recipients added and removed: who asks for all of that asks for
-// what its configuration might need.
+// milterEdits are fields added and changed, a changed body, and recipients added and removed: who asks for all of that
+// asks for what its configuration might need.
 const milterEdits = 0x01 | 0x02 | milterAddsRcpt | milterRemovesRcpt | 0x10
 
 // editors asks the milters before ours what they may do. What they do to the envelope is in the queue file.

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// guarded runs the checks of a family. A panic in them is a finding like any other: what they found before stays, and the other
-// families go on.
+// guarded runs the checks of a family. A panic in them is a finding like any other: what they found before stays, and
+// the other families go on.
 func guarded(r report, checks func()) {
 	defer func() {
 		if v := recover(); v != nil {

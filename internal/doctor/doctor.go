@@ -21,8 +21,8 @@ import (
 // Level says how bad a finding is.
 type Level string
 
-// Levels. A note is what might matter at some sites, and nothing is known to be wrong at this one. A warning is late mail,
-// lost comfort, or a check that could not be made. An error is mail that is lost, unheld, duplicated or stuck.
+// Levels. A note is what might matter at some sites, and nothing is known to be wrong at this one. A warning is late
+// mail, lost comfort, or a check that could not be made. An error is mail that is lost, unheld, duplicated or stuck.
 const (
 	OK      Level = "ok"
 	Note    Level = "note"

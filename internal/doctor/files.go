@@ -118,8 +118,8 @@ func account(name string) *identity {
 	return id
 }
 
-// barrier returns what keeps the user from the rights (4 read, 2 write) to a file: the file itself, or a folder above it that
-// he may not enter; "" when nothing does. What can't be looked at is none.
+// barrier returns what keeps the user from the rights (4 read, 2 write) to a file: the file itself, or a folder above
+// it that he may not enter; "" when nothing does. What can't be looked at is none.
 func (id *identity) barrier(path string, rights fs.FileMode) string {
 	if !id.may(path, rights) {
 		return path

@@ -11,7 +11,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
-// late is how long after its moment a hold or job is a finding: a lease ends, and a daemon that starts catches up, in less.
+// late is how long after its moment a hold or job is a finding: a lease ends, and a daemon that starts catches up, in
+// less.
 const late = 90 * time.Second
 
 // holds looks at what is held.

@@ -42,7 +42,8 @@ func (s *Site) loops(port *postfix.Service, r report) {
 var routes = []string{"transport_maps", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps",
 	"mailbox_transport_maps", "fallback_transport_maps"}
 
-// tableLoops looks for the same in tables: next hops, and FILTER in those of checks, which the re-injection port does as well.
+// tableLoops looks for the same in tables: next hops, and FILTER in those of checks, which the re-injection port does
+// as well.
 func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) {
 	told := map[string]bool{}
 	look := func(name, table string, filters bool) {

@@ -119,7 +119,8 @@ func (s *Site) size(said int64, r report) {
 	}
 }
 
-// behindThePort is the limit of the cleanup service that the re-injection port gives its mail to; 0: none, or not known.
+// behindThePort is the limit of the cleanup service that the re-injection port gives its mail to; 0: none, or not
+// known.
 func (s *Site) behindThePort() int64 {
 	if s.mta == nil {
 		return 0

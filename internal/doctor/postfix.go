@@ -133,8 +133,8 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, men
 	s.socket(service, m, r)
 }
 
-// fromOutside says whether a service with a list of its own is where only the world sends: there a filter stands behind ours,
-// to see what we think of recalls.
+// fromOutside says whether a service with a list of its own is where only the world sends: there a filter stands behind
+// ours, to see what we think of recalls.
 func fromOutside(service *postfix.Service) bool {
 	return service.Overrides("smtpd_milters") && !service.Submission() && service.Get("smtpd_sasl_auth_enable") != "yes"
 }

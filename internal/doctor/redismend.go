@@ -25,8 +25,8 @@ func (s *Site) cutMend(text string) (wrong, mend string) {
 	return text, byHand + "the words say all that is known from here"
 }
 
-// redisCLI is a command for the one Redis that the config names; "redis-cli" alone stands for a Redis that is reached in
-// another way (a login, TLS, several servers).
+// redisCLI is a command for the one Redis that the config names; "redis-cli" alone stands for a Redis that is reached
+// in another way (a login, TLS, several servers).
 func (s *Site) redisCLI(command string) string {
 	r := s.Config.Redis
 	if !s.plainRedis() {

@@ -63,7 +63,8 @@ func (s *Site) checksTwice(service *postfix.Service, r report) {
 	}
 }
 
-// actions looks whether HOLD, FILTER, REDIRECT and BCC of the site's tables, which a held message loses, are done at the port.
+// actions looks whether HOLD, FILTER, REDIRECT and BCC of the site's tables, which a held message loses, are done at
+// the port.
 func (s *Site) actions(service *postfix.Service, port postfix.Port, wanted postfix.Treatment, r report) {
 	missing := slices.ContainsFunc(s.mta.PortChanges(port, s.Needs()), func(c postfix.Change) bool {
 		setting := c.Name[strings.LastIndex(c.Name, "/")+1:]

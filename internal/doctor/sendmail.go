@@ -53,7 +53,8 @@ func readCF(path string) (*cf, error) {
 	return c, nil
 }
 
-// relayPort finds the port in the arguments of the mailer that leads to the smart host, which are on a line of their own.
+// relayPort finds the port in the arguments of the mailer that leads to the smart host, which are on a line of their
+// own.
 var relayPort = regexp.MustCompile(`^(?:Mrelay,.*)?A=TCP \$h ?(\d*)$`)
 
 func (c *cf) option(name, value string) {

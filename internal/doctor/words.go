@@ -40,7 +40,8 @@ func cutUnix(address string) (path string, ok bool) { return strings.CutPrefix(a
 // defaultConfig is where recallctl looks by itself.
 const defaultConfig = "/etc/recall-milter/recall-milter.toml"
 
-// pasteable names in each command what is not where its program looks by itself: our config, and the folder of Postfix's.
+// pasteable names in each command what is not where its program looks by itself: our config, and the folder of
+// Postfix's.
 func (s *Site) pasteable(found []Finding) []Finding {
 	var pairs []string
 	if s.mta != nil && s.mta.Dir != "/etc/postfix" {

@@ -13,8 +13,9 @@ import (
 )
 
 // Ask asks the gateways of the recipients who got a released message to take it back; only says of which, nil: of all.
-// It returns the hold as it is then, and by when its sender hears what came of it: the zero time when nobody is asked now,
-// because the configuration says so, because all were asked before, or because the request would speak for somebody else.
+// It returns the hold as it is then, and by when its sender hears what came of it: the zero time when nobody is asked
+// now, because the configuration says so, because all were asked before, or because the request would speak for
+// somebody else.
 func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstore.Act) (*holdstore.Hold, time.Time, error) {
 	h, err := x.store.Get(ctx, id)
 	if err != nil || h.State != holdstore.Released {

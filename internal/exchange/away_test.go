@@ -129,8 +129,8 @@ func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
 	}
 }
 
-// A recall is faster than its message, which comes at some look, or never. Who asked hears of the second look and of what
-// comes later, or of the only one when the message came in long ago.
+// A recall is faster than its message, which comes at some look, or never. Who asked hears of the second look and of
+// what comes later, or of the only one when the message came in long ago.
 func TestAMessageThatIsNotThereYetIsLookedForAgain(t *testing.T) {
 	store, post := site(t)
 	for n, c := range []struct {

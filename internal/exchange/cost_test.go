@@ -14,7 +14,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Anybody can write a bounce that names a Message-ID: it costs a look at what was asked for, not one at all that have the ID.
+// Anybody can write a bounce that names a Message-ID: it costs a look at what was asked for, not one at all that have
+// the ID.
 func TestAReceiptCostsNoLookAtAllThatHaveItsMessageID(t *testing.T) {
 	redis := server.StartRedis(t, "--appendfsync", "no")
 	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "relaxed"})

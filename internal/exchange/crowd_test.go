@@ -15,8 +15,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// A message to five hundred recipients in a hundred domains: each domain is asked once, whoever answers last brings the one
-// report, and who answers again brings none.
+// A message to five hundred recipients in a hundred domains: each domain is asked once, whoever answers last brings the
+// one report, and who answers again brings none.
 func TestARecallFromAHundredDomainsMakesOneReport(t *testing.T) {
 	const domains, each = 100, 5
 	store, post := site(t)

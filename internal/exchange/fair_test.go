@@ -38,8 +38,8 @@ func (b *slowBoxes) Take(ctx context.Context, t mailbox.Target, _ func(mailbox.R
 	return mailbox.Result{Outcome: mailbox.Retracted}, nil
 }
 
-// One site asks for thousands of mailboxes, each of which takes all the time there is: others' recalls are done meanwhile, and
-// so is what our own users ask for.
+// One site asks for thousands of mailboxes, each of which takes all the time there is: others' recalls are done
+// meanwhile, and so is what our own users ask for.
 func TestOneSitesRecallsKeepNobodyElsesWaiting(t *testing.T) {
 	store, post := site(t)
 	all, err := policy.ParsePatterns([]string{"*"})

@@ -15,9 +15,9 @@ const (
 	maxAddress  = 320 // bytes
 )
 
-// passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has passed
-// the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. Who got the message
-// directly as well has lost it when his own gateway says so: his own request finds nothing then.
+// passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has
+// passed the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. Who got the
+// message directly as well has lost it when his own gateway says so: his own request finds nothing then.
 func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s recall.Status, domain string) error {
 	var answers []holdstore.Answer
 	heard := false

@@ -12,8 +12,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
-// Anna's message went to a list, and to bert. The list has passed the request on to everybody behind it, so its ID is known
-// to strangers: each may speak for its own users, and for nobody else.
+// Anna's message went to a list, and to bert. The list has passed the request on to everybody behind it, so its ID is
+// known to strangers: each may speak for its own users, and for nobody else.
 func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 	store, post := site(t)
 	id := asked(t, store, "all@lists.test", "bert@far.test", holdstore.Request{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},

@@ -8,11 +8,12 @@ import (
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
-// maxNoted is how many receipts of one recipient a timeline takes: anybody can write them, and it forgets its oldest lines.
+// maxNoted is how many receipts of one recipient a timeline takes: anybody can write them, and it forgets its oldest
+// lines.
 const maxNoted = 3
 
-// Receipts notes in the timeline of a message that was recalled after its release what recipients' programs say of it. All
-// are about one message.
+// Receipts notes in the timeline of a message that was recalled after its release what recipients' programs say of it.
+// All are about one message.
 func (x *Exchange) Receipts(ctx context.Context, all []recall.Receipt) error {
 	holds, err := x.store.RequestsOf(ctx, all[0].MessageID)
 	if err != nil {

@@ -51,8 +51,8 @@ func (x *Exchange) Take(ctx context.Context, o Order, request bool) (bool, error
 	return true, x.order(ctx, o)
 }
 
-// orderMost is how many recipients one job is for: one for thousands would keep others waiting, and is written each time that
-// one of its mailboxes is done.
+// orderMost is how many recipients one job is for: one for thousands would keep others waiting, and is written each
+// time that one of its mailboxes is done.
 const orderMost = 100
 
 // order adds the jobs that carry an order out.
@@ -81,8 +81,8 @@ func (o *Order) job() string {
 // ourselves is who a gateway speaks as (docs/protocol.md).
 const ourselves = "postmaster"
 
-// answer sends a status for each domain of the recipients: only a mail from there speaks for it. A request that a list has
-// passed on may be for several.
+// answer sends a status for each domain of the recipients: only a mail from there speaks for it. A request that a list
+// has passed on may be for several.
 func (x *Exchange) answer(ctx context.Context, o *Order, all recall.Status) error {
 	parts := map[string][]recall.StatusOf{}
 	for _, r := range all.Recipients {
@@ -105,8 +105,8 @@ const (
 	giveUpAfter = 24 * time.Hour
 )
 
-// A recall may be faster than its message, which waits for a filter, or for a mailbox that was away. What is not found is
-// looked for again: after four seconds, and then each time after four times as long, for an hour and a half in all.
+// A recall may be faster than its message, which waits for a filter, or for a mailbox that was away. What is not found
+// is looked for again: after four seconds, and then each time after four times as long, for an hour and a half in all.
 const (
 	lookFirst = 4 * time.Second
 	lookMost  = 6
@@ -163,8 +163,8 @@ func (x *Exchange) retract(ctx context.Context, j *holdstore.Job, o *Order) erro
 	return again
 }
 
-// mailboxes looks into those that an order names, each within its share of the time, so that one that hangs costs no other
-// its outcome. Those that failed come last the next time: however many of them hang, the others have their turn.
+// mailboxes looks into those that an order names, each within its share of the time, so that one that hangs costs no
+// other its outcome. Those that failed come last the next time: however many of them hang, the others have their turn.
 // again is why some have to be tried once more; err ends the attempt.
 func (x *Exchange) mailboxes(ctx context.Context, j *holdstore.Job, o *Order) (again, err error) {
 	work, cancel := context.WithTimeout(ctx, jobTime)
@@ -261,7 +261,8 @@ func (x *Exchange) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, r
 	return x.store.SaveJob(ctx, j, o)
 }
 
-// takeFrom takes the message from one recipient, whose share is the time for the mailbox: from the hold when it waits here, else out of the mailbox.
+// takeFrom takes the message from one recipient, whose share is the time for the mailbox: from the hold when it waits
+// here, else out of the mailbox.
 func (x *Exchange) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result, error) {
 	if o.Hold == "" {
 		if held, err := x.stillHeld(ctx, o, recipient); err != nil || held {

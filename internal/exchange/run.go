@@ -24,8 +24,8 @@ const (
 	longest  = 5 * time.Minute
 )
 
-// Run does jobs until ctx ends, and waits for those that are under way. What our own users do has hands of its own, and no
-// asker has all of the others.
+// Run does jobs until ctx ends, and waits for those that are under way. What our own users do has hands of its own, and
+// no asker has all of the others.
 func (x *Exchange) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -102,8 +102,8 @@ func sleep(ctx context.Context, wake <-chan struct{}, most time.Duration) {
 	}
 }
 
-// do makes one attempt, and ends it in time of its own: what became of it must be written also when the attempt had no time
-// left. It goes on when the daemon drains: it is short, and half of it would be done again.
+// do makes one attempt, and ends it in time of its own: what became of it must be written also when the attempt had no
+// time left. It goes on when the daemon drains: it is short, and half of it would be done again.
 func (x *Exchange) do(ctx context.Context, j *holdstore.Job) {
 	ctx = context.WithoutCancel(ctx)
 	err := x.timed(ctx, j)

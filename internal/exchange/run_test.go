@@ -40,7 +40,8 @@ func claimed(t *testing.T, store *holdstore.Store) (j *holdstore.Job) {
 	return j
 }
 
-// One mailbox that hangs costs the others nothing: they have their turn in the same attempt, and it comes last in the next.
+// One mailbox that hangs costs the others nothing: they have their turn in the same attempt, and it comes last in the
+// next.
 func TestAMailboxThatHangsCostsNoOtherItsOutcome(t *testing.T) {
 	store, post := site(t)
 	boxes, log := &boxesOf{}, &notes{outcomes: map[string]string{}}

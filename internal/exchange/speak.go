@@ -10,8 +10,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
-// Other gateways know a message by its Message-ID and by From, and both are typed by a sender. A request for a copy would
-// take back the message that it was copied from, in its author's name.
+// Other gateways know a message by its Message-ID and by From, and both are typed by a sender. A request for a copy
+// would take back the message that it was copied from, in its author's name.
 
 // speaksForOthers says why a request for a message would be made in somebody else's name; empty: it would not. shared:
 // somebody else has used the Message-ID later.
@@ -65,8 +65,8 @@ func (x *Exchange) Unheld(sub holdstore.Submission) {
 	}
 }
 
-// RememberUnheld writes what Unheld was told, until ctx ends, and then what waits. While the store is away it tries again:
-// what on_store_failure lets pass must be remembered too.
+// RememberUnheld writes what Unheld was told, until ctx ends, and then what waits. While the store is away it tries
+// again: what on_store_failure lets pass must be remembered too.
 func (x *Exchange) RememberUnheld(ctx context.Context) {
 	for told := false; ; {
 		some := x.gatherUnheld(ctx)

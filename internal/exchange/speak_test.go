@@ -41,8 +41,8 @@ func asking(t *testing.T, store *holdstore.Store, post *recall.Post) *Exchange {
 	return New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: domains, Within: time.Hour, Keep: 7 * 24 * time.Hour})
 }
 
-// Mallory sends a copy of the boss's message, from the boss as he types it, and recalls it when it has left. Whether the
-// boss's own was held or not, nobody is asked in the boss's name.
+// Mallory sends a copy of the boss's message, from the boss as he types it, and recalls it when it has left. Whether
+// the boss's own was held or not, nobody is asked in the boss's name.
 func TestNobodyIsAskedInAnothersName(t *testing.T) {
 	boss := holdstore.Submission{Login: "boss", Sender: holdstore.Path{Address: "boss@corp.test"}}
 	typed := holdstore.Submission{Sender: holdstore.Path{Address: "boss@corp.test"}, Client: holdstore.Client{Address: "10.0.0.9"}}
@@ -94,7 +94,8 @@ func remembered(t *testing.T, x *Exchange, sub holdstore.Submission) {
 	x.RememberUnheld(ctx)
 }
 
-// A copy that comes later keeps no sender from their own recall; but no key goes out for a Message-ID that two have used.
+// A copy that comes later keeps no sender from their own recall; but no key goes out for a Message-ID that two have
+// used.
 func TestAMessageIDOfTwoIsAskedForWithoutAKey(t *testing.T) {
 	for name, later := range map[string]bool{"used by one": false, "a copy later, not held": true} {
 		store, post := site(t)

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Write writes a file, with the owner and mode of another one, which may be what it replaces: no reader ever sees half of
-// it. A symbolic link stays, and what it leads to is replaced.
+// Write writes a file, with the owner and mode of another one, which may be what it replaces: no reader ever sees half
+// of it. A symbolic link stays, and what it leads to is replaced.
 func Write(path string, text []byte, like string) error {
 	info, err := os.Stat(like)
 	if err != nil {

@@ -167,8 +167,8 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 		return c, rule, e
 	}
 	c.List = g.throughList(m) && (!e.Sealed() || g.shared(m, from))
-	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other mail
-	// made into a recall. Many signers leave Content-Type out.
+	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other
+	// mail made into a recall. Many signers leave Content-Type out.
 	if target := c.Target(); e.Aligned && target != nil && target.Unlocked {
 		c.Aligned = true
 	}

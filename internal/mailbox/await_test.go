@@ -28,8 +28,8 @@ var ways = map[string]string{
 
 var raced bool // the race detector looks, also at go-imap
 
-// A job ends enough after its time, on any machine; an actor keeps a connection for long, so that it is not the actor who
-// ends it.
+// A job ends enough after its time, on any machine; an actor keeps a connection for long, so that it is not the actor
+// who ends it.
 const (
 	enough = time.Minute
 	long   = 10 * time.Minute

@@ -3,9 +3,9 @@
 //	log in as the recipient -> every folder of his own: search, verify -> plan -> mark, look again -> expunge | move
 //
 // Failure rules: no other message is ever touched: the search only proposes, and a copy is the message when its
-// Message-ID, its author and its date are, and it came by mail. Whatever may end differently later is an error, and tried
-// again; whatever is certain is a Result. What will be done is told before it is done, so that a death in between is no
-// loss of the answer. What the server says is bounded in bytes and in time.
+// Message-ID, its author and its date are, and it came by mail. Whatever may end differently later is an error, and
+// tried again; whatever is certain is a Result. What will be done is told before it is done, so that a death in between
+// is no loss of the answer. What the server says is bounded in bytes and in time.
 package mailbox
 
 import (
@@ -83,8 +83,8 @@ func New(s Settings) (*IMAP, error) {
 }
 
 // Take takes a message out of its recipient's mailbox, as the policy says. plan hears what is about to be done, before
-// each act that a later try could not see; its error ends the try. An error means that a later try may succeed; one that
-// is ErrLogin needs the administrator. Trying again does nothing twice.
+// each act that a later try could not see; its error ends the try. An error means that a later try may succeed; one
+// that is ErrLogin needs the administrator. Trying again does nothing twice.
 func (b *IMAP) Take(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
 	if defect := t.defect(b.s.Separator); defect != "" {
 		return Result{Outcome: NotFound, Detail: defect}, nil
@@ -111,8 +111,8 @@ func (b *IMAP) Take(ctx context.Context, t Target, plan func(Result) error) (Res
 	return r, nil
 }
 
-// opensOthers says whether the master user still opens a mailbox that it has opened before: then a login that is refused
-// means that there is no such mailbox, and not that the master user's password is wrong.
+// opensOthers says whether the master user still opens a mailbox that it has opened before: then a login that is
+// refused means that there is no such mailbox, and not that the master user's password is wrong.
 func (b *IMAP) opensOthers(ctx context.Context) bool {
 	user := b.known.Load()
 	if user == nil {

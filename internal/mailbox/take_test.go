@@ -210,7 +210,8 @@ func TestReadAtTheLastMoment(t *testing.T) {
 	s.takes(target(id), Read)
 }
 
-// The user reads the message while it is being moved: no server has a MOVE that depends on flags, but they tell it later.
+// The user reads the message while it is being moved: no server has a MOVE that depends on flags, but they tell it
+// later.
 func TestReadWhileItIsMoved(t *testing.T) {
 	s := start(t, "move:Recalled", "keep")
 	s.deliver(message(id))

@@ -88,7 +88,8 @@ func written(log func(*Log)) []string {
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 }
 
-// shown says whether the line is left when logcheck has dropped what its rules match, with either form of syslog's date.
+// shown says whether the line is left when logcheck has dropped what its rules match, with either form of syslog's
+// date.
 func shown(t *testing.T, rules, line string) bool {
 	t.Helper()
 	var answers []bool

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Syslog returns a log for a program that ends soon. It writes to the syslog daemon of this machine, with facility mail, so
-// that the lines are next to those of the MTA. path is a socket of syslog; "": where this system has it.
+// Syslog returns a log for a program that ends soon. It writes to the syslog daemon of this machine, with facility
+// mail, so that the lines are next to those of the MTA. path is a socket of syslog; "": where this system has it.
 func Syslog(program, path string) (*Log, error) {
 	network := ""
 	if path != "" {
@@ -28,10 +28,11 @@ func Syslog(program, path string) (*Log, error) {
 // Silent returns a log that writes nothing.
 func Silent() *Log { return New(zap.NewNop(), false) }
 
-// Acted: a person, or another gateway, did something to a hold, which is as it was after that; nil: to all of the store. A
-// release that is not the daemon's own is "release-now". A recall for some recipients (only), after which others still get
-// the message, is "recall-only": who repeats recalls must not take the message from the others. By these lines a store that was brought back from a copy is made to agree
-// with what was done after the copy (docs/backup.md).
+// Acted: a person, or another gateway, did something to a hold, which is as it was after that; nil: to all of the
+// store. A release that is not the daemon's own is "release-now". A recall for some recipients (only), after which
+// others still get the message, is "recall-only": who repeats recalls must not take the message from the others. By
+// these lines a store that was brought back from a copy is made to agree with what was done after the copy
+// (docs/backup.md).
 func (l *Log) Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string) {
 	queueID, pairs := "", []pair{}
 	if h != nil {

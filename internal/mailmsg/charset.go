@@ -41,7 +41,8 @@ func lookup(charset string) encoding.Encoding {
 		if known, ok := aliases[try]; ok {
 			try = known
 		}
-		// The WHATWG lists some charsets, such as ISO-2022-CN, only to have them replaced by one character for any text.
+		// The WHATWG lists some charsets, such as ISO-2022-CN, only to have them replaced by one character for any
+		// text.
 		if e, err := htmlindex.Get(try); err == nil && e != encoding.Replacement {
 			return e
 		}

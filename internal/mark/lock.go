@@ -11,9 +11,9 @@ import (
 // maxLocked is for how many recipient domains a message has a lock; those that come later in the envelope do without.
 const maxLocked = 16
 
-// CancelLocks returns the elements of the Cancel-Lock of a message: one for each recipient domain, of which domains lists
-// those of all recipients in envelope order. So that the field does not tell whether somebody has a blind copy in another
-// domain, it has two elements at least, and always a power of two, in an order that says nothing.
+// CancelLocks returns the elements of the Cancel-Lock of a message: one for each recipient domain, of which domains
+// lists those of all recipients in envelope order. So that the field does not tell whether somebody has a blind copy in
+// another domain, it has two elements at least, and always a power of two, in an order that says nothing.
 func (m *Marker) CancelLocks(hold, messageID string, domains []string) (locks []cancel.Element) {
 	names := Locked(domains)
 	for n, most := 0, filled(len(names)); len(names) < most; n++ {

@@ -2,9 +2,9 @@
 // mail, the keys to the locks of released messages, and the tokens that name its requests.
 //
 // The mark is the id clause of the Received field that release adds (RFC 5321 section 4.4): "id HOLDID.MAC". It is
-// bound to the hold, to the body and to the subject. Address mapping, SRS and filters change envelope and header of a message
-// that was released, and it must not be held again. So the envelope does not count, nor a tag in the subject; and a copied
-// mark vouches for no other text.
+// bound to the hold, to the body and to the subject. Address mapping, SRS and filters change envelope and header of a
+// message that was released, and it must not be held again. So the envelope does not count, nor a tag in the subject;
+// and a copied mark vouches for no other text.
 //
 // Each purpose has a key of its own, derived from the secret by HKDF (RFC 5869): nothing that is made for one of them
 // serves as another.
@@ -52,14 +52,14 @@ func derived(secret []byte, purpose string) []byte {
 	return key
 }
 
-// Stamp returns "ID.MAC" for a message of ours: its hold ID, the digest of its body (holdstore.BodyDigest), and the text of
-// its subject.
+// Stamp returns "ID.MAC" for a message of ours: its hold ID, the digest of its body (holdstore.BodyDigest), and the
+// text of its subject.
 func (m *Marker) Stamp(id string, body []byte, subject string) string {
 	return m.stamp(id, body, strings.Fields(subject))
 }
 
-// Filters put a few words before a subject or behind it ("[EXTERNAL]", "*** SPAM ***"). Of a long one its beginning counts: with
-// a tag before it, less of its end may have been kept.
+// Filters put a few words before a subject or behind it ("[EXTERNAL]", "*** SPAM ***"). Of a long one its beginning
+// counts: with a tag before it, less of its end may have been kept.
 const (
 	tagWords     = 4
 	subjectWords = 20
@@ -71,8 +71,8 @@ func (m *Marker) stamp(id string, body []byte, subject []string) string {
 	return id + "." + text(m.keys.Load().mark, macLen, id, string(body), words[:min(len(words), subjectBytes)])
 }
 
-// Genuine says whether stamp was made by Stamp, with the same secret, for this body and this subject, or for a part of the
-// subject that lacks a few words.
+// Genuine says whether stamp was made by Stamp, with the same secret, for this body and this subject, or for a part of
+// the subject that lacks a few words.
 func (m *Marker) Genuine(stamp string, body []byte, subject string) bool {
 	id, _, ok := strings.Cut(stamp, ".")
 	if !ok || m.keys.Load() == nil {
@@ -99,8 +99,9 @@ func IsStamp(word string) bool {
 const characters = "ABCDEFGHJKMNPQRSTUVWXYZ23456789a"
 
 // CancelKey returns the Cancel-Key that proves to one recipient domain that a message came from here. It opens the lock
-// of this hold for this domain, and nothing else: whoever is shown it learns no key to other mail, or to other copies of
-// the same. ok is false while there is no secret, and for a message without a Message-ID (given with its angle brackets).
+// of this hold for this domain, and nothing else: whoever is shown it learns no key to other mail, or to other copies
+// of the same. ok is false while there is no secret, and for a message without a Message-ID (given with its angle
+// brackets).
 func (m *Marker) CancelKey(hold, domain, messageID string) (key cancel.Element, ok bool) {
 	k := m.keys.Load()
 	if k == nil || messageID == "" {

@@ -1,4 +1,5 @@
-// Package monitor tells monitoring how the gateway does: metrics for Prometheus, and whether the daemon lives and is ready.
+// Package monitor tells monitoring how the gateway does: metrics for Prometheus, and whether the daemon lives and is
+// ready.
 //
 // Failure rules: labels are bounded and never an address; a store that is away makes its gauges disappear and
 // recall_milter_store_up 0, and never keeps a scrape waiting for long.
@@ -79,7 +80,8 @@ func counter(name, help string) prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + name, Help: help})
 }
 
-// begin makes what alerts ask for known at 0 from the start: a series that appears with its first event has no increase.
+// begin makes what alerts ask for known at 0 from the start: a series that appears with its first event has no
+// increase.
 func (m *Metrics) begin() {
 	m.verdicts.WithLabelValues("hold", "rule")
 	for _, verdict := range []string{"unheld", "defer"} {

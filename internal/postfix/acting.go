@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// A table of header_checks or access(5) says two kinds of things. Some refuse or edit a message: that is done where a client
-// submits. Others act on its queue file: HOLD, FILTER, REDIRECT, BCC. A held message has no queue file, so these are done at
-// release. There the site's own tables are asked again, through a second table that lets only the second kind of answer
-// through (pipemap, DATABASE_README). The first table that has an answer counts, so other answers become DUNNO.
+// A table of header_checks or access(5) says two kinds of things. Some refuse or edit a message: that is done where a
+// client submits. Others act on its queue file: HOLD, FILTER, REDIRECT, BCC. A held message has no queue file, so these
+// are done at release. There the site's own tables are asked again, through a second table that lets only the second
+// kind of answer through (pipemap, DATABASE_README). The first table that has an answer counts, so other answers become
+// DUNNO.
 const (
 	actingText   = `((HOLD|FILTER|REDIRECT|BCC)([[:space:]].*)?)`
 	permitText   = `((HOLD|FILTER|REDIRECT|BCC)([[:space:]].*)?|OK|PERMIT)`
@@ -18,8 +19,8 @@ const (
 	receivedName = "recall_received"
 )
 
-// filters are the second tables, by the parameter of main.cf that has them. Fields that are new at release (Received of ours
-// and of Postfix itself) meet all that the site's header_checks say.
+// filters are the second tables, by the parameter of main.cf that has them. Fields that are new at release (Received of
+// ours and of Postfix itself) meet all that the site's header_checks say.
 var filters = map[string]string{
 	actingName:   `regexp:{ {/^` + actingText + `$$/ $$1}, {/^/ DUNNO} }`,
 	permitName:   `regexp:{ {/^` + permitText + `$$/ $$1}, {/^/ DUNNO} }`,
@@ -29,8 +30,8 @@ var filters = map[string]string{
 // parameter is one of main.cf that a setup writes.
 type parameter struct{ name, value string }
 
-// acting returns the parameters by which a port does what its treatment's tables say, and the settings of its services that
-// use them. suffix tells the parameters of several ports apart.
+// acting returns the parameters by which a port does what its treatment's tables say, and the settings of its services
+// that use them. suffix tells the parameters of several ports apart.
 func (t Treatment) acting(suffix string) (main []parameter, cleanup, smtpd []string) {
 	used := map[string]bool{}
 	piped := func(tables ...string) string {
@@ -84,8 +85,8 @@ func (t Treatment) acting(suffix string) (main []parameter, cleanup, smtpd []str
 // escaped writes an expanded value so that it expands to itself.
 func escaped(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
-// ActsOnly says whether a table is one of the site's that lets nothing but actions on the queue file through, or looks at
-// nothing but Received.
+// ActsOnly says whether a table is one of the site's that lets nothing but actions on the queue file through, or looks
+// at nothing but Received.
 func ActsOnly(table string) bool {
 	return strings.Contains(table, "HOLD|FILTER|REDIRECT|BCC") || strings.HasPrefix(table, "pipemap:{regexp:{ {/^(Received:.*)")
 }

@@ -16,8 +16,8 @@ import (
 // files are what setup changes.
 var files = []string{"main.cf", "master.cf"}
 
-// Next to each file are what it was before a change and what the change made of it. The difference is what can be undone,
-// whatever else is edited in between. A bypass has copies of its own.
+// Next to each file are what it was before a change and what the change made of it. The difference is what can be
+// undone, whatever else is edited in between. A bypass has copies of its own.
 const (
 	setupCopy  = "recall-milter."
 	bypassCopy = "recall-milter-bypass."
@@ -50,8 +50,8 @@ func (c *Config) Setup(ctx context.Context, changes []Change) (stamp string, err
 
 func newStamp() string { return time.Now().UTC().Format(stampLayout) }
 
-// apply makes the changes and has Postfix check the result. Each run of postconf waits until what the last one wrote is two
-// seconds old, so changes of a kind go together.
+// apply makes the changes and has Postfix check the result. Each run of postconf waits until what the last one wrote is
+// two seconds old, so changes of a kind go together.
 func (c *Config) apply(ctx context.Context, changes []Change) error {
 	for _, kind := range []string{"-e", "-M", "-P"} {
 		args := []string{"-c", c.Dir, kind}
@@ -129,8 +129,8 @@ func readTexts(dir, suffix string) (texts, error) {
 	return all, nil
 }
 
-// write replaces the files that differ from what they were, and has Postfix check them. A configuration that was refused
-// before is written all the same.
+// write replaces the files that differ from what they were, and has Postfix check them. A configuration that was
+// refused before is written all the same.
 func (t texts) write(ctx context.Context, dir string, was texts) error {
 	if err := t.writeFiles(dir, was); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 // ErrNotNamed says that no list of milters names ours.
 var ErrNotNamed = errors.New("the milter is in no list of main.cf and master.cf")
 
-// Bypass takes the milter that listens at the endpoints out of every list of main.cf and master.cf, and nothing else. It
-// returns where the milter was. Resume puts it back there.
+// Bypass takes the milter that listens at the endpoints out of every list of main.cf and master.cf, and nothing else.
+// It returns where the milter was. Resume puts it back there.
 func Bypass(ctx context.Context, dir string, endpoints []Endpoint) (places []string, err error) {
 	now, err := readTexts(dir, "")
 	if err != nil {
@@ -52,8 +52,8 @@ func Bypassed(dir string) (since time.Time, ok bool) {
 	return since, err == nil
 }
 
-// Resume undoes every Bypass. Lines that were edited in between keep these edits. stays names the lines that are gone, so
-// that the milter could not be put back there.
+// Resume undoes every Bypass. Lines that were edited in between keep these edits. stays names the lines that are gone,
+// so that the milter could not be put back there.
 func Resume(ctx context.Context, dir string) (stays []string, err error) {
 	now, err := readTexts(dir, "")
 	if err != nil {

@@ -38,7 +38,8 @@ func resume(t *testing.T, dir string) []string {
 	return stays
 }
 
-// Signers and filters keep their work: only our milter is out of the lists, wherever it is named, and it comes back there.
+// Signers and filters keep their work: only our milter is out of the lists, wherever it is named, and it comes back
+// there.
 func TestABypassTakesOutOursOnlyAndResumePutsBackEveryByte(t *testing.T) {
 	t.Parallel()
 	dir := server.PostfixConf(t, bypassMain, bypassMaster)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// cf is the text of main.cf or master.cf, cut into logical lines (postconf(5), master(5)). It is edited without changing
-// anything between the edits.
+// cf is the text of main.cf or master.cf, cut into logical lines (postconf(5), master(5)). It is edited without
+// changing anything between the edits.
 type cf struct {
 	master bool
 	lines  []logical
@@ -78,7 +78,8 @@ func (c *cf) keys() (keys []string) {
 	return keys
 }
 
-// put replaces what a key has by text; "" removes it. A new key comes behind the last line of another key, or at the end.
+// put replaces what a key has by text; "" removes it. A new key comes behind the last line of another key, or at the
+// end.
 func (c *cf) put(key, text, behind string) {
 	first := slices.IndexFunc(c.lines, func(l logical) bool { return l.key == key })
 	if first < 0 && text == "" {
@@ -206,7 +207,8 @@ func (c *cf) value(text, name string) (value string, ok bool) {
 	return value, ok
 }
 
-// with returns a line in which a setting has another value, or with remove is gone. What else the line has stays as it is.
+// with returns a line in which a setting has another value, or with remove is gone. What else the line has stays as it
+// is.
 func (c *cf) with(text, name, value string, remove bool) string {
 	if !c.master {
 		if remove {

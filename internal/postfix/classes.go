@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// rules are those of a list of restrictions, with what each restriction class (smtpd_restriction_classes) stands for in its
-// place.
+// rules are those of a list of restrictions, with what each restriction class (smtpd_restriction_classes) stands for in
+// its place.
 func (s *Service) rules(list string) []string {
 	return s.expanded(entries(s.Get(list)), entries(s.Get("smtpd_restriction_classes")))
 }
@@ -24,8 +24,8 @@ func (s *Service) expanded(rules, classes []string) (all []string) {
 	return all
 }
 
-// answersClass says whether a table has the name of a restriction class, one of whose checks might act on a queue file. The
-// re-injection port can't ask such a table again: only actions come through there.
+// answersClass says whether a table has the name of a restriction class, one of whose checks might act on a queue file.
+// The re-injection port can't ask such a table again: only actions come through there.
 func (s *Service) answersClass(table string) bool {
 	text, _ := s.config.text(table)
 	classes := entries(s.Get("smtpd_restriction_classes"))

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// LeadsTo says whether one of the next hops in a value or in the text of a table is an endpoint. Next hops are written as
-// "smtp:[127.0.0.1]:10026", "[::1]:10026", "lmtp:unix:/run/x" or "inet:host:port".
+// LeadsTo says whether one of the next hops in a value or in the text of a table is an endpoint. Next hops are written
+// as "smtp:[127.0.0.1]:10026", "[::1]:10026", "lmtp:unix:/run/x" or "inet:host:port".
 func LeadsTo(value string, at Endpoint) bool {
 	for _, hop := range hops(value) {
 		if at.Network == "unix" {

@@ -114,7 +114,8 @@ func Compact(list string) string {
 	return strings.Join(all, ",")
 }
 
-// lists puts our milter at the end of the lists of milters: those of main.cf, and those of services that have their own.
+// lists puts our milter at the end of the lists of milters: those of main.cf, and those of services that have their
+// own.
 func (p *plan) lists() {
 	main := &Service{config: p.c, Chroot: p.chrooted()}
 	lists := []string{"smtpd_milters", "non_smtpd_milters"}
@@ -157,8 +158,8 @@ func (s *Service) Submission() bool {
 	return false
 }
 
-// Judges lists the restrictions by which a service may refuse again what was accepted once: those that do not begin with a
-// permission for this machine, and have more than actions on the queue file.
+// Judges lists the restrictions by which a service may refuse again what was accepted once: those that do not begin
+// with a permission for this machine, and have more than actions on the queue file.
 func (s *Service) Judges() (names []string) {
 	for _, stage := range []string{"client", "helo", "sender", "relay", "recipient", "data", "end_of_data"} {
 		name := "smtpd_" + stage + "_restrictions"

@@ -22,8 +22,8 @@ func (n Needs) Ports() []Port {
 	return all
 }
 
-// portOptions are the settings of every re-injection port. Mail that was accepted once is not judged again, all of it comes
-// from one client, and header fields were rewritten when it came in.
+// portOptions are the settings of every re-injection port. Mail that was accepted once is not judged again, all of it
+// comes from one client, and header fields were rewritten when it came in.
 var portOptions = []string{"syslog_name=postfix/recall", "smtpd_milters=", "receive_override_options=no_milters,no_header_body_checks",
 	"smtpd_authorized_xforward_hosts=127.0.0.0/8", "smtpd_authorized_verp_clients=127.0.0.0/8", "mynetworks=127.0.0.0/8",
 	"smtpd_client_restrictions=permit_mynetworks,reject", "smtpd_relay_restrictions=permit_mynetworks,reject",
@@ -36,8 +36,8 @@ var portOptions = []string{"syslog_name=postfix/recall", "smtpd_milters=", "rece
 	"smtpd_soft_error_limit=100000", "smtpd_hard_error_limit=100000", "smtpd_error_sleep_time=0",
 	"local_header_rewrite_clients=", "remote_header_rewrite_domain=", "smtpd_tls_security_level=none"}
 
-// options returns the settings of a port that does what a treatment says, the parameters of main.cf that they use, and the
-// settings of the cleanup service that it needs; none when the treatment's own will do. checker names that service.
+// options returns the settings of a port that does what a treatment says, the parameters of main.cf that they use, and
+// the settings of the cleanup service that it needs; none when the treatment's own will do. checker names that service.
 func (t Treatment) options(c *Config, p Port, checker string) (options []string, main []parameter, checks []string) {
 	main, checks, special := t.acting(p.suffix("_"))
 	overrides := []string{"no_milters"}
@@ -164,8 +164,8 @@ func (p *plan) line(name, kind, fields string, options []string) {
 	p.changes = append(p.changes, Change{"master.cf", name + "/" + kind, "", line, "-M", name + "/" + kind + "=" + line})
 }
 
-// amended is a port that is there already. What it should have and main.cf gives otherwise is added. What its own line says
-// stays, unless mail would be lost, changed twice or held again by it.
+// amended is a port that is there already. What it should have and main.cf gives otherwise is added. What its own line
+// says stays, unless mail would be lost, changed twice or held again by it.
 func (p *plan) amended(s *Service, t Treatment, options []string) {
 	set := func(name, value string, wrong bool) {
 		if wrong {
@@ -201,8 +201,8 @@ func (p *plan) restriction(s *Service, name, value string) {
 	}
 }
 
-// lacks says whether the receive_override_options of a port differ in what happens to mail. Milters of the port's own, such
-// as a signer, are the site's choice.
+// lacks says whether the receive_override_options of a port differ in what happens to mail. Milters of the port's own,
+// such as a signer, are the site's choice.
 func lacks(now, wanted string) bool {
 	has, wants := entries(now), entries(wanted)
 	for _, option := range []string{"no_address_mappings", "no_header_body_checks"} {
@@ -213,8 +213,8 @@ func lacks(now, wanted string) bool {
 	return false
 }
 
-// TreatmentOf returns what is to be done to the mail that a port is for: that of the services with this daemon name. The port
-// for all others does what they all agree on; where they do not, what main.cf says, if one of them does that.
+// TreatmentOf returns what is to be done to the mail that a port is for: that of the services with this daemon name.
+// The port for all others does what they all agree on; where they do not, what main.cf says, if one of them does that.
 func (c *Config) TreatmentOf(daemon string, n Needs) Treatment {
 	main := (&Service{config: c}).Treatment()
 	var all []Treatment
@@ -230,8 +230,8 @@ func (c *Config) TreatmentOf(daemon string, n Needs) Treatment {
 	return all[0]
 }
 
-// treatment is what a service does to its messages. The port for what programs submit asks no access tables, as pickup does
-// not: those that the re-injection port asks are the same for both.
+// treatment is what a service does to its messages. The port for what programs submit asks no access tables, as pickup
+// does not: those that the re-injection port asks are the same for both.
 func (c *Config) treatment(s *Service, n Needs) Treatment {
 	t := s.Treatment()
 	if s == c.ProgramsPort(n) {
@@ -252,8 +252,8 @@ func (s *Service) Named() *Service {
 	return s
 }
 
-// Holding returns the services whose mail the milter sees, or will see after a setup: smtpd and pickup. Re-injection ports
-// are not among them, nor is the way back from a content filter.
+// Holding returns the services whose mail the milter sees, or will see after a setup: smtpd and pickup. Re-injection
+// ports are not among them, nor is the way back from a content filter.
 func (c *Config) Holding(n Needs) (all []*Service) {
 	for _, s := range c.Services {
 		asked := func(list string, by *Service) bool { return !by.Overrides(list) || by.has(by.Get(list), n.Milter) }

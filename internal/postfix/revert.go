@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// revert undoes in a file what turned "before" into "after", whatever else was changed since. Lines that are still what they
-// were made are put back byte for byte. In a list that somebody has edited meanwhile only the entries are put back. Any other
-// value that somebody has edited stays, and is named in stays. Lines of a key that keep names are left alone.
+// revert undoes in a file what turned "before" into "after", whatever else was changed since. Lines that are still what
+// they were made are put back byte for byte. In a list that somebody has edited meanwhile only the entries are put
+// back. Any other value that somebody has edited stays, and is named in stays. Lines of a key that keep names are left
+// alone.
 func revert(name, before, after, now string, keep func(key string) bool) (text string, stays []string) {
 	if now == after && keep == nil {
 		return before, nil

@@ -39,8 +39,8 @@ func (c *Config) Mentions(table, word string) bool {
 	return strings.Contains(strings.ToLower(text), word)
 }
 
-// Routes says whether a table that can be read names a next hop that leads to an endpoint: anywhere in it, or only in its
-// FILTER actions. Tables of tables (pipemap, unionmap, randmap) are read as well.
+// Routes says whether a table that can be read names a next hop that leads to an endpoint: anywhere in it, or only in
+// its FILTER actions. Tables of tables (pipemap, unionmap, randmap) are read as well.
 func (c *Config) Routes(table string, filters bool, to Endpoint) bool {
 	text := c.texts(table, maxNested)
 	if !filters {

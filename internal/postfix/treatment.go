@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Treatment is what a service of Postfix has done to a message beyond taking it in. A message that is held loses all of it
-// with its queue file, so the re-injection port has to do it. It is comparable by String.
+// Treatment is what a service of Postfix has done to a message beyond taking it in. A message that is held loses all of
+// it with its queue file, so the re-injection port has to do it. It is comparable by String.
 type Treatment struct {
 	Filter     string              // content_filter
 	Unmapped   bool                // no_address_mappings: canonical and virtual maps, masquerading and BCC maps come later
@@ -42,8 +42,8 @@ func (s *Service) Treatment() Treatment {
 	return t
 }
 
-// stages are those of smtpd's restrictions, and the one in which the re-injection port makes a check that is keyed by the
-// envelope. Its own stages for clients keep strangers out.
+// stages are those of smtpd's restrictions, and the one in which the re-injection port makes a check that is keyed by
+// the envelope. Its own stages for clients keep strangers out.
 var stages = [][2]string{{"client", "sender"}, {"helo", "sender"}, {"sender", "sender"}, {"relay", "recipient"},
 	{"recipient", "recipient"}, {"data", "recipient"}, {"end_of_data", "recipient"}}
 
@@ -72,7 +72,8 @@ func accessCheck(rule string) bool {
 	return strings.HasPrefix(rule, "check_") && strings.HasSuffix(rule, "_access")
 }
 
-// reached leaves out the rules that no outbound message meets: those behind a permission for clients of ours and for logins.
+// reached leaves out the rules that no outbound message meets: those behind a permission for clients of ours and for
+// logins.
 func reached(s *Service, rules []string) []string {
 	networks, logins := false, s.Get("smtpd_sasl_auth_enable") != "yes"
 	for n, rule := range rules {
@@ -85,7 +86,8 @@ func reached(s *Service, rules []string) []string {
 	return rules
 }
 
-// settings are those of a cleanup service alone, sorted, without the checks, and without what concerns clients and milters.
+// settings are those of a cleanup service alone, sorted, without the checks, and without what concerns clients and
+// milters.
 func (s *Service) settings() string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(s.own)) {

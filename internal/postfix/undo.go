@@ -19,9 +19,9 @@ type Undone struct {
 	Stays    []string // what somebody has changed since a setup wrote it: it is as somebody left it
 }
 
-// Undo takes all setups back: their lines, and nothing else, whatever was edited since. The milter, which listens at the
-// endpoints, is in no list any more then, however it came there. With port, the services that setups added, and the one
-// that listens there, stay until a second Undo: held mail has no other way back.
+// Undo takes all setups back: their lines, and nothing else, whatever was edited since. The milter, which listens at
+// the endpoints, is in no list any more then, however it came there. With port, the services that setups added, and the
+// one that listens there, stay until a second Undo: held mail has no other way back.
 func Undo(ctx context.Context, dir string, endpoints []Endpoint, port *Endpoint) (u Undone, err error) {
 	now, err := readTexts(dir, "")
 	if err != nil {

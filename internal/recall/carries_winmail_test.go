@@ -8,8 +8,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
-// A winmail.dat of a recall says one sentence to people. A page, a link or a long text in it is more than a recall, which
-// Outlook would show in place of the mail's own text.
+// A winmail.dat of a recall says one sentence to people. A page, a link or a long text in it is more than a recall,
+// which Outlook would show in place of the mail's own text.
 func TestAWinmailWithMoreThanASentenceIsNoRecall(t *testing.T) {
 	const sentence = "Anna would like to recall the message, \"prices\".\r\n\x00"
 	utf16 := strings.Join(strings.Split(sentence, ""), "\x00") + "\x00"

@@ -63,7 +63,8 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 	return own
 }
 
-// sealedTypes are those of parts that are encrypted, or signed in a form that has no text for others (RFC 8551, RFC 3156).
+// sealedTypes are those of parts that are encrypted, or signed in a form that has no text for others (RFC 8551, RFC
+// 3156).
 var sealedTypes = map[string]bool{"application/pkcs7-mime": true, "application/x-pkcs7-mime": true,
 	"application/pgp-encrypted": true}
 

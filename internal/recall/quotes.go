@@ -13,8 +13,8 @@ var (
 	// "> text", "| text", "AM> text".
 	quotedLine = regexp.MustCompile(`^(\pL{0,4}>|\|)`)
 	// "-----Original Message-----", "---------- Forwarded message ---------", in any language, also with "From:" behind
-	// it; the rule that Outlook draws; ">>> Anna 24.11.2026 >>>" of GroupWise, which GroupWise draws above lines without
-	// marks.
+	// it; the rule that Outlook draws; ">>> Anna 24.11.2026 >>>" of GroupWise, which GroupWise draws above lines
+	// without marks.
 	quoteRule = regexp.MustCompile(`^([-_]{2,}\s*\pL[^@]*[-_]{2,}$|[-_]{4,}\s*\pL[^@]*?[-_]{4,}\s*\pL|_{10,}$|>>>.*>>>$)`)
 	// "From: Anna", "*Von:* Anna": a header that a program writes above what it quotes.
 	headerLine = regexp.MustCompile(`^\*?\pL[\pL\pM ./-]{0,30}\s?\*?\s?[:：]\*?\s*\S`)

@@ -9,8 +9,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// A command for a message with thousands of recipients takes many times its size in memory: such ones wait for each other,
-// and nobody else's command waits for them.
+// A command for a message with thousands of recipients takes many times its size in memory: such ones wait for each
+// other, and nobody else's command waits for them.
 func TestLargeCommandsWaitForEachOtherAndKeepNobodyWaiting(t *testing.T) {
 	for name, subject := range map[string]string{"by its Message-ID": "", "the last": "LAST", "by its number": "id"} {
 		t.Run(name, func(t *testing.T) {

@@ -124,8 +124,8 @@ func (s *sender) renew(ctx context.Context, cancel func(), c *holdstore.Claim) {
 	}
 }
 
-// attempt sends the message to the recipients still pending, then bounces what has failed for good. st has what came of it,
-// step by step.
+// attempt sends the message to the recipients still pending, then bounces what has failed for good. st has what came of
+// it, step by step.
 func (s *sender) attempt(ctx context.Context, c *holdstore.Claim, st *holdstore.Settlement, more func() bool) {
 	l, results := s.loop, st.Results
 	st.Detail = "every recipient is settled"

@@ -175,7 +175,8 @@ func TestParametersAndTheClientTravelOn(t *testing.T) {
 	}
 }
 
-// A whole envelope and DATA come before any of them is answered, and the content with its final dot comes in one go as well.
+// A whole envelope and DATA come before any of them is answered, and the content with its final dot comes in one go as
+// well.
 func TestAMessageTakesTwoRoundTrips(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

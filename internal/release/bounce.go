@@ -7,8 +7,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// bounce tells the sender of every failure not told yet (RFC 3464), unless NOTIFY or a null sender forbids it, and marks
-// those results as reported. An error means that the port could not take the bounce now.
+// bounce tells the sender of every failure not told yet (RFC 3464), unless NOTIFY or a null sender forbids it, and
+// marks those results as reported. An error means that the port could not take the bounce now.
 func (s *sender) bounce(ctx context.Context, c *holdstore.Claim, results map[int]holdstore.Result) error {
 	var tell, failed []int
 	for i := range c.Results {

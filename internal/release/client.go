@@ -75,8 +75,8 @@ func dial(ctx context.Context, address, host string, wait time.Duration) (*clien
 	return c, nil
 }
 
-// hostName is what the client calls itself: the MTA's own host name, as Postfix and Sendmail do between their own ports.
-// Where the MTA did not say it, RFC 5321 section 4.1.3 wants an address.
+// hostName is what the client calls itself: the MTA's own host name, as Postfix and Sendmail do between their own
+// ports. Where the MTA did not say it, RFC 5321 section 4.1.3 wants an address.
 func hostName(gateway string) string {
 	if gateway == "" || len(gateway) > 255 || strings.Trim(strings.ToLower(gateway), hostCharacters) != "" {
 		return "[127.0.0.1]"

@@ -35,9 +35,9 @@ type round struct {
 	err     error // concerns all that are not in refused
 }
 
-// sendAll sends the message of a hold to recipients, in as many transactions as the port needs, and fills in the results.
-// What one transaction brought is in the store before the next begins, so that a crash repeats one transaction at most.
-// left: others are still to be sent to, at once, but not by us, since more said no or the store is away.
+// sendAll sends the message of a hold to recipients, in as many transactions as the port needs, and fills in the
+// results. What one transaction brought is in the store before the next begins, so that a crash repeats one transaction
+// at most. left: others are still to be sent to, at once, but not by us, since more said no or the store is away.
 func (s *sender) sendAll(ctx context.Context, c *holdstore.Claim, todo []int, results map[int]holdstore.Result,
 	more func() bool) (detail string, left bool) {
 	l, all := s.loop, len(todo)
@@ -62,8 +62,8 @@ func (s *sender) sendAll(ctx context.Context, c *holdstore.Claim, todo []int, re
 	}
 }
 
-// round offers the message to some recipients. A port that ends the connection before it has the message (421, after too
-// many unknown recipients or recipients too many) is asked again at once when that brings the others further: some
+// round offers the message to some recipients. A port that ends the connection before it has the message (421, after
+// too many unknown recipients or recipients too many) is asked again at once when that brings the others further: some
 // recipients were refused for good, or it is known now how many it takes.
 func (s *sender) round(ctx context.Context, c *holdstore.Claim, now []int) round {
 	got, err := s.sendHold(ctx, c, now)
@@ -188,8 +188,8 @@ func (l *Loop) alarm(c *holdstore.Claim, err error) error {
 	return err
 }
 
-// unreadable says whether it is the store that doesn't give the message. That is for the administrator to fix, and not a
-// reason to give up.
+// unreadable says whether it is the store that doesn't give the message. That is for the administrator to fix, and not
+// a reason to give up.
 func unreadable(err error) bool {
 	return errors.Is(err, holdstore.ErrNotFound) || errors.Is(err, holdstore.ErrNoKey) || errors.Is(err, holdstore.ErrDamaged)
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // dotWriter doubles dots at the beginning of lines (RFC 5321 section 4.5.2) and changes nothing else. A bare LF counts
-// as a line's end as well, since Postfix and Sendmail read it so: a dot behind it could end the message early. They take
-// the doubled dot away again.
+// as a line's end as well, since Postfix and Sendmail read it so: a dot behind it could end the message early. They
+// take the doubled dot away again.
 type dotWriter struct {
 	to        *bufio.Writer
 	lineStart bool // the next byte begins a line

@@ -123,7 +123,8 @@ func (n *notice) headerOnly(header []byte) string {
 	return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + string(header)
 }
 
-// maxLineLength is what a line may have, without its CRLF (RFC 5322 section 2.1.1). Servers refuse longer ones, or cut them in two.
+// maxLineLength is what a line may have, without its CRLF (RFC 5322 section 2.1.1). Servers refuse longer ones, or cut
+// them in two.
 const maxLineLength = 998
 
 // longest is the length of the longest line.

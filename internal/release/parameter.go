@@ -77,9 +77,9 @@ func (c *client) missing(e envelope) error {
 	return nil
 }
 
-// tlsDemand is the field that carries the ESMTP parameter REQUIRETLS over a hop without it. Postfix 3.11 adds it when it
-// takes a message with the parameter, and detects it when the message comes back (requiretls_esmtp_header); the parameter
-// itself is only offered after STARTTLS, which a port on loopback has no use for.
+// tlsDemand is the field that carries the ESMTP parameter REQUIRETLS over a hop without it. Postfix 3.11 adds it when
+// it takes a message with the parameter, and detects it when the message comes back (requiretls_esmtp_header); the
+// parameter itself is only offered after STARTTLS, which a port on loopback has no use for.
 const tlsDemand = "Require-TLS-ESMTP"
 
 // demand returns the field to add to a message that was submitted with REQUIRETLS; "" when its header has it.

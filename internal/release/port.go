@@ -2,8 +2,8 @@ package release
 
 import "cmp"
 
-// port is the re-injection port for a message: where the gateway's own mails go, or the one for the service by which the
-// message was submitted. What a service does to its mail beyond taking it in is done at its port.
+// port is the re-injection port for a message: where the gateway's own mails go, or the one for the service by which
+// the message was submitted. What a service does to its mail beyond taking it in is done at its port.
 func (o *Options) port(e envelope) string {
 	if e.own {
 		return cmp.Or(o.OwnSMTP, o.SMTP)

@@ -35,8 +35,8 @@ func (s *sizeLimit) keep(c *client) {
 	s.asked = time.Now()
 }
 
-// now is the limit, 0 for none. Who finds it old asks the port, and the others wait for him; a port that does not answer
-// means what it said before.
+// now is the limit, 0 for none. Who finds it old asks the port, and the others wait for him; a port that does not
+// answer means what it said before.
 func (s *sizeLimit) now(port, gateway string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,8 +50,8 @@ func (s *sizeLimit) now(port, gateway string) int64 {
 	return s.bytes
 }
 
-// TooLarge says why the port may refuse a message of size bytes when its grace ends, although the MTA takes it in now; ""
-// when it won't. It may ask the port, which can take some seconds.
+// TooLarge says why the port may refuse a message of size bytes when its grace ends, although the MTA takes it in now;
+// "" when it won't. It may ask the port, which can take some seconds.
 func (l *Loop) TooLarge(sub holdstore.Submission, size int64) string {
 	most := counted(sub, size)
 	if most <= leastLimit {
@@ -66,8 +66,8 @@ func (l *Loop) TooLarge(sub holdstore.Submission, size int64) string {
 }
 
 // counted is the most that the port may count for a message. Sendmail counts content; Postfix limits its queue file,
-// which has each address in up to four records, another byte for each line above 127 bytes, and what Postfix and we write
-// about the client: fields, XFORWARD, the signature of a signer at the port.
+// which has each address in up to four records, another byte for each line above 127 bytes, and what Postfix and we
+// write about the client: fields, XFORWARD, the signature of a signer at the port.
 func counted(sub holdstore.Submission, size int64) int64 {
 	const aboutClient = 16 << 10
 	n := size + size/128 + aboutClient + ofAddress(sub.Sender)

@@ -57,7 +57,8 @@ type step struct {
 }
 
 // send gives one message to the port. An error concerns all recipients that are not in refused. After any error
-// that is not a refusal, and while inData, the connection must be closed: without the final dot the port forgets what it has.
+// that is not a refusal, and while inData, the connection must be closed: without the final dot the port forgets what
+// it has.
 func (c *client) send(e envelope) (s sent, err error) {
 	s.refused = map[int]error{}
 	if err := oneLiner(e.from); err != nil {
@@ -112,7 +113,8 @@ func (c *client) opening(e envelope) (steps []step) {
 	for _, line := range c.xforward(e.client) { // the mail matters more than its trace
 		steps = append(steps, step{line: line, digit: '2', refused: func(error) error { return nil }})
 	}
-	// What is refused here is our own port's opinion of a sender that the gateway has accepted: its config has to be fixed.
+	// What is refused here is our own port's opinion of a sender that the gateway has accepted: its config has to be
+	// fixed.
 	mail := "MAIL FROM:<" + e.from.Address + ">" + c.parameters(e.from.Args) + c.implied(e)
 	return append(steps, step{line: mail, digit: '2', refused: asTemporary})
 }
@@ -146,8 +148,8 @@ func (c *client) recipients(e envelope, s *sent) (steps []step) {
 }
 
 // tooMany says whether a reply to RCPT means that the port takes no more recipients in this transaction: 452, or 552,
-// which RFC 5321 section 4.5.3.1.10 wants to be taken as temporary here. A mailbox that is full (552 5.2.2) is something else.
-// limit says that the reply is about the number of recipients, and not about this one.
+// which RFC 5321 section 4.5.3.1.10 wants to be taken as temporary here. A mailbox that is full (552 5.2.2) is
+// something else. limit says that the reply is about the number of recipients, and not about this one.
 func tooMany(err error) (full, limit bool) {
 	var r *refusal
 	if !errors.As(err, &r) || r.code != 452 && r.code != 552 {

@@ -1,4 +1,5 @@
-// Package tnef reads what a recall in Outlook's winmail.dat says (MS-OXTNEF): message class, report tag, search key, dates.
+// Package tnef reads what a recall in Outlook's winmail.dat says (MS-OXTNEF): message class, report tag, search key,
+// dates.
 //
 // Failure rules: every byte is hostile. Sizes are checked against what is there before anything is made of them, counts
 // are bounded, values that nobody asks for are stepped over without a copy; a defect ends the reading with an error.

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// StartAmavis starts an amavis that hands over what passes to nextHop, refuses spam from 6.31 points on, and returns its
-// host:port. Its SpamAssassin is s, and settings are further lines of its file.
+// StartAmavis starts an amavis that hands over what passes to nextHop, refuses spam from 6.31 points on, and returns
+// its host:port. Its SpamAssassin is s, and settings are further lines of its file.
 func StartAmavis(t testing.TB, nextHop string, s SpamAssassin, settings string) string {
 	t.Helper()
 	dir, addr := openDir(t, "amavis"), FreeAddr(t)

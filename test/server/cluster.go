@@ -62,8 +62,8 @@ const (
 	Never = time.Hour
 )
 
-// StartCluster starts three masters, each with a replica, durable as the daemon demands. A master that is away for so long
-// is replaced.
+// StartCluster starts three masters, each with a replica, durable as the daemon demands. A master that is away for so
+// long is replaced.
 func StartCluster(t testing.TB, replaced time.Duration, extra ...string) *Cluster {
 	t.Helper()
 	return startCluster(t, replaced, nil, extra...)

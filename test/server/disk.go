@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A server whose file may not grow gets an error from the kernel then, as on a full disk, and not a signal: those that are
-// started by the tests inherit that the signal is ignored.
+// A server whose file may not grow gets an error from the kernel then, as on a full disk, and not a signal: those that
+// are started by the tests inherit that the signal is ignored.
 func init() { signal.Ignore(syscall.SIGXFSZ) }
 
 // FillDisk leaves room for so many bytes more in the server's AOF, until FreeDisk or its end.

@@ -53,8 +53,8 @@ service auth {
 		"\nsmtpd_recipient_restrictions = permit_sasl_authenticated, permit_mynetworks, reject\n"
 }
 
-// Mailboxes is a private Dovecot with real mailboxes, to which Postfix delivers by LMTP. Its users log in with Password,
-// and Master's password opens everybody's.
+// Mailboxes is a private Dovecot with real mailboxes, to which Postfix delivers by LMTP. Its users log in with
+// Password, and Master's password opens everybody's.
 type Mailboxes struct {
 	IMAP, IMAPS, POP3, LMTP string // 127.0.0.1:port
 	Master                  string // user name

@@ -31,8 +31,8 @@ func Eventually(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-// WithoutLeaks runs the tests of a package, and fails when a goroutine outlives them. Those that end are waited for: on a
-// machine under load that takes longer than goleak waits by itself.
+// WithoutLeaks runs the tests of a package, and fails when a goroutine outlives them. Those that end are waited for: on
+// a machine under load that takes longer than goleak waits by itself.
 func WithoutLeaks(m *testing.M) (code int) {
 	if code = m.Run(); code != 0 {
 		return code

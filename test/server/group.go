@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// endGroup ends all processes of a group at once, and waits until none has a port, a socket or a lock any more: what starts
-// next would meet it.
+// endGroup ends all processes of a group at once, and waits until none has a port, a socket or a lock any more: what
+// starts next would meet it.
 func endGroup(t testing.TB, group int) {
 	t.Helper()
 	syscall.Kill(-group, syscall.SIGKILL)

@@ -51,8 +51,8 @@ func StartOpenDKIM(t testing.TB, domain string, more ...string) *OpenDKIM {
 	return o
 }
 
-// StartOpenDKIMVerifier starts a verifier that asks a name server, and returns its host:port. settings are its file, as far
-// as a site writes it.
+// StartOpenDKIMVerifier starts a verifier that asks a name server, and returns its host:port. settings are its file, as
+// far as a site writes it.
 func StartOpenDKIMVerifier(t testing.TB, d *DNS, settings string) string {
 	t.Helper()
 	dir, addr := t.TempDir(), FreeAddr(t)

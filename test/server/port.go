@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// FreeAddr returns a loopback address that nothing listens on, and that is nobody else's until the test ends: the UDP port
-// of the same number is kept for that, also from other processes. It lies below the ports that systems usually give to
-// outgoing connections, and is kept from those as well: one of them could take it before the server that it is for. No
-// default of ours or of Postfix is among them.
+// FreeAddr returns a loopback address that nothing listens on, and that is nobody else's until the test ends: the UDP
+// port of the same number is kept for that, also from other processes. It lies below the ports that systems usually
+// give to outgoing connections, and is kept from those as well: one of them could take it before the server that it is
+// for. No default of ours or of Postfix is among them.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 1000 {

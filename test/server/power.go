@@ -19,8 +19,8 @@ func (r *Redis) WatchSyncs() {
 	r.environ = append(os.Environ(), "LD_PRELOAD="+library(r.t, r.Dir, "synced", syncedC))
 }
 
-// diskless is the environ of servers that are not there for their disk: one that waits for a disk which is busy with other
-// work would be replaced, or take no mail for a while.
+// diskless is the environ of servers that are not there for their disk: one that waits for a disk which is busy with
+// other work would be replaced, or take no mail for a while.
 func diskless(t testing.TB) []string {
 	t.Helper()
 	return append(os.Environ(), "LD_PRELOAD="+library(t, t.TempDir(), "diskless", "int fdatasync(int fd) { return 0; }\nint fsync(int fd) { return 0; }\n"))
@@ -37,8 +37,8 @@ func library(t testing.TB, dir, name, text string) string {
 	return lib
 }
 
-// PowerLoss kills the server and takes from its AOF whatever was not yet on the disk, and says how many bytes that were.
-// The kernel of this machine lives on, and would have written them.
+// PowerLoss kills the server and takes from its AOF whatever was not yet on the disk, and says how many bytes that
+// were. The kernel of this machine lives on, and would have written them.
 func (r *Redis) PowerLoss() (cut int64) {
 	r.t.Helper()
 	r.Kill()

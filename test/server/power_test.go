@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What a server that syncs always has answered outlives a power loss; what one that syncs every second has answered does
-// not: so a test that cuts the power can fail.
+// What a server that syncs always has answered outlives a power loss; what one that syncs every second has answered
+// does not: so a test that cuts the power can fail.
 func TestAPowerLossTakesWhatIsNotOnTheDisk(t *testing.T) {
 	t.Parallel()
 	written := 0

@@ -43,8 +43,8 @@ func (p *Proxy) To(addr string) {
 	}
 }
 
-// Watch sees each piece of what passes over a connection before it arrives, and may keep it as long as it likes. When it
-// says false, the piece does not arrive, and the connection ends.
+// Watch sees each piece of what passes over a connection before it arrives, and may keep it as long as it likes. When
+// it says false, the piece does not arrive, and the connection ends.
 type Watch func(conn int, toServer bool, piece []byte) bool
 
 // Watched has new connections watched.

@@ -97,8 +97,8 @@ func (r *Redis) StartLoading() {
 	})
 }
 
-// Do sends one command to the running server and returns its reply as it stands in the protocol. It waits while the server
-// loads its data, as a replica does that has just found its primary.
+// Do sends one command to the running server and returns its reply as it stands in the protocol. It waits while the
+// server loads its data, as a replica does that has just found its primary.
 func (r *Redis) Do(command string) (reply string) {
 	r.t.Helper()
 	Eventually(r.t, "redis has loaded its data for "+command, func() bool {

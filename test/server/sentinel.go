@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Watched is a primary with replicas that Sentinels watch. Every server is known to the others by a proxy in front of it,
-// so that it can be cut off while it runs.
+// Watched is a primary with replicas that Sentinels watch. Every server is known to the others by a proxy in front of
+// it, so that it can be cut off while it runs.
 type Watched struct {
 	Nodes     []*Redis // the first began as the primary
 	Fronts    []*Proxy // of the nodes

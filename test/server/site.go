@@ -9,8 +9,8 @@ import (
 	gomilter "github.com/emersion/go-milter"
 )
 
-// StartSite starts a Postfix that knows nothing of us, with one smtpd and the lines of a site: main.cf lines, which win, and
-// master.cf lines behind the usual ones. Its every message is relayed to nextHop.
+// StartSite starts a Postfix that knows nothing of us, with one smtpd and the lines of a site: main.cf lines, which
+// win, and master.cf lines behind the usual ones. Its every message is relayed to nextHop.
 func StartSite(t testing.TB, nextHop, main, master string) *Postfix {
 	t.Helper()
 	p := newPostfix(t)

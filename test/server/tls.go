@@ -18,7 +18,8 @@ import (
 // Certificates are the files of an authority and of a server that it knows by some names.
 type Certificates struct{ CA, Cert, Key string }
 
-// TLS is how servers are started that talk to each other and to clients by TLS. Each has a port without it too, for the test itself.
+// TLS is how servers are started that talk to each other and to clients by TLS. Each has a port without it too, for the
+// test itself.
 type TLS struct {
 	Certificates
 	Settings []string // lines of redis.conf, besides those for ports and files

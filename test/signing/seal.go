@@ -61,7 +61,8 @@ func Partly(message, domain string, key crypto.Signer, names string, length int)
 	return signature + sign(key, covered(all, names)+line(signature)) + "\r\n" + message
 }
 
-// Tagged returns a message with a DKIM signature that has further tags: each ends in ";", and stands before or behind b=.
+// Tagged returns a message with a DKIM signature that has further tags: each ends in ";", and stands before or behind
+// b=.
 func Tagged(message, domain string, key crypto.Signer, names, before, behind string) string {
 	all, body := parted(message)
 	signature := fmt.Sprintf("DKIM-Signature: v=1; a=%s; c=relaxed/relaxed; d=%s; s=s1; h=%s; bh=%s; %s b=", algorithm(key), domain,

@@ -1,6 +1,7 @@
-// Package wire speaks the milter protocol with one MTA. It stands between the MTA and go-milter: it keeps what go-milter
-// drops (ESMTP arguments, the macros of each stage, data in the end-of-body frame), answers frames at which go-milter would
-// give up, negotiates what header fields need in order to survive byte for byte, and bounds sizes and times.
+// Package wire speaks the milter protocol with one MTA. It stands between the MTA and go-milter: it keeps what
+// go-milter drops (ESMTP arguments, the macros of each stage, data in the end-of-body frame), answers frames at which
+// go-milter would give up, negotiates what header fields need in order to survive byte for byte, and bounds sizes and
+// times.
 //
 // The protocol is that of libmilter 8.18 (include/libmilter/mfdef.h) and of Postfix's MILTER_README.
 package wire

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// DrainTime is how long a message that is under way may take once the daemon ends. What is cut then is deferred by the
-	// MTA, or finds its hold again when the client tries again.
+	// DrainTime is how long a message that is under way may take once the daemon ends. What is cut then is deferred by
+	// the MTA, or finds its hold again when the client tries again.
 	DrainTime = 30 * time.Second
 	// ProvenIn is how long a draining session waits for the frame that proves that the MTA has read DISCARD.
 	ProvenIn = 2 * time.Second

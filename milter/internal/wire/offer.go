@@ -47,8 +47,8 @@ func (o *offer) read(data []byte) error {
 	return nil
 }
 
-// answer corrects go-milter's reply frame, which ignores the offer, and says version 2, in which the flags that it wants
-// don't exist. A list of macros goes only to an MTA that takes one.
+// answer corrects go-milter's reply frame, which ignores the offer, and says version 2, in which the flags that it
+// wants don't exist. A list of macros goes only to an MTA that takes one.
 func (o *offer) answer(reply []byte) []byte {
 	out := append([]byte(nil), reply...)
 	o.actions &= gomilter.OptAction(binary.BigEndian.Uint32(out[9:]))
