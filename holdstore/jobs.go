@@ -54,7 +54,7 @@ func (s *Store) jobData(id, kind string, v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.seal.Wrap(data, jobPlace(id, kind)), nil
+	return s.seal.WrapSmall(data, jobPlace(id, kind)), nil
 }
 
 // jobMoves is lanes, and adds jobs.

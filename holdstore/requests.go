@@ -77,7 +77,7 @@ func (s *Store) RequestRecall(
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, b, s.seal.Wrap(b, requestPlace(asked.RequestID)), job)
+		args = append(args, b, s.seal.WrapSmall(b, requestPlace(asked.RequestID)), job)
 		domains = append(domains, asked.Domain)
 	}
 	detail := cut("the gateways of "+strings.Join(domains, " "), maxAnswer)

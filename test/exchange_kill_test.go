@@ -40,7 +40,7 @@ told too late      | corp redis | asked HOLD                             | recal
 asked unheard      | corp redis | asked HOLD                             | recallctl
 asked              | corp redis | asked HOLD
 asking job taken   | corp redis | ask:REQUEST                            | reply
-request written    | corp redis | MULTI recall.REQUEST@
+request written    | corp redis | "ru":" recall.REQUEST@
 asking job done    | corp redis | ask:REQUEST
 request sent       | corp smtp  | <recall.REQUEST@
 request settled    | corp redis | queued
@@ -52,12 +52,12 @@ marked             | far imap   | +FLAGS                                 | given
 expunged           | far imap   | EXPUNGE                                | given ID
 retraction audited | far redis  | retract recall request REQUEST
 retraction noted   | far redis  | retract:corp.test:REQUEST "d":{
-status written     | far redis  | MULTI recall.REQUEST.
+status written     | far redis  | "ru":" recall.REQUEST.
 order done         | far redis  | retract:corp.test:REQUEST 604800000
 status sent        | far smtp   | <recall.REQUEST.
 answered           | corp redis | answered HOLD
 report taken       | corp redis | report:HOLD                            | reply
-report written     | corp redis | MULTI recall.HOLD.
+report written     | corp redis | "ru":" recall.HOLD.
 report done        | corp redis | report:HOLD 604800000
 report sent        | corp smtp  | <recall.HOLD.
 `)

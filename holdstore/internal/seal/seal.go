@@ -50,6 +50,9 @@ func (p Place) bytes(form byte) []byte {
 // Wrap makes of a piece what is stored.
 func (s *Sealer) Wrap(piece []byte, at Place) []byte { return s.wrapAs(0, piece, at) }
 
+// WrapSmall is Wrap for what is small and soon gone: compressing it would save nothing.
+func (s *Sealer) WrapSmall(piece []byte, at Place) []byte { return s.sealAs(0, piece, at) }
+
 // WrapHeader makes of the header block of a large message the first piece that is stored.
 func (s *Sealer) WrapHeader(header, digest []byte, at Place) []byte {
 	return s.wrapAs(digested, withDigest(digest, header), at)
@@ -67,6 +70,11 @@ func (s *Sealer) wrapAs(form byte, piece []byte, at Place) []byte {
 	if packed := s.packer.EncodeAll(piece, nil); len(packed) < len(piece)-len(piece)/16 {
 		form, content = form|compressed, packed
 	}
+	return s.sealAs(form, content, at)
+}
+
+// sealAs seals content, if there is a key.
+func (s *Sealer) sealAs(form byte, content []byte, at Place) []byte {
 	first := s.ring.Load().first
 	if first == nil {
 		return append([]byte{form}, content...)
