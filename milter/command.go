@@ -5,6 +5,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -35,7 +36,8 @@ func (s *session) mayCommand() (whole bool) {
 		return false
 	}
 	others := concern.Others
-	m.command = &command{mail: recall.Mail{Submission: m.sub, Fields: m.fields}, most: concern.Body}
+	m.command = &command{most: concern.Body,
+		mail: recall.Mail{Submission: m.sub, Message: mailmsg.Message{Fields: m.fields}}}
 	s.leaveOnly(others)
 	if len(others) > 0 && len(m.command.removed) > 0 {
 		m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
@@ -137,7 +139,7 @@ func (s *session) tellHeld(r holdstore.Receipt) {
 	if s.server.Commands == nil {
 		return
 	}
-	mail := &recall.Mail{Submission: m.sub, Fields: m.fields, Holds: true}
+	mail := &recall.Mail{Submission: m.sub, Holds: true, Message: mailmsg.Message{Fields: m.fields}}
 	if m.command != nil {
 		mail = &m.command.mail
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/inbound"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
@@ -160,7 +161,7 @@ func FuzzArrival(f *testing.F) {
 		for line := range bytes.SplitSeq(header, []byte("\n")) {
 			s.field(bytes.Replace(line, []byte(":"), []byte{0}, 1))
 		}
-		m := recall.Mail{Fields: s.msg.fields, Body: body}
+		m := recall.Mail{Message: mailmsg.Message{Fields: s.msg.fields, Body: body}}
 		m.Client.Address, m.Sender.Address, m.QueueID, m.MessageID = "192.0.2.1", "a@x.test", "Q", first(m.Fields, "Message-ID")
 		m.Recipients = []holdstore.Path{{Address: "b@corp.test"}}
 		gate.Look(&m)

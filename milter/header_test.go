@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"
@@ -177,7 +178,7 @@ func TestFieldsThatOnlyResembleOthersAreOthers(t *testing.T) {
 	if got := first(fields, "Message-ID"); got != "<b@corp.test>" {
 		t.Errorf("the Message-ID is %s", got)
 	}
-	m := &recall.Mail{Fields: []policy.Field{{Name: "\u017fupersedes", Value: " <a@corp.test>"}}}
+	m := &recall.Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: "\u017fupersedes", Value: " <a@corp.test>"}}}}
 	desk := recall.New(nil, nil, nil, recall.Options{Supersedes: true})
 	if desk.Concerns(m.Submission, m.Fields).May {
 		t.Error("a field that resembles Supersedes makes a command")

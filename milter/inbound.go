@@ -7,6 +7,7 @@ import (
 
 	gomilter "github.com/emersion/go-milter"
 	"github.com/recall-milter/recall-milter/internal/inbound"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -36,7 +37,7 @@ func (s *session) look() gomilter.Response {
 		s.reset()
 		return tempfail("552 5.3.4 the header of the message is too large")
 	}
-	m.arrival.mail = recall.Mail{Submission: m.sub, Fields: m.fields}
+	m.arrival.mail = recall.Mail{Submission: m.sub, Message: mailmsg.Message{Fields: m.fields}}
 	m.arrival.look = s.server.Inbound.Look(&m.arrival.mail)
 	if n := len(m.arrival.look.Strip); n > maxForged {
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,

@@ -3,11 +3,15 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
 // Field is one header field: name, and every byte behind the colon (folds are CRLF).
 type Field struct{ Name, Value string }
+
+// Is says whether the field has a name, in any case. Some programs write a blank before the colon.
+func (f Field) Is(name string) bool { return equalFold(strings.TrimRight(f.Name, " \t"), name) }
 
 // Facts is what is known of a message so far. What is not known yet is said by Known.
 type Facts struct {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/inbound"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/policy"
@@ -96,7 +97,8 @@ func (s *stranger) mail(from io.Reader) (*recall.Mail, error) {
 		return nil, fmt.Errorf("the message can't be read: %w", err)
 	}
 	body = []byte(crlf(string(body)))
-	m := &recall.Mail{Fields: fields, Body: body[:min(len(body), recall.MaxBody)], Cut: len(body) > recall.MaxBody}
+	m := &recall.Mail{Message: mailmsg.Message{Fields: fields, Body: body[:min(len(body), recall.MaxBody)],
+		Cut: len(body) > recall.MaxBody}}
 	m.QueueID = s.queueID
 	m.Client = holdstore.Client{Address: s.client, HELO: s.helo}
 	m.Sender.Address = strings.Trim(s.sender, "<>")

@@ -27,11 +27,11 @@ func author(m *recall.Mail) (address, defect string) {
 		return "", "the name of a field is not ASCII"
 	}
 	for _, name := range single {
-		if n := len(values(m, name)); n > 1 {
+		if n := len(m.Values(name)); n > 1 {
 			return "", "more than one field " + name
 		}
 	}
-	from := values(m, "From")
+	from := m.Values("From")
 	if len(from) == 0 {
 		return "", "no From"
 	}
@@ -75,26 +75,9 @@ func bare(value string) string {
 	return b.String()
 }
 
-// values returns every field of a name, each on one line.
-func values(m *recall.Mail, name string) (all []string) {
-	for _, f := range m.Fields {
-		if holdstore.Same(strings.TrimRight(f.Name, " \t"), name) {
-			all = append(all, strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(f.Value)))
-		}
-	}
-	return all
-}
-
-func first(m *recall.Mail, name string) string {
-	if all := values(m, name); len(all) > 0 {
-		return all[0]
-	}
-	return ""
-}
-
 // moment reads a date field; one that can't be read is long ago, which never makes a command fresher.
 func moment(m *recall.Mail, name string) time.Time {
-	text := first(m, name)
+	text := m.Field(name)
 	t, err := mail.ParseDate(text)
 	if err != nil && text != "" {
 		return time.Unix(0, 0)
@@ -105,7 +88,7 @@ func moment(m *recall.Mail, name string) time.Time {
 // named lists whom To and Cc name, in lower case, as far as they can be read in one way only.
 func named(m *recall.Mail) (all []string) {
 	for _, name := range []string{"To", "Cc"} {
-		lines := values(m, name)
+		lines := m.Values(name)
 		if len(lines) != 1 {
 			continue
 		}

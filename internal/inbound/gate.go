@@ -85,7 +85,7 @@ type Look struct {
 func (g *Gate) Look(m *recall.Mail) Look {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
 	l := Look{Strip: forged(m.Fields, g.id(m), believed)}
-	if !recall.Resent(m) {
+	if !m.Resent() {
 		l.Body = g.known.Body(m)
 	}
 	return l

@@ -12,10 +12,10 @@ import (
 // throughList says whether a mailing list has passed a mail on: it says so itself, or wants the bounces of another's
 // mail.
 func (g *Gate) throughList(m *recall.Mail) bool {
-	if recall.ThroughList(m) {
+	if m.ThroughList() {
 		return true
 	}
-	from, err := mailmsg.Address(first(m, "From"))
+	from, err := mailmsg.Address(m.Field("From"))
 	return g.isList(m.Sender.Address) && (err != nil || !holdstore.Same(from, m.Sender.Address))
 }
 
@@ -38,7 +38,7 @@ func (g *Gate) shared(m *recall.Mail, from string) bool {
 		return true
 	}
 	for _, name := range []string{"To", "Cc", "Mail-Followup-To"} {
-		for _, value := range values(m, name) {
+		for _, value := range m.Values(name) {
 			all, _ := mailmsg.Addresses(value)
 			for _, address := range all {
 				if holdstore.Same(address, from) {
@@ -47,7 +47,7 @@ func (g *Gate) shared(m *recall.Mail, from string) bool {
 			}
 		}
 	}
-	posts := holdstore.Fold(strings.Join(append(values(m, "List-Post"), values(m, "X-BeenThere")...), " "))
-	id := holdstore.Fold(strings.Join(values(m, "List-Id"), " "))
+	posts := holdstore.Fold(strings.Join(append(m.Values("List-Post"), m.Values("X-BeenThere")...), " "))
+	id := holdstore.Fold(strings.Join(m.Values("List-Id"), " "))
 	return strings.Contains(posts, from) || strings.Contains(id, strings.Replace(from, "@", ".", 1))
 }

@@ -21,7 +21,7 @@ type Opinion struct {
 // Opinion judges the whole of a mail. What the memory notes of it (Once, Count) stays noted.
 func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
 	o := Opinion{Sight: g.known.Recognise(m)}
-	if recall.Resent(m) {
+	if m.Resent() {
 		o.Sight = recall.Sight{}
 	}
 	if o.Sight.Form == "" {

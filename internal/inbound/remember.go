@@ -28,9 +28,9 @@ func (g *Gate) Remember(m *recall.Mail) {
 	some.Recipients = m.Recipients[:min(len(m.Recipients), holdstore.MaxRemembered)]
 	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(&some),
 		Ways:     []holdstore.Way{g.way(m, from)},
-		Subjects: policy.ReadSubject(mailmsg.Subject(first(m, "Subject"))).Forms(), Lock: first(m, "Cancel-Lock"),
+		Subjects: policy.ReadSubject(mailmsg.Subject(m.Field("Subject"))).Forms(), Lock: m.Field("Cancel-Lock"),
 		At: time.Now()}
-	if sent, err := mail.ParseDate(first(m, "Date")); err == nil {
+	if sent, err := mail.ParseDate(m.Field("Date")); err == nil {
 		r.Sent = sent.UTC()
 	}
 	select {

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -18,7 +18,7 @@ func TestOnlyOnePlainAuthorIsAnAuthor(t *testing.T) {
 		"a@münchen.test":      "a@xn--mnchen-3ya.test", "a@corp.test.": "",
 		"g: a@corp.test;": "", "g:;": "", "a@corp.test, b@corp.test": "", "a": "", "a@localhost": "", "": "", "<>": "",
 	} {
-		m := &recall.Mail{Fields: []policy.Field{{Name: "From", Value: " " + from}}}
+		m := &recall.Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: "From", Value: " " + from}}}}
 		if got, defect := author(m); got != want || (defect == "") != (want != "") {
 			t.Errorf("%q is %q (%s), want %q", from, got, defect, want)
 		}
@@ -76,8 +76,7 @@ func FuzzHeaders(f *testing.F) {
 	f.Add("Authentication-Results", " gw.test; x", "x", "", "a;\r\n\x00b\xff.test")
 	f.Add("From", " g: (\\\"", "Date", " Tue", "")
 	f.Fuzz(func(t *testing.T, n1, v1, n2, v2, text string) {
-		m := &recall.Mail{Submission: holdstore.Submission{}, Fields: []policy.Field{{Name: n1, Value: v1},
-			{Name: n2, Value: v2}}}
+		m := &recall.Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: n1, Value: v1}, {Name: n2, Value: v2}}}}
 		author(m)
 		moment(m, "Date")
 		for _, s := range forged(m.Fields, "gw.test", func(string) bool { return false }) {

@@ -16,6 +16,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
@@ -211,7 +212,8 @@ func (quiet) Trouble(string, error)                                             
 // arrival makes a mail as the milter gathers it; to has blanks between.
 func arrival(text, from, to, client string) *recall.Mail {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
-	m := &recall.Mail{Body: []byte(body)[:min(len(body), recall.MaxBody)], Cut: len(body) > recall.MaxBody}
+	m := &recall.Mail{Message: mailmsg.Message{Body: []byte(body)[:min(len(body), recall.MaxBody)],
+		Cut: len(body) > recall.MaxBody}}
 	for line := range strings.SplitSeq(head, "\r\n") {
 		if line[0] == ' ' || line[0] == '\t' {
 			m.Fields[len(m.Fields)-1].Value += "\r\n" + line

@@ -63,7 +63,7 @@ func (o *office) quickly(l letterOf) string {
 	m := arriving(l.text)
 	sub := holdstore.Submission{Login: l.login, Sender: holdstore.Path{Address: l.from},
 		Client:    holdstore.Client{Address: l.client},
-		MessageID: m.field("Message-ID"), Subject: m.field("Subject"), QueueID: m.field("X-Queue-ID"),
+		MessageID: m.Field("Message-ID"), Subject: m.Field("Subject"), QueueID: m.Field("X-Queue-ID"),
 		Gateway: "gw.corp.test"}
 	for _, to := range l.to {
 		sub.Recipients = append(sub.Recipients, holdstore.Path{Address: to})

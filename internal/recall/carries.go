@@ -28,7 +28,7 @@ func carries(m *Mail) (more bool) {
 		most, kinds = maxReport, []string{"text/plain", requestType, "text/rfc822-headers"}
 	}
 	seen := 0
-	whole := m.parts(func(p mailmsg.Part) bool {
+	whole := m.Parts(func(p mailmsg.Part) bool {
 		seen++
 		switch {
 		case seen > most:

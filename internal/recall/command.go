@@ -39,7 +39,7 @@ const (
 // message that is answered, those that are forwarded. What is only quoted names nothing, and neither do older messages
 // of a thread.
 func (d *Desk) meaning(m *Mail) target {
-	subject := mailmsg.Text(m.field("Subject"))
+	subject := m.Text("Subject")
 	t := readSubject(policy.WithoutReplyWords(subject))
 	own := d.ownText(m)
 	if len(t.refs) == 0 && !t.last { // the subject of a reply or a forward may say ONLY as well
@@ -54,8 +54,8 @@ func (d *Desk) meaning(m *Mail) target {
 	if len(t.refs) > 0 || t.last {
 		return t
 	}
-	parents := policy.MessageIDs(m.field("In-Reply-To"))
-	if references := policy.MessageIDs(m.field("References")); len(parents) == 0 && len(references) > 0 {
+	parents := policy.MessageIDs(m.Field("In-Reply-To"))
+	if references := policy.MessageIDs(m.Field("References")); len(parents) == 0 && len(references) > 0 {
 		parents = references[len(references)-1:] // the last is the parent (RFC 5322 section 3.6.4)
 	}
 	attached := forwarded(m)
@@ -74,11 +74,11 @@ func (d *Desk) meaning(m *Mail) target {
 // mayGoOn says whether a mail that was cut may have more text of its sender in what was cut off. What goes with one
 // text, as its pictures, stands behind all of it; behind other files a text can go on.
 func (m *Mail) mayGoOn(own ownText) bool {
-	kind, _ := m.mediaType()
+	kind, _ := m.MediaType()
 	switch {
 	case own.last:
 		return true
-	case m.rest != nil && !m.rest.GoesOn():
+	case !m.GoesOn():
 		return false
 	case kind == "multipart/related", kind == "multipart/alternative":
 		return !own.seen
@@ -153,10 +153,10 @@ func cutFold(text, word string) (rest string, ok bool) {
 
 // forwarded lists the Message-IDs of the messages that are attached.
 func forwarded(m *Mail) (ids []string) {
-	m.parts(func(p mailmsg.Part) bool {
+	m.Parts(func(p mailmsg.Part) bool {
 		if p.Kind == "message/rfc822" || p.Kind == "message/global" || p.Kind == "text/rfc822-headers" ||
 			strings.HasSuffix(strings.ToLower(p.Name), ".eml") {
-			if id := attachedID(p); id != "" && !slices.Contains(ids, id) {
+			if id := p.MessageID(); id != "" && !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -99,7 +100,7 @@ func (d *Desk) Concerns(sub holdstore.Submission, fields []policy.Field) (c Conc
 			c.Others = append(c.Others, r)
 		}
 	}
-	m := &Mail{Submission: sub, Fields: fields}
+	m := &Mail{Submission: sub, Message: mailmsg.Message{Fields: fields}}
 	switch {
 	case len(c.Others) < len(sub.Recipients):
 		c.Body = MaxBody

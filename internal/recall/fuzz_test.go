@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
@@ -19,7 +20,7 @@ func FuzzMail(f *testing.F) {
 	d := &Desk{o: Options{Outlook: true, Supersedes: true, SubjectPrefixes: []string{"Recall:", "撤回:"}}}
 	f.Fuzz(func(t *testing.T, text string) {
 		head, body, _ := strings.Cut(text, "\r\n\r\n")
-		m := &Mail{Body: []byte(body)}
+		m := &Mail{Message: mailmsg.Message{Body: []byte(body)}}
 		for _, line := range strings.Split(head, "\r\n") {
 			name, value, _ := strings.Cut(line, ":")
 			m.Fields = append(m.Fields, policy.Field{Name: name, Value: value})
@@ -30,7 +31,7 @@ func FuzzMail(f *testing.F) {
 		d.recallSubjects(m)
 		d.supersedes(m)
 		automatic(m)
-		if answered := oneLine(m.subject()); strings.ContainsAny(answered, "\r\n") {
+		if answered := oneLine(m.Text("Subject")); strings.ContainsAny(answered, "\r\n") {
 			t.Errorf("two lines: %q", answered)
 		}
 	})

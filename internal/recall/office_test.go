@@ -97,9 +97,9 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 		name, value, _ := strings.Cut(strings.ReplaceAll(line, "\x00", "\r\n\t"), ":")
 		fields = append(fields, policy.Field{Name: name, Value: value})
 	}
-	m := &Mail{Submission: sub, Fields: fields, Body: []byte(body), Holds: l.grace > 0}
-	m.MessageID, m.Subject, m.Date = policy.MessageID(m.field("Message-ID")), mailmsg.Subject(m.field("Subject")),
-		m.field("Date")
+	m := &Mail{Submission: sub, Holds: l.grace > 0, Message: mailmsg.Message{Fields: fields, Body: []byte(body)}}
+	m.MessageID, m.Subject, m.Date = policy.MessageID(m.Field("Message-ID")), mailmsg.Subject(m.Field("Subject")),
+		m.Field("Date")
 	ctx := context.Background()
 	concern := o.Concerns(m.Submission, fields)
 	ruling := Ruling{Keep: concern.Others}

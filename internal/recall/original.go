@@ -110,7 +110,7 @@ func subjectFit(subjects []policy.Subject, h *holdstore.Hold) policy.SubjectFit 
 
 // sentBefore says whether the command was sent before a message, which it can't mean then.
 func (m *Mail) sentBefore(h *holdstore.Hold) bool {
-	return policy.SentAfter(moment(h.Date), h.HeldAt, moment(m.field("Date")))
+	return policy.SentAfter(moment(h.Date), h.HeldAt, moment(m.Field("Date")))
 }
 
 // moment is the value of a Date field; the zero time when it can't be read.
@@ -125,7 +125,7 @@ func moment(value string) time.Time {
 // shownRecipients are the addresses in To and Cc, as far as they can be read.
 func (m *Mail) shownRecipients() (all []string) {
 	for _, name := range []string{"To", "Cc"} {
-		some, err := mailmsg.Addresses(m.field(name))
+		some, err := mailmsg.Addresses(m.Field(name))
 		if err == nil {
 			all = append(all, some...)
 		}

@@ -25,23 +25,23 @@ func (d *Desk) outlookBody(m *Mail) int {
 
 // markedRecall says whether the header has a mark of a recall.
 func (d *Desk) markedRecall(m *Mail) bool {
-	id := m.field("Message-ID")
-	return d.exchangeRecall(m) || d.named(m.subject()) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
+	id := m.Field("Message-ID")
+	return d.exchangeRecall(m) || d.named(m.Text("Subject")) || strings.HasPrefix(id, "<!~!") || strings.HasPrefix(id, "<!&!")
 }
 
 // mayCarryTNEF says whether a mail may have a winmail.dat, which alone says in any language that it is a recall:
 // Exchange gives it an ordinary Message-ID. Outlook and Exchange leave fields of their own in all that they send.
 func mayCarryTNEF(m *Mail) bool {
-	kind, _ := m.mediaType()
+	kind, _ := m.MediaType()
 	switch {
 	case tnefTypes[kind]:
 		return true
 	case !strings.HasPrefix(kind, "multipart/"):
 		return false
 	}
-	return strings.Contains(strings.ToLower(m.field("X-Mailer")), "outlook") || strings.Contains(m.field("X-MimeOLE"),
+	return strings.Contains(strings.ToLower(m.Field("X-Mailer")), "outlook") || strings.Contains(m.Field("X-MimeOLE"),
 		"Exchange") ||
-		slices.ContainsFunc([]string{"X-MS-TNEF-Correlator", "X-MS-Has-Attach", "Thread-Index", "Thread-Topic"}, m.has)
+		slices.ContainsFunc([]string{"X-MS-TNEF-Correlator", "X-MS-Has-Attach", "Thread-Index", "Thread-Topic"}, m.Has)
 }
 
 // tnefTypes are the media types of a winmail.dat.
@@ -56,17 +56,17 @@ func isTNEF(p mailmsg.Part) bool {
 // together, or what Exchange says of itself. What Exchange Online says is in reports of recalls as well, so it takes a
 // subject of a recall too.
 func (d *Desk) exchangeRecall(m *Mail) bool {
-	class := strings.ToLower(m.field("Content-Class"))
+	class := strings.ToLower(m.Field("Content-Class"))
 	switch {
 	case class == "urn:content-classes:recallmessage":
 		return true
 	case class == "urn:content-classes:recallreport":
 		return false
-	case m.field("X-CallingTelephoneNumber") == "IPM.Note" && (m.has("X-VoiceMessageDuration") ||
-		m.has("X-FaxNumberOfPages")):
+	case m.Field("X-CallingTelephoneNumber") == "IPM.Note" && (m.Has("X-VoiceMessageDuration") ||
+		m.Has("X-FaxNumberOfPages")):
 		return true
 	}
-	return strings.EqualFold(m.field("X-MS-Exchange-RecallReportGenerated"), "true") && d.named(m.subject())
+	return strings.EqualFold(m.Field("X-MS-Exchange-RecallReportGenerated"), "true") && d.named(m.Text("Subject"))
 }
 
 // named says whether a subject begins as Outlook names a recall.
@@ -107,10 +107,10 @@ func (d *Desk) recallSubjects(m *Mail) (subjects []policy.Subject, ok bool) {
 	if t != nil && t.Tagged {
 		subjects = append(subjects, readTopic(originalSubject(t)))
 	}
-	if m.has("Thread-Topic") {
-		subjects = append(subjects, readTopic(mailmsg.Text(m.field("Thread-Topic"))))
+	if m.Has("Thread-Topic") {
+		subjects = append(subjects, readTopic(m.Text("Thread-Topic")))
 	}
-	if original, listed := d.behindPrefix(m.subject()); listed {
+	if original, listed := d.behindPrefix(m.Text("Subject")); listed {
 		subjects = append(subjects, readTopic(original))
 	} else if len(subjects) == 0 { // a prefix that nobody has listed
 		_, original, _ = strings.Cut(original, ":")
@@ -121,7 +121,7 @@ func (d *Desk) recallSubjects(m *Mail) (subjects []policy.Subject, ok bool) {
 
 // winmail returns the recall in a mail's winmail.dat, nil when there is none.
 func winmail(m *Mail) (found *tnef.Message) {
-	m.parts(func(p mailmsg.Part) bool {
+	m.Parts(func(p mailmsg.Part) bool {
 		if isTNEF(p) {
 			if t, err := tnef.Read(p.Body); err == nil && t.Class == tnef.RecallClass {
 				found = t
@@ -172,7 +172,7 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) 
 	case len(inState(later, holdstore.Held)) > 0: // by their Date; clocks may be wrong
 		a.kind, a.held = "ambiguous", inState(later, holdstore.Held)
 	}
-	a.form, a.asked = "outlook", m.subject()
+	a.form, a.asked = "outlook", m.Text("Subject")
 	return keep, d.answer(ctx, m, a)
 }
 

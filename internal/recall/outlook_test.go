@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
@@ -233,9 +234,9 @@ func TestANoticeSaysHowToRecallAndItsAnswerDoes(t *testing.T) {
 func TestWhatIsReplacedStaysUntilTheNewOneIsHeld(t *testing.T) {
 	o := newOffice(t)
 	old, mid := o.message("anna", "prices", "b@x.test")
-	m := &Mail{Holds: true, Fields: []policy.Field{{Name: "Supersedes", Value: " " + mid}},
-		Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"},
-			Recipients: []holdstore.Path{{Address: "b@x.test"}}}}
+	m := &Mail{Holds: true, Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"},
+		Recipients: []holdstore.Path{{Address: "b@x.test"}}},
+		Message: mailmsg.Message{Fields: []policy.Field{{Name: "Supersedes", Value: " " + mid}}}}
 	ruling, err := o.Act(t.Context(), m)
 	if err != nil || len(ruling.Replaces) != 1 || ruling.Replaces[0] != old || o.state(old) != holdstore.Held {
 		t.Errorf("%v %+v, the old one is %s", err, ruling, o.state(old))

@@ -33,7 +33,7 @@ type writtenText struct {
 func (d *Desk) ownText(m *Mail) (own ownText) {
 	var texts []*shownText
 	at := map[int]*shownText{} // those that have several forms
-	m.parts(func(p mailmsg.Part) bool {
+	m.Parts(func(p mailmsg.Part) bool {
 		own.broken = own.broken || sealedTypes[p.Kind]
 		if own.last = p.Name == "" && strings.HasPrefix(p.Kind, "text/"); !own.last {
 			return true

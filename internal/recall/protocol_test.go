@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -31,8 +32,8 @@ func specified(t *testing.T, name string) string {
 func reporting(kind, part string) *Mail {
 	body := "--b\r\nContent-Type: text/plain\r\n\r\nfor people\r\n--b\r\nContent-Type: message/" + kind + "\r\n\r\n" +
 		part + "\r\n--b--\r\n"
-	return &Mail{Body: []byte(body), Fields: []policy.Field{{Name: "Content-Type",
-		Value: " multipart/report; report-type=" + kind + "; boundary=b"}}}
+	return &Mail{Message: mailmsg.Message{Body: []byte(body), Fields: []policy.Field{{Name: "Content-Type",
+		Value: " multipart/report; report-type=" + kind + "; boundary=b"}}}}
 }
 
 func TestTheSpecificationsRequestIsOurs(t *testing.T) {

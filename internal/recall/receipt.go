@@ -36,7 +36,7 @@ func ParseReceipts(m *Mail) (all []Receipt) {
 		_, what, _ := strings.Cut(groups[0].Get("Disposition"), ";")
 		messageID = policy.BracketedID(groups[0].Get("Original-Message-ID"))
 		add(typed(groups[0].Get("Final-Recipient")), what)
-	} else if isReport(m, "delivery-status") && !m.Cut {
+	} else if m.IsReport("delivery-status") && !m.Cut {
 		var groups []textproto.MIMEHeader
 		messageID, groups = delivery(m)
 		for _, g := range groups {
@@ -50,14 +50,14 @@ var fold = regexp.MustCompile(`\r?\n[ \t]+`)
 
 // delivery reads which message a delivery status notification is about, and what it says of each recipient.
 func delivery(m *Mail) (messageID string, recipients []textproto.MIMEHeader) {
-	m.parts(func(p mailmsg.Part) bool {
+	m.Parts(func(p mailmsg.Part) bool {
 		switch p.Kind {
 		case "message/delivery-status":
 			if groups := readGroups(fold.ReplaceAll(p.Body, []byte(" "))); len(groups) > 1 {
 				recipients = groups[1:]
 			}
 		case "text/rfc822-headers", "message/rfc822":
-			messageID = policy.BracketedID(attachedID(p))
+			messageID = policy.BracketedID(p.MessageID())
 		}
 		return true
 	})

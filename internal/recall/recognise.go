@@ -40,10 +40,9 @@ func NewRecogniser(prefixes []string) *Recogniser {
 
 // Body says by the header alone how much of the body is worth a look, in bytes. Most mail ends here, with 0.
 func (r *Recogniser) Body(m *Mail) int {
-	kind, _ := m.mediaType()
+	kind, _ := m.MediaType()
 	switch {
-	case isRequest(m), isReport(m, "recall-status"), isReport(m, "disposition-notification"), isReport(m,
-		"delivery-status"), r.d.exchangeRecall(m):
+	case isRequest(m), m.IsReport("recall-status"), m.IsReport("disposition-notification"), m.IsReport("delivery-status"), r.d.exchangeRecall(m):
 		return MaxBody
 	case strings.HasPrefix(kind, "multipart/"), tnefTypes[kind], cloudRecall(m):
 		return r.d.outlookBody(m)
@@ -55,7 +54,7 @@ func (r *Recogniser) Body(m *Mail) int {
 // could add them: only its subject, which is signed, makes such a mail a recall, and only with a known prefix.
 // A mail with a winmail.dat that carries anything else is none: who vouched for it would vouch for that, unseen.
 func (r *Recogniser) Recognise(m *Mail) (s Sight) {
-	original, named := r.d.behindPrefix(m.subject())
+	original, named := r.d.behindPrefix(m.Text("Subject"))
 	signed := []policy.Subject{readTopic(original)}
 	switch t := winmail(m); {
 	case !m.Cut && carries(m):
@@ -72,18 +71,18 @@ func (r *Recogniser) Recognise(m *Mail) (s Sight) {
 	case cloudRecall(m) && named:
 		s = Sight{Form: FormCloud, Subjects: signed, Signed: []string{"Subject", "Date"}}
 	}
-	if keys, err := cancel.Parse(m.field("Cancel-Key")); err == nil && s.Form != "" {
+	if keys, err := cancel.Parse(m.Field("Cancel-Key")); err == nil && s.Form != "" {
 		s.Keys = append(s.Keys, keys...)
 	}
 	return s
 }
 
-func isRequest(m *Mail) bool { return isReport(m, "recall-request") }
+func isRequest(m *Mail) bool { return m.IsReport("recall-request") }
 
 // cloudRecall knows form C: handed over by HTTP inside Exchange Online, with a Message-ID whose right side is no
 // domain.
 func cloudRecall(m *Mail) bool {
-	_, right, _ := strings.Cut(strings.Trim(m.field("Message-ID"), "<>"), "@")
+	_, right, _ := strings.Cut(strings.Trim(m.Field("Message-ID"), "<>"), "@")
 	return !strings.Contains(right, ".") && slices.ContainsFunc(m.Fields, func(f policy.Field) bool {
 		return holdstore.Same(f.Name, "Received") && strings.Contains(f.Value, "substrate.office.com") &&
 			strings.Contains(f.Value, "with HTTP")

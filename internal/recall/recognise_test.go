@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
@@ -11,7 +12,7 @@ import (
 // arriving is a mail that comes in, from its text.
 func arriving(text string) *Mail {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
-	m := &Mail{Body: []byte(body)}
+	m := &Mail{Message: mailmsg.Message{Body: []byte(body)}}
 	for _, line := range strings.Split(strings.ReplaceAll(head, "\r\n\t", " "), "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
 		m.Fields = append(m.Fields, policy.Field{Name: name, Value: value})

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"mime"
 	"net/textproto"
 	"strings"
 
@@ -143,19 +142,13 @@ func ParseStatus(m *Mail) (s Status, ok bool) {
 	return s, s.RequestID != ""
 }
 
-// isReport says by the header whether a mail is a multipart/report of this type (RFC 6522).
-func isReport(m *Mail, reportType string) bool {
-	kind, params, err := mime.ParseMediaType(m.field("Content-Type"))
-	return err == nil && kind == "multipart/report" && strings.EqualFold(params["report-type"], reportType)
-}
-
 // groups returns the groups of fields in the first part of this kind. A field that is said twice in a group where only
 // one can count spoils all of it: programs would differ in which they believe.
 func (m *Mail) groups(reportType, kind string) (all []textproto.MIMEHeader) {
-	if m.Cut || !isReport(m, reportType) {
+	if m.Cut || !m.IsReport(reportType) {
 		return nil
 	}
-	m.parts(func(p mailmsg.Part) bool {
+	m.Parts(func(p mailmsg.Part) bool {
 		if p.Kind == kind {
 			all = readGroups(p.Body)
 		}

@@ -13,7 +13,7 @@ func (d *Desk) supersedes(m *Mail) string {
 	if !d.o.Supersedes {
 		return ""
 	}
-	old := policy.MessageID(m.field("Supersedes"))
+	old := policy.MessageID(m.Field("Supersedes"))
 	if old == m.MessageID {
 		return ""
 	}

@@ -1,10 +1,8 @@
-package recall
+package mailmsg
 
 import (
 	"strings"
 
-	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -26,18 +24,18 @@ var (
 var listPrecedence = map[string]bool{"list": true, "bulk": true, "junk": true}
 
 // ThroughList says whether a mailing list has passed a mail on.
-func ThroughList(m *Mail) bool { return m.listField() != "" }
+func (m *Message) ThroughList() bool { return m.listField() != "" }
 
 // Resent says whether a person has sent a mail on as it was: whoever wrote it asks nobody here.
-func Resent(m *Mail) bool { return m.oneOf(resentFields) != "" }
+func (m *Message) Resent() bool { return m.oneOf(resentFields) != "" }
 
 // listField is the field of a mail that says that it came through a list; empty: none does.
-func (m *Mail) listField() string {
+func (m *Message) listField() string {
 	if name := m.oneOf(listFields); name != "" {
 		return name
 	}
 	for _, f := range m.Fields {
-		if isField(f, "Precedence") && listPrecedence[strings.ToLower(strings.TrimSpace(f.Value))] {
+		if f.Is("Precedence") && listPrecedence[strings.ToLower(strings.TrimSpace(f.Value))] {
 			return "Precedence"
 		}
 	}
@@ -45,10 +43,10 @@ func (m *Mail) listField() string {
 }
 
 // oneOf returns the first name of the mail's fields that is in a list; empty: there is none.
-func (m *Mail) oneOf(names []string) string {
+func (m *Message) oneOf(names []string) string {
 	for _, f := range m.Fields {
 		for _, name := range names {
-			if isField(f, name) || strings.HasSuffix(name, "-") && hasPrefixFold(f.Name, name) {
+			if f.Is(name) || strings.HasSuffix(name, "-") && hasPrefix(f.Name, name) {
 				return strings.TrimSpace(f.Name)
 			}
 		}
@@ -56,18 +54,10 @@ func (m *Mail) oneOf(names []string) string {
 	return ""
 }
 
-// isField says whether a field has a name. Some programs write a blank before the colon.
-func isField(f policy.Field, name string) bool {
-	return holdstore.Same(strings.TrimRight(f.Name, " \t"), name)
-}
-
 // automatic says why a mail was written by a program or a list, or was passed on, so that it is no command; empty: a
 // person has written it.
-func automatic(m *Mail) string {
-	if m.Sender.Address == "" {
-		return "null sender"
-	}
-	if v, _, _ := strings.Cut(m.field("Auto-Submitted"), ";"); v != "" && !strings.EqualFold(strings.TrimSpace(v), "no") {
+func (m *Message) Automatic() string {
+	if v, _, _ := strings.Cut(m.Field("Auto-Submitted"), ";"); v != "" && !strings.EqualFold(strings.TrimSpace(v), "no") {
 		return "Auto-Submitted"
 	}
 	if name := m.listField(); name != "" {
@@ -78,35 +68,13 @@ func automatic(m *Mail) string {
 			return name
 		}
 	}
-	if strings.EqualFold(m.field("Precedence"), "auto_reply") {
+	if strings.EqualFold(m.Field("Precedence"), "auto_reply") {
 		return "Precedence"
 	}
 	return ""
 }
 
-// notOwn says why a mail is not its envelope sender's own, so that what it says of recalls has no effect on their mail:
-// a stranger's mail that a filter passes on keeps the stranger's From. Empty: it is. The MTA writes a From that is
-// missing.
-func notOwn(m *Mail) string {
-	if why := automatic(m); why != "" {
-		return why
-	}
-	if m.has("X-Recall-Policy") {
-		return "it has come in by a gateway"
-	}
-	from := 0
-	for _, f := range m.Fields {
-		if !isField(f, "From") {
-			continue
-		}
-		address, err := mailmsg.Address(f.Value)
-		if from++; from > 1 || err != nil || !holdstore.Same(address, m.Sender.Address) {
-			return "From is not the envelope sender"
-		}
-	}
-	return ""
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && holdstore.Same(s[:len(prefix)], prefix)
+// hasPrefix compares as policy.Field does.
+func hasPrefix(name, prefix string) bool {
+	return len(name) >= len(prefix) && policy.Field{Name: name[:len(prefix)]}.Is(prefix)
 }
