@@ -19,13 +19,14 @@ deps: ## Install what the tests and make run need, if it is missing
 	test/deps/unpack sasl sasl2-bin
 	test/deps/unpack prometheus prometheus
 
-lint: ## Check format, vet, staticcheck, unread errors, spelling
+lint: ## Check format, vet, staticcheck, unread errors, comments, spelling
 	@unformatted=$$(gofmt -l cmd holdstore internal milter policy test); \
 	[ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	$(GO) run codeberg.org/polyfloyd/go-errorlint@v1.9.1 ./...
 	$(GO) run github.com/kisielk/errcheck@v1.10.0 -ignoretests -exclude test/lint/errcheck.txt $$($(GO) list ./... | grep -v /test)
+	$(GO) run github.com/mgechev/revive@v1.17.0 -config test/lint/revive.toml -set_exit_status ./...
 	@git ls-files '*.go' '*.md' | xargs $(GO) run github.com/golangci/misspell/cmd/misspell@v0.7.0 -error
 
 # Known defects of what we depend on; skipped where the database can't be reached.
@@ -36,7 +37,7 @@ vulnerabilities: ## Look up known defects of the dependencies
 
 # Tests wait for servers far more than they compute: more of them at a time than there are processors.
 test: deps lint vulnerabilities ## Install what is missing, lint, and run every test against real servers
-	$(GO) test -race -parallel 4 -timeout 14m ./...
+	$(GO) test -race -shuffle on -parallel 4 -timeout 14m ./...
 
 # The suite of ARC is fetched, not copied: it is at a commit of its own.
 suites: ## Run the public suites of SPF and ARC

@@ -12,7 +12,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// ErrPaused: somebody has stopped the releases of all gateways on this store; nothing is wrong with it.
+// ErrPaused says that somebody has stopped the releases of all gateways on this store; nothing is wrong with it.
 var ErrPaused = errors.New("releases are paused")
 
 // Pause says who stopped the releases, when and why.

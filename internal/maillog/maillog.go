@@ -83,7 +83,7 @@ func from(id string, s holdstore.Submission) []pair {
 	return pairs
 }
 
-// Held: the store has committed the message, and the MTA is told to discard its copy.
+// Held logs that the store has committed the message, and the MTA is told to discard its copy.
 func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64) {
 	verb := "hold"
 	if r.Found {
@@ -96,86 +96,86 @@ func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Term
 	l.event(verb, s.QueueID, pairs...)
 }
 
-// Skipped: mail that is none of our business, most of it inbound. Only at level debug.
+// Skipped logs mail that is none of our business, most of it inbound, only at level debug.
 func (l *Log) Skipped(s holdstore.Submission, reason policy.Reason) {
 	l.eventAt(zap.DebugLevel, "pass", s.QueueID, append(from("", s), pair{"reason", reason.Text}))
 }
 
-// Passed: an outbound message goes on at once, not held.
+// Passed logs that an outbound message goes on at once, not held.
 func (l *Log) Passed(s holdstore.Submission, reason policy.Reason) {
 	l.event("pass", s.QueueID, append(from("", s), pair{"reason", reason.Text})...)
 }
 
-// Unheld: it should have been held, but the store could not, and on_store_failure = "deliver".
+// Unheld logs that a message should have been held, but the store could not, and on_store_failure = "deliver".
 func (l *Log) Unheld(s holdstore.Submission, err error) {
 	l.event("unheld", s.QueueID, append(from("", s), pair{"reason", err.Error()})...)
 }
 
-// Deferred: the store could not hold it, so the client was told to try again.
+// Deferred logs that the store could not hold a message, so the client was told to try again.
 func (l *Log) Deferred(s holdstore.Submission, err error) {
 	l.event("defer", s.QueueID, append(from("", s), pair{"reason", err.Error()})...)
 }
 
-// Commanded: a mail asked for a recall, in this form, and this came of it.
+// Commanded logs that a mail asked for a recall, its form, and what came of it.
 func (l *Log) Commanded(s holdstore.Submission, form, outcome, detail string) {
 	l.event("command", s.QueueID, append(from("", s), pair{"login", s.Login}, pair{"client", s.Client.Address},
 		pair{"form", form}, pair{"outcome", outcome}, pair{"detail", detail})...)
 }
 
-// Judged: a recall command came in, and this is what it is worth.
+// Judged logs that a recall command came in, and what the policy made of it.
 func (l *Log) Judged(s holdstore.Submission, form, domain string, v policy.InboundVerdict) {
 	l.event("inbound-recall", s.QueueID, append(from("", s), pair{"client", s.Client.Address}, pair{"form", form},
 		pair{"domain", domain}, pair{"rule", v.Rule}, pair{"verdict", v.Result}, pair{"reason", v.Reason}, pair{"target", v.Target})...)
 }
 
-// Asked: the gateways of a domain are asked to take a released message back.
+// Asked logs that the gateways of a domain are asked to take a released message back.
 func (l *Log) Asked(h *holdstore.Hold, domain, requestID string) {
 	l.event("ask", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"domain", domain}, pair{"request", requestID})
 }
 
-// Retracted: another gateway's request was carried out for one recipient, and this came of it.
+// Retracted logs that another gateway's request was carried out for one recipient, and what came of it.
 func (l *Log) Retracted(messageID, recipient, requestID, outcome, detail string) {
 	l.event("retract", "", pair{"message-id", messageID}, pair{"to", "<" + recipient + ">"}, pair{"request", requestID},
 		pair{"outcome", outcome}, pair{"detail", detail})
 }
 
-// Reported: the sender is told what came of a recall after the release.
+// Reported logs that the sender is told what came of a recall after the release.
 func (l *Log) Reported(h *holdstore.Hold) {
 	l.event("report", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + h.Sender.Address + ">"})
 }
 
-// Released: the MTA took the message for so many recipients; reply has its new queue ID.
+// Released logs that the MTA took the message for so many recipients; reply has its new queue ID.
 func (l *Log) Released(h *holdstore.Hold, recipients int, reply string, late time.Duration) {
 	l.event("release", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"nrcpt", strconv.Itoa(recipients)},
 		pair{"late", late.Round(time.Millisecond).String()}, pair{"reply", reply})
 }
 
-// Retried: an attempt failed for now.
+// Retried logs that an attempt failed for now.
 func (l *Log) Retried(h *holdstore.Hold, detail string, in time.Duration) {
 	l.event("retry", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"in", in.String()}, pair{"reason", detail})
 }
 
-// Failed: one recipient will never get it.
+// Failed logs that one recipient will never get the message.
 func (l *Log) Failed(h *holdstore.Hold, recipient, detail string) {
 	l.event("fail", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + recipient + ">"}, pair{"reason", detail})
 }
 
-// Bounced: the sender was told of failures, or why not.
+// Bounced logs that the sender was told of failures, or why not.
 func (l *Log) Bounced(h *holdstore.Hold, to, detail string) {
 	l.event("bounce", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + to + ">"}, pair{"detail", detail})
 }
 
-// Panicked: a defect of the program ended what was going on, and only that.
+// Panicked logs that a defect of the program ended what was going on, and only that.
 func (l *Log) Panicked(what string, v any, stack []byte) {
 	l.Trouble("a defect ended "+what+", please report it", fmt.Errorf("%v; %s", v, bytes.TrimSpace(stack)))
 }
 
-// Started: the daemon runs, with this config.
+// Started logs that the daemon runs, with this config.
 func (l *Log) Started(version, config string, addresses ...string) {
 	l.daemon(zap.InfoLevel, "start", append([]pair{{"version", version}, {"config", config}}, named(addresses)...))
 }
 
-// Reloaded: the daemon has read its config again; waiting are the changed keys that need a restart.
+// Reloaded logs that the daemon has read its config again; waiting are the changed keys that need a restart.
 func (l *Log) Reloaded(config string, waiting []string) {
 	pairs := []pair{{"config", config}}
 	if len(waiting) > 0 {
@@ -184,13 +184,13 @@ func (l *Log) Reloaded(config string, waiting []string) {
 	l.daemon(zap.InfoLevel, "reloaded", pairs)
 }
 
-// Stopping: the daemon takes no new session, finishes what is under way, and ends.
+// Stopping logs that the daemon takes no new session, finishes what is under way, and ends.
 func (l *Log) Stopping(reason string) { l.daemon(zap.InfoLevel, "stop", []pair{{"reason", reason}}) }
 
-// Dies: the daemon ends, as it can't do its work.
+// Dies logs that the daemon ends, as it can't do its work.
 func (l *Log) Dies(err error) { l.daemon(zap.ErrorLevel, "stop", []pair{{"reason", err.Error()}}) }
 
-// Ended: nothing of the daemon runs any more.
+// Ended logs that nothing of the daemon runs any more.
 func (l *Log) Ended() { l.daemon(zap.InfoLevel, "end", nil) }
 
 // named makes pairs of "name=value".
@@ -219,7 +219,7 @@ func (l *Log) daemon(level zapcore.Level, verb string, pairs []pair) {
 	l.zap.Log(level, text)
 }
 
-// Trouble: something outside one message's way went wrong; msg says what it means for the mail.
+// Trouble logs that something outside one message's way went wrong; msg says what it means for the mail.
 func (l *Log) Trouble(msg string, err error) {
 	if l.json {
 		l.zap.Warn(msg, zap.Error(err))

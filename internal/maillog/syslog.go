@@ -28,8 +28,8 @@ func Syslog(program, path string) (*Log, error) {
 // Silent returns a log that writes nothing.
 func Silent() *Log { return New(zap.NewNop(), false) }
 
-// Acted: a person, or another gateway, did something to a hold, which is as it was after that; nil: to all of the
-// store. A release that is not the daemon's own is "release-now". A recall for some recipients (only), after which
+// Acted logs that a person, or another gateway, did something to a hold, which is as it was after that; nil: to all of
+// the store. A release that is not the daemon's own is "release-now". A recall for some recipients (only), after which
 // others still get the message, is "recall-only": who repeats recalls must not take the message from the others. By
 // these lines a store that was brought back from a copy is made to agree with what was done after the copy
 // (docs/backup.md).

@@ -54,7 +54,7 @@ func StartSinkFor(t testing.TB, take func(Delivery)) *Sink {
 	return s
 }
 
-// Hangs, as an answer, is none: the sink waits until the client goes.
+// Hangs as an answer means none: the sink waits until the client goes.
 const Hangs = "hangs"
 
 // Answer makes the sink say what f returns to a line, "." being the end of DATA; "" is what it would say by itself.

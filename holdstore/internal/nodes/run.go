@@ -71,7 +71,7 @@ const (
 	diskWait    = 2 * time.Second // for the disk
 )
 
-// ErrFewReplicas: it is done on the primary, but a failover may undo it.
+// ErrFewReplicas says that a write is done on the primary, but a failover may undo it.
 var ErrFewReplicas = errors.New("too few replicas acknowledged it")
 
 // RunDurable runs a script whose outcome somebody relies on: a client that hears 250, a person who hears "recalled", a

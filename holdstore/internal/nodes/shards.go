@@ -20,8 +20,8 @@ func newShard(prefix string, n int) Shard { return Shard(prefix + ":{mh" + strco
 
 func (at Shard) key(name string) string { return string(at) + name }
 
-// A Cluster holds ClusterShards shards, which its slots spread over all its servers; any other Redis holds one. What
-// belongs together in one script is in one shard: a hold, its content, its index entries, its jobs.
+// ClusterShards is how many shards a Cluster holds; its slots spread them over all its servers. Any other Redis holds
+// one. What belongs together in one script is in one shard: a hold, its content, its index entries, its jobs.
 const ClusterShards = 64
 
 // How often a script follows its shard to another server, and how long it waits for the new picture of the Cluster.
@@ -46,6 +46,7 @@ func shardsOf(client redis.UniversalClient, prefix string) []Shard {
 // Of returns the shard that something belongs to, by its name: the ID of a hold or job, a digest.
 func (ns *Nodes) Of(name string) Shard { return ns.Shards[ns.Number(name)] }
 
+// Number returns the index of the shard that something belongs to, by its name.
 func (ns *Nodes) Number(name string) int {
 	h := fnv.New32a()
 	h.Write([]byte(name))
