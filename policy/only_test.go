@@ -139,7 +139,7 @@ func FuzzOnly(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, a := range ReadOnly(strings.Split(text, "\n")).Addresses {
 			if !isAddress(a) {
-				t.Errorf("%q is no address", a)
+				t.Errorf("%q is not an address", a)
 			}
 		}
 		CutMessageID(text)

@@ -76,7 +76,7 @@ func TestTheDaemonTakesItsConfigFromTheEnvironment(t *testing.T) {
 		out, _ := c.CombinedOutput()
 		return string(out), c.ProcessState.ExitCode()
 	}
-	if text, code := check(); code != 78 || !strings.Contains(text, "secret_file: there is no credential secret") {
+	if text, code := check(); code != 78 || !strings.Contains(text, "secret_file: no credential secret") {
 		t.Errorf("without a credential: exit %d: %s", code, text)
 	}
 	g.must(os.WriteFile(filepath.Join(folder, "secret"), []byte("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n"), 0o400))

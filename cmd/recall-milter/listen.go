@@ -59,7 +59,7 @@ func removeStaleSocket(path string) error {
 		return err
 	}
 	if info.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s exists and is no socket", path)
+		return fmt.Errorf("%s exists, but is not a socket", path)
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()

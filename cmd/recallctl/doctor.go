@@ -37,7 +37,7 @@ func (c *ctl) doctor() *cobra.Command {
 	cmd.Flags().StringVar(&o.probe, "probe", "", "send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if a, err := mail.ParseAddress(o.probe); o.probe != "" && (err != nil || a.Address != o.probe) {
-			return usage("--probe %q is no address like you@corp.test", o.probe)
+			return usage("invalid --probe %q: use an address like you@corp.test", o.probe)
 		}
 		site, found := c.site(&o)
 		if site != nil {

@@ -118,7 +118,7 @@ func parseStates(names []string) ([]holdstore.State, error) {
 	for _, name := range names {
 		state := holdstore.State(strings.ToLower(name))
 		if !slices.Contains(anyStates, state) {
-			return nil, usage("%q is no state: allowed are held, releasing, released, recalled", name)
+			return nil, usage("invalid state %q: use one of held, releasing, released, recalled", name)
 		}
 		states = append(states, state)
 	}

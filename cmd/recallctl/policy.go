@@ -85,7 +85,7 @@ func (s *stranger) mail(from io.Reader) (*recall.Mail, error) {
 		return nil, usage("--sender and --recipient are needed: a verdict depends on them")
 	}
 	if _, err := netip.ParseAddr(s.client); err != nil && s.client != "" {
-		return nil, usage("--client %q is no IP address", s.client)
+		return nil, usage("invalid IP address %q in --client", s.client)
 	}
 	r := bufio.NewReader(io.LimitReader(from, maxTested))
 	fields, err := readHeader(r)

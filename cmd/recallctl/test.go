@@ -94,7 +94,7 @@ func (t *trial) facts(file string, stdin io.Reader) (policy.Facts, error) {
 	}
 	var err error
 	if f.Client, err = netip.ParseAddr(t.client); err != nil && t.client != "" {
-		return f, usage("--client %q is no IP address", t.client)
+		return f, usage("invalid IP address %q in --client", t.client)
 	}
 	if f.Now, err = moment("at", t.at, time.Now()); err != nil {
 		return f, err

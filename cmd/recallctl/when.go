@@ -25,5 +25,5 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 	if at, err := time.ParseInLocation("15:04", text, now.Location()); err == nil {
 		return time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), 0, 0, now.Location()), nil
 	}
-	return time.Time{}, usage("--%s %q is no time: write how long ago (\"90m\", \"5d\"), today's time (\"09:30\"), or a date (\"2026-05-01 09:30\")", flag, text)
+	return time.Time{}, usage("invalid --%s %q: write how long ago (\"90m\", \"5d\"), today's time (\"09:30\"), or a date (\"2026-05-01 09:30\")", flag, text)
 }

@@ -50,7 +50,7 @@ func (s *source) set(v reflect.Value, path string, n *unstable.Node) {
 func (s *source) setInt(v reflect.Value, path string, n *unstable.Node) {
 	i, err := strconv.ParseInt(string(n.Data), 0, 32)
 	if err != nil || i < 0 {
-		s.problem(path, "%s: %s is out of range: allowed are whole numbers from 0 on", path, n.Data)
+		s.problem(path, "%s: %s is out of range: use a whole number from 0 on", path, n.Data)
 		return
 	}
 	v.SetInt(i)

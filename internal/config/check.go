@@ -77,7 +77,7 @@ func (c *Config) checkRules(s *source) {
 			"all_recipients": r.AllRecipients, "login": r.Login, "daemon_name": r.DaemonName, "delegates": r.Delegates} {
 			s.each(path+"."+key, list, checkPattern)
 		}
-		s.demand(path+".delegates", !onlyExcludes(r.Delegates), "names only who is no delegate: add \"*\" if every other login may recall this mail")
+		s.demand(path+".delegates", !onlyExcludes(r.Delegates), "only excludes logins: add \"*\" if every other login may recall this mail")
 		s.each(path+".client", r.Client, checkNetwork)
 		for name, pattern := range r.Header {
 			s.is(path+".header."+name, checkPattern(pattern))
@@ -130,7 +130,7 @@ func (s *source) words(v reflect.Value, path, allowed string) {
 			s.words(v.Index(i), join(path, strconv.Itoa(i)), allowed)
 		}
 	case !slices.Contains(strings.Split(allowed, ","), v.String()):
-		s.problem(path, "%q is not possible here: allowed are %s", v.String(), strings.ReplaceAll(allowed, ",", ", "))
+		s.problem(path, "invalid value %q: use one of %s", v.String(), strings.ReplaceAll(allowed, ",", ", "))
 	}
 }
 
@@ -164,7 +164,7 @@ func onlyExcludes(list []string) bool {
 
 func checkMailAddress(v string) error {
 	if a, err := mail.ParseAddress(v); err != nil || a.Address != v {
-		return fmt.Errorf("%q is no mail address: allowed are values like \"recall@corp.test\"", v)
+		return fmt.Errorf("invalid mail address %q: use a value like \"recall@corp.test\"", v)
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func checkAddress(v string) error {
 
 func named(v string, err error) error {
 	if err != nil {
-		return fmt.Errorf("%q is no address: %w", v, err)
+		return fmt.Errorf("invalid address %q: %w", v, err)
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func named(v string, err error) error {
 // checkServID takes an authserv-id without the queue ID that a message's fields have behind it.
 func checkServID(v string) error {
 	if v == "" || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`/;()"`, c) }) {
-		return fmt.Errorf("%q is no authserv-id: allowed are names like \"mx.corp.test\"", v)
+		return fmt.Errorf("invalid authserv-id %q: use a name like \"mx.corp.test\"", v)
 	}
 	return nil
 }
@@ -196,7 +196,7 @@ func checkDomain(v string) error {
 	if !strings.Contains(v, ".") || strings.ContainsFunc(v, func(c rune) bool {
 		return c != '-' && c != '.' && c != '_' && !unicode.IsLetter(c) && !unicode.IsDigit(c)
 	}) {
-		return fmt.Errorf("%q is no domain: allowed are values like \"lists.example\"", v)
+		return fmt.Errorf("invalid domain %q: use a value like \"lists.example\"", v)
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func checkFolder(v string, allowed ...string) error {
 	if folder, ok := strings.CutPrefix(v, "move:"); slices.Contains(allowed, v) || ok && folder != "" {
 		return nil
 	}
-	return fmt.Errorf("%q is not possible here: allowed are %s, move:Folder", v, strings.Join(allowed, ", "))
+	return fmt.Errorf("invalid value %q: use one of %s, move:Folder", v, strings.Join(allowed, ", "))
 }
 
 // isLoopback says whether host:port is on this machine.
@@ -218,7 +218,7 @@ func isLoopback(address string) bool {
 // checkFieldName takes what RFC 5322 section 3.6.8 allows; empty is none.
 func checkFieldName(v string) error {
 	if strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == ':' }) {
-		return fmt.Errorf("%q is no name of a header field", v)
+		return fmt.Errorf("invalid header field name %q", v)
 	}
 	return nil
 }

@@ -38,10 +38,10 @@ func (c *Config) credentials(s *source, folder string) {
 
 func checkCredential(folder, name string) error {
 	if name == "" || strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") {
-		return fmt.Errorf("%q names no credential: allowed are values like \"credential:redis\"", credential+name)
+		return fmt.Errorf("%q names no credential: use a value like \"credential:redis\"", credential+name)
 	}
 	if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
-		return fmt.Errorf("there is no credential %s: add LoadCredential=%s:/path to the unit (%w)", name, name, err)
+		return fmt.Errorf("no credential %s: add LoadCredential=%s:/path to the unit (%w)", name, name, err)
 	}
 	return nil
 }

@@ -107,9 +107,9 @@ func (s *source) decode(c *Config) {
 			if len(syntax.Highlight) > 0 {
 				offset = int(s.parser.Range(syntax.Highlight).Offset)
 			}
-			s.problemAt(min(offset, len(s.text)), "this is no TOML: %s", syntax.Message)
+			s.problemAt(min(offset, len(s.text)), "invalid TOML: %s", syntax.Message)
 		} else {
-			s.problem("", "this is no TOML: %v", err)
+			s.problem("", "invalid TOML: %v", err)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (s *source) open(root reflect.Value, e *unstable.Node) (reflect.Value, stri
 			path = join(path, strconv.Itoa(v.Len()-1))
 			v = v.Index(v.Len() - 1)
 		} else if v.Kind() != reflect.Struct && v.Kind() != reflect.Map || asText(v) != nil {
-			s.problemAt(int(key.Raw.Offset), "%q is no table", path)
+			s.problemAt(int(key.Raw.Offset), "%q must be a table", path)
 			return reflect.Value{}, ""
 		} else if e.Kind == unstable.ArrayTable && keys.IsLast() {
 			s.problemAt(int(key.Raw.Offset), "%q is one table: write [%s]", path, path)
@@ -205,7 +205,7 @@ func (s *source) field(v reflect.Value, path string, key *unstable.Node) reflect
 		s.problemAt(int(key.Raw.Offset), "unknown key %q: allowed here are %s", join(path, name), strings.Join(known, ", "))
 		return reflect.Value{}
 	}
-	s.problemAt(int(key.Raw.Offset), "%q is no table", path)
+	s.problemAt(int(key.Raw.Offset), "%q must be a table", path)
 	return reflect.Value{}
 }
 

@@ -32,8 +32,8 @@ func TestBadVariablesAreNamed(t *testing.T) {
 		"RECALL_MILTER_HOLD_GRACE=soon":             `invalid duration "soon"`,
 		"RECALL_MILTER_REDIS_DB=-1":                 "must be a whole number",
 		"RECALL_MILTER_RECALL_OUTLOOK=yes":          "must be true or false",
-		"RECALL_MILTER_REDIS_ADDRESSES=a:1,nowhere": `"nowhere" is no address`,
-		"RECALL_MILTER_ON_STORE_FAILURE=drop":       "allowed are tempfail, deliver",
+		"RECALL_MILTER_REDIS_ADDRESSES=a:1,nowhere": `invalid address "nowhere"`,
+		"RECALL_MILTER_ON_STORE_FAILURE=drop":       "use one of tempfail, deliver",
 		"RECALL_MILTER_RELEASE_CONCURRENCY=0":       "must be from 1 to 1000",
 	} {
 		// The file's own value, which has a place in it, is not the one that is wrong.
@@ -82,7 +82,7 @@ func TestSecretsMayBeCredentials(t *testing.T) {
 		t.Fatalf("%v %+v", err, c)
 	}
 	for value, want := range map[string]string{
-		"credential:none":      "there is no credential none: add LoadCredential=none:/path to the unit",
+		"credential:none":      "no credential none: add LoadCredential=none:/path to the unit",
 		"credential:":          "names no credential",
 		"credential:../redis":  "names no credential",
 		"credential:a/../../b": "names no credential",

@@ -65,7 +65,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 0 || n > (1<<50)/factor {
-		return fmt.Errorf("%q is no size: allowed are values like \"64KB\" or \"50MB\"", text)
+		return fmt.Errorf("invalid size %q: use a value like \"64KB\" or \"50MB\"", text)
 	}
 	*s = Size(n * factor)
 	return nil
@@ -85,7 +85,7 @@ func (b *SizeBound) UnmarshalText(text []byte) error {
 		err = b.Below.UnmarshalText(text[1:])
 	}
 	if err != nil || *b == (SizeBound{}) {
-		return fmt.Errorf("%q is no condition on a size: allowed are values like \">5MB\" or \"<64KB\"", text)
+		return fmt.Errorf("invalid condition on a size %q: use a value like \">5MB\" or \"<64KB\"", text)
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	n, err := strconv.Atoi(count)
 	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[unit]
 	if err != nil || n < 1 || per == 0 {
-		return fmt.Errorf("%q is no rate: allowed are values like \"60/h\", \"5/m\" or \"1000/d\"", text)
+		return fmt.Errorf("invalid rate %q: use a value like \"60/h\", \"5/m\" or \"1000/d\"", text)
 	}
 	*r = Rate{n, per}
 	return nil
@@ -115,7 +115,7 @@ type Mode os.FileMode
 func (m *Mode) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 8, 9)
 	if err != nil {
-		return fmt.Errorf("%q is no file mode: allowed are octal digits like \"0660\"", text)
+		return fmt.Errorf("invalid file mode %q: use octal digits like \"0660\"", text)
 	}
 	*m = Mode(n)
 	return nil
@@ -135,7 +135,7 @@ func ParseListen(s string) (network, address string, err error) {
 			return "tcp", rest, nil
 		}
 	}
-	return "", "", fmt.Errorf("%q is no address: allowed are inet:port@host, inet:host:port, unix:/path, local:/path", s)
+	return "", "", fmt.Errorf("invalid address %q: use inet:port@host, inet:host:port, unix:/path, local:/path", s)
 }
 
 // checkHostPort takes host:port, with an IPv6 address in brackets.
@@ -144,5 +144,5 @@ func checkHostPort(s string) error {
 	if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n > 0 && host != "" && !strings.ContainsAny(host, " /@") {
 		return nil
 	}
-	return errors.New("allowed are values like \"127.0.0.1:10026\" or \"[::1]:10026\"")
+	return errors.New("use a value like \"127.0.0.1:10026\" or \"[::1]:10026\"")
 }
