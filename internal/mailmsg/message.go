@@ -78,7 +78,7 @@ func (m *Message) Skip(piece []byte) {
 func (m *Message) GoesOn() bool { return m.rest == nil || m.rest.GoesOn() }
 
 // Parts calls visit for each leaf of the mail, as the function Parts does.
-func (m *Message) Parts(visit func(Part) bool) (whole bool) {
+func (m *Message) Parts(visit func(Part) bool) Extent {
 	head := EntityHeader{ContentType: m.Field("Content-Type"), Encoding: m.Field("Content-Transfer-Encoding"),
 		Disposition: m.Field("Content-Disposition")}
 	return Parts(head, m.Body, visit)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/base64"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
+	"slices"
 	"strings"
 )
 
@@ -31,12 +33,17 @@ type Part struct {
 	Flowed, DelSp bool // format=flowed of a text, and its parameter DelSp (RFC 3676)
 }
 
+// Extent says how much of a mail Parts has seen. A visit that said false hides nothing.
+type Extent struct {
+	Whole  bool // neither a bound nor a defect hides a part: all text that its sender wrote was visited
+	Agreed bool // Whole, and no other program can see other parts or files there
+}
+
 // Parts calls visit for each leaf of a mail, in order, until it says false. Defects end a branch, not the walk.
-// It says whether all of them could be seen; that visit said false hides none.
-func Parts(head EntityHeader, body []byte, visit func(Part) bool) (whole bool) {
+func Parts(head EntityHeader, body []byte, visit func(Part) bool) Extent {
 	w := walk{visit: visit, left: maxParts}
 	w.entity(head, body, 0)
-	return !w.unseen
+	return Extent{Whole: !w.hides, Agreed: !w.hides && !w.unsure}
 }
 
 type walk struct {
@@ -44,7 +51,8 @@ type walk struct {
 	left   int
 	within int  // the outermost multipart/alternative that is being read; 0: none
 	groups int  // of those, all so far
-	unseen bool // a defect or a bound hides parts, which other programs may see
+	hides  bool // a bound or a defect hides parts
+	unsure bool // other programs may see other parts, or files
 }
 
 // EntityHeader has the fields that say what an entity is, each on one line.
@@ -57,17 +65,13 @@ type EntityHeader struct {
 // entity visits one entity and says whether to go on.
 func (w *walk) entity(head EntityHeader, body []byte, depth int) bool {
 	if w.left--; w.left < 0 {
-		w.unseen = true
+		w.hides = true
 		return false
 	}
-	w.unseen = w.unseen || coded.MatchString(head.ContentType) || coded.MatchString(head.Disposition)
-	kind, params, err := mime.ParseMediaType(head.ContentType)
-	if err != nil {
-		w.unseen = w.unseen || head.ContentType != "" // others may see a multipart there
-		kind, params = "text/plain", nil
-	}
+	w.unsure = w.unsure || coded.MatchString(head.ContentType) || coded.MatchString(head.Disposition)
+	kind, params := w.mediaType(head.ContentType)
 	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
-		w.unseen = w.unseen || !bareAround(body, params["boundary"])
+		w.unsure = w.unsure || !bareAround(body, params["boundary"])
 		if kind == "multipart/alternative" && w.within == 0 {
 			w.groups++
 			w.within = w.groups
@@ -75,9 +79,9 @@ func (w *walk) entity(head EntityHeader, body []byte, depth int) bool {
 		}
 		return w.multipart(kind, multipart.NewReader(bytes.NewReader(body), params["boundary"]), depth)
 	}
-	w.unseen = w.unseen || strings.HasPrefix(kind, "multipart/")
+	w.hides = w.hides || strings.HasPrefix(kind, "multipart/")
 	body, known := plain(head.Encoding, body)
-	w.unseen = w.unseen || !known
+	w.unsure = w.unsure || !known
 	p := Part{Kind: kind, Name: cmp.Or(fileName(head.Disposition), params["name"]), Body: body,
 		Alternative: w.within, Whole: known, Inline: isInline(params, head.Disposition), Readable: true}
 	if strings.HasPrefix(kind, "text/") {
@@ -88,18 +92,39 @@ func (w *walk) entity(head EntityHeader, body []byte, depth int) bool {
 	return w.visit(p)
 }
 
+// mediaType is that of an entity, which is plain text where nothing is said. What can't be read might be anything: a
+// multipart for other programs, or a page.
+func (w *walk) mediaType(contentType string) (kind string, params map[string]string) {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err == nil {
+		return kind, params
+	}
+	w.unsure = w.unsure || contentType != ""
+	kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+	if top, _, _ := strings.Cut(strings.TrimSpace(kind), "/"); slices.Contains(fileKinds, top) {
+		return strings.TrimSpace(kind), nil
+	}
+	w.hides = w.hides || contentType != ""
+	return "text/plain", nil
+}
+
+// fileKinds are top-level types of what no sender writes by hand.
+var fileKinds = []string{"application", "audio", "font", "image", "model", "video"}
+
 // multipart visits the parts of one.
 func (w *walk) multipart(kind string, r *multipart.Reader, depth int) bool {
-	for {
+	for found := false; ; found = true {
 		p, err := r.NextRawPart()
 		if err != nil {
-			w.unseen = w.unseen || err != io.EOF
+			// Without a last delimiter nothing is behind the last part; without a first one nothing was seen.
+			w.hides = w.hides || !errors.Is(err, io.EOF) || !found
+			w.unsure = w.unsure || err != io.EOF
 			return true
 		}
 		inner, _ := io.ReadAll(p) // what came before a defect counts
 		h := p.Header
 		for _, name := range []string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition"} {
-			w.unseen = w.unseen || len(h[name]) > 1
+			w.hides = w.hides || len(h[name]) > 1
 		}
 		contentType := h.Get("Content-Type")
 		if contentType == "" && kind == "multipart/digest" {

@@ -28,7 +28,7 @@ func carries(m *Mail) (more bool) {
 		most, kinds = maxReport, []string{"text/plain", requestType, "text/rfc822-headers"}
 	}
 	seen := 0
-	whole := m.Parts(func(p mailmsg.Part) bool {
+	extent := m.Parts(func(p mailmsg.Part) bool {
 		seen++
 		switch {
 		case seen > most:
@@ -42,7 +42,7 @@ func carries(m *Mail) (more bool) {
 		}
 		return !more
 	})
-	return more || !whole
+	return more || !extent.Agreed
 }
 
 // Elements and attributes of HTML that only show text. Whatever else there is may load, lead or run something.

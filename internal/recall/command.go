@@ -30,8 +30,9 @@ var (
 const (
 	unclearOnly    = "the recipients behind ONLY can't be read. Write ONLY and their addresses, with commas between them"
 	unclearSubject = "the words behind the message's number can't be read. Only ONLY and addresses may stand there"
-	unclearCut     = "it is larger than 1 MB, damaged or encrypted, and ONLY might be in what can't be read. " +
-		"Write RECALL and the message's number in the subject of a mail without attachments"
+	unclearCut     = "not all of it can be read, and ONLY might be in the rest: it is larger than 1 MB, has more than " +
+		"100 parts, or is damaged or encrypted. Write RECALL and the message's number in the subject of a mail " +
+		"without attachments"
 	tooManyRefs = "one mail can recall 20 messages at most. The others were not recalled"
 )
 

@@ -2,6 +2,8 @@ package recall
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +27,14 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		m := mail(parts...)
 		m.Fields[1].Value = strings.Replace(m.Fields[1].Value, "mixed", kind, 1)
 		return m
+	}
+	files := func(n int) []string { return slices.Repeat([]string{file}, n) }
+	nested := func(depth int, part string) string {
+		for n := range depth {
+			b := fmt.Sprintf("n%d", n)
+			part = "Content-Type: multipart/mixed; boundary=" + b + "\r\n\r\n--" + b + "\r\n" + part + "\r\n--" + b + "--"
+		}
+		return part
 	}
 	const end = "\r\n--b--\r\n"
 	cut := func(m *Mail, rest string) *Mail {
@@ -67,6 +77,29 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		"in enriched text":       {mail("Content-Type: text/enriched\r\n\r\n<bold>ONLY</bold> b@x.test"), []string{"b@x.test"}, false},
 		"two texts without a file": {mail(text("ONLY b@x.test"), page("ONLY c@x.test")), []string{"b@x.test",
 			"c@x.test"}, false},
+		"in the last part that is read": {mail(append(files(98), text("ONLY b@x.test"))...), []string{"b@x.test"}, false},
+		"behind more parts":             {mail(append(files(99), text("ONLY b@x.test"))...), nil, true},
+		"a list, and more parts behind it": {mail(append([]string{text("ONLY b@x.test")}, files(200)...)...),
+			[]string{"b@x.test"}, false},
+		"in the deepest part that is read": {mail(nested(7, text("ONLY b@x.test"))), []string{"b@x.test"}, false},
+		"in a deeper part":                 {mail(nested(8, text("ONLY b@x.test"))), nil, true},
+		"behind a header that is none":     {mail(text("please"), "no field\r\n\r\n", text("ONLY b@x.test")), nil, true},
+		"in a part with two types": {mail("Content-Type: application/pdf\r\nContent-Type: text/plain\r\n\r\nONLY b@x.test"),
+			nil, true},
+		"in parts without a boundary": {mail("Content-Type: multipart/mixed\r\n\r\n--a\r\n" + text("ONLY b@x.test")),
+			nil, true},
+		"in parts with another boundary": {mail("Content-Type: multipart/mixed; boundary=z\r\n\r\n--a\r\n" +
+			text("ONLY b@x.test")), nil, true},
+		"in parts that never end": {mail("Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n" +
+			text("ONLY b@x.test")), []string{"b@x.test"}, false},
+		"in encoded parts": {mail("Content-Type: multipart/mixed; boundary=a\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+			base64.StdEncoding.EncodeToString([]byte("--a\r\n"+text("ONLY b@x.test")+"\r\n--a--\r\n"))), nil, true},
+		"in a page of a type that can't be read": {mail("Content-Type: text/html; charset=\"utf-8\r\n\r\n<p>ONLY b@x.test"),
+			nil, true},
+		"in a type of two charsets": {mail("Content-Type: text/html; charset=a; charset=b\r\n\r\n<p>ONLY b@x.test"),
+			nil, true},
+		"next to a file of a type that can't be read": {mail(text("please"), "Content-Type: application/pdf; name=a b (1).pdf\r\n\r\nx"),
+			nil, false},
 		"cut before any text": {cut(mail(file), "more"+end), nil, false},
 		"cut before a text":   {cut(mail(file), "more\r\n--b\r\n"+text("ONLY b@x.test")+end), nil, true},
 		"cut in a file":       {cut(mail(text("please"), file), "more"+end), nil, false},

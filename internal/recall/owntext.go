@@ -16,7 +16,7 @@ type ownText struct {
 	original string // the Message-ID that the header of a message which is forwarded in the text names
 	seen     bool   // there is a text, perhaps an empty one
 	last     bool   // nothing stands behind the last one
-	broken   bool   // the end of a text can't be read
+	broken   bool   // more text might be where nothing can be read
 }
 
 // shownText is a text of a mail in its forms. Programs show one of them, so that each says all that was written.
@@ -33,7 +33,7 @@ type writtenText struct {
 func (d *Desk) ownText(m *Mail) (own ownText) {
 	var texts []*shownText
 	at := map[int]*shownText{} // those that have several forms
-	m.Parts(func(p mailmsg.Part) bool {
+	extent := m.Parts(func(p mailmsg.Part) bool {
 		own.broken = own.broken || sealedTypes[p.Kind]
 		if own.last = p.Name == "" && strings.HasPrefix(p.Kind, "text/"); !own.last {
 			return true
@@ -52,6 +52,7 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 		}
 		return true
 	})
+	own.broken = own.broken || !extent.Whole
 	for _, text := range texts {
 		only := policy.ReadOnly(text.plain.lines)
 		if !only.Said() { // a program may have left out of one form what the other has
