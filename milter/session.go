@@ -127,8 +127,8 @@ func (s *session) forget() {
 	m.letGoOf(s.server)
 }
 
-// storeFailed does what on_store_failure says, at the end of the message. What may be held is never delivered beside
-// it: it could be recalled, and arrive.
+// storeFailed does what on_store_failure says, at the end of the message. A message that might already be held is
+// never also delivered: it could be recalled and still arrive.
 func (s *session) storeFailed(mod *gomilter.Modifier, err error) gomilter.Response {
 	if s.server.OnStoreFailure != "deliver" || errors.Is(err, holdstore.ErrMaybeHeld) {
 		return s.deferred(err)

@@ -110,7 +110,7 @@ func TestMessageWithoutQueueID(t *testing.T) {
 	})
 }
 
-// A message for nobody could never be released. Only something that is no MTA sends one; the next message is taken.
+// A message for nobody could never be released. No MTA sends one; the next message is taken.
 func TestMessageWithoutARecipientIsDeferred(t *testing.T) {
 	bubble(t, func(r *rig) {
 		m := r.mta()
@@ -257,7 +257,7 @@ func TestStoreThatFails(t *testing.T) {
 	}
 }
 
-// What may be held could be recalled: it must not be delivered beside that.
+// What may be held could be recalled: it must not also be delivered.
 func TestWhatMayBeHeldIsNeverDeliveredUnheld(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.OnStoreFailure = "deliver"

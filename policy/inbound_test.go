@@ -44,7 +44,7 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 		{"DNS away", aligned, func(c *Command) { c.Aligned = false; c.Temporary = "DNS" }, "temperror", "DNS"},
 		{"two From", aligned, func(c *Command) { c.Defect = "more than one field From" }, "fail", "more than one"},
 		{"null sender", aligned, func(c *Command) { c.NullSender = true }, "fail", "null sender"},
-		{"no partner", few, func(*Command) {}, "fail", "no partner"},
+		{"not a partner", few, func(*Command) {}, "fail", "no partner"},
 		{"used", aligned, func(c *Command) { c.Used = true }, "fail", "used before"},
 		{"over the rate", aligned, func(c *Command) { c.Count = 3 }, "fail", "too many"},
 		{"expired", aligned, func(c *Command) { c.Expires = now.Add(-time.Second) }, "fail", "expired"},
@@ -81,7 +81,7 @@ func TestTheFirstRuleOfADomainDecides(t *testing.T) {
 		}
 	}
 	c := Command{Domain: "stranger.test", Aligned: true}
-	if v := rules.For(c.Domain).Judge(c); v.Reason != "domain is no partner" || v.Rule != "default" {
+	if v := rules.For(c.Domain).Judge(c); v.Reason != "domain is not a partner" || v.Rule != "default" {
 		t.Errorf("%+v", v)
 	}
 }

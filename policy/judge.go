@@ -25,7 +25,7 @@ var inboundTests = []inboundTest{
 	{"it has an envelope sender", func(j *judgement) bool { return !j.NullSender },
 		InboundFail, says("null sender")},
 	{"its domain is a partner", func(j *judgement) bool { return j.Domain != "" && j.Partners.Match(j.Domain) },
-		InboundFail, says("domain is no partner")},
+		InboundFail, says("domain is not a partner")},
 	{"everything could be asked", func(j *judgement) bool { return j.Aligned || j.Temporary == "" },
 		InboundTemp, func(j *judgement) string { return j.Temporary }},
 	{"it is not from outside with a domain of ours and no evidence",

@@ -37,7 +37,7 @@ func TestWhatAWishMayDo(t *testing.T) {
 	}
 }
 
-// A rule that lets mail pass is no permission to shorten, and none to keep a sender from asking for more.
+// A rule that lets mail pass neither permits to shorten nor keeps a sender from asking for more.
 func TestAWishLengthensTheGraceOfNothing(t *testing.T) {
 	p := NewOutbound(Options{Authenticated: true, Grace: time.Minute, MaxGrace: time.Hour, RequestHeader: "X-Hold-For", Wish: WishLonger,
 		Rules: []Rule{{Name: "pass", Sender: patterns(t, "a@x")}}, ParseDuration: positive})

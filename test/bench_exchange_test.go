@@ -12,7 +12,7 @@ import (
 )
 
 // TestBenchLateRecall measures from a recall after the release until the message is out of the other organisation's
-// mailbox, beside the recall of a held one.
+// mailbox, next to the recall of a held one.
 func TestBenchLateRecall(t *testing.T) {
 	const messages = 30
 	benchPrograms(t)

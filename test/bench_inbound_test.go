@@ -21,7 +21,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// TestBenchInbound measures what we cost mail that comes in: ordinary mail beside a milter that does nothing, a recall
+// TestBenchInbound measures what we cost mail that comes in: ordinary mail next to a milter that does nothing, a recall
 // command with its checks, and the memory of what came in.
 func TestBenchInbound(t *testing.T) {
 	server.Program(t, "smtp-source")

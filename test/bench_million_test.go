@@ -30,7 +30,7 @@ type fullStore struct {
 	arrived  []atomic.Int32 // by the number of a message: how often it came
 	total    atomic.Int64   // of these
 	empty    int            // bytes of Redis before the first hold
-	overhead float64        // bytes of Redis for a hold, beside its content
+	overhead float64        // bytes of Redis for a hold, without its content
 	each     float64        // the same with the content
 	record   float64        // bytes of Redis for the record of a released hold
 }
@@ -132,7 +132,7 @@ func (f *fullStore) make() {
 	}
 	f.each = float64(f.memory()-f.empty) / float64(f.holds())
 	f.overhead = f.each - f.content()
-	f.Logf("%d held: %.0f bytes of Redis's memory for each, %.0f of them beside its content", f.holds(), f.each, f.overhead)
+	f.Logf("%d held: %.0f bytes of Redis's memory for each, %.0f of them not its content", f.holds(), f.each, f.overhead)
 }
 
 // content is how many bytes a piece of content takes as it is stored, by a sample; each message here is one piece.

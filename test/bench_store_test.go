@@ -113,7 +113,7 @@ func TestBenchStore(t *testing.T) {
 	b.against(4<<10, 3000, "0.60 of go-redis, 0.45 of redis-benchmark")
 	b.against(50<<10, 800, "0.90 of redis-benchmark")
 	b.floor()
-	b.besideLarge()
+	b.nextToLarge()
 	b.redis.Do("FLUSHALL")
 	b.million()
 }
@@ -167,8 +167,8 @@ func (b *storeBench) floor() {
 		p50(ours), p50(disk), float64(p50(ours))/float64(p50(disk)), p50(sets), float64(p50(sets))/float64(p50(disk)))
 }
 
-// besideLarge compares small holds alone with small holds while 25 MB messages are held.
-func (b *storeBench) besideLarge() {
+// nextToLarge compares small holds alone with small holds while 25 MB messages are held.
+func (b *storeBench) nextToLarge() {
 	small := func() (all []time.Duration) {
 		var mu sync.Mutex
 		rate(1500, 16, func() {
@@ -192,13 +192,13 @@ func (b *storeBench) besideLarge() {
 				b.store.Recall(context.Background(), id, holdstore.Act{By: "bench"})
 			}
 		})
-		beside := quantile(small(), 99)
+		loaded := quantile(small(), 99)
 		stop()
 		wg.Wait()
-		b.Logf("p99 of small holds at 16 writers: %v; while 25 MB messages are held: %v", alone, beside)
-		ratios = append(ratios, float64(beside)/float64(alone))
+		b.Logf("p99 of small holds at 16 writers: %v; while 25 MB messages are held: %v", alone, loaded)
+		ratios = append(ratios, float64(loaded)/float64(alone))
 	}
-	b.Logf("small holds beside large ones: %.2f of their p99 alone (aim 2.0)", median(ratios))
+	b.Logf("small holds next to large ones: %.2f of their p99 alone (aim 2.0)", median(ratios))
 }
 
 // million fills the store, to BENCH_HOLDS or a million, and measures what depends on how full it is.

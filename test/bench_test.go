@@ -24,7 +24,7 @@ type peer struct {
 	smtp string
 }
 
-// TestBench prints what "make bench" promises. Its numbers are only worth something beside each other: all peers run
+// TestBench prints what "make bench" promises. Its numbers are only worth something next to each other: all peers run
 // on the same machine, in turns, each against the same sink.
 func TestBench(t *testing.T) {
 	g := benchGateway(t)
@@ -123,7 +123,7 @@ func source(t *testing.T, addr string, sessions, messages, size int) float64 {
 	out, err := exec.Command(server.Program(t, "smtp-source"), "-s", strconv.Itoa(sessions), "-m", strconv.Itoa(messages), "-l", strconv.Itoa(size),
 		"-d", "-f", "a@corp.test", "-t", "b@x.test", addr).CombinedOutput()
 	if err != nil {
-		t.Errorf("smtp-source: %v\n%s", err, out) // also called beside the test's goroutine
+		t.Errorf("smtp-source: %v\n%s", err, out) // also called outside the test's goroutine
 	}
 	return float64(messages) / time.Since(start).Seconds()
 }
@@ -133,7 +133,7 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// recallLatency measures recallctl as a whole process, beside the floor: a process that only says its version.
+// recallLatency measures recallctl as a whole process, next to the floor: a process that only says its version.
 func recallLatency(t *testing.T, g *gateway) {
 	out, _ := exec.Command(filepath.Join(programs, "recallctl"), "-c", g.conf, "--json", "list").Output()
 	var recalls, floor []time.Duration
@@ -164,7 +164,7 @@ func quantile(all []time.Duration, percent int) time.Duration {
 	return sorted[min(len(sorted)-1, len(sorted)*percent/100)].Round(100 * time.Microsecond)
 }
 
-// releaseRate releases all at once, beside smtp-source into the same port; then measures lateness at 200 a second.
+// releaseRate releases all at once, next to smtp-source into the same port; then measures lateness at 200 a second.
 func releaseRate(t *testing.T, g *gateway) {
 	if out, err := exec.Command(filepath.Join(programs, "recallctl"), "-c", g.conf, "recall", "--all", "--yes").CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)

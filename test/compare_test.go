@@ -28,7 +28,7 @@ type site struct {
 	messages     []letter                                          // besides the usual ones
 	byHand       func(p *place)                                    // what the administrator does besides "setup --apply"
 	around       func(p *place)                                    // starts what else the site has
-	programs     func(t *testing.T, back string) map[string]string // starts programs beside Postfix: their places, like {dir}
+	programs     func(t *testing.T, back string) map[string]string // starts programs next to Postfix: their places, like {dir}
 	differs      string                                            // the finding of doctor that says why it can't be the same; "": it is
 	warns        string                                            // a finding of doctor, although it is the same
 	unheld       []string                                          // letters that come from outside

@@ -18,7 +18,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// healthy starts a gateway in which doctor finds nothing, with these lines of config beside the usual ones.
+// healthy starts a gateway in which doctor finds nothing, with these lines of config in addition to the usual ones.
 func healthy(t *testing.T, grace string) *gateway {
 	t.Helper()
 	names := server.StartDNS(t)

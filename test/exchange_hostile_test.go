@@ -83,7 +83,7 @@ func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Authentic, of no request of ours; and of a true one by a user, who is no gateway.
+	// Authentic, of no request of ours; and of a true one by a user instead of a gateway.
 	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("postmaster@far.test", other, "retracted")))
 	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("bert@far.test", id, "retracted")))
 	w.far.must(w.far.signedFrom("bert@far.test", "anna@corp.test", statusMail("postmaster@far.test", id, "retracted")))

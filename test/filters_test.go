@@ -177,7 +177,7 @@ func recalls(author, mark string) map[string]string {
 	return all
 }
 
-// The same message, the same Rspamd: with us it is no spam, without us the site's rules refuse it.
+// The same message, the same Rspamd: with us it is not spam, without us the site's rules refuse it.
 func TestFiltersLetGenuineRecallsThroughAndNothingElse(t *testing.T) {
 	t.Parallel()
 	f := startFiltered(t)

@@ -133,7 +133,7 @@ func refused(err error, words string) bool {
 	return err != nil && strings.Contains(strings.ReplaceAll(err.Error(), `"`, ""), words)
 }
 
-// nothingActed: what was delivered is no command that anybody would act on.
+// nothingActed: nobody would act on what was delivered as on a command.
 func (f *frontier) nothingActed() {
 	f.t.Helper()
 	for _, d := range f.sink.Got() {

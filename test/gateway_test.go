@@ -55,7 +55,7 @@ type gateway struct {
 	sink    *server.Sink
 	daemon  *exec.Cmd
 	log     string
-	environ []string // of the daemon, beside the test's own
+	environ []string // of the daemon, in addition to the test's own
 	program string   // another daemon than the tree's; empty: that one
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// beside starts another gateway on the store of g, with a Postfix and a daemon of its own and the same world behind it.
-func (g *gateway) beside(program string) *gateway {
+// secondGateway starts another gateway on the store of g: a Postfix and a daemon of its own, and the same world behind it.
+func (g *gateway) secondGateway(program string) *gateway {
 	g.t.Helper()
 	other := &gateway{t: g.t, conf: g.conf + ".other", log: g.log + ".other", milter: server.FreeAddr(g.t), redis: g.redis, sink: g.sink, program: program}
 	other.postfix = server.StartPostfix(g.t, other.milter, g.sink.Addr)
@@ -34,7 +34,7 @@ func (g *gateway) beside(program string) *gateway {
 func TestAPauseStopsAllGatewaysOfAStore(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "1s")
-	other := g.beside("")
+	other := g.secondGateway("")
 	if _, code := g.ctl("pause", "--reason", "virus"); code != 0 {
 		t.Fatalf("pause: exit %d", code)
 	}
@@ -165,7 +165,7 @@ func TestAnUpgradeSideBySideLosesAndDoublesNothing(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	g := startGateway(t, "500ms")
-	other := g.beside(program)
+	other := g.secondGateway(program)
 	var mu sync.Mutex
 	var taken []string
 	var wg sync.WaitGroup

@@ -37,7 +37,7 @@ type soak struct {
 // sample is what may not grow.
 type sample map[string]float64
 
-// slack is what each may grow by beside a tenth: noise of the garbage collector and of what is under way.
+// slack is how much each may grow in addition to a tenth: noise of the garbage collector and of what is under way.
 var slack = sample{"RSS KB": 6 << 10, "goroutines": 10, "files": 10, "keys": 60, "keys without an end": 60, "Redis KB": 1 << 10}
 
 func TestSoak(t *testing.T) {

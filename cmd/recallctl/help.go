@@ -2,7 +2,7 @@ package main
 
 import "github.com/spf13/cobra"
 
-// help is what recallctl VERB --help says beside the flags.
+// help is what recallctl VERB --help says in addition to the flags.
 type help struct{ short, long, example string }
 
 const storeCodes = "64 wrong command; 69 the store can't be reached; 77 not allowed; 78 invalid config."

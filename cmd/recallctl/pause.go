@@ -89,7 +89,7 @@ func (c *ctl) paused(ctx context.Context) (words string, line *pauseLine, err er
 	return words, &pauseLine{p.At, p.By, p.From, p.Reason, p.Partly}, nil
 }
 
-// sayPaused tells, beside an answer, why what is due does not leave.
+// sayPaused says, in addition to an answer, why due messages do not leave.
 func (c *ctl) sayPaused(ctx context.Context) error {
 	words, _, err := c.paused(ctx)
 	if words != "" {

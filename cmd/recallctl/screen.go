@@ -23,7 +23,7 @@ type screen struct {
 
 func newScreen(stdout, stderr io.Writer) *screen { return &screen{stdout: stdout, stderr: stderr} }
 
-// say tells people something beside the answer.
+// say tells people something in addition to the answer.
 func (s *screen) say(format string, args ...any) {
 	fmt.Fprintln(s.stderr, clean(fmt.Sprintf(format, args...)))
 }

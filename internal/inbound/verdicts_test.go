@@ -151,7 +151,7 @@ func rows(key ed25519.PrivateKey) []row {
 		{"more than 1 MB", all("fail"), "the command is too large",
 			func(t *trial) { t.text += strings.Repeat("x\r\n", recall.MaxBody/3+1) }},
 		{"null sender", all("fail"), "null sender", func(t *trial) { t.from = "" }},
-		{"domain not in `partners`", all("fail"), "domain is no partner", func(t *trial) {
+		{"domain not in `partners`", all("fail"), "domain is not a partner", func(t *trial) {
 			t.rule.Partners,
 				_ = policy.ParsePatterns([]string{"bank.test"})
 		}},

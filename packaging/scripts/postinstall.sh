@@ -34,7 +34,7 @@ if [ -z "$before" ]; then
 	own 0640 /etc/recall-milter/recall-milter.toml
 fi
 
-# Made once, kept for ever: marks, links and locks of mail that is already out are made with it.
+# Made once, kept forever: marks, links and locks of mail that is already out are made with it.
 if [ ! -e /etc/recall-milter/secret ]; then
 	(umask 077 && head -c 32 /dev/urandom | base64 >/etc/recall-milter/secret.new)
 	own 0640 /etc/recall-milter/secret.new
@@ -57,7 +57,7 @@ if [ -d /run/systemd/system ]; then
 			systemctl restart recall-milter.service || true
 		else
 			echo "recall-milter: this version does not take the config, so the daemon of the version before goes on." >&2
-			echo "recall-milter: mend it (recall-milter -t says where), then: systemctl restart recall-milter" >&2
+			echo "recall-milter: correct it (recall-milter -t says where), then: systemctl restart recall-milter" >&2
 		fi
 	fi
 fi

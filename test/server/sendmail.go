@@ -104,7 +104,7 @@ func (s *Sendmail) mc(example, milter, nextHop string) string {
 		"%[4]s\nMAILER(`smtp')dnl\n", s.root, s.Dir, port(nextHop), ours)
 }
 
-// hostname is the source of what is preloaded; a file beside this one would be taken for cgo's.
+// hostname is the source of what is preloaded; a file next to this one would be taken for cgo's.
 //
 //go:embed hostname.c.txt
 var hostname string

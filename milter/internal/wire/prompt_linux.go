@@ -13,7 +13,7 @@ func (p prompt) Read(b []byte) (int, error) {
 	n, err := p.Conn.Read(b)
 	if c, ok := p.Conn.(*net.TCPConn); ok && err == nil {
 		if raw, err := c.SyscallConn(); err == nil {
-			// The kernel forgets it again and again (tcp(7)), and it is no more than a wish: an error changes nothing.
+			// The kernel forgets it again and again (tcp(7)), and it is only a wish: an error changes nothing.
 			_ = raw.Control(func(fd uintptr) {
 				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
 			})
