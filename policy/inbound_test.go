@@ -44,7 +44,7 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 		{"DNS away", aligned, func(c *Command) { c.Aligned = false; c.Temporary = "DNS" }, "temperror", "DNS"},
 		{"two From", aligned, func(c *Command) { c.Defect = "more than one field From" }, "fail", "more than one"},
 		{"null sender", aligned, func(c *Command) { c.NullSender = true }, "fail", "null sender"},
-		{"not a partner", few, func(*Command) {}, "fail", "no partner"},
+		{"not a partner", few, func(*Command) {}, "fail", "not a partner"},
 		{"used", aligned, func(c *Command) { c.Used = true }, "fail", "used before"},
 		{"over the rate", aligned, func(c *Command) { c.Count = 3 }, "fail", "too many"},
 		{"expired", aligned, func(c *Command) { c.Expires = now.Add(-time.Second) }, "fail", "expired"},
