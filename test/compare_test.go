@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/smtp"
@@ -24,6 +25,7 @@ type site struct {
 	// content filter, which hands mail to {back}, {before} the milter before ours, {dir} a folder with files.
 	main, master string
 	edit         func(sender string, m *gomilter.Modifier)         // of the milter before ours
+	asks         gomilter.OptAction                                // for which that asks; 0: for what edit needs
 	config       string                                            // lines of our [release], with {port2} for a second port
 	messages     []letter                                          // besides the usual ones
 	byHand       func(p *place)                                    // what the administrator does besides "setup --apply"
@@ -88,6 +90,7 @@ type place struct {
 	site       *site
 	submission string
 	before     string // the milter before ours
+	port2      string // a port that is free
 	instance   string // an instance that relays to this one
 	letters    []letter
 }
@@ -128,7 +131,8 @@ func (s *site) compare(t *testing.T) {
 // start starts the site as it was before anybody heard of us.
 func (s *site) start(t *testing.T) *place {
 	p := &place{site: s, submission: server.FreeAddr(t), letters: append(slices.Clone(usual), s.messages...)}
-	back, port2, dir := server.FreeAddr(t), server.FreeAddr(t), t.TempDir()
+	p.port2 = server.FreeAddr(t)
+	back, dir := server.FreeAddr(t), t.TempDir()
 	var started []string
 	if s.programs != nil {
 		for name, address := range s.programs(t, back) {
@@ -137,10 +141,10 @@ func (s *site) start(t *testing.T) *place {
 	}
 	filter := server.StartSinkFor(t, func(d server.Delivery) { handOn(t, back, d) })
 	if s.edit != nil {
-		p.before = "inet:" + server.StartEditor(t, gomilter.OptAddHeader|gomilter.OptAddRcpt|gomilter.OptRemoveRcpt|gomilter.OptChangeFrom|gomilter.OptQuarantine, s.edit)
+		p.before = "inet:" + server.StartEditor(t, cmp.Or(s.asks, editing), s.edit)
 	}
 	places := strings.NewReplacer(append(started, "{submission}", p.submission, "{back}", back, "{filter}", bracketed(filter.Addr),
-		"{before}", p.before, "{dir}", dir, "{port2}", port2)...)
+		"{before}", p.before, "{dir}", dir, "{port2}", p.port2)...)
 	var postfix *server.Postfix
 	p.gateway = startGatewayWith(t, "1s", func(_, nextHop string) mta {
 		postfix = server.StartSite(t, nextHop, places.Replace(s.main), places.Replace(s.master))
@@ -156,6 +160,9 @@ func (s *site) start(t *testing.T) *place {
 	}
 	return p
 }
+
+// editing is what a milter that changes envelopes asks for.
+const editing = gomilter.OptAddHeader | gomilter.OptAddRcpt | gomilter.OptRemoveRcpt | gomilter.OptChangeFrom | gomilter.OptQuarantine
 
 // postconf changes the site's configuration as an administrator does.
 func (p *place) postconf(args ...string) {

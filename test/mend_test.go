@@ -11,20 +11,26 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// mends returns the fix of each finding that is not well, by its name.
-func (g *gateway) mends() map[string]string {
+// finding is one line of "recallctl --json doctor".
+type finding struct{ Check, Level, Text, Mend string }
+
+// findings returns what is not well, by its name.
+func (g *gateway) findings() map[string]finding {
 	g.t.Helper()
-	out, _ := g.ctl("--json", "doctor", "--postfix", filepath.Join(g.postfix.Dir, "conf"))
-	all := map[string]string{}
+	out, _ := g.ctl("--json", "doctor", "--postfix", g.postfix.Conf())
+	all := map[string]finding{}
 	for line := range strings.Lines(out) {
-		var f struct{ Check, Level, Mend string }
+		var f finding
 		g.must(json.Unmarshal([]byte(line), &f))
 		if f.Level != "ok" {
-			all[f.Check] = f.Mend
+			all[f.Check] = f
 		}
 	}
 	return all
 }
+
+// found is what doctor says by a name; the zero value: nothing.
+func (g *gateway) found(check string) finding { return g.findings()[check] }
 
 // What doctor gives as a command is pasted into a shell, and what it was given for is gone.
 func TestTheFixesThatDoctorGivesWorkWhenPasted(t *testing.T) {
@@ -63,8 +69,8 @@ func TestTheFixesThatDoctorGivesWorkWhenPasted(t *testing.T) {
 		if c.check == "" {
 			continue
 		}
-		mend, ok := g.mends()[c.check]
-		if !ok || strings.HasPrefix(mend, "by hand") {
+		mend := g.found(c.check).Mend
+		if mend == "" || strings.HasPrefix(mend, "by hand") {
 			t.Errorf("%s: doctor gives %q for %s", c.name, mend, c.check)
 			continue
 		}
@@ -73,6 +79,6 @@ func TestTheFixesThatDoctorGivesWorkWhenPasted(t *testing.T) {
 		if out, err := paste.CombinedOutput(); err != nil {
 			t.Errorf("%s: %s: %v: %s", c.name, mend, err, out)
 		}
-		server.Eventually(t, c.name+": after "+mend+" nothing is found", func() bool { _, still := g.mends()[c.check]; return !still })
+		server.Eventually(t, c.name+": after "+mend+" nothing is found", func() bool { return g.found(c.check).Level == "" })
 	}
 }

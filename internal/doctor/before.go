@@ -80,9 +80,9 @@ const (
 	milterAddsRcptPar = 0x80
 )
 
-// milterEdits are fields added and changed, a changed body, and recipients added and removed: who asks for all of that
-// asks for what its configuration might need.
-const milterEdits = 0x01 | 0x02 | milterAddsRcpt | milterRemovesRcpt | 0x10
+// milterNothing is an action that no protocol has. Who asks for it as well asks for all that it is offered, as Rspamd
+// does, and says nothing of what it does.
+const milterNothing = 1 << 30
 
 // editors asks the milters before ours what they may do. What they do to the envelope is in the queue file.
 func (s *Site) editors(service *postfix.Service, list string, asked map[string]bool, r report) {
@@ -96,8 +96,8 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 		asked[m.Address] = true
 		actions := negotiated(service, m.Address)
 		say := r.warn
-		if actions&milterEdits == milterEdits {
-			say = r.note // it asks for all that there is, whatever its configuration needs
+		if actions&milterNothing != 0 {
+			say = r.note
 		}
 		var may []string
 		for bits, words := range map[uint32]string{milterChangesFrom: "change the sender", milterAddsRcpt | milterAddsRcptPar: "add recipients", milterRemovesRcpt: "remove recipients"} {
@@ -111,9 +111,19 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 		if actions&milterQuarantines != 0 {
 			may = append(may, "put mail into quarantine")
 		}
-		say("postfix.envelope", byHand+"what it does with your mail only you know: if it does that, it belongs to the re-injection port instead of "+list+" (docs/before-the-hold.md has the lines)",
+		say("postfix.envelope", byHand+"what it does with your mail only you know (docs/before-the-hold.md), and if it does that, "+
+			"it belongs to the re-injection port: "+s.moved(m.Address),
 			"the milter %s before ours may %s: that is lost with a held message", m.Address, strings.Join(may, ", "))
 	}
+}
+
+// moved is the command that gives a milter to the re-injection port instead.
+func (s *Site) moved(address string) string {
+	var command string
+	for _, change := range s.mta.Moved(address, s.Needs()) {
+		command += change.Command("") + " && "
+	}
+	return command + "postfix reload"
 }
 
 // negotiated asks a milter which actions it wants; 0: none, or it does not answer.
@@ -128,7 +138,7 @@ func negotiated(service *postfix.Service, address string) uint32 {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(briefly))
-	const version, everyAction, everyStep = 6, 0x1ff, 0x1fffff
+	const version, everyAction, everyStep = 6, 0x1ff | milterNothing, 0x1fffff
 	offer := binary.BigEndian.AppendUint32(nil, 13)
 	offer = append(offer, 'O')
 	for _, n := range []uint32{version, everyAction, everyStep} {

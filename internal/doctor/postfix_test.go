@@ -254,7 +254,8 @@ func TestAMilterThatMayChangeEnvelopesIsNamed(t *testing.T) {
 		"a journal":     {gomilter.OptAddRcpt, "add recipients"},
 		"a filter with all of it": {gomilter.OptAddHeader | gomilter.OptChangeFrom | gomilter.OptAddRcpt | gomilter.OptRemoveRcpt | gomilter.OptQuarantine,
 			"add recipients, change the sender, remove recipients, put mail into quarantine"},
-		"one that asks for all that there is": {0x1ff, ""},
+		"one that asks for all that there is":  {0x1ff, "add recipients, change the sender, remove recipients, put mail into quarantine"},
+		"one that asks for what it is offered": {0x1ff | milterNothing, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

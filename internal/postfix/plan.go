@@ -24,9 +24,12 @@ type Change struct {
 	kind, setting string // arguments of postconf
 }
 
-// Command is what makes the change.
+// Command is what makes the change in a folder; "": in the usual one.
 func (c Change) Command(dir string) string {
-	return "postconf -c " + dir + " " + c.kind + " '" + strings.ReplaceAll(c.setting, "'", `'\''`) + "'"
+	if dir != "" {
+		dir = "-c " + dir + " "
+	}
+	return "postconf " + dir + c.kind + " '" + strings.ReplaceAll(c.setting, "'", `'\''`) + "'"
 }
 
 // Lines shows the change as a diff would.
