@@ -82,11 +82,11 @@ func (s *Store) claimAt(ctx context.Context, at nodes.Shard, max int) ([]*Claim,
 	if len(rows) == 1 && rows[0] == "paused" {
 		return nil, ErrPaused
 	}
-	return s.claimed(rows, token, until)
+	return s.claimed(ctx, rows, token, until)
 }
 
 // claimed reads the rows that claim returned in a script.
-func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Claim, damaged error) {
+func (s *Store) claimed(ctx context.Context, rows []any, token string, until time.Time) (claims []*Claim, damaged error) {
 	for _, row := range rows {
 		id, first, fields := claimRow(row)
 		err := s.nodes.Guard("the claim of hold "+id, func() error {
@@ -100,6 +100,9 @@ func (s *Store) claimed(rows []any, token string, until time.Time) (claims []*Cl
 			claims = append(claims, NewClaim(*h, token, until))
 			return nil
 		})
+		if errors.Is(err, ErrDefect) {
+			_ = s.Break(ctx, NewClaim(Hold{ID: id}, token, until), s.lease, err.Error())
+		}
 		if err != nil {
 			damaged = err // its lease expires, and it is met again; the others go out
 		}

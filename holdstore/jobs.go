@@ -3,7 +3,9 @@ package holdstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -116,14 +118,35 @@ func (s *Store) ClaimJob(ctx context.Context, some ...Lane) (j *Job, err error) 
 func (s *Store) claimJobAt(ctx context.Context, at nodes.Shard, lane Lane) (*Job, error) {
 	token := holdid.Random(16)
 	args := []any{JobLease.Milliseconds(), token, map[bool]string{true: "in"}[lane.theirs]}
-	f, err := s.nodes.Run(ctx, at, claimJobScript, append(args, anys(lane.busy)...)...).StringSlice()
-	if err != nil || len(f) < 6 {
+	row, err := s.nodes.Run(ctx, at, claimJobScript, append(args, anys(lane.busy)...)...).Slice()
+	if err != nil || len(row) == 0 {
 		return nil, nodes.Explain(err)
 	}
-	j := &Job{ID: f[0], Kind: f[1], data: f[2], Since: moment(f[4]), at: at, seal: s.seal, token: token}
-	fmt.Sscan(f[3], &j.Attempts)
-	fmt.Sscan(f[5], &j.Done)
+	j := &Job{at: at, seal: s.seal, token: token}
+	if j.ID, _ = row[0].(string); j.ID == "" {
+		return nil, errors.New("redis claimed a job without an ID")
+	}
+	if err := s.nodes.Guard("the claim of job "+j.ID, func() error { return j.parse(row) }); err != nil {
+		_ = s.BreakJob(ctx, j, JobLease, err.Error())
+		return nil, err
+	}
 	return j, nil
+}
+
+// parse reads what claimJobScript returned.
+func (j *Job) parse(row []any) error {
+	var f []string
+	for _, field := range row {
+		text, ok := field.(string)
+		if !ok {
+			return fmt.Errorf("job %s is damaged: a field is missing", j.ID)
+		}
+		f = append(f, text)
+	}
+	j.Kind, j.data, j.Since = f[1], f[2], moment(f[4])
+	j.Attempts, _ = strconv.Atoi(f[3])
+	j.Done, _ = strconv.Atoi(f[5])
+	return nil
 }
 
 // endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known,

@@ -1,9 +1,12 @@
 package holdstore
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -73,5 +76,101 @@ func TestProgressOfAnAttemptSurvivesItsEnd(t *testing.T) {
 	}
 	if err := s.Progress(t.Context(), c, map[int]Result{0: {Outcome: Pending}}); err == nil {
 		t.Error("written without a lease")
+	}
+}
+
+// A hold whose claim meets a defect each time keeps its own place only: it is parked, and others are claimed.
+func TestAClaimThatMeetsADefectEachTimeIsParked(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	s.lease = time.Second
+	told := &panics{}
+	s.OnDefect(told.add)
+	ctx := t.Context()
+	id, sound := put(t, s, "m1", 0, "body").ID, s.seal
+	s.seal = nil // what is opened at the claim panics
+	server.Eventually(t, "it is parked", func() bool {
+		if cs, _ := s.Claim(ctx, 1); len(cs) > 0 {
+			t.Errorf("claimed %s", cs[0].ID)
+		}
+		holds, _, _ := s.Parked(ctx, 10)
+		return len(holds) == 1 && holds[0] == id
+	})
+	s.seal = sound
+	if n := strings.Count(told.text(), "the claim of hold "+id); n != ParkAfter {
+		t.Errorf("%d panics: %s", n, told.text())
+	}
+	other := put(t, s, "m2", 0, "body").ID
+	if cs := claimAll(t, s, 1); cs[0].ID != other {
+		t.Errorf("claimed %s", cs[0].ID)
+	}
+	if h, err := s.Get(ctx, id); err != nil || h.State != Held || h.Attempts != ParkAfter {
+		t.Errorf("%+v (%v)", h, err)
+	}
+	if _, err := s.Release(ctx, id, Act{}); err != nil {
+		t.Fatal(err)
+	}
+	if cs := claimAll(t, s, 1); cs[0].ID != id {
+		t.Errorf("claimed %s", cs[0].ID)
+	}
+}
+
+// A claim that ends in a defect while its outcome is written goes back, and is parked after some of them.
+func TestAnOutcomeThatMeetsADefectEachTimeIsParked(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	ctx := t.Context()
+	id := put(t, s, "m1", 0, "body").ID
+	for range ParkAfter {
+		var c *Claim
+		server.Eventually(t, "it is due again", func() bool {
+			if cs, _ := s.Claim(ctx, 1); len(cs) == 1 {
+				c = cs[0]
+			}
+			return c != nil
+		})
+		if err := s.Progress(ctx, c, map[int]Result{1: {Outcome: Sent}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Break(ctx, c, time.Millisecond, "boom"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Break(ctx, c, time.Millisecond, "boom"); !errors.Is(err, ErrLost) {
+			t.Errorf("given back twice: %v", err)
+		}
+	}
+	holds, _, err := s.Parked(ctx, 10)
+	if err != nil || len(holds) != 1 || holds[0] != id {
+		t.Errorf("parked %q (%v)", holds, err)
+	}
+	if h, err := s.Get(ctx, id); err != nil || h.Results[0].Outcome != Pending || h.Results[1].Outcome != Sent {
+		t.Errorf("%+v (%v)", h, err)
+	}
+	for f := range s.Fsck(ctx, false, nil) {
+		if !strings.Contains(f.What, "boom") {
+			t.Errorf("fsck says %s %s", f.Name, f.What)
+		}
+	}
+}
+
+// A job of which the store has lost a part is parked as well, and the next one is done.
+func TestAJobThatIsDamagedIsParked(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	ctx := t.Context()
+	for _, id := range []string{"damaged", "sound"} {
+		if err := s.AddJob(ctx, id, "kind", id, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.nodes.Client.HDel(ctx, string(s.nodes.Shards[0])+"j:damaged", "kind")
+	for range ParkAfter {
+		s.nodes.Client.ZAdd(ctx, jobsKey(s.nodes.Shards[0]), redis.Z{Score: 1, Member: "damaged"}) // its pause is over
+		if j, err := s.ClaimJob(ctx); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("claimed %+v (%v)", j, err)
+		}
+	}
+	if _, jobs, err := s.Parked(ctx, 10); err != nil || len(jobs) != 1 || jobs[0] != "damaged" {
+		t.Errorf("parked %q (%v)", jobs, err)
+	}
+	if j, err := s.ClaimJob(ctx); err != nil || j == nil || j.ID != "sound" {
+		t.Errorf("claimed %+v (%v)", j, err)
 	}
 }

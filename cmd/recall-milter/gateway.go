@@ -80,7 +80,7 @@ func (g *gateway) run(ctx context.Context) error {
 	run("the memory of mail that comes in", g.gate.Run)
 	run("the memory of mail that is not held", g.late.RememberUnheld)
 	g.answer(ctx, &wg)
-	wg.Go(func() { g.abandonHung(ctx) })
+	run("the end of a Redis that hangs", g.abandonHung)
 	run("the count of the audit trail", func(ctx context.Context) { g.log.Follow(ctx, g.store) })
 	run("the watchdog", func(ctx context.Context) { watchdog(ctx, g.loop.Alive) })
 	tell(systemd.SdNotifyReady)

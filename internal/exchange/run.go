@@ -43,7 +43,11 @@ func (x *Exchange) work(ctx context.Context, lane func(busy []string) holdstore.
 	told := false
 	for ctx.Err() == nil {
 		free <- struct{}{}
-		j, err := x.store.ClaimJob(ctx, lane(at.busy()))
+		var j *holdstore.Job
+		err := x.try("a claim of jobs for recalls, which is made again", func() (err error) {
+			j, err = x.store.ClaimJob(ctx, lane(at.busy()))
+			return err
+		})
 		if err != nil && !told && ctx.Err() == nil {
 			x.log.Trouble("recall requests and reports wait until the store answers again", err)
 		}
@@ -109,7 +113,11 @@ func (x *Exchange) do(ctx context.Context, j *holdstore.Job) {
 	err := x.timed(ctx, j)
 	end, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
-	if err := insist(end, func() error { return x.end(end, j, err) }); err != nil && !errors.Is(err, holdstore.ErrLost) {
+	err = x.try("the end of the job "+j.ID, func() error { return insist(end, func() error { return x.end(end, j, err) }) })
+	if broken := defect(""); errors.As(err, &broken) {
+		err = x.try("the giving back of the job "+j.ID, func() error { return x.store.BreakJob(end, j, backOff(j), string(broken)) })
+	}
+	if err != nil && !errors.Is(err, holdstore.ErrLost) {
 		x.log.Trouble("a job for recalls ("+j.ID+") will be done again, which changes nothing", err)
 	}
 }
@@ -126,7 +134,7 @@ func (x *Exchange) end(ctx context.Context, j *holdstore.Job, err error) error {
 	if err == nil || errors.Is(err, holdstore.ErrLost) {
 		return x.store.FinishJob(ctx, j, x.o.Keep)
 	}
-	in := min(firstTry<<min(j.Attempts-1, 10), longest)
+	in := backOff(j)
 	var look later
 	var broken defect
 	switch {
@@ -140,20 +148,24 @@ func (x *Exchange) end(ctx context.Context, j *holdstore.Job, err error) error {
 	return x.store.RetryJob(ctx, j, in)
 }
 
+// backOff is the pause before a job's next attempt.
+func backOff(j *holdstore.Job) time.Duration { return min(firstTry<<min(j.Attempts-1, 10), longest) }
+
 // defect is what a panic said.
 type defect string
 
 func (d defect) Error() string { return "a defect of the daemon: " + string(d) }
 
-// guarded is attempt, of which a defect of ours costs this job an attempt, and after some of them parks it.
-func (x *Exchange) guarded(ctx context.Context, j *holdstore.Job) (err error) {
+// try runs f. A panic in it is reported, and becomes a defect: it costs one job an attempt, and after some of them
+// parks it.
+func (x *Exchange) try(what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			x.log.Panicked("an attempt of the job "+j.ID+", which is tried again", v, debug.Stack())
+			x.log.Panicked(what, v, debug.Stack())
 			err = defect(fmt.Sprint(v))
 		}
 	}()
-	return x.attempt(ctx, j)
+	return f()
 }
 
 // renewed makes one attempt while the lease is renewed.
@@ -163,20 +175,24 @@ func (x *Exchange) renewed(ctx context.Context, j *holdstore.Job) error {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() {
-		tick := time.NewTicker(holdstore.JobLease / 4)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				if errors.Is(x.store.RenewJob(ctx, j), holdstore.ErrLost) {
-					cancel()
-				}
+		_ = x.try("the renewal of the lease of the job "+j.ID, func() error { x.renew(ctx, cancel, j); return nil })
+	})
+	return x.try("an attempt of the job "+j.ID+", which is tried again", func() error { return x.attempt(ctx, j) })
+}
+
+func (x *Exchange) renew(ctx context.Context, cancel func(), j *holdstore.Job) {
+	tick := time.NewTicker(holdstore.JobLease / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if errors.Is(x.store.RenewJob(ctx, j), holdstore.ErrLost) {
+				cancel()
 			}
 		}
-	})
-	return x.guarded(ctx, j)
+	}
 }
 
 // insist repeats what a store that is away for a moment could not do: else the job waits for its lease to end.

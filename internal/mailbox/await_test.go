@@ -104,3 +104,14 @@ func roomy() func(command, tag string) string {
 		return strings.ReplaceAll(polite(command, tag), "UIDPLUS", "UIDPLUS MOVE NAMESPACE")
 	}
 }
+
+// A panic of a command is one of whoever waits for it, who is guarded: it does not end the daemon.
+func TestAPanicOfACommandIsOneOfWhoeverWaits(t *testing.T) {
+	defer func() {
+		if v := recover(); v != "a defect" {
+			t.Errorf("recovered %v", v)
+		}
+	}()
+	_ = (&box{ctx: t.Context()}).do(func() error { panic("a defect") })
+	t.Error("no panic")
+}

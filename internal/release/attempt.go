@@ -51,11 +51,33 @@ func (s *sender) release(ctx, work context.Context, c *holdstore.Claim) (next *h
 	}
 	end, stop := outlast(work, settleTime) // what was sent must be written also when the time for sending is over
 	defer stop()
-	next, err := s.settle(end, c, st, ctx.Err() == nil)
-	if err != nil {
+	err := s.loop.try("the writing of what became of hold "+c.ID, func() (err error) {
+		next, err = s.settle(end, c, st, ctx.Err() == nil)
+		return err
+	})
+	if errors.Is(err, holdstore.ErrDefect) {
+		s.broken(end, c, st, err)
+	} else if err != nil {
 		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
 	}
 	return next
+}
+
+// broken gives a hold back whose outcome a defect of ours keeps from being written. What the port has taken is written
+// by itself, so that the next attempt sends it to nobody twice.
+func (s *sender) broken(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement, defect error) {
+	err := s.loop.try("the writing of what the port took of hold "+c.ID, func() error {
+		return s.loop.store.Progress(ctx, c, st.Results)
+	})
+	wrong := s.loop.try("the giving back of hold "+c.ID, func() error {
+		return s.loop.store.Break(ctx, c, s.loop.pause(c.Attempts), defect.Error())
+	})
+	if errors.Is(wrong, holdstore.ErrLost) {
+		return // its outcome was written, or somebody else has it
+	}
+	if err = errors.Join(err, wrong); err != nil {
+		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
+	}
 }
 
 // outlast returns a context that ends so long after ctx.

@@ -2,8 +2,10 @@ package release
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -98,9 +100,63 @@ func TestAPanicOfTheStoreEndsNeitherTheLoopNorItsSenders(t *testing.T) {
 	if err := <-done; err != nil || outcomes(second) != "sent" {
 		t.Errorf("%v, %s", err, outcomes(second))
 	}
-	for _, what := range []string{"panicked a claim of due mail, which is tried again a claim true", "panicked a sender, whose hold goes out again when its lease is over an outcome true"} {
+	for _, what := range []string{"panicked a claim of due mail, which is tried again a claim true", "panicked the writing of what became of hold "} {
 		if !strings.Contains(log.text(), what) {
 			t.Errorf("not said: %s\n%s", what, log.text())
+		}
+	}
+}
+
+// unwritten is a store that can't write what became of one hold: it panics, or says that it has.
+type unwritten struct {
+	*memory
+	id     string
+	panics bool
+	mu     sync.Mutex
+	broken []string // as Break was told
+	kept   map[int]holdstore.Result
+}
+
+func (u *unwritten) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+	if c.ID != u.id {
+		return u.memory.SettleNext(ctx, c, st)
+	}
+	if u.panics {
+		panic("an outcome")
+	}
+	return nil, fmt.Errorf("%w: an outcome", holdstore.ErrDefect)
+}
+
+func (u *unwritten) Progress(_ context.Context, _ *holdstore.Claim, results map[int]holdstore.Result) error {
+	u.kept = results
+	return nil
+}
+
+func (u *unwritten) Break(_ context.Context, c *holdstore.Claim, in time.Duration, what string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.broken = append(u.broken, fmt.Sprint(c.ID, " ", in > 0, " ", what))
+	return nil
+}
+
+// What the port took is written by itself, and the hold goes back with its defect counted: it is not sent again and
+// again as often as its lease ends.
+func TestAHoldWhoseOutcomeCanNotBeWrittenGoesBackWithWhatWasSent(t *testing.T) {
+	for _, panics := range []bool{true, false} {
+		first := claim("a@x.test")
+		first.ID = "1111111111111"
+		store := &unwritten{memory: &memory{content: message}, id: first.ID, panics: panics}
+		log, p := &notes{}, startPort(t, nil)
+		s := &sender{loop: New(store, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort,
+			First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
+		t.Cleanup(s.hangUp)
+		s.run(t.Context(), t.Context(), first)
+		want := first.ID + " true " + holdstore.ErrDefect.Error() + ": an outcome"
+		if len(store.broken) != 1 || store.broken[0] != want || store.kept[0].Outcome != holdstore.Sent {
+			t.Errorf("panics %v: broken %q, kept %+v\n%s", panics, store.broken, store.kept, log.text())
+		}
+		if panics != strings.Contains(log.text(), "panicked the writing of what became of hold "+first.ID) {
+			t.Errorf("panics %v: %s", panics, log.text())
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"runtime/debug"
@@ -29,6 +30,7 @@ type Store interface {
 	Content(ctx context.Context, h *holdstore.Hold) io.Reader
 	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
 	BodyDigest(ctx context.Context, h *holdstore.Hold) ([]byte, error)
+	Break(ctx context.Context, c *holdstore.Claim, in time.Duration, what string) error
 	Progress(ctx context.Context, c *holdstore.Claim, results map[int]holdstore.Result) error
 	Settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error
 	SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error)
@@ -116,8 +118,10 @@ func (l *Loop) Run(ctx context.Context) error {
 			break
 		}
 		var claims []*holdstore.Claim
-		err := holdstore.ErrDefect // of a panic
-		l.guarded("a claim of due mail, which is tried again", func() { claims, err = l.store.Claim(ctx, len(senders)) })
+		err := l.try("a claim of due mail, which is tried again", func() (err error) {
+			claims, err = l.store.Claim(ctx, len(senders))
+			return err
+		})
 		for n, s := range senders {
 			if n < len(claims) {
 				l.busy.Add(1)
@@ -231,12 +235,18 @@ func hangUpIdle(free chan *sender) {
 
 // guarded runs f; a panic in it is reported, and ends nothing else.
 func (l *Loop) guarded(what string, f func()) {
+	_ = l.try(what, func() error { f(); return nil })
+}
+
+// try runs f. A panic in it is reported, and becomes an ErrDefect.
+func (l *Loop) try(what string, f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			l.log.Panicked(what, v, debug.Stack())
+			err = fmt.Errorf("%w: %v", holdstore.ErrDefect, v)
 		}
 	}()
-	f()
+	return f()
 }
 
 func (l *Loop) reap(ctx context.Context) {

@@ -63,6 +63,8 @@ func (m *memory) BodyDigest(context.Context, *holdstore.Hold) ([]byte, error) {
 	return d.Sum(), nil
 }
 
+func (m *memory) Break(context.Context, *holdstore.Claim, time.Duration, string) error { return nil }
+
 func (m *memory) Progress(_ context.Context, c *holdstore.Claim, results map[int]holdstore.Result) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
