@@ -3,7 +3,6 @@ package holdstore
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 
@@ -65,7 +64,7 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 	if err == nil {
 		words, err = b.s.do(ctx, b.d, at, batch, b.a)
 		b.s.nodes.NoteSilence(ctx, at, err)
-		sent = !(nodes.Answered(err) || nodes.Unsent(err) || errors.Is(err, ErrSchema))
+		sent = !(nodes.Refused(err) || nodes.Unsent(err))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -78,9 +79,20 @@ func Answered(err error) bool {
 	return errors.As(err, &reply)
 }
 
-// Refused says whether Redis answered that it did nothing. Of a script that failed on its way nobody knows what it did.
+// refusals are the words with which Redis refuses a command before it does anything. Of a script that failed on its way,
+// with ERR, WRONGTYPE or NOPERM, nobody knows what it did.
+var refusals = []string{"OOM", "SCHEMA", "LOADING", "READONLY", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS", "BUSY",
+	"NOSCRIPT", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "CROSSSLOT"}
+
+// Refused says whether Redis answered that it did nothing.
 func Refused(err error) bool {
-	return Answered(err) && !redis.HasErrorPrefix(err, "ERR") && !redis.HasErrorPrefix(err, "WRONGTYPE")
+	return slices.ContainsFunc(refusals, func(word string) bool { return begins(err, word) })
+}
+
+// begins says whether Redis's own reply begins with a word. redis.HasErrorPrefix would pass over "ERR".
+func begins(err error, word string) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), word)
 }
 
 // Unsent says whether err shows that nothing can have reached Redis.

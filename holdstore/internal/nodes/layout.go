@@ -138,7 +138,7 @@ func (ns *Nodes) AdmitAll(ctx context.Context, shards []Shard) error {
 // otherLayout says whether a script was refused for the layout, and all is well now: the schema was lost, or an upgrade
 // ended. Otherwise the command gets an error that says why.
 func (ns *Nodes) otherLayout(ctx context.Context, at Shard, cmd *redis.Cmd) bool {
-	if !redis.HasErrorPrefix(cmd.Err(), "SCHEMA") {
+	if !begins(cmd.Err(), "SCHEMA") {
 		return false
 	}
 	ns.admissions[at].granted.Store(false)

@@ -17,7 +17,7 @@ func (ns *Nodes) moved(ctx context.Context, err error) bool {
 		return false
 	}
 	c.ReloadState(context.WithoutCancel(ctx))
-	if !redis.HasErrorPrefix(err, "MOVED") && !redis.HasErrorPrefix(err, "READONLY") {
+	if !begins(err, "MOVED") && !begins(err, "READONLY") {
 		return false
 	}
 	select {
@@ -31,7 +31,7 @@ func (ns *Nodes) moved(ctx context.Context, err error) bool {
 // misses says whether a server's reply shows that our picture of the Cluster is old.
 func misses(err error) bool {
 	for _, word := range []string{"MOVED", "READONLY", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"} {
-		if redis.HasErrorPrefix(err, word) {
+		if begins(err, word) {
 			return true
 		}
 	}
@@ -92,7 +92,7 @@ func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *redis.Script, arg
 			return cmd
 		}
 		switch {
-		case redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT"):
+		case begins(cmd.Err(), "NOSCRIPT"):
 			eval = sc.Eval
 		case !ns.moved(ctx, cmd.Err()) && !ns.otherLayout(ctx, at, cmd):
 			return cmd
@@ -145,7 +145,7 @@ func (ns *Nodes) onDisk(node redis.UniversalClient, synced *redis.Cmd) error {
 		return nil
 	}
 	err := synced.Err()
-	if redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "ERR unknown command") {
+	if begins(err, "NOPERM") || begins(err, "ERR unknown command") {
 		ns.durable.prove(node, false) // from now on its settings count
 		ns.durable.forget()
 		return fmt.Errorf("%w: redis at %s does not let us ask whether a write is on its disk: %w", ErrNotDurable,
