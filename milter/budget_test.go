@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/inbound"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -82,7 +82,7 @@ func TestStrangersTakeNoRoomOfMailThatLeaves(t *testing.T) {
 			})
 		}
 		r.Inbound = slowGate{asked}
-		for range underWay/recall.MaxBody + 20 {
+		for range underWay/mailmsg.MaxBody + 20 {
 			m := r.mta()
 			go func() {
 				m.begin("x@evil.test", "bert@corp.test")
@@ -109,9 +109,9 @@ func TestStrangersTakeNoRoomOfMailThatLeaves(t *testing.T) {
 // slowGate takes all mail for commands, and judges none before asked is closed.
 type slowGate struct{ asked chan struct{} }
 
-func (g slowGate) Look(*recall.Mail) inbound.Look { return inbound.Look{Body: recall.MaxBody} }
-func (g slowGate) Judge(context.Context, *recall.Mail) inbound.Ruling {
+func (g slowGate) Look(*inbound.Mail) inbound.Look { return inbound.Look{Body: mailmsg.MaxBody} }
+func (g slowGate) Judge(context.Context, *inbound.Mail) inbound.Ruling {
 	<-g.asked
 	return inbound.Ruling{}
 }
-func (g slowGate) Remember(*recall.Mail) {}
+func (g slowGate) Remember(*inbound.Mail) {}

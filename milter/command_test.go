@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -26,9 +28,9 @@ func (c *clerk) Concerns(sub holdstore.Submission, fields []policy.Field) (of re
 	}
 	switch {
 	case len(of.Others) < len(sub.Recipients):
-		of.Body = recall.MaxBody
+		of.Body = mailmsg.MaxBody
 	case first(fields, "X-Command") != "":
-		of.Body = recall.MaxHidden
+		of.Body = outlook.MaxWinmail
 	}
 	of.May = of.Body > 0
 	return of
@@ -101,7 +103,7 @@ func TestOthersGetACommandWithoutTheRecallAddress(t *testing.T) {
 			if large && h.body.Len() != 4*len(body) {
 				t.Errorf("held are %d bytes, want %d", h.body.Len(), 4*len(body))
 			}
-			if got := c.got[len(c.got)-1]; got.Cut != large || len(got.Body) > recall.MaxBody || len(got.Recipients) != 2 {
+			if got := c.got[len(c.got)-1]; got.Cut != large || len(got.Body) > mailmsg.MaxBody || len(got.Recipients) != 2 {
 				t.Errorf("large %v: the desk got cut=%v, %d bytes, %d recipients", large, got.Cut, len(got.Body), len(got.Recipients))
 			}
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -137,9 +137,9 @@ func (blank) Audit(context.Context, string, string, holdstore.Act, string) error
 func (blank) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}
 func (blank) Trouble(string, error)                                              {}
 func (blank) Take(context.Context, exchange.Order, bool) (bool, error)           { return false, nil }
-func (blank) Ours(recall.Status) bool                                            { return true }
-func (blank) Told(context.Context, recall.Status, string) error                  { return nil }
-func (blank) Receipts(context.Context, []recall.Receipt) error                   { return nil }
+func (blank) Ours(protocol.Status) bool                                          { return true }
+func (blank) Told(context.Context, protocol.Status, string) error                { return nil }
+func (blank) Receipts(context.Context, []protocol.Receipt) error                 { return nil }
 
 // FuzzArrival lets mail with arbitrary header and body come in, as an MTA hands it over: the gate looks at it and
 // judges it, nothing panics, and nobody forges a pass.
@@ -161,7 +161,7 @@ func FuzzArrival(f *testing.F) {
 		for line := range bytes.SplitSeq(header, []byte("\n")) {
 			s.field(bytes.Replace(line, []byte(":"), []byte{0}, 1))
 		}
-		m := recall.Mail{Message: mailmsg.Message{Fields: s.msg.fields, Body: body}}
+		m := inbound.Mail{Message: mailmsg.Message{Fields: s.msg.fields, Body: body}}
 		m.Client.Address, m.Sender.Address, m.QueueID, m.MessageID = "192.0.2.1", "a@x.test", "Q", first(m.Fields, "Message-ID")
 		m.Recipients = []holdstore.Path{{Address: "b@corp.test"}}
 		gate.Look(&m)

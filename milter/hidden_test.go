@@ -6,27 +6,28 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/internal/inbound"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // watch looks at as much of a body as X-Body says.
 type watch struct {
-	judged     []*recall.Mail
+	judged     []*inbound.Mail
 	remembered int
 }
 
-func (w *watch) Look(m *recall.Mail) inbound.Look {
-	return inbound.Look{Body: map[string]int{"": 0, "hidden": recall.MaxHidden, "marked": recall.MaxBody}[first(m.Fields,
+func (w *watch) Look(m *inbound.Mail) inbound.Look {
+	return inbound.Look{Body: map[string]int{"": 0, "hidden": outlook.MaxWinmail, "marked": mailmsg.MaxBody}[first(m.Fields,
 		"X-Body")]}
 }
 
-func (w *watch) Judge(_ context.Context, m *recall.Mail) inbound.Ruling {
+func (w *watch) Judge(_ context.Context, m *inbound.Mail) inbound.Ruling {
 	w.judged = append(w.judged, m)
 	return inbound.Ruling{}
 }
 
-func (w *watch) Remember(*recall.Mail) { w.remembered++ }
+func (w *watch) Remember(*inbound.Mail) { w.remembered++ }
 
 // Most mail that Exchange sends could have a winmail.dat: little of its body is kept, and what is larger is ordinary.
 func TestLittleIsKeptOfWhatOnlyItsBodyMakesARecall(t *testing.T) {
@@ -75,7 +76,7 @@ func TestLittleIsKeptOfWhatLeaves(t *testing.T) {
 			m.ask('B', strings.Repeat("x", 60<<10), 'c')
 		}
 		m.ask('E', "", 'd')
-		if len(c.got) != 1 || !c.got[0].Cut || len(c.got[0].Body) > recall.MaxHidden ||
+		if len(c.got) != 1 || !c.got[0].Cut || len(c.got[0].Body) > outlook.MaxWinmail ||
 			r.store.holds[0].body.Len() != 5*60<<10 {
 			t.Errorf("the desk got %+v, held are %d bytes", c.got, r.store.holds[0].body.Len())
 		}

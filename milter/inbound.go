@@ -6,22 +6,22 @@ import (
 	"fmt"
 
 	gomilter "github.com/emersion/go-milter"
+
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Inbound looks at mail that comes in; inbound.Gate says what each method promises.
 type Inbound interface {
-	Look(m *recall.Mail) inbound.Look
-	Judge(ctx context.Context, m *recall.Mail) inbound.Ruling
-	Remember(m *recall.Mail)
+	Look(m *inbound.Mail) inbound.Look
+	Judge(ctx context.Context, m *inbound.Mail) inbound.Ruling
+	Remember(m *inbound.Mail)
 }
 
 // arrival is a message that comes in: its body is only wanted when it may be a recall command.
 type arrival struct {
-	mail recall.Mail
+	mail inbound.Mail
 	look inbound.Look
 }
 
@@ -37,7 +37,7 @@ func (s *session) look() gomilter.Response {
 		s.reset()
 		return tempfail("552 5.3.4 the header of the message is too large")
 	}
-	m.arrival.mail = recall.Mail{Submission: m.sub, Message: mailmsg.Message{Fields: m.fields}}
+	m.arrival.mail = inbound.Mail{Submission: m.sub, Message: mailmsg.Message{Fields: m.fields}}
 	m.arrival.look = s.server.Inbound.Look(&m.arrival.mail)
 	if n := len(m.arrival.look.Strip); n > maxForged {
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
@@ -66,7 +66,7 @@ func (s *session) keep(chunk []byte) gomilter.Response {
 	switch {
 	case a.look.Body == 0 || a.mail.Cut:
 		return s.skip()
-	case len(a.mail.Body)+len(chunk) > a.look.Body && a.look.Body < recall.MaxBody:
+	case len(a.mail.Body)+len(chunk) > a.look.Body && a.look.Body < mailmsg.MaxBody:
 		a.look.Body, a.mail.Body = 0, nil // ordinary mail
 		return s.skip()
 	case len(a.mail.Body)+len(chunk) > a.look.Body:

@@ -17,7 +17,7 @@ var hop = regexp.MustCompile(`(?is)^\s*from\s(.*?)\sby\s+(\S+)(\s.*)?$`)
 
 var (
 	bracketed = regexp.MustCompile(`\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]`)
-	protocol  = regexp.MustCompile(`(?i)\swith\s+(\S+)`)
+	withName  = regexp.MustCompile(`(?i)\swith\s+(\S+)`)
 )
 
 // origin returns the client from outside who handed this gateway a message that now comes from the gateway itself. A
@@ -40,7 +40,7 @@ func origin(fields []policy.Field, gateway string) (client netip.Addr, ok bool) 
 		if len(f.Value) > maxTrace || m == nil || gateway == "" || !holdstore.Same(strings.TrimSuffix(m[2], ";"), gateway) {
 			continue
 		}
-		if with := protocol.FindStringSubmatch(m[3]); strings.Contains(m[1]+m[3], "Authenticated sender") ||
+		if with := withName.FindStringSubmatch(m[3]); strings.Contains(m[1]+m[3], "Authenticated sender") ||
 			with != nil && strings.HasSuffix(strings.ToUpper(strings.TrimSuffix(with[1], ";")), "A") {
 			return client, false
 		}

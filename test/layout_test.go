@@ -16,6 +16,10 @@ var mayImport = []struct{ layer, layers string }{
 	{"cmd/", "internal/ milter policy holdstore"},
 	{"internal/monitor", "milter internal/ policy holdstore"}, // it measures what a session does
 	{"milter", "milter/ internal/ policy holdstore"},
+	{"internal/mailmsg", "policy"},
+	{"internal/outlook", "internal/outlook/ internal/mailmsg policy"},
+	{"internal/protocol", "internal/protocol/ internal/mailmsg internal/sanitize policy"},
+	{"internal/sanitize", ""},
 	{"internal/", "internal/ policy holdstore"},
 	{"policy", ""},
 	{"holdstore", "holdstore/internal/"},

@@ -8,7 +8,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
@@ -29,7 +28,7 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, err
 	}
 	var domains []string
 	for n, r := range h.Results {
-		if d := recall.DomainOf(h.Recipients[n].Address); r.Outcome == holdstore.Requested && !strings.Contains(" "+strings.Join(domains, " ")+" ", " "+d+" ") {
+		if d := holdstore.DomainOf(h.Recipients[n].Address); r.Outcome == holdstore.Requested && !strings.Contains(" "+strings.Join(domains, " ")+" ", " "+d+" ") {
 			domains = append(domains, d)
 		}
 	}

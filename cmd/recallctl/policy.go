@@ -16,7 +16,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -80,7 +79,7 @@ func (c *ctl) judged(ctx context.Context, s *stranger, file string) error {
 }
 
 // mail is what the milter would know at the end of the message.
-func (s *stranger) mail(from io.Reader) (*recall.Mail, error) {
+func (s *stranger) mail(from io.Reader) (*inbound.Mail, error) {
 	if s.sender == "" || len(s.recipients) == 0 {
 		return nil, usage("--sender and --recipient are needed: a verdict depends on them")
 	}
@@ -97,8 +96,8 @@ func (s *stranger) mail(from io.Reader) (*recall.Mail, error) {
 		return nil, fmt.Errorf("the message can't be read: %w", err)
 	}
 	body = []byte(crlf(string(body)))
-	m := &recall.Mail{Message: mailmsg.Message{Fields: fields, Body: body[:min(len(body), recall.MaxBody)],
-		Cut: len(body) > recall.MaxBody}}
+	m := &inbound.Mail{Message: mailmsg.Message{Fields: fields, Body: body[:min(len(body), mailmsg.MaxBody)],
+		Cut: len(body) > mailmsg.MaxBody}}
 	m.QueueID = s.queueID
 	m.Client = holdstore.Client{Address: s.client, HELO: s.helo}
 	m.Sender.Address = strings.Trim(s.sender, "<>")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
@@ -15,17 +16,17 @@ import (
 var ErrUnasked = errors.New("no request of this gateway has this ID and domain")
 
 // Ours says whether a status could be the answer to a request of ours; others are mail between people.
-func (x *Exchange) Ours(s recall.Status) bool { return mark.IsToken(s.RequestID) }
+func (x *Exchange) Ours(s protocol.Status) bool { return mark.IsToken(s.RequestID) }
 
 // Told takes a status from an address, whose domain is authentic. ErrUnasked: no such thing was asked of that domain,
 // nor of one that may have passed it on, or it comes from somebody who was asked: a recipient can't answer for their
 // gateway.
-func (x *Exchange) Told(ctx context.Context, s recall.Status, from string) error {
-	return x.told(ctx, s, recall.DomainOf(from), from)
+func (x *Exchange) Told(ctx context.Context, s protocol.Status, from string) error {
+	return x.told(ctx, s, holdstore.DomainOf(from), from)
 }
 
 // told is Told; from is empty when this gateway itself says so.
-func (x *Exchange) told(ctx context.Context, s recall.Status, domain, from string) error {
+func (x *Exchange) told(ctx context.Context, s protocol.Status, domain, from string) error {
 	asked, err := x.store.Request(ctx, s.RequestID)
 	switch {
 	case errors.Is(err, holdstore.ErrNotFound):
@@ -57,10 +58,10 @@ func askedOf(h *holdstore.Hold, asked holdstore.Request, address string) bool {
 }
 
 // answered writes what a status says of the recipients who were asked about.
-func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s recall.Status,
+func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s protocol.Status,
 	domain string) error {
 	var answers []holdstore.Answer
-	said := map[string]recall.StatusOf{} // the first of each
+	said := map[string]protocol.StatusOf{} // the first of each
 	for _, r := range s.Recipients {
 		if name := holdstore.Fold(r.Address); said[name].Address == "" {
 			said[name] = r
@@ -71,7 +72,7 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 			continue
 		}
 		if r, ok := said[holdstore.Fold(h.Recipients[n].Address)]; ok {
-			outcome, detail := r.Result()
+			outcome, detail := resultOf(r)
 			answers = append(answers, holdstore.Answer{Recipient: n, Outcome: outcome, Detail: detail})
 		}
 	}
@@ -79,6 +80,23 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 		return fmt.Errorf("%w: it names none of the recipients", ErrUnasked)
 	}
 	return x.store.AddAnswers(ctx, h.ID, "gateway of "+domain, answers)
+}
+
+// resultOf turns the outcome of a status into the result that is kept of a recipient.
+func resultOf(s protocol.StatusOf) (holdstore.Outcome, string) {
+	detail := recall.WordsOf(s.Outcome)
+	if s.Diagnostic != "" {
+		detail += ": " + s.Diagnostic
+	}
+	switch s.Outcome {
+	case protocol.StatusRecalled, protocol.StatusRetracted, protocol.StatusReplaced, protocol.StatusMoved:
+		return holdstore.Retracted, detail
+	case protocol.StatusRead:
+		return holdstore.AlreadyRead, detail
+	case protocol.StatusNotFound:
+		return holdstore.Unknown, detail
+	}
+	return holdstore.Refused, detail
 }
 
 // report tells the sender what came of a recall after the release; again: they were told before, and there is more to

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
@@ -53,7 +54,7 @@ func (x *Exchange) requests(h *holdstore.Hold, only []string, reason string) (al
 	byDomain, wanted := map[string]int{}, holdstore.NewAddresses(only)
 	for n, r := range h.Recipients {
 		meant := only == nil || wanted.Has(r.Address)
-		domain := recall.DomainOf(r.Address)
+		domain := holdstore.DomainOf(r.Address)
 		if !meant || h.Results[n].Outcome != holdstore.Sent || domain == "" || !x.o.Domains.Match(domain) {
 			continue
 		}
@@ -94,14 +95,14 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Request) error {
 		x.log.Trouble("hold "+h.ID+": nobody is asked to take it back", err)
 		return nil
 	}
-	q := recall.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: recall.Author(h), Date: h.Date, Reason: asked.Reason}
+	q := protocol.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: recall.Author(h), Date: h.Date, Reason: asked.Reason}
 	for _, n := range asked.Recipients {
 		if n < len(h.Recipients) {
 			q.Recipients = append(q.Recipients, h.Recipients[n].Address)
 		}
 	}
 	x.log.Asked(h, asked.Domain, asked.RequestID)
-	if x.boxes != nil && recall.DomainOf(recall.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
+	if x.boxes != nil && holdstore.DomainOf(recall.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
 		return x.order(ctx, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
 			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -206,7 +207,7 @@ func TestLooksLeaveTimeForTheRest(t *testing.T) {
 		if time.Duration(in) != want {
 			t.Errorf("the next look is in %v, want %v", time.Duration(in), want)
 		}
-		if got := log.of("bert@far.test"); got != recall.StatusNotFound {
+		if got := log.of("bert@far.test"); got != protocol.StatusNotFound {
 			t.Errorf("a look that did not end found that it is %q", got)
 		}
 		boxes.slow = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
@@ -39,8 +40,8 @@ func TestAReceiptCostsNoLookAtAllThatHaveItsMessageID(t *testing.T) {
 		})
 	}
 	redis.Do("CONFIG RESETSTAT")
-	receipt := recall.Receipt{MessageID: "<1@corp.test>", Recipient: "Bert@far.test", Disposition: "failed"}
-	must(t, func() error { return x.Receipts(t.Context(), []recall.Receipt{receipt}) })
+	receipt := protocol.Receipt{MessageID: "<1@corp.test>", Recipient: "Bert@far.test", Disposition: "failed"}
+	must(t, func() error { return x.Receipts(t.Context(), []protocol.Receipt{receipt}) })
 	looks := regexp.MustCompile(`cmdstat_hgetall:calls=(\d+)`).FindStringSubmatch(redis.Do("INFO commandstats"))
 	if looks == nil || len(looks[1]) > 1 {
 		t.Errorf("it took %v looks at holds", looks)

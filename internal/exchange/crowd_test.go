@@ -10,7 +10,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -45,9 +45,9 @@ func TestARecallFromAHundredDomainsMakesOneReport(t *testing.T) {
 	}
 	server.Eventually(t, "all are asked", func() bool { return mails() == domains })
 	for _, asked := range x.planned(t, id) {
-		s := recall.Status{RequestID: asked.RequestID}
+		s := protocol.Status{RequestID: asked.RequestID}
 		for _, n := range asked.Recipients {
-			s.Recipients = append(s.Recipients, recall.StatusOf{Address: to[n], Outcome: recall.StatusRetracted})
+			s.Recipients = append(s.Recipients, protocol.StatusOf{Address: to[n], Outcome: protocol.StatusRetracted})
 		}
 		for range 2 {
 			must(t, func() error { return x.Told(t.Context(), s, asked.Domain) })

@@ -13,7 +13,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -26,7 +25,7 @@ type slowBoxes struct {
 }
 
 func (b *slowBoxes) Take(ctx context.Context, t mailbox.Target, _ func(mailbox.Result) error) (mailbox.Result, error) {
-	if recall.DomainOf(t.From) == "flood.test" || recall.DomainOf(t.From) == "mx.flood.test" {
+	if holdstore.DomainOf(t.From) == "flood.test" || holdstore.DomainOf(t.From) == "mx.flood.test" {
 		b.flooded.Add(1)
 		select {
 		case <-b.hold:

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
@@ -18,19 +19,19 @@ const (
 // passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has
 // passed the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. Who got the
 // message directly as well has lost it when his own gateway says so: his own request finds nothing then.
-func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s recall.Status, domain string) error {
+func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s protocol.Status, domain string) error {
 	var answers []holdstore.Answer
 	heard := false
 	for _, said := range s.Recipients {
-		if recall.DomainOf(said.Address) != holdstore.Fold(domain) || len(said.Address) > maxAddress {
+		if holdstore.DomainOf(said.Address) != holdstore.Fold(domain) || len(said.Address) > maxAddress {
 			continue
 		}
 		heard = true
-		outcome, detail := said.Result()
+		outcome, detail := resultOf(said)
 		n := slices.IndexFunc(h.Recipients, func(p holdstore.Path) bool { return holdstore.Same(p.Address, said.Address) })
 		switch {
 		case n < 0:
-			_, words := recall.StatusOf{Outcome: said.Outcome}.Result() // the sender reads no words of a stranger
+			_, words := resultOf(protocol.StatusOf{Outcome: said.Outcome}) // the sender reads no words of a stranger
 			if err := x.notePassedOn(ctx, h, said.Address, words, asked.Domain); err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
@@ -39,7 +40,7 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 		{"BERT", "far.test", "bert@far.test", "not-found", false, "requested", "retracted", 2},
 		{"BERT", "far.test", "all@lists.test", "retracted", true, "requested", "retracted", 2},
 	} {
-		s := recall.Status{RequestID: c.request, Recipients: []recall.StatusOf{{Address: c.recipient, Outcome: c.outcome}}}
+		s := protocol.Status{RequestID: c.request, Recipients: []protocol.StatusOf{{Address: c.recipient, Outcome: c.outcome}}}
 		err := does(t, func() error { return x.Told(t.Context(), s, c.domain) })
 		if errors.Is(err, ErrUnasked) != c.refused || err != nil && !c.refused {
 			t.Errorf("%v: %v", c, err)
@@ -58,7 +59,7 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 		}
 	}
 	for n := range 2 * maxPassedOn {
-		s := recall.Status{RequestID: "LIST", Recipients: []recall.StatusOf{{Address: fmt.Sprintf("u%d@evil.test", n), Outcome: "retracted", Diagnostic: strings.Repeat("ä", 400)}}}
+		s := protocol.Status{RequestID: "LIST", Recipients: []protocol.StatusOf{{Address: fmt.Sprintf("u%d@evil.test", n), Outcome: "retracted", Diagnostic: strings.Repeat("ä", 400)}}}
 		must(t, func() error { return x.Told(t.Context(), s, "evil.test") })
 	}
 	if h := get(t, store, id); passed(h) != maxPassedOn || strings.Contains(fmt.Sprint(h.Timeline), "ä") || h.Timeline[0].Verb != "held" {

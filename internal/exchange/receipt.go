@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
 // maxNoted is how many receipts of one recipient a timeline takes: anybody can write them, and it forgets its oldest
@@ -14,12 +14,12 @@ const maxNoted = 3
 
 // Receipts notes in the timeline of a message that was recalled after its release what recipients' programs say of it.
 // All are about one message.
-func (x *Exchange) Receipts(ctx context.Context, all []recall.Receipt) error {
+func (x *Exchange) Receipts(ctx context.Context, all []protocol.Receipt) error {
 	holds, err := x.store.RequestsOf(ctx, all[0].MessageID)
 	if err != nil {
 		return err
 	}
-	by := map[string][]recall.Receipt{}
+	by := map[string][]protocol.Receipt{}
 	for _, r := range all {
 		by[holdstore.Fold(r.Recipient)] = append(by[holdstore.Fold(r.Recipient)], r)
 	}

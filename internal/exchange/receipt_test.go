@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -60,12 +60,12 @@ func TestATimelineTakesFewReceipts(t *testing.T) {
 	x := &Exchange{store: store}
 	for n := range 10 {
 		for _, to := range []string{"BERT@far.test", "mallory@far.test"} {
-			if err := x.Receipts(t.Context(), []recall.Receipt{{MessageID: "<1@corp.test>", Recipient: to, Disposition: fmt.Sprint("displayed", n)}}); err != nil {
+			if err := x.Receipts(t.Context(), []protocol.Receipt{{MessageID: "<1@corp.test>", Recipient: to, Disposition: fmt.Sprint("displayed", n)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	all := []recall.Receipt{{MessageID: "<1@corp.test>", Recipient: "bert@far.test", Disposition: "deleted"}, {MessageID: "<1@corp.test>", Recipient: "carl@far.test", Disposition: "deleted"}}
+	all := []protocol.Receipt{{MessageID: "<1@corp.test>", Recipient: "bert@far.test", Disposition: "deleted"}, {MessageID: "<1@corp.test>", Recipient: "carl@far.test", Disposition: "deleted"}}
 	for range 2 {
 		if err := x.Receipts(t.Context(), all); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
@@ -41,9 +42,9 @@ func (x *Exchange) Take(ctx context.Context, o Order, request bool) (bool, error
 		if !request {
 			return false, nil
 		}
-		s := recall.Status{RequestID: o.RequestID, MessageID: o.MessageID}
+		s := protocol.Status{RequestID: o.RequestID, MessageID: o.MessageID}
 		for _, r := range o.Recipients {
-			s.Recipients = append(s.Recipients, recall.StatusOf{Address: r, Outcome: recall.StatusRefused,
+			s.Recipients = append(s.Recipients, protocol.StatusOf{Address: r, Outcome: protocol.StatusRefused,
 				Diagnostic: "this gateway has no way into the mailbox; the recipient has got the request"})
 		}
 		return false, x.answer(ctx, &o, s)
@@ -70,7 +71,7 @@ func (x *Exchange) order(ctx context.Context, o Order) error {
 // job is the ID of the job that carries the order out: of each piece of a request that came in by several transactions.
 func (o *Order) job() string {
 	to := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(o.Recipients)), "\n")))
-	domain := recall.DomainOf(o.From)
+	domain := holdstore.DomainOf(o.From)
 	id := jobRetract + ":" + domain + ":" + o.RequestID + o.CommandID + hex.EncodeToString(to[:6])
 	if o.Hold != "" {
 		return id
@@ -83,14 +84,14 @@ const ourselves = "postmaster"
 
 // answer sends a status for each domain of the recipients: only a mail from there speaks for it. A request that a list
 // has passed on may be for several.
-func (x *Exchange) answer(ctx context.Context, o *Order, all recall.Status) error {
-	parts := map[string][]recall.StatusOf{}
+func (x *Exchange) answer(ctx context.Context, o *Order, all protocol.Status) error {
+	parts := map[string][]protocol.StatusOf{}
 	for _, r := range all.Recipients {
-		domain := recall.DomainOf(r.Address)
+		domain := holdstore.DomainOf(r.Address)
 		parts[domain] = append(parts[domain], r)
 	}
 	for _, domain := range slices.Sorted(maps.Keys(parts)) {
-		s := recall.Status{RequestID: all.RequestID, MessageID: all.MessageID, Recipients: parts[domain]}
+		s := protocol.Status{RequestID: all.RequestID, MessageID: all.MessageID, Recipients: parts[domain]}
 		to := recall.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: ourselves + "@" + domain}
 		if err := x.post.Status(ctx, to, s); err != nil {
 			return err
@@ -210,7 +211,7 @@ func share(ctx context.Context, left int) (context.Context, context.CancelFunc) 
 }
 
 // onItsWay says whether a message was not found, and may be soon.
-func onItsWay(r mailbox.Result) bool { return r.Outcome == recall.StatusNotFound && r.Detail == "" }
+func onItsWay(r mailbox.Result) bool { return r.Outcome == protocol.StatusNotFound && r.Detail == "" }
 
 // half is half of the time that is left.
 func half(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -228,7 +229,7 @@ func (x *Exchange) carryOut(share, ctx context.Context, j *holdstore.Job, o *Ord
 	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), err != nil && time.Since(j.Since) < giveUpAfter:
 		return err
 	case err != nil:
-		result = mailbox.Result{Outcome: recall.StatusRefused, Detail: "the mailbox could not be reached"}
+		result = mailbox.Result{Outcome: protocol.StatusRefused, Detail: "the mailbox could not be reached"}
 	}
 	return x.carriedOut(ctx, j, o, recipient, result)
 }
@@ -266,7 +267,7 @@ func (x *Exchange) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, r
 func (x *Exchange) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result, error) {
 	if o.Hold == "" {
 		if held, err := x.stillHeld(ctx, o, recipient); err != nil || held {
-			return mailbox.Result{Outcome: recall.StatusRecalled}, err
+			return mailbox.Result{Outcome: protocol.StatusRecalled}, err
 		}
 	}
 	result, err := x.boxes.Take(share, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, Date: o.Date, Hold: o.Hold},
@@ -274,7 +275,7 @@ func (x *Exchange) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Ord
 			set(&o.Plan, recipient, plan)
 			return x.store.SaveJob(ctx, j, o)
 		})
-	if plan, planned := o.Plan[recipient]; err == nil && planned && result.Outcome == recall.StatusNotFound {
+	if plan, planned := o.Plan[recipient]; err == nil && planned && result.Outcome == protocol.StatusNotFound {
 		return plan, nil // it was done, and whoever did it died before saying so
 	}
 	return result, err
@@ -305,16 +306,16 @@ func (x *Exchange) stillHeld(ctx context.Context, o *Order, recipient string) (b
 
 // tell says what is known to who asked.
 func (x *Exchange) tell(ctx context.Context, o *Order) error {
-	s := recall.Status{RequestID: o.RequestID, MessageID: o.MessageID}
+	s := protocol.Status{RequestID: o.RequestID, MessageID: o.MessageID}
 	for _, r := range o.Recipients {
-		said := recall.StatusOf{Address: r, Outcome: recall.StatusRefused, Diagnostic: "the mailbox can't be reached now; it is tried again"}
+		said := protocol.StatusOf{Address: r, Outcome: protocol.StatusRefused, Diagnostic: "the mailbox can't be reached now; it is tried again"}
 		if result, done := o.Done[r]; done {
 			said.Outcome, said.Diagnostic = result.Outcome, result.Detail
 		}
 		s.Recipients = append(s.Recipients, said)
 	}
 	if o.Hold != "" {
-		if err := x.told(ctx, s, recall.DomainOf(o.From), ""); !errors.Is(err, ErrUnasked) { // else its record is gone: nobody wants to know
+		if err := x.told(ctx, s, holdstore.DomainOf(o.From), ""); !errors.Is(err, ErrUnasked) { // else its record is gone: nobody wants to know
 			return err
 		}
 		return nil

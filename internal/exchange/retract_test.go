@@ -10,6 +10,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 type empty struct{}
 
 func (empty) Take(context.Context, mailbox.Target, func(mailbox.Result) error) (mailbox.Result, error) {
-	return mailbox.Result{Outcome: recall.StatusNotFound}, nil
+	return mailbox.Result{Outcome: protocol.StatusNotFound}, nil
 }
 
 // notes is a log that remembers outcomes.
@@ -75,7 +76,7 @@ func TestAMessageThatStillWaitsHereIsRecalledBeforeItsDelivery(t *testing.T) {
 			t.Fatal(err)
 		}
 		server.Eventually(t, "the order of "+from+" is done", func() bool { return log.of("bert@far.test") != "" })
-		want := map[string]string{"A": recall.StatusNotFound, "B": recall.StatusRecalled}[id]
+		want := map[string]string{"A": protocol.StatusNotFound, "B": protocol.StatusRecalled}[id]
 		if got := log.of("bert@far.test"); got != want {
 			t.Errorf("asked by %s: %s, want %s", from, got, want)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -55,7 +55,7 @@ func TestAMailboxThatHangsCostsNoOtherItsOutcome(t *testing.T) {
 	if err := x.retract(ctx, j, &o); err == nil || ctx.Err() != nil {
 		t.Fatalf("%v, %v", err, ctx.Err())
 	}
-	if log.of("bert@far.test") != recall.StatusRetracted || log.of("carl@far.test") != recall.StatusRetracted {
+	if log.of("bert@far.test") != protocol.StatusRetracted || log.of("carl@far.test") != protocol.StatusRetracted {
 		t.Errorf("outcomes %q", log.outcomes)
 	}
 	if o.Recipients[2] != "hangs@far.test" || !slices.Equal(boxes.tried, []string{"hangs@far.test", "bert@far.test", "carl@far.test"}) {
@@ -88,7 +88,7 @@ func TestAJobThatMeetsADefectIsParked(t *testing.T) {
 	}
 	order(x, t, "Y", "bert@far.test")
 	x.do(t.Context(), claimed(t, store))
-	if log.of("bert@far.test") != recall.StatusRetracted {
+	if log.of("bert@far.test") != protocol.StatusRetracted {
 		t.Errorf("the other job: %q", log.outcomes)
 	}
 	_, jobs, err := store.Parked(t.Context(), 10)

@@ -41,7 +41,7 @@ func (x *Exchange) speaksForOthers(ctx context.Context, h *holdstore.Hold) (why 
 func (x *Exchange) locked(h *holdstore.Hold, domain string) bool {
 	var domains []string
 	for _, r := range h.Recipients {
-		domains = append(domains, recall.DomainOf(r.Address))
+		domains = append(domains, holdstore.DomainOf(r.Address))
 	}
 	return slices.Contains(mark.Locked(domains), domain)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
@@ -125,7 +126,7 @@ func TestNobodyAnswersForTheirOwnGateway(t *testing.T) {
 	x := asking(t, store, post)
 	id := released(t, store, "anna", "postmaster@far.test")
 	must(t, func() error { _, _, err := x.Ask(t.Context(), id, nil, holdstore.Act{By: "test"}); return err })
-	s := recall.Status{RequestID: x.planned(t, id)[0].RequestID, Recipients: []recall.StatusOf{{Address: "postmaster@far.test", Outcome: recall.StatusRetracted}}}
+	s := protocol.Status{RequestID: x.planned(t, id)[0].RequestID, Recipients: []protocol.StatusOf{{Address: "postmaster@far.test", Outcome: protocol.StatusRetracted}}}
 	if err := x.Told(t.Context(), s, "postmaster@far.test"); err == nil {
 		t.Error("who was asked answered for the gateway")
 	}

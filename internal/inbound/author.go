@@ -10,7 +10,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -19,7 +18,7 @@ var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "
 	"To"}
 
 // author returns the one address in From, in lower case and with the domain in A-labels, or why there is none.
-func author(m *recall.Mail) (address, defect string) {
+func author(m *Mail) (address, defect string) {
 	if m.Cut {
 		return "", "the command is too large"
 	}
@@ -76,7 +75,7 @@ func bare(value string) string {
 }
 
 // moment reads a date field; one that can't be read is long ago, which never makes a command fresher.
-func moment(m *recall.Mail, name string) time.Time {
+func moment(m *Mail, name string) time.Time {
 	text := m.Field(name)
 	t, err := mail.ParseDate(text)
 	if err != nil && text != "" {
@@ -86,7 +85,7 @@ func moment(m *recall.Mail, name string) time.Time {
 }
 
 // named lists whom To and Cc name, in lower case, as far as they can be read in one way only.
-func named(m *recall.Mail) (all []string) {
+func named(m *Mail) (all []string) {
 	for _, name := range []string{"To", "Cc"} {
 		lines := m.Values(name)
 		if len(lines) != 1 {
@@ -103,7 +102,7 @@ func named(m *recall.Mail) (all []string) {
 	return all
 }
 
-func addresses(m *recall.Mail) (all []string) {
+func addresses(m *Mail) (all []string) {
 	for _, r := range m.Recipients {
 		all = append(all, holdstore.Fold(r.Address))
 	}
@@ -111,7 +110,7 @@ func addresses(m *recall.Mail) (all []string) {
 }
 
 // isLocal says whether a domain is one of ours: mail for it comes in.
-func isLocal(m *recall.Mail, domain string) bool {
+func isLocal(m *Mail, domain string) bool {
 	for _, a := range addresses(m) {
 		if domain != "" && strings.HasSuffix(a, "@"+domain) {
 			return true

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/exchange"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // execute hands a command that passed over to the exchange. When that fails, the client tries again; that is safe.
-func (g *Gate) execute(ctx context.Context, m *recall.Mail, o *Opinion) {
+func (g *Gate) execute(ctx context.Context, m *Mail, o *Opinion) {
 	id, target := o.Sight.ID, o.Verdict.Target
 	if id == "" {
 		id = m.MessageID
@@ -22,7 +23,7 @@ func (g *Gate) execute(ctx context.Context, m *recall.Mail, o *Opinion) {
 			order.Received = t.At
 		}
 	}
-	done, err := g.exchange.Take(ctx, order, o.Sight.Form == recall.FormRequest)
+	done, err := g.exchange.Take(ctx, order, o.Sight.Form == FormRequest)
 	if err != nil {
 		g.log.Trouble("a genuine recall can't be carried out now, and its sender tries again", err)
 		o.Ruling = Ruling{Command: true, Reply: "451 4.3.0 the recall can't be carried out now, try again later"}
@@ -36,12 +37,12 @@ const gatewayUser = "postmaster"
 // status takes what another gateway says of a request of ours. Only one that is authentic, comes from a gateway and not
 // from a user, and answers a request to that very domain, counts; a report of some gateway to its own user is ordinary
 // mail.
-func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruling {
+func (g *Gate) status(ctx context.Context, m *Mail, s protocol.Status) Ruling {
 	if !g.exchange.Ours(s) {
 		return Ruling{}
 	}
 	from, defect := author(m)
-	domain := recall.DomainOf(from)
+	domain := holdstore.DomainOf(from)
 	v := policy.InboundVerdict{Result: policy.InboundFail, Reason: defect}
 	switch {
 	case defect != "":
@@ -63,8 +64,8 @@ func (g *Gate) status(ctx context.Context, m *recall.Mail, s recall.Status) Ruli
 	return Ruling{Command: true, Reply: "550 5.7.1 recall status refused: " + printable(v.Reason)}
 }
 
-func (g *Gate) answered(ctx context.Context, m *recall.Mail, s recall.Status, from string) policy.InboundVerdict {
-	domain := recall.DomainOf(from)
+func (g *Gate) answered(ctx context.Context, m *Mail, s protocol.Status, from string) policy.InboundVerdict {
+	domain := holdstore.DomainOf(from)
 	e := g.evidence(ctx, m, nil, domain) // the ID of the request, which nobody else knows, binds it
 	switch {
 	case e.Temporary:

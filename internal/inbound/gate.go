@@ -15,7 +15,9 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/exchange"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/outlook"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -48,26 +50,32 @@ type Options struct {
 // Exchange does what passes; exchange.Exchange says what each method promises.
 type Exchange interface {
 	Take(ctx context.Context, o exchange.Order, request bool) (bool, error)
-	Ours(s recall.Status) bool
-	Told(ctx context.Context, s recall.Status, from string) error
-	Receipts(ctx context.Context, all []recall.Receipt) error
+	Ours(s protocol.Status) bool
+	Told(ctx context.Context, s protocol.Status, from string) error
+	Receipts(ctx context.Context, all []protocol.Receipt) error
+}
+
+// Mail is a message that comes in.
+type Mail struct {
+	holdstore.Submission
+	mailmsg.Message
 }
 
 // Gate looks at mail that comes in. Safe for concurrent use.
 type Gate struct {
 	o        atomic.Pointer[Options] // replaced by Use
-	known    *recall.Recogniser
+	known    outlook.Recalls
 	memory   Memory
 	log      Log
 	exchange Exchange
-	audits   recall.Limiter
+	audits   limiter
 	arrived  chan holdstore.Received
 }
 
 // New returns a gate. It remembers nothing before Run.
 func New(o Options, memory Memory, x Exchange, log Log) *Gate {
-	g := &Gate{known: recall.NewRecogniser(o.Prefixes), memory: memory, exchange: x, log: log,
-		audits: recall.Limiter{Most: auditMost, Per: auditPer}, arrived: make(chan holdstore.Received, maxWaiting)}
+	g := &Gate{known: o.Prefixes, memory: memory, exchange: x, log: log,
+		audits: limiter{most: auditMost, per: auditPer}, arrived: make(chan holdstore.Received, maxWaiting)}
 	g.Use(o)
 	return g
 }
@@ -82,16 +90,16 @@ type Look struct {
 }
 
 // Look says at the end of the header what a message needs.
-func (g *Gate) Look(m *recall.Mail) Look {
+func (g *Gate) Look(m *Mail) Look {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
 	l := Look{Strip: forged(m.Fields, g.id(m), believed)}
 	if !m.Resent() {
-		l.Body = g.known.Body(m)
+		l.Body = body(g.known, &m.Message)
 	}
 	return l
 }
 
-func (g *Gate) id(m *recall.Mail) string {
+func (g *Gate) id(m *Mail) string {
 	if g.o.Load().AuthservID != "" {
 		return g.o.Load().AuthservID
 	}
@@ -108,11 +116,11 @@ type Ruling struct {
 }
 
 // Judge looks at the whole of what may be a command.
-func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
-	if s, ok := recall.ParseStatus(m); ok {
+func (g *Gate) Judge(ctx context.Context, m *Mail) Ruling {
+	if s, ok := protocol.ParseStatus(&m.Message); ok {
 		return g.status(ctx, m, s)
 	}
-	if receipts := recall.ParseReceipts(m); len(receipts) > 0 {
+	if receipts := protocol.ParseReceipts(&m.Message); len(receipts) > 0 {
 		if err := g.exchange.Receipts(ctx, receipts); err != nil {
 			g.log.Trouble("a receipt came in, and is not noted", err)
 		}
@@ -134,10 +142,10 @@ func (g *Gate) Judge(ctx context.Context, m *recall.Mail) Ruling {
 
 // command gathers the facts, the cheap ones first: what is wrong in itself costs no DNS, and what is not authentic
 // costs no rate of the domain that it claims.
-func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) (policy.Command, policy.InboundRule,
+func (g *Gate) command(ctx context.Context, m *Mail, sight Sight) (policy.Command, policy.InboundRule,
 	authenticate.Evidence) {
 	from, defect := author(m)
-	domain := recall.DomainOf(from)
+	domain := holdstore.DomainOf(from)
 	rule := g.o.Load().Rules.For(domain)
 	c := policy.Command{From: from, Defect: defect, Domain: domain, NullSender: m.Sender.Address == "", Now: time.Now()}
 	e := authenticate.Evidence{SPF: authenticate.None, DMARC: authenticate.None, From: domain}
@@ -151,7 +159,7 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 	if e.Temporary {
 		c.Temporary = "DNS could not be asked, " + c.Why
 	}
-	if e.Names && sight.Form != recall.FormRequest {
+	if e.Names && sight.Form != FormRequest {
 		sight.Recipients = named(m)
 	}
 	authentic, err := e.Aligned, error(nil)
@@ -175,7 +183,7 @@ func (g *Gate) command(ctx context.Context, m *recall.Mail, sight recall.Sight) 
 	return c, rule, e
 }
 
-func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, domain string) authenticate.Evidence {
+func (g *Gate) evidence(ctx context.Context, m *Mail, cover []string, domain string) authenticate.Evidence {
 	address, _ := netip.ParseAddr(m.Client.Address)
 	return g.o.Load().Verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO,
 		MailFrom: m.Sender.Address,
@@ -184,7 +192,7 @@ func (g *Gate) evidence(ctx context.Context, m *recall.Mail, cover []string, dom
 
 // opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up
 // nothing of the domain that he claims: no rate, no Message-ID, no text.
-func (g *Gate) opens(ctx context.Context, m *recall.Mail, sight recall.Sight, c *policy.Command) (yes bool, err error) {
+func (g *Gate) opens(ctx context.Context, m *Mail, sight Sight, c *policy.Command) (yes bool, err error) {
 	found, err := g.found(ctx, sight, c.From)
 	c.Targets = meant(m, sight, c.From, found)
 	target := c.Target()
@@ -192,7 +200,7 @@ func (g *Gate) opens(ctx context.Context, m *recall.Mail, sight recall.Sight, c 
 }
 
 // ruling is the verdict as the MTA and those behind it see it.
-func (g *Gate) ruling(m *recall.Mail, e authenticate.Evidence, v policy.InboundVerdict, onFail string) Ruling {
+func (g *Gate) ruling(m *Mail, e authenticate.Evidence, v policy.InboundVerdict, onFail string) Ruling {
 	failed := v.Result == policy.InboundFail || v.Result == policy.InboundTemp
 	switch {
 	case v.Result == policy.InboundTemp && onFail == "reject":

@@ -6,12 +6,11 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
 // throughList says whether a mailing list has passed a mail on: it says so itself, or wants the bounces of another's
 // mail.
-func (g *Gate) throughList(m *recall.Mail) bool {
+func (g *Gate) throughList(m *Mail) bool {
 	if m.ThroughList() {
 		return true
 	}
@@ -20,7 +19,7 @@ func (g *Gate) throughList(m *recall.Mail) bool {
 }
 
 // toList says whether a mail is for a mailing list.
-func (g *Gate) toList(m *recall.Mail) bool {
+func (g *Gate) toList(m *Mail) bool {
 	return slices.ContainsFunc(m.Recipients, func(p holdstore.Path) bool { return g.isList(p.Address) })
 }
 
@@ -30,7 +29,7 @@ func (g *Gate) isList(address string) bool { return g.o.Load().Lists.Match(addre
 // shared says whether a mail's From is the address of a list, which all its members write under: lists put it there for
 // the sake of DMARC. It is the address to write to as well: List-Post, To or Cc has it, or List-Id (RFC 2919 section
 // 2).
-func (g *Gate) shared(m *recall.Mail, from string) bool {
+func (g *Gate) shared(m *Mail, from string) bool {
 	switch {
 	case !g.throughList(m):
 		return false

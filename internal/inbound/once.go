@@ -8,14 +8,13 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
-	"github.com/recall-milter/recall-milter/internal/cancel"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // recalls asks the store what the command means, and whether it may be used. Each step is taken only while all before
 // it were ours: of copies that come in at the same moment, by whichever gateways, exactly one gets to the end.
-func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule,
+func (g *Gate) recalls(ctx context.Context, m *Mail, sight Sight, rule policy.InboundRule,
 	c *policy.Command) (err error) {
 	first := func(what string) bool {
 		yes, failed := g.memory.FirstUse(ctx, what, user(m, sight), 2*rule.MaxAge)
@@ -54,7 +53,7 @@ func (g *Gate) recalls(ctx context.Context, m *recall.Mail, sight recall.Sight, 
 // count counts a command: for the organisation that it comes from, for its author, and by its recipients. What means no
 // message that is known counts apart, so that it uses up nothing of those that do. A command that comes in by several
 // transactions, since an MTA gives only so many recipients to one, is one command.
-func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, rule policy.InboundRule,
+func (g *Gate) count(ctx context.Context, m *Mail, sight Sight, rule policy.InboundRule,
 	c *policy.Command) error {
 	if rule.Rate <= 0 {
 		return nil
@@ -93,7 +92,7 @@ func (g *Gate) count(ctx context.Context, m *recall.Mail, sight recall.Sight, ru
 // user is who may send the same command again: the client that could not know that it was taken, with the same sender,
 // to the same recipients. A command that names its recipients may be handed over in pieces: an MTA gives only so many
 // recipients to one transaction.
-func user(m *recall.Mail, sight recall.Sight) string {
+func user(m *Mail, sight Sight) string {
 	named := map[string]bool{}
 	for _, a := range sight.Recipients {
 		named[a] = true

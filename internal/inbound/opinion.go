@@ -4,13 +4,12 @@ import (
 	"context"
 
 	"github.com/recall-milter/recall-milter/internal/authenticate"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Opinion is what the gate thinks of a mail, and what that rests on.
 type Opinion struct {
-	Sight    recall.Sight // no form: it is no recall command, and the rest is empty
+	Sight    Sight // no form: it is no recall command, and the rest is empty
 	Evidence authenticate.Evidence
 	Facts    policy.Command
 	Rule     policy.InboundRule // of the sender domain
@@ -19,10 +18,10 @@ type Opinion struct {
 }
 
 // Opinion judges the whole of a mail. What the memory notes of it (Once, Count) stays noted.
-func (g *Gate) Opinion(ctx context.Context, m *recall.Mail) Opinion {
-	o := Opinion{Sight: g.known.Recognise(m)}
+func (g *Gate) Opinion(ctx context.Context, m *Mail) Opinion {
+	o := Opinion{Sight: recognise(g.known, &m.Message)}
 	if m.Resent() {
-		o.Sight = recall.Sight{}
+		o.Sight = Sight{}
 	}
 	if o.Sight.Form == "" {
 		return o

@@ -10,7 +10,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/exchange"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -21,9 +21,9 @@ func (u unconcerned) Take(context.Context, exchange.Order, bool) (bool, error) {
 	u.t.Error("a look-alike is carried out")
 	return false, nil
 }
-func (unconcerned) Ours(recall.Status) bool                           { return false }
-func (unconcerned) Told(context.Context, recall.Status, string) error { return nil }
-func (unconcerned) Receipts(context.Context, []recall.Receipt) error  { return nil }
+func (unconcerned) Ours(protocol.Status) bool                           { return false }
+func (unconcerned) Told(context.Context, protocol.Status, string) error { return nil }
+func (unconcerned) Receipts(context.Context, []protocol.Receipt) error  { return nil }
 
 // recalls are look-alikes that have the form of a recall, and what the gate says of each. Two are genuine here: their
 // author recalls her own message. The others must stay as they are.

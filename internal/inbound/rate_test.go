@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -25,16 +24,16 @@ func TestOneAuthorUsesUpNobodyElsesRate(t *testing.T) {
 	one := func(from string, known bool, recipients int) bool {
 		t.Helper()
 		commands++
-		m := &recall.Mail{Submission: holdstore.Submission{MessageID: fmt.Sprintf("<c%d@x>", commands)}}
+		m := &Mail{Submission: holdstore.Submission{MessageID: fmt.Sprintf("<c%d@x>", commands)}}
 		for n := range recipients {
 			m.Recipients = append(m.Recipients, holdstore.Path{Address: fmt.Sprintf("r%d@corp.test", n)})
 		}
-		c := policy.Command{From: from, Domain: recall.DomainOf(from)}
+		c := policy.Command{From: from, Domain: holdstore.DomainOf(from)}
 		if known {
 			c.Targets = []policy.Arrived{{SameFrom: true, SameTo: true}}
 		}
 		for range 2 {
-			if err := g.count(t.Context(), m, recall.Sight{}, rule, &c); err != nil {
+			if err := g.count(t.Context(), m, Sight{}, rule, &c); err != nil {
 				t.Fatal(err)
 			}
 		}

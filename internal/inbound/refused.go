@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -18,7 +18,7 @@ const (
 )
 
 // refusedCommand notes a recall command that was refused.
-func (g *Gate) refusedCommand(ctx context.Context, m *recall.Mail, o *Opinion) {
+func (g *Gate) refusedCommand(ctx context.Context, m *Mail, o *Opinion) {
 	targets := o.Facts.Targets
 	if len(targets) == 0 { // who isn't authentic costs no look into the memory before
 		found, _ := g.found(ctx, o.Sight, o.Facts.From)
@@ -35,7 +35,7 @@ func (g *Gate) refusedCommand(ctx context.Context, m *recall.Mail, o *Opinion) {
 }
 
 // refusedStatus notes a recall status that was refused.
-func (g *Gate) refusedStatus(ctx context.Context, m *recall.Mail, s recall.Status, from string,
+func (g *Gate) refusedStatus(ctx context.Context, m *Mail, s protocol.Status, from string,
 	v policy.InboundVerdict) {
 	asked, err := g.memory.Request(ctx, s.RequestID)
 	g.refused(ctx, m, refusal{verb: "status refused", hold: asked.Hold, from: from, known: err == nil, detail: v.Reason})
@@ -50,9 +50,9 @@ type refusal struct {
 	detail string
 }
 
-func (g *Gate) refused(ctx context.Context, m *recall.Mail, r refusal) {
+func (g *Gate) refused(ctx context.Context, m *Mail, r refusal) {
 	kind := map[bool]string{true: "known", false: "unknown"}[r.known]
-	if !g.audits.Allow(kind, time.Now()) {
+	if !g.audits.allow(kind, time.Now()) {
 		return
 	}
 	by := holdstore.Act{By: "who says to be <" + printable(r.from) + ">", From: "mail from " + m.Client.Address}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -19,7 +18,7 @@ const (
 )
 
 // Remember notes a message that came in. Never waits.
-func (g *Gate) Remember(m *recall.Mail) {
+func (g *Gate) Remember(m *Mail) {
 	from, defect := author(m)
 	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" || len(m.MessageID) > holdstore.MaxNamed {
 		return

@@ -12,7 +12,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -47,7 +46,7 @@ func remembering(l *ledger) (g *Gate, end func()) {
 
 func arrivals(g *Gate, n int) {
 	for i := range n {
-		g.Remember(&recall.Mail{Submission: holdstore.Submission{MessageID: "<" + strconv.Itoa(i) + "@x.test>"},
+		g.Remember(&Mail{Submission: holdstore.Submission{MessageID: "<" + strconv.Itoa(i) + "@x.test>"},
 			Message: mailmsg.Message{Fields: []policy.Field{{Name: "From", Value: " a@x.test"}}}})
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -18,7 +17,7 @@ func TestOnlyOnePlainAuthorIsAnAuthor(t *testing.T) {
 		"a@münchen.test":      "a@xn--mnchen-3ya.test", "a@corp.test.": "",
 		"g: a@corp.test;": "", "g:;": "", "a@corp.test, b@corp.test": "", "a": "", "a@localhost": "", "": "", "<>": "",
 	} {
-		m := &recall.Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: "From", Value: " " + from}}}}
+		m := &Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: "From", Value: " " + from}}}}
 		if got, defect := author(m); got != want || (defect == "") != (want != "") {
 			t.Errorf("%q is %q (%s), want %q", from, got, defect, want)
 		}
@@ -76,7 +75,7 @@ func FuzzHeaders(f *testing.F) {
 	f.Add("Authentication-Results", " gw.test; x", "x", "", "a;\r\n\x00b\xff.test")
 	f.Add("From", " g: (\\\"", "Date", " Tue", "")
 	f.Fuzz(func(t *testing.T, n1, v1, n2, v2, text string) {
-		m := &recall.Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: n1, Value: v1}, {Name: n2, Value: v2}}}}
+		m := &Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: n1, Value: v1}, {Name: n2, Value: v2}}}}
 		author(m)
 		moment(m, "Date")
 		for _, s := range forged(m.Fields, "gw.test", func(string) bool { return false }) {
@@ -91,7 +90,7 @@ func FuzzHeaders(f *testing.F) {
 				SPFDomain: long, DMARC: long, From: long}
 			wellFormed(t, "Authentication-Results", e.Field("gw.test", "fail"), 4)
 		}
-		recall.NewRecogniser([]string{"Recall:"}).Recognise(m)
+		recognise(known, &m.Message)
 	})
 }
 

@@ -8,8 +8,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
-	"github.com/recall-milter/recall-milter/internal/cancel"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -19,8 +18,8 @@ const (
 )
 
 // way is how a message came in, for tellApart.
-func (g *Gate) way(m *recall.Mail, from string) holdstore.Way {
-	a := authenticate.Message{MailFrom: m.Sender.Address, From: recall.DomainOf(from), QueueID: m.QueueID,
+func (g *Gate) way(m *Mail, from string) holdstore.Way {
+	a := authenticate.Message{MailFrom: m.Sender.Address, From: holdstore.DomainOf(from), QueueID: m.QueueID,
 		Header: m.Fields}
 	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a),
 		Shared: g.shared(m, from)}
@@ -31,7 +30,7 @@ func (g *Gate) way(m *recall.Mail, from string) holdstore.Way {
 }
 
 // found lists what a command could mean, by the Message-ID that it names, else by sender and subject.
-func (g *Gate) found(ctx context.Context, sight recall.Sight, from string) ([]holdstore.Received, error) {
+func (g *Gate) found(ctx context.Context, sight Sight, from string) ([]holdstore.Received, error) {
 	switch {
 	case sight.Target != "":
 		return g.memory.Remembered(ctx, from, sight.Target, "")
@@ -42,7 +41,7 @@ func (g *Gate) found(ctx context.Context, sight recall.Sight, from string) ([]ho
 }
 
 // meant says of each what the policy wants to know.
-func meant(m *recall.Mail, sight recall.Sight, from string, found []holdstore.Received) (all []policy.Arrived) {
+func meant(m *Mail, sight Sight, from string, found []holdstore.Received) (all []policy.Arrived) {
 	var to []string
 	for _, a := range addresses(m) {
 		to = append(to, holdstore.Digest(a))

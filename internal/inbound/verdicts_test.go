@@ -15,9 +15,8 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
-	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 	"github.com/recall-milter/recall-milter/test/server"
@@ -149,7 +148,7 @@ func rows(key ed25519.PrivateKey) []row {
 		{"a group, or several addresses in From", all("fail"), "From is not one plain address",
 			func(t *trial) { t.replace("From: "+anna, "From: friends: "+anna+";") }},
 		{"more than 1 MB", all("fail"), "the command is too large",
-			func(t *trial) { t.text += strings.Repeat("x\r\n", recall.MaxBody/3+1) }},
+			func(t *trial) { t.text += strings.Repeat("x\r\n", mailmsg.MaxBody/3+1) }},
 		{"null sender", all("fail"), "null sender", func(t *trial) { t.from = "" }},
 		{"domain not in `partners`", all("fail"), "domain is not a partner", func(t *trial) {
 			t.rule.Partners,
@@ -210,10 +209,10 @@ func (quiet) Judged(holdstore.Submission, string, string, policy.InboundVerdict)
 func (quiet) Trouble(string, error)                                              {}
 
 // arrival makes a mail as the milter gathers it; to has blanks between.
-func arrival(text, from, to, client string) *recall.Mail {
+func arrival(text, from, to, client string) *Mail {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
-	m := &recall.Mail{Message: mailmsg.Message{Body: []byte(body)[:min(len(body), recall.MaxBody)],
-		Cut: len(body) > recall.MaxBody}}
+	m := &Mail{Message: mailmsg.Message{Body: []byte(body)[:min(len(body), mailmsg.MaxBody)],
+		Cut: len(body) > mailmsg.MaxBody}}
 	for line := range strings.SplitSeq(head, "\r\n") {
 		if line[0] == ' ' || line[0] == '\t' {
 			m.Fields[len(m.Fields)-1].Value += "\r\n" + line

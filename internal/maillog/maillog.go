@@ -12,10 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/policy"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Log has one method for each event. It is safe for concurrent use.

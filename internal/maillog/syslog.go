@@ -5,9 +5,10 @@ import (
 	"log/syslog"
 	"strings"
 
-	"github.com/recall-milter/recall-milter/holdstore"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 // Syslog returns a log for a program that ends soon. It writes to the syslog daemon of this machine, with facility

@@ -9,6 +9,9 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
+// MaxBody bounds what is kept of the body of a mail that is a command, or says that it is one, in bytes.
+const MaxBody = 1 << 20
+
 // Message is a mail: its header, and as much of its body as was read.
 type Message struct {
 	Fields []policy.Field

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 )
 
 // maxLocked is for how many recipient domains a message has a lock; those that come later in the envelope do without.

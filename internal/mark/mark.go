@@ -18,7 +18,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 )
 
 // macLen is the length of the MAC in characters: 100 bits, more than anybody can guess, short enough for a header.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 )
 
 func TestAMarkVouchesForItsOwnMessageOnly(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
 // answer is what came of one command.
@@ -83,15 +84,15 @@ type outcome struct {
 func (o outcome) word() string {
 	switch o.Outcome {
 	case holdstore.TakenBack:
-		return StatusRecalled
+		return protocol.StatusRecalled
 	case holdstore.Retracted:
-		return StatusRetracted
+		return protocol.StatusRetracted
 	case holdstore.AlreadyRead:
-		return StatusRead
+		return protocol.StatusRead
 	case holdstore.Unknown:
-		return StatusNotFound
+		return protocol.StatusNotFound
 	}
-	return StatusRefused
+	return protocol.StatusRefused
 }
 
 // Words says what became of the recipient, for people.

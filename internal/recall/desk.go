@@ -14,6 +14,8 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/outlook"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -103,13 +105,16 @@ func (d *Desk) Concerns(sub holdstore.Submission, fields []policy.Field) (c Conc
 	m := &Mail{Submission: sub, Message: mailmsg.Message{Fields: fields}}
 	switch {
 	case len(c.Others) < len(sub.Recipients):
-		c.Body = MaxBody
+		c.Body = mailmsg.MaxBody
 	case d.o.Outlook:
-		c.Body = d.outlookBody(m)
+		c.Body = d.recalls().Body(&m.Message)
 	}
 	c.May = c.Body > 0 || d.supersedes(m) != "" // whose body says nothing
 	return c
 }
+
+// recalls knows what Outlook sends.
+func (d *Desk) recalls() outlook.Recalls { return outlook.Recalls(d.o.SubjectPrefixes) }
 
 func (d *Desk) isOurs(address string) bool {
 	for _, a := range d.o.Addresses {
@@ -128,8 +133,8 @@ func (d *Desk) Act(ctx context.Context, m *Mail) (Ruling, error) {
 	}
 	var subjects []policy.Subject
 	outlook := false
-	if d.o.Outlook && d.outlookBody(m) > 0 && !m.Cut {
-		subjects, outlook = d.recallSubjects(m)
+	if d.o.Outlook && d.recalls().Body(&m.Message) > 0 && !m.Cut {
+		subjects, outlook = d.recalls().Subjects(&m.Message)
 	}
 	old := d.supersedes(m)
 	switch why := notOwn(m); {
@@ -177,7 +182,7 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 
 // send answers the sender of m. It has a part for programs unless status is nil, and belongs to the thread of the given
 // Message-ID.
-func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status *Status, thread string) error {
+func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status *protocol.Status, thread string) error {
 	mail := dispatch{about: l.ID, to: []holdstore.Path{{Address: m.Sender.Address}}, gateway: m.Gateway,
 		auto:   "auto-replied",
 		thread: thread, text: text, letter: l}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
@@ -28,10 +29,10 @@ func FuzzMail(f *testing.F) {
 		if found := d.meaning(m); len(found.refs) > maxRefs+1 || strings.ContainsAny(strings.Join(found.refs, ""), "\r\n") {
 			t.Errorf("%+v", found)
 		}
-		d.recallSubjects(m)
+		d.recalls().Subjects(&m.Message)
 		d.supersedes(m)
 		automatic(m)
-		if answered := oneLine(m.Text("Subject")); strings.ContainsAny(answered, "\r\n") {
+		if answered := sanitize.HeaderValue(m.Text("Subject")); strings.ContainsAny(answered, "\r\n") {
 			t.Errorf("two lines: %q", answered)
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // Author is the address in From of a held message.
@@ -21,20 +23,20 @@ func Author(h *holdstore.Hold) string {
 
 // Request asks the gateway of a message's recipients to take it back. The mail is from the message's author, so that
 // it aligns as the message did; bounces of it would only confuse him, and there are none.
-func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q Request) error {
+func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q protocol.Request) error {
 	var to []holdstore.Path
 	for _, r := range q.Recipients {
 		to = append(to, holdstore.Path{Address: r, Args: []string{"NOTIFY=NEVER"}})
 	}
-	headers := fmt.Sprintf("From: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\n", oneLine(Author(h)),
-		mailmsg.Encode(oneLine(h.Subject)), oneLine(h.MessageID))
+	headers := fmt.Sprintf("From: <%s>\r\nSubject: %s\r\nMessage-ID: %s\r\n", sanitize.HeaderValue(Author(h)),
+		mailmsg.Encode(sanitize.HeaderValue(h.Subject)), sanitize.HeaderValue(h.MessageID))
 	if h.Date != "" {
-		headers += "Date: " + oneLine(h.Date) + "\r\n"
+		headers += "Date: " + sanitize.HeaderValue(h.Date) + "\r\n"
 	}
 	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID,
 		auto: "auto-generated",
-		text: "request", letter: letter{Subject: oneLine(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt),
-			From: oneLine(Author(h)), Why: oneLine(q.Reason)},
+		text: "request", letter: letter{Subject: sanitize.HeaderValue(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt),
+			From: sanitize.HeaderValue(Author(h)), Why: sanitize.HeaderValue(q.Reason)},
 		kind: "recall-request", part: q.String(), headers: headers})
 }
 
@@ -47,10 +49,10 @@ type Inquirer struct {
 }
 
 // Status tells who asked what was done.
-func (p *Post) Status(ctx context.Context, to Inquirer, s Status) error {
+func (p *Post) Status(ctx context.Context, to Inquirer, s protocol.Status) error {
 	l := letter{MessageID: s.MessageID}
 	for _, r := range s.Recipients {
-		l.Told = append(l.Told, told{oneLine(r.Address), wordsOf(r.Outcome), oneLine(r.Diagnostic)})
+		l.Told = append(l.Told, told{sanitize.HeaderValue(r.Address), WordsOf(r.Outcome), sanitize.HeaderValue(r.Diagnostic)})
 	}
 	return p.send(ctx, dispatch{author: to.From, to: []holdstore.Path{{Address: to.Address}}, gateway: to.Gateway,
 		auto: "auto-replied",
@@ -58,7 +60,7 @@ func (p *Post) Status(ctx context.Context, to Inquirer, s Status) error {
 }
 
 // id is for the Message-ID of a status. What another gateway calls a request need not fit into one.
-func (to Inquirer) id(s Status) string {
+func (to Inquirer) id(s protocol.Status) string {
 	about := "status"
 	if mark.IsToken(s.RequestID) {
 		about = s.RequestID
@@ -66,40 +68,23 @@ func (to Inquirer) id(s Status) string {
 	return idOf(about, to.Address+"\n"+to.MessageID+"\n"+s.String())
 }
 
-// wordsOf says an outcome of a status to people.
-func wordsOf(outcome string) string {
+// WordsOf says an outcome of a status to people.
+func WordsOf(outcome string) string {
 	switch outcome {
-	case StatusRecalled:
+	case protocol.StatusRecalled:
 		return "taken back before it was delivered"
-	case StatusRetracted:
+	case protocol.StatusRetracted:
 		return "taken out of the mailbox, unread"
-	case StatusReplaced:
+	case protocol.StatusReplaced:
 		return "replaced by a notice, unread"
-	case StatusRead:
+	case protocol.StatusRead:
 		return "read already, and so it stays"
-	case StatusMoved:
+	case protocol.StatusMoved:
 		return "moved to another folder"
-	case StatusNotFound:
+	case protocol.StatusNotFound:
 		return "not found in the mailbox"
 	}
 	return "not taken back"
-}
-
-// Result turns the outcome of a status into the result that is kept of a recipient.
-func (s StatusOf) Result() (holdstore.Outcome, string) {
-	detail := wordsOf(s.Outcome)
-	if s.Diagnostic != "" {
-		detail += ": " + s.Diagnostic
-	}
-	switch s.Outcome {
-	case StatusRecalled, StatusRetracted, StatusReplaced, StatusMoved:
-		return holdstore.Retracted, detail
-	case StatusRead:
-		return holdstore.AlreadyRead, detail
-	case StatusNotFound:
-		return holdstore.Unknown, detail
-	}
-	return holdstore.Refused, detail
 }
 
 // PassedOn is the verb of a timeline's lines about those whom a list or a forwarder has passed a request on to.
@@ -109,17 +94,17 @@ const PassedOn = "passed on"
 // says the same of the same moments is sent once.
 func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold, again bool) error {
 	a := &answer{kind: "outcome", done: []*holdstore.Hold{h}}
-	s := Status{RequestID: h.ID, MessageID: h.MessageID}
+	s := protocol.Status{RequestID: h.ID, MessageID: h.MessageID}
 	var says strings.Builder
 	for _, o := range a.outcomes() {
-		s.Recipients = append(s.Recipients, StatusOf{o.Address, o.word(), o.Words()})
+		s.Recipients = append(s.Recipients, protocol.StatusOf{Address: o.Address, Outcome: o.word(), Diagnostic: o.Words()})
 		fmt.Fprintln(&says, o.Words(), o.At.UnixMilli())
 	}
 	l := a.letter(p.address)
 	l.Again = again
 	for _, e := range h.Timeline {
 		if e.Verb == PassedOn {
-			l.Told = append(l.Told, told{Address: oneLine(e.By), Words: oneLine(e.Detail)})
+			l.Told = append(l.Told, told{Address: sanitize.HeaderValue(e.By), Words: sanitize.HeaderValue(e.Detail)})
 			fmt.Fprintln(&says, e.By, e.Detail)
 		}
 	}
@@ -137,9 +122,6 @@ func Good(h *holdstore.Hold) bool {
 	}
 	return true
 }
-
-// DomainOf is the domain of an address, folded.
-func DomainOf(address string) string { return holdstore.DomainOf(address) }
 
 // until says a moment, or nothing for the zero time.
 func until(t time.Time) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
+	"github.com/recall-milter/recall-milter/test/outlook"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -216,3 +217,6 @@ func (o *office) deliver(c *holdstore.Claim) {
 		o.t.Error(err)
 	}
 }
+
+// arriving is a mail from its text.
+func arriving(text string) *Mail { return &Mail{Message: outlook.Read(text)} }

@@ -16,7 +16,7 @@ type People struct {
 // Has says whether the sender of a message is one of them: they have a login, or their domain is a listed one, or
 // belongs to the organisation of a recall address or of the gateway.
 func (p People) Has(sub *holdstore.Submission) bool {
-	domain := DomainOf(sub.Sender.Address)
+	domain := holdstore.DomainOf(sub.Sender.Address)
 	switch {
 	case sub.Login != "" || p.Domains.Match(domain):
 		return true
@@ -25,7 +25,7 @@ func (p People) Has(sub *holdstore.Submission) bool {
 	}
 	organisation := authenticate.Organisation(domain)
 	for _, a := range p.Addresses {
-		if authenticate.Organisation(DomainOf(a)) == organisation {
+		if authenticate.Organisation(holdstore.DomainOf(a)) == organisation {
 			return true
 		}
 	}

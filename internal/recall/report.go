@@ -3,6 +3,8 @@ package recall
 import (
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -36,10 +38,10 @@ type told struct{ Address, Words, Detail string }
 type waiting struct{ ID, Subject, To, Until string }
 
 func (a *answer) letter(address string) letter {
-	l := letter{Asked: oneLine(a.asked), Why: oneLine(a.why), Address: address, AnswerBy: until(a.answerBy)}
+	l := letter{Asked: sanitize.HeaderValue(a.asked), Why: sanitize.HeaderValue(a.why), Address: address, AnswerBy: until(a.answerBy)}
 	if len(a.done) > 0 {
 		h := a.done[0]
-		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = oneLine(h.Subject), oneLine(h.MessageID), h.ID, clock(h.HeldAt),
+		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = sanitize.HeaderValue(h.Subject), sanitize.HeaderValue(h.MessageID), h.ID, clock(h.HeldAt),
 			clock(h.Due)
 	}
 	l.Rcpt = a.outcomes()
@@ -47,48 +49,39 @@ func (a *answer) letter(address string) letter {
 		l.More, l.Rcpt = len(l.Rcpt)-maxTold, l.Rcpt[:maxTold]
 	}
 	for _, address := range a.missing()[:min(len(a.missing()), maxTold)] {
-		l.Missing = append(l.Missing, oneLine(address))
+		l.Missing = append(l.Missing, sanitize.HeaderValue(address))
 	}
 	for n := range l.Rcpt {
-		l.Rcpt[n].Address, l.Rcpt[n].Detail = oneLine(l.Rcpt[n].Address), oneLine(l.Rcpt[n].Detail)
+		l.Rcpt[n].Address, l.Rcpt[n].Detail = sanitize.HeaderValue(l.Rcpt[n].Address), sanitize.HeaderValue(l.Rcpt[n].Detail)
 	}
 	for _, h := range a.held[:min(len(a.held), maxTold)] {
 		var to []string
 		for _, r := range h.Recipients[:min(len(h.Recipients), 3)] {
-			to = append(to, oneLine(r.Address))
+			to = append(to, sanitize.HeaderValue(r.Address))
 		}
 		if len(h.Recipients) > 3 {
 			to = append(to, "...")
 		}
-		l.Held = append(l.Held, waiting{h.ID, oneLine(h.Subject), strings.Join(to, ", "), clock(h.Due)})
+		l.Held = append(l.Held, waiting{h.ID, sanitize.HeaderValue(h.Subject), strings.Join(to, ", "), clock(h.Due)})
 	}
 	return l
 }
 
 // status is what programs read; without recipients there is only what became of the command.
-func (a *answer) status(m *Mail) *Status {
-	s := &Status{RequestID: m.MessageID, MessageID: policy.BracketedID(a.asked)}
+func (a *answer) status(m *Mail) *protocol.Status {
+	s := &protocol.Status{RequestID: m.MessageID, MessageID: policy.BracketedID(a.asked)}
 	if len(a.done) == 0 {
-		result := StatusRefused
+		result := protocol.StatusRefused
 		if a.kind == "not-found" || a.kind == "help" {
-			result = StatusNotFound
+			result = protocol.StatusNotFound
 		}
-		s.Recipients = []StatusOf{{m.Sender.Address, result, strings.TrimSpace(a.kind + " " + a.why)}}
+		s.Recipients = []protocol.StatusOf{{Address: m.Sender.Address, Outcome: result,
+			Diagnostic: strings.TrimSpace(a.kind + " " + a.why)}}
 		return s
 	}
 	s.MessageID = a.done[0].MessageID
 	for _, o := range a.outcomes() {
-		s.Recipients = append(s.Recipients, StatusOf{o.Address, o.word(), o.Words()})
+		s.Recipients = append(s.Recipients, protocol.StatusOf{Address: o.Address, Outcome: o.word(), Diagnostic: o.Words()})
 	}
 	return s
-}
-
-// oneLine keeps what others typed on its line.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -56,14 +57,14 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	if err != nil {
 		return err
 	}
-	host := oneLine(d.gateway)
+	host := sanitize.HeaderValue(d.gateway)
 	if host == "" {
 		host = "localhost"
 	}
 	from := "Message recall <" + p.address + ">"
 	switch {
 	case d.author != "":
-		from = "<" + oneLine(d.author) + ">"
+		from = "<" + sanitize.HeaderValue(d.author) + ">"
 	case p.address == "":
 		from = "Message recall <MAILER-DAEMON@" + host + ">"
 	}
@@ -77,7 +78,7 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	}
 	var to []string
 	for _, r := range d.to {
-		to = append(to, "<"+oneLine(r.Address)+">")
+		to = append(to, "<"+sanitize.HeaderValue(r.Address)+">")
 	}
 	header := "From: " + from + "\r\nTo: " + strings.Join(to, ",\r\n\t") + "\r\n" +
 		"Subject: " + mailmsg.Encode(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id +
@@ -142,7 +143,7 @@ func multipartReport(body string, d dispatch) (header, content string) {
 
 // inReply puts a mail into a thread.
 func inReply(messageID string) string {
-	id := oneLine(policy.BracketedID(messageID))
+	id := sanitize.HeaderValue(policy.BracketedID(messageID))
 	if id == "" || len(id) > maxLineLength-20 { // an ID can't be folded
 		return ""
 	}

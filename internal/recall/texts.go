@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 //go:embed texts
@@ -61,5 +63,5 @@ func (t *Texts) write(name string, l letter) (subject, body string, err error) {
 	}
 	subject, body, _ = strings.Cut(strings.ToValidUTF8(b.String(), "?"), "\n")
 	body = strings.ReplaceAll(strings.TrimSpace(body), "\r", "")
-	return strings.TrimSpace(oneLine(subject)), strings.ReplaceAll(body, "\n", "\r\n") + "\r\n", nil
+	return strings.TrimSpace(sanitize.HeaderValue(subject)), strings.ReplaceAll(body, "\n", "\r\n") + "\r\n", nil
 }

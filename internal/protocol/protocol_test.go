@@ -1,4 +1,4 @@
-package recall
+package protocol
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -29,11 +29,11 @@ func specified(t *testing.T, name string) string {
 }
 
 // reporting is a mail with such a part.
-func reporting(kind, part string) *Mail {
+func reporting(kind, part string) *mailmsg.Message {
 	body := "--b\r\nContent-Type: text/plain\r\n\r\nfor people\r\n--b\r\nContent-Type: message/" + kind + "\r\n\r\n" +
 		part + "\r\n--b--\r\n"
-	return &Mail{Message: mailmsg.Message{Body: []byte(body), Fields: []policy.Field{{Name: "Content-Type",
-		Value: " multipart/report; report-type=" + kind + "; boundary=b"}}}}
+	return &mailmsg.Message{Body: []byte(body), Fields: []policy.Field{{Name: "Content-Type",
+		Value: " multipart/report; report-type=" + kind + "; boundary=b"}}}
 }
 
 func TestTheSpecificationsRequestIsOurs(t *testing.T) {
@@ -95,7 +95,7 @@ func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
 	delivered := reporting("delivery-status",
 		"Reporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nAction: delivered\r\nDiagnostic-Code: smtp; 250\r\n    ok\r\n"+
 			"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nMessage-ID: <1@corp.test>\r\n")
-	for what, m := range map[string]*Mail{"displayed": read, "delivered": delivered} {
+	for what, m := range map[string]*mailmsg.Message{"displayed": read, "delivered": delivered} {
 		if diff := cmp.Diff([]Receipt{{"<1@corp.test>", "bert@far.test", what}}, ParseReceipts(m)); diff != "" {
 			t.Error(what, diff)
 		}

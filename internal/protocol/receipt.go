@@ -1,4 +1,4 @@
-package recall
+package protocol
 
 import (
 	"net/textproto"
@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -23,16 +24,16 @@ const (
 )
 
 // ParseReceipts reads what a mail says of recipients of one message; none: it is no receipt.
-func ParseReceipts(m *Mail) (all []Receipt) {
+func ParseReceipts(m *mailmsg.Message) (all []Receipt) {
 	var messageID string
 	add := func(recipient, what string) {
-		r := Receipt{MessageID: messageID, Recipient: recipient, Disposition: oneLine(strings.TrimSpace(what))}
+		r := Receipt{MessageID: messageID, Recipient: recipient, Disposition: sanitize.HeaderValue(strings.TrimSpace(what))}
 		r.Disposition = r.Disposition[:min(len(r.Disposition), maxDisposition)]
 		if messageID != "" && recipient != "" && r.Disposition != "" && len(all) < maxReceipts {
 			all = append(all, r)
 		}
 	}
-	if groups := m.groups("disposition-notification", "message/disposition-notification"); len(groups) > 0 {
+	if groups := groups(m, "disposition-notification", "message/disposition-notification"); len(groups) > 0 {
 		_, what, _ := strings.Cut(groups[0].Get("Disposition"), ";")
 		messageID = policy.BracketedID(groups[0].Get("Original-Message-ID"))
 		add(typed(groups[0].Get("Final-Recipient")), what)
@@ -49,7 +50,7 @@ func ParseReceipts(m *Mail) (all []Receipt) {
 var fold = regexp.MustCompile(`\r?\n[ \t]+`)
 
 // delivery reads which message a delivery status notification is about, and what it says of each recipient.
-func delivery(m *Mail) (messageID string, recipients []textproto.MIMEHeader) {
+func delivery(m *mailmsg.Message) (messageID string, recipients []textproto.MIMEHeader) {
 	m.Parts(func(p mailmsg.Part) bool {
 		switch p.Kind {
 		case "message/delivery-status":

@@ -1,4 +1,4 @@
-package recall
+package inbound
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package recall
+package inbound
 
 import (
 	"encoding/base64"
@@ -45,7 +45,7 @@ func TestWhatOnlyOtherProgramsFindIsNoPartOfARecall(t *testing.T) {
 		"a name in another charset":        {one("; name*=iso-8859-1''x.url"), false},
 		"a parameter that only names more": {one("; charset=utf-8"), true},
 	} {
-		if got := NewRecogniser([]string{"Recall:"}).Recognise(arriving(c.mail)).Form; (got == FormPlain) != c.is {
+		if got := recognise(known, arriving(c.mail)).Form; (got == FormPlain) != c.is {
 			t.Errorf("%s: form %q", name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package recall
+package inbound
 
 import (
 	"strings"
@@ -72,7 +72,7 @@ func TestWhatIsNotOnlyARecallIsNone(t *testing.T) {
 		"a conditional comment": {page("<!--[if mso]><a href=x>x</a><![endif]-->" + says), false},
 		"a script, coded":       {page(says + "&lt;script&gt;"), false},
 	} {
-		got := NewRecogniser([]string{"Recall:"}).Recognise(arriving(c.mail)).Form
+		got := recognise(known, arriving(c.mail)).Form
 		if (got == FormPlain) != c.is {
 			t.Errorf("%s: form %q", name, got)
 		}

@@ -3,7 +3,7 @@ package cancel_test
 import (
 	"fmt"
 
-	"github.com/recall-milter/recall-milter/internal/cancel"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 )
 
 // A gateway puts the lock into a message that it releases. Only the key, which it can make again, opens it.

@@ -1,4 +1,4 @@
-package recall
+package protocol
 
 import (
 	"bufio"
@@ -7,14 +7,15 @@ import (
 	"net/textproto"
 	"strings"
 
-	"github.com/recall-milter/recall-milter/internal/cancel"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Media types of the parts that gateways exchange; the manual's protocol.md specifies them.
 const (
-	requestType = "message/recall-request"
+	RequestType = "message/recall-request"
 	statusType  = "message/recall-status"
 )
 
@@ -41,7 +42,7 @@ type fields struct{ strings.Builder }
 // line adds a field, unless it is empty.
 func (f *fields) line(name, value string) {
 	if value != "" {
-		fmt.Fprintf(f, "%s: %s\r\n", name, oneLine(value))
+		fmt.Fprintf(f, "%s: %s\r\n", name, sanitize.HeaderValue(value))
 	}
 }
 
@@ -72,8 +73,8 @@ func addressType(address string) string {
 }
 
 // ParseRequest reads the request in a mail; ok is false when there is none, or none to the letter.
-func ParseRequest(m *Mail) (q Request, ok bool) {
-	groups := m.groups("recall-request", requestType)
+func ParseRequest(m *mailmsg.Message) (q Request, ok bool) {
+	groups := groups(m, "recall-request", RequestType)
 	if len(groups) == 0 {
 		return q, false
 	}
@@ -128,8 +129,8 @@ func (s *Status) String() string {
 }
 
 // ParseStatus reads the status in a mail; ok is false when there is none.
-func ParseStatus(m *Mail) (s Status, ok bool) {
-	groups := m.groups("recall-status", statusType)
+func ParseStatus(m *mailmsg.Message) (s Status, ok bool) {
+	groups := groups(m, "recall-status", statusType)
 	if len(groups) == 0 {
 		return s, false
 	}
@@ -144,7 +145,7 @@ func ParseStatus(m *Mail) (s Status, ok bool) {
 
 // groups returns the groups of fields in the first part of this kind. A field that is said twice in a group where only
 // one can count spoils all of it: programs would differ in which they believe.
-func (m *Mail) groups(reportType, kind string) (all []textproto.MIMEHeader) {
+func groups(m *mailmsg.Message, reportType, kind string) (all []textproto.MIMEHeader) {
 	if m.Cut || !m.IsReport(reportType) {
 		return nil
 	}
@@ -185,7 +186,7 @@ func readGroups(body []byte) (all []textproto.MIMEHeader) {
 		if len(all) > maxAsked+1 {
 			return nil
 		}
-		all[len(all)-1].Add(name, strings.TrimSpace(oneLine(value)))
+		all[len(all)-1].Add(name, strings.TrimSpace(sanitize.HeaderValue(value)))
 	}
 	if lines.Err() != nil {
 		return nil

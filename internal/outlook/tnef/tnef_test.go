@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/recall-milter/recall-milter/internal/tnef"
+
+	"github.com/recall-milter/recall-milter/internal/outlook/tnef"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 

@@ -1,23 +1,30 @@
-package recall
+package inbound
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/policy"
+	ours "github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
+// known are the prefixes of these tests.
+var known = ours.Recalls{"Recall:"}
+
 // arriving is a mail that comes in, from its text.
-func arriving(text string) *Mail {
-	head, body, _ := strings.Cut(text, "\r\n\r\n")
-	m := &Mail{Message: mailmsg.Message{Body: []byte(body)}}
-	for _, line := range strings.Split(strings.ReplaceAll(head, "\r\n\t", " "), "\r\n") {
-		name, value, _ := strings.Cut(line, ":")
-		m.Fields = append(m.Fields, policy.Field{Name: name, Value: value})
+func arriving(text string) *mailmsg.Message {
+	m := outlook.Read(text)
+	return &m
+}
+
+func TestAWinmailInAnyWrappingIsKnown(t *testing.T) {
+	r := outlook.Recall{From: "anna@corp.test", To: "b@x.test", Subject: "prices", Prefix: "Terugroepen:"}
+	for name, mail := range r.Wrapped() {
+		if got := recognise(known, arriving(mail)); body(known, arriving(mail)) == 0 || got.Form != FormTNEF {
+			t.Errorf("%s: coming in it is %+v", name, got)
+		}
 	}
-	return m
 }
 
 // Who vouches for a mail so that filters let its winmail.dat through must know all that is in it.
@@ -59,7 +66,7 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 		"a request with a winmail.dat": {"Content-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n" +
 			"Content-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <a@b>\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n" + note + "\r\n--b--\r\n", ""},
 	} {
-		if got := NewRecogniser([]string{"Recall:"}).Recognise(arriving(c.mail)).Form; got != c.form {
+		if got := recognise(known, arriving(c.mail)).Form; got != c.form {
 			t.Errorf("%s: form %q, want %q", name, got, c.form)
 		}
 	}

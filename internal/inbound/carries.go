@@ -1,13 +1,16 @@
-package recall
+package inbound
 
 import (
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/tnef"
 	"golang.org/x/net/html"
+
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/outlook"
+	"github.com/recall-milter/recall-milter/internal/outlook/tnef"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
 // A mail that passes as a genuine recall is one that filters may treat with care: its winmail.dat is let through, say.
@@ -22,10 +25,10 @@ const (
 )
 
 // carries says whether a mail has more in it than a recall.
-func carries(m *Mail) (more bool) {
+func carries(m *mailmsg.Message) (more bool) {
 	most, kinds := maxCarried, []string{"text/plain", "text/html"}
 	if isRequest(m) {
-		most, kinds = maxReport, []string{"text/plain", requestType, "text/rfc822-headers"}
+		most, kinds = maxReport, []string{"text/plain", protocol.RequestType, "text/rfc822-headers"}
 	}
 	seen := 0
 	extent := m.Parts(func(p mailmsg.Part) bool {
@@ -33,7 +36,7 @@ func carries(m *Mail) (more bool) {
 		switch {
 		case seen > most:
 			more = true
-		case isTNEF(p):
+		case outlook.IsTNEF(p):
 			t, err := tnef.Read(p.Body)
 			more = err != nil || len(p.Body) > maxWinmail || t.Class != tnef.RecallClass || t.Attachments || t.Page ||
 				!mailmsg.IsProse(t.Text) || address.MatchString(t.Text)
@@ -56,7 +59,7 @@ var (
 // shown is what a part says to people; what a request says to programs is read by the letter.
 func shown(p mailmsg.Part) string {
 	switch p.Kind {
-	case requestType:
+	case protocol.RequestType:
 		return ""
 	case "text/html":
 		return visible(p.Text)
