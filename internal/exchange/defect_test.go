@@ -7,7 +7,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
 // endless is a store that panics when a job's end is written.
@@ -27,7 +27,7 @@ func TestAJobWhoseEndMeetsADefectIsParked(t *testing.T) {
 	if _, jobs, err := store.Parked(t.Context(), 10); err != nil || len(jobs) != 1 {
 		t.Errorf("parked: %q (%v)", jobs, err)
 	}
-	if log.of("bert@far.test") != recall.StatusRetracted {
+	if log.of("bert@far.test") != protocol.StatusRetracted {
 		t.Errorf("outcomes %q", log.outcomes)
 	}
 }
