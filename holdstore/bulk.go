@@ -59,17 +59,20 @@ type bulk struct {
 // do does the action to a batch, and reports its outcomes unless it is certain that nothing was done.
 func (b *bulk) do(ctx context.Context, batch []string) {
 	at := b.s.nodes.Of(batch[0])
-	var words []string
+	var outcomes []error
 	err, sent := b.s.nodes.Skipped(ctx, at), false
 	if err == nil {
-		words, err = b.s.do(ctx, b.d, at, batch, b.a)
+		outcomes, err = b.s.do(ctx, b.d, at, batch, b.a)
 		b.s.nodes.NoteSilence(ctx, at, err)
 		sent = !(nodes.Refused(err) || nodes.Unsent(err))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if sent {
-		b.told(batch, bulkOutcomes(batch, words, err))
+		if err != nil {
+			outcomes = slices.Repeat([]error{err}, len(batch))
+		}
+		b.told(batch, outcomes)
 	}
 	switch {
 	case err == nil:
@@ -79,16 +82,6 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 	default:
 		b.failed.Add(err)
 	}
-}
-
-func bulkOutcomes(ids, words []string, err error) []error {
-	errs := make([]error, len(ids))
-	for n, id := range ids {
-		if errs[n] = err; err == nil {
-			errs[n] = outcome(words[n], id)
-		}
-	}
-	return errs
 }
 
 // deal sends IDs in batches of one shard each, until ctx ends.

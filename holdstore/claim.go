@@ -211,10 +211,11 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim
 	if err != nil {
 		return nil, err
 	}
-	h, err := s.Get(ctx, id)
+	h, fields, err := s.get(ctx, id)
 	if err != nil {
 		_ = s.word(context.WithoutCancel(ctx), giveBackScript, id, token)
 		return nil, errors.Join(errors.New("it was given back"), err)
 	}
+	h.doubt = s.permitted(h, fields)
 	return NewClaim(*h, token, until), nil
 }

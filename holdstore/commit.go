@@ -218,7 +218,7 @@ func (p *Put) fence(cause error) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
 	var reply []string
-	mays, err := p.s.mays(ctx, p.replaced(p.replaces), takenBefore)
+	mays, _, err := p.s.mays(ctx, p.replaced(p.replaces), takenBefore) // what gets none stays taken back
 	if err == nil {
 		reply, err = p.s.nodes.Run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce, mays).StringSlice()
 	}

@@ -16,24 +16,31 @@ import (
 
 // Get returns one hold by ID (any case). ErrNotFound. ErrPartial: its server is away, others of the store are not.
 func (s *Store) Get(ctx context.Context, id string) (*Hold, error) {
+	h, _, err := s.get(ctx, id)
+	return h, err
+}
+
+// get is Get, and returns the fields of the hash as well.
+func (s *Store) get(ctx context.Context, id string) (*Hold, map[string]string, error) {
 	canonical, ok := holdid.Parse(id)
 	if !ok {
-		return nil, fmt.Errorf("%q: %w", id, ErrNotFound)
+		return nil, nil, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
 	if err := s.nodes.Reach(ctx, s.nodes.Of(canonical)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.nodes.Admit(ctx, s.nodes.Of(canonical)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fields, err := s.nodes.Client.HGetAll(ctx, holdKey(s.nodes.Of(canonical), canonical)).Result()
 	if err != nil {
-		return nil, nodes.Explain(err)
+		return nil, nil, nodes.Explain(err)
 	}
 	if len(fields) == 0 {
-		return nil, fmt.Errorf("%s: %w", canonical, ErrNotFound)
+		return nil, nil, fmt.Errorf("%s: %w", canonical, ErrNotFound)
 	}
-	return s.parseHold(canonical, fields)
+	h, err := s.parseHold(canonical, fields)
+	return h, fields, err
 }
 
 // Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID; of many with one name, the
@@ -145,8 +152,10 @@ func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep fu
 			clear(all[min(n, len(all)):])
 			all = all[:min(n, len(all))]
 		}
+		ids = distinct(ids)                                   // two entries may list the same hold
 		_, _, err = s.loadKept(ctx, ids, func(h *Hold) bool { // a damaged record costs only itself; Fsck tells of it
-			if is(h) {
+			// What came in since the last page has moved some of it into this one.
+			if is(h) && !slices.ContainsFunc(all, func(other *Hold) bool { return other.ID == h.ID }) {
 				all = append(all, h)
 			}
 			if len(all) > 2*n {

@@ -2,8 +2,8 @@ package holdstore
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
@@ -17,21 +17,22 @@ func (s *Store) LeftAt(ctx context.Context, id string) (time.Time, error) {
 	if !ok {
 		return time.Time{}, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
-	f, err := s.nodes.Client.HMGet(ctx, holdKey(s.nodes.Of(canonical), canonical), "p", "state", "r0").Result()
+	f, err := s.nodes.Client.HMGet(ctx, holdKey(s.nodes.Of(canonical), canonical), "p", "state", "tl").Result()
 	if err != nil {
 		return time.Time{}, nodes.Explain(err)
 	}
 	state, _ := f[1].(string)
-	result, _ := f[2].(string)
+	timeline, _ := f[2].(string)
 	switch {
 	case f[0] == nil:
 		return time.Time{}, fmt.Errorf("%s: %w", canonical, ErrNotFound)
 	case State(state) != Released:
 		return time.Now(), nil
 	}
-	var r storedResult
-	if err := json.Unmarshal([]byte(result), &r); err != nil {
-		return time.Time{}, fmt.Errorf("hold %s: %w: result 0 can't be read: %w", canonical, ErrDamaged, err)
+	for _, e := range slices.Backward(events(timeline)) {
+		if e.Verb == string(Released) {
+			return e.At, nil
+		}
 	}
-	return time.UnixMilli(r.At), nil
+	return time.Time{}, nil // so much happened to it since then that its timeline has forgotten it
 }

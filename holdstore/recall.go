@@ -112,28 +112,27 @@ func (s *Store) one(ctx context.Context, d Action, ref string, a Act) (*Hold, er
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", ref, ErrNotFound)
 	}
-	words, err := s.do(ctx, d, s.nodes.Of(id), []string{id}, a)
+	outcomes, err := s.do(ctx, d, s.nodes.Of(id), []string{id}, a)
 	if err != nil {
 		return nil, err
 	}
-	if err := outcome(words[0], id); err != nil && !errors.Is(err, ErrPartly) {
+	if err := outcomes[0]; err != nil && !errors.Is(err, ErrPartly) {
 		return nil, err
 	}
 	return s.Get(ctx, id)
 }
 
-// do runs an action for holds of one shard.
-func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Act) ([]string, error) {
-	said := d.detail
+// do runs an action for holds of one shard, and returns the outcome of each.
+func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Act) (outcomes []error, err error) {
+	said, unproven := d.detail, map[string]error{}
 	if a.Reason != "" {
 		said = a.Reason
 	}
 	if d.script == restoreScript {
-		mays, err := s.mays(ctx, ids, func(map[string]string, *Hold) []int { return nil })
+		d.args[0], unproven, err = s.mays(ctx, ids, func(map[string]string, *Hold) []int { return nil })
 		if err != nil {
 			return nil, err
 		}
-		d.args[0] = mays
 	}
 	event := eventLine(Event{Verb: d.event, By: a.By, Detail: said})
 	args := []any{event, d.verb, a.By, a.From, a.Reason, d.detail, d.args[0], d.args[1]}
@@ -147,7 +146,17 @@ func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, 
 	if err == nil && len(words) != len(ids) {
 		err = fmt.Errorf("redis answered %d times for %d holds", len(words), len(ids))
 	}
-	return words, nodes.Explain(err)
+	if err != nil {
+		return nil, nodes.Explain(err)
+	}
+	for n, id := range ids {
+		o := outcome(words[n], id)
+		if why := unproven[id]; why != nil && errors.Is(o, ErrNoKey) {
+			o = &notDone{id, why, ""}
+		}
+		outcomes = append(outcomes, o)
+	}
+	return outcomes, nil
 }
 
 // Draining makes holds due now, as one of the steps to an empty store.

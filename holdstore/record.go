@@ -143,16 +143,21 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 		h.Results = append(h.Results, Result{Outcome: r.Outcome, Detail: r.Detail,
 			At: moment(strconv.FormatInt(r.At, 10)), Reported: r.Reported, CutOff: r.CutOff})
 	}
-	h.Timeline = []Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}
-	for line := range strings.Lines(f["tl"]) {
+	h.Timeline = append([]Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}, events(f["tl"])...)
+	return h, nil
+}
+
+// events reads the field tl.
+func events(tl string) (all []Event) {
+	for line := range strings.Lines(tl) {
 		ms, text, _ := strings.Cut(line, " ")
 		e := Event{}
 		if json.Unmarshal([]byte(text), &e) == nil {
 			e.At = moment(ms)
-			h.Timeline = append(h.Timeline, e)
+			all = append(all, e)
 		}
 	}
-	return h, nil
+	return all
 }
 
 // JSON would replace bytes that are no UTF-8, and an envelope must come back byte for byte. Such a string is kept

@@ -26,7 +26,7 @@ end
 local function unreplace(id, mays)
   for old in string.gmatch(get(id, 'replaced') or '', '%S+') do
     local by, due, rest = string.match(get(old, 'by') or '', '^(%S+) (%d+)(.*)$')
-    if by == id then
+    if by == id and not lacking(old, mays) then
       local undone = {}
       for n in string.gmatch(rest, '%d+') do undone[tonumber(n)] = true end
       if heldAgain(old, tonumber(due), function(n) return undone[n] end) == 'ok' then

@@ -65,7 +65,7 @@ local function heldAgain(id, due, undone)
   return 'ok'
 end
 local function giveBack(id, mays)
-  if mays == '' and hasProof(id) then return 'nokey' end
+  if lacking(id, mays) then return 'nokey' end
   local word = heldAgain(id, now + num(id, 'grace'), function(n)
     local r = get(id, 'r' .. n)
     return r and wasBack(r)

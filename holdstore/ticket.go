@@ -33,12 +33,12 @@ func (s *Store) permitted(h *Hold, f map[string]string) error {
 }
 
 // mays makes tickets for holds that become held again, as JSON for a script; "" when nothing is sealed. Each is for all
-// recipients but those that except(fields, hold) lists.
+// recipients but those that except(fields, hold) lists. A hold whose record proves nothing gets none; without says why.
 func (s *Store) mays(
 	ctx context.Context, ids []string, except func(f map[string]string, h *Hold) []int,
-) (string, error) {
+) (tickets string, without map[string]error, err error) {
 	if !s.seal.Seals() || len(ids) == 0 {
-		return "", nil
+		return "", nil, nil
 	}
 	pipe := s.nodes.Client.Pipeline()
 	replies := make([]*redis.MapStringStringCmd, len(ids))
@@ -46,9 +46,9 @@ func (s *Store) mays(
 		replies[n] = pipe.HGetAll(ctx, holdKey(s.nodes.Of(id), id))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return "", nodes.Explain(err)
+		return "", nil, nodes.Explain(err)
 	}
-	mays := map[string]string{}
+	mays, without := map[string]string{}, map[string]error{}
 	for n, id := range ids {
 		f := replies[n].Val()
 		if len(f) == 0 {
@@ -59,12 +59,13 @@ func (s *Store) mays(
 			err = h.doubt
 		}
 		if err != nil {
-			return "", fmt.Errorf("hold %s: %w", id, err)
+			without[id] = err
+			continue
 		}
 		mays[id] = s.seal.Ticket(id, seal.ProofOf(f["p"]), except(f, h))
 	}
 	b, err := json.Marshal(mays)
-	return string(b), err
+	return string(b), without, err
 }
 
 // ticketing is the part of scripts that takes tickets away and puts new ones there.

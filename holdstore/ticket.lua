@@ -2,8 +2,12 @@
 --
 -- KEYS: as lib
 -- ARGV: none
--- Returns: nothing; defines hasProof, noTicket and ticket(id, tickets as JSON by hold)
-local function hasProof(id) return string.find(redis.call('HGET', P .. 'h:' .. id, 'p') or '', '\n[^\n]*\n') end
+-- Returns: nothing; defines noTicket, and of tickets as JSON by hold: lacking(id, mays), whether a sealed hold has none
+--   there, and ticket(id, mays)
+local function mayOf(id, mays) return mays and mays ~= '' and cjson.decode(mays)[id] end
+local function lacking(id, mays)
+  return not mayOf(id, mays) and string.find(redis.call('HGET', P .. 'h:' .. id, 'p') or '', '\n[^\n]*\n')
+end
 local function noTicket(id)
   local key = P .. 'h:' .. id
   local kept = string.match(redis.call('HGET', key, 'p') or '', '^([^\n]*\n[^\n]*\n%S+ %S+) %S+$')
@@ -11,6 +15,6 @@ local function noTicket(id)
   redis.call('HDEL', key, 'may')
 end
 local function ticket(id, mays)
-  local may = mays and mays ~= '' and cjson.decode(mays)[id]
+  local may = mayOf(id, mays)
   if may then set(id, 'may', may) end
 end

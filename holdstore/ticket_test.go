@@ -90,6 +90,12 @@ func wouldGet(t *testing.T, s *Store) string {
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		t.Fatal(err)
 	}
+	return getters(t, s, claims...)
+}
+
+// getters lists who would get what is claimed.
+func getters(t *testing.T, s *Store, claims ...*Claim) string {
+	t.Helper()
 	var all []string
 	for _, c := range claims {
 		if _, err := io.ReadAll(s.Content(t.Context(), &c.Hold)); err != nil {
@@ -173,6 +179,17 @@ func TestAWriterToRedisCanNotRedirectMailOrUndoARecall(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.do(w, r.ID)
+		w.due(r.ID)
+		if one, err := s.ClaimOne(t.Context(), r.ID, "by sendmail(1)", alice); err == nil {
+			if got := getters(t, s, one); got != c.want {
+				t.Errorf("%s: sent by a person to %q, want %q", name, got, c.want)
+			}
+			if err := s.GiveBack(t.Context(), one); err != nil {
+				t.Fatal(err)
+			}
+		} else if c.want != "" {
+			t.Errorf("%s: a person can't send it: %v", name, err)
+		}
 		w.due(r.ID)
 		if got := wouldGet(t, s); got != c.want {
 			t.Errorf("%s: sent to %q, want %q", name, got, c.want)

@@ -1,0 +1,43 @@
+package holdstore
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// A record that somebody changed, or whose key is missing, is not restored, and costs the others nothing.
+func TestARecordThatProvesNothingIsLeftOutOfARestore(t *testing.T) {
+	t.Parallel()
+	addr := server.StartRedis(t).Addr
+	other := put(t, openSealed(t, addr, key(2)), "other", time.Hour, "").ID
+	s := openSealed(t, addr, key(1))
+	ids := []string{other}
+	for _, mark := range []string{"one", "forged", "two"} {
+		ids = append(ids, put(t, s, mark, time.Hour, "").ID)
+	}
+	for _, id := range ids {
+		intruder{t, s}.recall(id)
+	}
+	intruder{t, s}.replace(ids[2], "p", "alice", "mallory")
+	outcomes := map[string]error{}
+	err := s.Bulk(t.Context(), s.Restoring(), ids, alice, func(ids []string, errs []error) {
+		for n, id := range ids {
+			outcomes[id] = errs[n]
+		}
+	})
+	if err != nil || len(outcomes) != len(ids) {
+		t.Fatalf("%v, %v", outcomes, err)
+	}
+	for n, want := range []error{ErrNoKey, nil, ErrDamaged, nil} {
+		if got := outcomes[ids[n]]; !errors.Is(got, want) {
+			t.Errorf("hold %d: %v, want %v", n, got, want)
+		}
+		state, err := s.States(t.Context(), ids[n:n+1])
+		if err != nil || (state[0] == Held) != (want == nil) {
+			t.Errorf("hold %d is %v, %v", n, state, err)
+		}
+	}
+}
