@@ -23,7 +23,11 @@ type command struct {
 	mail    recall.Mail
 	most    int              // bytes of its body that are kept
 	removed []holdstore.Path // recipients that do not get it
+	obeyed  bool             // the desk has done what it asks for
 }
+
+// unheard says whether it is a mail to the recall address that the desk has not acted on.
+func (c *command) unheard() bool { return c != nil && !c.obeyed && len(c.removed) > 0 }
 
 // mayCommand looks at the header of an outbound message; true: a message for nobody but the recall address.
 func (s *session) mayCommand() (whole bool) {
@@ -92,9 +96,7 @@ func (s *session) obey(mod *gomilter.Modifier) (r gomilter.Response, done bool) 
 	if wrong := s.meanwhile(func() { ruling, err = s.server.Commands.Act(ctx, &c.mail) }); wrong != nil {
 		err = wrong
 	}
-	switch {
-	case err != nil && len(m.sub.Recipients) == 0:
-		return s.deferred(err), true
+	switch c.obeyed = err == nil; {
 	case err != nil:
 		return s.storeFailed(mod, err), true
 	case ruling.Refusal != "":

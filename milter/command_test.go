@@ -178,3 +178,45 @@ func TestAPanicAtTheDeskDefersTheMessage(t *testing.T) {
 		}
 	})
 }
+
+// A command that the store could not hear of waits with its client, whatever becomes of other mail: nobody else would
+// answer it.
+func TestACommandIsNotLostWhileTheStoreIsAway(t *testing.T) {
+	for name, c := range map[string]struct {
+		to   []string
+		want byte
+	}{
+		"a command":              {[]string{"recall@corp.test"}, 'y'},
+		"a command, and to Bert": {[]string{"recall@corp.test", "b@x.test"}, 'y'},
+		"what may be a command":  {[]string{"b@x.test"}, 'a'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withClerk(t, func(r *rig, desk *clerk) {
+				r.OnStoreFailure = "deliver"
+				desk.ruling = func(*recall.Mail) (recall.Ruling, error) { return recall.Ruling{}, errors.New("away") }
+				m := r.mta()
+				m.begin("a@corp.test", c.to...)
+				m.header('c', "X-Command: yes")
+				m.ask('E', "body\r\n", c.want)
+			})
+		})
+	}
+}
+
+// What is left of a command that was done is mail like any other.
+func TestTheRestOfACommandGoesOnWhileTheStoreIsAway(t *testing.T) {
+	withClerk(t, func(r *rig, _ *clerk) {
+		r.OnStoreFailure = "deliver"
+		r.store.onCommit = func(context.Context) error { return errors.New("away") }
+		m := r.mta()
+		m.begin("a@corp.test", "recall@corp.test", "b@x.test")
+		m.header('c', "Subject: x")
+		m.send('E', "body\r\n")
+		if f := m.reply(); f.code != '-' || string(f.data) != "<recall@corp.test>\x00" {
+			t.Fatalf("got %q %q", f.code, f.data)
+		}
+		if f := m.reply(); f.code != 'a' {
+			t.Errorf("answered %q", f.code)
+		}
+	})
+}

@@ -128,9 +128,10 @@ func (s *session) forget() {
 }
 
 // storeFailed does what on_store_failure says, at the end of the message. A message that might already be held is
-// never also delivered: it could be recalled and still arrive.
+// never also delivered: it could be recalled and still arrive. Nor is a recall command delivered that nobody has acted
+// on: it would end there, and its sender would never hear of it.
 func (s *session) storeFailed(mod *gomilter.Modifier, err error) gomilter.Response {
-	if s.server.OnStoreFailure != "deliver" || errors.Is(err, holdstore.ErrMaybeHeld) {
+	if s.server.OnStoreFailure != "deliver" || errors.Is(err, holdstore.ErrMaybeHeld) || s.msg.command.unheard() {
 		return s.deferred(err)
 	}
 	s.dropWish(mod)
