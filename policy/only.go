@@ -33,16 +33,22 @@ const (
 const proseWords = 4
 
 // ReadOnly looks for ONLY and addresses at the beginning of lines. A list goes on over lines that end with a comma or
-// hold nothing but addresses. Prose that begins with "only" is none. Several lists are one.
-func ReadOnly(lines []string) (o Only) {
+// hold nothing but addresses. Prose that begins with "only" is none. Several lists are one. What says in other words
+// for whom alone a command is, above a signature, can't be read.
+func ReadOnly(lines []string) Only { return readOnly(lines, prose{}) }
+
+// ReadOnlySubject is ReadOnly for the subject of a reply, most of which is that of the message.
+func ReadOnlySubject(subject string) Only {
+	return readOnly([]string{subject}, prose{lines: earlyLines})
+}
+
+func readOnly(lines []string, p prose) (o Only) {
 	looked := 0
 	for n := 0; n < len(lines); n++ {
 		line := narrow(Visible(lines[n]))
 		keyword, rest, ok := cutOnly(line)
-		switch {
-		case !ok && speaksOfOnly(line):
-			return Only{Unclear: true}
-		case !ok:
+		if !ok {
+			p.add(line)
 			continue
 		}
 		addresses, used, fit := readList(rest, lines[n+1:])
@@ -53,12 +59,18 @@ func ReadOnly(lines []string) (o Only) {
 		case fit:
 			o.Addresses = append(o.Addresses, addresses...)
 			n += used - 1
-		case !isProse(keyword, rest):
-			o.Unclear = true
-		}
-		if o.Unclear || len(o.Addresses) > maxOnly {
+			p.endParagraph()
+		case isProse(keyword, rest):
+			p.add(line)
+		default:
 			return Only{Unclear: true}
 		}
+		if len(o.Addresses) > maxOnly {
+			return Only{Unclear: true}
+		}
+	}
+	if p.endParagraph(); p.limits {
+		return Only{Unclear: true}
 	}
 	return o
 }

@@ -18,7 +18,7 @@ var structure = mail.AddressParser{WordDecoder: &mime.WordDecoder{
 // written, without display names. Those may be in any charset, encoded or not. It is an error when the field is longer
 // than 100,000 bytes, or when it can't be read in full.
 func Addresses(value string) ([]string, error) {
-	if len(value) > maxField {
+	if len(value) > MaxField {
 		return nil, errors.New("the field is too long")
 	}
 	value = strings.NewReplacer("\r", "", "\n", "").Replace(value)

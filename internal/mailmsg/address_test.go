@@ -49,7 +49,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("the one address of %q: %q %v", value, one, err)
 		}
 	}
-	if _, err := Addresses(strings.Repeat("a@b.test, ", maxField/10+1)); err == nil {
+	if _, err := Addresses(strings.Repeat("a@b.test, ", MaxField/10+1)); err == nil {
 		t.Error("a field that is too long has addresses")
 	}
 }

@@ -14,9 +14,9 @@ var coded = regexp.MustCompile(`;[^;="]*\*[^;="]*=`)
 // many behind the last, where lists put a footer.
 const maxAround = 1000
 
-// bareAround says whether there is nothing before and behind the parts of a multipart but a short text. Readers of
-// parts skip these areas (RFC 2046 section 5.1.1); others look for files in them, or see other parts there.
-func bareAround(body []byte, boundary string) bool {
+// around returns the text before and behind the parts of a multipart, and says whether it is nothing but a short text.
+// Readers of parts skip these areas (RFC 2046 section 5.1.1); others look for files in them, or see other parts there.
+func around(body []byte, boundary string) (text string, bare bool) {
 	lines := bytes.Split(body, []byte("\n"))
 	find := func(from int, delimiter string) int {
 		for ; from < len(lines) && string(bytes.TrimRight(lines[from], " \t\r")) != delimiter; from++ {
@@ -25,7 +25,9 @@ func bareAround(body []byte, boundary string) bool {
 	}
 	first := find(0, "--"+boundary)
 	last := min(find(first, "--"+boundary+"--")+1, len(lines))
-	return isAside(lines[:first], boundary) && isAside(lines[last:], boundary)
+	before, behind := lines[:first], lines[last:]
+	return string(bytes.Join(before, []byte("\n"))) + "\n\n" + string(bytes.Join(behind, []byte("\n"))),
+		isAside(before, boundary) && isAside(behind, boundary)
 }
 
 // isAside says whether lines are a short text without parts.

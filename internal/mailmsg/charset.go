@@ -77,6 +77,17 @@ func Decode(charset string, text []byte) (decoded string, known bool) {
 	return bytewise(text), true
 }
 
+// misnamed says whether a text can't be in the charset that it names: it is ASCII to look at, and would be something
+// else, as with "utf-16" above a text of single bytes; or it has zeros, as with none above a text of two bytes each.
+func misnamed(charset string, raw []byte, decoded string) bool {
+	if strings.Contains(decoded, "\x00") {
+		return true
+	}
+	name, _, _ := strings.Cut(strings.ToLower(charset), "*")
+	isASCII := !slices.ContainsFunc(raw, func(c byte) bool { return c == 0 || c == 0x1b || c == 0x0e || c >= 0x7f })
+	return isASCII && decoded != string(raw) && !strings.HasPrefix(strings.TrimSpace(name), "hz")
+}
+
 // bytewise reads each byte that is not part of valid UTF-8 as windows-1252.
 func bytewise(text []byte) string {
 	if utf8.Valid(text) {

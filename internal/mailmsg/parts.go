@@ -17,6 +17,8 @@ import (
 const (
 	maxDepth = 8   // of multiparts
 	maxParts = 100 // of all depths together
+
+	maxAllAround = 1 << 20 // bytes of the text around the parts of all multiparts
 )
 
 // Part is one leaf of a mail.
@@ -37,22 +39,27 @@ type Part struct {
 type Extent struct {
 	Whole  bool // neither a bound nor a defect hides a part: all text that its sender wrote was visited
 	Agreed bool // Whole, and no other program can see other parts or files there
+
+	Around string // what is before and behind the parts of all multiparts, where only old programs show something
 }
 
 // Parts calls visit for each leaf of a mail, in order, until it says false. Defects end a branch, not the walk.
 func Parts(head EntityHeader, body []byte, visit func(Part) bool) Extent {
 	w := walk{visit: visit, left: maxParts}
 	w.entity(head, body, 0)
-	return Extent{Whole: !w.hides, Agreed: !w.hides && !w.unsure}
+	return Extent{Whole: !w.hides, Agreed: !w.hides && !w.unsure, Around: w.around}
 }
 
 type walk struct {
 	visit  func(Part) bool
 	left   int
-	within int  // the outermost multipart/alternative that is being read; 0: none
-	groups int  // of those, all so far
-	hides  bool // a bound or a defect hides parts
-	unsure bool // other programs may see other parts, or files
+	within int // the outermost multipart/alternative that is being read; 0: none
+	groups int // of those, all so far
+	around string
+
+	boundaries []string
+	hides      bool // a bound or a defect hides parts
+	unsure     bool // other programs may see other parts, or files
 }
 
 // EntityHeader has the fields that say what an entity is, each on one line.
@@ -71,7 +78,12 @@ func (w *walk) entity(head EntityHeader, body []byte, depth int) bool {
 	w.unsure = w.unsure || coded.MatchString(head.ContentType) || coded.MatchString(head.Disposition)
 	kind, params := w.mediaType(head.ContentType)
 	if strings.HasPrefix(kind, "multipart/") && depth < maxDepth && params["boundary"] != "" {
-		w.unsure = w.unsure || !bareAround(body, params["boundary"])
+		w.boundaries = append(w.boundaries, params["boundary"])
+		text, bare := around(body, params["boundary"])
+		w.unsure = w.unsure || !bare
+		if w.around += text + "\n\n"; len(w.around) > maxAllAround {
+			w.hides, w.around = true, ""
+		}
 		if kind == "multipart/alternative" && w.within == 0 {
 			w.groups++
 			w.within = w.groups
@@ -87,6 +99,7 @@ func (w *walk) entity(head EntityHeader, body []byte, depth int) bool {
 	if strings.HasPrefix(kind, "text/") {
 		p.Text, p.Readable = Decode(params["charset"], body)
 		p.Readable = p.Readable || params["charset"] == ""
+		p.Readable = p.Readable && !misnamed(params["charset"], body, p.Text)
 		p.Flowed, p.DelSp = strings.EqualFold(params["format"], "flowed"), strings.EqualFold(params["delsp"], "yes")
 	}
 	return w.visit(p)

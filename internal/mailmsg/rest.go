@@ -3,17 +3,19 @@ package mailmsg
 import (
 	"bytes"
 	"mime"
+	"slices"
 	"strings"
 )
 
-// Rest looks through the end of a body that is too large to keep, for further parts of the mail itself. What is inside
-// of its parts, as in a message that is attached, does not count.
+// Rest looks through the end of a body that is too large to keep, for further parts of the mail itself, also in a
+// multipart within it. What is inside of a message that is attached does not count.
 type Rest struct {
-	delimiter string // of the mail's parts
-	line      []byte // the present line, as far as it is known
-	skips     bool   // the present line can't be a delimiter any more
-	ended     bool   // the last part has ended
-	goesOn    bool   // another part has begun
+	delimiters []string // of the mail's parts; the first is that of the mail itself
+	longest    int      // of their lengths
+	line       []byte   // the present line, as far as it is known
+	skips      bool     // the present line can't be a delimiter any more
+	ended      bool     // the last part has ended
+	goesOn     bool     // another part has begun
 }
 
 // NewRest returns one for the mail with a Content-Type, of whose body the beginning is known; nil when it has no parts.
@@ -22,7 +24,13 @@ func NewRest(contentType string, body []byte) *Rest {
 	if err != nil || !strings.HasPrefix(kind, "multipart/") || params["boundary"] == "" {
 		return nil
 	}
-	r := &Rest{delimiter: "--" + params["boundary"]}
+	w := walk{visit: func(Part) bool { return true }, left: maxParts}
+	w.entity(EntityHeader{ContentType: contentType}, body, 0)
+	r := &Rest{}
+	for _, boundary := range w.boundaries {
+		r.delimiters = append(r.delimiters, "--"+boundary)
+		r.longest = max(r.longest, len("--"+boundary))
+	}
 	r.Skip(body[bytes.LastIndexByte(body, '\n')+1:])
 	return r
 }
@@ -36,15 +44,16 @@ func (r *Rest) Skip(piece []byte) {
 			n = len(piece)
 		}
 		if !r.skips {
-			room := len(r.delimiter) + maxBlanks - len(r.line)
+			room := r.longest + maxBlanks - len(r.line)
 			r.line = append(r.line, piece[:min(n, room)]...)
-			begins := strings.HasPrefix(string(r.line), r.delimiter[:min(len(r.line), len(r.delimiter))])
-			r.skips = n > room || !begins
+			r.skips = n > room || !slices.ContainsFunc(r.delimiters, func(d string) bool {
+				return strings.HasPrefix(string(r.line), d[:min(len(r.line), len(d))])
+			})
 		}
 		if ends {
 			line := strings.TrimRight(string(r.line), " \t\r\n")
-			r.goesOn = !r.skips && line == r.delimiter
-			r.ended = !r.skips && line == r.delimiter+"--"
+			r.goesOn = !r.skips && slices.Contains(r.delimiters, line)
+			r.ended = !r.skips && line == r.delimiters[0]+"--"
 			r.line, r.skips = r.line[:0], false
 		}
 		piece = piece[n:]

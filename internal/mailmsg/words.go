@@ -17,14 +17,15 @@ const (
 	// MaxSubject bounds what is kept of a subject, in bytes: what Outlook allows fits, 255 characters of any script.
 	MaxSubject = 1200
 
-	maxField = 100_000 // bytes of a field that are read; a thousand addresses fit
+	// MaxField is how many bytes of a field are read; a thousand addresses fit.
+	MaxField = 100_000
 )
 
 // Text returns the text of an unstructured field: unfolded, its encoded words (RFC 2047) decoded, with one blank for
 // any run of white space. Words are also decoded as programs really write them: next to other text, with a language,
 // with blanks inside, cut in the middle of a character. At most 100,000 bytes of a field are read.
 func Text(value string) string {
-	value = strings.NewReplacer("\r", "", "\n", "").Replace(value[:min(len(value), maxField)])
+	value = strings.NewReplacer("\r", "", "\n", "").Replace(value[:min(len(value), MaxField)])
 	last := strings.LastIndex(value, "?=")
 	var t text
 	for at, from := 0, 0; ; { // at: what is read; from: where the next word is looked for

@@ -71,11 +71,11 @@ func TestLongHostileFieldsAreReadInLinearTime(t *testing.T) {
 	began := time.Now()
 	for _, piece := range []string{"=?", "?=", "=?utf-8?q?", "=?utf-8?b?A?= ", "=?utf-8?q?=E4?=", "=?x?q?y?= ", "=?=?=",
 		"\xff", "=?utf-8?q?x?= a ", "=?utf-8?b?5LyY5?= "} {
-		long := strings.Repeat(piece, 2*maxField/len(piece))
-		if got := Text(long); len(got) > 3*maxField {
+		long := strings.Repeat(piece, 2*MaxField/len(piece))
+		if got := Text(long); len(got) > 3*MaxField {
 			t.Errorf("%q repeated: %d bytes", piece, len(got))
 		}
-		Text(long[:maxField-2] + "?=")
+		Text(long[:MaxField-2] + "?=")
 	}
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("took %v", took)

@@ -33,6 +33,8 @@ const (
 	unclearCut     = "not all of it can be read, and ONLY might be in the rest: it is larger than 1 MB, has more than " +
 		"100 parts, or is damaged or encrypted. Write RECALL and the message's number in the subject of a mail " +
 		"without attachments"
+	unclearQuoted = "ONLY is in a text that might be quoted. Write ONLY and the addresses at the top of your mail, or in " +
+		"its subject"
 	tooManyRefs = "one mail can recall 20 messages at most. The others were not recalled"
 )
 
@@ -44,13 +46,19 @@ func (d *Desk) meaning(m *Mail) target {
 	t := readSubject(policy.WithoutReplyWords(subject))
 	own := d.ownText(m)
 	if len(t.refs) == 0 && !t.last { // the subject of a reply or a forward may say ONLY as well
-		own.only = own.only.With(policy.ReadOnly([]string{policy.WithoutReplyWords(subject)}))
+		own.only = own.only.With(policy.ReadOnlySubject(policy.WithoutReplyWords(subject)))
+		own.broken = own.broken || strings.Contains(subject, "=?") // in a charset that nobody knows
 	}
+	own.broken = own.broken || len(m.Values("Subject")) > 1 || len(m.Field("Subject")) > mailmsg.MaxField
 	if t.only == nil && t.unclear == "" {
 		t.takeOnly(own.only)
 	}
-	if t.only == nil && t.unclear == "" && (own.broken || m.Cut && m.mayGoOn(own)) { // it might say ONLY
+	switch {
+	case t.only != nil || t.unclear != "":
+	case own.broken || m.Cut && m.mayGoOn(own): // it might say ONLY
 		t.unclear = unclearCut
+	case own.doubtful:
+		t.unclear = unclearQuoted
 	}
 	if len(t.refs) > 0 || t.last {
 		return t
@@ -117,6 +125,9 @@ func readSubject(subject string) (t target) {
 	case strings.EqualFold(ref, "last"):
 		t.last = true
 	case ref == "":
+		if strings.Contains(rest, "@") { // "RECALL for b@x.test"
+			t.unclear = unclearOnly
+		}
 		return t
 	default:
 		t.refs = []string{ref}

@@ -70,6 +70,7 @@ var examples = []example{
 	{"a line `ONLY` and addresses, with names, wrapped, or in HTML", false, texts(reply+"Content-Type: text/html\r\n",
 		"<p>Only: Bert &lt;b@x.test&gt;,<br>d@x.test.</p>"), "for b@x.test", "recalled"},
 	{"`ONLY` and names without addresses", false, texts(reply, "ONLY bert\r\n"), "nothing", "help"},
+	{"\"only\" and a name in a sentence", false, texts(reply, "Please recall it only for Bert.\r\n"), "nothing", "help"},
 	{"a line of prose that begins with \"only\"", false, texts(reply, "Only three seats are left.\r\n"), "that message",
 		"recalled"},
 	{"an empty mail, or one that names no message", false, subjects(""), "nothing", "help"},

@@ -28,6 +28,7 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		m.Fields[1].Value = strings.Replace(m.Fields[1].Value, "mixed", kind, 1)
 		return m
 	}
+	inner := func(parts ...string) string { return strings.TrimSuffix(forms("mixed", parts...), "\r\n--a--") }
 	files := func(n int) []string { return slices.Repeat([]string{file}, n) }
 	nested := func(depth int, part string) string {
 		for n := range depth {
@@ -112,6 +113,9 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 			[]string{"b@x.test"}, false},
 		"cut in a message that is attached": {cut(mail(text("please"), "Content-Type: message/rfc822\r\n\r\nSubject: x"),
 			"\r\n--c\r\n--c--"+end), nil, false},
+		"cut in a file of an inner multipart": {cut(mail(inner(text("please"), file)), "x\r\n--a\r\n"+text("ONLY b@x.test")+"\r\n--a--"+end),
+			nil, true},
+		"cut in the last file of an inner multipart": {cut(mail(inner(text("please"), file)), "x\r\n--a--"+end), nil, false},
 		"cut in the pictures of a text": {cut(whole("related", forms("alternative", text("please"), page("please")),
 			file), "x\r\n--b\r\n"+file+end), nil, false},
 		"cut in the pictures of a page": {cut(whole("alternative", text("please"), forms("related", page("please"),

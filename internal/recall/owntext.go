@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"strings"
 
-	"golang.org/x/net/html"
-
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -17,6 +15,7 @@ type ownText struct {
 	seen     bool   // there is a text, perhaps an empty one
 	last     bool   // nothing stands behind the last one
 	broken   bool   // more text might be where nothing can be read
+	doubtful bool   // ONLY is in a text that might be quoted
 }
 
 // shownText is a text of a mail in its forms. Programs show one of them, so that each says all that was written.
@@ -25,71 +24,131 @@ type shownText struct{ plain, page writtenText }
 // writtenText is one form, without what is quoted.
 type writtenText struct {
 	lines    []string
-	original string // as in ownText
+	doubtful []string // what might be quoted, and might not
+	original string   // as in ownText
+	sealed   bool     // a part of it can't be read
 }
 
 // ownText reads the texts of a mail. There are several where a program puts a file between two lines: what is written
-// behind the file counts as well.
+// behind the file counts as well. A text that is a file counts where there is no other.
 func (d *Desk) ownText(m *Mail) (own ownText) {
 	var texts []*shownText
+	var files []mailmsg.Part
 	at := map[int]*shownText{} // those that have several forms
-	extent := m.Parts(func(p mailmsg.Part) bool {
-		own.broken = own.broken || sealedTypes[p.Kind]
-		if own.last = p.Name == "" && strings.HasPrefix(p.Kind, "text/"); !own.last {
-			return true
-		}
-		own.seen, own.broken = true, own.broken || !p.Whole
+	take := func(p mailmsg.Part) {
+		own.seen, own.broken = true, own.broken || !p.Whole || !p.Readable
 		text := at[p.Alternative]
 		if text == nil || p.Alternative == 0 {
 			text = &shownText{}
 			texts, at[p.Alternative] = append(texts, text), text
 		}
-		switch p.Kind {
-		case "text/plain":
-			text.plain.add(d.cutQuotes(unflowed(p.Text, p.Flowed, p.DelSp)))
-		case "text/html", "text/enriched", "text/richtext":
-			text.page.add(d.cutQuotes(linesOf(textOf(p.Text))))
+		own.broken = !d.read(text, p) || own.broken
+	}
+	winmail := false
+	extent := m.Parts(func(p mailmsg.Part) bool {
+		own.broken = own.broken || sealedTypes[p.Kind] || p.Name == "" && strangeTypes[p.Kind]
+		winmail = winmail || isTNEF(p)
+		isText := strings.HasPrefix(p.Kind, "text/")
+		if own.last = isText && p.Name == ""; own.last {
+			take(p)
+		} else if isText {
+			files = append(files, p)
 		}
 		return true
 	})
-	own.broken = own.broken || !extent.Whole
-	for _, text := range texts {
-		only := policy.ReadOnly(text.plain.lines)
-		if !only.Said() { // a program may have left out of one form what the other has
-			only = policy.ReadOnly(text.page.lines)
+	own.broken = own.broken || !extent.Whole || winmail && !own.seen
+	if !own.seen {
+		for _, p := range files {
+			take(p)
 		}
-		own.only = own.only.With(only)
-		own.original = cmp.Or(own.original, text.plain.original, text.page.original)
+	}
+	own.doubtful = policy.ReadOnly(linesOf(extent.Around)).Said()
+	for _, text := range texts {
+		own.addText(text)
 	}
 	return own
 }
 
-// sealedTypes are those of parts that are encrypted, or signed in a form that has no text for others (RFC 8551, RFC
-// 3156).
-var sealedTypes = map[string]bool{"application/pkcs7-mime": true, "application/x-pkcs7-mime": true,
-	"application/pgp-encrypted": true}
+// read adds what a part says to one text. It says whether all of it could be read.
+func (d *Desk) read(text *shownText, p mailmsg.Part) bool {
+	var written writtenText
+	switch p.Kind {
+	case "text/plain", "text/markdown":
+		written = d.cutQuotes(unflowed(p.Text, p.Flowed, p.DelSp))
+		text.plain.add(written)
+	case "text/html", "text/enriched", "text/richtext":
+		page := textOf(p.Text)
+		written = d.cutQuotes(linesOf(page.b.String()))
+		written.doubtful = append(written.doubtful, linesOf(page.quoted.String())...)
+		written.sealed = written.sealed || page.hidden != "" && page.hidden != "blockquote"
+		text.page.add(written)
+	default:
+		return !p.Inline || unwrittenTypes[p.Kind]
+	}
+	return !written.sealed
+}
+
+func (own *ownText) addText(text *shownText) {
+	only := policy.ReadOnly(text.plain.lines)
+	if !only.Said() { // a program may have left out of one form what the other has
+		only = policy.ReadOnly(text.page.lines)
+	}
+	own.only = own.only.With(only)
+	own.original = cmp.Or(own.original, text.plain.original, text.page.original)
+	own.doubtful = own.doubtful || policy.ReadOnly(text.plain.doubtful).Said() ||
+		policy.ReadOnly(text.page.doubtful).Said()
+}
+
+// Types of parts.
+var (
+	// Encrypted, or signed in a form that has no text for others (RFC 8551, RFC 3156), or not the whole mail (RFC 2046).
+	sealedTypes = map[string]bool{"application/pkcs7-mime": true, "application/x-pkcs7-mime": true,
+		"application/pgp-encrypted": true, "message/partial": true}
+	// Texts that only some programs can read, when they are no file.
+	strangeTypes = map[string]bool{"application/rtf": true, "application/xhtml+xml": true}
+	// What a program writes, and no sender.
+	unwrittenTypes = map[string]bool{"text/rfc822-headers": true, "text/vcard": true, "text/x-vcard": true,
+		"text/directory": true}
+)
 
 func (w *writtenText) add(more writtenText) {
 	w.lines = append(w.lines, more.lines...)
+	w.doubtful = append(w.doubtful, more.doubtful...)
 	w.original = cmp.Or(w.original, more.original)
 }
 
-// cutQuotes leaves out quoted lines, and everything below the header of a message that is quoted or forwarded.
+// cutQuotes leaves out quoted lines, and everything below the header of a message that is quoted or forwarded. What is
+// below something that people write by hand as well is doubtful.
 func (d *Desk) cutQuotes(lines []string) (own writtenText) {
+	armored := false
 	for n, line := range lines {
 		shown := policy.Visible(line)
+		begins := armorLine.FindStringSubmatch(shown)
 		switch {
+		case armored:
+			armored = !strings.HasPrefix(shown, "-----END ")
+		case begins != nil:
+			own.sealed = own.sealed || begins[1] == "PGP MESSAGE"
+			armored = begins[1] != "PGP SIGNED MESSAGE"
 		case quotedLine.MatchString(shown) && !quoteRule.MatchString(shown):
-			continue
-		case beginsQuote(shown, lines[n+1:]), d.quotesUs(shown):
+		case beginsQuote(shown, lines[n+1:]):
 			own.original = d.originalIn(lines[n:])
 			return own
-		}
-		if found := idLine.FindStringSubmatch(shown); found != nil {
-			own.original = policy.MessageID(found[1])
+		case quoteRule.MatchString(shown), d.quotesUs(shown):
+			own.original, own.doubtful = d.originalIn(lines[n:]), lines[n:]
 			return own
+		default:
+			found := idLine.FindStringSubmatch(shown)
+			if found == nil {
+				own.lines = append(own.lines, line)
+				continue
+			}
+			own.original = cmp.Or(own.original, policy.MessageID(found[1]))
+			if n > 0 && isField(lines[n-1]) || n+1 < len(lines) && isField(lines[n+1]) {
+				own.doubtful = lines[n+1:]
+				return own
+			}
 		}
-		own.lines = append(own.lines, line)
 	}
 	return own
 }
@@ -146,70 +205,10 @@ func unflowed(text string, flowed, delSp bool) []string {
 	return strings.Split(joined.String(), "\n")
 }
 
+// lineEnds are what programs take for the end of a line.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "\n", "\u0085", "\n", "\u2028", "\n",
+	"\u2029", "\n")
+
 func linesOf(text string) []string {
-	return strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+	return strings.Split(lineEnds.Replace(text), "\n")
 }
-
-// textOf is the text of an HTML page as a reader sees its lines, without what it quotes.
-func textOf(page string) string {
-	t := pageText{}
-	for z := html.NewTokenizer(strings.NewReader(page)); ; {
-		if z.Next() == html.ErrorToken {
-			return t.b.String()
-		}
-		t.take(z.Token())
-	}
-}
-
-// pageText gathers the text of a page.
-type pageText struct {
-	b      strings.Builder
-	inLine bool   // something is on the present line
-	hidden string // the element whose content is left out, and how deep we are in such ones
-	depth  int
-	pre    bool // line breaks count
-}
-
-func (p *pageText) take(t html.Token) {
-	starts, ends := t.Type == html.StartTagToken, t.Type == html.EndTagToken
-	switch {
-	case p.hidden != "":
-		if t.Data == p.hidden && starts {
-			p.depth++
-		} else if t.Data == p.hidden && ends {
-			p.depth--
-		}
-		if p.depth == 0 {
-			p.hidden = ""
-		}
-	case t.Type == html.TextToken:
-		text := t.Data
-		if !p.pre {
-			text = strings.NewReplacer("\r", " ", "\n", " ").Replace(text)
-		}
-		p.b.WriteString(text)
-		p.inLine = p.inLine || strings.TrimSpace(text) != ""
-	case starts && leftOut[t.Data]:
-		p.hidden, p.depth = t.Data, 1
-		p.endLine()
-	case t.Data == "br":
-		p.b.WriteString("\n")
-		p.inLine = false
-	case breaksLine[t.Data]:
-		p.endLine()
-		p.pre = t.Data == "pre" && starts
-	}
-}
-
-func (p *pageText) endLine() {
-	if p.inLine {
-		p.b.WriteString("\n")
-		p.inLine = false
-	}
-}
-
-var (
-	leftOut    = map[string]bool{"blockquote": true, "style": true, "script": true, "title": true, "head": true}
-	breaksLine = map[string]bool{"p": true, "div": true, "tr": true, "li": true, "ul": true, "ol": true, "table": true,
-		"hr": true, "h1": true, "h2": true, "h3": true, "h4": true, "pre": true, "body": true}
-)

@@ -16,6 +16,8 @@ var (
 	// it; the rule that Outlook draws; ">>> Anna 24.11.2026 >>>" of GroupWise, which GroupWise draws above lines
 	// without marks.
 	quoteRule = regexp.MustCompile(`^([-_]{2,}\s*\pL[^@]*[-_]{2,}$|[-_]{4,}\s*\pL[^@]*?[-_]{4,}\s*\pL|_{10,}$|>>>.*>>>$)`)
+	// "-----BEGIN PGP SIGNED MESSAGE-----", and what goes with it.
+	armorLine = regexp.MustCompile(`^-----BEGIN ([A-Z0-9 ]+)-----$`)
 	// "From: Anna", "*Von:* Anna": a header that a program writes above what it quotes.
 	headerLine = regexp.MustCompile(`^\*?\pL[\pL\pM ./-]{0,30}\s?\*?\s?[:：]\*?\s*\S`)
 	fromLine   = regexp.MustCompile(`(?i)^\*?(from|von|de|da|van|från|fra|frá|lähettäjä|od|expéditeur` +
@@ -32,22 +34,43 @@ var (
 func beginsQuote(line string, behind []string) bool {
 	switch {
 	case quoteRule.MatchString(line):
-		return true
+		return isSure(line, behind)
 	case fromLine.MatchString(line), headerLine.MatchString(line) && authorLine.MatchString(line):
 		return isHeader(behind)
 	}
 	return attribution.MatchString(line) && !isMarked(behind)
 }
 
-// isHeader says whether lines of a header follow: two of the next three. ONLY is none, with a colon or without.
+// isSure says whether a program drew the line: a header stands behind it on the line or below it, or a name in it.
+func isSure(line string, behind []string) bool {
+	if strings.HasPrefix(line, ">>>") || strings.ContainsAny(line, ":：") && strings.Contains(line, "@") {
+		return true
+	}
+	for _, next := range behind[:min(len(behind), 3)] {
+		if _, only := policy.CutOnly(next); only {
+			return false
+		}
+		if isField(next) {
+			return true
+		}
+	}
+	return false
+}
+
+// isField says whether a line may be one of a header that is shown. ONLY is none, with a colon or without.
+func isField(line string) bool {
+	_, only := policy.CutOnly(line)
+	return !only && headerLine.MatchString(policy.Visible(line))
+}
+
+// isHeader says whether lines of a header follow: two of the next three, before ONLY.
 func isHeader(lines []string) bool {
 	n := 0
 	for _, line := range lines[:min(len(lines), 3)] {
-		line = policy.Visible(line)
 		if _, only := policy.CutOnly(line); only {
 			return false
 		}
-		if headerLine.MatchString(line) {
+		if isField(line) {
 			n++
 		}
 	}

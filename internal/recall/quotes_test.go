@@ -44,7 +44,7 @@ func TestWhatIsQuotedInAnyWayIsNoCommand(t *testing.T) {
 		"Outlook, zh-CN":        header("发件人|发送时间|收件人|主题"),
 		"Outlook, zh-TW":        header("寄件者|寄件日期|收件者|主旨"),
 		"of no listed language": header("Absendre|Sendite|Al|Temo"),
-		"its rule":              "________________________________\n",
+		"its rule":              "________________________________\nFrom: Anna\n",
 		"in bold":               "*From:* Anna\n*Sent:* Tuesday\n*To:* b@x.test\n\n",
 		"Notes":                 "-----Anna <anna@corp.test> wrote: -----\nTo: b@x.test\n",
 		"Notes, before":         "----- Original Message -----\nFrom: \"Anna\"\n",
