@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -47,7 +48,7 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 	winmail := false
 	extent := m.Parts(func(p mailmsg.Part) bool {
 		own.broken = own.broken || sealedTypes[p.Kind] || p.Name == "" && strangeTypes[p.Kind]
-		winmail = winmail || isTNEF(p)
+		winmail = winmail || outlook.IsTNEF(p)
 		isText := strings.HasPrefix(p.Kind, "text/")
 		if own.last = isText && p.Name == ""; own.last {
 			take(p)
