@@ -289,7 +289,6 @@ func (o *torture) drained(t *testing.T) {
 		count := arrivals(o.sink)
 		for _, id := range o.acked {
 			if !o.recalled[id] && !o.unclear[id] && count[id] == 0 {
-				time.Sleep(100 * time.Millisecond)
 				return false
 			}
 		}

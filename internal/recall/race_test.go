@@ -42,9 +42,11 @@ func (o *office) races(first, messages int, grace time.Duration) {
 	var posts, senders sync.WaitGroup
 	for range 2 {
 		posts.Go(func() {
+			pace := time.NewTicker(time.Millisecond) // a post that asks for work all the time would starve the others
+			defer pace.Stop()
 			for ctx.Err() == nil {
 				o.post()
-				time.Sleep(time.Millisecond) // a post that asks for work without a pause would starve the others
+				<-pace.C
 			}
 		})
 	}

@@ -47,16 +47,18 @@ func TestADefectCostsOneMessageAnAttempt(t *testing.T) {
 
 // Postfix at its process limit accepts connections and never greets.
 func TestAPortThatNeverGreetsDoesNotOutliveTheDaemon(t *testing.T) {
-	p := startPort(t, func(_ int, line string) string { return map[bool]string{true: hangs}[line == ""] })
+	connected := make(chan struct{})
+	p := startPort(t, func(int, string) string {
+		close(connected)
+		return hangs
+	})
 	m, log, c := &memory{content: message}, &notes{}, claim("a@x.test")
 	s := &sender{loop: New(m, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, First: time.Hour, Max: time.Hour, GiveUpAfter: time.Hour})}
 	ctx, stop := context.WithCancel(t.Context())
 	work, cut := context.WithCancel(t.Context())
 	done := make(chan bool)
 	go func() { s.run(ctx, work, c); close(done) }()
-	for p.asked() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-connected
 	stop()
 	cut() // the time for what is being sent is over
 	<-done
