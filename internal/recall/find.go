@@ -80,7 +80,7 @@ func (d *Desk) latest(ctx context.Context, m *Mail, most int, fits func(*holdsto
 	error) {
 	login, sender := d.submitted(m)
 	return d.store.Latest(ctx, login, sender, most, func(h *holdstore.Hold) bool {
-		return h.Sender.Address != "" && d.sameSubmitter(&m.Submission, &h.Submission) && (fits == nil || fits(h))
+		return !h.Own() && d.sameSubmitter(&m.Submission, &h.Submission) && (fits == nil || fits(h))
 	})
 }
 
@@ -88,11 +88,11 @@ func (d *Desk) latest(ctx context.Context, m *Mail, most int, fits func(*holdsto
 // none, others'. A queue ID that was used again means the newest.
 func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.Hold, error) {
 	found, err := d.store.ResolveOwn(ctx, ref, func(h *holdstore.Hold) bool {
-		return h.Sender.Address != "" && d.refuses(&m.Submission, h, d.rule(h.Rule)) == ""
+		return !h.Own() && d.refuses(&m.Submission, h, d.rule(h.Rule)) == ""
 	})
 	var holds []*holdstore.Hold
 	for _, h := range found {
-		if h.Sender.Address != "" {
+		if !h.Own() {
 			holds = append(holds, h)
 		}
 	}
