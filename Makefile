@@ -14,7 +14,7 @@ build: ## Build the programs into bin/
 
 # What the tests and "make run" need from the distribution; installs only what is missing.
 deps: ## Install what the tests and make run need, if it is missing
-	test/deps/install ca-certificates gcc libc6-dev redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq
+	test/deps/install ca-certificates gcc libc6-dev redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new amavisd-milter postsrsd clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq
 	test/deps/unpack sendmail sendmail-bin sendmail-base sendmail-cf
 	test/deps/unpack sasl sasl2-bin
 	test/deps/unpack prometheus prometheus

@@ -34,6 +34,19 @@ var filterSites = []*site{
 		master: "{submission} inet n - n - - smtpd\n  -o smtpd_proxy_filter={amavis}\n  -o smtpd_milters=\n" +
 			"{back} inet n - n - - smtpd\n  -o syslog_name=postfix/behind\n",
 		messages: []letter{{name: "user", by: "submission"}}},
+	{name: "amavis as a milter", programs: withAmavisMilter, main: "smtpd_milters = inet:{amavis}\n", warns: "postfix.envelope"},
+	{name: "amavis as a milter at the re-injection port", programs: withAmavisMilter,
+		main:   "smtpd_milters = inet:{amavis}\n",
+		byHand: func(p *place) { p.toThePort() }},
+	{name: "SRS by PostSRSd", programs: withPostSRSd, messages: []letter{{name: "forwarded", from: "a@other.test"}},
+		main: "sender_canonical_maps = tcp:{forward}\nsender_canonical_classes = envelope_sender\n" +
+			"recipient_canonical_maps = tcp:{backward}\nrecipient_canonical_classes = envelope_recipient, header_recipient\n"},
+	{name: "two submission services, each with a filter of its own", config: "smtp_by_daemon = { USERS = \"{port2}\", LISTS = \"{port3}\" }\n",
+		master: filtering + submitting + "  -o content_filter=scan:{filter}\n  -o milter_macro_daemon_name=USERS\n" +
+			"{second} inet n - n - - smtpd\n  -o syslog_name=postfix/lists\n  -o receive_override_options=no_address_mappings\n" +
+			"  -o milter_macro_daemon_name=LISTS\n",
+		main:     "always_bcc = archive@arch.test\n",
+		messages: []letter{{name: "user", by: "submission"}, {name: "list", by: "second"}}},
 	{name: "a list server with XVERP", short: true, main: "smtpd_authorized_verp_clients = 127.0.0.0/8\n", messages: listLetters("")},
 	{name: "a list server at a port of its own", master: submitting + "  -o smtpd_authorized_verp_clients=127.0.0.0/8\n",
 		messages: listLetters("submission")},
@@ -75,6 +88,15 @@ func withRspamd(t *testing.T, _ string) map[string]string {
 		"regexp.conf":         siteRegexps + "\n" + `SITE_REPLICA = { re = "/cheap replica/i{mime}"; score = 5.0; }`,
 		"options.inc":         "local_addrs = [\"192.0.2.0/24\"];\n",
 	}).Milter}
+}
+
+func withAmavisMilter(t *testing.T, _ string) map[string]string {
+	return map[string]string{"{amavis}": server.StartAmavisMilter(t, server.NewSpamAssassin(t, nil))}
+}
+
+func withPostSRSd(t *testing.T, _ string) map[string]string {
+	forward, back := server.StartPostSRSd(t, "corp.test")
+	return map[string]string{"{forward}": forward, "{backward}": back}
 }
 
 // behindAmavis is the port to which amavis hands on.

@@ -89,6 +89,7 @@ type place struct {
 	*gateway
 	site       *site
 	submission string
+	second     string // another one
 	before     string // the milter before ours
 	port2      string // a port that is free
 	instance   string // an instance that relays to this one
@@ -130,7 +131,7 @@ func (s *site) compare(t *testing.T) {
 
 // start starts the site as it was before anybody heard of us.
 func (s *site) start(t *testing.T) *place {
-	p := &place{site: s, submission: server.FreeAddr(t), letters: append(slices.Clone(usual), s.messages...)}
+	p := &place{site: s, submission: server.FreeAddr(t), second: server.FreeAddr(t), letters: append(slices.Clone(usual), s.messages...)}
 	p.port2 = server.FreeAddr(t)
 	back, dir := server.FreeAddr(t), t.TempDir()
 	var started []string
@@ -143,7 +144,7 @@ func (s *site) start(t *testing.T) *place {
 	if s.edit != nil {
 		p.before = "inet:" + server.StartEditor(t, cmp.Or(s.asks, editing), s.edit)
 	}
-	places := strings.NewReplacer(append(started, "{submission}", p.submission, "{back}", back, "{filter}", bracketed(filter.Addr),
+	places := strings.NewReplacer(append(started, "{submission}", p.submission, "{second}", p.second, "{port3}", server.FreeAddr(t), "{back}", back, "{filter}", bracketed(filter.Addr),
 		"{before}", p.before, "{dir}", dir, "{port2}", p.port2)...)
 	var postfix *server.Postfix
 	p.gateway = startGatewayWith(t, "1s", func(_, nextHop string) mta {
@@ -288,6 +289,8 @@ func (p *place) submit(l letter) error {
 	switch l.by {
 	case "submission":
 		port = p.submission
+	case "second":
+		port = p.second
 	case "instance":
 		port = p.instance
 	}

@@ -24,7 +24,7 @@ func (f *filter) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.query.Subject, "subject", "", "a part of the subject, or a pattern for all of it")
 	flags.StringVar(&f.query.Login, "login", "", "SASL `login`, or a pattern")
 	flags.StringVar(&f.query.Client, "client", "", "client `address`, or a network like 192.0.2.0/24")
-	flags.StringVar(&f.since, "since", "", "held since `time`: 90m or 5d ago, 09:30, 2026-05-01, 2026-05-01 09:30")
+	flags.StringVar(&f.since, "since", "", "held since `time`: 90m or 5d ago, yesterday, 09:30, 2026-05-01, 2026-05-01 09:30")
 	flags.StringVar(&f.until, "until", "", "held until `time`")
 	flags.BoolVar(&f.all, "all", false, "every message")
 }

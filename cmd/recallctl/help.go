@@ -37,9 +37,9 @@ var helps = map[string]help{
 			"64 wrong command; 69 the store can't be reached; 78 invalid config.",
 		"  recallctl key status\n  recallctl --json key status"},
 	"list": {"List what is held, soonest due first",
-		"List what is held, soonest due first. Filters and --state choose; -q gives IDs for another command.\n\n" +
+		"List what is held, soonest due first. REFs, or filters and --state, choose; -q gives IDs for another command.\n\n" +
 			"Exit codes: 0 listed, also when nothing is held; 1 nothing matched; " + storeCodes,
-		"  recallctl list --sender @corp.test\n  recallctl list --state released,recalled --since 1d"},
+		"  recallctl list --sender @corp.test\n  recallctl list --state released,recalled --since yesterday\n  recallctl list --state all -n 20"},
 	"pause": {"Stop the releases of all gateways on this store; holding and recalling continue",
 		"Stop the releases of all gateways on this store. Mail that is being sent at this moment still leaves.\n\n" +
 			"Exit codes: 0 paused; " + storeCodes,

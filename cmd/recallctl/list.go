@@ -22,16 +22,23 @@ func (c *ctl) list() *cobra.Command {
 	var names []string
 	var limit int
 	var onlyCount, quiet bool
-	cmd := &cobra.Command{Use: "list", Args: noREF}
+	cmd := &cobra.Command{Use: "list [REF...]", ValidArgsFunction: c.complete(anyStates...)}
 	f.flags(cmd)
-	cmd.Flags().StringSliceVar(&names, "state", nil, "`states`: held, releasing, released, recalled (default held,releasing)")
-	cmd.Flags().IntVar(&limit, "limit", 0, fmt.Sprintf("show no more than this `number`; 0: all (default %d on a terminal, else all)", terminalLimit))
+	cmd.Flags().StringSliceVar(&names, "state", nil, "`states`: held, releasing, released, recalled, or all (default held,releasing)")
+	cmd.Flags().IntVarP(&limit, "limit", "n", 0, fmt.Sprintf("show no more than this `number`; 0: all (default %d on a terminal, else all)", terminalLimit))
 	cmd.Flags().BoolVar(&onlyCount, "count", false, "print only how many there are")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only IDs, one on a line, as recallctl recall - reads them")
-	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
+	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {
 		states, err := parseStates(names)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case limit < 0:
+			return usage("invalid --limit %d: use a number of messages, or 0 for all", limit)
+		case len(refs) > 0 && (f.given() || cmd.Flags().Changed("state")):
+			return usage("name messages by REF or by filter, not by both")
+		case len(refs) > 0:
+			return c.listNamed(ctx, refs, onlyCount, quiet)
 		}
 		if onlyCount || quiet {
 			return c.bareList(ctx, &f, onlyCount, states...)
@@ -50,6 +57,25 @@ func (c *ctl) list() *cobra.Command {
 		return c.sayPaused(ctx)
 	})
 	return cmd
+}
+
+// listNamed writes the messages that REFs name, in any state.
+func (c *ctl) listNamed(ctx context.Context, refs []string, onlyCount, quiet bool) error {
+	c.several = true
+	holds, err := c.named(ctx, refs)
+	switch {
+	case err != nil:
+		return err
+	case onlyCount:
+		fmt.Fprintln(c.stdout, len(holds))
+		return nil
+	case quiet:
+		for _, h := range holds {
+			fmt.Fprintln(c.stdout, h.ID)
+		}
+		return nil
+	}
+	return c.holds(ctx, c.store, holds)
 }
 
 // bareList writes IDs, or how many there are.
@@ -116,9 +142,12 @@ func parseStates(names []string) ([]holdstore.State, error) {
 	}
 	var states []holdstore.State
 	for _, name := range names {
-		state := holdstore.State(strings.ToLower(name))
+		state := holdstore.State(strings.ToLower(strings.TrimSpace(name)))
+		if state == "all" {
+			return anyStates, nil
+		}
 		if !slices.Contains(anyStates, state) {
-			return nil, usage("invalid state %q: use one of held, releasing, released, recalled", name)
+			return nil, usage("invalid state %q: use held, releasing, released, recalled or all", name)
 		}
 		states = append(states, state)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -30,6 +31,7 @@ type ctl struct {
 	mailLog *maillog.Log // nil: not yet opened
 	syslog  string       // a socket of syslog, for tests; empty: that of the system
 	sure    bool         // --yes: a Message-ID may name several
+	several bool         // any REF may name several, as nothing is changed
 	unseen  error        // what of the store could not be seen; the verb has done the rest
 }
 
@@ -45,11 +47,38 @@ func (c *ctl) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.file, "config", "c", "/etc/recall-milter/recall-milter.toml", "config `file`")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "one JSON object a line")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%v; see recallctl %s --help", err, cmd.Name())
+		return usage("%v%s; see recallctl %s --help", err, meant(cmd, err), cmd.Name())
 	})
 	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(), c.drain(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.fsck(), c.doctor(), c.setup(), c.man())
 	explain(root, "")
+	root.InitDefaultHelpCmd()
+	strictHelp(root)
 	return root
+}
+
+// strictHelp makes help on a verb that there is not an error, like the verb itself.
+func strictHelp(root *cobra.Command) {
+	for _, verb := range root.Commands() {
+		if verb.Name() == "help" {
+			verb.Args = func(_ *cobra.Command, args []string) error {
+				_, _, err := root.Find(args)
+				return err
+			}
+		}
+	}
+}
+
+// meant suggests the flag that somebody wrote in the plural.
+func meant(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	name := strings.TrimSuffix(unknown.GetSpecifiedName(), "s")
+	if cmd.Flags().Lookup(name) == nil {
+		return ""
+	}
+	return ": use --" + name
 }
 
 // onStore runs a verb that needs the store.

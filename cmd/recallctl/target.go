@@ -131,7 +131,7 @@ func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 		return nil, err
 	case strings.TrimSpace(ref) == "" || len(holds) == 0:
 		return nil, &exit{exitNothing, fmt.Sprintf("no message here has the hold ID, Message-ID or queue ID %q", ref)}
-	case len(holds) > 1 && byMessageID && c.sure:
+	case len(holds) > 1 && (byMessageID && c.sure || c.several):
 		return holds, nil
 	case len(holds) > 1:
 		if err := c.holds(ctx, c.store, holds); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -14,8 +15,11 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := config.ParseDuration(text); err == nil {
+	if ago, err := config.ParseDuration(strings.TrimSuffix(text, " ago")); err == nil {
 		return now.Add(-ago), nil
+	}
+	if days, ok := map[string]int{"today": 0, "yesterday": -1}[text]; ok {
+		return time.Date(now.Year(), now.Month(), now.Day()+days, 0, 0, 0, 0, now.Location()), nil
 	}
 	for _, layout := range layouts {
 		if at, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
@@ -25,5 +29,5 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 	if at, err := time.ParseInLocation("15:04", text, now.Location()); err == nil {
 		return time.Date(now.Year(), now.Month(), now.Day(), at.Hour(), at.Minute(), 0, 0, now.Location()), nil
 	}
-	return time.Time{}, usage("invalid --%s %q: write how long ago (\"90m\", \"5d\"), today's time (\"09:30\"), or a date (\"2026-05-01 09:30\")", flag, text)
+	return time.Time{}, usage("invalid --%s %q: write how long ago (\"90m\", \"5d\"), \"today\", \"yesterday\", today's time (\"09:30\"), or a date (\"2026-05-01 09:30\")", flag, text)
 }
