@@ -64,6 +64,7 @@ func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) 
 				return
 			}
 		}
+		s.unread(name, table, r)
 	}
 	for _, name := range routes {
 		for _, table := range s.mta.Tables(name) {
@@ -75,6 +76,15 @@ func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) 
 		for _, table := range all[name] {
 			look(name, table, true)
 		}
+	}
+}
+
+// unread says of which tables only one entry at a time can be asked for.
+func (s *Site) unread(name, table string, r report) {
+	for _, one := range s.mta.Unread(table) {
+		r.note("postfix.unread", byHand+"which addresses matter only you know: look at their entries with postmap -q ADDRESS "+quoted(one),
+			"%s: the entries of %s can't be listed, so whether one leads to the re-injection port, or to a port that asks our "+
+				"milter, was not looked at", name, one)
 	}
 }
 

@@ -27,7 +27,7 @@ func (s *Service) expanded(rules, classes []string) (all []string) {
 // answersClass says whether a table has the name of a restriction class, one of whose checks might act on a queue file.
 // The re-injection port can't ask such a table again: only actions come through there.
 func (s *Service) answersClass(table string) bool {
-	text, _ := s.config.text(table)
+	text, _ := s.config.texts(table, maxNested)
 	classes := entries(s.Get("smtpd_restriction_classes"))
 	for _, class := range classes {
 		if !regexp.MustCompile(`(^|[\s=,])` + regexp.QuoteMeta(class) + `([\s},]|$)`).MatchString(text) {

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -21,6 +22,9 @@ $policy_bank{'AM.PDP-INET'} = { protocol => 'AM.PDP' };
 $max_servers = 2;
 `, port))
 	own(t, "amavis", filepath.Join(dir, "work"))
+	if err := os.Chmod(filepath.Join(dir, "work"), 0o700); err != nil { // it takes no other
+		t.Fatal(err)
+	}
 	host, number, _ := net.SplitHostPort(addr)
 	c := exec.Command(Program(t, "amavisd-milter"), "-f", "-s", "inet:"+number+"@"+host, "-S", "inet:"+port+"@127.0.0.1",
 		"-w", filepath.Join(dir, "work"), "-p", filepath.Join(dir, "work/pid"))
