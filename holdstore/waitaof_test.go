@@ -17,13 +17,26 @@ import (
 // proving lets any Redis answer WAITAOF, as Redis 7.2 and Valkey do: how many disks have the write.
 type proving struct {
 	passing
-	disks atomic.Int64
+	disks  atomic.Int64
+	denied atomic.Bool // an ACL forbids to ask
 }
+
+// denial is Redis's reply to a command that an ACL forbids.
+type denial struct{}
+
+func (denial) Error() string {
+	return "NOPERM this user has no permissions to run the 'waitaof' command"
+}
+func (denial) RedisError() {}
 
 func (p *proving) answers(cmd redis.Cmder) bool {
 	c, ok := cmd.(*redis.Cmd)
 	if !ok || cmd.Name() != "waitaof" {
 		return false
+	}
+	if p.denied.Load() {
+		c.SetErr(denial{})
+		return true
 	}
 	c.SetVal([]any{p.disks.Load(), int64(0)})
 	return true
@@ -77,4 +90,21 @@ func TestSettingsThatNobodyMayRead(t *testing.T) {
 	disk.disks.Store(1)
 	s.nodes.Client.AddHook(disk)
 	put(t, s, "m", time.Hour, "")
+}
+
+// An ACL may be tightened while we run. What was written before the question was refused is there.
+func TestALoginThatMayNotAskForTheDiskAnyMoreLosesNothing(t *testing.T) {
+	t.Parallel()
+	s, disk := open(t, server.StartRedis(t).Addr), &proving{}
+	disk.disks.Store(1)
+	s.nodes.Client.AddHook(disk)
+	put(t, s, "before", time.Hour, "")
+	disk.denied.Store(true)
+	if _, err := tryPut(s, "m", time.Hour, "body"); !errors.Is(err, ErrNotDurable) {
+		t.Fatalf("%v", err)
+	}
+	disk.denied.Store(false)
+	if got, err := read(t, s, put(t, s, "m", time.Hour, "body").ID); err != nil || got != header("m")+"\r\nbody" {
+		t.Errorf("%q, %v", got, err)
+	}
 }

@@ -80,9 +80,9 @@ func Answered(err error) bool {
 }
 
 // refusals are the words with which Redis refuses a command before it does anything. Of a script that failed on its way,
-// with ERR, WRONGTYPE or NOPERM, nobody knows what it did.
-var refusals = []string{"OOM", "SCHEMA", "LOADING", "READONLY", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS", "BUSY",
-	"NOSCRIPT", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "CROSSSLOT"}
+// with ERR (also where an ACL forbids one of its commands) or WRONGTYPE, nobody knows what it did.
+var refusals = []string{"OOM", "SCHEMA", "LOADING", "READONLY", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS", "NOPERM",
+	"BUSY", "NOSCRIPT", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "CROSSSLOT"}
 
 // Refused says whether Redis answered that it did nothing.
 func Refused(err error) bool {

@@ -148,7 +148,8 @@ func (ns *Nodes) onDisk(node redis.UniversalClient, synced *redis.Cmd) error {
 	if begins(err, "NOPERM") || begins(err, "ERR unknown command") {
 		ns.durable.prove(node, false) // from now on its settings count
 		ns.durable.forget()
-		return fmt.Errorf("%w: redis at %s does not let us ask whether a write is on its disk: %w", ErrNotDurable,
+		// Not as a refusal: the script before it has run.
+		return fmt.Errorf("%w: redis at %s does not let us ask whether a write is on its disk: %v", ErrNotDurable,
 			ns.Address(node), err)
 	}
 	counts, wrong := synced.Int64Slice()
