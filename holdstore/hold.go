@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
@@ -21,6 +22,24 @@ const (
 type Path struct {
 	Address string   `json:"a"`           // as the MTA said it, without the angle brackets; "" is the null sender
 	Args    []string `json:"x,omitempty"` // ESMTP arguments verbatim, xtext still encoded: "NOTIFY=NEVER"
+}
+
+// Arg returns the value of an ESMTP argument, "" when it is not there or has none. name is in upper case.
+func (p Path) Arg(name string) string {
+	_, value, _ := strings.Cut(p.arg(name), "=")
+	return value
+}
+
+// HasArg says whether an ESMTP argument is there. name is in upper case.
+func (p Path) HasArg(name string) bool { return p.arg(name) != "" }
+
+func (p Path) arg(name string) string {
+	for _, arg := range p.Args {
+		if keyword, _, _ := strings.Cut(strings.ToUpper(arg), "="); keyword == name {
+			return arg
+		}
+	}
+	return ""
 }
 
 // Client is the SMTP client that submitted the message, as the MTA described it.

@@ -20,6 +20,8 @@ var mayImport = []struct{ layer, layers string }{
 	{"internal/outlook", "internal/outlook/ internal/mailmsg policy"},
 	{"internal/protocol", "internal/protocol/ internal/mailmsg internal/sanitize policy"},
 	{"internal/sanitize", ""},
+	{"internal/sender", "internal/authenticate policy holdstore"},
+	{"internal/post", "internal/protocol internal/mailmsg internal/mark internal/sanitize policy holdstore"},
 	{"internal/", "internal/ policy holdstore"},
 	{"policy", ""},
 	{"holdstore", "holdstore/internal/"},

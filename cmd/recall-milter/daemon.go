@@ -10,7 +10,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -21,7 +21,7 @@ type daemon struct {
 	file     string
 	log      *maillog.Log
 	outbound atomic.Pointer[policy.Outbound] // replaced by SIGHUP
-	texts    *recall.Texts
+	texts    *post.Texts
 	marker   mark.Marker
 }
 

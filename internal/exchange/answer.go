@@ -8,8 +8,8 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
 // ErrUnasked says that a status answers no request of ours.
@@ -84,7 +84,7 @@ func (x *Exchange) answered(ctx context.Context, h *holdstore.Hold, asked holdst
 
 // resultOf turns the outcome of a status into the result that is kept of a recipient.
 func resultOf(s protocol.StatusOf) (holdstore.Outcome, string) {
-	detail := recall.WordsOf(s.Outcome)
+	detail := post.WordsOf(s.Outcome)
 	if s.Diagnostic != "" {
 		detail += ": " + s.Diagnostic
 	}
@@ -113,7 +113,7 @@ func (x *Exchange) report(ctx context.Context, id string, again bool) error {
 		x.log.Trouble("hold "+h.ID+": its sender gets no report", err)
 		return nil
 	}
-	if !x.o.People.Has(&h.Submission) || x.o.Reports == "never" || x.o.Reports == "failures" && recall.Good(h) &&
+	if !x.o.People.Has(&h.Submission) || x.o.Reports == "never" || x.o.Reports == "failures" && post.Good(h) &&
 		!again { // who heard of a failure hears how it ended
 		return nil
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
-	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
 // Ask asks the gateways of the recipients who got a released message to take it back; only says of which, nil: of all.
@@ -95,16 +95,16 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Request) error {
 		x.log.Trouble("hold "+h.ID+": nobody is asked to take it back", err)
 		return nil
 	}
-	q := protocol.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: recall.Author(h), Date: h.Date, Reason: asked.Reason}
+	q := protocol.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: post.Author(h), Date: h.Date, Reason: asked.Reason}
 	for _, n := range asked.Recipients {
 		if n < len(h.Recipients) {
 			q.Recipients = append(q.Recipients, h.Recipients[n].Address)
 		}
 	}
 	x.log.Asked(h, asked.Domain, asked.RequestID)
-	if x.boxes != nil && holdstore.DomainOf(recall.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
+	if x.boxes != nil && holdstore.DomainOf(post.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
 		return x.order(ctx, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
-			From: recall.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID})
+			From: post.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID})
 	}
 	if key, ok := x.marker.CancelKey(h.ID, asked.Domain, h.MessageID); ok && !asked.Keyless && x.locked(h, asked.Domain) {
 		q.Keys = []cancel.Element{key}

@@ -13,8 +13,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -54,18 +54,18 @@ func (a *away) Take(ctx context.Context, _ mailbox.Target, _ func(mailbox.Result
 }
 
 // site is a store, and who writes mails into it.
-func site(t *testing.T) (*holdstore.Store, *recall.Post) {
+func site(t *testing.T) (*holdstore.Store, *post.Post) {
 	t.Helper()
 	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	texts, err := recall.ReadTexts("")
+	texts, err := post.ReadTexts("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store, recall.NewPost(store, texts, "")
+	return store, post.New(store, texts, "")
 }
 
 // waiting are the mails of the gateway that wait, each as it will be sent.

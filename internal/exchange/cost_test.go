@@ -9,8 +9,8 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -24,12 +24,12 @@ func TestAReceiptCostsNoLookAtAllThatHaveItsMessageID(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	texts, err := recall.ReadTexts("")
+	texts, err := post.ReadTexts("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	all, _ := policy.ParsePatterns([]string{"*"})
-	x := New(store, recall.NewPost(store, texts, ""), nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: all, Within: time.Hour})
+	x := New(store, post.New(store, texts, ""), nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: all, Within: time.Hour})
 	id := released(t, store, "anna", "bert@far.test")
 	must(t, func() error { _, _, err := x.Ask(t.Context(), id, nil, holdstore.Act{By: "test"}); return err })
 	for n := range 300 {

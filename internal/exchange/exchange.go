@@ -14,7 +14,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/sender"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -67,7 +68,7 @@ type Options struct {
 	Ask     bool            // after_release = "request"
 	Domains policy.Patterns // recipient domains that are asked
 	Within  time.Duration   // how long answers are waited for
-	People  recall.People   // our own, who are told of outcomes
+	People  sender.Site     // our own, who are told of outcomes
 	Reports string          // always | failures | never
 	Keep    time.Duration   // how long a job that is done is known, so that it is not done again
 }
@@ -76,7 +77,7 @@ type Options struct {
 type Exchange struct {
 	o      Options
 	store  Store
-	post   *recall.Post
+	post   *post.Post
 	boxes  Mailbox // nil: there is no way into the mailboxes
 	marker *mark.Marker
 	log    Log
@@ -84,7 +85,7 @@ type Exchange struct {
 }
 
 // New returns an exchange; Run does its jobs. boxes may be nil.
-func New(store Store, post *recall.Post, boxes Mailbox, marker *mark.Marker, log Log, o Options) *Exchange {
+func New(store Store, post *post.Post, boxes Mailbox, marker *mark.Marker, log Log, o Options) *Exchange {
 	return &Exchange{o: o, store: store, post: post, boxes: boxes, marker: marker, log: log,
 		unheld: make(chan holdstore.Unheld, maxUnheld)}
 }

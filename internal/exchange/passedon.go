@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
 // Whoever got a request can write such answers, and a timeline forgets its oldest lines.
@@ -50,7 +50,7 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 
 // notePassedOn notes what is new; the sender hears of it also when his report has gone out.
 func (x *Exchange) notePassedOn(ctx context.Context, h *holdstore.Hold, address, words, by string) error {
-	e := holdstore.Event{Verb: recall.PassedOn, By: address, Detail: words + ", says its own gateway, which has the request by way of " + by}
+	e := holdstore.Event{Verb: post.PassedOn, By: address, Detail: words + ", says its own gateway, which has the request by way of " + by}
 	noted := 0
 	for _, old := range h.Timeline {
 		if old.Verb != e.Verb {

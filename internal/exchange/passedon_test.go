@@ -9,8 +9,8 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
 // Anna's message went to a list, and to bert. The list has passed the request on to everybody behind it, so its ID is
@@ -75,7 +75,7 @@ func get(t *testing.T, s *holdstore.Store, id string) (h *holdstore.Hold) {
 
 func passed(h *holdstore.Hold) (n int) {
 	for _, e := range h.Timeline {
-		if e.Verb == recall.PassedOn {
+		if e.Verb == post.PassedOn {
 			n++
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/sender"
 )
 
 // TestOnlyOurOwnPeopleAreToldOfALateOutcome recalls released mail of several senders. A user's filter has passed on
@@ -16,7 +16,7 @@ func TestOnlyOurOwnPeopleAreToldOfALateOutcome(t *testing.T) {
 	store, post := site(t)
 	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Within: time.Hour, Keep: time.Hour,
 		Reports: "always",
-		People:  recall.People{Addresses: []string{"recall@branch.test"}}})
+		People:  sender.Site{Addresses: []string{"recall@branch.test"}}})
 	senders := []struct {
 		sender, login string
 		told          bool

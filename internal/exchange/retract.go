@@ -13,8 +13,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
 // Order is a recall that the policy has let pass: take this message out of these mailboxes.
@@ -92,7 +92,7 @@ func (x *Exchange) answer(ctx context.Context, o *Order, all protocol.Status) er
 	}
 	for _, domain := range slices.Sorted(maps.Keys(parts)) {
 		s := protocol.Status{RequestID: all.RequestID, MessageID: all.MessageID, Recipients: parts[domain]}
-		to := recall.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: ourselves + "@" + domain}
+		to := post.Inquirer{Address: o.From, MessageID: o.CommandID, Gateway: o.Gateway, From: ourselves + "@" + domain}
 		if err := x.post.Status(ctx, to, s); err != nil {
 			return err
 		}
@@ -289,7 +289,7 @@ func (x *Exchange) stillHeld(ctx context.Context, o *Order, recipient string) (b
 	}
 	for _, h := range holds {
 		to := slices.ContainsFunc(h.Recipients, func(p holdstore.Path) bool { return holdstore.Same(p.Address, recipient) })
-		if h.State != holdstore.Held || h.MessageID != o.MessageID || !to || !holdstore.Same(recall.Author(h), o.From) {
+		if h.State != holdstore.Held || h.MessageID != o.MessageID || !to || !holdstore.Same(post.Author(h), o.From) {
 			continue
 		}
 		by := holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}

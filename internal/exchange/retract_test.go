@@ -10,8 +10,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -60,12 +60,12 @@ func TestAMessageThatStillWaitsHereIsRecalledBeforeItsDelivery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts, err := recall.ReadTexts("")
+	texts, err := post.ReadTexts("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := &notes{outcomes: map[string]string{}}
-	x := New(store, recall.NewPost(store, texts, ""), empty{}, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
+	x := New(store, post.New(store, texts, ""), empty{}, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()

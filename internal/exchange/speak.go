@@ -7,7 +7,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/sender"
 )
 
 // Other gateways know a message by its Message-ID and by From, and both are typed by a sender. A request for a copy
@@ -16,18 +16,18 @@ import (
 // speaksForOthers says why a request for a message would be made in somebody else's name; empty: it would not. shared:
 // somebody else has used the Message-ID later.
 func (x *Exchange) speaksForOthers(ctx context.Context, h *holdstore.Hold) (why string, shared bool, err error) {
-	if !recall.Owns(&h.Submission) {
+	if !sender.Owns(&h.Submission) {
 		return "the address in From is neither its envelope sender nor its login", false, nil
 	}
 	another := func(o *holdstore.Hold) bool {
-		return o.MessageID == h.MessageID && !o.Own() && recall.Submitter(o.Submission) != recall.Submitter(h.Submission)
+		return o.MessageID == h.MessageID && !o.Own() && sender.Name(o.Submission) != sender.Name(h.Submission)
 	}
 	before := func(o *holdstore.Hold) bool { return another(o) && !o.HeldAt.After(h.HeldAt) }
 	holds, err := x.store.ResolveOwn(ctx, h.MessageID, before)
 	if err != nil {
 		return "", false, err
 	}
-	use, err := x.store.UnheldUse(ctx, h.MessageID, recall.Submitter(h.Submission), h.HeldAt, x.o.Keep)
+	use, err := x.store.UnheldUse(ctx, h.MessageID, sender.Name(h.Submission), h.HeldAt, x.o.Keep)
 	if err != nil {
 		return "", false, err
 	}
@@ -60,7 +60,7 @@ func (x *Exchange) Unheld(sub holdstore.Submission) {
 		return
 	}
 	select {
-	case x.unheld <- holdstore.Unheld{MessageID: sub.MessageID, By: recall.Submitter(sub), At: time.Now()}:
+	case x.unheld <- holdstore.Unheld{MessageID: sub.MessageID, By: sender.Name(sub), At: time.Now()}:
 	default:
 	}
 }

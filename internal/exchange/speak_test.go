@@ -10,8 +10,8 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
-	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -33,7 +33,7 @@ func submitted(t *testing.T, s *holdstore.Store, sub holdstore.Submission) strin
 	return held.ID
 }
 
-func asking(t *testing.T, store *holdstore.Store, post *recall.Post) *Exchange {
+func asking(t *testing.T, store *holdstore.Store, post *post.Post) *Exchange {
 	t.Helper()
 	domains, err := policy.ParsePatterns([]string{"*"})
 	if err != nil {

@@ -1,28 +1,30 @@
 package recall
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // answers counts, in every test of the desk, what commands there were and what was answered: each command of one of our
 // own people has exactly one answer, whatever becomes of it.
 type answers struct {
-	Putter
+	post.Store
 	due, written atomic.Int32
 	failed       atomic.Bool // the store could not do something: the client tries again, and may be answered twice
 }
 
 func (a *answers) Put(sub holdstore.Submission, header []byte) *holdstore.Put {
 	a.written.Add(1)
-	return a.Putter.Put(sub, header)
+	return a.Store.Put(sub, header)
 }
 
 // counted has a desk's answers counted.
 func (o *office) counted() {
-	o.answers = &answers{Putter: o.store}
-	o.Desk.post.store = o.answers
+	o.answers = &answers{Store: o.store}
+	o.Desk.post = post.New(o.answers, o.o.Texts, append(slices.Clone(o.o.Addresses), "")[0])
 	if o.o.Reports != "always" || o.o.Notice != "never" {
 		return
 	}

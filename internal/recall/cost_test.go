@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // A recall with as many recipients as an envelope has costs as much as they are, not as their square.
@@ -18,12 +19,12 @@ func TestARecallOfFiftyThousandRecipientsIsCheap(t *testing.T) {
 		h.Recipients, only = append(h.Recipients, holdstore.Path{Address: address}), append(only, address)
 	}
 	h.Results = make([]holdstore.Result, recipients)
-	a := &answer{done: []*holdstore.Hold{h}, only: only}
+	a := &answer{Answer: post.Answer{Done: []*holdstore.Hold{h}, Only: only}}
 	began := time.Now()
-	if n := len(a.outcomes()); n != recipients {
+	if n := len(a.Outcomes()); n != recipients {
 		t.Errorf("%d outcomes", n)
 	}
-	if missing := a.missing(); len(missing) > 0 {
+	if missing := a.Missing(); len(missing) > 0 {
 		t.Errorf("%d are missing", len(missing))
 	}
 	if left := a.left(h.Recipients); len(left) != recipients {

@@ -15,7 +15,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/outlook"
-	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/sender"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -47,8 +48,8 @@ type Log interface {
 
 // Options are the table [recall].
 type Options struct {
-	Addresses       []string // to which commands are sent
-	People          People   // the site's own
+	Addresses       []string    // to which commands are sent
+	People          sender.Site // the site's own
 	Outlook         bool
 	SubjectPrefixes []string        // how Outlook names a recall
 	PersonalLogins  policy.Patterns // logins of one person each, who may have several addresses
@@ -57,7 +58,7 @@ type Options struct {
 	Notice          string // never | always
 	Rate            int    // commands of one login in Per; 0: no limit
 	Per             time.Duration
-	Texts           *Texts
+	Texts           *post.Texts
 	Late            Late // nil: too late is too late
 }
 
@@ -67,7 +68,7 @@ type Desk struct {
 	store Store
 	rule  func(name string) policy.Rule // the rule under which a message was held
 	log   Log
-	post  *Post
+	post  *post.Post
 	room  *semaphore.Weighted // of the records that commands have read, in bytes
 }
 
@@ -77,7 +78,7 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *D
 	if len(o.Addresses) > 0 {
 		address = o.Addresses[0]
 	}
-	return &Desk{o: o, store: store, post: NewPost(store, o.Texts, address), rule: rule, log: log,
+	return &Desk{o: o, store: store, post: post.New(store, o.Texts, address), rule: rule, log: log,
 		room: semaphore.NewWeighted(roomBytes)}
 }
 
@@ -178,16 +179,4 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 		}
 	}
 	return Ruling{Keep: others}, nil
-}
-
-// send answers the sender of m. It has a part for programs unless status is nil, and belongs to the thread of the given
-// Message-ID.
-func (d *Desk) send(ctx context.Context, m *Mail, text string, l letter, status *protocol.Status, thread string) error {
-	mail := dispatch{about: l.ID, to: []holdstore.Path{{Address: m.Sender.Address}}, gateway: m.Gateway,
-		auto:   "auto-replied",
-		thread: thread, text: text, letter: l}
-	if status != nil {
-		mail.kind, mail.part = "recall-status", status.String()
-	}
-	return d.post.send(ctx, mail)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // recallNamed finds what the command means and recalls it. Each message that is meant has an answer of its own.
@@ -47,7 +48,7 @@ func (d *Desk) help(ctx context.Context, m *Mail, why string) ([]*answer, error)
 		recipients += len(h.Recipients)
 		return recipients <= recipientsShown || len(h.Recipients) < fewRecipients
 	})
-	return []*answer{{kind: "help", why: why, held: inState(mine, holdstore.Held)}}, err
+	return []*answer{{Answer: post.Answer{Kind: "help", Why: why, Held: inState(mine, holdstore.Held)}}}, err
 }
 
 // recallLast recalls the submitter's newest message. It recalls none of two that came at the same moment, and none when
@@ -58,9 +59,9 @@ func (d *Desk) recallLast(ctx context.Context, m *Mail, only []string) (*answer,
 	case err != nil:
 		return nil, err
 	case len(mine) == 0:
-		return &answer{kind: "not-found", asked: "LAST"}, nil
+		return &answer{Answer: post.Answer{Kind: "not-found", Asked: "LAST"}}, nil
 	case len(mine) > 1 && mine[0].HeldAt.Equal(mine[1].HeldAt) || m.sentBefore(mine[0]):
-		return &answer{kind: "ambiguous", asked: "LAST", held: mine}, nil
+		return &answer{Answer: post.Answer{Kind: "ambiguous", Asked: "LAST", Held: mine}}, nil
 	}
 	return d.recall(ctx, m, "LAST", mine[:1], only, nil)
 }
@@ -111,13 +112,10 @@ func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.
 	return some
 }
 
-// Our mails to senders have a Message-ID that says which hold they are about.
-const ownID = "<recall."
-
 // aboutHold says of a Message-ID whether a mail of ours has it, and which hold that is about; "": about none, or
 // several.
 func aboutHold(messageID string) (id string, ours bool) {
-	rest, ours := strings.CutPrefix(messageID, ownID)
+	rest, ours := strings.CutPrefix(messageID, post.IDPrefix)
 	if about, _, ok := strings.Cut(rest, "."); ours && ok && holdID.MatchString(about) {
 		id = about
 	}

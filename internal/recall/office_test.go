@@ -13,6 +13,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 	"github.com/recall-milter/recall-milter/test/server"
@@ -51,7 +52,7 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 	t.Cleanup(func() { store.Close() })
 	of := &office{t: t, store: store, rules: map[string]policy.Rule{}, mail: map[string]bool{},
 		reports: map[string]string{}}
-	if o.Texts, err = ReadTexts(""); err != nil {
+	if o.Texts, err = post.ReadTexts(""); err != nil {
 		t.Fatal(err)
 	}
 	of.Desk = New(store, func(name string) policy.Rule { return of.rules[name] }, of, o)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -22,12 +23,12 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) 
 	if err != nil {
 		return keep, err
 	}
-	a := &answer{kind: "not-found"}
+	a := &answer{Answer: post.Answer{Kind: "not-found"}}
 	switch {
 	case len(found) > 1:
-		a.kind = "ambiguous"
+		a.Kind = "ambiguous"
 		for _, o := range found {
-			a.held = append(a.held, o.holds...)
+			a.Held = append(a.Held, o.holds...)
 		}
 	case len(found) == 1:
 		if a, err = d.recall(ctx, m, "Outlook's recall", found[0].holds, addresses(m.Recipients), nil); err != nil {
@@ -35,16 +36,16 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) 
 		}
 		keep.Keep = a.left(m.Recipients)
 	case len(inState(later, holdstore.Held)) > 0: // by their Date; clocks may be wrong
-		a.kind, a.held = "ambiguous", inState(later, holdstore.Held)
+		a.Kind, a.Held = "ambiguous", inState(later, holdstore.Held)
 	}
-	a.form, a.asked = "outlook", m.Text("Subject")
+	a.form, a.Asked = "outlook", m.Text("Subject")
 	return keep, d.answer(ctx, m, a)
 }
 
 // left returns the recipients whose copy was not taken back.
 func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
 	back := map[string]bool{}
-	for _, o := range a.outcomes() {
+	for _, o := range a.Outcomes() {
 		if o.Outcome == holdstore.TakenBack {
 			back[holdstore.Fold(o.Address)] = true
 		}

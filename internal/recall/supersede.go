@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -62,7 +63,7 @@ func (d *Desk) beyondRate(ctx context.Context, m *Mail, old string) error {
 		return err
 	}
 	why := fmt.Sprintf("%d recalls in %v are allowed, and this was one more. The new message goes out", d.o.Rate, d.o.Per)
-	return d.answer(ctx, m, &answer{form: "supersedes", kind: "refused", asked: old, why: why})
+	return d.answer(ctx, m, &answer{form: "supersedes", Answer: post.Answer{Kind: "refused", Asked: old, Why: why}})
 }
 
 // replaced takes back what is not yet, and answers.
@@ -82,9 +83,8 @@ func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Receipt) {
 	case len(m.replaced) > 0:
 		err = d.replaced(ctx, m, d.supersedes(m), m.replaced)
 	case d.o.Notice == "always" && !r.Found && automatic(m) == "" && d.o.People.Has(&m.Submission):
-		a := &answer{done: []*holdstore.Hold{{ID: r.ID, HeldAt: r.HeldAt, Due: r.Due, Submission: m.Submission,
-			Results: make([]holdstore.Result, len(m.Recipients))}}}
-		err = d.send(ctx, m, "notice", a.letter(d.post.address), nil, m.MessageID)
+		err = d.post.Notice(ctx, &holdstore.Hold{ID: r.ID, HeldAt: r.HeldAt, Due: r.Due, Submission: m.Submission,
+			Results: make([]holdstore.Result, len(m.Recipients))})
 	}
 	if err != nil {
 		d.log.Trouble("hold "+r.ID+" is safe, but its sender could not be told of it", err)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/sender"
 )
 
 // recall takes back what the submitter may recall of holds, for some recipients or (nil) for all.
@@ -17,12 +19,12 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{kind: "not-found", asked: asked}
+	a := &answer{Answer: post.Answer{Kind: "not-found", Asked: asked}}
 	var refused []*holdstore.Hold
 	for _, h := range holds {
 		if why := d.refuses(&m.Submission, h, d.rule(h.Rule)); why != "" {
-			if len(a.done) == 0 {
-				a.kind, a.why = "refused", why
+			if len(a.Done) == 0 {
+				a.Kind, a.Why = "refused", why
 			}
 			refused = append(refused, h)
 			continue
@@ -34,14 +36,14 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 		if err != nil {
 			return nil, err
 		}
-		a.done = append(a.done, after)
+		a.Done = append(a.Done, after)
 	}
 	if err := d.auditRefusal(ctx, m, asked, refused); err != nil {
 		return nil, err
 	}
-	if len(a.done) == 0 {
-		if a.kind == "not-found" && only != nil && len(holds) > 0 {
-			a.why = "it was not sent to " + strings.Join(only, " or ")
+	if len(a.Done) == 0 {
+		if a.Kind == "not-found" && only != nil && len(holds) > 0 {
+			a.Why = "it was not sent to " + strings.Join(only, " or ")
 		}
 		return a, nil
 	}
@@ -66,19 +68,19 @@ func (d *Desk) ask(ctx context.Context, m *Mail, a *answer) error {
 	if !d.o.People.Has(&m.Submission) { // nobody would believe us in their name, and their own recall travels on
 		return nil
 	}
-	for n, h := range a.done {
+	for n, h := range a.Done {
 		if d.o.Late == nil || h.State != holdstore.Released {
 			continue
 		}
-		after, by, err := d.o.Late.Ask(ctx, h.ID, a.only, act(m, a.asked))
+		after, by, err := d.o.Late.Ask(ctx, h.ID, a.Only, act(m, a.Asked))
 		if errors.Is(err, holdstore.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if a.done[n] = after; !by.IsZero() {
-			a.answerBy = by
+		if a.Done[n] = after; !by.IsZero() {
+			a.AnswerBy = by
 		}
 	}
 	return nil
@@ -121,8 +123,8 @@ func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked s
 
 // open says whether the outcome for a recipient that is asked about can still change.
 func open(h *holdstore.Hold, only []string) bool {
-	a := &answer{done: []*holdstore.Hold{h}, only: only}
-	return slices.ContainsFunc(a.outcomes(), func(o outcome) bool { return o.Outcome == holdstore.Pending })
+	a := &answer{Answer: post.Answer{Done: []*holdstore.Hold{h}, Only: only}}
+	return slices.ContainsFunc(a.Outcomes(), func(o post.Outcome) bool { return o.Outcome == holdstore.Pending })
 }
 
 // act says in the audit trail who asked.
@@ -131,5 +133,5 @@ func act(m *Mail, asked string) holdstore.Act {
 	if from == "" {
 		from = "sendmail on the gateway"
 	}
-	return holdstore.Act{By: Submitter(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
+	return holdstore.Act{By: sender.Name(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
 }

@@ -216,7 +216,7 @@ func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
 		}
 		s.c, s.to = c, port
 	}
-	if _, wanted := given(e.from, "XVERP"); wanted && !s.c.offersFor("XVERP") {
+	if e.from.HasArg("XVERP") && !s.c.offersFor("XVERP") {
 		s.loop.log.Trouble("hold "+e.client.ID+": its recipients have one return path, although its sender wanted one for each (XVERP): "+
 			"let the re-injection port offer it by smtpd_authorized_verp_clients", nil)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // bounce tells the sender of every failure not told yet (RFC 3464), unless NOTIFY or a null sender forbids it, and
@@ -44,7 +45,7 @@ func (s *sender) bounce(ctx context.Context, c *holdstore.Claim, results map[int
 
 // wanted says whether NOTIFY allows a report of failure (RFC 3461 section 4.1).
 func wanted(r holdstore.Path) bool {
-	notify := strings.ToUpper(argument(r, "NOTIFY"))
+	notify := strings.ToUpper(r.Arg("NOTIFY"))
 	return notify == "" || strings.Contains(notify, "FAILURE")
 }
 
@@ -53,20 +54,20 @@ func (s *sender) sendBounce(ctx context.Context, c *holdstore.Claim, tell []int,
 	if err != nil {
 		return "", err
 	}
-	n := newNotice(c, tell, results, s.loop.marker)
-	returned := n.headerOnly(header)
-	if strings.EqualFold(argument(c.Sender, "RET"), "FULL") && c.Size <= maxReturned {
-		if returned, err = n.whole(s.loop.store.Content(ctx, &c.Hold), header); err != nil {
+	n := post.NewBounce(&c.Hold, tell, results, s.loop.marker)
+	returned := n.HeaderOnly(header)
+	if strings.EqualFold(c.Sender.Arg("RET"), "FULL") && c.Size <= post.MaxReturned {
+		if returned, err = n.Whole(s.loop.store.Content(ctx, &c.Hold), header); err != nil {
 			return "", err
 		}
 	}
-	text := n.text(returned)
+	text := n.Text(returned)
 	e := envelope{gateway: c.Gateway, to: []holdstore.Path{{Address: c.Sender.Address}}, content: strings.NewReader(text),
 		ready: leased(c), own: true}
 	if !ascii(text) {
 		e.implied = []string{eightBit}
 	}
-	if n.international {
+	if n.International {
 		e.from.Args = []string{international}
 	}
 	got, err := s.send(ctx, e)

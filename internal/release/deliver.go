@@ -147,7 +147,7 @@ func (l *Loop) envelope(ctx context.Context, c *holdstore.Claim) (envelope, erro
 		return e, err
 	}
 	e.trace = received(h, l.marker.Stamp(h.ID, body, h.Subject), l.o.Received) + lock
-	_, demanded := given(h.Sender, "REQUIRETLS")
+	demanded := h.Sender.HasArg("REQUIRETLS")
 	if local := h.Client.Address == "" && !h.Own(); local || demanded {
 		header, err := l.store.Header(ctx, h)
 		if err != nil {

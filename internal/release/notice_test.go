@@ -12,6 +12,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // parts reads a bounce as a mail program would and returns type and text of each part.
@@ -127,8 +128,9 @@ func FuzzNotice(f *testing.F) {
 	f.Fuzz(func(t *testing.T, detail, address, orcpt, envid string) {
 		c := claim(address)
 		c.Sender.Args, c.Recipients[0].Args = []string{"ENVID=" + envid}, []string{"ORCPT=" + orcpt}
-		n := newNotice(c, []int{0}, map[int]holdstore.Result{0: {Outcome: holdstore.Failed, Detail: detail}}, mark.New([]byte("secret")))
-		text := n.text(n.headerOnly([]byte("Subject: x\r\n")))
+		n := post.NewBounce(&c.Hold, []int{0}, map[int]holdstore.Result{0: {Outcome: holdstore.Failed, Detail: detail}},
+			mark.New([]byte("secret")))
+		text := n.Text(n.HeaderOnly([]byte("Subject: x\r\n")))
 		if _, err := mail.ReadMessage(strings.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +160,7 @@ func TestNoLineOfABounceIsTooLong(t *testing.T) {
 			t.Fatalf("%d mails", len(data))
 		}
 		for line := range strings.Lines(data[0]) {
-			if len(strings.TrimRight(line, "\r\n")) > maxLineLength {
+			if len(strings.TrimRight(line, "\r\n")) > 998 {
 				t.Errorf("%s: a line of %d bytes: %.80s", ret, len(line), line)
 			}
 		}

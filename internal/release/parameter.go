@@ -2,8 +2,6 @@ package release
 
 import (
 	"strings"
-
-	"github.com/recall-milter/recall-milter/holdstore"
 )
 
 // needs says which extension the port must offer for a parameter of MAIL or RCPT to be passed on.
@@ -44,34 +42,17 @@ func keyword(arg string) string {
 func (c *client) implied(e envelope) string {
 	var more []string
 	for _, arg := range e.implied {
-		if _, given := given(e.from, keyword(arg)); !given {
+		if !e.from.HasArg(keyword(arg)) {
 			more = append(more, arg)
 		}
 	}
 	return c.parameters(more)
 }
 
-// given returns the value of an ESMTP argument, and whether it is there.
-func given(p holdstore.Path, name string) (value string, ok bool) {
-	for _, arg := range p.Args {
-		if keyword(arg) == name {
-			_, value, _ := strings.Cut(arg, "=")
-			return value, true
-		}
-	}
-	return "", false
-}
-
-// argument returns the value of an ESMTP argument, "" when it is not there.
-func argument(p holdstore.Path, name string) string {
-	value, _ := given(p, name)
-	return value
-}
-
 // missing says what the message can't do without (RFC 6531 section 3.5). A port without DSN or 8BITMIME gets the mail
 // all the same; the demand REQUIRETLS can travel as a field.
 func (c *client) missing(e envelope) error {
-	if _, demanded := given(e.from, international); demanded && !c.offersFor(international) {
+	if e.from.HasArg(international) && !c.offersFor(international) {
 		return &refusal{450, "4.6.7 the re-injection port does not offer SMTPUTF8, which the message needs"}
 	}
 	return nil
@@ -94,3 +75,5 @@ func demand(header string) string {
 	}
 	return tlsDemand + ": yes\r\n"
 }
+
+func ascii(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) }

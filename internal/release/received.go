@@ -8,6 +8,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // How much the trace field of a released message tells (release.received).
@@ -27,11 +28,11 @@ func received(h *holdstore.Hold, stamp, detail string) string {
 	var b strings.Builder
 	b.WriteString("Received: ")
 	if c := h.Client; c.Address != "" && detail == ReceivedFull {
-		fmt.Fprintf(&b, "from %s (%s [%s])\r\n\t", word(c.HELO), word(c.Name), literal(c.Address))
+		fmt.Fprintf(&b, "from %s (%s [%s])\r\n\t", sanitize.TraceWord(c.HELO), sanitize.TraceWord(c.Name), literal(c.Address))
 	}
-	fmt.Fprintf(&b, "by %s (Recall Milter) with %s id %s", word(h.Gateway), protocol(h), stamp)
+	fmt.Fprintf(&b, "by %s (Recall Milter) with %s id %s", sanitize.TraceWord(h.Gateway), protocol(h), stamp)
 	if len(h.Recipients) == 1 {
-		fmt.Fprintf(&b, "\r\n\tfor <%s>", word(h.Recipients[0].Address))
+		fmt.Fprintf(&b, "\r\n\tfor <%s>", sanitize.TraceWord(h.Recipients[0].Address))
 	}
 	fmt.Fprintf(&b, "; %s\r\n", h.HeldAt.UTC().Format(time.RFC1123Z))
 	return b.String()
@@ -60,18 +61,4 @@ func literal(address string) string {
 		return "IPv6:" + address
 	}
 	return address
-}
-
-// word keeps what a client said from ending the field or hiding in it.
-func word(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f || strings.ContainsRune("();<>", r) {
-			return '?'
-		}
-		return r
-	}, s)
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // envelope is one message for the port.
@@ -155,9 +156,9 @@ func tooMany(err error) (full, limit bool) {
 	if !errors.As(err, &r) || r.code != 452 && r.code != 552 {
 		return false, false
 	}
-	code := status(r.Error())
+	code, said := post.EnhancedCode(r.Error())
 	limit = strings.HasSuffix(code, ".5.3")
-	return r.code == 452 || limit || !enhanced.MatchString(r.Error()), limit
+	return r.code == 452 || limit || !said, limit
 }
 
 // oneLiner refuses an address that would be more than one command.

@@ -13,3 +13,18 @@ func HeaderValue(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, "?"))
 }
+
+// TraceWord keeps a word of a trace field (RFC 5321 section 4.4), an address or a host name from ending the field or
+// hiding in it.
+func TraceWord(word string) string {
+	word = strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f || strings.ContainsRune("();<>", r) {
+			return '?'
+		}
+		return r
+	}, word)
+	if word == "" {
+		return "unknown"
+	}
+	return word
+}

@@ -8,12 +8,12 @@ import (
 	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Exchange makes the exchange with other gateways. The marker needs its secret before anything is asked.
-func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, marker *mark.Marker, log exchange.Log) (*exchange.Exchange, error) {
+func Exchange(c *config.Config, texts *post.Texts, store *holdstore.Store, marker *mark.Marker, log exchange.Log) (*exchange.Exchange, error) {
 	domains, err := policy.ParsePatterns(c.Recall.RequestDomains)
 	if err != nil {
 		return nil, err
@@ -32,13 +32,13 @@ func Exchange(c *config.Config, texts *recall.Texts, store *holdstore.Store, mar
 	} else if imap != nil {
 		boxes = imap
 	}
-	return exchange.New(store, recall.NewPost(store, texts, address), boxes, marker, log, exchange.Options{
+	return exchange.New(store, post.New(store, texts, address), boxes, marker, log, exchange.Options{
 		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
 		People: people, Reports: c.Recall.Reports, Keep: max(time.Duration(c.RecordRetention), time.Duration(c.Inbound.Remember))}), nil
 }
 
 // Mailbox makes the way into the mailboxes; nil: there is none.
-func Mailbox(c *config.Config, texts *recall.Texts) (*mailbox.IMAP, error) {
+func Mailbox(c *config.Config, texts *post.Texts) (*mailbox.IMAP, error) {
 	m, folder := c.Inbound.Mailbox, ""
 	if m.Backend != "imap" {
 		return nil, nil

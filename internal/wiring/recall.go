@@ -5,17 +5,19 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/sender"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Texts reads the words of our mails: a site's own lie beside its config file, in the folder texts.
-func Texts(file string) (*recall.Texts, error) {
-	return recall.ReadTexts(filepath.Join(filepath.Dir(file), "texts"))
+func Texts(file string) (*post.Texts, error) {
+	return post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"))
 }
 
 // Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held.
-func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late,
+func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late,
 	log recall.Log) (*recall.Desk, error) {
 	r := c.Recall
 	personal, err := policy.ParsePatterns(r.PersonalLogins)
@@ -32,7 +34,7 @@ func Desk(c *config.Config, texts *recall.Texts, store *holdstore.Store, rule fu
 }
 
 // People tells the site's own people from others.
-func People(c *config.Config) (recall.People, error) {
+func People(c *config.Config) (sender.Site, error) {
 	domains, err := policy.ParsePatterns(c.Outbound.LocalDomains)
-	return recall.People{Domains: domains, Addresses: c.Recall.Addresses}, err
+	return sender.Site{Domains: domains, Addresses: c.Recall.Addresses}, err
 }

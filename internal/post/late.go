@@ -1,4 +1,4 @@
-package recall
+package post
 
 import (
 	"context"
@@ -93,10 +93,10 @@ const PassedOn = "passed on"
 // Outcome is the report on a message that was recalled after its release; again: an earlier one has gone out. One that
 // says the same of the same moments is sent once.
 func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold, again bool) error {
-	a := &answer{kind: "outcome", done: []*holdstore.Hold{h}}
+	a := &Answer{Kind: "outcome", Done: []*holdstore.Hold{h}}
 	s := protocol.Status{RequestID: h.ID, MessageID: h.MessageID}
 	var says strings.Builder
-	for _, o := range a.outcomes() {
+	for _, o := range a.Outcomes() {
 		s.Recipients = append(s.Recipients, protocol.StatusOf{Address: o.Address, Outcome: o.word(), Diagnostic: o.Words()})
 		fmt.Fprintln(&says, o.Words(), o.At.UnixMilli())
 	}

@@ -1,4 +1,4 @@
-package release
+package post
 
 import (
 	"bytes"
@@ -12,38 +12,38 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
-// maxReturned bounds how much of a failed message goes back with its bounce, in bytes.
-const maxReturned = 1 << 20
+// MaxReturned bounds how much of a failed message goes back with its bounce, in bytes.
+const MaxReturned = 1 << 20
 
-// notice writes a delivery status notification (RFC 3464; RFC 6533 when an address is international).
-type notice struct {
-	c             *holdstore.Claim
+// Bounce writes a delivery status notification (RFC 3464; RFC 6533 when an address is international).
+type Bounce struct {
+	h             *holdstore.Hold
 	tell          []int
 	results       map[int]holdstore.Result
 	stamp         string // our mark, and as nobody else can make it, the boundary
 	messageID     string
-	international bool
+	International bool // it needs SMTPUTF8
 }
 
-func newNotice(c *holdstore.Claim, tell []int, results map[int]holdstore.Result, marker *mark.Marker) *notice {
-	n := &notice{c: c, tell: tell, results: results}
-	n.messageID = fmt.Sprintf("<%s.%d@%s>", c.ID, c.Attempts, word(c.Gateway))
-	n.stamp = marker.Stamp(c.ID, []byte(n.messageID), "") // mail from the null sender is never held: the mark only has to be ours
-	n.international = !ascii(c.Sender.Address)
+// NewBounce returns one on the failures of some recipients, told by their index.
+func NewBounce(h *holdstore.Hold, tell []int, results map[int]holdstore.Result, marker *mark.Marker) *Bounce {
+	n := &Bounce{h: h, tell: tell, results: results}
+	n.messageID = fmt.Sprintf("<%s.%d@%s>", h.ID, h.Attempts, sanitize.TraceWord(h.Gateway))
+	n.stamp = marker.Stamp(h.ID, []byte(n.messageID), "") // mail from the null sender is never held: the mark only has to be ours
+	n.International = !isASCII(h.Sender.Address)
 	for _, i := range tell {
-		n.international = n.international || !ascii(c.Recipients[i].Address)
+		n.International = n.International || !isASCII(h.Recipients[i].Address)
 	}
 	return n
 }
 
-func ascii(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) }
-
-// text returns the whole notice; returned is its last part.
-func (n *notice) text(returned string) string {
-	host, kind := word(n.c.Gateway), "message/delivery-status"
-	if n.international {
+// Text returns the whole notice; returned is its last part.
+func (n *Bounce) Text(returned string) string {
+	host, kind := sanitize.TraceWord(n.h.Gateway), "message/delivery-status"
+	if n.International {
 		kind = "message/global-delivery-status"
 	}
 	now := time.Now().UTC().Format(time.RFC1123Z)
@@ -51,14 +51,14 @@ func (n *notice) text(returned string) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	line("Received: by %s (Recall Milter) id %s; %s", host, n.stamp, now)
 	line("From: Mail Delivery System <MAILER-DAEMON@%s>", host)
-	line("To: <%s>", cut(word(n.c.Sender.Address)))
+	line("To: <%s>", cut(sanitize.TraceWord(n.h.Sender.Address)))
 	line("Subject: Undelivered mail returned to sender")
 	line("Date: %s\r\nMessage-ID: %s\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0", now, n.messageID)
 	line("Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n", n.stamp)
 	line("--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp)
 	line("This is the mail gateway %s.\r\n\r\nYour message could not be delivered to:\r\n", host)
 	for _, i := range n.tell {
-		line("  <%s>\r\n    %s", cut(word(n.c.Recipients[i].Address)), cut(oneLine(n.results[i].Detail)))
+		line("  <%s>\r\n    %s", cut(sanitize.TraceWord(n.h.Recipients[i].Address)), cut(sanitize.HeaderValue(n.results[i].Detail)))
 	}
 	line("\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp, kind)
 	b.WriteString(n.status(host))
@@ -67,50 +67,51 @@ func (n *notice) text(returned string) string {
 }
 
 // status writes the part for machines: of the message, then of each recipient (RFC 3464 section 2).
-func (n *notice) status(host string) string {
+func (n *Bounce) status(host string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
-	if id := argument(n.c.Sender, "ENVID"); id != "" {
-		line("Original-Envelope-Id: %s", cut(oneLine(unxtext(id))))
+	if id := n.h.Sender.Arg("ENVID"); id != "" {
+		line("Original-Envelope-Id: %s", cut(sanitize.HeaderValue(unxtext(id))))
 	}
-	line("Reporting-MTA: dns; %s\r\nArrival-Date: %s", host, n.c.HeldAt.UTC().Format(time.RFC1123Z))
+	line("Reporting-MTA: dns; %s\r\nArrival-Date: %s", host, n.h.HeldAt.UTC().Format(time.RFC1123Z))
 	for _, i := range n.tell {
-		to, detail := n.c.Recipients[i], n.results[i].Detail
+		to, detail := n.h.Recipients[i], n.results[i].Detail
 		kind := "rfc822"
-		if !ascii(to.Address) {
+		if !isASCII(to.Address) {
 			kind = "utf-8"
 		}
 		b.WriteString("\r\n")
-		if kind, address, ok := strings.Cut(argument(to, "ORCPT"), ";"); ok {
-			line("Original-Recipient: %s;%s", cut(word(kind)), cut(oneLine(unxtext(address))))
+		if kind, address, ok := strings.Cut(to.Arg("ORCPT"), ";"); ok {
+			line("Original-Recipient: %s;%s", cut(sanitize.TraceWord(kind)), cut(sanitize.HeaderValue(unxtext(address))))
 		}
-		line("Final-Recipient: %s;%s\r\nAction: failed\r\nStatus: %s", kind, cut(word(to.Address)), status(detail))
-		line("Diagnostic-Code: smtp; %s", cut(oneLine(detail)))
+		code, _ := EnhancedCode(detail)
+		line("Final-Recipient: %s;%s\r\nAction: failed\r\nStatus: %s", kind, cut(sanitize.TraceWord(to.Address)), code)
+		line("Diagnostic-Code: smtp; %s", cut(sanitize.HeaderValue(detail)))
 	}
 	return b.String()
 }
 
 var enhanced = regexp.MustCompile(`^[45][0-9]{2}[ -]([45]\.[0-9]{1,3}\.[0-9]{1,3})\b`)
 
-// status is the enhanced code of a reply (RFC 3463). A failure for having waited too long keeps its 4: it is
-// what RFC 3464 section 2.3.4 wants then.
-func status(detail string) string {
-	if m := enhanced.FindStringSubmatch(detail); m != nil {
-		return m[1]
+// EnhancedCode is the enhanced code of a reply (RFC 3463); said is false when the reply has none, and the code is made
+// of its first digit. A failure for having waited too long keeps its 4: it is what RFC 3464 section 2.3.4 wants then.
+func EnhancedCode(reply string) (code string, said bool) {
+	if m := enhanced.FindStringSubmatch(reply); m != nil {
+		return m[1], true
 	}
-	if strings.HasPrefix(detail, "5") {
-		return "5.0.0"
+	if strings.HasPrefix(reply, "5") {
+		return "5.0.0", false
 	}
-	return "4.4.7" // delivery time expired
+	return "4.4.7", false // delivery time expired
 }
 
-// headerOnly is what goes back by default (RFC 3461 section 4.3).
-func (n *notice) headerOnly(header []byte) string {
-	if len(header) > maxReturned {
-		header = header[:strings.LastIndex(string(header[:maxReturned]), "\r\n")+2]
+// HeaderOnly is what goes back by default (RFC 3461 section 4.3).
+func (n *Bounce) HeaderOnly(header []byte) string {
+	if len(header) > MaxReturned {
+		header = header[:strings.LastIndex(string(header[:MaxReturned]), "\r\n")+2]
 	}
 	kind := "text/rfc822-headers"
-	if n.international {
+	if n.International {
 		kind = "message/global-headers"
 	}
 	if longest(header) > maxLineLength { // RFC 6522 section 4 lets headers be encoded for that
@@ -122,10 +123,6 @@ func (n *notice) headerOnly(header []byte) string {
 	}
 	return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + string(header)
 }
-
-// maxLineLength is what a line may have, without its CRLF (RFC 5322 section 2.1.1). Servers refuse longer ones, or cut
-// them in two.
-const maxLineLength = 998
 
 // longest is the length of the longest line.
 func longest(text []byte) (most int) {
@@ -144,15 +141,15 @@ func cut(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
-// whole is what goes back when the sender asked for it: with a line that is too long the header alone, since RFC 2046
+// Whole is what goes back when the sender asked for it: with a line that is too long the header alone, since RFC 2046
 // section 5.2.1 lets no message in a message be encoded.
-func (n *notice) whole(content io.Reader, header []byte) (string, error) {
+func (n *Bounce) Whole(content io.Reader, header []byte) (string, error) {
 	text, err := io.ReadAll(content)
 	if longest(text) > maxLineLength {
-		return n.headerOnly(header), err
+		return n.HeaderOnly(header), err
 	}
 	kind := "message/rfc822"
-	if n.international {
+	if n.International {
 		kind = "message/global"
 	}
 	return "Content-Type: " + kind + "\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + string(text), err
@@ -167,13 +164,3 @@ func unxtext(s string) string {
 }
 
 var xtextCode = regexp.MustCompile(`\+[0-9A-F]{2}`)
-
-// oneLine keeps what others typed on its line.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-}

@@ -1,4 +1,4 @@
-package recall
+package post
 
 import (
 	"os"

@@ -1,4 +1,6 @@
-package recall
+// Package post writes the gateway's own mails: answers to commands, notices, requests to other gateways and answers to
+// theirs, reports, bounces. It knows their texts, which a site can replace, and not why they are written.
+package post
 
 import (
 	"cmp"
@@ -16,20 +18,24 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
+// IDPrefix is what the Message-IDs of our mails to senders begin with. The ID of the hold that a mail is about follows,
+// so that an answer to it means that hold.
+const IDPrefix = "<recall."
+
 // Post writes the gateway's own mails and puts them into the store, to be released at once.
 type Post struct {
-	store   Putter
+	store   Store
 	texts   *Texts
 	address string // where recall commands go; empty: there is none
 }
 
-// NewPost returns a post. address is where recall commands go, empty: nowhere.
-func NewPost(store Putter, texts *Texts, address string) *Post {
+// New returns a post. address is where recall commands go, empty: nowhere.
+func New(store Store, texts *Texts, address string) *Post {
 	return &Post{store, texts, address}
 }
 
-// Putter takes mail; holdstore.Store says what each method promises.
-type Putter interface {
+// Store takes mail; holdstore.Store says what each method promises.
+type Store interface {
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
 	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 }
@@ -49,6 +55,27 @@ type dispatch struct {
 	kind    string // report-type; empty: only for people
 	part    string // what programs read
 	headers string // of the message that it is about; empty: none
+}
+
+// Answer answers the sender of a command, with a part for programs. The answer belongs to the thread of the given
+// Message-ID.
+func (p *Post) Answer(ctx context.Context, to *holdstore.Submission, a *Answer, thread string) error {
+	d := p.toSender(to, a, thread)
+	d.text, d.kind, d.part = a.Kind, "recall-status", a.status(to).String()
+	return p.send(ctx, d)
+}
+
+// Notice tells the sender of a message that it is held, and how to recall it.
+func (p *Post) Notice(ctx context.Context, h *holdstore.Hold) error {
+	d := p.toSender(&h.Submission, &Answer{Done: []*holdstore.Hold{h}}, h.MessageID)
+	d.text = "notice"
+	return p.send(ctx, d)
+}
+
+func (p *Post) toSender(to *holdstore.Submission, a *Answer, thread string) dispatch {
+	l := a.letter(p.address)
+	return dispatch{about: l.ID, to: []holdstore.Path{{Address: to.Sender.Address}}, gateway: to.Gateway,
+		auto: "auto-replied", thread: thread, letter: l}
 }
 
 // send puts a mail into the store.
@@ -72,7 +99,7 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	if d.about != "" {
 		name = d.about + "." + name
 	}
-	id := ownID + cmp.Or(d.id, name) + "@" + host + ">"
+	id := IDPrefix + cmp.Or(d.id, name) + "@" + host + ">"
 	if sent, err := p.sent(ctx, d, id); sent || err != nil {
 		return err
 	}
@@ -120,8 +147,10 @@ func international(d dispatch) bool {
 	for _, r := range d.to {
 		all += r.Address
 	}
-	return strings.ContainsFunc(all, func(r rune) bool { return r >= 0x80 })
+	return !isASCII(all)
 }
+
+func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) }
 
 // multipartReport writes the fields and the body of a report (RFC 6522), or of plain text when it is only for people.
 func multipartReport(body string, d dispatch) (header, content string) {

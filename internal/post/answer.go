@@ -1,0 +1,115 @@
+package post
+
+import (
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Answer is what came of one command.
+type Answer struct {
+	Kind     string            // recalled, partly, too-late, refused, not-found, ambiguous, help: also the name of its text
+	Asked    string            // what the sender named
+	Why      string            // of a refusal
+	Done     []*holdstore.Hold // after the recall
+	Held     []*holdstore.Hold // for help: what could be recalled
+	Only     []string          // for whom; nil: for all recipients
+	AnswerBy time.Time         // until when other gateways may answer; zero: none was asked
+}
+
+// Outcomes lists the recipients that were asked about, with their results.
+func (a *Answer) Outcomes() (all []Outcome) {
+	only := holdstore.NewAddresses(a.Only)
+	for _, d := range a.Done {
+		for n, r := range d.Recipients {
+			if a.Only == nil || only.Has(r.Address) {
+				all = append(all, Outcome{r.Address, d.Results[n]})
+			}
+		}
+	}
+	return all
+}
+
+// Missing lists whom ONLY names, and who is no recipient.
+func (a *Answer) Missing() (all []string) {
+	got := holdstore.Addresses{}
+	for _, h := range a.Done {
+		for _, r := range h.Recipients {
+			got[holdstore.Fold(r.Address)] = true
+		}
+	}
+	for _, address := range a.Only {
+		if !got.Has(address) {
+			all = append(all, address)
+		}
+	}
+	return all
+}
+
+// Outcome is one recipient's line of a report.
+type Outcome struct {
+	Address string
+	holdstore.Result
+}
+
+// word is the outcome of a recall status.
+func (o Outcome) word() string {
+	switch o.Outcome {
+	case holdstore.TakenBack:
+		return protocol.StatusRecalled
+	case holdstore.Retracted:
+		return protocol.StatusRetracted
+	case holdstore.AlreadyRead:
+		return protocol.StatusRead
+	case holdstore.Unknown:
+		return protocol.StatusNotFound
+	}
+	return protocol.StatusRefused
+}
+
+// Words says what became of the recipient, for people.
+func (o Outcome) Words() string {
+	switch o.Outcome {
+	case holdstore.TakenBack:
+		return "recalled, nothing was sent"
+	case holdstore.Sent:
+		return "sent " + clock(o.At) + ": " + o.Detail
+	case holdstore.Requested:
+		return "sent; its mail system was asked " + clock(o.At) + " to take it back"
+	case holdstore.Unknown:
+		if o.CutOff {
+			return "perhaps sent: " + o.Detail
+		}
+		return "sent, and nothing is known: " + o.Detail
+	case holdstore.Failed:
+		return "not sent, it could not be delivered: " + o.Detail
+	}
+	if o.Outcome == holdstore.Pending {
+		return "being sent at this moment"
+	}
+	return string(o.Outcome) + ": " + o.Detail
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)") }
+
+// status is what programs read; without recipients there is only what became of the command.
+func (a *Answer) status(to *holdstore.Submission) *protocol.Status {
+	s := &protocol.Status{RequestID: to.MessageID, MessageID: policy.BracketedID(a.Asked)}
+	if len(a.Done) == 0 {
+		result := protocol.StatusRefused
+		if a.Kind == "not-found" || a.Kind == "help" {
+			result = protocol.StatusNotFound
+		}
+		s.Recipients = []protocol.StatusOf{{Address: to.Sender.Address, Outcome: result,
+			Diagnostic: strings.TrimSpace(a.Kind + " " + a.Why)}}
+		return s
+	}
+	s.MessageID = a.Done[0].MessageID
+	for _, o := range a.Outcomes() {
+		s.Recipients = append(s.Recipients, protocol.StatusOf{Address: o.Address, Outcome: o.word(), Diagnostic: o.Words()})
+	}
+	return s
+}

@@ -1,0 +1,37 @@
+package sender
+
+import (
+	"testing"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+func TestWhoIsOneOfOurOwnPeople(t *testing.T) {
+	listed := Site{Domains: patterns(t, "*.group.test", "group.test"), Addresses: []string{"recall@mail.branch.test"}}
+	for _, c := range []struct {
+		people                 Site
+		login, sender, gateway string
+		want                   bool
+	}{
+		{listed, "", "alice@partner.test", "gw.corp.test", false},
+		{listed, "alice", "alice@partner.test", "gw.corp.test", true},
+		{listed, "", "anna@corp.test", "gw.corp.test", true},
+		{listed, "", "anna@CORP.test", "GW.corp.test", true},
+		{listed, "", "anna@sales.corp.test", "mx.corp.test", true},
+		{listed, "", "anna@branch.test", "gw.corp.test", true},
+		{listed, "", "anna@group.test", "gw.corp.test", true},
+		{listed, "", "anna@de.group.test", "gw.corp.test", true},
+		{listed, "", "anna@notcorp.test", "gw.corp.test", false},
+		{Site{}, "", "anna@corp.test", "gw.corp.test", true},
+		{Site{}, "", "alice@partner.test", "gw.corp.test", false},
+		{Site{}, "", "a@one.co.uk", "gw.two.co.uk", false},
+		{Site{}, "", "root@gw", "gw", true},
+		{Site{}, "", "root", "gw", false},
+		{Site{}, "", "alice@partner.test", "", false},
+	} {
+		sub := &holdstore.Submission{Login: c.login, Sender: holdstore.Path{Address: c.sender}, Gateway: c.gateway}
+		if got := c.people.Has(sub); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
