@@ -4,10 +4,15 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 func TestWhoIsOneOfOurOwnPeople(t *testing.T) {
-	listed := Site{Domains: patterns(t, "*.group.test", "group.test"), Addresses: []string{"recall@mail.branch.test"}}
+	domains, err := policy.ParsePatterns([]string{"*.group.test", "group.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := Site{Domains: domains, Addresses: []string{"recall@mail.branch.test"}}
 	for _, c := range []struct {
 		people                 Site
 		login, sender, gateway string
