@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
@@ -22,7 +23,7 @@ func TestARequestOfTheGatewayIsNoMessageOfItsSender(t *testing.T) {
 	}
 	o.tick()
 	request := protocol.Request{ID: strings.Repeat("A", 26), MessageID: h.MessageID, Sender: h.Sender.Address, Recipients: []string{"b@x.test"}}
-	if err := NewPost(o.store, o.o.Texts, "").Request(t.Context(), h, request); err != nil {
+	if err := post.New(o.store, o.o.Texts, "").Request(t.Context(), h, request); err != nil {
 		t.Fatal(err)
 	}
 	command := local

@@ -1,4 +1,5 @@
-package test
+// Package layout guards the layers of the project, and the form of its code.
+package layout
 
 import (
 	"os/exec"
@@ -33,7 +34,7 @@ var onlyImporter = map[string]string{"github.com/redis/go-redis/": "holdstore", 
 func TestImportsPointDownward(t *testing.T) {
 	t.Parallel()
 	command := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...")
-	command.Dir = ".."
+	command.Dir = "../.."
 	out, err := command.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -51,13 +52,13 @@ func TestImportsPointDownward(t *testing.T) {
 
 // upward lists the imports that a package of this project must not have; ours are they with names inside the project.
 func upward(from string, ours, full []string) (wrong []string) {
-	n := slices.IndexFunc(mayImport, func(l struct{ layer, layers string }) bool { return strings.HasPrefix(from, l.layer) })
+	n := slices.IndexFunc(mayImport, func(l struct{ layer, layers string }) bool { return isIn(from, l.layer) })
 	if n < 0 {
 		return []string{from + " is in no layer"}
 	}
 	layers := strings.Fields(mayImport[n].layers)
 	for k, to := range full {
-		may := func(layer string) bool { return strings.HasPrefix(ours[k], layer) }
+		may := func(layer string) bool { return isIn(ours[k], layer) }
 		if strings.HasPrefix(to, module) && !slices.ContainsFunc(layers, may) {
 			wrong = append(wrong, from+" imports "+ours[k]+", which is not below it")
 		}
@@ -68,4 +69,9 @@ func upward(from string, ours, full []string) (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// isIn says whether a package is a layer, or below it.
+func isIn(name, layer string) bool {
+	return strings.HasPrefix(name+"/", strings.TrimSuffix(layer, "/")+"/")
 }
