@@ -30,6 +30,9 @@ var keyRecords = map[string]string{
 	"sha1.test":    "v=DKIM1; h=sha1; p=%s",
 	"other.test":   "v=DKIM1; s=tlsrpt; p=%s",
 	"any.test":     "v=DKIM1; s=*; h=sha1:sha256; p=%s",
+	"cased.test":   "v=DKIM1; k=RSA; h=SHA256; s=Email; p=%s",
+	"shared.test":  "v=DKIM1; p=%s",
+	"two.test":     "v=DKIM1; p=%s",
 	"dkim2.test":   "v=DKIM2; p=%s",
 	"ed.test":      "v=DKIM1; k=ed25519; p=%s",
 	"revoked.test": "v=DKIM1; p=",
@@ -69,6 +72,9 @@ func newSigner(t *testing.T) signer {
 		txt.Txt = append(txt.Txt, record)
 		s.dns.AddRR(txt)
 	}
+	for _, more := range []string{`shared.test. TXT "v=spf1 -all"`, `two.test. TXT "v=DKIM1; p=abcd"`} {
+		s.dns.Add(t, "s1._domainkey."+more)
+	}
 	s.dns.Fail("s1._domainkey.away.test")
 	s.v = New(NewResolver(s.dns.Addr), Options{Methods: []string{"dkim"}})
 	return s
@@ -96,6 +102,9 @@ func TestSignatures(t *testing.T) {
 		{"a key record of p= only", "short.test", "", "", Pass},
 		{"a key record with empty places", "empty.test", "", "", Pass},
 		{"a key for any service", "any.test", "", "", Pass},
+		{"a key in another case", "cased.test", "", "", Pass},
+		{"a key next to another record", "shared.test", "", "", Pass},
+		{"two keys", "two.test", "", "", PermError},
 		{"a key for another hash", "sha1.test", "", "", PermError},
 		{"a key for another service", "other.test", "", "", PermError},
 		{"a key of another version", "dkim2.test", "", "", PermError},

@@ -2,6 +2,7 @@ package authenticate
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -83,7 +85,7 @@ func ALabels(name string) (ascii string, ok bool) {
 // checkSigned checks a signature of header and body, and returns the key that it was made with.
 func (q *query) checkSigned(s signature, m Message) (key keyRecord, err error) {
 	fields := signed(s.tag)
-	head, body, ok := canonical(packed(s.tag["c"]))
+	head, body, ok := canonical(holdstore.Fold(packed(s.tag["c"])))
 	_, cut := s.tag["l"]
 	hash, err := base64.StdEncoding.DecodeString(packed(s.tag["bh"]))
 	switch {
@@ -111,7 +113,7 @@ func (q *query) checkSigned(s signature, m Message) (key keyRecord, err error) {
 
 // verify checks the signature of a tag list over a text with the key that its d= and s= name.
 func (q *query) verify(tag map[string]string, text string) (keyRecord, error) {
-	algorithm := packed(tag["a"])
+	algorithm := holdstore.Fold(packed(tag["a"])) // in any case, as OpenDKIM reads it
 	value, err := base64.StdEncoding.DecodeString(packed(tag["b"]))
 	switch {
 	case err != nil:
@@ -144,6 +146,9 @@ func (q *query) verify(tag map[string]string, text string) (keyRecord, error) {
 // emptyPlaces are what people leave in a key record.
 var emptyPlaces = regexp.MustCompile(`;(\s*;)+`)
 
+// keyIn finds the key in a record: other records, as of SPF, may have the same name.
+var keyIn = regexp.MustCompile(`(^|;)\s*p\s*=`)
+
 // keyRecord is a key as DNS has it.
 type keyRecord struct {
 	public crypto.PublicKey
@@ -158,12 +163,14 @@ func (q *query) key(name, kind string) (key keyRecord, err error) {
 		return key, temporary("its key can't be asked for now")
 	case err != nil || len(records) == 0:
 		return key, permanent("there is no key for it")
-	case len(records) > 1:
-		return key, permanent("there are several keys for it")
+	}
+	records = slices.DeleteFunc(slices.Clone(records), func(r string) bool { return !keyIn.MatchString(r) })
+	if len(records) != 1 {
+		return key, permanent(fmt.Sprintf("there are %d keys for it", len(records)))
 	}
 	tag, ok := tags(emptyPlaces.ReplaceAllString(records[0], ";"))
-	if ok && tag["k"] == "" {
-		tag["k"] = "rsa"
+	if ok {
+		tag["k"] = cmp.Or(holdstore.Fold(packed(tag["k"])), "rsa")
 	}
 	if !ok || tag["k"] != kind || tag["v"] != "" && tag["v"] != "DKIM1" ||
 		!allows(tag, "h", "sha256") || !allows(tag, "s", "email", "*") {
@@ -178,7 +185,7 @@ func (q *query) key(name, kind string) (key keyRecord, err error) {
 func allows(tag map[string]string, name string, words ...string) bool {
 	list, has := tag[name]
 	return !has || slices.ContainsFunc(strings.Split(packed(list), ":"), func(w string) bool {
-		return slices.Contains(words, w)
+		return slices.Contains(words, holdstore.Fold(w))
 	})
 }
 

@@ -73,6 +73,16 @@ func Tagged(message, domain string, key crypto.Signer, names, before, behind str
 	return signature + sign(key, covered(all, names)+line(signature+behind)) + behind + "\r\n" + message
 }
 
+// Written returns a message with a DKIM signature as a signer writes it: field is all of it, with BH for the hash of the
+// body and B for the signature. fold changes both, as programs do that break lines. names are those in h=.
+func Written(message string, key crypto.Signer, names, field string, fold func(string) string) string {
+	all, body := parted(message)
+	field = strings.Replace(field, "BH", fold(sum(relaxed(body))), 1)
+	before, behind, _ := strings.Cut(field, "=B")
+	before += "="
+	return before + fold(sign(key, covered(all, names)+line(before+behind))) + behind + "\r\n" + message
+}
+
 // parted returns the fields of a message, still folded, and its body.
 func parted(message string) (fields []string, body string) {
 	head, body, _ := strings.Cut(message, "\r\n\r\n")
