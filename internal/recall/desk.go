@@ -16,6 +16,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/recall/command"
 	"github.com/recall-milter/recall-milter/internal/sender"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -80,6 +81,15 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *D
 	}
 	return &Desk{o: o, store: store, post: post.New(store, o.Texts, address), rule: rule, log: log,
 		room: semaphore.NewWeighted(roomBytes)}
+}
+
+// Mail is a message that leaves, as far as commands are concerned.
+type Mail struct {
+	holdstore.Submission
+	mailmsg.Message      // Body has at most MaxBody
+	Holds           bool // the policy holds it
+
+	replaced []*holdstore.Hold // what the commit of this mail takes back
 }
 
 // Ruling is what becomes of a mail that may be a command.
@@ -162,8 +172,8 @@ func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) 
 	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
 		return Ruling{Refusal: refusal}, err
 	}
-	t := d.meaning(m)
-	leave, err := d.enter(ctx, m, t.refs, lastLooked)
+	t := command.Read(&m.Message, d.o.Addresses)
+	leave, err := d.enter(ctx, m, t.Refs, lastLooked)
 	if err != nil {
 		return Ruling{}, err
 	}

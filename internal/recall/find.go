@@ -6,21 +6,25 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/recall/command"
 )
 
+// tooManyRefs is why some are not looked for.
+const tooManyRefs = "one mail can recall 20 messages at most. The others were not recalled"
+
 // recallNamed finds what the command means and recalls it. Each message that is meant has an answer of its own.
-func (d *Desk) recallNamed(ctx context.Context, m *Mail, t target) (all []*answer, err error) {
+func (d *Desk) recallNamed(ctx context.Context, m *Mail, t command.Target) (all []*answer, err error) {
 	switch {
-	case t.unclear != "":
-		return d.help(ctx, m, t.unclear)
-	case t.last:
-		a, err := d.recallLast(ctx, m, t.only)
+	case t.Unclear != "":
+		return d.help(ctx, m, t.Unclear)
+	case t.Last:
+		a, err := d.recallLast(ctx, m, t.Only)
 		return []*answer{a}, err
-	case len(t.refs) == 0:
+	case len(t.Refs) == 0:
 		return d.help(ctx, m, "")
 	}
-	for n, ref := range t.refs {
-		if n == maxRefs {
+	for n, ref := range t.Refs {
+		if n == command.MaxRefs {
 			more, err := d.help(ctx, m, tooManyRefs)
 			return append(all, more...), err
 		}
@@ -32,7 +36,7 @@ func (d *Desk) recallNamed(ctx context.Context, m *Mail, t target) (all []*answe
 			ref = about
 		}
 		holds, err := d.resolve(ctx, m, ref)
-		a, err := d.recall(ctx, m, ref, holds, t.only, err)
+		a, err := d.recall(ctx, m, ref, holds, t.Only, err)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +101,7 @@ func (d *Desk) resolve(ctx context.Context, m *Mail, ref string) ([]*holdstore.H
 			holds = append(holds, h)
 		}
 	}
-	if len(holds) > 1 && queueID.MatchString(ref) {
+	if len(holds) > 1 && command.IsQueueID(ref) {
 		holds = holds[len(holds)-1:] // IDs sort by time
 	}
 	return holds, err
@@ -116,7 +120,7 @@ func inState(holds []*holdstore.Hold, state holdstore.State) (some []*holdstore.
 // several.
 func aboutHold(messageID string) (id string, ours bool) {
 	rest, ours := strings.CutPrefix(messageID, post.IDPrefix)
-	if about, _, ok := strings.Cut(rest, "."); ours && ok && holdID.MatchString(about) {
+	if about, _, ok := strings.Cut(rest, "."); ours && ok && command.IsHoldID(about) {
 		id = about
 	}
 	return id, ours

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/recall/command"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
@@ -26,7 +27,7 @@ func FuzzMail(f *testing.F) {
 			name, value, _ := strings.Cut(line, ":")
 			m.Fields = append(m.Fields, policy.Field{Name: name, Value: value})
 		}
-		if found := d.meaning(m); len(found.refs) > maxRefs+1 || strings.ContainsAny(strings.Join(found.refs, ""), "\r\n") {
+		if found := command.Read(&m.Message, nil); len(found.Refs) > command.MaxRefs+1 || strings.ContainsAny(strings.Join(found.Refs, ""), "\r\n") {
 			t.Errorf("%+v", found)
 		}
 		d.recalls().Subjects(&m.Message)

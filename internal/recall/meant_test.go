@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/recall/command"
 	"github.com/recall-milter/recall-milter/policy"
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
@@ -153,7 +154,7 @@ func TestEachForwardedMessageIsAnswered(t *testing.T) {
 		strings.Count(answers, "multipart/report") != 3 {
 		t.Errorf("the answers:\n%s", answers)
 	}
-	many := make([]string, maxRefs+5)
+	many := make([]string, command.MaxRefs+5)
 	for n := range many {
 		many[n] = fmt.Sprintf("<%d@x.test>", n)
 	}

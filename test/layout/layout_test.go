@@ -20,6 +20,7 @@ var mayImport = []struct{ layer, layers string }{
 	{"internal/mailmsg", "policy"},
 	{"internal/outlook", "internal/outlook/ internal/mailmsg policy"},
 	{"internal/protocol", "internal/protocol/ internal/mailmsg internal/sanitize policy"},
+	{"internal/recall/command", "internal/mailmsg internal/outlook policy"},
 	{"internal/sanitize", ""},
 	{"internal/sender", "internal/authenticate policy holdstore"},
 	{"internal/post", "internal/protocol internal/mailmsg internal/mark internal/sanitize policy holdstore"},

@@ -1,4 +1,9 @@
-package recall
+// Package command reads what a mail to the recall address says: which messages it means, and for whom. Programs quote,
+// forward, wrap and translate, so most of it tells what the sender wrote from what a program added.
+//
+// Failure rules: a recall for all recipients can't be undone for those who got the message, so wherever ONLY might be
+// written and can't be read, the command is unclear, and its sender is told.
+package command
 
 import (
 	"regexp"
@@ -9,16 +14,19 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// target says which messages a command to the recall address means.
-type target struct {
-	refs    []string // what names them; each is meant
-	last    bool     // the sender's newest
-	only    []string // nil: for all recipients
-	unclear string   // why nothing can be done, for the sender; empty: something can
+// Target says which messages a command to the recall address means.
+type Target struct {
+	Refs    []string // what names them; each is meant
+	Last    bool     // the sender's newest
+	Only    []string // nil: for all recipients
+	Unclear string   // why nothing can be done, for the sender; empty: something can
 }
 
-// maxRefs bounds how many messages one command can mean.
-const maxRefs = 20
+// reader knows the recall addresses, by which it tells our own mails from others in what is quoted.
+type reader []string
+
+// MaxRefs bounds how many messages one command can mean.
+const MaxRefs = 20
 
 var (
 	holdID  = regexp.MustCompile(`(?i)^[2-9A-HJKMNP-Z]{13}$`)
@@ -35,32 +43,31 @@ const (
 		"without attachments"
 	unclearQuoted = "ONLY is in a text that might be quoted. Write ONLY and the addresses at the top of your mail, or in " +
 		"its subject"
-	tooManyRefs = "one mail can recall 20 messages at most. The others were not recalled"
 )
 
-// meaning reads a mail to the recall address. The first of these that is there decides: what the subject names, the
+// Read reads a mail to the recall address, of which a site can have several. The first of these that is there decides: what the subject names, the
 // message that is answered, those that are forwarded. What is only quoted names nothing, and neither do older messages
 // of a thread.
-func (d *Desk) meaning(m *Mail) target {
+func Read(m *mailmsg.Message, addresses []string) Target {
 	subject := m.Text("Subject")
 	t := readSubject(policy.WithoutReplyWords(subject))
-	own := d.ownText(m)
-	if len(t.refs) == 0 && !t.last { // the subject of a reply or a forward may say ONLY as well
+	own := reader(addresses).ownText(m)
+	if len(t.Refs) == 0 && !t.Last { // the subject of a reply or a forward may say ONLY as well
 		own.only = own.only.With(policy.ReadOnlySubject(policy.WithoutReplyWords(subject)))
 		own.broken = own.broken || strings.Contains(subject, "=?") // in a charset that nobody knows
 	}
 	own.broken = own.broken || len(m.Values("Subject")) > 1 || len(m.Field("Subject")) > mailmsg.MaxField
-	if t.only == nil && t.unclear == "" {
+	if t.Only == nil && t.Unclear == "" {
 		t.takeOnly(own.only)
 	}
 	switch {
-	case t.only != nil || t.unclear != "":
-	case own.broken || m.Cut && m.mayGoOn(own): // it might say ONLY
-		t.unclear = unclearCut
+	case t.Only != nil || t.Unclear != "":
+	case own.broken || m.Cut && mayGoOn(m, own): // it might say ONLY
+		t.Unclear = unclearCut
 	case own.doubtful:
-		t.unclear = unclearQuoted
+		t.Unclear = unclearQuoted
 	}
-	if len(t.refs) > 0 || t.last {
+	if len(t.Refs) > 0 || t.Last {
 		return t
 	}
 	parents := policy.MessageIDs(m.Field("In-Reply-To"))
@@ -70,19 +77,19 @@ func (d *Desk) meaning(m *Mail) target {
 	attached := forwarded(m)
 	switch {
 	case len(attached) > 0 && (len(parents) == 0 || policy.IsForward(subject)):
-		t.refs = attached
+		t.Refs = attached
 	case len(parents) > 0:
-		t.refs = parents
+		t.Refs = parents
 	case own.original != "" && !policy.IsReply(subject):
-		t.refs = []string{own.original}
+		t.Refs = []string{own.original}
 	}
-	t.refs = slices.Compact(slices.Clone(t.refs))
+	t.Refs = slices.Compact(slices.Clone(t.Refs))
 	return t
 }
 
 // mayGoOn says whether a mail that was cut may have more text of its sender in what was cut off. What goes with one
 // text, as its pictures, stands behind all of it; behind other files a text can go on.
-func (m *Mail) mayGoOn(own ownText) bool {
+func mayGoOn(m *mailmsg.Message, own ownText) bool {
 	kind, _ := m.MediaType()
 	switch {
 	case own.last:
@@ -96,18 +103,18 @@ func (m *Mail) mayGoOn(own ownText) bool {
 }
 
 // takeOnly takes over whom the command is for.
-func (t *target) takeOnly(o policy.Only) {
-	if t.only = o.Addresses; o.Unclear {
-		t.unclear = unclearOnly
+func (t *Target) takeOnly(o policy.Only) {
+	if t.Only = o.Addresses; o.Unclear {
+		t.Unclear = unclearOnly
 	}
 }
 
 // readSubject reads "RECALL", what names the message, and ONLY with addresses. A hold ID alone is enough.
-func readSubject(subject string) (t target) {
+func readSubject(subject string) (t Target) {
 	rest, ok := cutFold(subject, "recall")
 	switch {
 	case holdID.MatchString(subject):
-		t.refs = []string{subject}
+		t.Refs = []string{subject}
 		return t
 	case !ok || rest != "" && !strings.ContainsAny(rest[:1], " :<"):
 		return t
@@ -123,23 +130,29 @@ func readSubject(subject string) (t target) {
 	ref, rest := cutRef(rest)
 	switch {
 	case strings.EqualFold(ref, "last"):
-		t.last = true
+		t.Last = true
 	case ref == "":
 		if strings.Contains(rest, "@") { // "RECALL for b@x.test"
-			t.unclear = unclearOnly
+			t.Unclear = unclearOnly
 		}
 		return t
 	default:
-		t.refs = []string{ref}
+		t.Refs = []string{ref}
 	}
 	rest = strings.TrimLeft(rest, " .,;:!-")
 	if list, ok := policy.CutOnly(rest); ok {
 		t.takeOnly(policy.ReadOnlyList(list))
 	} else if rest != "" {
-		t.unclear = unclearSubject
+		t.Unclear = unclearSubject
 	}
 	return t
 }
+
+// IsHoldID says by its form whether a text could be the ID of a hold.
+func IsHoldID(text string) bool { return holdID.MatchString(text) }
+
+// IsQueueID says by its form whether a text could be a queue ID.
+func IsQueueID(text string) bool { return queueID.MatchString(text) }
 
 // cutRef cuts what names a message off the beginning of a text: a Message-ID, a hold ID, a queue ID, or LAST.
 func cutRef(text string) (ref, rest string) {
@@ -164,7 +177,7 @@ func cutFold(text, word string) (rest string, ok bool) {
 }
 
 // forwarded lists the Message-IDs of the messages that are attached.
-func forwarded(m *Mail) (ids []string) {
+func forwarded(m *mailmsg.Message) (ids []string) {
 	m.Parts(func(p mailmsg.Part) bool {
 		if p.Kind == "message/rfc822" || p.Kind == "message/global" || p.Kind == "text/rfc822-headers" ||
 			strings.HasSuffix(strings.ToLower(p.Name), ".eml") {
@@ -172,7 +185,7 @@ func forwarded(m *Mail) (ids []string) {
 				ids = append(ids, id)
 			}
 		}
-		return len(ids) <= maxRefs
+		return len(ids) <= MaxRefs
 	})
 	return ids
 }

@@ -1,14 +1,17 @@
-package recall
+package command
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
 // What mail programs quote, each in its way, is no command; what stands above it, or below lines with marks, is one.
 func TestWhatIsQuotedInAnyWayIsNoCommand(t *testing.T) {
-	d := &Desk{o: Options{Addresses: []string{desk}}}
+	addresses := []string{"recall@corp.test"}
 	const quoted = "ONLY c@x.test\n"
 	header := func(names string) string { // as Outlook writes one in a language
 		all := strings.Split(names, "|")
@@ -64,8 +67,8 @@ func TestWhatIsQuotedInAnyWayIsNoCommand(t *testing.T) {
 	} {
 		m := arriving("Subject: RECALL <one@corp.test>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nplease\r\n\r\n" +
 			strings.ReplaceAll(above+quoted, "\n", "\r\n"))
-		if got := d.meaning(m); got.only != nil || got.unclear != "" {
-			t.Errorf("%s: only %q, %s", name, got.only, got.unclear)
+		if got := Read(m, addresses); got.Only != nil || got.Unclear != "" {
+			t.Errorf("%s: only %q, %s", name, got.Only, got.Unclear)
 		}
 	}
 	for name, text := range map[string]string{
@@ -77,8 +80,14 @@ func TestWhatIsQuotedInAnyWayIsNoCommand(t *testing.T) {
 		"below a signature":         "Anna Miller\nTel.: 12\nFax: 13\nE-Mail: anna@corp.test\n\nONLY b@x.test\n",
 	} {
 		m := arriving("Subject: RECALL <one@corp.test>\r\n\r\n" + strings.ReplaceAll(text, "\n", "\r\n"))
-		if got := d.meaning(m); !slices.Equal(got.only, []string{"b@x.test"}) || got.unclear != "" {
-			t.Errorf("%s: only %q, %s", name, got.only, got.unclear)
+		if got := Read(m, addresses); !slices.Equal(got.Only, []string{"b@x.test"}) || got.Unclear != "" {
+			t.Errorf("%s: only %q, %s", name, got.Only, got.Unclear)
 		}
 	}
+}
+
+// arriving is a mail from its text.
+func arriving(text string) *mailmsg.Message {
+	m := outlook.Read(text)
+	return &m
 }

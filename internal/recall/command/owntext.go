@@ -1,4 +1,4 @@
-package recall
+package command
 
 import (
 	"cmp"
@@ -32,7 +32,7 @@ type writtenText struct {
 
 // ownText reads the texts of a mail. There are several where a program puts a file between two lines: what is written
 // behind the file counts as well. A text that is a file counts where there is no other.
-func (d *Desk) ownText(m *Mail) (own ownText) {
+func (r reader) ownText(m *mailmsg.Message) (own ownText) {
 	var texts []*shownText
 	var files []mailmsg.Part
 	at := map[int]*shownText{} // those that have several forms
@@ -43,7 +43,7 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 			text = &shownText{}
 			texts, at[p.Alternative] = append(texts, text), text
 		}
-		own.broken = !d.read(text, p) || own.broken
+		own.broken = !r.read(text, p) || own.broken
 	}
 	winmail := false
 	extent := m.Parts(func(p mailmsg.Part) bool {
@@ -71,15 +71,15 @@ func (d *Desk) ownText(m *Mail) (own ownText) {
 }
 
 // read adds what a part says to one text. It says whether all of it could be read.
-func (d *Desk) read(text *shownText, p mailmsg.Part) bool {
+func (r reader) read(text *shownText, p mailmsg.Part) bool {
 	var written writtenText
 	switch p.Kind {
 	case "text/plain", "text/markdown":
-		written = d.cutQuotes(unflowed(p.Text, p.Flowed, p.DelSp))
+		written = r.cutQuotes(unflowed(p.Text, p.Flowed, p.DelSp))
 		text.plain.add(written)
 	case "text/html", "text/enriched", "text/richtext":
 		page := textOf(p.Text)
-		written = d.cutQuotes(linesOf(page.b.String()))
+		written = r.cutQuotes(linesOf(page.b.String()))
 		written.doubtful = append(written.doubtful, linesOf(page.quoted.String())...)
 		written.sealed = written.sealed || page.hidden != "" && page.hidden != "blockquote"
 		text.page.add(written)
@@ -120,7 +120,7 @@ func (w *writtenText) add(more writtenText) {
 
 // cutQuotes leaves out quoted lines, and everything below the header of a message that is quoted or forwarded. What is
 // below something that people write by hand as well is doubtful.
-func (d *Desk) cutQuotes(lines []string) (own writtenText) {
+func (r reader) cutQuotes(lines []string) (own writtenText) {
 	armored := false
 	for n, line := range lines {
 		shown := policy.Visible(line)
@@ -133,10 +133,10 @@ func (d *Desk) cutQuotes(lines []string) (own writtenText) {
 			armored = begins[1] != "PGP SIGNED MESSAGE"
 		case quotedLine.MatchString(shown) && !quoteRule.MatchString(shown):
 		case beginsQuote(shown, lines[n+1:]):
-			own.original = d.originalIn(lines[n:])
+			own.original = r.originalIn(lines[n:])
 			return own
-		case quoteRule.MatchString(shown), d.quotesUs(shown):
-			own.original, own.doubtful = d.originalIn(lines[n:]), lines[n:]
+		case quoteRule.MatchString(shown), r.quotesUs(shown):
+			own.original, own.doubtful = r.originalIn(lines[n:]), lines[n:]
 			return own
 		default:
 			found := idLine.FindStringSubmatch(shown)
@@ -155,8 +155,8 @@ func (d *Desk) cutQuotes(lines []string) (own writtenText) {
 }
 
 // quotesUs says whether a line introduces one of our own mails: "On Tuesday, Message recall <recall@corp.test> wrote:".
-func (d *Desk) quotesUs(line string) bool {
-	for _, address := range d.o.Addresses {
+func (r reader) quotesUs(line string) bool {
+	for _, address := range r {
 		if strings.Contains(strings.ToLower(line), strings.ToLower(address)) && (strings.HasSuffix(line, ":") ||
 			fromLine.MatchString(line)) {
 			return true
@@ -167,11 +167,11 @@ func (d *Desk) quotesUs(line string) bool {
 
 // originalIn finds the Message-ID in the header of a message that is forwarded in the text. One of our own mails there
 // names other messages in its text, but means none of them.
-func (d *Desk) originalIn(lines []string) string {
+func (r reader) originalIn(lines []string) string {
 	for n, line := range lines[:min(len(lines), maxShownHeader)] {
 		line = policy.Visible(line)
 		switch found := idLine.FindStringSubmatch(line); {
-		case n > 0 && d.quotesUs(line):
+		case n > 0 && r.quotesUs(line):
 			return ""
 		case found != nil:
 			return policy.MessageID(found[1])

@@ -1,4 +1,4 @@
-package recall
+package command
 
 import (
 	"encoding/base64"
@@ -104,13 +104,13 @@ func TestOnlyIsNeverOverlooked(t *testing.T) {
 			c.mail = "Subject: Re: prices\n" + c.mail
 		}
 		text := strings.ReplaceAll("In-Reply-To: <one@corp.test>\n"+c.mail, "\n", "\r\n")
-		got := (&Desk{o: Options{Addresses: []string{desk}}}).meaning(arriving(text))
-		said := strings.Join(got.only, " ")
-		if got.unclear != "" {
+		got := Read(arriving(text), []string{"recall@corp.test"})
+		said := strings.Join(got.Only, " ")
+		if got.Unclear != "" {
 			said = refused
 		}
 		if said != c.want {
-			t.Errorf("%s: %q (%s), want %q", name, said, got.unclear, c.want)
+			t.Errorf("%s: %q (%s), want %q", name, said, got.Unclear, c.want)
 		}
 	}
 }

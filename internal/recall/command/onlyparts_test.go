@@ -1,4 +1,4 @@
-package recall
+package command
 
 import (
 	"bytes"
@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 )
 
 // ONLY counts wherever a program puts the text: a recall that is for some never becomes one for all.
 func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 	const head = "Subject: RECALL <one@corp.test>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-	mail := func(parts ...string) *Mail {
+	mail := func(parts ...string) *mailmsg.Message {
 		return arriving(head + "--b\r\n" + strings.Join(parts, "\r\n--b\r\n") + "\r\n--b--\r\n")
 	}
 	text := func(words string) string { return "Content-Type: text/plain\r\n\r\n" + words }
@@ -23,7 +25,7 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		return "Content-Type: multipart/" + kind + "; boundary=a\r\n\r\n--a\r\n" + strings.Join(parts, "\r\n--a\r\n") +
 			"\r\n--a--"
 	}
-	whole := func(kind string, parts ...string) *Mail {
+	whole := func(kind string, parts ...string) *mailmsg.Message {
 		m := mail(parts...)
 		m.Fields[1].Value = strings.Replace(m.Fields[1].Value, "mixed", kind, 1)
 		return m
@@ -38,13 +40,13 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		return part
 	}
 	const end = "\r\n--b--\r\n"
-	cut := func(m *Mail, rest string) *Mail {
+	cut := func(m *mailmsg.Message, rest string) *mailmsg.Message {
 		m.Body = bytes.TrimSuffix(m.Body, []byte(end))
 		m.Skip([]byte(rest))
 		return m
 	}
 	for name, c := range map[string]struct {
-		mail    *Mail
+		mail    *mailmsg.Message
 		only    []string
 		unclear bool
 	}{
@@ -123,10 +125,10 @@ func TestOnlyCountsInEachTextOfAMail(t *testing.T) {
 		"cut in a page that is also plain text": {cut(whole("alternative", text("please"), page("please")),
 			"ONLY b@x.test"+end), nil, true},
 	} {
-		got := (&Desk{}).meaning(c.mail)
-		if !slices.Equal(got.only, c.only) || (got.unclear != "") != c.unclear || !slices.Equal(got.refs,
+		got := Read(c.mail, nil)
+		if !slices.Equal(got.Only, c.only) || (got.Unclear != "") != c.unclear || !slices.Equal(got.Refs,
 			[]string{"<one@corp.test>"}) {
-			t.Errorf("%s: %q %q, only %q", name, got.refs, got.unclear, got.only)
+			t.Errorf("%s: %q %q, only %q", name, got.Refs, got.Unclear, got.Only)
 		}
 	}
 }
@@ -141,9 +143,9 @@ func TestOnlyCountsInTheSubjectOfAReply(t *testing.T) {
 		"Re: only three seats are left today": "",
 		"recall LAST only b@x.test":           "b@x.test",
 	} {
-		got := (&Desk{}).meaning(arriving("Subject: " + subject + "\r\nIn-Reply-To: <one@corp.test>\r\n\r\nplease\r\n"))
-		said := strings.Join(got.only, " ")
-		if got.unclear != "" {
+		got := Read(arriving("Subject: "+subject+"\r\nIn-Reply-To: <one@corp.test>\r\n\r\nplease\r\n"), nil)
+		said := strings.Join(got.Only, " ")
+		if got.Unclear != "" {
 			said = "unclear"
 		}
 		if said != want {
