@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"context"
+	"encoding/base64"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
@@ -45,8 +46,16 @@ func (r Received) bare() string {
 	return r.Subjects[len(r.Subjects)-1]
 }
 
+// Pages in which the transactions of messages are read: whoever sends one with many thousands of recipients must cost
+// little memory.
+const (
+	namesAtOnce = 8  // messages
+	waysAtOnce  = 64 // transactions of each, about
+)
+
 // Remembered returns the message with a Message-ID from an address, and without a Message-ID those with a bare subject.
-func (s *Store) Remembered(ctx context.Context, from, messageID, subject string) ([]Received, error) {
+// Of their recipients it tells those that are asked about, and one of the others, if there are any.
+func (s *Store) Remembered(ctx context.Context, from, messageID, subject string, asked []string) ([]Received, error) {
 	at, names := s.nodes.Of(digest(from)), []string{digest(messageID) + digest(from)}
 	if messageID == "" {
 		var err error
@@ -54,17 +63,17 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 			return nil, nodes.Explain(err)
 		}
 	}
-	p := s.nodes.Client.Pipeline()
-	found := make([]*redis.StringSliceCmd, len(names))
-	for n, name := range names {
-		found[n] = p.HVals(ctx, receivedKey(at, name))
-	}
-	if _, err := p.Exec(ctx); err != nil {
-		return nil, nodes.Explain(err)
+	wanted := map[string]bool{}
+	for _, address := range asked {
+		wanted[string(rawDigest(digest(address)))] = true
 	}
 	var all []Received
-	for _, values := range found {
-		all = append(all, together(values.Val())...)
+	for some := range slices.Chunk(names, namesAtOnce) {
+		found, err := s.transactions(ctx, at, some, wanted)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
 	}
 	for n := range all {
 		if messageID == "" { // what it was found by is not kept
@@ -74,23 +83,71 @@ func (s *Store) Remembered(ctx context.Context, from, messageID, subject string)
 	return all, nil
 }
 
-// together joins the transactions of one message. With another lock it is another message with the same Message-ID.
-func together(values []string) (all []Received) {
-	for _, value := range values {
-		r, ok := unpackReceived(value)
-		if !ok {
-			continue
+// transactions reads messages by their names, page by page.
+func (s *Store) transactions(
+	ctx context.Context, at nodes.Shard, names []string, wanted map[string]bool,
+) (all []Received, err error) {
+	messages, cursors := make([]joined, len(names)), map[int]uint64{}
+	for n := range names {
+		messages[n].wanted, cursors[n] = wanted, 0
+	}
+	for len(cursors) > 0 {
+		pipe, pages := s.nodes.Client.Pipeline(), map[int]*redis.ScanCmd{}
+		for n, cursor := range cursors {
+			pages[n] = pipe.HScan(ctx, receivedKey(at, names[n]), cursor, "", waysAtOnce)
 		}
-		n := slices.IndexFunc(all, func(other Received) bool { return other.Lock == r.Lock })
-		if n < 0 {
-			all = append(all, r)
-			continue
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, nodes.Explain(err)
 		}
-		all[n].Recipients = append(all[n].Recipients, r.Recipients...)
-		all[n].Ways = append(all[n].Ways, r.Ways...)
-		if r.At.Before(all[n].At) {
-			all[n].At = r.At
+		for n, page := range pages {
+			fields, next := page.Val()
+			for pair := range slices.Chunk(fields, 2) {
+				messages[n].add(pair[len(pair)-1])
+			}
+			if cursors[n] = next; next == 0 {
+				delete(cursors, n)
+			}
 		}
 	}
-	return all
+	for _, m := range messages {
+		all = append(all, m.all...)
+	}
+	return all, nil
+}
+
+// joined are the transactions of one name, joined to messages. With another lock it is another message with the same
+// Message-ID.
+type joined struct {
+	wanted map[string]bool // recipients that are asked about, as raw digests
+	all    []Received
+	others []bool // of each, that one of its other recipients is kept
+}
+
+// add adds a stored transaction.
+func (j *joined) add(stored string) {
+	other := ""
+	r, ok := unpackReceived(stored, func(raw string) bool {
+		if !j.wanted[raw] && other == "" {
+			other = raw
+		}
+		return j.wanted[raw]
+	})
+	if !ok {
+		return
+	}
+	n := slices.IndexFunc(j.all, func(other Received) bool { return other.Lock == r.Lock })
+	if n < 0 {
+		n = len(j.all)
+		j.all, j.others = append(j.all, r), append(j.others, false)
+	} else {
+		m := &j.all[n]
+		m.Recipients, m.Ways = append(m.Recipients, r.Recipients...), append(m.Ways, r.Ways...)
+		if r.At.Before(m.At) {
+			m.At = r.At
+		}
+	}
+	if other != "" && !j.others[n] {
+		j.all[n].Recipients = append(j.all[n].Recipients, base64.RawStdEncoding.EncodeToString([]byte(other)))
+		j.others[n] = true
+	}
 }

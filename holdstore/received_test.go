@@ -1,6 +1,8 @@
 package holdstore
 
 import (
+	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -17,7 +19,8 @@ func TestAMessageThatCameInByTwoTransactionsIsOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, by := range []string{"<1@far.test>", ""} {
-		all, err := s.Remembered(t.Context(), "a@far.test", by, "x")
+		asked := []string{"b@corp.test", "c@corp.test", "d@corp.test"}
+		all, err := s.Remembered(t.Context(), "a@far.test", by, "x", asked)
 		if err != nil || len(all) != 2 {
 			t.Fatal(all, err)
 		}
@@ -38,8 +41,37 @@ func TestASecondMessageWithTheSameIDReplacesNoLock(t *testing.T) {
 	if err := s.Remember(t.Context(), []Received{r, forged}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	all, err := s.Remembered(t.Context(), r.From, r.MessageID, "")
+	all, err := s.Remembered(t.Context(), r.From, r.MessageID, "", nil)
 	if err != nil || len(all) != 1 || all[0].Lock != r.Lock {
 		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// Anybody can send a message in thousands of transactions to a thousand recipients each. Whoever looks for it, as for each
+// recall that a stranger writes, reads of them only what is asked about.
+func TestAMessageToMillionsTakesLittleMemory(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := Received{MessageID: "<1@far.test>", From: "a@far.test", Subjects: []string{"x"}, At: time.Now()}
+	for n := range 200 {
+		r.Recipients = nil
+		for to := range MaxRemembered {
+			r.Recipients = append(r.Recipients, fmt.Sprintf("u+%d-%d@corp.test", n, to))
+		}
+		if err := s.Remember(t.Context(), []Received{r}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := []string{"u+7-900@corp.test", "u+150-1@corp.test"}
+	for _, by := range []string{"<1@far.test>", ""} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		all, err := s.Remembered(t.Context(), r.From, by, "x", asked)
+		runtime.ReadMemStats(&after)
+		if err != nil || len(all) != 1 || !all[0].WentTo(asked) || len(all[0].Recipients) != len(asked)+1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 10 {
+			t.Errorf("it takes %d MiB", took)
+		}
 	}
 }

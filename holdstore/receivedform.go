@@ -54,8 +54,8 @@ func rawDigest(text string) []byte {
 	return raw
 }
 
-// unpackReceived is the opposite; false: it is something else.
-func unpackReceived(stored string) (r Received, ok bool) {
+// unpackReceived is the opposite, with those recipients only whose digests keep lets stay; false: it is something else.
+func unpackReceived(stored string, keep func(raw string) bool) (r Received, ok bool) {
 	p := packed{rest: stored}
 	r.At = time.UnixMilli(int64(p.number())).UTC()
 	r.MessageID = p.text()
@@ -79,7 +79,9 @@ func unpackReceived(stored string) (r Received, ok bool) {
 		r.Ways = append(r.Ways, w)
 	}
 	for len(p.rest) > 0 && !p.broken {
-		r.Recipients = append(r.Recipients, base64.RawStdEncoding.EncodeToString([]byte(p.bytes(digestLen))))
+		if raw := p.bytes(digestLen); keep(raw) {
+			r.Recipients = append(r.Recipients, base64.RawStdEncoding.EncodeToString([]byte(raw)))
+		}
 	}
 	return r, !p.broken
 }

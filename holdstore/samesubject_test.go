@@ -24,7 +24,7 @@ func rememberedOf(t *testing.T, s *Store, ways []Way) (found []string) {
 		server.Eventually(t, "it is remembered", func() bool { return s.Remember(t.Context(), some, time.Hour) == nil })
 	}
 	server.Eventually(t, "it is found", func() bool {
-		got, err := s.Remembered(t.Context(), "anna@far.test", "", "the price list")
+		got, err := s.Remembered(t.Context(), "anna@far.test", "", "the price list", nil)
 		found = nil
 		for _, r := range got {
 			found = append(found, r.MessageID)

@@ -176,7 +176,7 @@ func liveInbound(t *testing.T, s *Store, must check) {
 	ctx := t.Context()
 	must("remember", s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, Subjects: []string{"x"}, At: time.Now()}}, time.Hour))
 	for _, id := range []string{"<a@b>", ""} {
-		got, err := s.Remembered(ctx, "a@b", id, "x")
+		got, err := s.Remembered(ctx, "a@b", id, "x", []string{"b@corp.test"})
 		if must("remembered", err); len(got) != 1 {
 			t.Errorf("remembered %v", got)
 		}

@@ -123,7 +123,7 @@ func FuzzField(f *testing.F) {
 type blank struct{}
 
 func (blank) Remember(context.Context, []holdstore.Received, time.Duration) error { return nil }
-func (blank) Remembered(context.Context, string, string, string) ([]holdstore.Received, error) {
+func (blank) Remembered(context.Context, string, string, string, []string) ([]holdstore.Received, error) {
 	return nil, nil
 }
 func (blank) FirstUse(context.Context, string, string, time.Duration) (bool, error) { return true, nil }

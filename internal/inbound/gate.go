@@ -24,7 +24,7 @@ import (
 // Memory is what the gate needs of the hold store; holdstore.Store says what each method promises.
 type Memory interface {
 	Remember(ctx context.Context, all []holdstore.Received, keep time.Duration) error
-	Remembered(ctx context.Context, from, messageID, subject string) ([]holdstore.Received, error)
+	Remembered(ctx context.Context, from, messageID, subject string, asked []string) ([]holdstore.Received, error)
 	FirstUse(ctx context.Context, what, user string, keep time.Duration) (bool, error)
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 	Request(ctx context.Context, requestID string) (holdstore.Request, error)
@@ -193,7 +193,7 @@ func (g *Gate) evidence(ctx context.Context, m *Mail, cover []string, domain str
 // opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up
 // nothing of the domain that he claims: no rate, no Message-ID, no text.
 func (g *Gate) opens(ctx context.Context, m *Mail, sight Sight, c *policy.Command) (yes bool, err error) {
-	found, err := g.found(ctx, sight, c.From)
+	found, err := g.found(ctx, m, sight, c.From)
 	c.Targets = meant(m, sight, c.From, found)
 	target := c.Target()
 	return target != nil && target.Unlocked, err

@@ -21,7 +21,7 @@ func (g *Gate) recalls(ctx context.Context, m *Mail, sight Sight, rule policy.In
 		err = errors.Join(err, failed)
 		return yes
 	}
-	found, failed := g.found(ctx, sight, c.From)
+	found, failed := g.found(ctx, m, sight, c.From)
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}

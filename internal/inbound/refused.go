@@ -21,7 +21,7 @@ const (
 func (g *Gate) refusedCommand(ctx context.Context, m *Mail, o *Opinion) {
 	targets := o.Facts.Targets
 	if len(targets) == 0 { // who isn't authentic costs no look into the memory before
-		found, _ := g.found(ctx, o.Sight, o.Facts.From)
+		found, _ := g.found(ctx, m, o.Sight, o.Facts.From)
 		targets = meant(m, o.Sight, o.Facts.From, found)
 	}
 	detail, target := o.Verdict.Reason, o.Sight.Target

@@ -30,12 +30,12 @@ func (g *Gate) way(m *Mail, from string) holdstore.Way {
 }
 
 // found lists what a command could mean, by the Message-ID that it names, else by sender and subject.
-func (g *Gate) found(ctx context.Context, sight Sight, from string) ([]holdstore.Received, error) {
+func (g *Gate) found(ctx context.Context, m *Mail, sight Sight, from string) ([]holdstore.Received, error) {
 	switch {
 	case sight.Target != "":
-		return g.memory.Remembered(ctx, from, sight.Target, "")
+		return g.memory.Remembered(ctx, from, sight.Target, "", addresses(m))
 	case len(sight.Subjects) > 0:
-		return g.memory.Remembered(ctx, from, "", sight.Subjects[0].Bare())
+		return g.memory.Remembered(ctx, from, "", sight.Subjects[0].Bare(), addresses(m))
 	}
 	return nil, nil
 }

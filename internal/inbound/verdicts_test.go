@@ -196,11 +196,11 @@ type memory struct {
 	away bool
 }
 
-func (m memory) Remembered(ctx context.Context, from, id, subject string) ([]holdstore.Received, error) {
+func (m memory) Remembered(ctx context.Context, from, id, subject string, asked []string) ([]holdstore.Received, error) {
 	if m.away {
 		return nil, errors.New("away")
 	}
-	return m.Store.Remembered(ctx, from, id, subject)
+	return m.Store.Remembered(ctx, from, id, subject, asked)
 }
 
 type quiet struct{}
