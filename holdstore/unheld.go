@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -17,9 +18,19 @@ import (
 // Unheld is an outbound message that was not held. Of it is only remembered who used its Message-ID: anybody who has
 // seen that can send another message with it, which is not the one that a recall means.
 type Unheld struct {
-	MessageID string // with its angle brackets
-	By        string // who submitted it
-	At        time.Time
+	shardOf string // what says where it is kept
+	id      [sha256.Size]byte
+	by      [unheldBy]byte
+	at      time.Time
+}
+
+// NewUnheld is what is remembered of a message with a Message-ID that somebody submitted. It takes some hundred bytes,
+// however long these are.
+func NewUnheld(messageID, by string, at time.Time) Unheld {
+	u := Unheld{shardOf: digest(messageID), id: sha256.Sum256([]byte(messageID)), at: at}
+	sum := sha256.Sum256([]byte(by))
+	copy(u.by[:], sum[:])
+	return u
 }
 
 // An entry is small, so that a site that holds little can remember all: its Message-ID is known by 48 bits, its
@@ -51,13 +62,12 @@ return 'ok'
 func (s *Store) RememberUnheld(ctx context.Context, all []Unheld, keep time.Duration) error {
 	args := map[nodes.Shard][]any{}
 	for _, u := range all {
-		at, bucket, field := s.unheld(u.MessageID, u.At)
+		at, bucket, field := s.unheld(u)
 		if args[at] == nil {
 			args[at] = []any{(keep + unheldDay).Milliseconds()}
 		}
-		by := sha256.Sum256([]byte(u.By))
-		when := binary.BigEndian.AppendUint32(nil, uint32(u.At.Unix()))
-		args[at] = append(args[at], bucket, field, string(by[:unheldBy]), string(when))
+		when := binary.BigEndian.AppendUint32(nil, uint32(u.at.Unix()))
+		args[at] = append(args[at], bucket, field, string(u.by[:]), string(when))
 	}
 	for at, a := range args {
 		if err := s.nodes.Run(ctx, at, unheldScript, a...).Err(); err != nil {
@@ -68,11 +78,10 @@ func (s *Store) RememberUnheld(ctx context.Context, all []Unheld, keep time.Dura
 }
 
 // unheld says where an entry is.
-func (s *Store) unheld(messageID string, at time.Time) (shard nodes.Shard, bucket, field string) {
-	sum := sha256.Sum256([]byte(messageID))
-	n := binary.BigEndian.Uint16(sum[unheldName:]) % unheldBuckets
-	day := strconv.FormatInt(at.Unix()/int64(unheldDay/time.Second), 10)
-	return s.nodes.Of(digest(messageID)), day + ":" + strconv.Itoa(int(n)), string(sum[:unheldName])
+func (s *Store) unheld(u Unheld) (shard nodes.Shard, bucket, field string) {
+	n := binary.BigEndian.Uint16(u.id[unheldName:]) % unheldBuckets
+	day := strconv.FormatInt(u.at.Unix()/int64(unheldDay/time.Second), 10)
+	return s.nodes.Of(u.shardOf), day + ":" + strconv.Itoa(int(n)), string(u.id[:unheldName])
 }
 
 // Use says who else used a Message-ID.
@@ -89,11 +98,11 @@ func (s *Store) UnheldUse(
 	var replies []*redis.StringCmd
 	now := time.Now()
 	for day := now.Add(-keep - unheldDay); !day.After(now.Add(unheldDay)); day = day.Add(unheldDay) {
-		at, bucket, field := s.unheld(messageID, day)
+		at, bucket, field := s.unheld(NewUnheld(messageID, by, day))
 		replies = append(replies, pipe.HGet(ctx, unheldKey(at, bucket), field))
 	}
 	pipe.Exec(ctx)
-	sum := sha256.Sum256([]byte(by))
+	asker := NewUnheld(messageID, by, now)
 	for _, r := range replies {
 		entry, err := r.Bytes()
 		switch {
@@ -104,7 +113,7 @@ func (s *Store) UnheldUse(
 		case len(entry) < unheldBy+4:
 			return use, fmt.Errorf("%w: who used %s can't be read", ErrDamaged, messageID)
 		}
-		mine := string(entry[:unheldBy]) == string(sum[:unheldBy])
+		mine := bytes.Equal(entry[:unheldBy], asker.by[:])
 		first := time.Unix(int64(binary.BigEndian.Uint32(entry[unheldBy:])), 0)
 		use.Before = use.Before || !mine && !first.After(moment)
 		use.After = use.After || !mine && first.After(moment) || len(entry) > unheldBy+4

@@ -60,5 +60,5 @@ func (s *session) Helo(name string, _ *gomilter.Modifier) (r gomilter.Response, 
 // newConnection takes a K frame: the MTA keeps the milter connection for another client.
 func (s *session) newConnection() {
 	s.reset()
-	s.macros, s.client = map[string]string{}, holdstore.Client{}
+	s.macros, s.macroBytes, s.client = map[string]string{}, 0, holdstore.Client{}
 }

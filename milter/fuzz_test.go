@@ -90,14 +90,18 @@ func FuzzMacros(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := &session{macros: map[string]string{}}
-		s.macro(data)
+		_ = s.macro(data)
 		if len(s.macros) > maxMacros {
 			t.Errorf("%d macros", len(s.macros))
 		}
+		bytes := 0
 		for name, value := range s.macros {
-			if len(name)+len(value) > maxMacro || strings.ContainsRune(name+value, 0) {
+			if bytes += len(name) + len(value); strings.ContainsRune(name+value, 0) {
 				t.Errorf("%q=%q", name, value)
 			}
+		}
+		if bytes != s.macroBytes || bytes > maxMacroBytes {
+			t.Errorf("%d bytes, counted as %d", bytes, s.macroBytes)
 		}
 	})
 }

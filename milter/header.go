@@ -38,7 +38,7 @@ func (s *session) field(data []byte) {
 	}
 	if m.starved || !s.hold(len(data)+fieldCost) {
 		m.starved, m.fields = true, nil
-		m.letGoOf(s.server)
+		m.leavePlace(s.server)
 		return
 	}
 	name, value, _ := bytes.Cut(data, []byte{0})
@@ -63,7 +63,7 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 	m.sub.Author = author(raw(m.fields, "From"), m.sub.Sender.Address)
 	m.stamps = stamps(m.fields)
 	m.judged = true
-	if m.starved {
+	if m.starved || !s.hold(int(m.envelopeCost)) {
 		return s.starve(mod), nil
 	}
 	if m.arrival != nil {

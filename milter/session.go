@@ -25,6 +25,8 @@ type session struct {
 	raw    []byte            // data of the frame that go-milter is handling
 	last   holdstore.Receipt // of the hold whose DISCARD the MTA has not proven to have read
 
+	macroBytes int // of names and values
+
 	msg message
 }
 
@@ -34,13 +36,17 @@ type message struct {
 	sub      holdstore.Submission
 	envelope int // bytes of sender and recipients
 	fields   []policy.Field
-	size     int   // bytes of fields
-	oversize bool  // more fields came than are kept
-	starved  bool  // there was no room for its fields
-	needs    int64 // bytes of room that it needs, and has
-	has      int64
+	size     int  // bytes of fields
+	oversize bool // more fields came than are kept
+	starved  bool // there was no room for its fields
 	pending  int  // bytes of the body that count
 	judged   bool // the end of the headers was seen
+
+	needs        int64 // bytes of room
+	place        int   // which of sizes it has, counted from 1; 0: none yet
+	envelopeCost int64 // bytes of room that its recipients need
+	envelopeRoom int64 // of them, those that were taken from what all envelopes share
+
 	verdict  policy.Verdict
 	passes   policy.Reason // why it will pass unheld, and is not gathered further; zero: it will not
 	put      Put
@@ -77,7 +83,7 @@ func (s *session) Frame(code byte, data []byte) error {
 	s.raw = data
 	switch code {
 	case 'D':
-		s.macro(data)
+		return s.macro(data)
 	case 'L':
 		s.field(data)
 	case 'K':

@@ -94,21 +94,6 @@ func TestOddFramesThatAreTaken(t *testing.T) {
 	})
 }
 
-func TestMacrosAreBounded(t *testing.T) {
-	bubble(t, func(r *rig) {
-		m := r.mta()
-		for n := range 300 {
-			m.send('D', "M", strings.Repeat("n", n+1), strings.Repeat("v", 4<<10))
-		}
-		m.send('D', "M", "i", strings.Repeat("v", maxMacro+1))
-		m.send('D', "M", "j", "new.corp.test") // known already
-		m.message("one@corp.test", 'd')
-		if got := r.store.holds[0].sub.Gateway; got != "new.corp.test" {
-			t.Errorf("gateway %q", got)
-		}
-	})
-}
-
 func TestNegotiation(t *testing.T) {
 	for name, c := range map[string]struct {
 		offer string

@@ -60,7 +60,7 @@ func (x *Exchange) Unheld(sub holdstore.Submission) {
 		return
 	}
 	select {
-	case x.unheld <- holdstore.Unheld{MessageID: sub.MessageID, By: sender.Name(sub), At: time.Now()}:
+	case x.unheld <- holdstore.NewUnheld(sub.MessageID, sender.Name(sub), time.Now()):
 	default:
 	}
 }

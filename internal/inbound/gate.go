@@ -69,7 +69,8 @@ type Gate struct {
 	log      Log
 	exchange Exchange
 	audits   limiter
-	arrived  chan holdstore.Received
+	arrived  chan holdstore.Received // that wait to be remembered
+	waiting  atomic.Int64            // bytes of them, by weight
 }
 
 // New returns a gate. It remembers nothing before Run.

@@ -3,6 +3,7 @@ package inbound
 import (
 	"context"
 	"net/mail"
+	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -11,8 +12,12 @@ import (
 )
 
 const (
-	maxWaiting = 2000 // messages to remember while Redis is slow, some 100 MB; what is more is forgotten, mail never waits
-	batch      = 100  // of one round trip
+	// While Redis is slow, so many messages wait to be remembered, and so many bytes of them. What is more is forgotten:
+	// mail never waits.
+	maxWaiting   = 10_000
+	waitingBytes = 16 << 20
+
+	batch      = 100 // of one round trip
 	gatherTime = 100 * time.Millisecond
 	writeTime  = 5 * time.Second
 )
@@ -29,13 +34,38 @@ func (g *Gate) Remember(m *Mail) {
 		Ways:     []holdstore.Way{g.way(m, from)},
 		Subjects: policy.ReadSubject(mailmsg.Subject(m.Field("Subject"))).Forms(), Lock: m.Field("Cancel-Lock"),
 		At: time.Now()}
+	r.MessageID = strings.Clone(r.MessageID) // the rest of its field may be large
 	if sent, err := mail.ParseDate(m.Field("Date")); err == nil {
 		r.Sent = sent.UTC()
+	}
+	size := weight(&r)
+	if g.waiting.Add(size) > waitingBytes {
+		g.waiting.Add(-size)
+		return
 	}
 	select {
 	case g.arrived <- r:
 	default:
+		g.waiting.Add(-size)
 	}
+}
+
+// weight is about how many bytes of memory a message takes that waits to be remembered.
+func weight(r *holdstore.Received) int64 {
+	const fixed, text = 1 << 10, 64 // besides the texts, and besides the bytes of one of them
+	n := fixed + len(r.MessageID) + len(r.From) + len(r.Lock)
+	for _, all := range [][]string{r.Recipients, r.Subjects} {
+		for _, s := range all {
+			n += text + len(s)
+		}
+	}
+	return int64(n)
+}
+
+// take takes one message out of what waits.
+func (g *Gate) take(r holdstore.Received) holdstore.Received {
+	g.waiting.Add(-weight(&r))
+	return r
 }
 
 // Run writes what is to be remembered, until ctx ends; then what waits is written, unless Redis is away.
@@ -63,20 +93,20 @@ func (g *Gate) Run(ctx context.Context) {
 func (g *Gate) gather(ctx context.Context) (some []holdstore.Received) {
 	select {
 	case r := <-g.arrived:
-		some = append(some, r)
+		some = append(some, g.take(r))
 	case <-ctx.Done():
 	}
 	for moment := time.After(gatherTime); len(some) < batch && ctx.Err() == nil; {
 		select {
 		case r := <-g.arrived:
-			some = append(some, r)
+			some = append(some, g.take(r))
 		case <-moment:
 			return some
 		case <-ctx.Done():
 		}
 	}
 	for len(some) < batch && len(g.arrived) > 0 { // at the end
-		some = append(some, <-g.arrived)
+		some = append(some, g.take(<-g.arrived))
 	}
 	return some
 }

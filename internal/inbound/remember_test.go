@@ -3,7 +3,9 @@ package inbound
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -82,6 +84,38 @@ func TestTheEndDoesNotWaitForRedis(t *testing.T) {
 		end()
 		if l.kept != 0 || l.writes != 1 || len(g.arrived) == 0 {
 			t.Errorf("%d kept by %d writes, %d waiting", l.kept, l.writes, len(g.arrived))
+		}
+	})
+}
+
+// While Redis is away, messages to a thousand recipients each take no more memory than the bound; ordinary ones are all
+// remembered.
+func TestWhatWaitsToBeRememberedIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{away: make(chan struct{})}
+		g, end := remembering(l)
+		m := &recall.Mail{Submission: holdstore.Submission{MessageID: "<1@x.test>"},
+			Message: mailmsg.Message{Fields: []policy.Field{{Name: "From", Value: " a@x.test"}}}}
+		for n := range 1000 {
+			to := holdstore.Path{Address: fmt.Sprintf("%s%d@corp.test", strings.Repeat("b", 200), n)}
+			m.Recipients = append(m.Recipients, to)
+		}
+		for range maxWaiting {
+			g.Remember(m)
+		}
+		if waits := g.waiting.Load(); waits > waitingBytes || waits < waitingBytes/2 {
+			t.Errorf("%d bytes wait", waits)
+		}
+		close(l.away)
+		end()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		l := &ledger{}
+		g, end := remembering(l)
+		arrivals(g, maxWaiting)
+		end()
+		if l.kept != maxWaiting || g.waiting.Load() != 0 {
+			t.Errorf("%d kept, and %d bytes wait", l.kept, g.waiting.Load())
 		}
 	})
 }

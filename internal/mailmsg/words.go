@@ -47,7 +47,8 @@ func Text(value string) string {
 // compares and shows.
 func Subject(value string) string { return Shorten(Text(value), MaxSubject) }
 
-// Shorten returns the beginning of a text, of at most so many bytes, cut between two characters.
+// Shorten returns the beginning of a text, of at most so many bytes, cut between two characters. It keeps the rest of a
+// longer text out of memory.
 func Shorten(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -55,7 +56,7 @@ func Shorten(text string, most int) string {
 	for most > 0 && !utf8.RuneStart(text[most]) {
 		most--
 	}
-	return text[:most]
+	return strings.Clone(text[:most]) // the rest may be large
 }
 
 // Encode returns a text for an unstructured field that is written: as it is when it is ASCII, else in encoded words,
