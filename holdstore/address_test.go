@@ -58,7 +58,7 @@ func TestASearchFindsNobodyWhoOnlyLooksLikeIt(t *testing.T) {
 			t.Errorf("%s: %d found, want %d", name, n, c.want)
 		}
 	}
-	latest, err := s.Latest(t.Context(), "", "boss@corp.test", 10, nil)
+	latest, err := s.Latest(t.Context(), Whose{Sender: "boss@corp.test", Client: "192.0.2.7"}, 10, nil)
 	if err != nil || len(latest) != 1 || latest[0].Sender.Address != "Boss@corp.test" {
 		t.Errorf("the newest of one sender: %v %v", latest, err)
 	}

@@ -40,6 +40,8 @@ var (
 	ErrPartly    = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
 	// ErrNotNow: for example a restore of a hold that is not recalled.
 	ErrNotNow = errors.New("not possible in this state")
+	// ErrMany: a search has looked at as many of a person's messages as it may, and there are older ones.
+	ErrMany = errors.New("only the newest were searched")
 )
 
 // notDone says why nothing was done to a hold; kind is one of the errors above.

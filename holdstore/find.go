@@ -126,68 +126,6 @@ func (s *Store) named(ref string) (is func(*Hold) bool, entries []string) {
 	return has, s.entries("m", "<"+bare+">", bare)
 }
 
-// Latest returns up to n holds in any state, the newest first: those of a login, of an envelope sender, or with both
-// those of that sender with that login. Of them it counts only those that keep lets stay (nil: all), so that others'
-// mail with the same sender takes nobody's place. It looks at no more than the newest 20,000 of each index entry.
-func (s *Store) Latest(ctx context.Context, login, sender string, n int, keep func(*Hold) bool) ([]*Hold, error) {
-	entries := s.ownEntries(login, sender)
-	is := func(h *Hold) bool {
-		return (login == "" || Same(h.Login, login)) &&
-			(sender == "" || Same(h.Sender.Address, sender)) &&
-			(keep == nil || keep(h))
-	}
-	var all []*Hold
-	for from := 0; from < latestMost; from += latestPage {
-		ids, err := s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) (found []*redis.StringSliceCmd) {
-			for _, entry := range entries {
-				found = append(found, pipe.ZRevRange(ctx, indexKey(at, entry), int64(from), int64(from+latestPage-1)))
-			}
-			return found
-		})
-		if err != nil {
-			return nil, err
-		}
-		newest := func() {
-			slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
-			clear(all[min(n, len(all)):])
-			all = all[:min(n, len(all))]
-		}
-		ids = distinct(ids)                                   // two entries may list the same hold
-		_, _, err = s.loadKept(ctx, ids, func(h *Hold) bool { // a damaged record costs only itself; Fsck tells of it
-			// What came in since the last page has moved some of it into this one.
-			if is(h) && !slices.ContainsFunc(all, func(other *Hold) bool { return other.ID == h.ID }) {
-				all = append(all, h)
-			}
-			if len(all) > 2*n {
-				newest()
-			}
-			return false
-		})
-		if err != nil {
-			return nil, err
-		}
-		newest()
-		// IDs sort by time: what is behind this page in any shard is older than the oldest that is wanted.
-		if len(ids) == 0 || len(all) == n && slices.Max(ids) < all[n-1].ID {
-			return all, nil
-		}
-	}
-	return all, nil
-}
-
-// ownEntries are the index entries of what a login or an envelope sender has sent.
-func (s *Store) ownEntries(login, sender string) []string {
-	if sender != "" {
-		return s.entries("s", names(sender)...)
-	}
-	return s.entries("s", login)
-}
-
-const latestPage = 100 // holds of an index entry that one round trip of Latest reads
-
-// latestMost bounds all round trips of Latest: many times what one sender has in the store. Tests set it lower.
-var latestMost = 20_000
-
 // WaitingIDs lists what waits: held and releasing; with ErrPartial that of the servers that answer.
 func (s *Store) WaitingIDs(ctx context.Context) ([]string, error) {
 	held, partly := s.inState(ctx, Held)

@@ -129,7 +129,7 @@ func TestADamagedRecordHidesNoOther(t *testing.T) {
 		t.Errorf("%d, then %v", seen, last)
 	}
 	for name, search := range map[string]func() ([]*Hold, error){
-		"Latest":  func() ([]*Hold, error) { return s.Latest(t.Context(), "alice", "", 9, nil) },
+		"Latest":  func() ([]*Hold, error) { return s.Latest(t.Context(), Whose{Login: "alice"}, 9, nil) },
 		"GetSome": func() ([]*Hold, error) { ids, _ := s.WaitingIDs(t.Context()); return s.GetSome(t.Context(), ids) },
 	} {
 		if holds, err := search(); err != nil || len(holds) != 2 {

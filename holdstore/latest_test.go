@@ -20,25 +20,29 @@ func TestLatestHasEachHoldOnce(t *testing.T) {
 	for n := 0; s.entry("s", sub.Login) != s.entry("s", "alice") || sub.Login == "alice"; n++ {
 		sub.Login = fmt.Sprint("u", n) // with the number of another name of the sender
 	}
-	for n := range 3 {
+	who := Whose{Login: sub.Login, Sender: "alice@corp.test"}
+	send := func(n int) {
 		sub.MessageID = fmt.Sprintf("<%d@mid.test>", n)
 		if _, err := s.Put(sub, []byte(header(fmt.Sprint(n)))).Commit(t.Context(), Terms{Grace: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	once(t, s, 10, 3)
-	for n := range latestPage + 10 {
-		put(t, s, fmt.Sprint("m", n), time.Hour, "")
+	for n := range 3 {
+		send(n)
 	}
-	more := &arriving{arrive: func() { put(t, s, "late", time.Hour, "") }}
+	once(t, s, who, 10, 3)
+	for n := range newestPage + 10 {
+		send(3 + n)
+	}
+	more := &arriving{arrive: func() { send(-1) }}
 	s.nodes.Client.AddHook(more)
-	once(t, s, 2*latestPage, latestPage+13)
+	once(t, s, who, 2*newestPage, newestPage+13)
 }
 
 // once asks for the latest holds, of which there are so many.
-func once(t *testing.T, s *Store, n, want int) {
+func once(t *testing.T, s *Store, who Whose, n, want int) {
 	t.Helper()
-	all, err := s.Latest(t.Context(), "", "alice@corp.test", n, nil)
+	all, err := s.Latest(t.Context(), who, n, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func TestSearchesThroughLargeRecordsTakeLittleMemory(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 12 {
 		wg.Go(func() {
-			if got, err := s.Latest(t.Context(), "alice", "", 2, nil); err != nil || len(got) != 2 {
+			if got, err := s.Latest(t.Context(), Whose{Login: "alice"}, 2, nil); err != nil || len(got) != 2 {
 				t.Errorf("%d, %v", len(got), err)
 			}
 		})

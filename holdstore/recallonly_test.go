@@ -2,7 +2,6 @@ package holdstore
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -80,37 +79,5 @@ func TestAHoldReplacesOthersInOneStep(t *testing.T) {
 	}
 	if text, err := io.ReadAll(s.Content(ctx, h)); err != nil || !strings.HasSuffix(string(text), "body\r\n") {
 		t.Errorf("its content: %q, %v", text, err)
-	}
-}
-
-func TestTheNewestOfASenderComeFirst(t *testing.T) {
-	s := open(t, server.StartRedis(t).Addr)
-	for _, mark := range []string{"1", "2", "3"} {
-		nextMillisecond(t, put(t, s, mark, time.Hour, ""))
-	}
-	holds, err := s.Latest(t.Context(), "alice", "", 2, nil)
-	if err != nil || len(holds) != 2 || holds[0].QueueID != "Q3" || holds[1].QueueID != "Q2" {
-		t.Errorf("%+v, %v", holds, err)
-	}
-	if holds, err = s.Latest(t.Context(), "", "alice@CORP.test", 9, nil); err != nil || len(holds) != 3 {
-		t.Errorf("by sender: %+v, %v", holds, err)
-	}
-}
-
-// What lies behind the bound is not looked at, whatever others have put in front of it.
-func TestASearchForTheNewestStopsAtItsBound(t *testing.T) {
-	defer func(most int) { latestMost = most }(latestMost)
-	s := open(t, server.StartRedis(t).Addr)
-	old := put(t, s, "old", time.Hour, "")
-	nextMillisecond(t, old)
-	for n := range latestPage {
-		put(t, s, fmt.Sprint(n), time.Hour, "")
-	}
-	wanted := func(h *Hold) bool { return h.ID == old.ID }
-	for most, want := range map[int]int{latestPage: 0, 2 * latestPage: 1} {
-		latestMost = most
-		if holds, err := s.Latest(t.Context(), "alice", "", 1, wanted); err != nil || len(holds) != want {
-			t.Errorf("of the newest %d: %d holds, %v, want %d", most, len(holds), err, want)
-		}
 	}
 }

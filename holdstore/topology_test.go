@@ -145,7 +145,7 @@ func liveAct(t *testing.T, s *Store, must check) {
 			t.Errorf("%+v finds %d", q, n)
 		}
 	}
-	_, err = s.Latest(ctx, "alice", "", 2, nil)
+	_, err = s.Latest(ctx, Whose{Login: "alice"}, 2, nil)
 	must("latest", err)
 	ids, err := s.WaitingIDs(ctx)
 	must("waiting", err)

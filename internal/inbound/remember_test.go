@@ -94,7 +94,7 @@ func TestWhatWaitsToBeRememberedIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &ledger{away: make(chan struct{})}
 		g, end := remembering(l)
-		m := &recall.Mail{Submission: holdstore.Submission{MessageID: "<1@x.test>"},
+		m := &Mail{Submission: holdstore.Submission{MessageID: "<1@x.test>"},
 			Message: mailmsg.Message{Fields: []policy.Field{{Name: "From", Value: " a@x.test"}}}}
 		for n := range 1000 {
 			to := holdstore.Path{Address: fmt.Sprintf("%s%d@corp.test", strings.Repeat("b", 200), n)}

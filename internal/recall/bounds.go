@@ -87,7 +87,6 @@ const (
 // enter waits until there is room for the records that a command reads: those that refs name, or so many of the
 // submitter's newest. leave must be called when the command is answered.
 func (d *Desk) enter(ctx context.Context, m *Mail, refs []string, newest int) (leave func(), err error) {
-	login, sender := d.submitted(m)
 	if len(refs) > 0 {
 		newest = 0
 	}
@@ -97,7 +96,7 @@ func (d *Desk) enter(ctx context.Context, m *Mail, refs []string, newest int) (l
 			refs[n] = about
 		}
 	}
-	bytes, err := d.store.Weight(ctx, refs, login, sender, newest)
+	bytes, err := d.store.Weight(ctx, refs, d.submitter(m), newest)
 	if err != nil || bytes < smallBytes {
 		return func() {}, err
 	}
@@ -108,10 +107,10 @@ func (d *Desk) enter(ctx context.Context, m *Mail, refs []string, newest int) (l
 	return func() { d.room.Release(bytes) }, nil
 }
 
-// submitted says by which login or envelope sender the submitter's own messages are found.
-func (d *Desk) submitted(m *Mail) (login, sender string) {
+// submitter says whose messages the submitter's own are.
+func (d *Desk) submitter(m *Mail) holdstore.Whose {
 	if d.personal(m.Login, m.Sender.Address) {
-		return m.Login, ""
+		return holdstore.Whose{Login: m.Login}
 	}
-	return m.Login, m.Sender.Address
+	return holdstore.Whose{Login: m.Login, Sender: m.Sender.Address, Client: m.Client.Address}
 }

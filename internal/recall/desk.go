@@ -25,12 +25,12 @@ import (
 type Store interface {
 	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 	ResolveOwn(ctx context.Context, ref string, own func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
-	Latest(ctx context.Context, login, sender string, n int, keep func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
+	Latest(ctx context.Context, who holdstore.Whose, n int, keep func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
 	Get(ctx context.Context, id string) (*holdstore.Hold, error)
 	Recall(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
-	Weight(ctx context.Context, refs []string, login, sender string, newest int) (int64, error)
+	Weight(ctx context.Context, refs []string, who holdstore.Whose, newest int) (int64, error)
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 }

@@ -44,7 +44,7 @@ func TestEveryWayToNameAMessage(t *testing.T) {
 			t.Errorf("%s: it is %s\n%s", name, got, answer)
 		}
 	}
-	if got, err := o.store.Latest(t.Context(), "anna", "", 100, nil); err != nil ||
+	if got, err := o.store.Latest(t.Context(), holdstore.Whose{Login: "anna"}, 100, nil); err != nil ||
 		len(inState(got, holdstore.Held)) != 11 {
 		t.Errorf("%d others are held (%v), want 11", len(inState(got, holdstore.Held)), err)
 	}

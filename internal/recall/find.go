@@ -2,6 +2,7 @@ package recall
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -52,6 +53,9 @@ func (d *Desk) help(ctx context.Context, m *Mail, why string) ([]*answer, error)
 		recipients += len(h.Recipients)
 		return recipients <= recipientsShown || len(h.Recipients) < fewRecipients
 	})
+	if errors.Is(err, holdstore.ErrMany) { // these are what a list is for
+		err = nil
+	}
 	return []*answer{{Answer: post.Answer{Kind: "help", Why: why, Held: inState(mine, holdstore.Held)}}}, err
 }
 
@@ -80,11 +84,10 @@ const (
 )
 
 // latest returns the submitter's newest messages that fit; nil: all do. Bounds apply to these, so that nobody else's
-// mail pushes them out.
+// mail pushes them out. holdstore.ErrMany: there are older ones, which were not searched.
 func (d *Desk) latest(ctx context.Context, m *Mail, most int, fits func(*holdstore.Hold) bool) ([]*holdstore.Hold,
 	error) {
-	login, sender := d.submitted(m)
-	return d.store.Latest(ctx, login, sender, most, func(h *holdstore.Hold) bool {
+	return d.store.Latest(ctx, d.submitter(m), most, func(h *holdstore.Hold) bool {
 		return !h.Own() && d.sameSubmitter(&m.Submission, &h.Submission) && (fits == nil || fits(h))
 	})
 }

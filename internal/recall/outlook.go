@@ -3,6 +3,8 @@ package recall
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/mail"
 	"slices"
 	"time"
@@ -25,10 +27,13 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) 
 	}
 	defer leave()
 	found, later, err := d.originals(ctx, m, subjects)
+	a := &answer{Answer: post.Answer{Kind: "not-found"}}
+	if errors.Is(err, holdstore.ErrMany) {
+		a.Why, err = tooManyOwn, nil
+	}
 	if err != nil {
 		return keep, err
 	}
-	a := &answer{Answer: post.Answer{Kind: "not-found"}}
 	switch {
 	case len(found) > 1:
 		a.Kind = "ambiguous"
@@ -46,6 +51,9 @@ func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) 
 	a.form, a.Asked = "outlook", m.Text("Subject")
 	return keep, d.answer(ctx, m, a)
 }
+
+// tooManyOwn is why a message may not be found.
+var tooManyOwn = fmt.Sprintf("only the %d messages that you sent last were searched", holdstore.LatestMost)
 
 // left returns the recipients whose copy was not taken back.
 func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
@@ -73,17 +81,20 @@ type original struct {
 }
 
 // originals finds the sender's messages that a recall can mean, all those that fit best. From exact to loose: the
-// subject that the recall names, and those who got it; what waits comes before what has left.
+// subject that the recall names, and those who got it; what waits comes before what has left. holdstore.ErrMany: none of
+// those that were searched.
 func (d *Desk) originals(ctx context.Context, m *Mail, subjects []policy.Subject) (best []original,
 	later []*holdstore.Hold, err error) {
 	recipients := 0
 	holds, err := d.latest(ctx, m, latestLooked, func(h *holdstore.Hold) bool {
+		if !holdstore.Same(h.Sender.Address, m.Sender.Address) || subjectFit(subjects, h) == policy.AnotherSubject ||
+			h.State == holdstore.Recalled && time.Since(h.HeldAt) >= repeated {
+			return false
+		}
 		recipients += len(h.Recipients)
-		return recipients <= originalsMost && holdstore.Same(h.Sender.Address, m.Sender.Address) && subjectFit(subjects,
-			h) < policy.AnotherSubject &&
-			(h.State != holdstore.Recalled || time.Since(h.HeldAt) < repeated)
+		return recipients <= originalsMost
 	})
-	if err != nil {
+	if err != nil && (!errors.Is(err, holdstore.ErrMany) || len(holds) == 0) {
 		return nil, nil, err
 	}
 	shown := append(m.shownRecipients(), addresses(m.Recipients)...)

@@ -1,0 +1,168 @@
+package holdstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+)
+
+// Whose says whose messages a search wants: those of a login, with a Sender only those that it sent as that address;
+// without a login those of an envelope sender, from one client (an IP address).
+type Whose struct{ Login, Sender, Client string }
+
+// Latest returns up to n holds in any state, the newest first, that are somebody's, and that keep lets stay (nil: all).
+// Nobody else's mail takes their place: it looks at the newest 20,000 of that person, however many messages others have
+// put into the same index. ErrMany: it found fewer than n among these, and there are older ones.
+func (s *Store) Latest(ctx context.Context, who Whose, n int, keep func(*Hold) bool) ([]*Hold, error) {
+	var all []*Hold
+	looked := 0
+	err := s.newestOf(ctx, who, 2*n, func(ids []string, rest time.Time) (more bool, err error) {
+		_, _, err = s.loadKept(ctx, ids, func(h *Hold) bool { // a damaged record costs only itself; Fsck tells of it
+			if who.sent(h) && (keep == nil || keep(h)) {
+				all = append(all, h)
+			}
+			if len(all) > 2*n {
+				all = newestFew(all, n)
+			}
+			return false
+		})
+		all = newestFew(all, n)
+		switch looked += len(ids); {
+		case err != nil:
+			return false, err
+		case len(all) == n && rest.Before(all[n-1].HeldAt):
+			return false, nil
+		case looked >= latestMost && !rest.IsZero():
+			return false, ErrMany
+		}
+		return true, nil
+	})
+	if err != nil && !errors.Is(err, ErrMany) {
+		return nil, err
+	}
+	return all, err
+}
+
+// LatestMost is how many holds of one person Latest looks at. Tests set latestMost lower.
+const LatestMost = 20_000
+
+var latestMost = LatestMost
+
+// newestFew sorts holds, the newest first, and keeps the first n.
+func newestFew(all []*Hold, n int) []*Hold {
+	slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
+	clear(all[min(n, len(all)):])
+	return all[:min(n, len(all))]
+}
+
+// sent says whether somebody sent a hold.
+func (w Whose) sent(h *Hold) bool {
+	return Same(h.Login, w.Login) && (w.Sender == "" || Same(h.Sender.Address, w.Sender))
+}
+
+// entries are the index entries of what somebody has sent.
+func (w Whose) entries(s *Store) []string {
+	if w.Sender != "" {
+		return s.entries("s", names(w.Sender)...)
+	}
+	return s.entries("s", w.Login)
+}
+
+// charged says whether somebody is charged for a hold, by its field o: this tells whose it is without its record.
+func (w Whose) charged(o string) bool {
+	owner, _, _ := strings.Cut(o, " ")
+	if w.Sender == "" {
+		owner, _, _ = strings.Cut(owner, "@")
+	}
+	sub := Submission{Login: w.Login, Sender: Path{Address: w.Sender}, Client: Client{Address: w.Client}}
+	return owner == ownerOf(&sub, Terms{})
+}
+
+// newestPage is how many IDs of an index entry one round trip reads.
+const newestPage = 500
+
+// newestOf calls do with the IDs of somebody's holds, the newest first, until it says that it wants no more: first with
+// those among so many, then with those of whole pages. All that is left is no newer than rest; zero: nothing is left.
+func (s *Store) newestOf(ctx context.Context, who Whose, first int,
+	do func(ids []string, rest time.Time) (more bool, err error),
+) error {
+	entries, seen := who.entries(s), map[string]bool{}
+	for from, page := 0, min(max(first, 4), newestPage); ; from, page = from+page, newestPage {
+		all, rest, err := s.newestPage(ctx, entries, from, page)
+		if err != nil {
+			return err
+		}
+		all = slices.DeleteFunc(distinct(all), func(id string) bool { return seen[id] }) // new holds move old ones on
+		ids, err := s.chargedTo(ctx, who, all)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			seen[id] = true
+		}
+		slices.Reverse(ids) // they sort by time
+		if more, err := do(ids, rest); err != nil || !more || rest.IsZero() {
+			return err
+		}
+	}
+}
+
+// newestPage reads a page of index entries in all shards. All that is behind it is no newer than rest; zero: nothing is.
+// A server that is away has none.
+func (s *Store) newestPage(ctx context.Context, entries []string, from, page int) (ids []string, rest time.Time,
+	err error) {
+	shards, partly := s.nodes.Visible(ctx)
+	if len(shards) == 0 {
+		return nil, rest, partly
+	}
+	pipe := s.nodes.Client.Pipeline()
+	var replies []*redis.ZSliceCmd
+	for _, at := range shards {
+		for _, entry := range entries {
+			replies = append(replies, pipe.ZRevRangeWithScores(ctx, indexKey(at, entry), int64(from), int64(from+page-1)))
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, rest, nodes.Explain(err)
+	}
+	for _, r := range replies {
+		some := r.Val()
+		for _, z := range some {
+			ids = append(ids, z.Member.(string))
+		}
+		if len(some) < page {
+			continue
+		}
+		if last := time.UnixMilli(int64(some[page-1].Score)); last.After(rest) {
+			rest = last
+		}
+	}
+	return ids, rest, nil
+}
+
+// chargedTo leaves the IDs of the holds for which somebody is charged.
+func (s *Store) chargedTo(ctx context.Context, who Whose, ids []string) (some []string, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	pipe := s.nodes.Client.Pipeline()
+	owners := make([]*redis.StringCmd, len(ids))
+	for n, id := range ids {
+		owners[n] = pipe.HGet(ctx, holdKey(s.nodes.Of(id), id), "o")
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, nodes.Explain(err)
+	}
+	for n, o := range owners {
+		if who.charged(o.Val()) {
+			some = append(some, ids[n])
+		}
+	}
+	return some, nil
+}
