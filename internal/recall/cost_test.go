@@ -11,7 +11,19 @@ import (
 
 // A recall with as many recipients as an envelope has costs as much as they are, not as their square.
 func TestARecallOfFiftyThousandRecipientsIsCheap(t *testing.T) {
-	const recipients = 50_000
+	const few, many = 2000, 50_000
+	best := time.Hour
+	for range 5 {
+		best = min(best, answering(t, few))
+	}
+	if took := answering(t, many); took > best*(many/few)*8 { // the square would be 25 times as much
+		t.Errorf("%d recipients took %v, and %d took %v", few, best, many, took)
+	}
+}
+
+// answering says how long the answer to a recall of so many recipients takes.
+func answering(t *testing.T, recipients int) time.Duration {
+	t.Helper()
 	h := &holdstore.Hold{State: holdstore.Held}
 	var only []string
 	for n := range recipients {
@@ -30,7 +42,5 @@ func TestARecallOfFiftyThousandRecipientsIsCheap(t *testing.T) {
 	if left := a.left(h.Recipients); len(left) != recipients {
 		t.Errorf("%d are left", len(left))
 	}
-	if took := time.Since(began); took > 3*time.Second {
-		t.Errorf("it took %v", took)
-	}
+	return time.Since(began)
 }
