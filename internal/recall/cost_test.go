@@ -12,12 +12,14 @@ import (
 // A recall with as many recipients as an envelope has costs as much as they are, not as their square.
 func TestARecallOfFiftyThousandRecipientsIsCheap(t *testing.T) {
 	const few, many = 2000, 50_000
-	best := time.Hour
+	best := map[int]time.Duration{few: time.Hour, many: time.Hour}
 	for range 5 {
-		best = min(best, answering(t, few))
+		for recipients := range best {
+			best[recipients] = min(best[recipients], answering(t, recipients))
+		}
 	}
-	if took := answering(t, many); took > best*(many/few)*8 { // the square would be 25 times as much
-		t.Errorf("%d recipients took %v, and %d took %v", few, best, many, took)
+	if best[many] > best[few]*(many/few)*8 { // the square would be 25 times as much
+		t.Errorf("%d recipients took %v, and %d took %v", few, best[few], many, best[many])
 	}
 }
 
