@@ -20,7 +20,7 @@ type command struct{ page, line string }
 var (
 	blocks  = regexp.MustCompile("(?m)^```[^\n]*\n((?s:.*?))^```|((?:^    .*\n|^\n)+)")
 	inText  = regexp.MustCompile("`([^`\n]+(?:\n[^`\n]+)?)`")
-	program = regexp.MustCompile(`^(recallctl|recall-milter|postconf|postfix|systemctl|journalctl|redis-[a-z-]+|curl|jq|apt|dnf|` +
+	program = regexp.MustCompile(`^(recallctl|recall-milter|recall-milter-store|postconf|postfix|systemctl|journalctl|redis-[a-z-]+|curl|jq|apt|dnf|` +
 		`rpm|dpkg|usermod|chown|chmod|install|promtool|doveadm|make|printf|sendmail|cp|cd|sed|grep|while|cat) `)
 	hereText = regexp.MustCompile(`(?ms)<<'EOF'$.*?^EOF$`)
 )
@@ -60,7 +60,8 @@ func commandsOf(t *testing.T, name string) (all []command) {
 
 // elsewhere are commands that a test of its own types, or a script of "make packages" on a scratch system.
 var elsewhere = []struct{ commands, by string }{
-	{`^apt install |^systemctl enable --now redis-server@recall-milter recall-milter$|^printf .*\| sendmail -f you root$`, "packaging/scratch/newcomer"},
+	{`^apt install |^systemctl enable --now recall-milter-store recall-milter$|^printf .*\| sendmail -f you root$`, "packaging/scratch/newcomer"},
+	{`^recall-milter-store use`, "packaging/scratch/store"},
 	{`^systemctl (reload|restart|stop|status|enable|disable|reset-failed)`, "packaging/scratch/manual"},
 	{`^recall-milter -t && systemctl`, "packaging/scratch/manual"},
 	{`^usermod -a -G recall-milter`, "packaging/scratch/odd-systems"},

@@ -194,14 +194,11 @@ func (s *Site) clock(h holdstore.Health, r report) {
 	}
 }
 
-// startRedis is how the Redis of the package is started here.
+// startRedis is how the store of the package is started here.
 func startRedis(s *Site) string {
 	for _, a := range s.Config.Redis.Addresses {
-		if strings.Contains(a, "redis-recall-milter") {
-			if exists("/lib/systemd/system/recall-milter-redis.service") || exists("/usr/lib/systemd/system/recall-milter-redis.service") {
-				return "systemctl enable recall-milter-redis; systemctl restart recall-milter-redis"
-			}
-			return "systemctl enable redis-server@recall-milter; systemctl restart redis-server@recall-milter"
+		if strings.Contains(a, "/run/recall-milter-store/") {
+			return "systemctl enable recall-milter-store; systemctl restart recall-milter-store"
 		}
 	}
 	return byHand + "only you know how it is run: start Redis at " + strings.Join(s.Config.Redis.Addresses, ", ") + ", or correct redis.addresses"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the user, the secret and the seal key. It starts nothing that could hold mail: that is for "recallctl setup" or
+# Makes the users, the secret and the seal key. It starts nothing that could hold mail: that is for "recallctl setup" or
 # the administrator. It says nothing.
 set -e
 
@@ -32,6 +32,7 @@ own() {
 if [ -z "$before" ]; then
 	own 0750 /etc/recall-milter
 	own 0640 /etc/recall-milter/recall-milter.toml
+	own 0640 /etc/recall-milter/store.conf
 fi
 
 # Made once, kept forever: marks, links and locks of mail that is already out are made with it.
@@ -47,6 +48,34 @@ if [ ! -e /etc/recall-milter/seal.keys ]; then
 	recallctl key new /etc/recall-milter/seal.keys.new 2>/dev/null
 	own 0640 /etc/recall-milter/seal.keys.new
 	mv /etc/recall-milter/seal.keys.new /etc/recall-milter/seal.keys
+fi
+
+# Before it had a unit of its own, the store was Redis as redis-server@recall-milter.service (deb) or
+# recall-milter-redis.service (rpm). Its data, its config and its place in the daemon's config move once.
+elder=/var/lib/recall-milter/redis
+if [ -d "$elder" ] && [ ! -e /var/lib/recall-milter/store ]; then
+	running='' enabled=''
+	if [ -d /run/systemd/system ]; then
+		for unit in redis-server@recall-milter.service recall-milter-redis.service; do
+			! systemctl --quiet is-enabled $unit 2>/dev/null || enabled=yes
+			! systemctl --quiet is-active $unit || running=yes
+			systemctl --quiet disable --now $unit 2>/dev/null || true
+		done
+		systemctl daemon-reload || true
+	fi
+	echo redis >"$elder/writer"
+	chown -R recall-milter-store:recall-milter "$elder"
+	mv "$elder" /var/lib/recall-milter/store
+	# The shipped one is not needed any more; another one is an administrator's.
+	conf=/etc/redis/redis-recall-milter.conf
+	if [ -e $conf ] && ! md5sum $conf | grep -q ^6523298664e96f8463b165dddfc5d412; then
+		sed '/^\(unixsocket\|pidfile\|dir\) /d' $conf >/etc/recall-milter/store.conf
+	fi
+	own 0640 /etc/recall-milter/store.conf
+	[ "$1" != configure ] || rm -f $conf # rpm itself removes it
+	sed -i 's#unix:/run/redis-recall-milter/redis-server.sock#unix:/run/recall-milter-store/store.sock#' /etc/recall-milter/recall-milter.toml
+	[ -z "$enabled" ] || systemctl --quiet enable recall-milter-store.service
+	[ -z "$running" ] || systemctl start recall-milter-store.service || true
 fi
 
 if [ -d /run/systemd/system ]; then

@@ -1,7 +1,12 @@
 #!/bin/sh
-# rpm only: the user comes before the files whose group it is. On Debian, postinstall.sh makes it.
+# rpm only: the users come before the files whose group they are. On Debian, postinstall.sh makes them.
 set -e
-getent group recall-milter >/dev/null || groupadd --system recall-milter
-getent passwd recall-milter >/dev/null ||
-	useradd --system --gid recall-milter --no-create-home --home-dir /nonexistent --shell /sbin/nologin \
-		--comment "Recall Milter" recall-milter
+
+# user NAME COMMENT makes a system user and a group of the same name.
+user() {
+	getent group "$1" >/dev/null || groupadd --system "$1"
+	getent passwd "$1" >/dev/null ||
+		useradd --system --gid "$1" --no-create-home --home-dir /nonexistent --shell /sbin/nologin --comment "$2" "$1"
+}
+user recall-milter "Recall Milter"
+user recall-milter-store "Hold store of Recall Milter"

@@ -10,7 +10,7 @@ esac
 
 held=$(timeout 10 recallctl --json stats 2>/dev/null | sed -n 's/.*"held":\([0-9]*\).*/\1/p') || held=
 if [ "${held:-0}" -gt 0 ]; then
-	echo "recall-milter: messages that are still held: $held. They stay in Redis, and leave only by a daemon:" >&2
+	echo "recall-milter: messages that are still held: $held. They stay in the store, and leave only by a daemon:" >&2
 	echo "recall-milter: install it again, and before you remove it: recallctl drain" >&2
 fi
 if command -v postconf >/dev/null && { postconf -h smtpd_milters non_smtpd_milters && postconf -P; } 2>/dev/null |
@@ -20,8 +20,6 @@ if command -v postconf >/dev/null && { postconf -h smtpd_milters non_smtpd_milte
 fi
 if [ -d /run/systemd/system ]; then
 	systemctl --no-reload disable --now recall-milter.service >/dev/null 2>&1 || true
-	# rpm: its unit goes with us. Debian's template stays, and so does the store, until a purge.
-	if [ "$1" = 0 ]; then
-		systemctl --no-reload disable --now recall-milter-redis.service >/dev/null 2>&1 || true
-	fi
+	# Its unit goes with us; its data stay.
+	systemctl --no-reload disable --now recall-milter-store.service >/dev/null 2>&1 || true
 fi
