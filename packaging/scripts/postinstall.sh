@@ -74,7 +74,7 @@ if [ -d "$elder" ] && [ ! -e /var/lib/recall-milter/store ]; then
 	own 0640 /etc/recall-milter/store.conf
 	[ "$1" != configure ] || rm -f $conf # rpm itself removes it
 	sed -i 's#unix:/run/redis-recall-milter/redis-server.sock#unix:/run/recall-milter-store/store.sock#' /etc/recall-milter/recall-milter.toml
-	[ -z "$enabled" ] || systemctl --quiet enable recall-milter-store.service
+	[ -z "$enabled" ] || systemctl --quiet enable recall-milter-store.service || true
 	[ -z "$running" ] || systemctl start recall-milter-store.service || true
 fi
 
