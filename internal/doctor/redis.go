@@ -77,7 +77,8 @@ func (s *Site) judge(h holdstore.Health, stats holdstore.Stats, n int, r report)
 	s.memory(h, stats, n, counted)
 	s.clock(h, counted)
 	if before == 0 && s.NoStore == nil {
-		r.fine("redis", "Redis %s keeps what it acknowledges, %s of memory used, its clock is right", h.Info["redis_version"], h.Info["used_memory_human"])
+		r.fine("redis", "%s keeps what it acknowledges, %s of memory used, its clock is right",
+			h.Product(), h.Info["used_memory_human"])
 	}
 }
 
@@ -89,9 +90,9 @@ func (s *Site) state(h holdstore.Health, r report) {
 	if role, known := h.Info["role"]; known && role != "master" {
 		r.bad("redis.role", byHand+"only you know the primary: name it in addresses under [redis] in "+s.File+", or the Sentinels and their group in sentinel_master, then: systemctl restart recall-milter", "redis.addresses leads to a replica, which takes no mail")
 	}
-	major, _, _ := strings.Cut(h.Info["redis_version"], ".")
-	if n, err := strconv.Atoi(major); err == nil && n < 7 {
-		r.bad("redis.version", byHand+"which packages there are depends on the system: upgrade Redis to 7.0 or newer", "Redis %s does not know the flags of our scripts: nothing is held, and a full store can't let go what it has", h.Info["redis_version"])
+	if why := h.Unfit(); why != "" {
+		r.bad("redis.version", byHand+"which packages there are depends on the system: "+
+			"run Redis 7.0 or newer, or Valkey 8 or newer", "the store is %s: %s: nothing is held", h.Product(), why)
 	}
 }
 

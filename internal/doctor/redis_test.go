@@ -22,6 +22,7 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 	}{
 		"healthy":           {},
 		"old":               {info: map[string]string{"redis_version": "6.2.7"}, want: "redis.version"},
+		"no append-only":    {info: map[string]string{"dragonfly_version": "df-v1.30.0"}, want: "redis.version"},
 		"loading":           {info: map[string]string{"loading": "1"}, want: "redis.loading"},
 		"ahead":             {ahead: 5 * time.Second, want: "redis.clock"},
 		"behind":            {ahead: -2 * time.Minute, want: "redis.clock"},

@@ -205,8 +205,8 @@ func usable(at string, info map[string]string) error {
 	if role := info["role"]; role != "master" {
 		return unavailable("redis at %s is a %s: give the address of the primary", at, role)
 	}
-	if v := info["redis_version"]; major(v) < oldest {
-		return unavailable("redis at %s is version %s: install %d.0 or later", at, v, oldest)
+	if why := unfit(info); why != "" {
+		return unavailable("the server at %s is %s: %s: run Redis %d.0 or later, or Valkey", at, product(info), why, oldest)
 	}
 	return nil
 }

@@ -12,7 +12,9 @@ func TestWhatInfoSaysOfAServer(t *testing.T) {
 		{"", ""},
 		{"loading:1", "redis at here is loading its data: wait"},
 		{"role:slave", "redis at here is a slave: give the address of the primary"},
-		{"redis_version:6.2.14", "redis at here is version 6.2.14: install 7.0 or later"},
+		{"redis_version:6.2.14", "the server at here is Redis 6.2.14: it does not know"},
+		{"dragonfly_version:df-v1.30.0", "the server at here is Dragonfly df-v1.30.0: it has no append-only file"},
+		{"valkey_version:9.1.2", ""},
 		{"aof_enabled:0", "redis at here says aof_enabled:0 aof_last_write_status:ok"},
 		{"aof_last_write_status:err", "redis at here says aof_enabled:1 aof_last_write_status:err: free space on its disk"},
 	} {
