@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/release"
 )
 
 // viaSendmail is the only value of --via.
@@ -91,12 +92,15 @@ func (a *act) sendOne(ctx context.Context, program, id string, by holdstore.Act)
 	switch {
 	case err == nil:
 		a.acted(&c.Hold, "release")
-		return a.store.Settle(ctx, c, st)
+		if err = release.Settle(ctx, a.store, c, st); err != nil {
+			err = fmt.Errorf("hold %s: sendmail has taken it, but that could not be written, so it may be sent again: %w", id, err)
+		}
+		return err
 	case len(st.Results) == 0:
 		return errors.Join(err, a.store.GiveBack(ctx, c))
 	}
 	st.RetryIn, st.Detail = max(time.Until(c.Due), time.Second), "by sendmail(1): "+err.Error()
-	return errors.Join(fmt.Errorf("only %d of its recipients: %w", len(st.Results), err), a.store.Settle(ctx, c, st))
+	return errors.Join(fmt.Errorf("only %d of its recipients: %w", len(st.Results), err), release.Settle(ctx, a.store, c, st))
 }
 
 // speakable refuses what sendmail(1) can't be told: the message would leave without what its sender demanded.

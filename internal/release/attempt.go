@@ -106,25 +106,39 @@ func (s *sender) guarded(ctx context.Context, c *holdstore.Claim, st *holdstore.
 	s.attempt(ctx, c, st, more)
 }
 
-// settle writes the outcome, and while the lease runs waits for a store that is away: whoever takes the hold over would
-// send a second copy.
+// settle writes the outcome, as Settle does, and takes the next hold if there is more to do.
 func (s *sender) settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement, more bool) (next *holdstore.Claim, err error) {
-	if more {
-		next, err = s.loop.store.SettleNext(ctx, c, st)
-	} else {
-		err = s.loop.store.Settle(ctx, c, st)
+	if !more {
+		return nil, Settle(ctx, s.loop.store, c, st)
 	}
+	next, err = s.loop.store.SettleNext(ctx, c, st)
+	return next, insist(ctx, s.loop.store, c, st, err)
+}
+
+// Settler is the store as far as Settle needs it.
+type Settler interface {
+	Settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) error
+}
+
+// Settle writes the outcome of an attempt, and while the lease runs waits for a store that is away: whoever takes the
+// hold over would send a second copy.
+func Settle(ctx context.Context, store Settler, c *holdstore.Claim, st holdstore.Settlement) error {
+	return insist(ctx, store, c, st, store.Settle(ctx, c, st))
+}
+
+// insist tries again to write an outcome; err is what came of the first try.
+func insist(ctx context.Context, store Settler, c *holdstore.Claim, st holdstore.Settlement, err error) error {
 	for errors.Is(err, holdstore.ErrUnavailable) && c.LeaseLeft() > 0 {
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return err
 		case <-time.After(settleEvery):
 		}
-		if err = s.loop.store.Settle(ctx, c, st); errors.Is(err, holdstore.ErrLost) && c.LeaseLeft() > 0 {
-			return nil, nil // it was written, and only the answer was lost
+		if err = store.Settle(ctx, c, st); errors.Is(err, holdstore.ErrLost) && c.LeaseLeft() > 0 {
+			return nil // it was written, and only the answer was lost
 		}
 	}
-	return next, err
+	return err
 }
 
 // renew keeps the lease. When it is lost, or nearly over while the store is away, the attempt ends before it can send
