@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	gomilter "github.com/emersion/go-milter"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	gomilter "github.com/emersion/go-milter"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	gomilter "github.com/emersion/go-milter"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // auditLine is one line of the audit trail in JSON.
@@ -100,5 +101,5 @@ func (c *ctl) auditEntry(e holdstore.Entry) {
 	if e.Detail != "" {
 		line += ", " + e.Detail
 	}
-	fmt.Fprintln(c.stdout, cell(line))
+	fmt.Fprintln(c.stdout, sanitize.TerminalCell(line))
 }

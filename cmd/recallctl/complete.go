@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // maxOffered is how many hold IDs a shell shows.
@@ -25,7 +26,7 @@ func (c *ctl) complete(states ...holdstore.State) cobra.CompletionFunc {
 			if err != nil || len(all) == maxOffered {
 				break
 			}
-			all = append(all, cobra.CompletionWithDesc(h.ID, clean(h.Sender.Address+" to "+recipients(h))))
+			all = append(all, cobra.CompletionWithDesc(h.ID, sanitize.TerminalText(h.Sender.Address+" to "+recipients(h))))
 		}
 		return all, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/doctor"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
@@ -140,8 +141,8 @@ func plural(n int, what string) string {
 func findingLines(f doctor.Finding, width int) []string {
 	area, _, _ := strings.Cut(f.Check, ".")
 	const margin = 9
-	head := fmt.Sprintf("%-*s%s: %s", margin, f.Level, area, cell(f.Text))
-	mend := cell(f.Mend)
+	head := fmt.Sprintf("%-*s%s: %s", margin, f.Level, area, sanitize.TerminalCell(f.Text))
+	mend := sanitize.TerminalCell(f.Mend)
 	if mend == "" && (width == 0 || runewidth.StringWidth(head) <= width) {
 		return []string{head}
 	}

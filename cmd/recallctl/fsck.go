@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // faultLine is a fault in JSON.
@@ -60,7 +61,7 @@ func (c *ctl) fault(f holdstore.Fault) {
 	default:
 		words += ": nothing can mend it here"
 	}
-	fmt.Fprintln(c.stdout, cell(words))
+	fmt.Fprintln(c.stdout, sanitize.TerminalCell(words))
 }
 
 func (c *ctl) checked(left, mended int) error {

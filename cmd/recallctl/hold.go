@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // hold is a hold in JSON; the names are the contract's.
@@ -117,7 +118,7 @@ func row(h *holdstore.Hold, mixed bool) []string {
 			when += ", due in " + dueIn(h.Due)
 		}
 	}
-	return []string{h.ID, when, cell(orNull(h.Sender.Address)), cell(recipients(h)), sized(h.Size), cell(h.Subject)}
+	return []string{h.ID, when, sanitize.TerminalCell(orNull(h.Sender.Address)), sanitize.TerminalCell(recipients(h)), sized(h.Size), sanitize.TerminalCell(h.Subject)}
 }
 
 func orNull(sender string) string {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // version is set by the build.
@@ -59,7 +60,7 @@ func (c *ctl) run(ctx context.Context, args []string) int {
 	root.SetErr(c.stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil && err.Error() != "" {
-		fmt.Fprintln(c.stderr, "recallctl:", clean(strings.ReplaceAll(err.Error()+c.fix(err), "\t", "  ")))
+		fmt.Fprintln(c.stderr, "recallctl:", sanitize.TerminalText(strings.ReplaceAll(err.Error()+c.fix(err), "\t", "  ")))
 	}
 	if ctx.Err() != nil {
 		return 128 + 2 // ended by SIGINT

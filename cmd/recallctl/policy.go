@@ -16,6 +16,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -151,7 +152,9 @@ func opinionLine(o inbound.Opinion) opinion {
 
 // explain prints the evidence, each step, the verdict, and what becomes of the mail.
 func (c *ctl) explain(o inbound.Opinion) {
-	line := func(format string, args ...any) { fmt.Fprintln(c.stdout, cell(fmt.Sprintf(format, args...))) }
+	line := func(format string, args ...any) {
+		fmt.Fprintln(c.stdout, sanitize.TerminalCell(fmt.Sprintf(format, args...)))
+	}
 	if o.Sight.Form == "" {
 		line("no recall command: delivered as ordinary mail")
 		return

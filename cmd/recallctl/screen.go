@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/mattn/go-runewidth"
-	"github.com/recall-milter/recall-milter/internal/jsonline"
 	"golang.org/x/term"
+
+	"github.com/recall-milter/recall-milter/internal/jsonline"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // screen is where the answers go: a terminal, or a file or pipe that a program reads.
@@ -25,7 +27,7 @@ func newScreen(stdout, stderr io.Writer) *screen { return &screen{stdout: stdout
 
 // say tells people something in addition to the answer.
 func (s *screen) say(format string, args ...any) {
-	fmt.Fprintln(s.stderr, clean(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(s.stderr, sanitize.TerminalText(fmt.Sprintf(format, args...)))
 }
 
 // encode writes one JSON object on a line; <> of a Message-ID stay as they are, and what a terminal would obey is

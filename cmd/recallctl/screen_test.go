@@ -15,6 +15,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/doctor"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -61,12 +62,15 @@ func TestNarrowTerminalsLoseColumns(t *testing.T) {
 func FuzzClean(f *testing.F) {
 	f.Add("a\x1b[2J\u202e\xff\u00ad\n\r")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := cell(s)
+		got := sanitize.TerminalCell(s)
 		if !utf8.ValidString(got) {
 			t.Fatalf("%q is no UTF-8", got)
 		}
+		if again := sanitize.TerminalCell(got); again != got {
+			t.Fatalf("%q has more to escape: %q", got, again)
+		}
 		for _, r := range got {
-			if !unicode.IsPrint(r) || turning(r) {
+			if !unicode.IsPrint(r) {
 				t.Fatalf("%q has %q", got, r)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/internal/doctor"
 	"github.com/recall-milter/recall-milter/internal/postfix"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 func (c *ctl) setup() *cobra.Command {
@@ -124,7 +125,7 @@ func (c *ctl) changes(mta *postfix.Config, changes []postfix.Change) {
 			fmt.Fprintln(c.stdout, file)
 		}
 		for _, line := range change.Lines() {
-			fmt.Fprintln(c.stdout, "  "+cell(line))
+			fmt.Fprintln(c.stdout, "  "+sanitize.TerminalCell(line))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 func (c *ctl) show() *cobra.Command {
@@ -53,7 +54,7 @@ func (c *ctl) showOne(ctx context.Context, h *holdstore.Hold) {
 	case h.State == holdstore.Released:
 		fmt.Fprintln(c.stdout, "\nHeader and body are not kept after the release.")
 	default:
-		fmt.Fprintf(c.stdout, "\nHeader: %s\n", clean(err.Error()))
+		fmt.Fprintf(c.stdout, "\nHeader: %s\n", sanitize.TerminalText(err.Error()))
 	}
 }
 
@@ -73,7 +74,7 @@ func (c *ctl) envelope(h *holdstore.Hold) {
 		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + h.Grace.String()},
 		{"Held at", local(h.HeldAt)}, {"Due at", local(h.Due)}, {"Attempts", attempts(h.Attempts)},
 	} {
-		if value := strings.TrimSpace(cell(line[1])); value != "" {
+		if value := strings.TrimSpace(sanitize.TerminalCell(line[1])); value != "" {
 			fmt.Fprintf(c.stdout, "%-11s %s\n", line[0], value)
 		}
 	}
@@ -90,7 +91,7 @@ func (c *ctl) results(h *holdstore.Hold) {
 	var rows [][]string
 	for i, r := range h.Results {
 		to := h.Recipients[i]
-		rows = append(rows, []string{cell(strings.TrimSpace("<" + to.Address + "> " + strings.Join(to.Args, " "))), string(r.Outcome), cell(r.Detail)})
+		rows = append(rows, []string{sanitize.TerminalCell(strings.TrimSpace("<" + to.Address + "> " + strings.Join(to.Args, " "))), string(r.Outcome), sanitize.TerminalCell(r.Detail)})
 	}
 	fmt.Fprintln(c.stdout)
 	c.table([]string{"RECIPIENT", "RESULT", "DETAIL"}, rows)
@@ -99,7 +100,7 @@ func (c *ctl) results(h *holdstore.Hold) {
 func (c *ctl) timeline(h *holdstore.Hold) {
 	var rows [][]string
 	for _, e := range h.Timeline {
-		rows = append(rows, []string{local(e.At), e.Verb, cell(e.By), cell(e.Detail)})
+		rows = append(rows, []string{local(e.At), e.Verb, sanitize.TerminalCell(e.By), sanitize.TerminalCell(e.Detail)})
 	}
 	fmt.Fprintln(c.stdout)
 	c.table([]string{"TIME", "EVENT", "BY", "DETAIL"}, rows)
@@ -110,5 +111,5 @@ func local(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") 
 // indented shows header lines as they stand, with tabs as blanks.
 func indented(header string) string {
 	header = strings.ReplaceAll(strings.ReplaceAll(header, "\r\n", "\n"), "\t", "    ")
-	return "  " + strings.ReplaceAll(strings.TrimSuffix(clean(header), "\n"), "\n", "\n  ")
+	return "  " + strings.ReplaceAll(strings.TrimSuffix(sanitize.TerminalText(header), "\n"), "\n", "\n  ")
 }

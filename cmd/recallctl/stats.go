@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // numbers are the counts in JSON.
@@ -46,7 +47,7 @@ func (c *ctl) stats() *cobra.Command {
 		}
 		fmt.Fprintf(c.stdout, "%-16s %s\n%-16s %s\n%-16s %v\n", "waiting bytes", sized(s.Bytes), "oldest held", ago(s.Oldest), "latest lateness", s.Lateness)
 		if words != "" {
-			fmt.Fprintf(c.stdout, "%-16s %s\n", "paused", cell(words))
+			fmt.Fprintf(c.stdout, "%-16s %s\n", "paused", sanitize.TerminalCell(words))
 		}
 		return nil
 	})

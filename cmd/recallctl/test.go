@@ -12,6 +12,7 @@ import (
 	"github.com/emersion/go-message/textproto"
 	"github.com/spf13/cobra"
 
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -76,12 +77,12 @@ func (c *ctl) tried(t *trial, file string) error {
 		return c.encode(verdict{v.Hold, v.Rule, v.Grace.String(), v.Reason.Text, v.Steps})
 	}
 	for _, step := range v.Steps {
-		fmt.Fprintln(c.stdout, cell(step))
+		fmt.Fprintln(c.stdout, sanitize.TerminalCell(step))
 	}
 	if v.Hold {
-		fmt.Fprintf(c.stdout, "held for %v: %s\n", v.Grace, cell(v.Reason.Text))
+		fmt.Fprintf(c.stdout, "held for %v: %s\n", v.Grace, sanitize.TerminalCell(v.Reason.Text))
 	} else {
-		fmt.Fprintf(c.stdout, "not held: %s\n", cell(v.Reason.Text))
+		fmt.Fprintf(c.stdout, "not held: %s\n", sanitize.TerminalCell(v.Reason.Text))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 func (c *ctl) watch() *cobra.Command {
@@ -60,7 +61,7 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\x1b[H%s\x1b[K\n", runewidth.Truncate(fmt.Sprintf("%s%s waiting at %s; q ends this list", sure, count(total), time.Now().Format("15:04:05")), width, "…"))
 	for _, note := range c.notes(ctx, err) {
-		fmt.Fprintf(&b, "%s\x1b[K\n", runewidth.Truncate(cell(note), width, "…"))
+		fmt.Fprintf(&b, "%s\x1b[K\n", runewidth.Truncate(sanitize.TerminalCell(note), width, "…"))
 		room--
 	}
 	holds = holds[:min(len(holds), max(room, 0))]

@@ -18,6 +18,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -232,7 +233,7 @@ func header(domain string, v policy.InboundVerdict) string {
 	}
 	all := []string{result, "reason=" + printable(v.Reason), "domain=" + printable(domain)}
 	if v.Target != "" {
-		all = append(all, "target="+plain(v.Target, maxLine-len("\ttarget=")))
+		all = append(all, "target="+sanitize.Parameter(v.Target, maxLine-len("\ttarget=")))
 	}
 	if text := strings.Join(all, "; "); len("X-Recall-Policy: "+text) <= maxLine {
 		return text
@@ -243,15 +244,8 @@ func header(domain string, v policy.InboundVerdict) string {
 // maxLine is how many bytes a line of a header may have (RFC 5322 section 2.1.1); more is folded.
 const maxLine = 998
 
-// printable keeps what others typed from ending a line or a parameter, or from being one.
-func printable(s string) string { return plain(s, 400) }
+// maxShown is how many bytes of what others typed a reply or a field shows.
+const maxShown = 400
 
-func plain(s string, most int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || r == ';' {
-			return '?'
-		}
-		return r
-	}, s)
-	return s[:min(len(s), most)]
-}
+// printable keeps what others typed from ending a line or a parameter, or from being one.
+func printable(text string) string { return sanitize.Parameter(text, maxShown) }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
+
 	"github.com/recall-milter/recall-milter/internal/file"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // ErrLogin says that the server refused the master user for this user.
@@ -121,7 +123,7 @@ func (o *box) login() error {
 		var said *imap.Error
 		if errors.As(err, &said) && said.Code != imap.ResponseCodeUnavailable {
 			return fmt.Errorf("%w as %s (%s): the password in %s is wrong, %s is no master user, or there is no such mailbox",
-				ErrLogin, name, clean(said.Text), o.s.s.PasswordFile, o.s.s.MasterUser)
+				ErrLogin, name, sanitize.ServerReply(said.Text), o.s.s.PasswordFile, o.s.s.MasterUser)
 		}
 		return err
 	}
@@ -178,16 +180,5 @@ func refusal(err error) string {
 	case imap.ResponseCodeUnavailable, imap.ResponseCodeInUse, imap.ResponseCodeServerBug, imap.ResponseCodeLimit:
 		return ""
 	}
-	return "the mail server refused: " + clean(said.Text)
-}
-
-// clean makes a server's words fit for a log line and a mail.
-func clean(text string) string {
-	text = strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f {
-			return -1
-		}
-		return c
-	}, strings.ToValidUTF8(text, "?"))
-	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
+	return "the mail server refused: " + sanitize.ServerReply(said.Text)
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -50,12 +51,12 @@ func (l *Log) eventAt(level zapcore.Level, verb, queueID string, pairs []pair) {
 
 func line(verb, queueID string, pairs []pair) string {
 	var b strings.Builder
-	b.WriteString(clean(orNone(queueID)) + ": " + verb + ": ")
+	b.WriteString(sanitize.LogValue(orNone(queueID)) + ": " + verb + ": ")
 	for i, p := range pairs {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(p.name + "=" + clean(p.value))
+		b.WriteString(p.name + "=" + sanitize.LogValue(p.value))
 	}
 	return b.String()
 }
@@ -65,12 +66,6 @@ func orNone(queueID string) string {
 		return "NOQUEUE" // as Postfix says it
 	}
 	return queueID
-}
-
-// clean keeps a value on its line: whatever a sender or a server typed must not forge another line.
-func clean(s string) string {
-	quoted := strconv.Quote(s)
-	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -215,7 +210,7 @@ func (l *Log) daemon(level zapcore.Level, verb string, pairs []pair) {
 	}
 	text := verb
 	for n, p := range pairs {
-		text += map[bool]string{true: ": ", false: ", "}[n == 0] + p.name + "=" + clean(p.value)
+		text += map[bool]string{true: ": ", false: ", "}[n == 0] + p.name + "=" + sanitize.LogValue(p.value)
 	}
 	l.zap.Log(level, text)
 }
@@ -229,5 +224,5 @@ func (l *Log) Trouble(msg string, err error) {
 	if err != nil {
 		msg += ": " + err.Error()
 	}
-	l.zap.Warn(clean(msg))
+	l.zap.Warn(sanitize.LogValue(msg))
 }

@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/policy"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 func TestHeldLineIsTheContracts(t *testing.T) {
@@ -90,7 +92,7 @@ func TestJSONHasTheFieldsOfTheText(t *testing.T) {
 		}
 		delete(fields, "queue_id")
 		for name, value := range fields {
-			if pair := strings.ReplaceAll(name, "_", "-") + "=" + clean(value.(string)); !strings.Contains(", "+rest+", ", ", "+pair+", ") {
+			if pair := strings.ReplaceAll(name, "_", "-") + "=" + sanitize.LogValue(value.(string)); !strings.Contains(", "+rest+", ", ", "+pair+", ") {
 				t.Errorf("%s is not in %s", pair, line)
 			}
 		}
