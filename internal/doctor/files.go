@@ -87,7 +87,7 @@ func look(key, path string, who *identity, r report) {
 		return
 	}
 	if at := who.barrier(path, 0o4); at != "" {
-		mend := "chgrp " + who.name + " " + quoted(at) + " && chmod g+r " + quoted(at)
+		mend := "chgrp " + who.group + " " + quoted(at) + " && chmod g+r " + quoted(at)
 		if at != path {
 			mend = "chmod o+x " + quoted(at)
 		}
@@ -97,9 +97,10 @@ func look(key, path string, who *identity, r report) {
 
 // identity is whom a server runs as.
 type identity struct {
-	name string
-	uid  int
-	gids []int
+	name  string
+	group string // its own
+	uid   int
+	gids  []int
 }
 
 // account looks a user up; nil: there is none of that name here.
@@ -108,7 +109,10 @@ func account(name string) *identity {
 	if err != nil {
 		return nil
 	}
-	id := &identity{name: name}
+	id := &identity{name: name, group: u.Gid}
+	if g, err := user.LookupGroupId(u.Gid); err == nil {
+		id.group = g.Name
+	}
 	id.uid, _ = strconv.Atoi(u.Uid)
 	groups, _ := u.GroupIds()
 	for _, g := range append(groups, u.Gid) {

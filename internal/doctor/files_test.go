@@ -49,11 +49,14 @@ func TestEachFaultOfAFileIsNamed(t *testing.T) {
 				if err := c.do(path); err != nil {
 					t.Fatal(err)
 				}
-				found := gathered(func(r report) { files(context.Background(), siteWith(t, key, path), r) })
+				s := siteWith(t, key, path)
+				look := func() []Finding { return gathered(func(r report) { files(context.Background(), s, r) }) }
+				found := look()
 				if got := strings.Join(checks(found), " "); got != c.want || c.want != "" && !strings.Contains(found[0].Text, key+": "+path) {
 					t.Errorf("found %q, want %q: %+v", got, c.want, found)
 				}
 				mended(t, found)
+				s.pasted(t, found, look)
 			})
 		}
 	}

@@ -123,11 +123,11 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, men
 	}
 	s.action(service, m, r)
 	if v, err := strconv.Atoi(service.Option(m, "protocol")); err == nil && v < 6 {
-		r.bad("postfix.protocol", "postconf -e milter_protocol=6 && postfix reload", "%s: milter protocol %d can't carry mail byte for byte: the daemon refuses it, and clients hear 451", service, v)
+		r.bad("postfix.protocol", setMilter(service, m, "protocol", "6"), "%s: milter protocol %d can't carry mail byte for byte: the daemon refuses it, and clients hear 451", service, v)
 	}
 	for _, name := range []string{"connect_timeout", "command_timeout", "content_timeout"} {
 		if d, ok := postfix.Duration(service.Option(m, name)); ok && d < leastTimeout {
-			r.warn("postfix.timeout", "postconf -e milter_"+name+"="+defaultTimeouts[name]+" && postfix reload", "%s: milter_%s is %v: when Redis is slow for a moment, clients hear 451 and their mail is late", service, name, d)
+			r.warn("postfix.timeout", setMilter(service, m, name, defaultTimeouts[name]), "%s: milter_%s is %v: when Redis is slow for a moment, clients hear 451 and their mail is late", service, name, d)
 		}
 	}
 	s.socket(service, m, r)
@@ -151,11 +151,23 @@ func (s *Site) action(service *postfix.Service, m postfix.Milter, r report) {
 	if meaning[action] == "" {
 		return // tempfail, shutdown
 	}
-	mend := "postconf -e milter_default_action=tempfail && postfix reload"
-	if _, own := m.Options["default_action"]; own {
-		mend = byHand + "postconf edits no single milter of a list: write default_action=tempfail into the braces of our milter, then: postfix reload"
+	r.bad("postfix.default-action", setMilter(service, m, "default_action", "tempfail"), "%s: milter_default_action is %s: while the daemon is down, mail %s", service, action, meaning[action])
+}
+
+// setMilter sets what Postfix does with our milter where it is set now: in the list, in the service, or for all.
+func setMilter(service *postfix.Service, m postfix.Milter, name, value string) string {
+	if _, own := m.Options[name]; own {
+		return byHand + "postconf edits no single milter of a list: write " + name + "=" + value + " into the braces of our milter, then: postfix reload"
 	}
-	r.bad("postfix.default-action", mend, "%s: milter_default_action is %s: while the daemon is down, mail %s", service, action, meaning[action])
+	return set(service, "milter_"+name, value) + " && postfix reload"
+}
+
+// set is the command that sets a parameter of a service: in its line where that has it, else for all.
+func set(service *postfix.Service, name, value string) string {
+	if service.Overrides(name) {
+		return "postconf -P " + quoted(service.String()+"/"+name+"="+value)
+	}
+	return "postconf -e " + quoted(name+"="+value)
 }
 
 // locally looks at mail that programs submit by sendmail(1).
@@ -198,7 +210,7 @@ func (s *Site) inFlow(r report) {
 		}
 		told[cleanup] = true
 		if d, ok := postfix.Duration(cleanup.Get("in_flow_delay")); ok && d > 0 {
-			r.warn("postfix.in-flow", "postconf -e in_flow_delay=0 && postfix reload", "in_flow_delay is %v: after about 50 held messages each further one waits as long", d)
+			r.warn("postfix.in-flow", set(cleanup, "in_flow_delay", "0")+" && postfix reload", "in_flow_delay is %v: after about 50 held messages each further one waits as long", d)
 		}
 	}
 }
@@ -211,12 +223,27 @@ func (s *Site) limits(r report) {
 		if size == 0 {
 			allowed = "any size"
 		}
-		r.warn("postfix.size", "postconf -e message_size_limit="+strconv.FormatInt(most, 10)+" && postfix reload # or raise max_size under [hold] in "+s.File,
+		r.warn("postfix.size", s.lowerSize(most)+"postfix reload # or raise max_size under [hold] in "+s.File,
 			"Postfix takes %s, and up to %s are held: larger mail goes out unheld", allowed, sized(most))
 	}
 	if s.mta.Get("soft_bounce") == "yes" {
 		r.warn("postfix.soft-bounce", "postconf -e soft_bounce=no && postfix reload", "soft_bounce is on: what the re-injection port refuses for good is tried until it is given up, instead of coming back at once")
 	}
+}
+
+// lowerSize sets the limit wherever mail comes in that is too large to be held.
+func (s *Site) lowerSize(most int64) (command string) {
+	larger := func(text string) bool { n := number(text); return n == 0 || n > most }
+	value := strconv.FormatInt(most, 10)
+	if larger(s.mta.Get("message_size_limit")) {
+		command = "postconf -e message_size_limit=" + value + " && "
+	}
+	for _, service := range s.mta.Running("smtpd") {
+		if service.Overrides("message_size_limit") && larger(service.Get("message_size_limit")) && !s.releases(service) {
+			command += set(service, "message_size_limit", value) + " && "
+		}
+	}
+	return command
 }
 
 // reinjection looks at a service by which held mail comes back.

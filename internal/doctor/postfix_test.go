@@ -98,6 +98,10 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"protocol":              {"milter_protocol = 2\n", healthyPort, "", "postfix.protocol"},
 		"command time-out":      {"milter_command_timeout = 3s\n", healthyPort, "", "postfix.timeout"},
 		"content time-out":      {"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=5s }\n", healthyPort, "", "postfix.timeout"},
+		"protocol in braces":    {"smtpd_milters = { inet:127.0.0.1:8890, protocol=2 }\n", healthyPort, "", "postfix.protocol"},
+		"time-out of a service": {"", healthyPort + submission + "  -o milter_command_timeout=3s\n", "", "postfix.timeout"},
+		"accept in a service":   {"", healthyPort + submission + "  -o milter_default_action=accept\n", "", "postfix.default-action"},
+		"delay of a service":    {"cleanup_service_name = slow\n", healthyPort + "slow unix n - y - 0 cleanup\n  -o in_flow_delay=1s\n", "", "postfix.in-flow"},
 		"proxy filter":          {"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n", "", "postfix.proxy"},
 		"milter maps":           {"smtpd_milter_maps = inline:{ 192.0.2.1=DISABLE }\n", healthyPort, "", "postfix.maps"},
 		"any size":              {"message_size_limit = 0\n", healthyPort, "", "postfix.size"},
@@ -169,12 +173,16 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 			t.Parallel()
 			s := siteOf(t, c.config)
 			s.Postfix = server.PostfixConf(t, withSettings(healthyMain, c.main), c.master)
-			s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
-			found := gathered(func(r report) { mtas(context.Background(), s, r) })
+			look := func() []Finding {
+				s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+				return gathered(func(r report) { mtas(context.Background(), s, r) })
+			}
+			found := look()
 			if got := strings.Join(checks(found), " "); got != c.want {
 				t.Errorf("found %q, want %q: %+v", got, c.want, found)
 			}
 			mended(t, found)
+			s.pasted(t, found, look)
 		})
 	}
 }

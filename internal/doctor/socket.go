@@ -26,9 +26,9 @@ func (s *Site) socket(service *postfix.Service, m postfix.Milter, r report) {
 	if at == "" {
 		return
 	}
-	mend := "chgrp " + who.name + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" + who.name + "\" in " + s.File
+	mend := "chgrp " + who.group + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" + who.group + "\" in " + s.File
 	if at != path {
-		mend = "chgrp " + who.name + " " + quoted(at) + " && chmod g+x " + quoted(at)
+		mend = "chgrp " + who.group + " " + quoted(at) + " && chmod g+x " + quoted(at)
 	}
 	r.bad("postfix.socket", mend, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service, who.name, path, at)
 }
