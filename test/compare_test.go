@@ -99,6 +99,9 @@ type place struct {
 func (s *site) compare(t *testing.T) {
 	p := s.start(t)
 	plain := p.deliver()
+	if text := plain["text"]; len(text) == 0 || strings.HasPrefix(text[0], "refused") {
+		t.Errorf("the site takes no mail: %v", text)
+	}
 	p.postfix.Kill()
 	if out, code := p.ctl("setup", "--postfix", p.postfix.Conf(), "--apply", "--user", "root"); code != 0 {
 		t.Fatalf("setup: exit %d: %s", code, out)

@@ -14,20 +14,21 @@ import (
 // StartAmavisMilter starts amavisd-milter with an amavis of its own, and returns its host:port.
 func StartAmavisMilter(t testing.TB, s SpamAssassin) string {
 	t.Helper()
-	asked, addr, dir := FreeAddr(t), FreeAddr(t), openDir(t, "amavisd-milter")
-	_, port, _ := net.SplitHostPort(asked)
-	StartAmavis(t, "127.0.0.1:1", s, fmt.Sprintf(`$inet_socket_port = [$inet_socket_port, %[1]s];
-$interface_policy{'%[1]s'} = 'AM.PDP-INET';
-$policy_bank{'AM.PDP-INET'} = { protocol => 'AM.PDP' };
-$max_servers = 2;
-`, port))
-	own(t, "amavis", filepath.Join(dir, "work"))
-	if err := os.Chmod(filepath.Join(dir, "work"), 0o700); err != nil { // it takes no other
+	addr, dir := FreeAddr(t), openDir(t, "amavisd-milter")
+	work := filepath.Join(dir, "work")
+	own(t, "amavis", work)
+	if err := os.Chmod(work, 0o700); err != nil { // amavisd-milter takes no other
 		t.Fatal(err)
 	}
+	StartAmavis(t, "127.0.0.1:1", s, fmt.Sprintf(`$TEMPBASE = '%[1]s'; # else it refuses what is there
+$unix_socketname = '%[1]s/amavis.sock';
+$interface_policy{'SOCK'} = 'AM.PDP-SOCK';
+$policy_bank{'AM.PDP-SOCK'} = { protocol => 'AM.PDP' };
+$max_servers = 2;
+`, work))
 	host, number, _ := net.SplitHostPort(addr)
-	c := exec.Command(Program(t, "amavisd-milter"), "-f", "-s", "inet:"+number+"@"+host, "-S", "inet:"+port+"@127.0.0.1",
-		"-w", filepath.Join(dir, "work"), "-p", filepath.Join(dir, "work/pid"))
+	c := exec.Command(Program(t, "amavisd-milter"), "-f", "-s", "inet:"+number+"@"+host, "-S", filepath.Join(work, "amavis.sock"),
+		"-w", work, "-p", filepath.Join(work, "pid"))
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: credential(t, "amavis")} // amavis reads its files
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
