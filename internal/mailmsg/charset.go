@@ -24,15 +24,19 @@ var aliases = map[string]string{
 	"cp932": "shift_jis", "ms932": "shift_jis", "cp936": "gbk", "euc-cn": "gbk", "cp949": "euc-kr", "ms949": "euc-kr",
 	"cp950": "big5", "cp50220": "iso-2022-jp", "cp50221": "iso-2022-jp", "cp50222": "iso-2022-jp",
 	"iso-2022-jp-1": "iso-2022-jp", "iso-2022-jp-2": "iso-2022-jp", "iso-2022-jp-3": "iso-2022-jp",
-	"iso-2022-jp-ms": "iso-2022-jp", "cp65001": "utf-8", "macroman": "macintosh",
+	"iso-2022-jp-ms": "iso-2022-jp", "iso-2022-jp-2004": "iso-2022-jp", "cp65001": "utf-8", "macroman": "macintosh",
+	"uhc": "euc-kr", "eucjp": "euc-jp", "euckr": "euc-kr", "latin-1": "iso-8859-1",
 }
 
 // lookup returns the encoding of a charset's name, nil when there is none. Where a name stands for a part of a larger
 // charset, as gb2312 for GBK and iso-8859-1 for windows-1252, the larger one is read, as mail programs do.
 func lookup(charset string) encoding.Encoding {
-	name := strings.ToLower(strings.TrimSpace(charset))
-	if len(name) > maxCharset {
+	name := strings.ToLower(strings.Trim(charset, " \t\"'"))
+	switch {
+	case len(name) > maxCharset:
 		return nil
+	case name == "us-ascii", name == "ascii": // says nothing of other letters
+		return unicode.UTF8
 	}
 	if name == "hz-gb-2312" {
 		return simplifiedchinese.HZGB2312

@@ -11,7 +11,8 @@ func TestCharsets(t *testing.T) {
 	for _, c := range []struct{ charsets, bytes, want string }{
 		{"utf-8 UTF8 x-utf-8 cp65001 unicode-1-1-utf-8", "f\xc3\xbcr", "für"},
 		{"us-ascii ascii ANSI_X3.4-1968 ISO646-US", "fur", "fur"},
-		{"iso-8859-1 ISO8859_1 latin1 l1 iso_8859-1 windows-1252 cp1252 x-cp1252", "f\xfcr", "für"},
+		{"us-ascii ascii", "f\xc3\xbcr", "für"}, // mail that names the wrong one
+		{"iso-8859-1 ISO8859_1 latin1 latin-1 \"latin1\" l1 iso_8859-1 windows-1252 cp1252 x-cp1252", "f\xfcr", "für"},
 		{"iso-8859-2 latin2 windows-1250 cp1250", "Pawe\xb3", "Paweł"},
 		{"iso-8859-3", "\xf8", "ĝ"},
 		{"iso-8859-4", "\xfe\xba", "ūē"},
@@ -40,11 +41,11 @@ func TestCharsets(t *testing.T) {
 		{"gb18030", "\x95\x32\x82\x36", "𠀀"},
 		{"hz-gb-2312", "~{UEH}~}", "张三"},
 		{"big5 big5-hkscs x-x-big5 cp950", "\xa6\x5e\xa6\xac", "回收"},
-		{"ks_c_5601-1987 euc-kr ks_c_5601-1989 korean windows-949 cp949 x-windows-949", "\xb1\xe8\xbf\xe5", "김욕"},
+		{"ks_c_5601-1987 euc-kr euckr uhc ks_c_5601-1989 korean windows-949 cp949 x-windows-949", "\xb1\xe8\xbf\xe5", "김욕"},
 		{"iso-2022-kr", "\x1b$)C\x0e1h\x0f a", "김 a"},
-		{"iso-2022-jp iso-2022-jp-2 cp50220 csISO2022JP", "\x1b$BEDCf\x1b(B a", "田中 a"},
+		{"iso-2022-jp iso-2022-jp-2 iso-2022-jp-2004 cp50220 csISO2022JP", "\x1b$BEDCf\x1b(B a", "田中 a"},
 		{"shift_jis sjis x-sjis cp932 windows-31j ms932", "\x93\x63\x92\x86", "田中"},
-		{"euc-jp x-euc-jp", "\xc5\xc4\xc3\xe6", "田中"},
+		{"euc-jp eucjp x-euc-jp", "\xc5\xc4\xc3\xe6", "田中"},
 		{"utf-16le", "a\x00\xfc\x00", "aü"},
 		{"utf-16be", "\x00a\x00\xfc", "aü"},
 	} {
