@@ -97,6 +97,21 @@ func TestAWinmailInAnyWrappingIsARecall(t *testing.T) {
 	}
 }
 
+// A winmail.dat that can't be read says nothing.
+func TestADamagedWinmailIsOrdinaryMail(t *testing.T) {
+	r := outlook.Recall{From: "anna@corp.test", To: "b@x.test", Subject: "prices", Prefix: "Terugroepen:"}
+	winmail := outlook.Winmail([]byte("prices"), 1252)
+	for name, file := range map[string][]byte{"cut": winmail[:len(winmail)/4], "empty": nil, "a zip": []byte("PK\x03\x04"),
+		"behind a zero": append([]byte{0}, winmail...)} {
+		o := newOffice(t)
+		id := o.writes("anna", outlook.Recall{Subject: "prices"}, "b@x.test")
+		passed := o.mustSubmit(mailBy("anna", r.FormAWith(file), "b@x.test"))
+		if passed == "" || o.state(id) != holdstore.Held {
+			t.Errorf("%s: it is %s, the mail became %q", name, o.state(id), passed)
+		}
+	}
+}
+
 // A groupware server relays for all its users with one login.
 func TestASharedLoginIsASenderForEachAddress(t *testing.T) {
 	for name, c := range map[string]struct {
