@@ -92,6 +92,7 @@ var commitScript = script(confirming + replacing + lua("commit"))
 
 // send commits the hold; the commit has what the script says of it.
 func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
+	p.elsewhere = p.s.elsewhere(ctx, p.at, ownerOf(&p.sub, t))
 	c := p.commit(t, whole)
 	return c, p.s.roomFor(ctx, p.at, func() error { return p.s.commit(ctx, p.at, c) })
 }
@@ -123,6 +124,7 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 		args: []any{
 			p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size, staged, content, p.replacing(t),
 			strings.Join(entries, " "), ownerOf(&p.sub, t), stored, recordCost + len(record) + entryCost*len(entries),
+			p.elsewhere,
 		},
 	}
 }

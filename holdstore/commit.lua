@@ -4,18 +4,20 @@
 --
 -- KEYS: what all names of the shard begin with
 -- ARGV: for how long a message is unconfirmed (ms); for how long the content of a recalled hold is kept, and a record
---   (ms); how many bytes one owner may have, and are free, with a blank between; how many messages one owner may have;
---   what confirm wants (confirm.lua); then of each hold: ID,
+--   (ms); how many bytes one owner may have, are free, and may be records of one owner in this shard, with blanks
+--   between; how many messages one owner may have; what confirm wants (confirm.lua); then of each hold: ID,
 --   nonce, grace (ms), record without its moment, fingerprint, bytes of the message, how many pieces are staged (0: the
 --   content comes next), content or "", what it replaces as JSON or "", index entries with blanks between, owner or "",
---   bytes of the content and of the record as stored
+--   bytes of the content and of the record as stored, messages and bytes of the owner and of the sender behind in other
+--   shards of this server, with blanks between
 -- Returns: {Redis's time (ms), a row for each}. A row is 1 for a hold that was made; {id, held_at, due} of one that was
 --   there before, which is this very hold or an unconfirmed one of the same content; or "fenced" by a tombstone,
 --   "taken" by another hold with this ID, "quota", or "missing" when a staged piece is gone.
 local UNCONFIRMED, CONTENT_TIME, RECORD_TIME = tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local SHARE, OWN_COUNT = string.match(ARGV[4], '%d+'), tonumber(ARGV[5])
+local SHARE, RECORDS = string.match(ARGV[4], '^(%d+) %d+ (%d+)$')
+local OWN_COUNT = tonumber(ARGV[5])
 local ID, NONCE, GRACE, RECORD, PRINT, SIZE, STAGED = 0, 1, 2, 3, 4, 5, 6
-local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, FIELDS = 7, 8, 9, 10, 11, 12, 13
+local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, ELSEWHERE, FIELDS = 7, 8, 9, 10, 11, 12, 13, 14
 local V, NOW, begin = ARGV, int(now), confirm(6) -- a hold is known here by where in ARGV it begins
 
 -- What is there of all of them.
@@ -59,12 +61,14 @@ local function over(a)
   local owner = V[a + OWNER]
   if owner == '' then return false end
   local whole, bytes, times = group(owner), V[a + BYTES] + V[a + COST], string.sub(owner, 1, 1) == 'c' and 2 or 1
-  local function beyond(who, part)
+  local elsewhere = {}
+  for number in string.gmatch(V[a + ELSEWHERE], '%d+') do elsewhere[#elsewhere + 1] = number end
+  local function beyond(who, part, at)
     local o = owners[who]
-    local n, b = tonumber(owned[o + 1] or 0), (owned[o + 2] or 0) + bytes
+    local n, b = (owned[o + 1] or 0) + (elsewhere[at] or 0), (owned[o + 2] or 0) + (elsewhere[at + 1] or 0) + bytes
     return n >= OWN_COUNT * times * part or b > room(times, b) * part
   end
-  if beyond(whole, 1) or owner ~= whole and beyond(owner, 1 / 2) then return true end
+  if beyond(whole, 1, 1) or owner ~= whole and beyond(owner, 1 / 2, 3) then return true end
   for _, who in ipairs({whole, owner ~= whole and owner or nil}) do
     local o = owners[who]
     owned[o + 1], owned[o + 2] = (owned[o + 1] or 0) + 1, (owned[o + 2] or 0) + bytes
@@ -133,7 +137,7 @@ redis.call('ZADD', P .. 'z:held', unpack(held))
 redis.call('HSET', P .. 'u', unpack(unsure))
 redis.call('INCRBY', P .. 'bytes', int(bytes))
 aged(ageAt(now), #make)
-local fields = {'room', SHARE}
+local fields = {'room', RECORDS}
 for n = 2, #of do
   if owned[n] then fields[#fields + 1], fields[#fields + 2] = of[n], int(owned[n]) end
 end

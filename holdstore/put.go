@@ -46,6 +46,8 @@ type Put struct {
 	chunks   int      // pieces sent or being sent, the header's among them
 	sent     bool     // the commit left: from here on the pieces may be a hold's
 
+	elsewhere string // what its owner has in other shards of the server, as Store.elsewhere says it
+
 	slots   chan struct{}
 	work    sync.WaitGroup
 	mu      sync.Mutex

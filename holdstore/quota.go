@@ -24,7 +24,6 @@ import (
 const (
 	ownParts      = 4       // an owner's part is one of so many parts of maxmemory
 	ownMessages   = 100_000 // that wait
-	ownShards     = 4       // in a Cluster each shard counts for itself, and takes one of so many parts of that
 	crowdedRecord = time.Hour
 
 	recordCost = 300 // bytes that a hold takes besides its record and its content, by measurement
@@ -65,14 +64,10 @@ func machine(client string) string {
 	return network.String()
 }
 
-// quota is what the commit script wants to know: the bytes and messages of one owner in a shard.
+// quota is what the commit script wants to know: bytes and messages of one owner on a server.
 func (s *Store) quota(at nodes.Shard) []any {
 	share, free := s.ownRoom(at)
-	messages := int64(ownMessages)
-	if len(s.nodes.Shards) > 1 {
-		messages /= ownShards
-	}
-	return []any{fmt.Sprintf("%d %d", share, free), messages}
+	return []any{fmt.Sprintf("%d %d %d", share, free, share/s.nodes.ShardsPerServer()), ownMessages}
 }
 
 // ownRoom is what a login may have of a server, and what is free there: nobody may have more than a half of that, so
@@ -83,11 +78,36 @@ func (s *Store) ownRoom(at nodes.Shard) (share, free int64) {
 		return nodes.MaxUnsaid / ownParts, nodes.MaxUnsaid
 	}
 	use := s.nodes.KnownMemory(node)
-	share = use.Share(ownParts)
-	if len(s.nodes.Shards) > 1 {
-		share /= ownShards
+	return use.Share(ownParts), use.Free()
+}
+
+// elsewhere says how many messages and bytes an owner, and the sender behind one, have in the other shards of a shard's
+// server, with blanks between: in a Cluster the memory of one server is that of many shards. "" where it has no other
+// shard, or does not answer.
+func (s *Store) elsewhere(ctx context.Context, at nodes.Shard, owner string) string {
+	others := s.nodes.Beside(ctx, at)
+	if owner == "" || len(others) == 0 {
+		return ""
 	}
-	return share, use.Free()
+	group, _, _ := strings.Cut(owner, "@")
+	fields := []string{group + ":n", group + ":b", owner + ":n", owner + ":b"}
+	pipe := s.nodes.Client.Pipeline()
+	var replies []*redis.SliceCmd
+	for _, other := range others {
+		replies = append(replies, pipe.HMGet(ctx, ownKey(other), fields...))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return ""
+	}
+	sums := make([]int64, len(fields))
+	for _, r := range replies {
+		for n, value := range r.Val() {
+			text, _ := value.(string)
+			some, _ := strconv.ParseInt(text, 10, 64)
+			sums[n] += some
+		}
+	}
+	return strings.Trim(fmt.Sprint(sums), "[]")
 }
 
 // staging counts what each owner has staged through this client and not yet committed: it takes memory as well.
@@ -117,7 +137,10 @@ func (g *staging) add(ctx context.Context, p *Put, n int64) error {
 	pipe := g.s.nodes.Client.Pipeline()
 	waits, givesWay := pipe.HGet(ctx, ownKey(p.at), owner+":b"), pipe.HGet(ctx, rememberedKey(p.at), "bytes")
 	pipe.Exec(ctx) // what is not there, or can't be asked now, is nothing: the commit looks again
-	if number(waits)+now > min(room, (free+number(givesWay))/2) {
+	_, bytes, _ := strings.Cut(g.s.elsewhere(ctx, p.at, owner), " ")
+	bytes, _, _ = strings.Cut(bytes, " ")
+	others, _ := strconv.ParseInt(bytes, 10, 64)
+	if number(waits)+others+now > min(room, (free+number(givesWay))/2) {
 		return ErrQuota
 	}
 	return nil

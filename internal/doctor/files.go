@@ -83,6 +83,10 @@ func look(key, path string, who *identity, r report) {
 	case who != nil && owner.Uid != 0 && int(owner.Uid) != who.uid && int(owner.Uid) != os.Getuid():
 		r.warn("files.owner", "chown root "+quoted(path), "%s: %s belongs to the user %d, who is neither root nor %s", key, path, owner.Uid, who.name)
 	}
+	if dir := replaceable(path, who); dir != "" {
+		r.bad("files.folder", "chown root "+quoted(dir)+" && chmod go-w "+quoted(dir),
+			"%s: %s can be replaced by others, who can write to %s", key, path, dir)
+	}
 	if who == nil || strings.HasPrefix(path, "/run/credentials/") { // systemd gives those to the daemon by a list of rights
 		return
 	}
@@ -93,6 +97,29 @@ func look(key, path string, who *identity, r report) {
 		}
 		r.bad("files.daemon", mend, "%s: %s can't be read by the daemon's user %s, whom %s stops: it does not start", key, path, who.name, at)
 	}
+}
+
+// replaceable returns a folder above a file, or above what a symbolic link leads to, in which others can put something
+// else in its place; "" when there is none. In a folder with the sticky bit, such as /tmp, others can't.
+func replaceable(path string, who *identity) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		real = path
+	}
+	for _, p := range []string{path, real} {
+		for dir := filepath.Dir(p); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+			info, err := os.Stat(dir)
+			if err != nil {
+				continue
+			}
+			uid := int(info.Sys().(*syscall.Stat_t).Uid)
+			known := uid == 0 || uid == os.Getuid() || who != nil && uid == who.uid
+			if !known || info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+				return dir
+			}
+		}
+	}
+	return ""
 }
 
 // identity is whom a server runs as.

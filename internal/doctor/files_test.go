@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,8 +34,16 @@ func TestEachFaultOfAFileIsNamed(t *testing.T) {
 		"not the daemon's":    {func(p string) error { return os.Chown(p, 0, 0) }, "files.daemon"},
 		"in a closed folder":  {func(p string) error { return os.Chmod(filepath.Dir(p), 0o700) }, "files.daemon"},
 		"only the owner's":    {func(p string) error { return os.Chmod(p, 0o600) }, "files.daemon"},
-		"the daemon's own":    {func(p string) error { return os.Chown(p, nobody, 0) }, ""},
-		"in the daemon's own": {func(p string) error { return os.Chown(filepath.Dir(p), nobody, 0) }, ""},
+		"in an open folder":   {func(p string) error { return os.Chmod(filepath.Dir(p), 0o777) }, "files.folder"},
+		"in another's folder": {func(p string) error { return os.Chown(filepath.Dir(p), 12345, 0) }, "files.folder"},
+		"a link into an open folder": {func(p string) error {
+			open := filepath.Join(filepath.Dir(p), "open")
+			return errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777), os.Rename(p, filepath.Join(open, "real")),
+				os.Symlink(filepath.Join(open, "real"), p))
+		}, "files.folder"},
+		"in a folder like /tmp": {func(p string) error { return os.Chmod(filepath.Dir(p), 0o777|os.ModeSticky) }, ""},
+		"the daemon's own":      {func(p string) error { return os.Chown(p, nobody, 0) }, ""},
+		"in the daemon's own":   {func(p string) error { return os.Chown(filepath.Dir(p), nobody, 0) }, ""},
 	} {
 		for _, key := range []string{configKey, "secret_file", "seal.key_file", "redis.password_file", "inbound.mailbox.imap.password_file"} {
 			t.Run(name+"/"+key, func(t *testing.T) {

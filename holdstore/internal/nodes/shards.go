@@ -61,6 +61,20 @@ func (ns *Nodes) Node(ctx context.Context, at Shard) (redis.UniversalClient, err
 	return ns.Client, nil
 }
 
+// Beside lists the other shards on the server of a shard, as far as that is known.
+func (ns *Nodes) Beside(ctx context.Context, at Shard) (others []Shard) {
+	if len(ns.Shards) == 1 {
+		return nil
+	}
+	node, err := ns.Node(ctx, at)
+	for _, other := range ns.Shards {
+		if its, wrong := ns.Node(ctx, other); other != at && err == nil && wrong == nil && its == node {
+			others = append(others, other)
+		}
+	}
+	return others
+}
+
 // Address says where a server is, for people. The client of Sentinels doesn't know; the connection that it made last
 // does.
 func (ns *Nodes) Address(node redis.UniversalClient) string {
