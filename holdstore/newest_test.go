@@ -75,7 +75,7 @@ func TestNobodyHidesAnothersNewest(t *testing.T) {
 		if err != nil || len(holds) != 1 || holds[0].QueueID != "own" {
 			t.Errorf("%s: %d holds, %v", name, len(holds), err)
 		}
-		if bytes, err := s.Weight(t.Context(), nil, who, 2); err != nil || bytes == 0 || bytes > 4000 {
+		if bytes, err := s.RecordBytes(t.Context(), nil, who, 2); err != nil || bytes == 0 || bytes > 4000 {
 			t.Errorf("%s: the newest weigh %d bytes, %v", name, bytes, err)
 		}
 	}

@@ -12,8 +12,8 @@ type Health = nodes.Health
 // Ready says whether the whole store may take holds now: nil, ErrUnavailable or ErrNotDurable with what to do about it.
 func (s *Store) Ready(ctx context.Context) error { return s.nodes.Ready(ctx) }
 
-// Answers says whether every server that keeps holds answers now. Ready believes for a while what it found.
-func (s *Store) Answers(ctx context.Context) error { return s.nodes.Answers(ctx) }
+// Ping says whether every server that keeps holds answers now. Ready believes for a while what it found.
+func (s *Store) Ping(ctx context.Context) error { return s.nodes.Ping(ctx) }
 
 // Health asks every server that keeps holds. With an error it returns what the others say.
 func (s *Store) Health(ctx context.Context) ([]Health, error) { return s.nodes.Health(ctx) }

@@ -112,7 +112,7 @@ func (g *gateway) abandonHung(ctx context.Context) {
 	}
 	ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), hungTime)
 	defer cancel()
-	if g.store.Answers(ask) != nil {
+	if g.store.Ping(ask) != nil {
 		_ = g.store.Abandon() // what it says of connections that hang helps nobody
 	}
 }

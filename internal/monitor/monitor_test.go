@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 type fixed struct{ err error }
 
 func (f *fixed) Ready(context.Context) error                      { return f.err }
-func (f *fixed) Answers(context.Context) error                    { return f.err }
+func (f *fixed) Ping(context.Context) error                       { return f.err }
 func (f *fixed) Paused(context.Context) (*holdstore.Pause, error) { return &holdstore.Pause{}, f.err }
 func (f *fixed) NextDue(context.Context) (time.Duration, bool, error) {
 	return -30 * time.Second, true, f.err
@@ -134,7 +134,7 @@ func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
 // hung is a store that never answers.
 type hung struct{ fixed }
 
-func (*hung) Answers(ctx context.Context) error {
+func (*hung) Ping(ctx context.Context) error {
 	<-ctx.Done()
 	time.Sleep(2 * time.Second)
 	return nil
@@ -157,7 +157,7 @@ func TestReadyzDoesNotWaitForAStoreThatHangs(t *testing.T) {
 // defective is a store that panics.
 type defective struct{ fixed }
 
-func (*defective) Answers(context.Context) error { panic("no such thing") }
+func (*defective) Ping(context.Context) error { panic("no such thing") }
 
 func TestAPanicInALookAtTheStoreEndsNothingElse(t *testing.T) {
 	var looks sync.WaitGroup

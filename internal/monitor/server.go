@@ -54,7 +54,7 @@ func ready(ctx context.Context, looks *sync.WaitGroup, m *Metrics, store Store) 
 				found <- holdstore.ErrDefect
 			}
 		}()
-		err := store.Answers(ctx)
+		err := store.Ping(ctx)
 		if err == nil {
 			err = store.Ready(ctx)
 		}

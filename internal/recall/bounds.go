@@ -96,7 +96,7 @@ func (d *Desk) enter(ctx context.Context, m *Mail, refs []string, newest int) (l
 			refs[n] = about
 		}
 	}
-	bytes, err := d.store.Weight(ctx, refs, d.submitter(m), newest)
+	bytes, err := d.store.RecordBytes(ctx, refs, d.submitter(m), newest)
 	if err != nil || bytes < smallBytes {
 		return func() {}, err
 	}

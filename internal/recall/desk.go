@@ -30,7 +30,7 @@ type Store interface {
 	Recall(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
 	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
-	Weight(ctx context.Context, refs []string, who holdstore.Whose, newest int) (int64, error)
+	RecordBytes(ctx context.Context, refs []string, who holdstore.Whose, newest int) (int64, error)
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 }

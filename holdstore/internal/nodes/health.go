@@ -22,8 +22,8 @@ type Health struct {
 var healthSettings = []string{"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy",
 	"min-replicas-to-write", "stop-writes-on-bgsave-error", "save", "dir"}
 
-// Answers says whether every server that keeps holds answers now. Ready believes for a while what it found.
-func (ns *Nodes) Answers(ctx context.Context) error {
+// Ping says whether every server that keeps holds answers now. Ready believes for a while what it found.
+func (ns *Nodes) Ping(ctx context.Context) error {
 	return ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
 		return Explain(node.Ping(ctx).Err())
 	})

@@ -16,9 +16,9 @@ const (
 	resultBytes = 128          // of a recipient's result, about
 )
 
-// Weight says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that are
+// RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that are
 // read take some twenty times as much memory, so whoever reads many at a time asks first.
-func (s *Store) Weight(ctx context.Context, refs []string, who Whose, newest int) (bytes int64, err error) {
+func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newest int) (bytes int64, err error) {
 	var ids []string
 	for _, ref := range refs {
 		if id, ok := holdid.Parse(ref); ok {

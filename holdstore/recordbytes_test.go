@@ -30,12 +30,12 @@ func TestANameMeansOnlySoManyRecipientsAtATime(t *testing.T) {
 			t.Errorf("%s finds %d messages: %v", who, len(found), err)
 		}
 	}
-	one, err := s.Weight(t.Context(), []string{"<same@corp.test>"}, Whose{}, 0)
-	own, wrong := s.Weight(t.Context(), nil, Whose{Login: "anna"}, 2)
+	one, err := s.RecordBytes(t.Context(), []string{"<same@corp.test>"}, Whose{}, 0)
+	own, wrong := s.RecordBytes(t.Context(), nil, Whose{Login: "anna"}, 2)
 	if err != nil || wrong != nil || one < 4*20*namedRecipients/2 || own > one*6/10 || own < one/3 {
 		t.Errorf("they weigh %d bytes, the newest two %d: %v %v", one, own, err, wrong)
 	}
-	if none, err := s.Weight(t.Context(), []string{"<other@corp.test>", "2222222222222"}, Whose{Login: "bert"}, 5); err != nil || none != 0 {
+	if none, err := s.RecordBytes(t.Context(), []string{"<other@corp.test>", "2222222222222"}, Whose{Login: "bert"}, 5); err != nil || none != 0 {
 		t.Errorf("what is not there weighs %d: %v", none, err)
 	}
 }
