@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"syscall"
 
 	"github.com/recall-milter/recall-milter/internal/config"
 )
@@ -33,7 +34,11 @@ func (d *daemon) listenAt(spec string) (net.Listener, error) {
 		return nil, err
 	}
 	if network != "unix" {
-		return net.Listen(network, address)
+		l, err := net.Listen(network, address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("another daemon answers at this address, or another program, which ss -ltnp names: %w", err)
+		}
+		return l, err
 	}
 	if err := removeStaleSocket(address); err != nil {
 		return nil, err

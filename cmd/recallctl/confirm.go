@@ -16,7 +16,8 @@ const shown = 10
 // refused.
 func (a *act) confirm(ctx context.Context, n int, states ...holdstore.State) error {
 	if !a.interactive(a.stdin) {
-		return usage("%s match, and nothing was changed: look with --dry-run, then add --yes", count(n))
+		match := map[bool]string{true: "matches", false: "match"}[n == 1]
+		return usage("%s %s, and nothing was changed: look with --dry-run, then add --yes", count(n), match)
 	}
 	holds, err := a.look(ctx, &a.filter, shown, states...)
 	if err != nil {

@@ -17,6 +17,13 @@ func (c *ctl) fix(err error) string {
 		return ""
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT) && errors.Is(err, holdstore.ErrUnavailable):
 		return "\nno Redis listens at redis.addresses of " + c.file + ": start it, or correct the address. What is held is safe on its disk"
+	case errors.Is(err, holdstore.ErrUnavailable) && isTimeout(err):
+		return "\nthe Redis at redis.addresses of " + c.file + " does not answer: restart it if it hangs. What is held is safe on its disk"
 	}
 	return ""
+}
+
+func isTimeout(err error) bool {
+	var slow interface{ Timeout() bool }
+	return errors.As(err, &slow) && slow.Timeout()
 }

@@ -97,10 +97,17 @@ func (a *act) sendOne(ctx context.Context, program, id string, by holdstore.Act)
 		}
 		return err
 	case len(st.Results) == 0:
-		return errors.Join(err, a.store.GiveBack(ctx, c))
+		return errors.Join(err, a.unsent(ctx, c, by, err))
 	}
 	st.RetryIn, st.Detail = max(time.Until(c.Due), time.Second), "by sendmail(1): "+err.Error()
 	return errors.Join(fmt.Errorf("only %d of its recipients: %w", len(st.Results), err), release.Settle(ctx, a.store, c, st))
+}
+
+// unsent gives a message back of which nothing was sent, and says so where its claim is told as a release.
+func (a *act) unsent(ctx context.Context, c *holdstore.Claim, by holdstore.Act, why error) error {
+	detail := "not sent by sendmail(1), it stays held: " + holdstore.Reason(why)
+	return errors.Join(a.store.Audit(ctx, "release", c.ID, by, detail),
+		a.store.Note(ctx, c.ID, holdstore.Event{Verb: "retry", By: by.By, Detail: detail}), a.store.GiveBack(ctx, c))
 }
 
 // speakable refuses what sendmail(1) can't be told: the message would leave without what its sender demanded.

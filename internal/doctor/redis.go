@@ -202,7 +202,8 @@ func startRedis(s *Site) string {
 			return "systemctl enable recall-milter-store; systemctl restart recall-milter-store"
 		}
 	}
-	return byHand + "only you know how it is run: start Redis at " + strings.Join(s.Config.Redis.Addresses, ", ") + ", or correct redis.addresses"
+	return byHand + "only you know how it is run: start Redis at " + strings.Join(s.Config.Redis.Addresses, ", ") +
+		" (restart it if it hangs), or correct redis.addresses"
 }
 
 // redisIsHere says whether Redis writes to a disk of this machine.

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"testing"
+)
+
+// Who starts a second daemon learns why it does not start.
+func TestAPortThatIsTakenIsNamedWithWhoMightHaveIt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	_, err = (&daemon{}).listenAt("inet:" + port + "@127.0.0.1")
+	if err == nil || !strings.Contains(err.Error(), "another daemon answers at this address") {
+		t.Errorf("%v", err)
+	}
+}
