@@ -3,6 +3,7 @@ package inbound
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/exchange"
@@ -10,14 +11,19 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// execute hands a command that passed over to the exchange. When that fails, the client tries again; that is safe.
+// execute hands a command that passed over to the exchange. When that fails, the client tries again; that is safe. A
+// mailing list has no mailbox: it gets the command with its verdict, which its own program or the members can read.
 func (g *Gate) execute(ctx context.Context, m *Mail, o *Opinion) {
 	id, target := o.Sight.ID, o.Verdict.Target
 	if id == "" {
 		id = m.MessageID
 	}
+	people := slices.DeleteFunc(addresses(m), g.isList)
+	if len(people) == 0 {
+		return
+	}
 	order := exchange.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From,
-		Recipients: addresses(m), Date: o.Sight.Date, Gateway: m.Gateway}
+		Recipients: people, Date: o.Sight.Date, Gateway: m.Gateway}
 	for _, t := range o.Facts.Targets {
 		if t.MessageID == target && (order.Received.IsZero() || t.At.Before(order.Received)) {
 			order.Received = t.At
@@ -28,7 +34,7 @@ func (g *Gate) execute(ctx context.Context, m *Mail, o *Opinion) {
 		g.log.Trouble("a genuine recall can't be carried out now, and its sender tries again", err)
 		o.Ruling = Ruling{Command: true, Reply: "451 4.3.0 the recall can't be carried out now, try again later"}
 	}
-	o.Ruling.Done = done && err == nil
+	o.Ruling.Done = done && err == nil && len(people) == len(m.Recipients)
 }
 
 // gatewayUser is who speaks for a gateway (docs/protocol.md): an address that no user of a domain has (RFC 2142).

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/policy"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // TestLists knows mail that a list has passed on, and the address of a list in From.
@@ -113,6 +116,43 @@ func TestListsThatOnlyTheConfigKnows(t *testing.T) {
 		o := try(t, row{edit: edit}, form, key, verifier, store)
 		if o.Verdict.Result != policy.InboundFail || !strings.Contains(o.Verdict.Reason, "through a mailing list") {
 			t.Errorf("%s through a list without fields: %+v", form, o.Verdict)
+		}
+	}
+}
+
+// TestACommandForAListIsDeliveredToIt has a genuine recall for people, for a list, and for both carried out for the
+// people.
+func TestACommandForAListIsDeliveredToIt(t *testing.T) {
+	t.Parallel()
+	key, verifier, store, redis := surroundings(t)
+	everybody, _ := policy.ParsePatterns([]string{"*"})
+	const staff = "staff@corp.test"
+	lists, _ := policy.ParsePatterns([]string{staff})
+	for to, want := range map[string]struct {
+		whom string
+		done bool
+	}{bert: {bert, true}, staff: {"", false}, bert + " " + staff: {bert, false}} {
+		for form, mail := range mails() {
+			redis.Do("FLUSHALL")
+			d := &desk{}
+			g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Lists: lists,
+				Rules: policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day,
+					Rate: 1000, Per: time.Hour, Execute: true, OnFail: "reject"}}}, store, d, quiet{})
+			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: strings.Fields(to),
+				Subjects: []string{topic}, At: time.Now()}
+			server.Eventually(t, "it is remembered", func() bool {
+				return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil
+			})
+			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
+			var r Ruling
+			server.Eventually(t, "the store answers", func() bool {
+				r = g.Judge(t.Context(), arrival(mail, anna, to, "192.0.2.1"))
+				return !strings.HasPrefix(r.Reply, "4")
+			})
+			oneAnswer(t, form+" to "+to, r)
+			if got := strings.Join(d.whom, " "); got != want.whom || r.Done != want.done || r.Reply != "" {
+				t.Errorf("%s to %s: carried out for %q, %+v", form, to, got, r)
+			}
 		}
 	}
 }

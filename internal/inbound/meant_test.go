@@ -69,6 +69,7 @@ func TestARecallThatComesInMeansTheMessageThatFitsBest(t *testing.T) {
 				o = g.Opinion(t.Context(), arrival(mail, anna, bert, "192.0.2.1"))
 				return o.Verdict.Result != policy.InboundTemp
 			})
+			oneAnswer(t, name+", "+form, o.Ruling)
 			want := ""
 			if c.want >= 0 {
 				want = known[c.want].MessageID

@@ -31,6 +31,7 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 			o = g.Opinion(t.Context(), arrival(mail, anna, to, client))
 			return o.Verdict.Result != policy.InboundTemp
 		})
+		oneAnswer(t, "to "+to, o.Ruling)
 		return o
 	}
 	all := []string{"From", "Subject", "Date", "Content-Type", "To", "Cc"}
@@ -94,6 +95,7 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 				o = g.Opinion(t.Context(), arrival(mail, anna, bert, client))
 				return o.Verdict.Result != policy.InboundTemp
 			})
+			oneAnswer(t, "from "+client, o.Ruling)
 			return o
 		}
 		for form, mail := range mails() {
@@ -150,7 +152,7 @@ func TestALockThatCameLaterProvesNothing(t *testing.T) {
 				o = g.Opinion(t.Context(), arrival("Cancel-Key: "+keyless.String()+"\r\n"+mail, anna, c.to, "192.0.2.99"))
 				return o.Verdict.Result != policy.InboundTemp
 			})
-			if o.Verdict.Result != policy.InboundFail {
+			if oneAnswer(t, name, o.Ruling); o.Verdict.Result != policy.InboundFail {
 				t.Errorf("%s, %s: %+v", name, form, o.Verdict)
 			}
 		}
@@ -162,12 +164,14 @@ type desk struct {
 	Exchange
 	mu    sync.Mutex
 	taken []string
+	whom  []string // of the last
 }
 
 func (d *desk) Take(_ context.Context, o exchange.Order, _ bool) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.taken = append(d.taken, o.MessageID)
+	d.whom = o.Recipients
 	return true, nil
 }
 
@@ -207,7 +211,7 @@ func TestACommandByTwoGatewaysAtOnceActsOnce(t *testing.T) {
 				for n := range 6 {
 					copied := strings.Replace(mail, "\nMessage-ID: <", "\nMessage-ID: <"+strings.Repeat("x", n/2), 1)
 					m := arrival(copied, anna, bert, "192.0.2."+strconv.Itoa(10+n))
-					done.Go(func() { gates[n%2].Judge(t.Context(), m) })
+					done.Go(func() { oneAnswer(t, form, gates[n%2].Judge(t.Context(), m)) })
 				}
 				if done.Wait(); len(d.taken) != 1 || d.taken[0] != known.MessageID {
 					t.Fatalf("%v, %s, round %d: carried out: %q", require, form, round, d.taken)
