@@ -65,7 +65,7 @@ func settled(t *testing.T, s *Store, mark string) {
 }
 
 // Who becomes the primary has settings of its own. What it has is released and recalled, and nothing new is held there
-// until somebody mends them.
+// until somebody fixes them.
 func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
 	t.Parallel()
 	t.Run("sentinel", func(t *testing.T) {
@@ -108,17 +108,17 @@ func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
 
 // refuses waits until nothing is held, for this reason at this server. Nothing is acknowledged before, and nothing is
 // left of what was refused for it.
-func refuses(t *testing.T, s *Store, addr, mend string) {
+func refuses(t *testing.T, s *Store, addr, fix string) {
 	t.Helper()
 	n := 0
-	server.Eventually(t, "holds are refused until somebody types "+mend+" at "+addr, func() bool {
+	server.Eventually(t, "holds are refused until somebody types "+fix+" at "+addr, func() bool {
 		n++
 		_, err := tryPut(s, fmt.Sprint("refused", n), time.Hour, "")
 		if err == nil {
 			t.Fatalf("held where it could be lost, at try %d", n)
 		}
 		return errors.Is(err, ErrNotDurable) && !errors.Is(err, ErrUnavailable) &&
-			strings.Contains(err.Error(), "redis at "+addr+" ") && strings.Contains(err.Error(), mend)
+			strings.Contains(err.Error(), "redis at "+addr+" ") && strings.Contains(err.Error(), fix)
 	})
 	if hs, err := s.Resolve(t.Context(), fmt.Sprintf("refused%d@Mid.test", n)); err != nil || len(hs) > 0 {
 		t.Errorf("refused, and held: %v, %v", hs, err)

@@ -26,7 +26,7 @@ func picture(t *testing.T, s *Store) map[string]string {
 			value = s.nodes.Client.HGetAll(ctx, name).Val()
 		case "zset":
 			zs := s.nodes.Client.ZRangeWithScores(ctx, name, 0, -1).Val()
-			if strings.Contains(name, "z:re") || strings.HasSuffix(name, "jobs") { // scores that mending takes from the clock
+			if strings.Contains(name, "z:re") || strings.HasSuffix(name, "jobs") { // scores that fixing takes from the clock
 				zs = slices.Clone(zs)
 				for n := range zs {
 					zs[n].Score = 0
@@ -95,7 +95,7 @@ func listed(s *Store, id string) []string {
 	return strings.Fields(numbers)[6:]
 }
 
-func TestFsckFindsAndMendsEveryFault(t *testing.T) {
+func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	h := lives(t, s)
@@ -156,10 +156,10 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 			t.Errorf("%s: %s: found %+v", c.name, c.want, f)
 		}
 		if f := faults(t, s, true); !is(f, true) {
-			t.Errorf("%s: %s: mended %+v", c.name, c.want, f)
+			t.Errorf("%s: %s: fixed %+v", c.name, c.want, f)
 		}
 		if f := faults(t, s, false); len(f) > 0 {
-			t.Errorf("%s: %s: after it was mended: %+v", c.name, c.want, f)
+			t.Errorf("%s: %s: after it was fixed: %+v", c.name, c.want, f)
 		}
 		if c.left != "" {
 			if r.PTTL(ctx, c.left).Val() <= 0 {
@@ -169,14 +169,14 @@ func TestFsckFindsAndMendsEveryFault(t *testing.T) {
 		}
 		for name, value := range picture(t, s) {
 			if sound[name] != value {
-				t.Errorf("%s: %s: mending changed %s from %s to %s", c.name, c.want, name, sound[name], value)
+				t.Errorf("%s: %s: fixing changed %s from %s to %s", c.name, c.want, name, sound[name], value)
 			}
 		}
 	}
 }
 
-// What can't be mended is said and left alone.
-func TestFsckLeavesWhatItCantMend(t *testing.T) {
+// What can't be fixed is said and left alone.
+func TestFsckLeavesWhatItCantFix(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	h := lives(t, s)

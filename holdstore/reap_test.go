@@ -13,7 +13,7 @@ import (
 )
 
 // Nobody has to run fsck for a hold that no loop would meet, nor for what indexes say of holds that are gone.
-func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
+func TestTheReaperAloneFixesWhatNoLoopMeets(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
@@ -30,7 +30,7 @@ func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
 		t.Fatalf("too little harm was done: %+v", f)
 	}
 	var total Reaped
-	server.Eventually(t, "all is mended", func() bool {
+	server.Eventually(t, "all is fixed", func() bool {
 		done, err := s.Reap(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
 		return len(faults(t, s, false)) == 0 && total.LeasesExpired > 0
 	})
 	if total.Repaired != 6 || total.LeasesExpired != 1 {
-		t.Errorf("mended %d, want 4 holds and 2 entries of indexes; %d leases ended, want that of the hold without one", total.Repaired, total.LeasesExpired)
+		t.Errorf("fixed %d, want 4 holds and 2 entries of indexes; %d leases ended, want that of the hold without one", total.Repaired, total.LeasesExpired)
 	}
 	if c := claimOne(t, s); c.ID != h[Releasing].ID || c.Attempts != 2 {
 		t.Errorf("claimed %s for the %d. time, want %s, which was releasing without a lease, for the second", c.ID, c.Attempts, h[Releasing].ID)
@@ -52,7 +52,7 @@ func TestTheReaperAloneMendsWhatNoLoopMeets(t *testing.T) {
 	}
 }
 
-// A store in which everything is wrong is mended in small steps, between which others get their turn.
+// A store in which everything is wrong is fixed in small steps, between which others get their turn.
 func TestOneReapDoesABoundedPart(t *testing.T) {
 	t.Parallel()
 	s := openWith(t, Options{Addresses: []string{server.StartRedis(t, "--appendfsync", "no").Addr}, Durability: "relaxed"})
@@ -84,22 +84,22 @@ func TestOneReapDoesABoundedPart(t *testing.T) {
 		return n
 	}
 	size := int(r.DBSize(ctx).Val())
-	for calls, mended, freed := 1, 0, 0; freed < holds; calls++ {
+	for calls, fixed, freed := 1, 0, 0; freed < holds; calls++ {
 		before := scans()
 		done, err := s.Reap(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		mended, freed = mended+done.Repaired, freed+done.LeasesExpired
+		fixed, freed = fixed+done.Repaired, freed+done.LeasesExpired
 		// Redis looks at whole buckets of its table, and so at some keys more.
 		if done.Repaired > 2*scanBatch || done.LeasesExpired > reapBatch || scans() > before+1 {
 			t.Fatalf("one call did %+v in %d steps", done, scans()-before)
 		}
-		if calls == 1 && mended == holds {
-			t.Fatal("all was mended at once, so that nothing was put to the test")
+		if calls == 1 && fixed == holds {
+			t.Fatal("all was fixed at once, so that nothing was put to the test")
 		}
 		if calls > size/scanBatch+holds/reapBatch+5 {
-			t.Fatalf("after %d calls %d of %d are mended, and %d held again", calls, mended, holds, freed)
+			t.Fatalf("after %d calls %d of %d are fixed, and %d held again", calls, fixed, holds, freed)
 		}
 	}
 }

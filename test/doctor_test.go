@@ -48,14 +48,14 @@ func (g *gateway) doctor(args ...string) (checks []string, code int) {
 	out, code := g.ctl(append([]string{"--json", "doctor", "--postfix", filepath.Join(g.postfix.Dir, "conf")}, args...)...)
 	checks = []string{}
 	for line := range strings.Lines(out) {
-		var f struct{ Check, Level, Text, Mend string }
+		var f struct{ Check, Level, Text, Fix string }
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			g.t.Fatalf("%q: %v", line, err)
 		}
 		if f.Level == "warning" || f.Level == "error" {
 			checks = append(checks, f.Check)
-			if f.Text == "" || f.Mend == "" {
-				g.t.Errorf("a finding without words or mend: %s", line)
+			if f.Text == "" || f.Fix == "" {
+				g.t.Errorf("a finding without words or fix: %s", line)
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func (g *gateway) finds(want string, code int, args ...string) {
 	}
 }
 
-// Each fault of a running gateway is broken by itself, and doctor names it and nothing else; once it is mended, nothing
+// Each fault of a running gateway is broken by itself, and doctor names it and nothing else; once it is fixed, nothing
 // is left.
 func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 	t.Parallel()
@@ -98,10 +98,10 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 	}
 	var ended func()
 	for _, c := range []struct {
-		name         string
-		broken, mend func()
-		want         string
-		code         int
+		name        string
+		broken, fix func()
+		want        string
+		code        int
 	}{
 		{"redis away", g.redis.Kill, g.redis.Start, "redis.reachable", 2},
 		{"redis hangs", g.redis.Pause, g.redis.Resume, "redis.reachable", 2},
@@ -150,7 +150,7 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 			g.t = t
 			c.broken()
 			g.finds(c.want, c.code)
-			c.mend()
+			c.fix()
 			g.finds("", 0)
 		})
 		g.t = t

@@ -15,7 +15,7 @@ import (
 
 const plainHeader = "From: a@corp.test\r\nMessage-ID: <m@corp.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n"
 
-// hostile are messages that some program on the way may want to mend. None may look different after a hold than after
+// hostile are messages that some program on the way may want to fix. None may look different after a hold than after
 // the same MTA without us.
 var hostile = map[string]string{
 	"folded by blanks":         plainHeader + "Subject: one\r\n two\r\n   three\r\n\r\nbody\r\n",

@@ -80,7 +80,7 @@ func (c *unfit) run(t *testing.T) {
 	if found.Level != c.level {
 		t.Fatalf("doctor finds %+v", found)
 	}
-	c.fixed(p, found.Mend)
+	c.fixed(p, found.Fix)
 	server.Eventually(t, "doctor finds nothing any more", func() bool { return p.found(c.check).Level == "" })
 	if held := p.deliver(); !same(plain, held) {
 		t.Errorf("without the milter\n%v\nheld\n%v", plain, held)

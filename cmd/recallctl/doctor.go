@@ -80,8 +80,8 @@ func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
 
 // configFindings say why there is no config, each of its errors by itself.
 func (c *ctl) configFindings(err error) (found []doctor.Finding) {
-	add := func(check, text, mend string) {
-		found = append(found, doctor.Finding{Check: check, Level: doctor.Error, Text: text, Mend: mend})
+	add := func(check, text, fix string) {
+		found = append(found, doctor.Finding{Check: check, Level: doctor.Error, Text: text, Fix: fix})
 	}
 	var wrong config.Problems
 	errors.As(err, &wrong)
@@ -136,22 +136,22 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// findingLines is one line, or where a terminal is too narrow, several: the mend, which is to be copied, begins its
+// findingLines is one line, or where a terminal is too narrow, several: the fix, which is to be copied, begins its
 // own.
 func findingLines(f doctor.Finding, width int) []string {
 	area, _, _ := strings.Cut(f.Check, ".")
 	const margin = 9
 	head := fmt.Sprintf("%-*s%s: %s", margin, f.Level, area, sanitize.TerminalCell(f.Text))
-	mend := sanitize.TerminalCell(f.Mend)
-	if mend == "" && (width == 0 || runewidth.StringWidth(head) <= width) {
+	fix := sanitize.TerminalCell(f.Fix)
+	if fix == "" && (width == 0 || runewidth.StringWidth(head) <= width) {
 		return []string{head}
 	}
-	if one := head + " — " + mend; mend != "" && (width == 0 || runewidth.StringWidth(one) <= width) {
+	if one := head + " — " + fix; fix != "" && (width == 0 || runewidth.StringWidth(one) <= width) {
 		return []string{one}
 	}
 	lines := wrapped(head, width, margin)
-	if mend != "" {
-		lines = append(lines, wrapped(strings.Repeat(" ", margin)+"— "+mend, width, margin+2)...)
+	if fix != "" {
+		lines = append(lines, wrapped(strings.Repeat(" ", margin)+"— "+fix, width, margin+2)...)
 	}
 	return lines
 }

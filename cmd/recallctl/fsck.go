@@ -14,18 +14,18 @@ import (
 type faultLine struct {
 	Name     string `json:"name"`
 	What     string `json:"what"`
-	Fix      string `json:"mend"` // "": nothing can be done
+	Fix      string `json:"fix"` // "": nothing can be done
 	Repaired bool   `json:"repaired"`
 }
 
 func (c *ctl) fsck() *cobra.Command {
 	var repair bool
 	cmd := &cobra.Command{Use: "fsck", Args: noArgument}
-	cmd.Flags().BoolVar(&repair, "repair", false, "mend what can be mended; no held message is deleted")
+	cmd.Flags().BoolVar(&repair, "repair", false, "fix what can be fixed; no held message is deleted")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		bar := c.progress(0)
 		defer bar.done()
-		left, mended := 0, 0
+		left, fixed := 0, 0
 		for f, err := range c.store.Fsck(ctx, repair, bar.of) {
 			if wrong := c.part(err); wrong != nil {
 				return fmt.Errorf("the check ended early: %w", wrong)
@@ -34,7 +34,7 @@ func (c *ctl) fsck() *cobra.Command {
 				break
 			}
 			if f.Repaired {
-				mended++
+				fixed++
 			} else {
 				left++
 			}
@@ -42,7 +42,7 @@ func (c *ctl) fsck() *cobra.Command {
 			c.fault(f)
 		}
 		bar.done()
-		return c.checked(left, mended)
+		return c.checked(left, fixed)
 	})
 	return cmd
 }
@@ -55,23 +55,23 @@ func (c *ctl) fault(f holdstore.Fault) {
 	words := f.Name + ": " + f.What
 	switch {
 	case f.Repaired:
-		words += ": mended, " + f.Fix
+		words += ": fixed, " + f.Fix
 	case f.Fix != "":
-		words += ": --repair mends it, " + f.Fix
+		words += ": --repair fixes it, " + f.Fix
 	default:
-		words += ": nothing can mend it here"
+		words += ": nothing can fix it here"
 	}
 	fmt.Fprintln(c.stdout, sanitize.TerminalCell(words))
 }
 
-func (c *ctl) checked(left, mended int) error {
+func (c *ctl) checked(left, fixed int) error {
 	switch {
-	case left > 0 && mended > 0:
-		return &exit{exitNothing, fmt.Sprintf("%s mended, %d left", faults(mended), left)}
+	case left > 0 && fixed > 0:
+		return &exit{exitNothing, fmt.Sprintf("%s fixed, %d left", faults(fixed), left)}
 	case left > 0:
 		return &exit{exitNothing, faults(left) + " found"}
-	case mended > 0:
-		c.say("%s mended", faults(mended))
+	case fixed > 0:
+		c.say("%s fixed", faults(fixed))
 	case c.unseen != nil:
 		c.say("all that can be seen fits")
 	default:

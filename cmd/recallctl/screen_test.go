@@ -150,11 +150,11 @@ func TestSpansAndSizesAreShort(t *testing.T) {
 	}
 }
 
-// The mend is there to be copied: it stays whole, and begins a line of its own where a terminal is narrow.
+// The fix is there to be copied: it stays whole, and begins a line of its own where a terminal is narrow.
 func TestFindingsFitTheTerminal(t *testing.T) {
 	f := doctor.Finding{Check: "postfix.local", Level: doctor.Error, Text: "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters",
-		Mend: "postconf -e 'non_smtpd_milters = inet:127.0.0.1:8890' && postfix reload"}
-	if got := findingLines(f, 0); len(got) != 1 || got[0] != "error    postfix: "+f.Text+" — "+f.Mend {
+		Fix: "postconf -e 'non_smtpd_milters = inet:127.0.0.1:8890' && postfix reload"}
+	if got := findingLines(f, 0); len(got) != 1 || got[0] != "error    postfix: "+f.Text+" — "+f.Fix {
 		t.Errorf("where no terminal is: %q", got)
 	}
 	for _, width := range []int{60, 80, 100} {
@@ -164,11 +164,11 @@ func TestFindingsFitTheTerminal(t *testing.T) {
 				t.Errorf("%d columns on a terminal of %d: %s", w, width, line)
 			}
 		}
-		if all := strings.Join(strings.Fields(strings.Join(lines, " ")), " "); all != "error postfix: "+f.Text+" — "+f.Mend {
+		if all := strings.Join(strings.Fields(strings.Join(lines, " ")), " "); all != "error postfix: "+f.Text+" — "+f.Fix {
 			t.Errorf("words are missing: %s", all)
 		}
 	}
 	if got := findingLines(f, 100); !strings.HasPrefix(got[len(got)-1], "         — postconf -e") {
-		t.Errorf("the mend does not begin a line: %q", got)
+		t.Errorf("the fix does not begin a line: %q", got)
 	}
 }

@@ -26,16 +26,16 @@ func (s *Site) beforeTheHold(r report) {
 	for _, service := range s.mta.Holding(s.Needs()) {
 		for _, check := range service.Treatment().Unseen {
 			rule, table, _ := strings.Cut(check, " ")
-			const mend = byHand + `whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, or the action into a table of senders (docs/before-the-hold.md)`
+			const fix = byHand + `whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, or the action into a table of senders (docs/before-the-hold.md)`
 			if s.mta.Acts(table) == postfix.Yes {
-				r.bad("postfix.unseen", mend, "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the re-injection port does not see the client or login", service, check)
+				r.bad("postfix.unseen", fix, "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the re-injection port does not see the client or login", service, check)
 			} else if s.mta.Acts(table) == postfix.No {
-				r.warn("postfix.unseen", mend, "%s: %s answers with a restriction class whose checks may say HOLD, FILTER, REDIRECT or BCC: "+
+				r.warn("postfix.unseen", fix, "%s: %s answers with a restriction class whose checks may say HOLD, FILTER, REDIRECT or BCC: "+
 					"that is lost with a held message", service, check)
 			} else if rule == "check_policy_service" {
-				r.warn("postfix.unseen", mend, "%s: when the policy server %s answers HOLD, FILTER, REDIRECT or BCC, that is lost with a held message", service, table)
+				r.warn("postfix.unseen", fix, "%s: when the policy server %s answers HOLD, FILTER, REDIRECT or BCC, that is lost with a held message", service, table)
 			} else {
-				r.warn("postfix.unseen", mend, "%s: %s can't be read here: a HOLD, FILTER, REDIRECT or BCC of it is lost with a held message", service, check)
+				r.warn("postfix.unseen", fix, "%s: %s can't be read here: a HOLD, FILTER, REDIRECT or BCC of it is lost with a held message", service, check)
 			}
 		}
 		list := "smtpd_milters"
@@ -61,13 +61,13 @@ func (s *Site) filtersBack(r report) {
 
 // stray is a service whose mail needs a port of its own.
 func (s *Site) stray(stray postfix.Stray, r report) {
-	name, mend := stray.Service.DaemonName(), byHand+"which port is free is your decision: "
+	name, fix := stray.Service.DaemonName(), byHand+"which port is free is your decision: "
 	if stray.Shared {
 		name = map[bool]string{true: "LOCAL", false: "SUBMISSION"}[stray.Service.Command == "pickup"]
-		mend += "postconf -P '" + stray.Service.Named().String() + "/milter_macro_daemon_name=" + name + "' && postfix reload, then "
+		fix += "postconf -P '" + stray.Service.Named().String() + "/milter_macro_daemon_name=" + name + "' && postfix reload, then "
 	}
-	mend += `write smtp_by_daemon = { "` + name + `" = "127.0.0.1:10028" } under [release] into ` + s.File + `, then: systemctl restart recall-milter && recallctl setup --apply --reload`
-	r.bad("postfix.service", mend, "%s differs in %s from %s, by which its held mail leaves: what it does to mail is not done to what was held",
+	fix += `write smtp_by_daemon = { "` + name + `" = "127.0.0.1:10028" } under [release] into ` + s.File + `, then: systemctl restart recall-milter && recallctl setup --apply --reload`
+	r.bad("postfix.service", fix, "%s differs in %s from %s, by which its held mail leaves: what it does to mail is not done to what was held",
 		stray.Service, strings.Join(stray.Settings, ", "), stray.Port.Address)
 }
 

@@ -16,11 +16,11 @@ func (s *Site) closedPort(at postfix.Endpoint, err error, r report) {
 	answers := errors.As(err, &reply)
 	switch service := s.service(); {
 	case answers && reply.Code == 421, service != nil && isTimeout(err):
-		mend := "recallctl setup --apply --reload"
+		fix := "recallctl setup --apply --reload"
 		if service == nil {
-			mend = byHand + "only you know the limits of this server: let it take at least release.concurrency connections of this machine at a time"
+			fix = byHand + "only you know the limits of this server: let it take at least release.concurrency connections of this machine at a time"
 		}
-		r.bad("port.busy", mend, "the re-injection port %s has no room for one more connection: held mail is late: %s", at.Address, words(err))
+		r.bad("port.busy", fix, "the re-injection port %s has no room for one more connection: held mail is late: %s", at.Address, words(err))
 	case !answers && at.Local() && s.stopped():
 		r.bad("postfix.stopped", "postfix start", "Postfix does not run: no mail comes in, and held mail can't leave")
 	case service != nil:

@@ -44,7 +44,7 @@ func TestEachFaultThatTheDaemonTellsIsNamed(t *testing.T) {
 			if got := strings.Join(checks(found), " "); got != c.want {
 				t.Errorf("found %q, want %q: %+v", got, c.want, found)
 			}
-			mended(t, found)
+			fixed(t, found)
 		})
 	}
 }

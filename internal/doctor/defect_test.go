@@ -18,7 +18,7 @@ func TestAPanicInACheckIsAFindingAndEndsNoOtherCheck(t *testing.T) {
 	if len(found) != 3 || found[0].Text != "one" || found[2].Text != "other" {
 		t.Fatalf("%+v", found)
 	}
-	mended(t, found[1:2])
+	fixed(t, found[1:2])
 	if f := found[1]; f.Check != "config.defect" || f.Level != Warning || !strings.Contains(f.Text, "nil pointer") || !strings.Contains(f.Text, "defect_test.go:") {
 		t.Errorf("%+v", f)
 	}

@@ -1,5 +1,5 @@
 // Package doctor looks at a gateway from outside for every cause of lost, unheld, late or doubled mail that can be seen
-// there, and says for each how to mend it.
+// there, and says for each how to fix it.
 //
 // Failure rules: a check that can't be made is a finding of its own, never silence; no check waits for long; nothing
 // that is looked at is changed, and no mail is sent (probes are taken back).
@@ -35,7 +35,7 @@ type Finding struct {
 	Check string `json:"check"` // "postfix.order": the area, and the name under which docs/doctor.md explains it
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
-	Mend  string `json:"mend"` // a command for the shell, or "by hand: " with the reason and what to do; "" when nothing is to be mended
+	Fix   string `json:"fix"` // a command for the shell, or "by hand: " with the reason and what to do; "" when nothing is to be fixed
 }
 
 // Site is what is looked at.
@@ -63,16 +63,16 @@ func (r report) fine(check, format string, args ...any) {
 	r(Finding{check, OK, fmt.Sprintf(format, args...), ""})
 }
 
-func (r report) note(check, mend, format string, args ...any) {
-	r(Finding{check, Note, fmt.Sprintf(format, args...), mend})
+func (r report) note(check, fix, format string, args ...any) {
+	r(Finding{check, Note, fmt.Sprintf(format, args...), fix})
 }
 
-func (r report) warn(check, mend, format string, args ...any) {
-	r(Finding{check, Warning, fmt.Sprintf(format, args...), mend})
+func (r report) warn(check, fix, format string, args ...any) {
+	r(Finding{check, Warning, fmt.Sprintf(format, args...), fix})
 }
 
-func (r report) bad(check, mend, format string, args ...any) {
-	r(Finding{check, Error, fmt.Sprintf(format, args...), mend})
+func (r report) bad(check, fix, format string, args ...any) {
+	r(Finding{check, Error, fmt.Sprintf(format, args...), fix})
 }
 
 // family is the checks of one area.

@@ -44,7 +44,7 @@ func (s *Site) contents(r report) {
 	for _, f := range []struct {
 		path string
 		read func(string) error
-		mend string
+		fix  string
 	}{
 		{s.Config.Seal.KeyFile, func(p string) error { _, err := wiring.SealKeys(p); return err }, byHand + "only a backup or another gateway of this store has the right keys: put the file back (a new one opens nothing that is held)"},
 		{s.Config.SecretFile, func(p string) error { _, err := wiring.Secret(p); return err }, byHand + "all gateways of this store need the same secret: copy the file from another one, or from a backup"},
@@ -54,7 +54,7 @@ func (s *Site) contents(r report) {
 			continue // said already
 		}
 		if err := f.read(f.path); err != nil && !errors.Is(err, fs.ErrPermission) {
-			r.bad("files.content", f.mend, "the daemon does not start: %s", words(err))
+			r.bad("files.content", f.fix, "the daemon does not start: %s", words(err))
 		}
 	}
 }
@@ -91,11 +91,11 @@ func look(key, path string, who *identity, r report) {
 		return
 	}
 	if at := who.barrier(path, 0o4); at != "" {
-		mend := "chgrp " + who.group + " " + quoted(at) + " && chmod g+r " + quoted(at)
+		fix := "chgrp " + who.group + " " + quoted(at) + " && chmod g+r " + quoted(at)
 		if at != path {
-			mend = "chmod o+x " + quoted(at)
+			fix = "chmod o+x " + quoted(at)
 		}
-		r.bad("files.daemon", mend, "%s: %s can't be read by the daemon's user %s, whom %s stops: it does not start", key, path, who.name, at)
+		r.bad("files.daemon", fix, "%s: %s can't be read by the daemon's user %s, whom %s stops: it does not start", key, path, who.name, at)
 	}
 }
 

@@ -64,7 +64,7 @@ func TestEachFaultOfAFileIsNamed(t *testing.T) {
 				if got := strings.Join(checks(found), " "); got != c.want || c.want != "" && !strings.Contains(found[0].Text, key+": "+path) {
 					t.Errorf("found %q, want %q: %+v", got, c.want, found)
 				}
-				mended(t, found)
+				fixed(t, found)
 				s.pasted(t, found, look)
 			})
 		}

@@ -32,8 +32,8 @@ func TestWhatADefectHasParkedIsNamed(t *testing.T) {
 	s := siteOf(t, "[redis]\naddresses = [\""+redis.Addr+"\"]\n")
 	s.Store = store
 	found := gathered(func(r report) { holds(context.Background(), s, r) })
-	if got := strings.Join(checks(found), " "); got != "holds.parked" || !strings.HasPrefix(found[0].Mend, "recallctl release "+receipt.ID+" #") {
+	if got := strings.Join(checks(found), " "); got != "holds.parked" || !strings.HasPrefix(found[0].Fix, "recallctl release "+receipt.ID+" #") {
 		t.Errorf("%+v", found)
 	}
-	mended(t, found)
+	fixed(t, found)
 }

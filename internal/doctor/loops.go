@@ -51,15 +51,15 @@ func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) 
 			return // header_checks are mime_header_checks as well
 		}
 		told[table] = true
-		mend := byHand + "only you know where this mail should go: name that in the table of " + name + ", then: postfix reload"
+		fix := byHand + "only you know where this mail should go: name that in the table of " + name + ", then: postfix reload"
 		if s.mta.Routes(table, filters, at) {
-			r.bad("postfix.loop", mend, "%s: an entry of %s leads to the re-injection port: released mail comes in again, "+
+			r.bad("postfix.loop", fix, "%s: an entry of %s leads to the re-injection port: released mail comes in again, "+
 				"until it has too many hops", name, table)
 			return
 		}
 		for _, service := range s.asking() {
 			if s.mta.Routes(table, filters, postfix.Endpoint{Network: "tcp", Address: service.HostPort()}) {
-				r.bad("postfix.loop", mend, "%s: an entry of %s leads to %s, which asks our milter: released mail comes in again",
+				r.bad("postfix.loop", fix, "%s: an entry of %s leads to %s, which asks our milter: released mail comes in again",
 					name, table, service)
 				return
 			}

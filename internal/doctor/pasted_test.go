@@ -27,7 +27,7 @@ func (s *Site) pasted(t *testing.T, found []Finding, again func() []Finding) {
 	left := checks(again())
 	for _, f := range ran {
 		if slices.Contains(left, f.Check) {
-			t.Errorf("%s: found again after %q", f.Check, f.Mend)
+			t.Errorf("%s: found again after %q", f.Check, f.Fix)
 		}
 	}
 }
@@ -35,7 +35,7 @@ func (s *Site) pasted(t *testing.T, found []Finding, again func() []Finding) {
 // paste runs one fix, and says whether it is a command that can run here.
 func (s *Site) paste(t *testing.T, f Finding) bool {
 	t.Helper()
-	command := s.pasteable([]Finding{f})[0].Mend
+	command := s.pasteable([]Finding{f})[0].Fix
 	switch {
 	case strings.HasPrefix(command, "recallctl") && strings.Contains(command, " setup "):
 		changes, err := s.mta.Plan(s.Needs()) // what setup --apply does

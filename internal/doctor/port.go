@@ -87,7 +87,7 @@ var unproven = &tls.Config{InsecureSkipVerify: true}
 
 // offers looks at what the port's answer to EHLO lacks.
 func (s *Site) offers(c *smtp.Client, r report) {
-	for _, need := range []struct{ check, name, meaning, mend string }{
+	for _, need := range []struct{ check, name, meaning, fix string }{
 		{"port.8bitmime", "8BITMIME", "mail in 8 bits may be damaged on its way", s.undiscard("8BITMIME")},
 		{"port.dsn", "DSN", "what senders said about receipts and bounces (NOTIFY, RET, ENVID) is lost", s.undiscard("DSN")},
 		{"port.smtputf8", "SMTPUTF8", "mail with addresses in other scripts waits until it is given up", "postconf -e smtputf8_enable=yes && postfix reload"},
@@ -97,7 +97,7 @@ func (s *Site) offers(c *smtp.Client, r report) {
 			continue // Sendmail has neither, and takes no mail that needs them
 		}
 		if ok, _ := c.Extension(need.name); !ok {
-			r.warn(need.check, need.mend, "the re-injection port does not offer %s: %s", need.name, need.meaning)
+			r.warn(need.check, need.fix, "the re-injection port does not offer %s: %s", need.name, need.meaning)
 		}
 	}
 	_, size := c.Extension("SIZE")

@@ -49,7 +49,7 @@ func TestEachFaultOfTheReinjectionPortIsNamed(t *testing.T) {
 			if got := strings.Join(checks(found), " "); got != c.want {
 				t.Errorf("found %q, want %q: %+v", got, c.want, found)
 			}
-			mended(t, found)
+			fixed(t, found)
 			if len(sink.Got()) > 0 {
 				t.Error("doctor sent mail")
 			}

@@ -32,7 +32,7 @@ func mtas(_ context.Context, s *Site, r report) {
 func postfixLines(s *Site, r report) {
 	seen, well := map[[2]string]bool{}, true // what is set once for all services is said once
 	counted := report(func(f Finding) {
-		if key := [2]string{f.Check, f.Mend}; !seen[key] {
+		if key := [2]string{f.Check, f.Fix}; !seen[key] {
 			seen[key], well = true, well && f.Level == Note
 			r(f)
 		}
@@ -75,13 +75,13 @@ func (s *Site) releases(service *postfix.Service) bool {
 
 // entries looks at every way in by SMTP.
 func (s *Site) entries(r report) {
-	told := false // one mend of main.cf serves all services
+	told := false // one fix of main.cf serves all services
 	for _, service := range s.mta.Running("smtpd") {
 		if s.releases(service) {
 			continue
 		}
 		m, last := s.ours(service, "smtpd_milters")
-		mend, own := s.milterMend(service)
+		fix, own := s.milterFix(service)
 		skips := strings.Contains(service.Get("receive_override_options"), "no_milters")
 		switch {
 		case (m == nil || skips) && service.Loopback() && service.Overrides("smtpd_milters"):
@@ -91,18 +91,18 @@ func (s *Site) entries(r report) {
 		case m == nil && s.outside(service, "smtpd_milters"):
 			s.chroot(service, r)
 		case m == nil && own:
-			r.bad("postfix.entry", mend, "mail that comes by %s is never held: its own smtpd_milters leaves our milter out", service)
+			r.bad("postfix.entry", fix, "mail that comes by %s is never held: its own smtpd_milters leaves our milter out", service)
 		case m == nil && !told:
 			told = true
-			r.bad("postfix.milter", mend, "no mail is held: our milter is not in smtpd_milters")
+			r.bad("postfix.milter", fix, "no mail is held: our milter is not in smtpd_milters")
 		case m != nil:
-			s.milter(service, *m, last, mend, r)
+			s.milter(service, *m, last, fix, r)
 		}
 	}
 }
 
-// milterMend is the command that makes our milter the last one of a service; own: in its own line of master.cf.
-func (s *Site) milterMend(service *postfix.Service) (mend string, own bool) {
+// milterFix is the command that makes our milter the last one of a service; own: in its own line of master.cf.
+func (s *Site) milterFix(service *postfix.Service) (fix string, own bool) {
 	list := postfix.WithLast(service, "smtpd_milters", s.Listening(), s.milterAddress())
 	if service.Overrides("smtpd_milters") {
 		return "postconf -P '" + service.String() + "/smtpd_milters=" + postfix.Compact(list) + "' && postfix reload", true
@@ -111,9 +111,9 @@ func (s *Site) milterMend(service *postfix.Service) (mend string, own bool) {
 }
 
 // milter looks at our entry in the list of one service.
-func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, mend string, r report) {
+func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, fix string, r report) {
 	if !last && !fromOutside(service) {
-		r.bad("postfix.order", mend, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same", service)
+		r.bad("postfix.order", fix, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same", service)
 	}
 	if service.Get("smtpd_proxy_filter") != "" {
 		r.bad("postfix.proxy", byHand+"only you know which service stands behind the proxy: give smtpd_milters to that one instead", "%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
@@ -184,14 +184,14 @@ func (s *Site) locally(r report) {
 		}
 		return
 	}
-	mend := "postconf -e 'non_smtpd_milters = " + postfix.WithLast(cleanup, "non_smtpd_milters", s.Listening(), s.milterAddress()) + "' && postfix reload"
+	fix := "postconf -e 'non_smtpd_milters = " + postfix.WithLast(cleanup, "non_smtpd_milters", s.Listening(), s.milterAddress()) + "' && postfix reload"
 	switch {
 	case m == nil && s.outside(cleanup, "non_smtpd_milters"):
 		s.chroot(cleanup, r)
 	case m == nil:
-		r.bad("postfix.local", mend, "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters")
+		r.bad("postfix.local", fix, "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters")
 	case !last:
-		r.bad("postfix.order", mend, "non_smtpd_milters: a milter stands behind ours: what it refuses is held, and sent, all the same")
+		r.bad("postfix.order", fix, "non_smtpd_milters: a milter stands behind ours: what it refuses is held, and sent, all the same")
 	default:
 		s.socket(cleanup, *m, r)
 		r.note("postfix.programs", byHand+"most programs ask for none of it: where one does, what programs submit needs a port "+

@@ -46,15 +46,15 @@ func gathered(f func(report)) []Finding {
 	return found
 }
 
-// mended says what each finding must have: words, and a mend.
-func mended(t *testing.T, found []Finding) {
+// fixed says what each finding must have: words, and a fix.
+func fixed(t *testing.T, found []Finding) {
 	t.Helper()
 	for _, f := range found {
 		if f.Level != OK {
 			runs(t, f)
 		}
-		if f.Level != OK && (f.Text == "" || f.Mend == "") {
-			t.Errorf("a finding without words or mend: %+v", f)
+		if f.Level != OK && (f.Text == "" || f.Fix == "") {
+			t.Errorf("a finding without words or fix: %+v", f)
 		}
 	}
 }
@@ -181,7 +181,7 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 			if got := strings.Join(checks(found), " "); got != c.want {
 				t.Errorf("found %q, want %q: %+v", got, c.want, found)
 			}
-			mended(t, found)
+			fixed(t, found)
 			s.pasted(t, found, look)
 		})
 	}
@@ -272,7 +272,7 @@ func TestAMilterThatMayChangeEnvelopesIsNamed(t *testing.T) {
 			s.Postfix = server.PostfixConf(t, withSettings(healthyMain, "smtpd_milters = inet:"+at+", inet:127.0.0.1:8890\n"), healthyPort)
 			s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
 			found := gathered(func(r report) { mtas(context.Background(), s, r) })
-			mended(t, found)
+			fixed(t, found)
 			found = slices.DeleteFunc(found, func(f Finding) bool { return f.Check == "postfix.programs" })
 			if got := strings.Join(checks(found), " "); (got == "postfix.envelope") != (c.want != "") || c.want != "" && !strings.Contains(found[0].Text, c.want) {
 				t.Errorf("found %+v, want %q", found, c.want)

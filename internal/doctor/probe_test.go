@@ -47,7 +47,7 @@ func TestEachOutcomeOfAProbeIsNamed(t *testing.T) {
 		if got := strings.Join(checks(found), " "); got != c.want || len(found) != 1 {
 			t.Errorf("%s: found %q, want %q: %+v", name, got, c.want, found)
 		}
-		mended(t, found)
+		fixed(t, found)
 	}
 }
 

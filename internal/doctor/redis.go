@@ -37,8 +37,8 @@ func redis(ctx context.Context, s *Site, r report) {
 		r.bad("redis.allowed", byHand+"only you know the login: compare username and password_file under [redis] in "+s.File+" with ACL LIST in Redis", "%s", words(err))
 		return
 	case err != nil && !errors.Is(err, holdstore.ErrUnavailable):
-		text, mend := s.cutMend(words(err))
-		r.bad("redis.durable", mend, "%s", text)
+		text, fix := s.cutFix(words(err))
+		r.bad("redis.durable", fix, "%s", text)
 	}
 	all, err := s.Store.Health(ctx)
 	if len(all) == 0 && s.NoStore != nil {
@@ -59,8 +59,8 @@ func redis(ctx context.Context, s *Site, r report) {
 func (s *Site) advice(ctx context.Context, r report) {
 	all, _ := s.Store.Warnings(ctx)
 	for _, text := range all {
-		wrong, mend := s.cutMend(text)
-		r.warn("redis.advice", mend, "%s", wrong)
+		wrong, fix := s.cutFix(text)
+		r.warn("redis.advice", fix, "%s", wrong)
 	}
 }
 
@@ -152,7 +152,7 @@ func (s *Site) replicas(h holdstore.Health, r report) {
 // memory looks whether what is held, and what is to come at this rate, has room.
 func (s *Site) memory(h holdstore.Health, stats holdstore.Stats, n int, r report) {
 	used, limit := number(h.Info["used_memory"]), number(h.Info["maxmemory"])
-	mend, whose := s.moreMemory(h), "maxmemory"
+	fix, whose := s.moreMemory(h), "maxmemory"
 	if limit == 0 {
 		limit, whose = number(h.Info["total_system_memory"]), "this machine's memory, as maxmemory is not set"
 	}
@@ -161,11 +161,11 @@ func (s *Site) memory(h holdstore.Health, stats holdstore.Stats, n int, r report
 	}
 	switch share := used * 100 / limit; {
 	case share >= full:
-		r.bad("redis.memory", mend, "Redis uses %s, %d %% of %s: a full store takes no mail, and clients hear 451", sized(used), share, whose)
+		r.bad("redis.memory", fix, "Redis uses %s, %d %% of %s: a full store takes no mail, and clients hear 451", sized(used), share, whose)
 	case share >= nearlyFull:
-		r.warn("redis.memory", mend, "Redis uses %s, %d %% of %s: a full store takes no mail", sized(used), share, whose)
+		r.warn("redis.memory", fix, "Redis uses %s, %d %% of %s: a full store takes no mail", sized(used), share, whose)
 	case s.coming(stats)/int64(n) > limit*full/100-used:
-		r.warn("redis.rate", mend, "at this rate %s more are held before the first is released, and %s are left of %s: the store will be full, and clients hear 451",
+		r.warn("redis.rate", fix, "at this rate %s more are held before the first is released, and %s are left of %s: the store will be full, and clients hear 451",
 			sized(s.coming(stats)), sized(limit-used), whose)
 	}
 }

@@ -49,20 +49,20 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 			if got := strings.Join(checks(found), " "); got != c.want {
 				t.Errorf("found %q, want %q: %+v", got, c.want, found)
 			}
-			mended(t, found)
+			fixed(t, found)
 		})
 	}
 }
 
-func TestAMendIsCutFromWhatTheStoreSays(t *testing.T) {
+func TestAFixIsCutFromWhatTheStoreSays(t *testing.T) {
 	const cli = "redis-cli -h 127.0.0.1 -p 6379 "
 	for text, want := range map[string]string{
 		`redis at [::1]:6379 has appendfsync "everysec": run CONFIG SET appendfsync always and write it into redis.conf`: cli + "CONFIG SET appendfsync always && " + cli + "CONFIG REWRITE",
 		"redis at 10.0.0.5:6379 says aof_enabled:1: free space on its disk":                                              "by hand: no command of this machine does it: free space on its disk",
 		"no words": "by hand: the words say all that is known from here",
 	} {
-		if _, mend := siteOf(t, "").cutMend(text); mend != want {
-			t.Errorf("%q: %q", text, mend)
+		if _, fix := siteOf(t, "").cutFix(text); fix != want {
+			t.Errorf("%q: %q", text, fix)
 		}
 	}
 }
@@ -75,9 +75,9 @@ func TestAFullStoreIsGivenMemory(t *testing.T) {
 		{"", "15000000000", "16000000000", "by hand: this machine has no more memory for Redis"},
 		{"[redis]\nusername = \"x\"", "1073741824", "16000000000", "by hand: doctor has no login that can change Redis"},
 	} {
-		mend := siteOf(t, c.text).moreMemory(holdstore.Health{Info: map[string]string{"maxmemory": c.limit, "total_system_memory": c.all, "used_memory": "1000000"}})
-		if !strings.HasPrefix(mend, c.want) || strings.Contains(mend, "release") || strings.Contains(mend, "drain") {
-			t.Errorf("%+v: %s", c, mend)
+		fix := siteOf(t, c.text).moreMemory(holdstore.Health{Info: map[string]string{"maxmemory": c.limit, "total_system_memory": c.all, "used_memory": "1000000"}})
+		if !strings.HasPrefix(fix, c.want) || strings.Contains(fix, "release") || strings.Contains(fix, "drain") {
+			t.Errorf("%+v: %s", c, fix)
 		}
 	}
 }

@@ -44,12 +44,12 @@ func (s *Site) portOf(service *postfix.Service) postfix.Port {
 
 // mappings looks at who maps addresses: the port, unless the mail is mapped later without a hold.
 func (s *Site) mappings(service *postfix.Service, wanted postfix.Treatment, r report) {
-	const mend = "recallctl setup --apply --reload"
+	const fix = "recallctl setup --apply --reload"
 	switch now := service.Treatment().Unmapped; {
 	case now && !wanted.Unmapped:
-		r.bad("postfix.mapping", mend, "%s has no_address_mappings: aliases, canonical addresses and always_bcc are lost", service)
+		r.bad("postfix.mapping", fix, "%s has no_address_mappings: aliases, canonical addresses and always_bcc are lost", service)
 	case !now && wanted.Unmapped:
-		r.bad("postfix.mapping", mend, "%s lacks no_address_mappings, which is set where mail is submitted: aliases and canonical addresses are mapped twice, and always_bcc gets two copies", service)
+		r.bad("postfix.mapping", fix, "%s lacks no_address_mappings, which is set where mail is submitted: aliases and canonical addresses are mapped twice, and always_bcc gets two copies", service)
 	}
 }
 
@@ -74,7 +74,7 @@ func (s *Site) actions(service *postfix.Service, port postfix.Port, wanted postf
 	if !missing {
 		return
 	}
-	const mend = "recallctl setup --apply --reload # docs/before-the-hold.md says what it does"
+	const fix = "recallctl setup --apply --reload # docs/before-the-hold.md says what it does"
 	all, told := wanted.Tables(), map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for _, table := range all[name] {
@@ -84,11 +84,11 @@ func (s *Site) actions(service *postfix.Service, port postfix.Port, wanted postf
 			told[table] = true
 			switch acts := s.mta.Acts(table); {
 			case acts == postfix.Yes:
-				r.bad("postfix.actions", mend, "%s: %s has HOLD, FILTER, REDIRECT or BCC: they are lost with a held message, since %s does not do them", name, table, service)
+				r.bad("postfix.actions", fix, "%s: %s has HOLD, FILTER, REDIRECT or BCC: they are lost with a held message, since %s does not do them", name, table, service)
 			case acts == postfix.Maybe:
-				r.warn("postfix.actions", mend, "%s: %s can't be read here: a HOLD, FILTER, REDIRECT or BCC of it is lost with a held message, since %s does not do them", name, table, service)
+				r.warn("postfix.actions", fix, "%s: %s can't be read here: a HOLD, FILTER, REDIRECT or BCC of it is lost with a held message, since %s does not do them", name, table, service)
 			case strings.HasSuffix(name, "header_checks") && s.mta.Mentions(table, "received"):
-				r.warn("postfix.actions", mend, "%s: what %s does to Received fields is not done to those that are added at release: they may say what it hides", name, table)
+				r.warn("postfix.actions", fix, "%s: what %s does to Received fields is not done to those that are added at release: they may say what it hides", name, table)
 			}
 		}
 	}

@@ -212,11 +212,11 @@ func (s *Site) way(name string, c *cf, r report) {
 	case n < 0:
 		r.bad("sendmail.port", byHand+"sendmail.cf is made from sendmail.mc: add the DAEMON_OPTIONS line recall-reinject of recall-milter.m4, then: make -C /etc/mail", "held mail has no way back: no port of %s listens at release.smtp %s", s.Sendmail, at.Address)
 	case slices.Contains(c.filtersOf(c.ports[n]), name):
-		mend := byHand + "sendmail.cf is made from sendmail.mc: write InputMailFilters= (empty) into its DAEMON_OPTIONS line, then: make -C /etc/mail"
+		fix := byHand + "sendmail.cf is made from sendmail.mc: write InputMailFilters= (empty) into its DAEMON_OPTIONS line, then: make -C /etc/mail"
 		if port := firstOf(c.ports[n], "25", "Port", "P"); port == "25" || port == "smtp" || port == "587" {
-			mend = byHand + "which port is free is your decision: write smtp = \"127.0.0.1:10026\" under [release] into " + s.File + ", add the recall-reinject line of recall-milter.m4 to sendmail.mc, then: make -C /etc/mail && systemctl restart recall-milter"
+			fix = byHand + "which port is free is your decision: write smtp = \"127.0.0.1:10026\" under [release] into " + s.File + ", add the recall-reinject line of recall-milter.m4 to sendmail.mc, then: make -C /etc/mail && systemctl restart recall-milter"
 		}
-		r.bad("sendmail.loop", mend, "the re-injection port, where held mail comes back, asks our filter: released mail comes in again, and waits again when its mark is lost")
+		r.bad("sendmail.loop", fix, "the re-injection port, where held mail comes back, asks our filter: released mail comes in again, and waits again when its mark is lost")
 	case firstOf(c.ports[n], "", "Addr", "A") == "":
 		r.warn("sendmail.open", byHand+"sendmail.cf is made from sendmail.mc: write Addr=127.0.0.1 into its DAEMON_OPTIONS line, then: make -C /etc/mail", "the re-injection port can be reached from outside: who uses it goes round the hold")
 	}

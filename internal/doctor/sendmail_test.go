@@ -57,7 +57,7 @@ func TestEachFaultInSendmailIsNamed(t *testing.T) {
 			if got := strings.Join(checks(found), " "); got != c.want {
 				t.Errorf("found %q, want %q: %+v", got, c.want, found)
 			}
-			mended(t, found)
+			fixed(t, found)
 		})
 	}
 }

@@ -49,7 +49,7 @@ func TestARedisWithAWrongClockIsNamed(t *testing.T) {
 	}{{0, OK, ""}, {30, Warning, "ahead of ours"}, {-30, Warning, "behind ours"}, {300, Error, "ahead of ours"}, {-300, Error, "behind ours"}, {0, OK, ""}} {
 		server.SetClock(c.seconds)
 		found := s.asksRedis(t.Context())
-		mended(t, found)
+		fixed(t, found)
 		got := strings.Join(checks(found), " ")
 		if Worst(found) != c.want || c.want != OK && (got != "redis.clock" || !strings.Contains(found[0].Text, c.words)) {
 			t.Errorf("off by %d s: %+v", c.seconds, found)
@@ -72,5 +72,5 @@ func TestARedisThatIsTooOldIsNamed(t *testing.T) {
 	if got := strings.Join(checks(found), " "); got != "redis.version" || Worst(found) != Error {
 		t.Errorf("found %+v", found)
 	}
-	mended(t, found)
+	fixed(t, found)
 }

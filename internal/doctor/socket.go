@@ -26,11 +26,11 @@ func (s *Site) socket(service *postfix.Service, m postfix.Milter, r report) {
 	if at == "" {
 		return
 	}
-	mend := "chgrp " + who.group + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" + who.group + "\" in " + s.File
+	fix := "chgrp " + who.group + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" + who.group + "\" in " + s.File
 	if at != path {
-		mend = "chgrp " + who.group + " " + quoted(at) + " && chmod g+x " + quoted(at)
+		fix = "chgrp " + who.group + " " + quoted(at) + " && chmod g+x " + quoted(at)
 	}
-	r.bad("postfix.socket", mend, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service, who.name, path, at)
+	r.bad("postfix.socket", fix, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service, who.name, path, at)
 }
 
 // outside says that a milter's socket is named by a path that a chrooted service can't see.

@@ -66,7 +66,7 @@ func TestLoopsAreLookedForInEveryKindOfTable(t *testing.T) {
 			s.Postfix = server.PostfixConf(t, healthyMain+"transport_maps = "+table+"\n", healthyPort)
 			s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
 			found := gathered(func(r report) { mtas(context.Background(), s, r) })
-			mended(t, found)
+			fixed(t, found)
 			var got []string
 			for _, f := range found {
 				if f.Check == loop || f.Check == unread {

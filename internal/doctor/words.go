@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// asRoot is the mend of what an ordinary user can't look at.
+// asRoot is the fix of what an ordinary user can't look at.
 const asRoot = "sudo recallctl doctor"
 
-// byHand begins a mend that is no command, and goes on with the reason.
+// byHand begins a fix that is no command, and goes on with the reason.
 const byHand = "by hand: "
 
-// inConfig is the mend for what only the administrator can decide: a line of the daemon's config.
+// inConfig is the fix for what only the administrator can decide: a line of the daemon's config.
 func inConfig(s *Site, line string) string {
 	return byHand + "what the config says is your decision: write " + line + " into " + s.File + ", then: systemctl reload recall-milter"
 }
@@ -50,9 +50,9 @@ func (s *Site) pasteable(found []Finding) []Finding {
 			"postfix check", "postfix -c "+dir+" check", "recallctl setup", "recallctl setup --postfix "+dir, "recallctl doctor", "recallctl doctor --postfix "+dir)
 	}
 	for n := range found {
-		found[n].Mend = strings.NewReplacer(pairs...).Replace(found[n].Mend)
+		found[n].Fix = strings.NewReplacer(pairs...).Replace(found[n].Fix)
 		if s.File != defaultConfig {
-			found[n].Mend = strings.NewReplacer("recallctl -c ", "recallctl -c ", "recallctl ", "recallctl -c "+quoted(s.File)+" ").Replace(found[n].Mend)
+			found[n].Fix = strings.NewReplacer("recallctl -c ", "recallctl -c ", "recallctl ", "recallctl -c "+quoted(s.File)+" ").Replace(found[n].Fix)
 		}
 	}
 	return found

@@ -12,7 +12,7 @@ import (
 )
 
 // finding is one line of "recallctl --json doctor".
-type finding struct{ Check, Level, Text, Mend string }
+type finding struct{ Check, Level, Text, Fix string }
 
 // findings returns what is not well, by its name.
 func (g *gateway) findings() map[string]finding {
@@ -69,16 +69,16 @@ func TestTheFixesThatDoctorGivesWorkWhenPasted(t *testing.T) {
 		if c.check == "" {
 			continue
 		}
-		mend := g.found(c.check).Mend
-		if mend == "" || strings.HasPrefix(mend, "by hand") {
-			t.Errorf("%s: doctor gives %q for %s", c.name, mend, c.check)
+		fix := g.found(c.check).Fix
+		if fix == "" || strings.HasPrefix(fix, "by hand") {
+			t.Errorf("%s: doctor gives %q for %s", c.name, fix, c.check)
 			continue
 		}
-		paste := exec.Command("sh", "-c", mend)
+		paste := exec.Command("sh", "-c", fix)
 		paste.Env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"))
 		if out, err := paste.CombinedOutput(); err != nil {
-			t.Errorf("%s: %s: %v: %s", c.name, mend, err, out)
+			t.Errorf("%s: %s: %v: %s", c.name, fix, err, out)
 		}
-		server.Eventually(t, c.name+": after "+mend+" nothing is found", func() bool { return g.found(c.check).Level == "" })
+		server.Eventually(t, c.name+": after "+fix+" nothing is found", func() bool { return g.found(c.check).Level == "" })
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// cutMend divides what the store says into what is wrong and how it is mended.
-func (s *Site) cutMend(text string) (wrong, mend string) {
+// cutFix divides what the store says into what is wrong and how it is fixed.
+func (s *Site) cutFix(text string) (wrong, fix string) {
 	for _, verb := range []string{"run ", "free ", "allow ", "set ", "start ", "wait", "install "} {
 		wrong, rest, ok := strings.Cut(text, ": "+verb)
 		if !ok {
