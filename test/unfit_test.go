@@ -45,7 +45,8 @@ var unfitSites = []*unfit{
 header_checks = regexp:{ {/^Subject: hold/ HOLD} }
 milter_header_checks = regexp:{ {/^X-Spam: Yes/ HOLD} }
 smtpd_sender_restrictions = check_sender_access inline:{ {suspect@corp.test = HOLD} }
-`, messages: []letter{{name: "hold", subject: "hold"}, {name: "spam", from: "spammer@corp.test"}, {name: "suspect", from: "suspect@corp.test"}}}},
+`, messages: []letter{{name: "hold", subject: "hold"}, {name: "spam", from: "spammer@corp.test"},
+			{name: "suspect", from: "suspect@corp.test"}}}},
 	{check: "postfix.envelope", level: "warning", site: site{name: "a milter changes envelopes", edit: envelopes, asks: 0x1ff,
 		main: "smtpd_milters = {before}\n", messages: enveloped}},
 	{check: "postfix.service", level: "error", byHand: func(p *place) {
@@ -140,7 +141,8 @@ func (p *place) handMade() {
 	p.t.Helper()
 	p.postfix.Kill()
 	milters := strings.TrimPrefix(p.postconfValue("smtpd_milters")+", inet:"+p.milter, ", ")
-	p.postconf("-e", "smtpd_milters="+milters, "non_smtpd_milters=$smtpd_milters", "in_flow_delay=0", "milter_default_action=tempfail")
+	p.postconf("-e", "smtpd_milters="+milters, "non_smtpd_milters=$smtpd_milters", "in_flow_delay=0",
+		"milter_default_action=tempfail")
 	name := filepath.Join(p.postfix.Conf(), "master.cf")
 	text, err := os.ReadFile(name)
 	p.must(err)

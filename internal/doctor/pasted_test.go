@@ -45,8 +45,8 @@ func (s *Site) paste(t *testing.T, f Finding) bool {
 		for _, c := range changes {
 			s.sh(t, c.Command(s.mta.Dir))
 		}
-	case strings.HasPrefix(command, "postconf "), strings.HasPrefix(command, "chmod "), strings.HasPrefix(command, "chgrp "),
-		strings.HasPrefix(command, "chown "):
+	case strings.HasPrefix(command, "postconf "), strings.HasPrefix(command, "chmod "),
+		strings.HasPrefix(command, "chgrp "), strings.HasPrefix(command, "chown "):
 		s.sh(t, command)
 	default:
 		return false

@@ -123,11 +123,13 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, fix
 	}
 	s.action(service, m, r)
 	if v, err := strconv.Atoi(service.Option(m, "protocol")); err == nil && v < 6 {
-		r.bad("postfix.protocol", setMilter(service, m, "protocol", "6"), "%s: milter protocol %d can't carry mail byte for byte: the daemon refuses it, and clients hear 451", service, v)
+		r.bad("postfix.protocol", setMilter(service, m, "protocol", "6"),
+			"%s: milter protocol %d can't carry mail byte for byte: the daemon refuses it, and clients hear 451", service, v)
 	}
 	for _, name := range []string{"connect_timeout", "command_timeout", "content_timeout"} {
 		if d, ok := postfix.Duration(service.Option(m, name)); ok && d < leastTimeout {
-			r.warn("postfix.timeout", setMilter(service, m, name, defaultTimeouts[name]), "%s: milter_%s is %v: when Redis is slow for a moment, clients hear 451 and their mail is late", service, name, d)
+			r.warn("postfix.timeout", setMilter(service, m, name, defaultTimeouts[name]),
+				"%s: milter_%s is %v: when Redis is slow for a moment, clients hear 451 and their mail is late", service, name, d)
 		}
 	}
 	s.socket(service, m, r)
@@ -151,7 +153,8 @@ func (s *Site) action(service *postfix.Service, m postfix.Milter, r report) {
 	if meaning[action] == "" {
 		return // tempfail, shutdown
 	}
-	r.bad("postfix.default-action", setMilter(service, m, "default_action", "tempfail"), "%s: milter_default_action is %s: while the daemon is down, mail %s", service, action, meaning[action])
+	r.bad("postfix.default-action", setMilter(service, m, "default_action", "tempfail"),
+		"%s: milter_default_action is %s: while the daemon is down, mail %s", service, action, meaning[action])
 }
 
 // setMilter sets what Postfix does with our milter where it is set now: in the list, in the service, or for all.

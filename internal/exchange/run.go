@@ -113,9 +113,13 @@ func (x *Exchange) do(ctx context.Context, j *holdstore.Job) {
 	err := x.timed(ctx, j)
 	end, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
-	err = x.try("the end of the job "+j.ID, func() error { return insist(end, func() error { return x.end(end, j, err) }) })
+	err = x.try("the end of the job "+j.ID, func() error {
+		return insist(end, func() error { return x.end(end, j, err) })
+	})
 	if broken := defect(""); errors.As(err, &broken) {
-		err = x.try("the giving back of the job "+j.ID, func() error { return x.store.BreakJob(end, j, backOff(j), string(broken)) })
+		err = x.try("the giving back of the job "+j.ID, func() error {
+			return x.store.BreakJob(end, j, backOff(j), string(broken))
+		})
 	}
 	if err != nil && !errors.Is(err, holdstore.ErrLost) {
 		x.log.Trouble("a job for recalls ("+j.ID+") will be done again, which changes nothing", err)

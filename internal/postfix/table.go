@@ -66,8 +66,8 @@ var filterAction = regexp.MustCompile(`(?im)(?:^|[\s=:{,/])FILTER[ \t]+([^\s}]+)
 // maxNested bounds how deep tables are in tables.
 const maxNested = 3
 
-// texts is what a table has, with all that is in a table of tables (pipemap, unionmap, randmap), and which of them can't
-// be read here.
+// texts is what a table has, with all that is in a table of tables (pipemap, unionmap, randmap), and which of them
+// can't be read here.
 func (c *Config) texts(table string, depth int) (text string, unread []string) {
 	kind, inner, _ := strings.Cut(strings.TrimPrefix(table, "proxy:"), ":")
 	if depth == 0 || kind != "pipemap" && kind != "unionmap" && kind != "randmap" {

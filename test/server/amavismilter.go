@@ -27,8 +27,8 @@ $policy_bank{'AM.PDP-SOCK'} = { protocol => 'AM.PDP' };
 $max_servers = 2;
 `, work))
 	host, number, _ := net.SplitHostPort(addr)
-	c := exec.Command(Program(t, "amavisd-milter"), "-f", "-s", "inet:"+number+"@"+host, "-S", filepath.Join(work, "amavis.sock"),
-		"-w", work, "-p", filepath.Join(work, "pid"))
+	c := exec.Command(Program(t, "amavisd-milter"), "-f", "-s", "inet:"+number+"@"+host,
+		"-S", filepath.Join(work, "amavis.sock"), "-w", work, "-p", filepath.Join(work, "pid"))
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: credential(t, "amavis")} // amavis reads its files
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
