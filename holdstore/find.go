@@ -122,7 +122,7 @@ func (s *Store) named(ref string) (is func(*Hold) bool, entries []string) {
 		return func(h *Hold) bool { return h.QueueID == ref }, s.entries("q", ref)
 	}
 	bare := strings.Trim(ref, "<>")
-	has := func(h *Hold) bool { return h.MessageID == "<"+bare+">" || h.MessageID == bare }
+	has := func(h *Hold) bool { return SameID(h.MessageID, ref) }
 	return has, s.entries("m", "<"+bare+">", bare)
 }
 

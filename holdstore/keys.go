@@ -101,9 +101,9 @@ func bucketOf(text string, of int) string {
 	return text[:1] + strconv.Itoa(int(binary.BigEndian.Uint16(sum[:]))%of)
 }
 
-// indexText is what is looked for in an index. Message-IDs and queue IDs keep their case.
+// indexText is what is looked for in an index. Queue IDs keep their case.
 func indexText(kind, value string) string {
-	if kind != "m" && kind != "q" {
+	if kind != "q" {
 		value = Fold(value)
 	}
 	if len(value) > 64 {

@@ -9,7 +9,7 @@ func TestIndexEntries(t *testing.T) {
 	if got := indexText("s", "Alice@Corp.test"); got != "s:alice@corp.test" {
 		t.Error(got)
 	}
-	if got := indexText("m", "<A@b>"); got != "m:<A@b>" {
+	if got := indexText("m", "<A@b>"); got != "m:<a@b>" {
 		t.Error(got)
 	}
 	if got := indexText("r", strings.Repeat("x", 1000)); len(got) > 64 {

@@ -81,7 +81,7 @@ func (m *matcher) matches(h *Hold) bool {
 		!fits(m.sender, Fold(h.Sender.Address)),
 		!fits(m.login, Fold(h.Login)),
 		!fits(m.subject, h.Subject),
-		m.q.MessageID != "" && !slices.Contains(bothWays(m.q.MessageID), h.MessageID),
+		m.q.MessageID != "" && !SameID(m.q.MessageID, h.MessageID),
 		m.recipient != nil && !slices.ContainsFunc(h.Recipients, toOne),
 		!m.q.Since.IsZero() && h.HeldAt.Before(m.q.Since),
 		!m.q.Until.IsZero() && h.HeldAt.After(m.q.Until):

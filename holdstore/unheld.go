@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,7 +28,8 @@ type Unheld struct {
 // NewUnheld is what is remembered of a message with a Message-ID that somebody submitted. It takes some hundred bytes,
 // however long these are.
 func NewUnheld(messageID, by string, at time.Time) Unheld {
-	u := Unheld{shardOf: digest(messageID), id: sha256.Sum256([]byte(messageID)), at: at}
+	name := Fold(strings.Trim(messageID, "<>"))
+	u := Unheld{shardOf: digest(name), id: sha256.Sum256([]byte(name)), at: at}
 	sum := sha256.Sum256([]byte(by))
 	copy(u.by[:], sum[:])
 	return u

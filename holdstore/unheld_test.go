@@ -31,7 +31,8 @@ func TestWhoUsedAMessageIDWithoutAHoldIsRemembered(t *testing.T) {
 		"the second of two":        {"<2@corp.test>", "login mallory", hour(0), Use{Before: true, After: true}},
 		"twice by the same":        {"<3@corp.test>", "login boss", hour(0), Use{}},
 		"of another Message-ID":    {"<4@corp.test>", "login mallory", hour(0), Use{}},
-		"a Message-ID in any case": {"<1@CORP.test>", "login mallory", hour(0), Use{}},
+		"a Message-ID in any case": {"<1@CORP.test>", "login mallory", hour(0), Use{Before: true}},
+		"without angle brackets":   {"1@corp.test", "login mallory", hour(0), Use{Before: true}},
 	} {
 		if got, err := s.UnheldUse(t.Context(), c.id, c.by, c.at, keep); err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -19,7 +20,8 @@ import (
 // submitted is a message that left a hold to bert@far.test.
 func submitted(t *testing.T, s *holdstore.Store, sub holdstore.Submission) string {
 	t.Helper()
-	sub.MessageID, sub.Recipients = "<1@corp.test>", []holdstore.Path{{Address: "bert@far.test"}}
+	sub.MessageID = cmp.Or(sub.MessageID, "<1@corp.test>")
+	sub.Recipients = []holdstore.Path{{Address: "bert@far.test"}}
 	var held holdstore.Receipt
 	must(t, func() (err error) {
 		held, err = s.Put(sub, []byte("Subject: "+rand.Text()+"\r\n")).Commit(t.Context(), holdstore.Terms{Rule: "default"})
@@ -51,6 +53,8 @@ func TestNobodyIsAskedInAnothersName(t *testing.T) {
 	relayed.Client.Address = "10.0.0.1"
 	mallory := holdstore.Submission{Login: "mallory", Sender: holdstore.Path{Address: "mallory@corp.test"}, Author: "boss@corp.test"}
 	disguised := holdstore.Submission{Login: "mallory", Sender: boss.Sender}
+	upper, bare := typed, typed
+	upper.MessageID, bare.MessageID = "<1@CORP.test>", "1@corp.test"
 	for name, c := range map[string]struct {
 		held, unheld *holdstore.Submission // the boss's own, before
 		copy         holdstore.Submission
@@ -61,6 +65,10 @@ func TestNobodyIsAskedInAnothersName(t *testing.T) {
 		"the sender too, unheld before":         {nil, &boss, disguised, holdstore.Sent},
 		"without a login, a hold before":        {&boss, nil, typed, holdstore.Sent},
 		"without a login, unheld before":        {nil, &boss, typed, holdstore.Sent},
+		"its Message-ID in another case":        {&boss, nil, upper, holdstore.Sent},
+		"the same, unheld before":               {nil, &boss, upper, holdstore.Sent},
+		"its Message-ID without brackets":       {&boss, nil, bare, holdstore.Sent},
+		"without brackets, unheld before":       {nil, &boss, bare, holdstore.Sent},
 		"by another relay, a hold before":       {&relayed, nil, typed, holdstore.Sent},
 		"by another relay, unheld before":       {nil, &relayed, typed, holdstore.Sent},
 		"the boss himself, unheld before":       {nil, &boss, boss, holdstore.Requested},

@@ -73,7 +73,7 @@ func ofList(r holdstore.Received) bool {
 // like it, with a lock to which he has the key.
 func second(all []holdstore.Received, r holdstore.Received) bool {
 	return slices.ContainsFunc(all, func(o holdstore.Received) bool {
-		return o.MessageID == r.MessageID && o.Lock != r.Lock && !o.At.After(r.At)
+		return holdstore.SameID(o.MessageID, r.MessageID) && o.Lock != r.Lock && !o.At.After(r.At)
 	})
 }
 
