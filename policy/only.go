@@ -75,7 +75,7 @@ func readOnly(lines []string, p prose) (o Only) {
 	return o
 }
 
-// ReadOnlyList reads what stands behind ONLY in a subject: nothing but a list.
+// ReadOnlyList reads what is after ONLY in a subject: nothing but a list.
 func ReadOnlyList(text string) Only {
 	addresses, _, fit := readList(behindFor(narrow(Visible(text))), nil)
 	return Only{addresses, !fit || len(addresses) > maxOnly}

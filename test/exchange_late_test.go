@@ -8,7 +8,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-const laterNews = "There are news since you were told"
+const laterNews = "There is an update on your recall"
 
 // reports are what anna was told of her recall after the release, oldest first, without what follows the texts for
 // people.

@@ -193,7 +193,7 @@ func (g *Gate) evidence(ctx context.Context, m *Mail, cover []string, domain str
 }
 
 // opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up
-// nothing of the domain that he claims: no rate, no Message-ID, no text.
+// nothing of the domain that they claim: no rate, no Message-ID, no text.
 func (g *Gate) opens(ctx context.Context, m *Mail, sight Sight, c *policy.Command) (yes bool, err error) {
 	found, err := g.found(ctx, m, sight, c.From)
 	c.Targets = meant(m, sight, c.From, found)

@@ -77,7 +77,7 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 	}
 }
 
-// keyless is what a stranger puts on a recall in somebody else's name: a key that opens nothing, or a lock of his own.
+// keyless is what a stranger puts on a recall in somebody else's name: a key that opens nothing, or a lock of their own.
 var keyless = cancel.Key([]byte("a stranger's secret"), "", "<o@partner.test>")
 
 // A stranger with a Cancel-Key that opens nothing uses up neither the rate of the domain nor the recall itself.
@@ -120,7 +120,7 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 	}
 }
 
-// A stranger who knows a Message-ID sends a mail like it with a lock of his own, and then recalls with the key to that.
+// A stranger who knows a Message-ID sends a mail like it with a lock of their own, and then recalls with the key to that.
 func TestALockThatCameLaterProvesNothing(t *testing.T) {
 	t.Parallel()
 	_, verifier, store, redis := surroundings(t)

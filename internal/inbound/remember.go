@@ -88,7 +88,7 @@ func (g *Gate) Run(ctx context.Context) {
 	}
 }
 
-// gather waits for a message, and a moment for others: each write costs the disk a sync, beside those for the MTA's
+// gather waits for a message, and a moment for others: each write costs the disk a sync, next to those for the MTA's
 // queue. Once ctx has ended it only takes what waits.
 func (g *Gate) gather(ctx context.Context) (some []holdstore.Received) {
 	select {

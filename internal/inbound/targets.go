@@ -70,7 +70,7 @@ func ofList(r holdstore.Received) bool {
 }
 
 // second says whether a message of the same ID came in before, with another lock: anybody who knows the ID can send one
-// like it, with a lock to which he has the key.
+// like it, with a lock to which they have the key.
 func second(all []holdstore.Received, r holdstore.Received) bool {
 	return slices.ContainsFunc(all, func(o holdstore.Received) bool {
 		return holdstore.SameID(o.MessageID, r.MessageID) && o.Lock != r.Lock && !o.At.After(r.At)
@@ -78,7 +78,7 @@ func second(all []holdstore.Received, r holdstore.Received) bool {
 }
 
 // tellApart finds out which of several messages that a command could mean are the sender's own: anybody can send one
-// with his address and subject. An earlier milter told when it came in, or SPF tells now. It only chooses, and
+// with their address and subject. An earlier milter told when it came in, or SPF tells now. It only chooses, and
 // authorises nothing: where DNS is silent the newest is meant, as among the sender's own.
 func (g *Gate) tellApart(ctx context.Context, c *policy.Command, found []holdstore.Received) {
 	several := 0

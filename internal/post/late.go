@@ -22,7 +22,7 @@ func Author(h *holdstore.Hold) string {
 }
 
 // Request asks the gateway of a message's recipients to take it back. The mail is from the message's author, so that
-// it aligns as the message did; bounces of it would only confuse him, and there are none.
+// it aligns as the message did; bounces of it would only confuse them, and there are none.
 func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q protocol.Request) error {
 	var to []holdstore.Path
 	for _, r := range q.Recipients {

@@ -36,8 +36,8 @@ var (
 
 // Why a command is answered with help.
 const (
-	unclearOnly    = "the recipients behind ONLY can't be read. Write ONLY and their addresses, with commas between them"
-	unclearSubject = "the words behind the message's number can't be read. Only ONLY and addresses may stand there"
+	unclearOnly    = "the recipients after ONLY can't be read. Write ONLY and their addresses, with commas between them"
+	unclearSubject = "the words after the message's number can't be read. Write nothing else there than ONLY and addresses"
 	unclearCut     = "not all of it can be read, and ONLY might be in the rest: it is larger than 1 MB, has more than " +
 		"100 parts, or is damaged or encrypted. Write RECALL and the message's number in the subject of a mail " +
 		"without attachments"
@@ -45,9 +45,9 @@ const (
 		"its subject"
 )
 
-// Read reads a mail to the recall address, of which a site can have several. The first of these that is there decides: what the subject names, the
-// message that is answered, those that are forwarded. What is only quoted names nothing, and neither do older messages
-// of a thread.
+// Read reads a mail to the recall address, of which a site can have several. The first of these that is there decides:
+// what the subject names, the message that is answered, those that are forwarded. What is only quoted names nothing, and
+// neither do older messages of a thread.
 func Read(m *mailmsg.Message, addresses []string) Target {
 	subject := m.Text("Subject")
 	t := readSubject(policy.WithoutReplyWords(subject))
