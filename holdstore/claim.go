@@ -86,7 +86,8 @@ func (s *Store) claimAt(ctx context.Context, at nodes.Shard, max int) ([]*Claim,
 }
 
 // claimed reads the rows that claim returned in a script.
-func (s *Store) claimed(ctx context.Context, rows []any, token string, until time.Time) (claims []*Claim, damaged error) {
+func (s *Store) claimed(ctx context.Context, rows []any, token string, until time.Time) (claims []*Claim,
+	damaged error) {
 	for _, row := range rows {
 		id, first, fields := claimRow(row)
 		err := s.nodes.Guard("the claim of hold "+id, func() error {

@@ -42,7 +42,8 @@ func (f *fsck) owners(ctx context.Context, at nodes.Shard) error {
 			}
 		}
 		err := f.tell(Fault{Name: "shard " + string(at) + ", owner " + owner, Fix: "the counters are set right",
-			What: fmt.Sprintf("it counts %v (messages, their bytes, bytes of records), and there are %v", says[owner], is[owner])})
+			What: fmt.Sprintf("it counts %v (messages, their bytes, bytes of records), and there are %v", says[owner],
+				is[owner])})
 		if err != nil {
 			return err
 		}

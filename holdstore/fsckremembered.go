@@ -46,7 +46,8 @@ func (f *fsck) remembered(ctx context.Context, at nodes.Shard) error {
 // loadScript sets the bytes of a network, unless they have changed. ARGV: network, what it was, what it is.
 var loadScript = drain(`
 if tonumber(redis.call('ZSCORE', P .. 'inload', ARGV[1]) or 0) ~= tonumber(ARGV[2]) then return 'changed' end
-if ARGV[3] == '0' then redis.call('ZREM', P .. 'inload', ARGV[1]) else redis.call('ZADD', P .. 'inload', ARGV[3], ARGV[1]) end
+if ARGV[3] == '0' then redis.call('ZREM', P .. 'inload', ARGV[1])
+else redis.call('ZADD', P .. 'inload', ARGV[3], ARGV[1]) end
 return 'ok'
 `)
 
@@ -112,5 +113,6 @@ func (f *fsck) sums(ctx context.Context, at nodes.Shard) error {
 		return nodes.Explain(err)
 	}
 	return f.tell(Fault{Name: "shard " + string(at), Fix: "the counters are set right",
-		What: fmt.Sprintf("it counts %d remembered messages and %d bytes of them, and there are %d and %d", sums[0], sums[1], sums[2], sums[3])})
+		What: fmt.Sprintf("it counts %d remembered messages and %d bytes of them, and there are %d and %d", sums[0],
+			sums[1], sums[2], sums[3])})
 }

@@ -113,8 +113,8 @@ func (s *Store) newestOf(ctx context.Context, who Whose, first int,
 	}
 }
 
-// newestPage reads a page of index entries in all shards. All that is behind it is no newer than rest; zero: nothing is.
-// A server that is away has none.
+// newestPage reads a page of index entries in all shards. All that is behind it is no newer than rest; zero: nothing
+// is. A server that is away has none.
 func (s *Store) newestPage(ctx context.Context, entries []string, from, page int) (ids []string, rest time.Time,
 	err error) {
 	shards, partly := s.nodes.Visible(ctx)

@@ -16,8 +16,8 @@ const (
 	resultBytes = 128          // of a recipient's result, about
 )
 
-// RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that are
-// read take some twenty times as much memory, so whoever reads many at a time asks first.
+// RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that
+// are read take some twenty times as much memory, so whoever reads many at a time asks first.
 func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newest int) (bytes int64, err error) {
 	var ids []string
 	for _, ref := range refs {

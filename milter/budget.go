@@ -14,9 +14,9 @@ import (
 //
 // A message has a place of one size. When it grows beyond that, it waits for a larger place, and gives the smaller one
 // back afterwards: messages wait for larger ones only, so they never wait for each other in a circle. A message that
-// finds no place in time is refused for now. From the end of the envelope on the MTA has the whole message, so no client
-// can keep a place by being slow. Mail that comes in has places of its own: a stranger's recall command keeps its place
-// while the stranger's DNS is asked, for seconds.
+// finds no place in time is refused for now. From the end of the envelope on the MTA has the whole message, so no
+// client can keep a place by being slow. Mail that comes in has places of its own: a stranger's recall command keeps
+// its place while the stranger's DNS is asked, for seconds.
 var sizes = [...]struct {
 	bytes         int64
 	leaving, come int64 // how many places of that size there are

@@ -156,7 +156,8 @@ func (s *session) deferred(err error) gomilter.Response {
 	s.reset()
 	s.server.Log.Deferred(sub, err)
 	if errors.Is(err, holdstore.ErrQuota) {
-		return tempfail("452 4.2.2 too much of your mail waits to be sent: send this again when some has left, or ask your administrator")
+		return tempfail("452 4.2.2 too much of your mail waits to be sent: send this again when some has left, or ask " +
+			"your administrator")
 	}
 	return tempfail("451 4.3.0 the message can't be held, try again later")
 }

@@ -57,7 +57,8 @@ func (p *Outbound) Decide(f Facts) Verdict {
 		p.wish(&f, &v, possible)
 	}
 	v.choose(possible)
-	if f.Known < AtHeaders && (p.o.RequestHeader != "" || p.o.Commands || v.Hold) { // a wish, a command, or our mark may come
+	// a wish, a command, or our mark may come
+	if f.Known < AtHeaders && (p.o.RequestHeader != "" || p.o.Commands || v.Hold) {
 		v.Certain = false
 	}
 	return v
@@ -65,7 +66,8 @@ func (p *Outbound) Decide(f Facts) Verdict {
 
 // outbound says whether the message leaves: a login, a network or a service says so.
 func (p *Outbound) outbound(f *Facts) bool {
-	return p.o.Authenticated && f.Login != "" || slices.Contains(p.o.DaemonNames, f.DaemonName) || p.o.Networks.Contains(f.Client)
+	return p.o.Authenticated && f.Login != "" || slices.Contains(p.o.DaemonNames, f.DaemonName) ||
+		p.o.Networks.Contains(f.Client)
 }
 
 // outcome is what a rule means for the message, if the rule is the first that holds.

@@ -30,7 +30,8 @@ func CutMessageID(value string) (id, rest string) {
 		end := strings.IndexAny(value+" ", " \t(<")
 		id, rest = strings.TrimRight(value[:end], ".,;:"), value[end:]
 	}
-	if id == "<>" || len(id) > maxMessageID || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if id == "<>" || len(id) > maxMessageID || strings.ContainsFunc(id,
+		func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return "", value
 	}
 	return id, rest

@@ -20,7 +20,8 @@ func ParseNetworks(texts []string) (Networks, error) {
 		body, excludes := strings.CutPrefix(text, "!")
 		p, err := netip.ParsePrefix(body)
 		if err != nil {
-			return Networks{}, fmt.Errorf("invalid network %q: use a value like \"10.0.0.0/8\" or \"2001:db8::/32\"; a leading \"!\" excludes", text)
+			return Networks{}, fmt.Errorf("invalid network %q: use a value like \"10.0.0.0/8\" or \"2001:db8::/32\"; a "+
+				"leading \"!\" excludes", text)
 		}
 		if excludes {
 			n.excluded = append(n.excluded, p)

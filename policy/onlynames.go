@@ -16,8 +16,10 @@ const (
 )
 
 // Words of a sentence about a recall, by their beginnings: in English, and in other languages that mail programs speak.
-var recallStems = strings.Fields(`recall retract withdraw revoke unsend undo cancel zurück rückruf widerruf stornier rappel
-	annul retir récupér revoca cancel deshac retract intrek herroep återkall tilbakekall tilbagekald wycof odwoł odvol отозв
+var recallStems = strings.Fields(`recall retract withdraw revoke unsend undo cancel
+	zurück rückruf widerruf stornier rappel
+	annul retir récupér revoca cancel deshac retract intrek herroep
+	återkall tilbakekall tilbagekald wycof odwoł odvol отозв
 	отзыв 撤回 取り消 회수`)
 
 // Prepositions before the one for whom a command is. Behind "for" any name counts, behind others one with a capital.

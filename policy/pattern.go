@@ -41,7 +41,8 @@ func ParsePatterns(texts []string) (Patterns, error) {
 func parsePattern(text string) (pattern, error) {
 	body, excludes := strings.CutPrefix(text, "!")
 	if body == "" || len(body) > maxPattern {
-		return pattern{}, fmt.Errorf("invalid pattern %q: use a glob like \"*@corp.test\" or a \"/regexp/\"; a leading \"!\" excludes", text)
+		return pattern{}, fmt.Errorf("invalid pattern %q: use a glob like \"*@corp.test\" or a \"/regexp/\"; a leading "+
+			"\"!\" excludes", text)
 	}
 	expression := "^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(body)) + "$"
 	if len(body) > 2 && body[0] == '/' && body[len(body)-1] == '/' {
@@ -49,7 +50,8 @@ func parsePattern(text string) (pattern, error) {
 	}
 	re, err := compileFolded(expression)
 	if err != nil {
-		return pattern{}, fmt.Errorf("invalid regular expression %q: %s", text, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return pattern{}, fmt.Errorf("invalid regular expression %q: %s", text,
+			strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return pattern{text, re, excludes}, nil
 }

@@ -57,7 +57,8 @@ var forwardWords = set(`fw fwd forward forwarded
 	ส่งต่อ`)
 
 // gatewayTags are what gateways put before the subject of mail from outside.
-var gatewayTags = set("ext extern external externe externo externa esterno externí ekstern external_email external_sender 外部 spam spam? suspected_spam")
+var gatewayTags = set("ext extern external externe externo externa esterno externí ekstern external_email " +
+	"external_sender 外部 spam spam? suspected_spam")
 
 // recallWords are short words with which Outlook names a recall: what stands behind them is another mail's subject.
 var recallWords = set("撤回 回收 회수")

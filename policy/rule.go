@@ -79,7 +79,8 @@ func (r *Rule) conditions(decode func(string) string) []condition {
 	}
 	list("recipient", r.Recipient, AtHeaders, func(f *Facts) []string { return f.Recipients })
 	if len(r.AllRecipients) > 0 {
-		add(AtHeaders, fmt.Sprintf("all_recipients %v", r.AllRecipients), func(f *Facts) bool { return r.AllRecipients.MatchAll(f.Recipients) })
+		add(AtHeaders, fmt.Sprintf("all_recipients %v", r.AllRecipients),
+			func(f *Facts) bool { return r.AllRecipients.MatchAll(f.Recipients) })
 	}
 	for _, h := range r.Header {
 		add(AtHeaders, fmt.Sprintf("header %s %v", h.Name, h.Patterns), func(f *Facts) bool { return h.holds(f, decode) })

@@ -31,7 +31,8 @@ func ParseWindow(text string) (Window, error) {
 		words = nil
 	}
 	if !ok || len(words) > 0 {
-		return Window{}, fmt.Errorf("invalid time %q: use a value like \"Mon-Fri 08:00-18:00\", \"Sat,Sun\" or \"22:00-06:00\"", text)
+		return Window{}, fmt.Errorf("invalid time %q: use a value like \"Mon-Fri 08:00-18:00\", \"Sat,Sun\" or "+
+			"\"22:00-06:00\"", text)
 	}
 	return w, nil
 }

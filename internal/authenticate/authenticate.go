@@ -60,10 +60,11 @@ type Evidence struct {
 	Believed  []string  // methods whose results an earlier milter brought
 	Doubt     string    // why claims of earlier milters are not believed
 	Aligned   bool      // a method passed whose domain is aligned with From
-	Bare      string    // a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
-	Names     bool      // what is aligned covers To and Cc as well, so nobody else wrote an address there
-	By        string    // "dkim=DOMAIN", "spf=DOMAIN" or "arc=SEALER": what is aligned
-	Temporary bool      // not aligned, and something could not be asked now: a later try may end differently
+	// a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
+	Bare      string
+	Names     bool   // what is aligned covers To and Cc as well, so nobody else wrote an address there
+	By        string // "dkim=DOMAIN", "spf=DOMAIN" or "arc=SEALER": what is aligned
+	Temporary bool   // not aligned, and something could not be asked now: a later try may end differently
 }
 
 // coverage says which of some fields a piece of evidence leaves uncovered; empty: none.
@@ -197,7 +198,8 @@ func (e Evidence) Field(authservID, recall string) string {
 	if len(e.DKIM) == 0 {
 		b.WriteString(";\r\n\tdkim=none")
 	}
-	fmt.Fprintf(&b, ";\r\n\tspf=%s smtp.mailfrom=%s;\r\n\tdmarc=%s header.from=%s", token(e.SPF), token(e.SPFDomain), token(e.DMARC), token(e.From))
+	fmt.Fprintf(&b, ";\r\n\tspf=%s smtp.mailfrom=%s;\r\n\tdmarc=%s header.from=%s", token(e.SPF), token(e.SPFDomain),
+		token(e.DMARC), token(e.From))
 	if e.ARC.Result != "" {
 		b.WriteString(";\r\n\tarc=" + e.ARC.Result)
 	}
@@ -211,7 +213,8 @@ func (e Evidence) Field(authservID, recall string) string {
 // line too long.
 func token(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= 0x80 {
+		if r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
+			r >= 0x80 {
 			return r
 		}
 		return '?'

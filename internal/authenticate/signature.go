@@ -251,9 +251,10 @@ func canonical(c string) (head func(policy.Field) string, body func([]byte) []by
 func simpleField(f policy.Field) string { return f.Name + ":" + f.Value + "\r\n" }
 
 func relaxedField(f policy.Field) string {
-	return holdstore.Fold(strings.TrimRight(f.Name, " \t")) + ":" + strings.Join(strings.FieldsFunc(f.Value, func(r rune) bool {
-		return r == ' ' || r == '\t' || r == '\r' || r == '\n'
-	}), " ") + "\r\n"
+	return holdstore.Fold(strings.TrimRight(f.Name, " \t")) + ":" +
+		strings.Join(strings.FieldsFunc(f.Value, func(r rune) bool {
+			return r == ' ' || r == '\t' || r == '\r' || r == '\n'
+		}), " ") + "\r\n"
 }
 
 func simpleBody(body []byte) []byte {

@@ -32,7 +32,10 @@ func tags(value string) (map[string]string, bool) {
 // sound says whether a DKIM-Signature field is one that each verifier takes for a signature, and so reports about:
 // OpenDKIM is silent about a message with another one.
 func sound(value string, tag map[string]string) bool {
-	if strings.ContainsFunc(value, func(r rune) bool { return (r < ' ' || r > '~') && !strings.ContainsRune("\t\r\n", r) }) {
+	if strings.ContainsFunc(value, func(r rune) bool {
+		return (r < ' ' || r > '~') &&
+			!strings.ContainsRune("\t\r\n", r)
+	}) {
 		return false
 	}
 	for _, name := range []string{"a", "b", "bh", "h", "v"} {
@@ -41,7 +44,8 @@ func sound(value string, tag map[string]string) bool {
 		}
 	}
 	number := func(s string) bool { return len(s) <= 12 && strings.Trim(s, "0123456789") == "" }
-	return tag["v"] == "1" && only(packed(tag["d"]), ".-_") && only(packed(tag["s"]), ".-_") && number(tag["t"]) && number(tag["x"])
+	return tag["v"] == "1" && only(packed(tag["d"]), ".-_") && only(packed(tag["s"]), ".-_") && number(tag["t"]) &&
+		number(tag["x"])
 }
 
 // only says whether a text has letters, digits and some others, and at least one of them.

@@ -43,13 +43,16 @@ func (c *Config) check(s *source) {
 			s.is(path, named(v, checkHostPort(v)))
 		}
 	}
-	s.demand("outbound.networks", !onlyExcludes(c.Outbound.Networks), "names only what is not outbound: add the networks that are")
+	s.demand("outbound.networks", !onlyExcludes(c.Outbound.Networks),
+		"names only what is not outbound: add the networks that are")
 	s.demand("listen", len(c.Listen) > 0, "must name at least one address")
 	s.demand("redis.addresses", len(c.Redis.Addresses) > 0, "must name at least one address")
-	s.demand("redis.prefix", c.Redis.Prefix != "" && !strings.ContainsAny(c.Redis.Prefix, "{}* \t"), "must not be empty and have no braces, stars or blanks")
+	s.demand("redis.prefix", c.Redis.Prefix != "" && !strings.ContainsAny(c.Redis.Prefix, "{}* \t"),
+		"must not be empty and have no braces, stars or blanks")
 	s.demand("release.concurrency", c.Release.Concurrency >= 1 && c.Release.Concurrency <= 1000, "must be from 1 to 1000")
 	s.demand("release.retry.first", c.Release.Retry.First > 0, "must be longer than 0")
-	s.demand("release.retry.max", c.Release.Retry.Max >= c.Release.Retry.First, "must not be shorter than release.retry.first")
+	s.demand("release.retry.max", c.Release.Retry.Max >= c.Release.Retry.First,
+		"must not be shorter than release.retry.first")
 	s.demand("hold.grace", c.Hold.Grace <= c.Hold.MaxGrace, "must not be longer than hold.max_grace")
 	s.demand("hold.max_size", c.Hold.MaxSize > 0, "must be above 0")
 	c.checkRules(s)
@@ -60,7 +63,8 @@ func (c *Config) check(s *source) {
 		s.demand(at+"master_user", m.MasterUser != "", "must not be empty with backend = \"imap\"")
 		s.demand(at+"password_file", m.PasswordFile != "", "must not be empty with backend = \"imap\"")
 		s.demand(at+"separator", m.Separator != "", "must not be empty with backend = \"imap\"")
-		s.demand(at+"tls", m.TLS != "none" || isLoopback(m.Address), "must be starttls or tls: the server is on another machine, and the password would cross the network unencrypted")
+		s.demand(at+"tls", m.TLS != "none" || isLoopback(m.Address),
+			"must be starttls or tls: the server is on another machine, and the password would cross the network unencrypted")
 	}
 }
 
@@ -70,14 +74,16 @@ const ownMail = "report"
 func (c *Config) checkRules(s *source) {
 	seen := map[string]bool{"default": true}
 	for i, r := range c.Hold.Rules {
-		s.demand("hold.rule."+strconv.Itoa(i)+".name", r.Name != ownMail, "\""+ownMail+"\" is the name for the gateway's own mails, which nobody can recall")
+		s.demand("hold.rule."+strconv.Itoa(i)+".name", r.Name != ownMail,
+			"\""+ownMail+"\" is the name for the gateway's own mails, which nobody can recall")
 		path := "hold.rule." + strconv.Itoa(i)
 		s.ruleName(path, r.Name, seen)
 		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient,
 			"all_recipients": r.AllRecipients, "login": r.Login, "daemon_name": r.DaemonName, "delegates": r.Delegates} {
 			s.each(path+"."+key, list, checkPattern)
 		}
-		s.demand(path+".delegates", !onlyExcludes(r.Delegates), "only excludes logins: add \"*\" if every other login may recall this mail")
+		s.demand(path+".delegates", !onlyExcludes(r.Delegates),
+			"only excludes logins: add \"*\" if every other login may recall this mail")
 		s.each(path+".client", r.Client, checkNetwork)
 		for name, pattern := range r.Header {
 			s.is(path+".header."+name, checkPattern(pattern))
@@ -94,8 +100,10 @@ func (c *Config) checkRules(s *source) {
 func (s *source) ruleName(path, name string, seen map[string]bool) {
 	s.demand(path, name != "", "a rule needs a name")
 	at := path + ".name"
-	s.demand(at, name == "" || !seen[name], fmt.Sprintf("there is a rule %q already, and \"default\" is the name for mail that meets none", name))
-	s.demand(at, !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == ',' || c == 0x7f }), "must have no blanks and commas: it stands in log lines")
+	s.demand(at, name == "" || !seen[name], fmt.Sprintf("there is a rule %q already, and \"default\" is the name for "+
+		"mail that meets none", name))
+	s.demand(at, !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == ',' || c == 0x7f }),
+		"must have no blanks and commas: it stands in log lines")
 	seen[name] = true
 }
 
@@ -106,7 +114,8 @@ func (c *Config) checkInboundRules(s *source) {
 		s.ruleName(path, r.Name, seen)
 		s.demand(path, len(r.Partners) > 0, "a rule needs partners: the sender domains that it is for")
 		s.each(path+".partners", r.Partners, checkPattern)
-		s.demand(path+".require", r.Require == nil || len(r.Require) > 0, "must not be empty: leave it out, and it is as in [inbound.recall]")
+		s.demand(path+".require", r.Require == nil || len(r.Require) > 0,
+			"must not be empty: leave it out, and it is as in [inbound.recall]")
 	}
 }
 
@@ -186,7 +195,10 @@ func named(v string, err error) error {
 
 // checkServID takes an authserv-id without the queue ID that a message's fields have behind it.
 func checkServID(v string) error {
-	if v == "" || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`/;()"`, c) }) {
+	if v == "" || strings.ContainsFunc(v, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f ||
+			strings.ContainsRune(`/;()"`, c)
+	}) {
 		return fmt.Errorf("invalid authserv-id %q: use a name like \"mx.corp.test\"", v)
 	}
 	return nil

@@ -34,7 +34,8 @@ type Config struct {
 
 // lists are the forms that list programs give to addresses of their own: of their owners, and for bounces of what they
 // send, with the subscriber's address in it or without.
-var lists = []string{"*@lists.*", "*-owner@*", "owner-*@*", "*-bounces@*", "*-bounces+*@*", "*+bounces-*@*", "*-return-*@*",
+var lists = []string{"*@lists.*", "*-owner@*", "owner-*@*", "*-bounces@*", "*-bounces+*@*", "*+bounces-*@*",
+	"*-return-*@*",
 	"*+bnc*@*", "*-request@*"}
 
 // Default returns the values of keys that a file leaves out.
@@ -45,12 +46,15 @@ func Default() *Config {
 		Listen: []string{"inet:8890@127.0.0.1"}, SocketMode: 0o660, OnStoreFailure: "tempfail", RecordRetention: d(7 * day),
 		Log:   Log{Level: "info", Format: "text"},
 		Redis: Redis{Addresses: []string{"127.0.0.1:6379"}, Prefix: "recall", Durability: "strict"},
-		Outbound: Outbound{Authenticated: true, Networks: []string{"127.0.0.0/8", "::1/128"}, DaemonNames: []string{"ORIGINATING"},
+		Outbound: Outbound{Authenticated: true, Networks: []string{"127.0.0.0/8", "::1/128"},
+			DaemonNames:  []string{"ORIGINATING"},
 			LocalDomains: []string{}},
-		Hold: Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For", Wish: "longer"},
+		Hold: Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For",
+			Wish: "longer"},
 		Release: Release{SMTP: "127.0.0.1:10026", Concurrency: 8, CancelLock: true, Received: "short",
 			Retry: Retry{First: d(10 * time.Second), Max: d(10 * time.Minute), GiveUpAfter: d(5 * day)}},
-		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "Rückruf:", "撤回:", "回收:", "회수:"}, PersonalLogins: []string{}, Supersedes: true,
+		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "Rückruf:", "撤回:", "回收:", "회수:"},
+			PersonalLogins: []string{}, Supersedes: true,
 			Reports: "always", Notice: "never", Retention: d(day), AfterRelease: "request", RequestDomains: []string{"*"},
 			AnswerWithin: d(time.Hour), Rate: Rate{60, time.Hour}},
 		Inbound: Inbound{Verify: []string{"dkim", "spf", "dmarc"}, Remember: d(7 * day), Lists: slices.Clone(lists),

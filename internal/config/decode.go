@@ -26,7 +26,8 @@ type source struct {
 }
 
 func newSource(name string, text []byte) *source {
-	return &source{name: name, text: text, places: map[string]int{}, fromEnv: map[string]string{}, tables: map[string]bool{}}
+	return &source{name: name, text: text, places: map[string]int{}, fromEnv: map[string]string{},
+		tables: map[string]bool{}}
 }
 
 // problem notes what is wrong with the value at path, or with the whole file when there is no such value in it.
@@ -78,7 +79,8 @@ func (s *source) line(offset int, text string) Problem {
 // insert notes a problem in the order of the lines, though checks of values come after the last line was read.
 func (s *source) insert(p Problem) {
 	at := len(s.problems)
-	for at > 0 && (s.problems[at-1].Line > p.Line || s.problems[at-1].Line == p.Line && s.problems[at-1].Column > p.Column) {
+	for at > 0 && (s.problems[at-1].Line > p.Line || s.problems[at-1].Line == p.Line &&
+		s.problems[at-1].Column > p.Column) {
 		at--
 	}
 	s.problems = slices.Insert(s.problems, at, p)

@@ -25,24 +25,29 @@ func (c *Config) doubts(s *source) (all []Doubt) {
 	}
 	o := c.Outbound
 	if !o.Authenticated && len(o.Networks) == 0 && len(o.DaemonNames) == 0 {
-		add("config.outbound", true, "outbound", "authenticated = true in [outbound]", "nothing is outbound, so nothing is held")
+		add("config.outbound", true, "outbound", "authenticated = true in [outbound]",
+			"nothing is outbound, so nothing is held")
 	}
 	if c.Hold.Grace == 0 && !slices.ContainsFunc(c.Hold.Rules, func(r Rule) bool { return r.holds(c) }) {
-		add("config.grace", true, "hold.grace", `grace = "2m" in [hold]`, "hold.grace is 0 and no rule has another: nothing is held")
+		add("config.grace", true, "hold.grace", `grace = "2m" in [hold]`,
+			"hold.grace is 0 and no rule has another: nothing is held")
 	}
 	for i := range c.Hold.Rules {
 		r, path := &c.Hold.Rules[i], "hold.rule."+strconv.Itoa(i)
 		before := slices.IndexFunc(c.Hold.Rules[:i], func(earlier Rule) bool { return earlier.covers(r) })
 		switch why := r.never(c); {
 		case before >= 0:
-			add("config.rule", false, path, "the rule before "+c.Hold.Rules[before].Name, "the rule %q never matches: the rule %q before it takes all of its mail",
+			add("config.rule", false, path, "the rule before "+c.Hold.Rules[before].Name,
+				"the rule %q never matches: the rule %q before it takes all of its mail",
 				r.Name, c.Hold.Rules[before].Name)
 		case why != "":
 			add("config.rule", false, path, "another condition", "the rule %q never matches: %s", r.Name, why)
 		case r.everything() && !r.holds(c):
-			add("config.rule", true, path, "a condition", "the rule %q matches all mail and does not hold it: neither it nor hold.grace nor a rule behind it holds mail", r.Name)
+			add("config.rule", true, path, "a condition", "the rule %q matches all mail and does not hold it: neither it nor "+
+				"hold.grace nor a rule behind it holds mail", r.Name)
 		case r.everything():
-			add("config.rule", false, path, "a condition, or hold.grace in its place", "the rule %q matches all mail: neither hold.grace nor a rule behind it is ever used", r.Name)
+			add("config.rule", false, path, "a condition, or hold.grace in its place",
+				"the rule %q matches all mail: neither hold.grace nor a rule behind it is ever used", r.Name)
 		}
 	}
 	return all
@@ -72,7 +77,8 @@ func (r *Rule) lists() []list {
 func (r *Rule) conditions() map[string]any {
 	all := map[string]any{}
 	for _, l := range r.lists() {
-		open := slices.ContainsFunc(l.patterns, matchesAll) && l.key != "login" || everywhere(l) // a login is not always there
+		// a login is not always there
+		open := slices.ContainsFunc(l.patterns, matchesAll) && l.key != "login" || everywhere(l)
 		if len(l.patterns) > 0 && (!open || slices.ContainsFunc(l.patterns, excludes)) {
 			all[l.key] = slices.Sorted(slices.Values(l.patterns))
 		}
@@ -107,7 +113,8 @@ func excludes(pattern string) bool { return strings.HasPrefix(pattern, "!") }
 
 // matchesAll says whether a pattern matches every address and name.
 func matchesAll(pattern string) bool {
-	return strings.Trim(pattern, "*") == "" || pattern == "*@*" || slices.Contains([]string{"/.*/", "/./", "/.+/", "/^.*$/", "/@/"}, pattern)
+	return strings.Trim(pattern, "*") == "" || pattern == "*@*" ||
+		slices.Contains([]string{"/.*/", "/./", "/.+/", "/^.*$/", "/@/"}, pattern)
 }
 
 // everywhere says whether a list of networks has all of them.
@@ -119,7 +126,8 @@ func everywhere(l list) bool {
 func emptied(list []string) bool {
 	included := func(p string) bool { return !excludes(p) }
 	return slices.ContainsFunc(list, func(p string) bool { return excludes(p) && matchesAll(p[1:]) }) ||
-		slices.ContainsFunc(list, included) && !slices.ContainsFunc(list, func(p string) bool { return included(p) && !swallowed(p, list) })
+		slices.ContainsFunc(list, included) && !slices.ContainsFunc(list,
+			func(p string) bool { return included(p) && !swallowed(p, list) })
 }
 
 // never says why a rule can match no mail; "" when it can.
@@ -129,7 +137,8 @@ func (r *Rule) never(c *Config) string {
 			return "in " + l.key + ", what is behind \"!\" excludes all the others"
 		}
 		if l.addresses && len(l.patterns) == 1 && noAddress(l.patterns[0]) {
-			return fmt.Sprintf("%q in %s is compared with whole addresses, without <>: use \"*@corp.test\" for a domain", l.patterns[0], l.key)
+			return fmt.Sprintf("%q in %s is compared with whole addresses, without <>: use \"*@corp.test\" for a domain",
+				l.patterns[0], l.key)
 		}
 	}
 	switch from, err := policy.ParseNetworks(r.Client); {
@@ -159,7 +168,8 @@ func noAddress(pattern string) bool {
 		return false
 	}
 	local, _, at := strings.Cut(pattern, "@")
-	return strings.ContainsAny(pattern, "<>") || at && local == "" || !at && strings.Contains(pattern, ".") && !strings.ContainsAny(pattern, "*?")
+	return strings.ContainsAny(pattern, "<>") || at && local == "" || !at && strings.Contains(pattern, ".") &&
+		!strings.ContainsAny(pattern, "*?")
 }
 
 // unknownClients says whether no client of these networks can be outbound.

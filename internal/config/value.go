@@ -141,7 +141,8 @@ func ParseListen(s string) (network, address string, err error) {
 // checkHostPort takes host:port, with an IPv6 address in brackets.
 func checkHostPort(s string) error {
 	host, port, err := net.SplitHostPort(s)
-	if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n > 0 && host != "" && !strings.ContainsAny(host, " /@") {
+	if n, bad := strconv.ParseUint(port, 10, 16); err == nil && bad == nil && n > 0 && host != "" &&
+		!strings.ContainsAny(host, " /@") {
 		return nil
 	}
 	return errors.New("use a value like \"127.0.0.1:10026\" or \"[::1]:10026\"")

@@ -17,7 +17,8 @@ import (
 // It returns the hold as it is then, and by when its sender hears what came of it: the zero time when nobody is asked
 // now, because the configuration says so, because all were asked before, or because the request would speak for
 // somebody else.
-func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstore.Act) (*holdstore.Hold, time.Time, error) {
+func (x *Exchange) Ask(ctx context.Context, id string, only []string, a holdstore.Act) (*holdstore.Hold, time.Time,
+	error) {
 	h, err := x.store.Get(ctx, id)
 	if err != nil || h.State != holdstore.Released {
 		return h, time.Time{}, err
@@ -95,7 +96,8 @@ func (x *Exchange) ask(ctx context.Context, asked holdstore.Request) error {
 		x.log.Trouble("hold "+h.ID+": nobody is asked to take it back", err)
 		return nil
 	}
-	q := protocol.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: post.Author(h), Date: h.Date, Reason: asked.Reason}
+	q := protocol.Request{ID: asked.RequestID, MessageID: h.MessageID, Sender: post.Author(h), Date: h.Date,
+		Reason: asked.Reason}
 	for _, n := range asked.Recipients {
 		if n < len(h.Recipients) {
 			q.Recipients = append(q.Recipients, h.Recipients[n].Address)

@@ -19,7 +19,8 @@ const (
 // passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has
 // passed the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. Who got the
 // message directly as well has lost it when his own gateway says so: his own request finds nothing then.
-func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s protocol.Status, domain string) error {
+func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s protocol.Status,
+	domain string) error {
 	var answers []holdstore.Answer
 	heard := false
 	for _, said := range s.Recipients {
@@ -35,7 +36,8 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 			if err := x.notePassedOn(ctx, h, said.Address, words, asked.Domain); err != nil {
 				return err
 			}
-		case outcome == holdstore.Retracted && h.Results[n].Outcome != holdstore.TakenBack && h.Results[n].Outcome != holdstore.Failed:
+		case outcome == holdstore.Retracted && h.Results[n].Outcome != holdstore.TakenBack &&
+			h.Results[n].Outcome != holdstore.Failed:
 			answers = append(answers, holdstore.Answer{Recipient: n, Outcome: outcome, Detail: detail})
 		}
 	}
@@ -50,7 +52,8 @@ func (x *Exchange) passedOn(ctx context.Context, h *holdstore.Hold, asked holdst
 
 // notePassedOn notes what is new; the sender hears of it also when his report has gone out.
 func (x *Exchange) notePassedOn(ctx context.Context, h *holdstore.Hold, address, words, by string) error {
-	e := holdstore.Event{Verb: post.PassedOn, By: address, Detail: words + ", says its own gateway, which has the request by way of " + by}
+	e := holdstore.Event{Verb: post.PassedOn, By: address,
+		Detail: words + ", says its own gateway, which has the request by way of " + by}
 	noted := 0
 	for _, old := range h.Timeline {
 		if old.Verb != e.Verb {

@@ -25,7 +25,8 @@ func (x *Exchange) Receipts(ctx context.Context, all []protocol.Receipt) error {
 	}
 	for _, h := range holds {
 		for n, to := range h.Recipients {
-			if h.State != holdstore.Released || h.Results[n].Outcome == holdstore.Sent || h.Results[n].Outcome == holdstore.Failed {
+			if h.State != holdstore.Released || h.Results[n].Outcome == holdstore.Sent ||
+				h.Results[n].Outcome == holdstore.Failed {
 				continue
 			}
 			for _, r := range by[holdstore.Fold(to.Address)] {

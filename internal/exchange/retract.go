@@ -226,7 +226,8 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 func (x *Exchange) carryOut(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
 	result, err := x.takeFrom(share, ctx, j, o, recipient)
 	switch {
-	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), err != nil && time.Since(j.Since) < giveUpAfter:
+	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), err != nil &&
+		time.Since(j.Since) < giveUpAfter:
 		return err
 	case err != nil:
 		result = mailbox.Result{Outcome: protocol.StatusRefused, Detail: "the mailbox could not be reached"}
@@ -253,10 +254,12 @@ func (x *Exchange) lookAgain(looks, share, ctx context.Context, j *holdstore.Job
 }
 
 // carriedOut notes what became of one recipient.
-func (x *Exchange) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string, result mailbox.Result) error {
+func (x *Exchange) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string,
+	result mailbox.Result) error {
 	x.log.Retracted(o.MessageID, recipient, o.RequestID, result.Outcome, result.Detail)
 	set(&o.Done, recipient, result)
-	if err := x.store.Audit(ctx, "retract", "", holdstore.Act{By: "<" + o.From + ">", From: "recall request " + o.RequestID}, recipient+" "+o.MessageID+": "+result.Outcome); err != nil {
+	if err := x.store.Audit(ctx, "retract", "", holdstore.Act{By: "<" + o.From + ">",
+		From: "recall request " + o.RequestID}, recipient+" "+o.MessageID+": "+result.Outcome); err != nil {
 		return err
 	}
 	return x.store.SaveJob(ctx, j, o)
@@ -264,13 +267,15 @@ func (x *Exchange) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, r
 
 // takeFrom takes the message from one recipient, whose share is the time for the mailbox: from the hold when it waits
 // here, else out of the mailbox.
-func (x *Exchange) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result, error) {
+func (x *Exchange) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) (mailbox.Result,
+	error) {
 	if o.Hold == "" {
 		if held, err := x.stillHeld(ctx, o, recipient); err != nil || held {
 			return mailbox.Result{Outcome: protocol.StatusRecalled}, err
 		}
 	}
-	result, err := x.boxes.Take(share, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, Date: o.Date, Hold: o.Hold},
+	result, err := x.boxes.Take(share, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From,
+		Received: o.Received, Date: o.Date, Hold: o.Hold},
 		func(plan mailbox.Result) error {
 			set(&o.Plan, recipient, plan)
 			return x.store.SaveJob(ctx, j, o)
@@ -308,14 +313,16 @@ func (x *Exchange) stillHeld(ctx context.Context, o *Order, recipient string) (b
 func (x *Exchange) tell(ctx context.Context, o *Order) error {
 	s := protocol.Status{RequestID: o.RequestID, MessageID: o.MessageID}
 	for _, r := range o.Recipients {
-		said := protocol.StatusOf{Address: r, Outcome: protocol.StatusRefused, Diagnostic: "the mailbox can't be reached now; it is tried again"}
+		said := protocol.StatusOf{Address: r, Outcome: protocol.StatusRefused,
+			Diagnostic: "the mailbox can't be reached now; it is tried again"}
 		if result, done := o.Done[r]; done {
 			said.Outcome, said.Diagnostic = result.Outcome, result.Detail
 		}
 		s.Recipients = append(s.Recipients, said)
 	}
 	if o.Hold != "" {
-		if err := x.told(ctx, s, holdstore.DomainOf(o.From), ""); !errors.Is(err, ErrUnasked) { // else its record is gone: nobody wants to know
+		// else its record is gone: nobody wants to know
+		if err := x.told(ctx, s, holdstore.DomainOf(o.From), ""); !errors.Is(err, ErrUnasked) {
 			return err
 		}
 		return nil

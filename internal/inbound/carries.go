@@ -50,10 +50,12 @@ func carries(m *mailmsg.Message) (more bool) {
 
 // Elements and attributes of HTML that only show text. Whatever else there is may load, lead or run something.
 var (
-	plainElements   = strings.Fields("html head title meta style body div p br hr span font b i u s em strong small big tt pre center blockquote table tbody tr td th o:p")
-	plainAttributes = strings.Fields("class id lang xml:lang dir align valign color bgcolor face size width height border cellpadding cellspacing style text link vlink name content http-equiv")
-	loading         = regexp.MustCompile(`(?i)url\s*\(|@import|expression\s*\(|behaviou?r\s*:|-moz-binding|\\|/\*`)
-	address         = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:`)
+	plainElements = strings.Fields("html head title meta style body div p br hr span font b i u s em strong small " +
+		"big tt pre center blockquote table tbody tr td th o:p")
+	plainAttributes = strings.Fields("class id lang xml:lang dir align valign color bgcolor face size width height " +
+		"border cellpadding cellspacing style text link vlink name content http-equiv")
+	loading = regexp.MustCompile(`(?i)url\s*\(|@import|expression\s*\(|behaviou?r\s*:|-moz-binding|\\|/\*`)
+	address = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:`)
 )
 
 // shown is what a part says to people; what a request says to programs is read by the letter.

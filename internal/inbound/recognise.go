@@ -35,7 +35,8 @@ type Sight struct {
 func body(known outlook.Recalls, m *mailmsg.Message) int {
 	kind, _ := m.MediaType()
 	switch {
-	case isRequest(m), m.IsReport("recall-status"), m.IsReport("disposition-notification"), m.IsReport("delivery-status"), known.ByExchange(m):
+	case isRequest(m), m.IsReport("recall-status"), m.IsReport("disposition-notification"),
+		m.IsReport("delivery-status"), known.ByExchange(m):
 		return mailmsg.MaxBody
 	case strings.HasPrefix(kind, "multipart/"), outlook.IsType(kind), outlook.FromCloud(m):
 		return known.Body(m)
@@ -55,8 +56,9 @@ func recognise(known outlook.Recalls, m *mailmsg.Message) (s Sight) {
 	case isRequest(m):
 		s = request(m)
 	case t != nil && t.Tagged:
-		s = Sight{Form: FormTNEF, Subjects: []policy.Subject{outlook.ReadSubject(outlook.OriginalSubject(t))}, Signed: []string{"Subject",
-			"Content-Type", "Date"}}
+		s = Sight{Form: FormTNEF, Subjects: []policy.Subject{outlook.ReadSubject(outlook.OriginalSubject(t))},
+			Signed: []string{"Subject",
+				"Content-Type", "Date"}}
 	case t != nil && named:
 		s = Sight{Form: FormTNEF, Subjects: signed, Signed: []string{"Subject", "Content-Type", "Date"}}
 	case known.ByExchange(m) && named:

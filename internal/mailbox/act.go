@@ -14,7 +14,8 @@ var touches = []struct {
 	flag imap.Flag
 	why  string
 }{
-	{imap.FlagAnswered, "answered"}, {imap.FlagForwarded, "forwarded"}, {imap.FlagSeen, "read"}, {imap.FlagFlagged, "flagged"},
+	{imap.FlagAnswered, "answered"}, {imap.FlagForwarded, "forwarded"}, {imap.FlagSeen, "read"}, {imap.FlagFlagged,
+		"flagged"},
 }
 
 // touched says what its user did with a message; empty: nothing.
@@ -104,7 +105,10 @@ func (o *box) move(t Target, c found, target string, r Result) (Result, bool, er
 	if err := o.create(target); err != nil {
 		return r, false, err
 	}
-	if _, err := await(o, func() (*imapclient.MoveData, error) { return o.Move(imap.UIDSetNum(c.uid), target).Wait() }); err != nil {
+	if _, err := await(o, func() (*imapclient.MoveData,
+		error) {
+		return o.Move(imap.UIDSetNum(c.uid), target).Wait()
+	}); err != nil {
 		return r, false, err
 	}
 	r.Detail += "; moved by the policy"

@@ -72,12 +72,16 @@ func (o *box) folders() ([]folder, error) {
 	}
 	var all []folder
 	for _, l := range listed {
-		if hidden(l.Attrs) || slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(l.Mailbox, prefix) }) {
+		if hidden(l.Attrs) || slices.ContainsFunc(foreign,
+			func(prefix string) bool { return strings.HasPrefix(l.Mailbox, prefix) }) {
 			continue
 		}
 		f := folder{name: l.Mailbox}
 		for _, a := range []imap.MailboxAttr{imap.MailboxAttrTrash, imap.MailboxAttrJunk} {
-			if slices.ContainsFunc(l.Attrs, func(have imap.MailboxAttr) bool { return strings.EqualFold(string(have), string(a)) }) {
+			if slices.ContainsFunc(l.Attrs, func(have imap.MailboxAttr) bool {
+				return strings.EqualFold(string(have),
+					string(a))
+			}) {
 				f.special = a
 			}
 		}
@@ -144,7 +148,8 @@ func (o *box) findIn(f folder, t Target) ([]found, error) {
 		return nil, err
 	}
 	messages, err := await(o, func() ([]*imapclient.FetchMessageBuffer, error) {
-		return o.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{identity, t.trace()}}).Collect()
+		return o.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true,
+			BodySection: []*imap.FetchItemBodySection{identity, t.trace()}}).Collect()
 	})
 	if err != nil {
 		return nil, err

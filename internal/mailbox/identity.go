@@ -37,8 +37,10 @@ func section(size int64, fields ...string) *imap.FetchItemBodySection {
 // is says whether a message is the target: by its Message-ID, author and date, each there once, and by the hold that it
 // left. One without trace never came by mail: the author's own copy, when he wrote to himself or to colleagues.
 func (t Target) is(header, trace []byte) bool {
-	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(append(bytes.Clone(header), "\r\n\r\n"...)))).ReadMIMEHeader()
-	if err != nil || len(bytes.TrimSpace(trace)) == 0 || t.Hold != "" && !bytes.Contains(trace, []byte(" id "+t.Hold+".")) {
+	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(append(bytes.Clone(header),
+		"\r\n\r\n"...)))).ReadMIMEHeader()
+	if err != nil || len(bytes.TrimSpace(trace)) == 0 || t.Hold != "" &&
+		!bytes.Contains(trace, []byte(" id "+t.Hold+".")) {
 		return false
 	}
 	id, from, date := fields["Message-Id"], fields["From"], fields["Date"]

@@ -106,7 +106,8 @@ func (b *IMAP) Take(ctx context.Context, t Target, plan func(Result) error) (Res
 	defer box.close()
 	r, err := box.take(t, plan)
 	if err != nil {
-		return Result{}, fmt.Errorf("mailbox of <%s>: message %s stays for now: %w", t.Recipient, t.MessageID, because(ctx, err))
+		return Result{}, fmt.Errorf("mailbox of <%s>: message %s stays for now: %w", t.Recipient, t.MessageID,
+			because(ctx, err))
 	}
 	return r, nil
 }

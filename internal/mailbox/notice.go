@@ -102,8 +102,10 @@ func (b *IMAP) writeNotice(t Target) ([]byte, error) {
 	subject, body, _ := strings.Cut(strings.ReplaceAll(strings.ToValidUTF8(text.String(), "?"), "\r", ""), "\n")
 	subject = strings.ReplaceAll(mailmsg.Encode(strings.TrimSpace(subject)), "\r", "")
 	var m bytes.Buffer
-	fmt.Fprintf(&m, "Received: by recall-milter; %[1]s\nDate: %[1]s\nFrom: <%[2]s>\nTo: <%[3]s>\nMessage-ID: %[4]s\nSubject: %[5]s\n"+
-		"Auto-Submitted: auto-generated\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n%[6]s\n",
+	fmt.Fprintf(&m, "Received: by recall-milter; %[1]s\nDate: %[1]s\nFrom: <%[2]s>\nTo: <%[3]s>\nMessage-ID: "+
+		"%[4]s\nSubject: %[5]s\n"+
+		"Auto-Submitted: auto-generated\nMIME-Version: 1.0\nContent-Type: text/plain; "+
+		"charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n%[6]s\n",
 		time.Now().Format(time.RFC1123Z), noticeFrom(t), t.Recipient, noticeID(t), subject, strings.TrimSpace(body))
 	return bytes.ReplaceAll(m.Bytes(), []byte("\n"), []byte("\r\n")), nil
 }

@@ -106,7 +106,8 @@ func (c found) failed(err error) (Result, error) {
 }
 
 // act does what the policy says with one copy. again: its flags changed, so the policy has to be asked again.
-func (o *box) act(t Target, c found, now state, policy string, r Result, plan func(Result) error) (_ Result, again bool, err error) {
+func (o *box) act(t Target, c found, now state, policy string, r Result, plan func(Result) error) (_ Result,
+	again bool, err error) {
 	target, move := strings.CutPrefix(policy, "move:")
 	switch {
 	case policy == "keep":

@@ -72,7 +72,8 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // from gives what every line about a submission begins with.
 func from(id string, s holdstore.Submission) []pair {
-	pairs := []pair{{"message-id", s.MessageID}, {"from", "<" + s.Sender.Address + ">"}, {"nrcpt", strconv.Itoa(len(s.Recipients))}}
+	pairs := []pair{{"message-id", s.MessageID}, {"from", "<" + s.Sender.Address + ">"},
+		{"nrcpt", strconv.Itoa(len(s.Recipients))}}
 	if id != "" {
 		pairs = append([]pair{{"id", id}}, pairs...)
 	}
@@ -85,7 +86,8 @@ func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Term
 	if r.Found {
 		verb = "hold-again" // the client's retry of a hold whose 250 it never heard
 	}
-	pairs := append(from(r.ID, s), pair{"size", strconv.FormatInt(size, 10)}, pair{"rule", t.Rule}, pair{"due", stamp(r.Due)})
+	pairs := append(from(r.ID, s), pair{"size", strconv.FormatInt(size, 10)}, pair{"rule", t.Rule},
+		pair{"due", stamp(r.Due)})
 	if len(t.Replaces) > 0 {
 		pairs = append(pairs, pair{"replaces", strings.Join(t.Replaces, " ")})
 	}
@@ -121,12 +123,14 @@ func (l *Log) Commanded(s holdstore.Submission, form, outcome, detail string) {
 // Judged logs that a recall command came in, and what the policy made of it.
 func (l *Log) Judged(s holdstore.Submission, form, domain string, v policy.InboundVerdict) {
 	l.event("inbound-recall", s.QueueID, append(from("", s), pair{"client", s.Client.Address}, pair{"form", form},
-		pair{"domain", domain}, pair{"rule", v.Rule}, pair{"verdict", v.Result}, pair{"reason", v.Reason}, pair{"target", v.Target})...)
+		pair{"domain", domain}, pair{"rule", v.Rule}, pair{"verdict", v.Result}, pair{"reason", v.Reason}, pair{"target",
+			v.Target})...)
 }
 
 // Asked logs that the gateways of a domain are asked to take a released message back.
 func (l *Log) Asked(h *holdstore.Hold, domain, requestID string) {
-	l.event("ask", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"domain", domain}, pair{"request", requestID})
+	l.event("ask", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"domain", domain},
+		pair{"request", requestID})
 }
 
 // Retracted logs that another gateway's request was carried out for one recipient, and what came of it.
@@ -137,28 +141,33 @@ func (l *Log) Retracted(messageID, recipient, requestID, outcome, detail string)
 
 // Reported logs that the sender is told what came of a recall after the release.
 func (l *Log) Reported(h *holdstore.Hold) {
-	l.event("report", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + h.Sender.Address + ">"})
+	l.event("report", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID},
+		pair{"to", "<" + h.Sender.Address + ">"})
 }
 
 // Released logs that the MTA took the message for so many recipients; reply has its new queue ID.
 func (l *Log) Released(h *holdstore.Hold, recipients int, reply string, late time.Duration) {
-	l.event("release", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"nrcpt", strconv.Itoa(recipients)},
+	l.event("release", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID},
+		pair{"nrcpt", strconv.Itoa(recipients)},
 		pair{"late", late.Round(time.Millisecond).String()}, pair{"reply", reply})
 }
 
 // Retried logs that an attempt failed for now.
 func (l *Log) Retried(h *holdstore.Hold, detail string, in time.Duration) {
-	l.event("retry", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"in", in.String()}, pair{"reason", detail})
+	l.event("retry", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"in", in.String()},
+		pair{"reason", detail})
 }
 
 // Failed logs that one recipient will never get the message.
 func (l *Log) Failed(h *holdstore.Hold, recipient, detail string) {
-	l.event("fail", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + recipient + ">"}, pair{"reason", detail})
+	l.event("fail", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + recipient + ">"},
+		pair{"reason", detail})
 }
 
 // Bounced logs that the sender was told of failures, or why not.
 func (l *Log) Bounced(h *holdstore.Hold, to, detail string) {
-	l.event("bounce", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + to + ">"}, pair{"detail", detail})
+	l.event("bounce", h.QueueID, pair{"id", h.ID}, pair{"message-id", h.MessageID}, pair{"to", "<" + to + ">"},
+		pair{"detail", detail})
 }
 
 // Panicked logs that a defect of the program ended what was going on, and only that.

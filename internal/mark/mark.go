@@ -41,7 +41,8 @@ func New(secret []byte) *Marker {
 
 // Use sets the secret. A zero Marker, whose secret the store could not give yet, finds no mark genuine.
 func (m *Marker) Use(secret []byte) {
-	m.keys.Store(&keys{mark: derived(secret, "mark"), lock: derived(secret, "cancel-lock"), token: derived(secret, "token")})
+	m.keys.Store(&keys{mark: derived(secret, "mark"), lock: derived(secret, "cancel-lock"),
+		token: derived(secret, "token")})
 }
 
 func derived(secret []byte, purpose string) []byte {

@@ -23,9 +23,12 @@ type reloads struct {
 
 func newReloads() reloads {
 	return reloads{
-		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: NeedsRestart, Help: "Always 1; the label is a key of the config that was changed and needs a restart."}, []string{"key"}),
-		prometheus.NewGauge(prometheus.GaugeOpts{Name: ReloadFailing, Help: "1: the config was refused at the last reload, and the old one is in force."}),
-		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: ConfigSum, Help: "Always 1; the label is the SHA-256 of the config file as the daemon has read it."}, []string{"sha256"}),
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: NeedsRestart,
+			Help: "Always 1; the label is a key of the config that was changed and needs a restart."}, []string{"key"}),
+		prometheus.NewGauge(prometheus.GaugeOpts{Name: ReloadFailing,
+			Help: "1: the config was refused at the last reload, and the old one is in force."}),
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: ConfigSum,
+			Help: "Always 1; the label is the SHA-256 of the config file as the daemon has read it."}, []string{"sha256"}),
 	}
 }
 

@@ -31,12 +31,18 @@ var (
 	holds   = prometheus.NewDesc(prefix+"holds", "Holds in the store, by state."+shared, []string{"state"}, nil)
 	size    = prometheus.NewDesc(prefix+"store_bytes", "Bytes of the messages that wait."+shared, nil, nil)
 	oldest  = prometheus.NewDesc(prefix+"oldest_held_seconds", "Age of the oldest message that waits."+shared, nil, nil)
-	overdue = prometheus.NewDesc(prefix+"oldest_overdue_seconds", "How long ago the first message that is held became due; 0: none is overdue."+shared, nil, nil)
-	known   = prometheus.NewDesc(prefix+"remembered", "Messages that came in and are remembered, so that they can be recalled."+shared, nil, nil)
-	knownIn = prometheus.NewDesc(prefix+"remembered_bytes", "Memory of the store that they take, at most a quarter of maxmemory."+shared, nil, nil)
-	early   = prometheus.NewDesc(prefix+"remembered_early_total", "Messages that were forgotten before inbound.remember had passed, because the store has no more room for them."+shared, nil, nil)
-	pausing = prometheus.NewDesc(prefix+"paused", "1: somebody has paused the releases of the store (recallctl pause)."+shared, nil, nil)
-	up      = prometheus.NewDesc(prefix+"store_up", "1: the store answers and is durable as the config demands.", nil, nil)
+	overdue = prometheus.NewDesc(prefix+"oldest_overdue_seconds",
+		"How long ago the first message that is held became due; 0: none is overdue."+shared, nil, nil)
+	known = prometheus.NewDesc(prefix+"remembered",
+		"Messages that came in and are remembered, so that they can be recalled."+shared, nil, nil)
+	knownIn = prometheus.NewDesc(prefix+"remembered_bytes",
+		"Memory of the store that they take, at most a quarter of maxmemory."+shared, nil, nil)
+	early = prometheus.NewDesc(prefix+"remembered_early_total",
+		"Messages that were forgotten before inbound.remember had passed, because the store has no more room for them."+shared,
+		nil, nil)
+	pausing = prometheus.NewDesc(prefix+"paused", "1: somebody has paused the releases of the store (recallctl pause)."+shared,
+		nil, nil)
+	up = prometheus.NewDesc(prefix+"store_up", "1: the store answers and is durable as the config demands.", nil, nil)
 )
 
 func (g gauges) Describe(to chan<- *prometheus.Desc) {

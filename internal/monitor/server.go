@@ -30,7 +30,8 @@ func Serve(ctx context.Context, l net.Listener, m *Metrics, store Store, alive f
 		err := ready(r.Context(), &looks, m, store)
 		answer(w, err == nil, strings.TrimSpace("mail can be held\n"+m.restart()), fmt.Sprint("mail can't be held: ", err))
 	})
-	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 15 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
+	server := &http.Server{Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 15 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

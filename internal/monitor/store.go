@@ -16,7 +16,8 @@ func kindOf(err error) string {
 	for _, k := range []struct {
 		is   error
 		kind string
-	}{{holdstore.ErrSchema, "schema"}, {holdstore.ErrPartial, "partial"}, {holdstore.ErrFull, "full"}, {holdstore.ErrNotDurable, "not_durable"}, {holdstore.ErrUnknown, "unknown"},
+	}{{holdstore.ErrSchema, "schema"}, {holdstore.ErrPartial, "partial"}, {holdstore.ErrFull,
+		"full"}, {holdstore.ErrNotDurable, "not_durable"}, {holdstore.ErrUnknown, "unknown"},
 		{holdstore.ErrLost, "lost"}, {holdstore.ErrUnavailable, "away"}} {
 		if errors.Is(err, k.is) {
 			return k.kind
@@ -89,7 +90,8 @@ func (p put) Commit(ctx context.Context, t holdstore.Terms) (r holdstore.Receipt
 }
 
 // SettleNext is timed as a settlement.
-func (t Timed) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (next *holdstore.Claim, err error) {
+func (t Timed) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (next *holdstore.Claim,
+	err error) {
 	defer func(began time.Time) { t.m.took("settle", began, err) }(time.Now())
 	return t.Store.SettleNext(ctx, c, st)
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // verbs are what the audit trail tells of, as far as it is counted by name.
-var verbs = []string{"recall", "restore", "release", "extend", "drain", "ask", "answered", "retract", "recall_refused", "pause", "resume", "other"}
+var verbs = []string{"recall", "restore", "release", "extend", "drain", "ask", "answered", "retract",
+	"recall_refused", "pause", "resume", "other"}
 
 // Trail is the audit trail of a store.
 type Trail interface {

@@ -15,7 +15,8 @@ import (
 )
 
 // MaxWinmail bounds what is kept of the body of a mail that nothing but a winmail.dat in it would make a recall, in
-// bytes; most that Exchange sends is such mail. Outlook's recalls have less than 50 KB; what is larger is ordinary mail.
+// bytes; most that Exchange sends is such mail. Outlook's recalls have less than 50 KB; what is larger is ordinary
+// mail.
 const MaxWinmail = 128 << 10
 
 // Recalls knows recalls by the prefixes with which Outlook begins their subject, in the languages of a site's users.

@@ -11,7 +11,8 @@ import (
 
 // Answer is what came of one command.
 type Answer struct {
-	Kind     string            // recalled, partly, too-late, refused, not-found, ambiguous, help: also the name of its text
+	// recalled, partly, too-late, refused, not-found, ambiguous, help: also the name of its text
+	Kind     string
 	Asked    string            // what the sender named
 	Why      string            // of a refusal
 	Done     []*holdstore.Hold // after the recall

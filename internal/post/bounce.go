@@ -32,7 +32,8 @@ type Bounce struct {
 func NewBounce(h *holdstore.Hold, tell []int, results map[int]holdstore.Result, marker *mark.Marker) *Bounce {
 	n := &Bounce{h: h, tell: tell, results: results}
 	n.messageID = fmt.Sprintf("<%s.%d@%s>", h.ID, h.Attempts, sanitize.TraceWord(h.Gateway))
-	n.stamp = marker.Stamp(h.ID, []byte(n.messageID), "") // mail from the null sender is never held: the mark only has to be ours
+	// mail from the null sender is never held: the mark only has to be ours
+	n.stamp = marker.Stamp(h.ID, []byte(n.messageID), "")
 	n.International = !isASCII(h.Sender.Address)
 	for _, i := range tell {
 		n.International = n.International || !isASCII(h.Recipients[i].Address)
@@ -58,7 +59,8 @@ func (n *Bounce) Text(returned string) string {
 	line("--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp)
 	line("This is the mail gateway %s.\r\n\r\nYour message could not be delivered to:\r\n", host)
 	for _, i := range n.tell {
-		line("  <%s>\r\n    %s", cut(sanitize.TraceWord(n.h.Recipients[i].Address)), cut(sanitize.HeaderValue(n.results[i].Detail)))
+		line("  <%s>\r\n    %s", cut(sanitize.TraceWord(n.h.Recipients[i].Address)),
+			cut(sanitize.HeaderValue(n.results[i].Detail)))
 	}
 	line("\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: 8bit\r\n", n.stamp, kind)
 	b.WriteString(n.status(host))

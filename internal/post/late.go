@@ -35,8 +35,9 @@ func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q protocol.Reques
 	}
 	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID,
 		auto: "auto-generated",
-		text: "request", letter: letter{Subject: sanitize.HeaderValue(h.Subject), MessageID: h.MessageID, HeldAt: clock(h.HeldAt),
-			From: sanitize.HeaderValue(Author(h)), Why: sanitize.HeaderValue(q.Reason)},
+		text: "request", letter: letter{Subject: sanitize.HeaderValue(h.Subject), MessageID: h.MessageID,
+			HeldAt: clock(h.HeldAt),
+			From:   sanitize.HeaderValue(Author(h)), Why: sanitize.HeaderValue(q.Reason)},
 		kind: "recall-request", part: q.String(), headers: headers})
 }
 

@@ -36,10 +36,12 @@ type told struct{ Address, Words, Detail string }
 type waiting struct{ ID, Subject, To, Until string }
 
 func (a *Answer) letter(address string) letter {
-	l := letter{Asked: sanitize.HeaderValue(a.Asked), Why: sanitize.HeaderValue(a.Why), Address: address, AnswerBy: until(a.AnswerBy)}
+	l := letter{Asked: sanitize.HeaderValue(a.Asked), Why: sanitize.HeaderValue(a.Why), Address: address,
+		AnswerBy: until(a.AnswerBy)}
 	if len(a.Done) > 0 {
 		h := a.Done[0]
-		l.Subject, l.MessageID, l.ID, l.HeldAt, l.Until = sanitize.HeaderValue(h.Subject), sanitize.HeaderValue(h.MessageID), h.ID, clock(h.HeldAt),
+		l.Subject, l.MessageID = sanitize.HeaderValue(h.Subject), sanitize.HeaderValue(h.MessageID)
+		l.ID, l.HeldAt, l.Until = h.ID, clock(h.HeldAt),
 			clock(h.Due)
 	}
 	l.Rcpt = a.Outcomes()

@@ -88,7 +88,8 @@ func escaped(value string) string { return strings.ReplaceAll(value, "$", "$$") 
 // ActsOnly says whether a table is one of the site's that lets nothing but actions on the queue file through, or looks
 // at nothing but Received.
 func ActsOnly(table string) bool {
-	return strings.Contains(table, "HOLD|FILTER|REDIRECT|BCC") || strings.HasPrefix(table, "pipemap:{regexp:{ {/^(Received:.*)")
+	return strings.Contains(table, "HOLD|FILTER|REDIRECT|BCC") ||
+		strings.HasPrefix(table, "pipemap:{regexp:{ {/^(Received:.*)")
 }
 
 // actsOnly says whether each rule of a list of restrictions is an access check with such a table.

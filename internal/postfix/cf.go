@@ -140,7 +140,8 @@ type setting struct {
 // values reads the settings of a line.
 func (c *cf) values(text string) (all []setting) {
 	if !c.master {
-		for _, l := range slices.Backward(readCF("main.cf", text).lines) { // of a parameter that is there twice the last counts
+		// of a parameter that is there twice the last counts
+		for _, l := range slices.Backward(readCF("main.cf", text).lines) {
 			if name, value, _ := strings.Cut(bare(l.text), "="); l.key != "" {
 				return []setting{{name: strings.TrimSpace(name), value: folded(value)}}
 			}

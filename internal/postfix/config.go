@@ -109,7 +109,8 @@ func (c *Config) readServices(text string) {
 			continue
 		}
 		chroot := f[4] == "y" || f[4] == "-" && c.main["compatibility_level"] == "0"
-		c.Services = append(c.Services, &Service{Name: f[0], Type: f[1], Private: f[2] != "n", Chroot: chroot, MaxProc: f[6], Command: f[7],
+		c.Services = append(c.Services, &Service{Name: f[0], Type: f[1], Private: f[2] != "n", Chroot: chroot,
+			MaxProc: f[6], Command: f[7],
 			own: map[string]string{}, raw: map[string]string{}, config: c})
 	}
 }

@@ -53,13 +53,15 @@ func (c Change) Lines() []string {
 func (c *Config) Plan(n Needs) ([]Change, error) {
 	p := &plan{c: c, needs: n, ours: MilterAddress(c, n.Milter[0])}
 	if queue := c.Get("queue_directory"); p.chrooted() && strings.HasPrefix(p.ours, "unix:/") {
-		return nil, fmt.Errorf("smtpd is chrooted to %s and can't see the daemon's socket %s: set listen = [\"inet:8890@127.0.0.1\"], or a socket below %s (docs/install.md)",
+		return nil, fmt.Errorf("smtpd is chrooted to %s and can't see the daemon's socket %s: set listen = "+
+			"[\"inet:8890@127.0.0.1\"], or a socket below %s (docs/install.md)",
 			queue, n.Milter[0].Address, queue)
 	}
 	for _, port := range n.Ports() {
 		if s := c.At(port.At); s != nil && (s.Public() || !s.Loopback()) {
 			return nil, fmt.Errorf("%s %s is where %s takes mail from others: held mail needs a port of its own to come back: "+
-				"set it to 127.0.0.1 and a port that is free, such as 10026, and restart the daemon", port.Setting, port.At.Address, s)
+				"set it to 127.0.0.1 and a port that is free, such as 10026, and restart the daemon",
+				port.Setting, port.At.Address, s)
 		}
 	}
 	p.lists()

@@ -24,7 +24,8 @@ func (n Needs) Ports() []Port {
 
 // portOptions are the settings of every re-injection port. Mail that was accepted once is not judged again, all of it
 // comes from one client, and header fields were rewritten when it came in.
-var portOptions = []string{"syslog_name=postfix/recall", "smtpd_milters=", "receive_override_options=no_milters,no_header_body_checks",
+var portOptions = []string{"syslog_name=postfix/recall", "smtpd_milters=",
+	"receive_override_options=no_milters,no_header_body_checks",
 	"smtpd_authorized_xforward_hosts=127.0.0.0/8", "smtpd_authorized_verp_clients=127.0.0.0/8", "mynetworks=127.0.0.0/8",
 	"smtpd_client_restrictions=permit_mynetworks,reject", "smtpd_relay_restrictions=permit_mynetworks,reject",
 	"smtpd_helo_restrictions=", "smtpd_sender_restrictions=", "smtpd_recipient_restrictions=",
@@ -258,7 +259,8 @@ func (c *Config) Holding(n Needs) (all []*Service) {
 	for _, s := range c.Services {
 		asked := func(list string, by *Service) bool { return !by.Overrides(list) || by.has(by.Get(list), n.Milter) }
 		switch {
-		case s.Command == "pickup" && s.Cleanup() != nil && asked("non_smtpd_milters", s.Cleanup()) && c.ProgramsPort(n) == nil:
+		case s.Command == "pickup" && s.Cleanup() != nil && asked("non_smtpd_milters", s.Cleanup()) &&
+			c.ProgramsPort(n) == nil:
 		case s.Command == "smtpd" && !n.IsPort(s) && (asked("smtpd_milters", s) || s.Submission()) &&
 			!slices.Contains(entries(s.Get("receive_override_options")), "no_milters"):
 		default:
@@ -272,9 +274,13 @@ func (c *Config) Holding(n Needs) (all []*Service) {
 // WaysBack returns those of the holding services at which content filters hand back what another one took.
 func (c *Config) WaysBack(n Needs) (all []*Service) {
 	holding := c.Holding(n)
-	filtered := slices.ContainsFunc(holding, func(s *Service) bool { return s.Command == "smtpd" && s.Get("content_filter") != "" })
+	filtered := slices.ContainsFunc(holding, func(s *Service) bool {
+		return s.Command == "smtpd" &&
+			s.Get("content_filter") != ""
+	})
 	for _, s := range holding {
-		if filtered && s.Command == "smtpd" && s.Loopback() && s.Overrides("content_filter") && s.Get("content_filter") == "" {
+		if filtered && s.Command == "smtpd" && s.Loopback() && s.Overrides("content_filter") &&
+			s.Get("content_filter") == "" {
 			all = append(all, s)
 		}
 	}

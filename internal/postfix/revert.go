@@ -140,7 +140,8 @@ func reverted(name, old, ours, current string) (value string, fine bool) {
 	}
 	was, made, is := entries(old), entries(ours), entries(current)
 	changed := slices.Concat(without(was, made), without(made, was))
-	if !strings.HasSuffix(name, "_milters") && slices.ContainsFunc(changed, func(e string) bool { return !milterLike(e) }) {
+	if !strings.HasSuffix(name, "_milters") && slices.ContainsFunc(changed,
+		func(e string) bool { return !milterLike(e) }) {
 		return current, Compact(current) == Compact(old)
 	}
 	result := without(is, without(made, was))

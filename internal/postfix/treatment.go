@@ -9,18 +9,20 @@ import (
 // Treatment is what a service of Postfix has done to a message beyond taking it in. A message that is held loses all of
 // it with its queue file, so the re-injection port has to do it. It is comparable by String.
 type Treatment struct {
-	Filter     string              // content_filter
-	Unmapped   bool                // no_address_mappings: canonical and virtual maps, masquerading and BCC maps come later
-	Cleanup    string              // the cleanup service
-	Settings   string              // what is set for that service alone, but for checks and milters
-	Checks     map[string][]string // tables by parameter: header_checks, body_checks, ...; none with no_header_body_checks
-	Restrict   map[string][]string // access checks of sender and recipient that can act on a queue file, by the stage in which the port makes them
-	Unseen     []string            // checks by client, login or policy server, which the port can't make
+	Filter   string              // content_filter
+	Unmapped bool                // no_address_mappings: canonical and virtual maps, masquerading and BCC maps come later
+	Cleanup  string              // the cleanup service
+	Settings string              // what is set for that service alone, but for checks and milters
+	Checks   map[string][]string // tables by parameter: header_checks, body_checks, ...; none with no_header_body_checks
+	// access checks of sender and recipient that can act on a queue file, by the stage in which the port makes them
+	Restrict   map[string][]string
+	Unseen     []string // checks by client, login or policy server, which the port can't make
 	checksFrom *Service
 }
 
 // checkNames are the parameters of cleanup(8) whose tables can act on a queue file.
-var checkNames = []string{"header_checks", "mime_header_checks", "nested_header_checks", "body_checks", "milter_header_checks"}
+var checkNames = []string{"header_checks", "mime_header_checks", "nested_header_checks", "body_checks",
+	"milter_header_checks"}
 
 // Treatment returns what a service does to its messages: an smtpd, or pickup, which takes what sendmail(1) submits.
 func (s *Service) Treatment() Treatment {
@@ -91,7 +93,8 @@ func reached(s *Service, rules []string) []string {
 func (s *Service) settings() string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(s.own)) {
-		if !slices.Contains(checkNames, name) && name != "in_flow_delay" && name != "syslog_name" && !strings.Contains(name, "milter") {
+		if !slices.Contains(checkNames, name) && name != "in_flow_delay" && name != "syslog_name" &&
+			!strings.Contains(name, "milter") {
 			all = append(all, name+"="+s.own[name])
 		}
 	}
@@ -138,7 +141,10 @@ func (t Treatment) Differs(other Treatment) (settings []string) {
 		}
 	}
 	add("content_filter", t.Filter != other.Filter)
-	checks := slices.ContainsFunc(checkNames, func(name string) bool { return !slices.Equal(t.Checks[name], other.Checks[name]) })
+	checks := slices.ContainsFunc(checkNames, func(name string) bool {
+		return !slices.Equal(t.Checks[name],
+			other.Checks[name])
+	})
 	add("cleanup_service_name", t.Settings != other.Settings || checks && t.Cleanup != other.Cleanup)
 	add("receive_override_options", t.Unmapped != other.Unmapped || checks && t.Cleanup == other.Cleanup)
 	for _, stage := range []string{"sender", "recipient"} {

@@ -16,7 +16,8 @@ func Duration(text string) (d time.Duration, ok bool) {
 	if err != nil || len(text) > len(digits)+1 {
 		return 0, false
 	}
-	unit := map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
+	unit := map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour,
+		"d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
 	return time.Duration(n) * unit[text[len(digits):]], true
 }
 

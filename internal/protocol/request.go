@@ -1,6 +1,6 @@
-// Package protocol reads and writes what gateways say to each other in mails: requests to take a message back, statuses,
-// and receipts of delivery and reading. docs/protocol.md specifies the formats, and its vectors are tests here. Nothing
-// in it decides: whether a mail is believed is for others.
+// Package protocol reads and writes what gateways say to each other in mails: requests to take a message back,
+// statuses, and receipts of delivery and reading. docs/protocol.md specifies the formats, and its vectors are tests
+// here. Nothing in it decides: whether a mail is believed is for others.
 package protocol
 
 import (

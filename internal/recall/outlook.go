@@ -81,8 +81,8 @@ type original struct {
 }
 
 // originals finds the sender's messages that a recall can mean, all those that fit best. From exact to loose: the
-// subject that the recall names, and those who got it; what waits comes before what has left. holdstore.ErrMany: none of
-// those that were searched.
+// subject that the recall names, and those who got it; what waits comes before what has left. holdstore.ErrMany: none
+// of those that were searched.
 func (d *Desk) originals(ctx context.Context, m *Mail, subjects []policy.Subject) (best []original,
 	later []*holdstore.Hold, err error) {
 	recipients := 0

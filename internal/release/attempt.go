@@ -45,9 +45,11 @@ func (s *sender) release(ctx, work context.Context, c *holdstore.Claim) (next *h
 	defer cancel()
 	st := holdstore.Settlement{Results: map[int]holdstore.Result{}}
 	s.guarded(work, c, &st, func() bool { return ctx.Err() == nil })
-	if ctx.Err() != nil && work.Err() != nil && st.RetryIn > 0 { // cut off by the end of the daemon, and no fault of the message
+	// cut off by the end of the daemon, and no fault of the message
+	if ctx.Err() != nil && work.Err() != nil && st.RetryIn > 0 {
 		st.RetryIn = time.Millisecond
-		s.loop.log.Trouble("hold "+c.ID+" goes back unsent: the daemon ends, and the port has not answered in time; it is sent when a daemon runs again", nil)
+		s.loop.log.Trouble("hold "+c.ID+" goes back unsent: the daemon ends, and the port has not answered in time; it is "+
+			"sent when a daemon runs again", nil)
 	}
 	end, stop := outlast(work, settleTime) // what was sent must be written also when the time for sending is over
 	defer stop()
@@ -58,7 +60,8 @@ func (s *sender) release(ctx, work context.Context, c *holdstore.Claim) (next *h
 	if errors.Is(err, holdstore.ErrDefect) {
 		s.broken(end, c, st, err)
 	} else if err != nil {
-		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
+		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail,
+			err)
 	}
 	return next
 }
@@ -76,7 +79,8 @@ func (s *sender) broken(ctx context.Context, c *holdstore.Claim, st holdstore.Se
 		return // its outcome was written, or somebody else has it
 	}
 	if err = errors.Join(err, wrong); err != nil {
-		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail, err)
+		s.loop.log.Trouble("hold "+c.ID+": the outcome could not be written, so its message may be sent again: "+st.Detail,
+			err)
 	}
 }
 
@@ -107,7 +111,8 @@ func (s *sender) guarded(ctx context.Context, c *holdstore.Claim, st *holdstore.
 }
 
 // settle writes the outcome, as Settle does, and takes the next hold if there is more to do.
-func (s *sender) settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement, more bool) (next *holdstore.Claim, err error) {
+func (s *sender) settle(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement,
+	more bool) (next *holdstore.Claim, err error) {
 	if !more {
 		return nil, Settle(ctx, s.loop.store, c, st)
 	}
@@ -231,7 +236,8 @@ func (s *sender) try(ctx context.Context, e envelope) (sent, error) {
 		s.c, s.to = c, port
 	}
 	if e.from.HasArg("XVERP") && !s.c.offersFor("XVERP") {
-		s.loop.log.Trouble("hold "+e.client.ID+": its recipients have one return path, although its sender wanted one for each (XVERP): "+
+		s.loop.log.Trouble("hold "+e.client.ID+": its recipients have one return path, although its sender wanted one for "+
+			"each (XVERP): "+
 			"let the re-injection port offer it by smtpd_authorized_verp_clients", nil)
 	}
 	conn := s.c.conn

@@ -49,7 +49,8 @@ func wanted(r holdstore.Path) bool {
 	return notify == "" || strings.Contains(notify, "FAILURE")
 }
 
-func (s *sender) sendBounce(ctx context.Context, c *holdstore.Claim, tell []int, results map[int]holdstore.Result) (string, error) {
+func (s *sender) sendBounce(ctx context.Context, c *holdstore.Claim, tell []int,
+	results map[int]holdstore.Result) (string, error) {
 	header, err := s.loop.store.Header(ctx, &c.Hold)
 	if err != nil {
 		return "", err

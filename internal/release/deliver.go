@@ -183,7 +183,8 @@ func impliedBy(h *holdstore.Hold, header string) (all []string) {
 // alarm says when it is the store that doesn't give the message: a piece or its key is missing, or it was changed.
 func (l *Loop) alarm(c *holdstore.Claim, err error) error {
 	if unreadable(err) {
-		l.log.Trouble("hold "+c.ID+": its message can't be read from the store, so it can't be sent; it stays held: look with recallctl show "+c.ID, err)
+		l.log.Trouble("hold "+c.ID+": its message can't be read from the store, so it can't be sent; it stays held: look "+
+			"with recallctl show "+c.ID, err)
 	}
 	return err
 }
@@ -191,5 +192,6 @@ func (l *Loop) alarm(c *holdstore.Claim, err error) error {
 // unreadable says whether it is the store that doesn't give the message. That is for the administrator to fix, and not
 // a reason to give up.
 func unreadable(err error) bool {
-	return errors.Is(err, holdstore.ErrNotFound) || errors.Is(err, holdstore.ErrNoKey) || errors.Is(err, holdstore.ErrDamaged)
+	return errors.Is(err, holdstore.ErrNotFound) || errors.Is(err, holdstore.ErrNoKey) ||
+		errors.Is(err, holdstore.ErrDamaged)
 }

@@ -45,7 +45,8 @@ func fields(header string) (all []policy.Field) {
 	for header != "" {
 		end := endOfField(header)
 		name, value, _ := strings.Cut(header[:end], ":")
-		if name = strings.TrimRight(name, " \t"); holdstore.Same(name, "DKIM-Signature") || holdstore.Same(name, "Cancel-Lock") {
+		if name = strings.TrimRight(name, " \t"); holdstore.Same(name, "DKIM-Signature") ||
+			holdstore.Same(name, "Cancel-Lock") {
 			all = append(all, policy.Field{Name: name, Value: value})
 		}
 		header = header[end:]

@@ -49,11 +49,12 @@ type Log interface {
 
 // Options say where to, how many at once, and how patiently.
 type Options struct {
-	SMTP                    string            // host:port or unix:/path
-	OwnSMTP                 string            // the same for the gateway's own mails; empty: SMTP
-	ByDaemon                map[string]string // other ports for mail that was submitted to services with these daemon names
-	Received                string            // ReceivedFull, ReceivedShort or ReceivedNone
-	CancelLock              bool              // add Cancel-Lock to what is released
+	SMTP    string // host:port or unix:/path
+	OwnSMTP string // the same for the gateway's own mails; empty: SMTP
+	// other ports for mail that was submitted to services with these daemon names
+	ByDaemon                map[string]string
+	Received                string // ReceivedFull, ReceivedShort or ReceivedNone
+	CancelLock              bool   // add Cancel-Lock to what is released
 	Concurrency             int
 	First, Max, GiveUpAfter time.Duration
 }
@@ -92,11 +93,12 @@ func (l *Loop) Alive() bool {
 }
 
 const (
-	idle      = 5 * time.Second       // longest sleep: a wake-up that was lost delays a release by no more
-	away      = time.Second           // between two tries while the store does not answer
-	glance    = 50 * time.Millisecond // the same while a part of it does
-	deathTime = 2 * time.Minute       // a loop that did not go round for so long never will: the longest wait for Redis is far shorter
-	drainTime = 30 * time.Second      // for what is being sent when the daemon is told to end
+	idle   = 5 * time.Second       // longest sleep: a wake-up that was lost delays a release by no more
+	away   = time.Second           // between two tries while the store does not answer
+	glance = 50 * time.Millisecond // the same while a part of it does
+	// a loop that did not go round for so long never will: the longest wait for Redis is far shorter
+	deathTime = 2 * time.Minute
+	drainTime = 30 * time.Second // for what is being sent when the daemon is told to end
 )
 
 // Run releases until ctx ends, lets what is being sent finish, and returns nil.

@@ -68,7 +68,8 @@ func demand(header string) string {
 	for header != "" {
 		end := endOfField(header)
 		name, value, _ := strings.Cut(header[:end], ":")
-		if strings.EqualFold(strings.TrimRight(name, " \t"), tlsDemand) && strings.EqualFold(strings.TrimSpace(value), "yes") {
+		if strings.EqualFold(strings.TrimRight(name, " \t"), tlsDemand) &&
+			strings.EqualFold(strings.TrimSpace(value), "yes") {
 			return ""
 		}
 		header = header[end:]

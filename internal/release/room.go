@@ -62,7 +62,8 @@ func (l *Loop) TooLarge(sub holdstore.Submission, size int64) string {
 	if limit <= 0 || most <= limit {
 		return ""
 	}
-	return fmt.Sprintf("larger than the re-injection port is sure to take: its %d bytes may count as %d there, and the limit is %d", size, most, limit)
+	return fmt.Sprintf("larger than the re-injection port is sure to take: its %d bytes may count as %d there, and the "+
+		"limit is %d", size, most, limit)
 }
 
 // counted is the most that the port may count for a message. Sendmail counts content; Postfix limits its queue file,

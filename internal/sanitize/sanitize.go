@@ -64,8 +64,8 @@ func LogValue(text string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
-// TerminalText keeps a text from steering a terminal or deceiving the eye: whatever can't be printed, and whatever turns
-// the direction of writing, is shown as an escape. Lines stay apart.
+// TerminalText keeps a text from steering a terminal or deceiving the eye: whatever can't be printed, and whatever
+// turns the direction of writing, is shown as an escape. Lines stay apart.
 func TerminalText(text string) string {
 	var b strings.Builder
 	for _, r := range text {

@@ -13,7 +13,8 @@ import (
 )
 
 // Exchange makes the exchange with other gateways. The marker needs its secret before anything is asked.
-func Exchange(c *config.Config, texts *post.Texts, store *holdstore.Store, marker *mark.Marker, log exchange.Log) (*exchange.Exchange, error) {
+func Exchange(c *config.Config, texts *post.Texts, store *holdstore.Store, marker *mark.Marker,
+	log exchange.Log) (*exchange.Exchange, error) {
 	domains, err := policy.ParsePatterns(c.Recall.RequestDomains)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,8 @@ func Exchange(c *config.Config, texts *post.Texts, store *holdstore.Store, marke
 	}
 	return exchange.New(store, post.New(store, texts, address), boxes, marker, log, exchange.Options{
 		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
-		People: people, Reports: c.Recall.Reports, Keep: max(time.Duration(c.RecordRetention), time.Duration(c.Inbound.Remember))}), nil
+		People: people, Reports: c.Recall.Reports, Keep: max(time.Duration(c.RecordRetention),
+			time.Duration(c.Inbound.Remember))}), nil
 }
 
 // Mailbox makes the way into the mailboxes; nil: there is none.
@@ -47,5 +49,6 @@ func Mailbox(c *config.Config, texts *post.Texts) (*mailbox.IMAP, error) {
 		folder = texts.Folder
 	}
 	return mailbox.New(mailbox.Settings{Address: m.IMAP.Address, TLS: m.IMAP.TLS, MasterUser: m.IMAP.MasterUser,
-		PasswordFile: m.IMAP.PasswordFile, Separator: m.IMAP.Separator, Unread: m.Unread, Read: m.Read, DryRun: m.DryRun, Texts: folder})
+		PasswordFile: m.IMAP.PasswordFile, Separator: m.IMAP.Separator, Unread: m.Unread, Read: m.Read,
+		DryRun: m.DryRun, Texts: folder})
 }

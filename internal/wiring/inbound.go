@@ -35,7 +35,8 @@ func Inbound(c *config.Config) (inbound.Options, error) {
 
 // inboundRules ends with the rule "default", which is the table itself; the others take from it what they leave out.
 func inboundRules(table *config.InboundRecall) (all policy.InboundRules, err error) {
-	for _, r := range append(table.Rules[:len(table.Rules):len(table.Rules)], config.InboundRule{Name: "default", Partners: table.Partners}) {
+	for _, r := range append(table.Rules[:len(table.Rules):len(table.Rules)],
+		config.InboundRule{Name: "default", Partners: table.Partners}) {
 		rate := table.Rate
 		if r.Rate != nil {
 			rate = *r.Rate
@@ -52,7 +53,8 @@ func inboundRules(table *config.InboundRecall) (all policy.InboundRules, err err
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, policy.InboundRule{Name: r.Name, Partners: partners, Require: require, MaxAge: time.Duration(maxAge), Rate: rate.Count,
+		all = append(all, policy.InboundRule{Name: r.Name, Partners: partners, Require: require,
+			MaxAge: time.Duration(maxAge), Rate: rate.Count,
 			Per: rate.Per, Execute: cmp.Or(r.OnPass, table.OnPass) == "execute", OnFail: cmp.Or(r.OnFail, table.OnFail)})
 	}
 	return all, nil

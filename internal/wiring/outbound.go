@@ -17,7 +17,8 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 		Grace: time.Duration(c.Hold.Grace), MaxGrace: time.Duration(c.Hold.MaxGrace),
 		RequestHeader: c.Hold.RequestHeader, Wish: policy.Wish(c.Hold.Wish),
 		// The Message-ID of what passes is remembered as well, when others may be asked for it.
-		Commands:      len(c.Recall.Addresses) > 0 || c.Recall.Outlook || c.Recall.Supersedes || c.Recall.AfterRelease == "request",
+		Commands: len(c.Recall.Addresses) > 0 || c.Recall.Outlook || c.Recall.Supersedes ||
+			c.Recall.AfterRelease == "request",
 		ParseDuration: config.ParseDuration, Decode: mailmsg.Text}
 	var err error
 	if o.Networks, err = policy.ParseNetworks(c.Outbound.Networks); err != nil {

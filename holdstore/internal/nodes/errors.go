@@ -79,9 +79,10 @@ func Answered(err error) bool {
 	return errors.As(err, &reply)
 }
 
-// refusals are the words with which Redis refuses a command before it does anything. Of a script that failed on its way,
-// with ERR (also where an ACL forbids one of its commands) or WRONGTYPE, nobody knows what it did.
-var refusals = []string{"OOM", "SCHEMA", "LOADING", "READONLY", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS", "NOPERM",
+// refusals are the words with which Redis refuses a command before it does anything. Of a script that failed on its
+// way, with ERR (also where an ACL forbids one of its commands) or WRONGTYPE, nobody knows what it did.
+var refusals = []string{"OOM", "SCHEMA", "LOADING", "READONLY", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS",
+	"NOPERM",
 	"BUSY", "NOSCRIPT", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "CROSSSLOT"}
 
 // Refused says whether Redis answered that it did nothing.

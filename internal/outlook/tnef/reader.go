@@ -17,7 +17,8 @@ const (
 
 // fixed are the sizes of types without a length of their own; smaller ones are padded to 4.
 var fixed = map[uint16]uint32{
-	0x0002: 2, 0x0003: 4, 0x0004: 4, 0x0005: 8, 0x0006: 8, 0x0007: 8, 0x000A: 4, 0x000B: 2, 0x0014: 8, typeTime: 8, 0x0048: 16,
+	0x0002: 2, 0x0003: 4, 0x0004: 4, 0x0005: 8, 0x0006: 8, 0x0007: 8, 0x000A: 4, 0x000B: 2, 0x0014: 8, typeTime: 8,
+	0x0048: 16,
 }
 
 // reader takes little-endian values off the front of data. After the first defect it returns zeros.

@@ -104,7 +104,8 @@ func Parse(field string) ([]Element, error) {
 // element reads "scheme:value"; the values of all registered schemes are base64.
 func element(text string) (Element, error) {
 	scheme, value, ok := strings.Cut(text, ":")
-	if !ok || scheme == "" || strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-/") != "" {
+	const schemes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-/"
+	if !ok || scheme == "" || strings.Trim(scheme, schemes) != "" {
 		return Element{}, errors.New("an element is not of the form scheme:value")
 	}
 	if _, err := base64.StdEncoding.Strict().DecodeString(value); err != nil || value == "" {

@@ -41,7 +41,8 @@ func (o *offer) read(data []byte) error {
 	o.actions = gomilter.OptAction(binary.BigEndian.Uint32(data[4:]))
 	o.protocol = gomilter.OptProtocol(binary.BigEndian.Uint32(data[8:]))
 	if o.protocol&gomilter.OptHeaderLeadingSpace == 0 {
-		return errors.New("the MTA does not offer SMFIP_HDR_LEADSPC, without which headers could not be kept byte for byte: " +
+		return errors.New("the MTA does not offer SMFIP_HDR_LEADSPC, without which headers could not be kept byte for " +
+			"byte: " +
 			"set milter_protocol = 6")
 	}
 	return nil

@@ -1,0 +1,72 @@
+package layout
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// Bounds of the form of our code. What runs under load or in an emergency is read on narrow screens.
+const (
+	maxColumns = 120 // characters of a line; a tab is one
+	maxLines   = 60  // of a function
+
+	tooWide = 240 // lines that are wider still; it only ever becomes smaller
+)
+
+func TestCodeIsNarrowAndItsFunctionsShort(t *testing.T) {
+	t.Parallel()
+	wide := 0
+	for _, root := range []string{"cmd", "holdstore", "internal", "milter", "policy"} {
+		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			for _, name := range longFunctions(t, path) {
+				t.Errorf("%s: %s has more than %d lines", path, name, maxLines)
+			}
+			wide += wideLines(t, path)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if wide > tooWide {
+		t.Errorf("%d lines of code have more than %d characters, and %d had", wide, maxColumns, tooWide)
+	}
+}
+
+func wideLines(t *testing.T, path string) (n int) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\n")) > maxColumns {
+			n++
+		}
+	}
+	return n
+}
+
+func longFunctions(t *testing.T, path string) (names []string) {
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range file.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if ok && files.Position(f.End()).Line-files.Position(f.Pos()).Line >= maxLines {
+			names = append(names, f.Name.Name)
+		}
+	}
+	return names
+}
