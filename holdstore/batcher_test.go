@@ -13,7 +13,8 @@ import (
 func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	let := make(chan struct{})
 	var sizes []int
-	c := &batcher[int]{most: 3, goes: 1, send: func(batch []int) error { sizes = append(sizes, len(batch)); <-let; return nil }}
+	c := &batcher[int]{most: 3, goes: 1,
+		send: func(batch []int) error { sizes = append(sizes, len(batch)); <-let; return nil }}
 	var work, callers sync.WaitGroup
 	waiting := func() int { c.mu.Lock(); defer c.mu.Unlock(); return len(c.waiting) }
 	do := func(n int) {
@@ -22,7 +23,8 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 		}
 	}
 	callers.Go(func() { do(0) })
-	server.Eventually(t, "the first is on its way", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.going == 1 && len(c.waiting) == 0 })
+	server.Eventually(t, "the first is on its way",
+		func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.going == 1 && len(c.waiting) == 0 })
 	for n := range 7 {
 		callers.Go(func() { do(n) })
 	}
@@ -53,11 +55,13 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 func TestWhoLeavesBeforeABatchIsNotSent(t *testing.T) {
 	let := make(chan struct{})
 	var sent []int
-	c := &batcher[int]{most: 9, goes: 1, full: func(batch []int) bool { return len(batch) == 2 }, send: func(batch []int) error { sent = append(sent, batch...); <-let; return nil }}
+	c := &batcher[int]{most: 9, goes: 1, full: func(batch []int) bool { return len(batch) == 2 },
+		send: func(batch []int) error { sent = append(sent, batch...); <-let; return nil }}
 	var work, callers sync.WaitGroup
 	gone, cancel := context.WithCancel(t.Context())
 	callers.Go(func() { c.do(t.Context(), &work, 0) })
-	server.Eventually(t, "the first is on its way", func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.going == 1 && len(c.waiting) == 0 })
+	server.Eventually(t, "the first is on its way",
+		func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.going == 1 && len(c.waiting) == 0 })
 	for n, ctx := range []context.Context{gone, t.Context()} {
 		callers.Go(func() { c.do(ctx, &work, n+1) })
 		server.Eventually(t, "it is in the line", func() bool { return c.length() == n+1 })

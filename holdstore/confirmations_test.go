@@ -9,7 +9,8 @@ import (
 
 // A batch that overtakes confirmations takes them along.
 func TestConfirmationsThatAreOvertaken(t *testing.T) {
-	c := confirmations{of: map[nodes.Shard][]confirmation{}, away: map[nodes.Shard][]confirmation{}, bell: make(chan struct{}, 1)}
+	c := confirmations{of: map[nodes.Shard][]confirmation{}, away: map[nodes.Shard][]confirmation{},
+		bell: make(chan struct{}, 1)}
 	one, two := confirmation{"1", "p1"}, confirmation{"2", "p2"}
 	c.add("at", []confirmation{one})
 	_, first := c.take("at", 9)

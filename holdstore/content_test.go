@@ -27,7 +27,8 @@ func TestABodyIsKnownAgainWhateverRelaysDoToItsBlanks(t *testing.T) {
 			t.Errorf("%s: another digest", name)
 		}
 	}
-	for name, text := range map[string]string{"another word": "one twO\r\n" + long, "more": "one two\r\n" + long + "x", "empty": ""} {
+	for name, text := range map[string]string{"another word": "one twO\r\n" + long, "more": "one two\r\n" + long + "x",
+		"empty": ""} {
 		if bytes.Equal(digestOf(text), want) {
 			t.Errorf("%s: the same digest", name)
 		}

@@ -33,7 +33,8 @@ type crowd struct {
 const crowdLease = 3 * time.Second
 
 func newCrowd(open func() *Store) *crowd {
-	c := &crowd{open: open, ids: map[string]string{}, sent: map[string]int{}, back: map[string]bool{}, unclear: map[string]bool{}}
+	c := &crowd{open: open, ids: map[string]string{}, sent: map[string]int{}, back: map[string]bool{},
+		unclear: map[string]bool{}}
 	if !long() {
 		c.pause = 15 * time.Millisecond
 	}
@@ -214,7 +215,8 @@ func (c *crowd) judge(t *testing.T) {
 		}
 		twice += max(0, n-1)
 	}
-	t.Logf("%d acknowledged, %d lost, %d recalled, %d recalled and sent, %d sent twice, %d tries refused, %d recalls unclear",
+	t.Logf("%d acknowledged, %d lost, %d recalled, %d recalled and sent, %d sent twice, %d tries refused, %d recalls "+
+		"unclear",
 		len(c.acked), lost, len(c.back), both, twice, c.refused, len(c.unclear))
 	if len(c.acked) == 0 || len(c.back) == 0 || c.refused == 0 {
 		t.Error("nothing was put to the test")

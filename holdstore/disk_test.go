@@ -48,7 +48,8 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	}
 	srv.Kill()
 	srv.Start()
-	server.Eventually(t, "the store takes mail again", func() bool { _, err := tryPut(s, "last", time.Hour, ""); return err == nil })
+	server.Eventually(t, "the store takes mail again",
+		func() bool { _, err := tryPut(s, "last", time.Hour, ""); return err == nil })
 	allHeld(t, s, held)
 	t.Logf("%d were held; then: %v", len(held), err)
 }
@@ -76,7 +77,8 @@ func TestARedisThatCanNotWriteSaysSo(t *testing.T) {
 	}
 	allHeld(t, s, held)
 	srv.FreeDisk()
-	server.Eventually(t, "the store takes mail again", func() bool { _, err := tryPut(s, "last", time.Hour, ""); return err == nil })
+	server.Eventually(t, "the store takes mail again",
+		func() bool { _, err := tryPut(s, "last", time.Hour, ""); return err == nil })
 	if c := claimOne(t, s); c.ID != due.ID {
 		t.Errorf("claimed %s", c.ID)
 	}

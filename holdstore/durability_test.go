@@ -49,7 +49,8 @@ func TestAnAppendOnlyFileThatWasTurnedOnCountsWhenItIsWhole(t *testing.T) {
 func TestOneAddressOfAClusterIsTooFew(t *testing.T) {
 	_, bus, _ := strings.Cut(server.FreeAddr(t), ":")
 	s := open(t, server.StartRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus).Addr)
-	if err := s.Ready(t.Context()); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "several of its nodes") {
+	if err := s.Ready(t.Context()); !errors.Is(err, ErrUnavailable) ||
+		!strings.Contains(err.Error(), "several of its nodes") {
 		t.Error(err)
 	}
 }
@@ -59,7 +60,8 @@ func settled(t *testing.T, s *Store, mark string) {
 	t.Helper()
 	server.Eventually(t, mark+" is held", func() bool { _, err := tryPut(s, mark, 0, ""); return err == nil })
 	c := claimOne(t, s)
-	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil {
+	if err := s.Settle(t.Context(), c,
+		Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil {
 		t.Errorf("%s: %v", mark, err)
 	}
 }
@@ -155,7 +157,8 @@ func drains(t *testing.T, s *Store, kept, due Receipt) {
 		t.Errorf("release: %v", err)
 	}
 	c := claimOne(t, s)
-	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil || c.ID != due.ID {
+	if err := s.Settle(t.Context(), c,
+		Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil || c.ID != due.ID {
 		t.Errorf("settle: %v", err)
 	}
 }

@@ -43,7 +43,8 @@ func harms(t *testing.T, nodes []*server.Redis, replica func(of, m int) bool) []
 		}
 		nodes[n].Do("CLIENT KILL TYPE replica")
 		had := nodes[n].Offset()
-		server.Eventually(t, "the primary has written more than its replicas have", func() bool { return nodes[n].Offset() > had+20_000 })
+		server.Eventually(t, "the primary has written more than its replicas have",
+			func() bool { return nodes[n].Offset() > had+20_000 })
 		nodes[n].Kill()
 	}
 	return []harm{
@@ -59,7 +60,8 @@ func TestFailoversOfSentinelLoseNothing(t *testing.T) {
 	c := newCrowd(func() *Store { return openWith(t, watched(w)) })
 	all := harms(t, w.Nodes, func(int, int) bool { return true })
 	if long() {
-		all = append(all, harm{"cut off", func(n int) { w.Fronts[n].To("") }, func(n int) { w.Fronts[n].To(w.Nodes[n].Addr) }})
+		all = append(all,
+			harm{"cut off", func(n int) { w.Fronts[n].To("") }, func(n int) { w.Fronts[n].To(w.Nodes[n].Addr) }})
 	}
 	c.work(t, func() {
 		c.works(t)
@@ -103,10 +105,12 @@ func TestAPrimaryThatIsCutOffPromisesNothing(t *testing.T) {
 	new := openWith(t, watched(w))
 	ctx := t.Context()
 	kept, due := put(t, old, "kept", time.Hour, ""), put(t, old, "due", time.Hour, "")
-	unaware := openWith(t, Options{Addresses: []string{w.Nodes[0].Addr}, Replicas: 1}) // the old one refuses by itself once it knows
+	// the old one refuses by itself once it knows
+	unaware := openWith(t, Options{Addresses: []string{w.Nodes[0].Addr}, Replicas: 1})
 	put(t, unaware, "before", time.Hour, "")
 	w.Fronts[0].To("")
-	if _, err := old.Recall(ctx, kept.ID, alice); !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "failover") {
+	if _, err := old.Recall(ctx, kept.ID, alice); !errors.Is(err, ErrUnavailable) ||
+		!strings.Contains(err.Error(), "failover") {
 		t.Errorf("recall: %v", err)
 	}
 	if _, err := old.Release(ctx, due.ID, alice); err == nil {

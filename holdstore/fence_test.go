@@ -22,11 +22,14 @@ func TestAFenceTakesNothingOfOthers(t *testing.T) {
 	}{
 		{"nothing", func(old, fresh string) {}, false, Held},
 		{"the new one is extended", func(old, fresh string) { s.Extend(ctx, fresh, time.Hour, alice) }, true, Recalled},
-		{"the new one is recalled for one", func(old, fresh string) { s.RecallOnly(ctx, fresh, only, alice) }, true, Recalled},
+		{"the new one is recalled for one", func(old, fresh string) { s.RecallOnly(ctx, fresh, only, alice) }, true,
+			Recalled},
 		{"the new one is recalled", func(old, fresh string) { recall(fresh) }, true, Recalled},
 		{"somebody hears that the old one is recalled", func(old, fresh string) { recall(old) }, false, Recalled},
-		{"somebody hears that for one of it", func(old, fresh string) { s.RecallOnly(ctx, old, only, alice) }, false, Recalled},
-		{"the old one is restored and recalled", func(old, fresh string) { s.Restore(ctx, old, alice); recall(old) }, false, Recalled},
+		{"somebody hears that for one of it", func(old, fresh string) { s.RecallOnly(ctx, old, only, alice) }, false,
+			Recalled},
+		{"the old one is restored and recalled", func(old, fresh string) { s.Restore(ctx, old, alice); recall(old) }, false,
+			Recalled},
 		{"the old one is restored and replaced by another", func(old, fresh string) {
 			s.Restore(ctx, old, alice)
 			s.Put(submission("third"), []byte(header("third"))).Commit(ctx, Terms{Grace: time.Hour, Replaces: []string{old}})
@@ -49,7 +52,8 @@ func TestAFenceTakesNothingOfOthers(t *testing.T) {
 			t.Errorf("%s: the new hold: %v", c.name, err)
 		}
 		h, err := s.Get(ctx, old.ID)
-		if err != nil || h.State != c.old || h.Results[0].Outcome != TakenBack || (h.Results[1].Outcome == Pending) != (c.old == Held) {
+		if err != nil || h.State != c.old || h.Results[0].Outcome != TakenBack ||
+			(h.Results[1].Outcome == Pending) != (c.old == Held) {
 			t.Errorf("%s: the old hold is %v %+v, %v", c.name, h.State, h.Results, err)
 		}
 		if h.State == Held && !h.Due.Equal(old.Due) {

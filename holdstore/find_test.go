@@ -24,9 +24,11 @@ func many(t *testing.T, s *Store, login string, n int, grace func(i int) time.Du
 	for w := range 32 {
 		wg.Go(func() {
 			for i := w; i < n; i += 32 {
-				sub := Submission{MessageID: fmt.Sprintf("<%s%d@mid.test>", login, i), Subject: fmt.Sprintf("number %d of %s", i, login), Login: login,
+				sub := Submission{MessageID: fmt.Sprintf("<%s%d@mid.test>", login, i),
+					Subject: fmt.Sprintf("number %d of %s", i, login), Login: login,
 					Sender: Path{Address: login + "@corp.test"}, Recipients: []Path{{Address: fmt.Sprintf("r%d@far.test", i)}}}
-				r, err := s.Put(sub, []byte("Subject: "+sub.Subject+"\r\n")).Commit(context.Background(), Terms{Rule: "default", Grace: grace(i)})
+				r, err := s.Put(sub, []byte("Subject: "+sub.Subject+"\r\n")).Commit(context.Background(),
+					Terms{Rule: "default", Grace: grace(i)})
 				if err != nil {
 					t.Error(err)
 				}
@@ -54,7 +56,8 @@ func TestFindIsInOrderWhateverAnswers(t *testing.T) {
 	const n = 2500 // several pages, with equal moments at their borders
 	ids := many(t, s, "mallory", n, func(i int) time.Duration { return time.Hour - time.Duration(i/700)*time.Minute })
 	many(t, s, "bob", 10, func(int) time.Duration { return 2 * time.Hour })
-	for what, q := range map[string]Query{"state": {}, "login": {Login: "mallory"}, "pattern": {Sender: "m*@corp.test"}, "since": {Since: time.Now().Add(-time.Hour)}} {
+	for what, q := range map[string]Query{"state": {}, "login": {Login: "mallory"}, "pattern": {Sender: "m*@corp.test"},
+		"since": {Since: time.Now().Add(-time.Hour)}} {
 		var last time.Time
 		var got []string
 		for h, err := range s.Find(t.Context(), q) {
@@ -151,7 +154,8 @@ func TestSealedSubjectsAreFound(t *testing.T) {
 		}
 		want[subject] = r.ID
 	}
-	for pattern, subject := range map[string]string{"PRICE": "price list", "für you": "für you", "needle": long + "needle"} {
+	for pattern, subject := range map[string]string{"PRICE": "price list", "für you": "für you", "needle": long +
+		"needle"} {
 		if got := collect(t, s, Query{Subject: pattern}); len(got) != 1 || got[0] != want[subject] {
 			t.Errorf("%s: %v", pattern, got)
 		}
@@ -183,7 +187,8 @@ func TestBulk(t *testing.T) {
 		t.Fatalf("%v %v", count, err)
 	}
 	h, err := s.Get(t.Context(), ids[500])
-	if last := h.Timeline[len(h.Timeline)-1]; err != nil || h.State != Recalled || last.By != alice.By || last.Detail != alice.Reason {
+	if last := h.Timeline[len(h.Timeline)-1]; err != nil || h.State != Recalled || last.By != alice.By ||
+		last.Detail != alice.Reason {
 		t.Errorf("%+v %v", h, err)
 	}
 	trail := map[string]int{}
@@ -230,11 +235,13 @@ func TestBulkIsCut(t *testing.T) {
 		t.Fatalf("%d told, %d left", told, len(rest))
 	}
 	again := 0
-	if err := s.Bulk(ctx, s.Recalling(), rest, alice, func(some []string, _ []error) { again += len(some); cancel() }); !errors.Is(err, context.Canceled) {
+	if err := s.Bulk(ctx, s.Recalling(), rest, alice,
+		func(some []string, _ []error) { again += len(some); cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 	rest = collect(t, s, Query{Login: "mallory", States: []State{Held}, AnyOrder: true})
-	if err := s.Bulk(t.Context(), s.Recalling(), rest, alice, func(some []string, _ []error) { again += len(some) }); err != nil || len(rest) == 0 {
+	if err := s.Bulk(t.Context(), s.Recalling(), rest, alice,
+		func(some []string, _ []error) { again += len(some) }); err != nil || len(rest) == 0 {
 		t.Error(len(rest), err)
 	}
 	if st, err := s.Stats(t.Context()); err != nil || st.Count[Recalled] != len(ids) || st.Count[Held] != 0 {

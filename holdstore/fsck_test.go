@@ -59,7 +59,8 @@ func lives(t *testing.T, s *Store) map[State]*Hold {
 	t.Helper()
 	ids := map[State]string{Released: put(t, s, "released", 0, "x").ID}
 	c := claimOne(t, s)
-	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil {
+	if err := s.Settle(t.Context(), c,
+		Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil {
 		t.Fatal(err)
 	}
 	ids[Releasing] = put(t, s, "releasing", 0, "x").ID
@@ -119,18 +120,26 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 		{releasing, "no loop would meet it", func() { r.ZRem(ctx, stateKey(at, Releasing), releasing) }, ""},
 		{recalled, "no loop would meet it", func() { r.ZRem(ctx, stateKey(at, Recalled), recalled) }, ""},
 		{held, "another due moment", func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1e15, Member: held}) }, ""},
-		{held, "stands among what is released", func() { r.ZAdd(ctx, stateKey(at, Released), redis.Z{Score: 1e15, Member: held}) }, ""},
-		{released, "stands among what is held", func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1e15, Member: released}) }, ""},
-		{"2222222222222", "stands in z:held, and has no record", func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
+		{held, "stands among what is released",
+			func() { r.ZAdd(ctx, stateKey(at, Released), redis.Z{Score: 1e15, Member: held}) }, ""},
+		{released, "stands among what is held",
+			func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1e15, Member: released}) }, ""},
+		{"2222222222222", "stands in z:held, and has no record",
+			func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
 		{held, "its content would expire", func() { r.PExpire(ctx, piece(Held, 1), time.Hour) }, ""},
 		{recalled, "its content stays for ever", func() { r.Persist(ctx, piece(Recalled, 0)) }, ""},
 		{held, "a search by index would miss it", func() { r.ZRem(ctx, indexKey(at, listed(s, held)[0]), held) }, ""},
 		{held, "counts 7 pending recipients, and has 2", func() { r.HSet(ctx, holdKey(at, held), "np", 7) }, ""},
-		{"index s9: 2222222222222", "its record does not say so", func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
-		{"index s9: " + held, "its record does not say so", func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: held}) }, ""},
-		{"piece 2222222222222:N:0", "belongs to no message", func() { r.Set(ctx, pieceKey(at, "2222222222222", "N", 0), "x", 0) }, pieceKey(at, "2222222222222", "N", 0)},
-		{"piece " + held + ":OTHER:0", "belongs to no message", func() { r.Set(ctx, pieceKey(at, held, "OTHER", 0), "x", 0) }, pieceKey(at, held, "OTHER", 0)},
-		{"piece " + released + ":N:0", "belongs to no message", func() { r.Set(ctx, pieceKey(at, released, "N", 0), "x", 0) }, pieceKey(at, released, "N", 0)},
+		{"index s9: 2222222222222", "its record does not say so",
+			func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
+		{"index s9: " + held, "its record does not say so",
+			func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: held}) }, ""},
+		{"piece 2222222222222:N:0", "belongs to no message",
+			func() { r.Set(ctx, pieceKey(at, "2222222222222", "N", 0), "x", 0) }, pieceKey(at, "2222222222222", "N", 0)},
+		{"piece " + held + ":OTHER:0", "belongs to no message",
+			func() { r.Set(ctx, pieceKey(at, held, "OTHER", 0), "x", 0) }, pieceKey(at, held, "OTHER", 0)},
+		{"piece " + released + ":N:0", "belongs to no message",
+			func() { r.Set(ctx, pieceKey(at, released, "N", 0), "x", 0) }, pieceKey(at, released, "N", 0)},
 		{"tombstone X", "stays for ever", func() { r.Set(ctx, string(at)+"x:X", 1, 0) }, string(at) + "x:X"},
 		{"request R", "stays for ever", func() { r.Set(ctx, requestKey(at, "R"), 1, 0) }, requestKey(at, "R")},
 		{"remembered in:m:H", "stays for ever", func() { r.HSet(ctx, receivedKey(at, "H"), "a", 1) }, receivedKey(at, "H")},
@@ -138,9 +147,12 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 		{"job old", "is known for ever", func() { r.HSet(ctx, string(at)+"j:old", "kind", "ask") }, string(at) + "j:old"},
 		{"job none", "there is nothing to do", func() { r.ZAdd(ctx, jobsKey(at), redis.Z{Score: 1, Member: "none"}) }, ""},
 		{"shard " + string(at), "bytes waiting", func() { r.IncrBy(ctx, bytesKey(at), 17) }, ""},
-		{"shard " + string(at) + ", owner " + owner, "it counts {4 ", func() { r.HIncrBy(ctx, ownKey(at), owner+":n", 1) }, ""},
-		{"shard " + string(at) + ", owner " + owner, " 17} (messages", func() { r.HSet(ctx, ownKey(at), owner+":r", 17) }, ""},
-		{"shard " + string(at) + ", owner lSOMEBODY", "there are {0 0 0}", func() { r.HSet(ctx, ownKey(at), "lSOMEBODY:b", 5_000_000) }, ""},
+		{"shard " + string(at) + ", owner " + owner, "it counts {4 ", func() { r.HIncrBy(ctx, ownKey(at), owner+":n", 1) },
+			""},
+		{"shard " + string(at) + ", owner " + owner, " 17} (messages", func() { r.HSet(ctx, ownKey(at), owner+":r", 17) },
+			""},
+		{"shard " + string(at) + ", owner lSOMEBODY", "there are {0 0 0}",
+			func() { r.HSet(ctx, ownKey(at), "lSOMEBODY:b", 5_000_000) }, ""},
 		{"shard " + string(at), "remembered messages", func() { r.HIncrBy(ctx, rememberedKey(at), "n", 1000) }, ""},
 		{"shard " + string(at), "how old is what waits", func() { r.HIncrBy(ctx, agesKey(at), "7", 1) }, ""},
 	} {
@@ -150,7 +162,8 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 			t.Fatalf("%s: no harm was done", c.want)
 		}
 		is := func(all []Fault, repaired bool) bool {
-			return len(all) == 1 && all[0].Name == c.name && strings.Contains(all[0].What, c.want) && all[0].Fix != "" && all[0].Repaired == repaired
+			return len(all) == 1 && all[0].Name == c.name && strings.Contains(all[0].What, c.want) && all[0].Fix != "" &&
+				all[0].Repaired == repaired
 		}
 		if f := faults(t, s, false); !is(f, false) || !maps.Equal(harmed, picture(t, s)) {
 			t.Errorf("%s: %s: found %+v", c.name, c.want, f)
@@ -191,7 +204,8 @@ func TestFsckLeavesWhatItCantFix(t *testing.T) {
 		before := picture(t, s)
 		for range 2 {
 			all := faults(t, s, true)
-			if n := slices.IndexFunc(all, func(f Fault) bool { return strings.Contains(f.What, want) }); n < 0 || all[n].Repaired || all[n].Fix != "" {
+			if n := slices.IndexFunc(all, func(f Fault) bool { return strings.Contains(f.What, want) }); n < 0 ||
+				all[n].Repaired || all[n].Fix != "" {
 				t.Errorf("%s: %+v", want, all)
 			}
 		}
@@ -272,7 +286,8 @@ func TestNothingStaysBehind(t *testing.T) {
 		}
 		s.FinishJob(ctx, j, time.Hour)
 	}
-	if err := s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, At: time.Now()}}, time.Millisecond); err != nil {
+	if err := s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, At: time.Now()}},
+		time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
 	s.FirstUse(ctx, "key", "a", time.Hour)
@@ -337,8 +352,9 @@ func TestFsckSetsCountersOfRememberedMailRight(t *testing.T) {
 	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
 	var all []Received
 	for n := range 2500 {
-		all = append(all, Received{MessageID: fmt.Sprintf("<%d@x.test>", n), From: "a@x.test", Recipients: []string{"b@corp.test"},
-			Ways: []Way{{Client: fmt.Sprintf("192.0.%d.1", 2+n%2)}}, At: time.Now()})
+		all = append(all,
+			Received{MessageID: fmt.Sprintf("<%d@x.test>", n), From: "a@x.test", Recipients: []string{"b@corp.test"},
+				Ways: []Way{{Client: fmt.Sprintf("192.0.%d.1", 2+n%2)}}, At: time.Now()})
 	}
 	for some := range slices.Chunk(all, 100) {
 		if err := s.Remember(ctx, some, time.Hour); err != nil {
@@ -355,7 +371,8 @@ func TestFsckSetsCountersOfRememberedMailRight(t *testing.T) {
 	if f := faults(t, s, true); len(f) != 2 || !strings.Contains(f[0].Name, ", network "+network) {
 		t.Errorf("found %+v", f)
 	}
-	if got := fmt.Sprint(r.ZRangeWithScores(ctx, loadKey(at), 0, -1).Val(), r.HGetAll(ctx, rememberedKey(at)).Val()); got != right {
+	if got := fmt.Sprint(r.ZRangeWithScores(ctx, loadKey(at), 0, -1).Val(),
+		r.HGetAll(ctx, rememberedKey(at)).Val()); got != right {
 		t.Errorf("it counts %s, want %s", got, right)
 	}
 }

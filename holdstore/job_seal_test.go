@@ -23,7 +23,8 @@ func TestJobsAndRequestsAreSealed(t *testing.T) {
 	}
 	job := func(id string) string { return string(at) + "j:" + id }
 	stored := s.nodes.Client.HGet(ctx, job("one"), "data").Val()
-	if strings.Contains(stored, "victim") || strings.Contains(s.nodes.Client.HGet(ctx, job("two"), "data").Val(), "victim") {
+	if strings.Contains(stored, "victim") ||
+		strings.Contains(s.nodes.Client.HGet(ctx, job("two"), "data").Val(), "victim") {
 		t.Error("a job tells whom it is about")
 	}
 	for name, data := range map[string]string{

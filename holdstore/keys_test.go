@@ -19,7 +19,8 @@ func TestIndexEntries(t *testing.T) {
 
 // A login stands for its sender only where a search for the sender looks.
 func TestOwners(t *testing.T) {
-	for login, want := range map[string]string{"": "sam@corp.test ", "SAM": "SAM", "Sam@corp.test": "Sam@corp.test", "bob": "sam@corp.test bob",
+	for login, want := range map[string]string{"": "sam@corp.test ", "SAM": "SAM", "Sam@corp.test": "Sam@corp.test",
+		"bob": "sam@corp.test bob",
 		"ſam": "sam@corp.test ſam"} { // in other ways of folding, ſ is s
 		sub := Submission{Sender: Path{Address: "sam@corp.test"}, Login: login}
 		if got := strings.Join(sub.owners(), " "); got != want {

@@ -37,7 +37,8 @@ func TestAnOlderVersionRefusesANewerStore(t *testing.T) {
 		if !errors.Is(err, ErrSchema) || !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if want := "upgraded to layout 2 by a newer version, and this one knows layout 1"; !strings.Contains(err.Error(), want) {
+		if want := "upgraded to layout 2 by a newer version, and this one knows layout 1"; !strings.Contains(err.Error(),
+			want) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -56,8 +57,9 @@ func TestAnOlderVersionRefusesANewerStore(t *testing.T) {
 func TestTheNumberOfShardsIsFixed(t *testing.T) {
 	addr := server.StartRedis(t).Addr
 	s, ctx := open(t, addr), t.Context()
-	for schema, want := range map[string]string{"1/64": "made with 64 shards", "0>1/64": "made with 64 shards", "9>10/1": "upgraded to layout 10",
-		"0/1": "can't upgrade", "rubbish": "no version"} {
+	for schema, want := range map[string]string{"1/64": "made with 64 shards", "0>1/64": "made with 64 shards",
+		"9>10/1": "upgraded to layout 10",
+		"0/1":    "can't upgrade", "rubbish": "no version"} {
 		s.nodes.Client.Set(ctx, string(s.nodes.Shards[0])+"schema", schema, 0)
 		if _, err := open(t, addr).Stats(ctx); !errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", schema, err)

@@ -14,7 +14,8 @@ func TestWhenAMessageLeftIsToldByItsLastRecipient(t *testing.T) {
 	put(t, s, "m", 0, "")
 	c, before := claimOne(t, s), time.Now()
 	early := Result{Outcome: Sent, At: before.Add(-2 * time.Hour)}
-	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: early}, RetryIn: time.Millisecond}); err != nil {
+	if err := s.Settle(t.Context(), c,
+		Settlement{Results: map[int]Result{0: early}, RetryIn: time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
 	server.Eventually(t, "it is due again", func() bool {

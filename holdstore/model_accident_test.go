@@ -110,7 +110,8 @@ func (l *wire) befalls(request []byte) *accident {
 	has := func(text string) bool { return bytes.Contains(request, []byte(text)) }
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.next) == 0 || !has(l.next[0].marker) || has("hello") || has(confirmScript.Hash()) || has(confirming) && !has(replacing) {
+	if len(l.next) == 0 || !has(l.next[0].marker) || has("hello") || has(confirmScript.Hash()) || has(confirming) &&
+		!has(replacing) {
 		return nil
 	}
 	a := l.next[0]

@@ -187,7 +187,8 @@ func (c *chart) moves(n *known, to spot) bool {
 				return true
 			}
 		}
-		if back := (spot{Held, true, n.at.left, n.at.cut}); f.gives && slices.Contains(f.took, n) && n.claim == nil && to == back {
+		if back := (spot{Held, true, n.at.left, n.at.cut}); f.gives && slices.Contains(f.took, n) && n.claim == nil &&
+			to == back {
 			n.at = back
 			return true
 		}

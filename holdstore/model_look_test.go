@@ -61,7 +61,8 @@ func (m *modelled) seen() (map[string]spot, error) {
 		return nil, err
 	}
 	for n, h := range holds {
-		p := spot{state: h.State, cut: cut[n].(*redis.BoolCmd).Val(), due: h.State == Releasing || h.State == Held && time.Until(h.Due) < 30*time.Minute}
+		p := spot{state: h.State, cut: cut[n].(*redis.BoolCmd).Val(), due: h.State == Releasing || h.State == Held &&
+			time.Until(h.Due) < 30*time.Minute}
 		for _, r := range h.Results {
 			if r.Outcome != TakenBack && !r.CutOff {
 				p.left++

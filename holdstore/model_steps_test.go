@@ -53,7 +53,8 @@ func (msg *message) terms() Terms {
 func (m *modelled) submit(rt *rapid.T, msg *message) {
 	g, f := m.any(rt), &flight{puts: msg}
 	p := msg.begin(g.Store)
-	if n := m.pick(rt, allStates...); n != nil && n.message != msg && m.srv != nil && rapid.IntRange(0, 7).Draw(rt, "its ID is taken") == 7 {
+	if n := m.pick(rt, allStates...); n != nil && n.message != msg && m.srv != nil &&
+		rapid.IntRange(0, 7).Draw(rt, "its ID is taken") == 7 {
 		p.id = n.id
 		m.mixed = append(m.mixed, n.id)
 	}
@@ -174,7 +175,8 @@ func (m *modelled) person(rt *rapid.T, do arrow, act func(ctx context.Context, s
 	if n == nil {
 		return
 	}
-	err := m.acts(rt, m.any(rt), &flight{on: n, do: do}, func(ctx context.Context, s *Store) error { return act(ctx, s, n.id) })
+	err := m.acts(rt, m.any(rt), &flight{on: n, do: do},
+		func(ctx context.Context, s *Store) error { return act(ctx, s, n.id) })
 	n.owed = n.owed || err == nil
 }
 
@@ -291,7 +293,8 @@ func (m *modelled) settleNext(rt *rapid.T, c *claim, f *flight, st Settlement) {
 func (m *modelled) giveBack(rt *rapid.T) {
 	if c := m.owner(rt); c != nil && !(c.owns() && c.n.sending) {
 		do := byOwner(c.n, c.Claim, func(p *spot) { p.state = Held })
-		m.acts(rt, c.g, &flight{on: c.n, do: do}, func(ctx context.Context, s *Store) error { return s.GiveBack(ctx, c.Claim) })
+		m.acts(rt, c.g, &flight{on: c.n, do: do},
+			func(ctx context.Context, s *Store) error { return s.GiveBack(ctx, c.Claim) })
 	}
 }
 
@@ -317,7 +320,8 @@ func (m *modelled) expire(rt *rapid.T) {
 
 func (m *modelled) endLease(rt *rapid.T, n *known) *flight {
 	m.surely(rt, func() error {
-		return m.reader.nodes.Client.ZAdd(m.ctx, stateKey(m.reader.nodes.Of(n.id), Releasing), redis.Z{Score: 1, Member: n.id}).Err()
+		return m.reader.nodes.Client.ZAdd(m.ctx, stateKey(m.reader.nodes.Of(n.id), Releasing),
+			redis.Z{Score: 1, Member: n.id}).Err()
 	})
 	return &flight{on: n, do: leaseExpired, stays: true}
 }

@@ -169,7 +169,8 @@ func (m *modelled) surely(rt *rapid.T, do func() error) {
 }
 
 // tries has a gateway do something, while something befalls its line, and returns what the gateway hears.
-func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, do func(ctx context.Context) error, fs ...*flight) (err error) {
+func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, do func(ctx context.Context) error,
+	fs ...*flight) (err error) {
 	m.flights = append(m.flights, fs...)
 	for _, f := range fs {
 		f.busy = true
@@ -203,7 +204,8 @@ func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, do func(ctx con
 }
 
 // hears waits for what the gateway hears, and has others do something at each accident.
-func (m *modelled) hears(rt *rapid.T, g *gateway, fs []*flight, accidents []*accident, giveUp func(), heard chan error) error {
+func (m *modelled) hears(rt *rapid.T, g *gateway, fs []*flight, accidents []*accident, giveUp func(),
+	heard chan error) error {
 	for _, a := range accidents {
 		select {
 		case err := <-heard:
@@ -277,8 +279,10 @@ func (m *modelled) accidents(rt *rapid.T, marker string) (all []*accident, kille
 		return nil, time.Duration(rapid.IntRange(1, 3000).Draw(rt, "killed after")) * time.Microsecond
 	}
 	for range n {
-		what := rapid.SampledFrom([]mishap{replyLost, requestLate, requestLost, requestHalf, replyHalf, delay}).Draw(rt, "accident")
-		all = append(all, newAccident(what, marker, rapid.IntRange(0, 2).Draw(rt, "after"), rapid.IntRange(1, 99).Draw(rt, "part")))
+		what := rapid.SampledFrom([]mishap{replyLost, requestLate, requestLost, requestHalf, replyHalf, delay}).Draw(rt,
+			"accident")
+		all = append(all,
+			newAccident(what, marker, rapid.IntRange(0, 2).Draw(rt, "after"), rapid.IntRange(1, 99).Draw(rt, "part")))
 	}
 	return all, 0
 }
@@ -292,7 +296,8 @@ func free(all []*accident) {
 
 // done forgets a flight, unless something of it is under way.
 func (m *modelled) done(f *flight) {
-	if f.busy || f.stays && !f.seen || slices.ContainsFunc(m.late, func(l *late) bool { return slices.Contains(l.fs, f) }) {
+	if f.busy || f.stays && !f.seen ||
+		slices.ContainsFunc(m.late, func(l *late) bool { return slices.Contains(l.fs, f) }) {
 		return
 	}
 	m.drop(f)
@@ -305,7 +310,8 @@ func (m *modelled) may() {
 }
 
 // acts has a gateway do something to a hold, and judges what it hears.
-func (m *modelled) acts(rt *rapid.T, g *gateway, f *flight, do func(ctx context.Context, s *Store) error, more ...*flight) error {
+func (m *modelled) acts(rt *rapid.T, g *gateway, f *flight, do func(ctx context.Context, s *Store) error,
+	more ...*flight) error {
 	n := f.on
 	err := m.tries(rt, g, "", func(ctx context.Context) error { return do(ctx, g.Store) }, append(more, f)...)
 	switch {

@@ -24,7 +24,8 @@ func TestSearchesThroughLargeRecordsTakeLittleMemory(t *testing.T) {
 	for n := range 60 {
 		sub := submission(fmt.Sprint(n))
 		for i := range 1000 {
-			sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("%s%d@%s.test", strings.Repeat("a", 200), i, strings.Repeat("b", 200))})
+			sub.Recipients = append(sub.Recipients,
+				Path{Address: fmt.Sprintf("%s%d@%s.test", strings.Repeat("a", 200), i, strings.Repeat("b", 200))})
 		}
 		if _, err := s.Put(sub, []byte(header(fmt.Sprint(n)))).Commit(t.Context(), Terms{Grace: time.Hour}); err != nil {
 			t.Fatal(err)

@@ -27,7 +27,8 @@ func TestNobodyIsManyOwners(t *testing.T) {
 			t.Errorf("%s: %v", name, all)
 		}
 	}
-	others := map[string]bool{owner("", "192.0.2.1", ""): true, owner("", "192.0.2.2", ""): true, owner("", "2001:db8:0:1::1", ""): true,
+	others := map[string]bool{owner("", "192.0.2.1", ""): true, owner("", "192.0.2.2", ""): true,
+		owner("", "2001:db8:0:1::1", ""): true,
 		owner("", "2001:db8:0:2::1", ""): true, owner("", "", ""): true, owner("192.0.2.1", "", ""): true}
 	if len(others) != 6 {
 		t.Errorf("different ones are one owner: %v", others)

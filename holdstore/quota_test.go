@@ -64,11 +64,13 @@ func TestOneSenderDoesNotFillTheStore(t *testing.T) {
 				t.Errorf("it has %d of %d bytes", used, most)
 			}
 			for user := range 20 {
-				if _, err := putAs(t, s, fmt.Sprint("user", user), "192.0.2.1", "u", time.Hour, incompressible(50_000, uint64(user+1))); err != nil {
+				if _, err := putAs(t, s, fmt.Sprint("user", user), "192.0.2.1", "u", time.Hour,
+					incompressible(50_000, uint64(user+1))); err != nil {
 					t.Errorf("user %d: %v", user, err)
 				}
 			}
-			if _, err := putAs(t, s, c.login, c.client, "again", 24*time.Hour, incompressible(c.size, 77)); !errors.Is(err, ErrQuota) {
+			if _, err := putAs(t, s, c.login, c.client, "again", 24*time.Hour, incompressible(c.size, 77)); !errors.Is(err,
+				ErrQuota) {
 				t.Errorf("more: %v", err)
 			}
 		})
@@ -80,7 +82,8 @@ func TestOneSenderDoesNotFillTheStore(t *testing.T) {
 func TestAnOwnerIsChargedForWhatIsThere(t *testing.T) {
 	t.Parallel()
 	r := server.StartRedis(t, "--appendfsync", "no")
-	s, err := Open(Options{Addresses: []string{r.Addr}, Durability: "relaxed", RecallRetention: 300 * time.Millisecond, RecordRetention: time.Second})
+	s, err := Open(Options{Addresses: []string{r.Addr}, Durability: "relaxed", RecallRetention: 300 * time.Millisecond,
+		RecordRetention: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +100,8 @@ func TestAnOwnerIsChargedForWhatIsThere(t *testing.T) {
 		t.Fatalf("%v, it has %s", err, owns("n"))
 	}
 	c := claimOne(t, s)
-	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}); err != nil || c.ID != one.ID || owns("n") != "1" {
+	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent},
+		1: {Outcome: Sent}}}); err != nil || c.ID != one.ID || owns("n") != "1" {
 		t.Fatalf("%v, after the release it has %s", err, owns("n"))
 	}
 	if _, err := s.Recall(t.Context(), two.ID, alice); err != nil || owns("n") != "1" {
@@ -135,7 +139,8 @@ func TestRecordsOfABusySenderGoSooner(t *testing.T) {
 			sub := submission(fmt.Sprint(login, i))
 			sub.Login = login
 			for r := range 100 {
-				sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("%s%d@%s.test", strings.Repeat("a", 200), r, strings.Repeat("b", 200))})
+				sub.Recipients = append(sub.Recipients,
+					Path{Address: fmt.Sprintf("%s%d@%s.test", strings.Repeat("a", 200), r, strings.Repeat("b", 200))})
 			}
 			p := s.Put(sub, []byte(header(login)))
 			got, err := p.Commit(t.Context(), Terms{})

@@ -40,13 +40,16 @@ func TestTheReaperAloneFixesWhatNoLoopMeets(t *testing.T) {
 		return len(faults(t, s, false)) == 0 && total.LeasesExpired > 0
 	})
 	if total.Repaired != 6 || total.LeasesExpired != 1 {
-		t.Errorf("fixed %d, want 4 holds and 2 entries of indexes; %d leases ended, want that of the hold without one", total.Repaired, total.LeasesExpired)
+		t.Errorf("fixed %d, want 4 holds and 2 entries of indexes; %d leases ended, want that of the hold without one",
+			total.Repaired, total.LeasesExpired)
 	}
 	if c := claimOne(t, s); c.ID != h[Releasing].ID || c.Attempts != 2 {
-		t.Errorf("claimed %s for the %d. time, want %s, which was releasing without a lease, for the second", c.ID, c.Attempts, h[Releasing].ID)
+		t.Errorf("claimed %s for the %d. time, want %s, which was releasing without a lease, for the second", c.ID,
+			c.Attempts, h[Releasing].ID)
 	}
 	for st, hold := range h {
-		if left := r.ZScore(ctx, stateKey(at, st), hold.ID).Val(); st != Releasing && left <= float64(time.Now().UnixMilli()) {
+		if left := r.ZScore(ctx, stateKey(at, st), hold.ID).Val(); st != Releasing &&
+			left <= float64(time.Now().UnixMilli()) {
 			t.Errorf("what is %s ends at %v", st, left)
 		}
 	}

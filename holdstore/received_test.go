@@ -35,7 +35,8 @@ func TestAMessageThatCameInByTwoTransactionsIsOne(t *testing.T) {
 // Anybody can send a mail with somebody else's From and Message-ID, and a lock to which he has the key.
 func TestASecondMessageWithTheSameIDReplacesNoLock(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
-	r := Received{MessageID: "<1@far.test>", From: "a@far.test", Recipients: []string{"b@corp.test"}, Lock: "sha256:a", At: time.Now()}
+	r := Received{MessageID: "<1@far.test>", From: "a@far.test", Recipients: []string{"b@corp.test"}, Lock: "sha256:a",
+		At: time.Now()}
 	forged := r
 	forged.Lock, forged.At = "sha256:b", r.At.Add(time.Minute)
 	if err := s.Remember(t.Context(), []Received{r, forged}, time.Hour); err != nil {
@@ -47,8 +48,8 @@ func TestASecondMessageWithTheSameIDReplacesNoLock(t *testing.T) {
 	}
 }
 
-// Anybody can send a message in thousands of transactions to a thousand recipients each. Whoever looks for it, as for each
-// recall that a stranger writes, reads of them only what is asked about.
+// Anybody can send a message in thousands of transactions to a thousand recipients each. Whoever looks for it, as for
+// each recall that a stranger writes, reads of them only what is asked about.
 func TestAMessageToMillionsTakesLittleMemory(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	r := Received{MessageID: "<1@far.test>", From: "a@far.test", Subjects: []string{"x"}, At: time.Now()}

@@ -43,9 +43,12 @@ func strangers(t *testing.T, s *Store, from, n, networks int) {
 	for ; n > 0; n -= 100 {
 		var all []Received
 		for range min(n, 100) {
-			all = append(all, Received{MessageID: fmt.Sprintf("<%d.as-long-as-they-often-are@mail.stranger.test>", from), At: time.Now(),
-				From: fmt.Sprintf("s%d@stranger.test", from), Subjects: []string{fmt.Sprint("subject ", from)}, Recipients: []string{"bert@corp.test"},
-				Ways: []Way{{Client: fmt.Sprintf("10.%d.%d.1", from%networks/256, from%networks%256), Domain: "bounces.stranger.test"}}})
+			all = append(all,
+				Received{MessageID: fmt.Sprintf("<%d.as-long-as-they-often-are@mail.stranger.test>", from), At: time.Now(),
+					From: fmt.Sprintf("s%d@stranger.test", from), Subjects: []string{fmt.Sprint("subject ", from)},
+					Recipients: []string{"bert@corp.test"},
+					Ways: []Way{{Client: fmt.Sprintf("10.%d.%d.1", from%networks/256, from%networks%256),
+						Domain: "bounces.stranger.test"}}})
 			from++
 		}
 		if err := s.Remember(t.Context(), all, 7*24*time.Hour); err != nil {
@@ -70,8 +73,9 @@ func TestStrangersFillNoMoreThanTheirPartOfTheStore(t *testing.T) {
 	const most = 32 << 20
 	s, _ := cramped(t, "32mb")
 	before := usedBy(t, s)
-	friend := Received{MessageID: "<o@partner.test>", From: "anna@partner.test", Subjects: []string{"the price list"}, Recipients: []string{"bert@corp.test"},
-		Ways: []Way{{Client: "192.0.2.1"}}, At: time.Now()}
+	friend := Received{MessageID: "<o@partner.test>", From: "anna@partner.test", Subjects: []string{"the price list"},
+		Recipients: []string{"bert@corp.test"},
+		Ways:       []Way{{Client: "192.0.2.1"}}, At: time.Now()}
 	if err := s.Remember(t.Context(), []Received{friend}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +92,8 @@ func TestStrangersFillNoMoreThanTheirPartOfTheStore(t *testing.T) {
 			t.Errorf("the message of a quiet network is forgotten: %+v, %v", got, err)
 		}
 	}
-	if got, err := s.Remembered(t.Context(), "s39999@stranger.test", "", "subject 39999", nil); err != nil || len(got) != 1 {
+	if got, err := s.Remembered(t.Context(), "s39999@stranger.test", "", "subject 39999", nil); err != nil ||
+		len(got) != 1 {
 		t.Errorf("the newest message of the flood is not remembered: %+v, %v", got, err)
 	}
 	if _, err := tryPut(s, "held", time.Hour, strings.Repeat("x", 10_000)); err != nil {
@@ -145,7 +150,8 @@ func TestWhatIsRememberedEnds(t *testing.T) {
 	t.Parallel()
 	s, r := cramped(t, "0")
 	for n := range 50 {
-		some := Received{MessageID: fmt.Sprintf("<%d@x.test>", n), From: "a@x.test", At: time.Now(), Ways: []Way{{Client: "192.0.2.1"}}}
+		some := Received{MessageID: fmt.Sprintf("<%d@x.test>", n), From: "a@x.test", At: time.Now(),
+			Ways: []Way{{Client: "192.0.2.1"}}}
 		if err := s.Remember(t.Context(), []Received{some}, 50*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
@@ -172,9 +178,11 @@ func TestWhatIsStoredOfAMessageIsReadAsItWas(t *testing.T) {
 }
 
 func FuzzReceived(f *testing.F) {
-	f.Add(string(packReceived(Received{MessageID: "<a@b>", From: digest("a"), Ways: []Way{{Client: "::1"}}, Recipients: []string{digest("b")}})))
+	f.Add(string(packReceived(Received{MessageID: "<a@b>", From: digest("a"), Ways: []Way{{Client: "::1"}},
+		Recipients: []string{digest("b")}})))
 	f.Fuzz(func(t *testing.T, stored string) {
-		if r, ok := unpackReceived(stored, func(string) bool { return true }); ok && len(r.Ways)+len(r.Recipients) > len(stored) {
+		if r, ok := unpackReceived(stored, func(string) bool { return true }); ok &&
+			len(r.Ways)+len(r.Recipients) > len(stored) {
 			t.Errorf("%d bytes are %d ways and %d recipients", len(stored), len(r.Ways), len(r.Recipients))
 		}
 	})

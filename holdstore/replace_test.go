@@ -20,7 +20,8 @@ func TestAHoldReplacesOthersInAnyShard(t *testing.T) {
 	hold := func(mark string, grace time.Duration, replaces ...string) Receipt {
 		sub := submission(mark)
 		sub.Recipients = []Path{{Address: mark + "@far.test"}}
-		r, err := s.Put(sub, []byte(header(mark))).Commit(t.Context(), Terms{Rule: "default", Grace: grace, Replaces: replaces})
+		r, err := s.Put(sub, []byte(header(mark))).Commit(t.Context(),
+			Terms{Rule: "default", Grace: grace, Replaces: replaces})
 		if err != nil {
 			t.Fatal(err)
 		}

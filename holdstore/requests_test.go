@@ -71,7 +71,8 @@ func outcomes(t *testing.T, s *Store, id string) (all []Outcome) {
 func TestGatewaysAreAskedOnceAndTheReportWaitsForTheLast(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	id := released(t, s, "b@x.test", "c@y.test")
-	asked := []Request{{RequestID: "X", Hold: id, Domain: "x.test", Recipients: []int{0}}, {RequestID: "Y", Hold: id, Domain: "y.test", Recipients: []int{1}}}
+	asked := []Request{{RequestID: "X", Hold: id, Domain: "x.test", Recipients: []int{0}},
+		{RequestID: "Y", Hold: id, Domain: "y.test", Recipients: []int{1}}}
 	if _, err := s.RequestRecall(t.Context(), id, asked, time.Hour, Act{By: "anna"}); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,8 @@ type reports struct {
 // askFor asks the gateway of one recipient, and waits so long for its answer.
 func (r reports) askFor(n int, within time.Duration) {
 	r.t.Helper()
-	_, err := r.s.RequestRecall(r.t.Context(), r.id, []Request{{RequestID: fmt.Sprint("R", n), Hold: r.id, Domain: "x.test", Recipients: []int{n}}}, within, Act{})
+	_, err := r.s.RequestRecall(r.t.Context(), r.id,
+		[]Request{{RequestID: fmt.Sprint("R", n), Hold: r.id, Domain: "x.test", Recipients: []int{n}}}, within, Act{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -166,7 +168,8 @@ func (r reports) at() time.Time {
 // hurry makes it due now.
 func (r reports) hurry() {
 	r.t.Helper()
-	if err := r.s.nodes.Client.ZAddXX(r.t.Context(), jobsKey(r.s.nodes.Shards[0]), redis.Z{Member: "report:" + r.id}).Err(); err != nil {
+	if err := r.s.nodes.Client.ZAddXX(r.t.Context(), jobsKey(r.s.nodes.Shards[0]),
+		redis.Z{Member: "report:" + r.id}).Err(); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -325,7 +328,8 @@ func TestAHeldMessageIsNotAskedFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RequestRecall(t.Context(), r.ID, []Request{{RequestID: "X", Hold: r.ID, Recipients: []int{0}}}, time.Hour, Act{}); !errors.Is(err, ErrTooLate) {
+	if _, err := s.RequestRecall(t.Context(), r.ID, []Request{{RequestID: "X", Hold: r.ID, Recipients: []int{0}}},
+		time.Hour, Act{}); !errors.Is(err, ErrTooLate) {
 		t.Error(err)
 	}
 	if got := due(t, s); len(got) > 0 {

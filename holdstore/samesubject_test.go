@@ -17,8 +17,9 @@ func rememberedOf(t *testing.T, s *Store, ways []Way) (found []string) {
 	at := time.Now()
 	var all []Received
 	for n, w := range ways {
-		all = append(all, Received{MessageID: fmt.Sprintf("<%d@%s>", n, w.Client), From: "anna@far.test", Subjects: []string{"the price list"},
-			Recipients: []string{"bert@corp.test"}, Ways: []Way{w}, At: at.Add(time.Duration(n) * time.Millisecond)})
+		all = append(all,
+			Received{MessageID: fmt.Sprintf("<%d@%s>", n, w.Client), From: "anna@far.test", Subjects: []string{"the price list"},
+				Recipients: []string{"bert@corp.test"}, Ways: []Way{w}, At: at.Add(time.Duration(n) * time.Millisecond)})
 	}
 	for some := range slices.Chunk(all, 100) {
 		server.Eventually(t, "it is remembered", func() bool { return s.Remember(t.Context(), some, time.Hour) == nil })
@@ -110,7 +111,8 @@ func TestWhatGoesOutOfAFullRoom(t *testing.T) {
 func TestOriginsOfMessages(t *testing.T) {
 	same := func(a, b string) bool { return origin([]Way{{Client: a}}) == origin([]Way{{Client: b}}) }
 	if !same("192.0.2.1", "192.0.2.200") || same("192.0.2.1", "192.0.3.1") || !same("::ffff:192.0.2.1", "192.0.2.9") ||
-		!same("2001:db8:1::1", "2001:db8:1:ffff::2") || same("2001:db8:1::1", "2001:db8:2::1") || !same("fe80::1%eth0", "fe80::2") {
+		!same("2001:db8:1::1", "2001:db8:1:ffff::2") || same("2001:db8:1::1", "2001:db8:2::1") ||
+		!same("fe80::1%eth0", "fe80::2") {
 		t.Error("networks are not told apart, or one is taken for two")
 	}
 	for _, ways := range [][]Way{nil, {{}}, {{Client: "unknown"}}} {

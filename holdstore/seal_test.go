@@ -90,7 +90,8 @@ func TestKeysAreRotated(t *testing.T) {
 	if _, err := read(t, both, plain); !errors.Is(err, ErrUnproven) {
 		t.Errorf("not sealed: %v", err)
 	}
-	if _, err := read(t, openSealed(t, r.Addr, key(2)), old); !errors.Is(err, ErrNoKey) || !strings.Contains(err.Error(), "add key "+KeyID(key(1))) {
+	if _, err := read(t, openSealed(t, r.Addr, key(2)), old); !errors.Is(err, ErrNoKey) ||
+		!strings.Contains(err.Error(), "add key "+KeyID(key(1))) {
 		t.Errorf("without its key: %v", err)
 	}
 	usage, err := both.SealUsage(t.Context(), nil)
@@ -118,7 +119,8 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 			s.nodes.Client.MSet(ctx, one, w, two, v)
 		},
 		"of another message": func(a, b *Hold) {
-			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(b.ID), b.ID, b.staging, 1)).Val(), 0)
+			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1),
+				s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(b.ID), b.ID, b.staging, 1)).Val(), 0)
 		},
 		"the end cut off": func(a, _ *Hold) {
 			pack(s, a.ID, func(p string) string {
@@ -132,7 +134,8 @@ func TestSealedPiecesStayInTheirPlace(t *testing.T) {
 			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), other, 0)
 		},
 		"a piece in place of the header": func(a, _ *Hold) {
-			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 0), s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)).Val(), 0)
+			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 0),
+				s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1)).Val(), 0)
 		},
 		"truncated": func(a, _ *Hold) {
 			s.nodes.Client.Set(ctx, pieceKey(s.nodes.Of(a.ID), a.ID, a.staging, 1), "\x03abc", 0)

@@ -39,8 +39,10 @@ func TestWhatIsSettledTogetherIsSettledEachByItself(t *testing.T) {
 	}{
 		{func(*Claim) {}, func(err error) bool { return err == nil }, Released},
 		{func(c *Claim) { c.token = "another" }, func(err error) bool { return errors.Is(err, ErrLost) }, Releasing},
-		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " r1 nonsense") }, func(err error) bool { return errors.Is(err, ErrUnavailable) }, Releasing},
-		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " state held") }, func(err error) bool { return errors.Is(err, ErrLost) }, Held},
+		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " r1 nonsense") },
+			func(err error) bool { return errors.Is(err, ErrUnavailable) }, Releasing},
+		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " state held") },
+			func(err error) bool { return errors.Is(err, ErrLost) }, Held},
 	}
 	for n, c := range cs {
 		kinds[n%len(kinds)].spoil(c)

@@ -87,7 +87,8 @@ func TestLifeOfAHold(t *testing.T) {
 			t.Fatalf("claim is %+v", c)
 		}
 		got, err := io.ReadAll(s.Content(ctx, &c.Hold))
-		if want := header(fmt.Sprint("m", size)) + "\r\n" + body; err != nil || string(got) != want || int64(len(want)) != c.Size {
+		if want := header(fmt.Sprint("m", size)) + "\r\n" + body; err != nil || string(got) != want ||
+			int64(len(want)) != c.Size {
 			t.Fatalf("size %d: content of %d bytes, %v", size, len(got), err)
 		}
 		if err := s.Renew(ctx, c); err != nil {
@@ -99,18 +100,21 @@ func TestLifeOfAHold(t *testing.T) {
 		if err := s.Settle(ctx, c, Settlement{Results: map[int]Result{0: {Outcome: Sent}}}); !errors.Is(err, ErrNotNow) {
 			t.Fatalf("settled with a pending recipient: %v", err)
 		}
-		if err := s.Settle(ctx, c, Settlement{Results: map[int]Result{0: {Outcome: Sent, Detail: "250 ok"}}, RetryIn: time.Hour}); err != nil {
+		if err := s.Settle(ctx, c,
+			Settlement{Results: map[int]Result{0: {Outcome: Sent, Detail: "250 ok"}}, RetryIn: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Release(ctx, strings.ToLower(c.ID), alice); err != nil {
 			t.Fatal(err)
 		}
 		c = claimOne(t, s)
-		if err := s.Settle(ctx, c, Settlement{Results: map[int]Result{1: {Outcome: Failed, Detail: "550 no"}}, Detail: "done"}); err != nil {
+		if err := s.Settle(ctx, c,
+			Settlement{Results: map[int]Result{1: {Outcome: Failed, Detail: "550 no"}}, Detail: "done"}); err != nil {
 			t.Fatal(err)
 		}
 		h, err := s.Get(ctx, c.ID)
-		if err != nil || h.State != Released || h.Results[0].Detail != "250 ok" || h.Results[1].Outcome != Failed || len(h.Timeline) != 4 {
+		if err != nil || h.State != Released || h.Results[0].Detail != "250 ok" || h.Results[1].Outcome != Failed ||
+			len(h.Timeline) != 4 {
 			t.Fatalf("released: %+v, %v", h, err)
 		}
 		if _, err := io.ReadAll(s.Content(ctx, h)); !errors.Is(err, ErrNotFound) {

@@ -168,7 +168,8 @@ func TestAWriterToRedisCanNotRedirectMailOrUndoARecall(t *testing.T) {
 		s := openSealed(t, server.StartRedis(t).Addr, key(1))
 		w := intruder{t, s}
 		sub := submission("one")
-		sub.Recipients, sub.MessageID, sub.Login = []Path{{Address: "b@x.test"}, {Address: "c@x.test"}}, "<one@corp.test>", "alice"
+		sub.Recipients, sub.MessageID, sub.Login = []Path{{Address: "b@x.test"},
+			{Address: "c@x.test"}}, "<one@corp.test>", "alice"
 		sub.Sender.Address = "alice@corp.test"
 		p := s.Put(sub, []byte(header("one")))
 		if err := p.Write(t.Context(), []byte("body")); err != nil {
@@ -216,7 +217,8 @@ func TestUnsealedContentIsRefusedOnceThereIsAKey(t *testing.T) {
 	}
 	defer plain.Close()
 	forged := plain.WrapWhole([]byte("Subject: x\r\n"), []byte("forged"), seal.Place{})
-	if err := s.nodes.Client.Set(t.Context(), pieceKey(s.nodes.Of(mine), mine, h.staging, 0), forged, 0).Err(); err != nil {
+	if err := s.nodes.Client.Set(t.Context(), pieceKey(s.nodes.Of(mine), mine, h.staging, 0), forged,
+		0).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := read(t, s, mine); !errors.Is(err, ErrDamaged) {
@@ -239,7 +241,8 @@ func TestRecallsOfOneHoldAtOnceLeaveItsTicketRight(t *testing.T) {
 	done := make(chan error)
 	for n := range 5 {
 		go func() {
-			_, err := s.RecallOnly(context.WithoutCancel(t.Context()), r.ID, []string{fmt.Sprintf("r%d@x.test", n)}, Act{By: "test"})
+			_, err := s.RecallOnly(context.WithoutCancel(t.Context()), r.ID, []string{fmt.Sprintf("r%d@x.test", n)},
+				Act{By: "test"})
 			done <- err
 		}()
 	}
@@ -261,7 +264,8 @@ func TestWithoutTheKeysNothingIsDoneThatNeedsThem(t *testing.T) {
 	s := openSealed(t, addr, key(1))
 	id := put(t, s, "one", time.Hour, "").ID
 	keyless := open(t, addr)
-	if _, err := keyless.RecallOnly(t.Context(), id, []string{"bob@far.test"}, Act{By: "test"}); !errors.Is(err, ErrNoKey) {
+	if _, err := keyless.RecallOnly(t.Context(), id, []string{"bob@far.test"}, Act{By: "test"}); !errors.Is(err,
+		ErrNoKey) {
 		t.Errorf("recalled for some: %v", err)
 	}
 	if _, err := keyless.Recall(t.Context(), id, Act{By: "test"}); err != nil {

@@ -89,7 +89,8 @@ func liveHold(t *testing.T, s *Store, must check) {
 		t.Error("other content")
 	}
 	must("settle", s.Settle(ctx, cs[0], Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}}))
-	_, err = s.RequestRecall(ctx, r.ID, []Request{{RequestID: "q1", Hold: r.ID, Domain: "far.test", Recipients: []int{0}}}, time.Hour, alice)
+	_, err = s.RequestRecall(ctx, r.ID,
+		[]Request{{RequestID: "q1", Hold: r.ID, Domain: "far.test", Recipients: []int{0}}}, time.Hour, alice)
 	must("ask", err)
 	_, err = s.Request(ctx, "q1")
 	must("request", err)
@@ -135,7 +136,8 @@ func liveAct(t *testing.T, s *Store, must check) {
 			t.Errorf("%s is %d holds", ref, len(hs))
 		}
 	}
-	for _, q := range []Query{{}, {Sender: "alice@corp.test"}, {Sender: "al*"}, {Subject: "kept"}, {Recipient: "bob@far.test", Since: time.Now().Add(-time.Hour)}} {
+	for _, q := range []Query{{}, {Sender: "alice@corp.test"}, {Sender: "al*"}, {Subject: "kept"},
+		{Recipient: "bob@far.test", Since: time.Now().Add(-time.Hour)}} {
 		n := 0
 		for _, err := range s.Find(ctx, q) {
 			must("find", err)
@@ -174,7 +176,8 @@ func liveJob(t *testing.T, s *Store, must check) {
 func liveInbound(t *testing.T, s *Store, must check) {
 	t.Helper()
 	ctx := t.Context()
-	must("remember", s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, Subjects: []string{"x"}, At: time.Now()}}, time.Hour))
+	must("remember", s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"},
+		Subjects: []string{"x"}, At: time.Now()}}, time.Hour))
 	for _, id := range []string{"<a@b>", ""} {
 		got, err := s.Remembered(ctx, "a@b", id, "x", []string{"b@corp.test"})
 		if must("remembered", err); len(got) != 1 {
@@ -235,7 +238,8 @@ func TestALoginThatMayDoNoMoreThanTheManualSays(t *testing.T) {
 		o.Addresses = []string{srv.Addr}
 		live(t, openWith(t, o))
 		o.Password = "wrong"
-		if err := openWith(t, o).Ready(t.Context()); !errors.Is(err, ErrNotAllowed) || !strings.Contains(err.Error(), "redis.password_file") {
+		if err := openWith(t, o).Ready(t.Context()); !errors.Is(err, ErrNotAllowed) ||
+			!strings.Contains(err.Error(), "redis.password_file") {
 			t.Errorf("a wrong password: %v", err)
 		}
 		srv.Do("ACL LOG RESET")
@@ -254,7 +258,8 @@ func TestALoginThatMayDoNoMoreThanTheManualSays(t *testing.T) {
 		o.Addresses, o.SentinelMaster, o.Replicas = w.Addrs(), server.SentinelName, 1
 		live(t, openWith(t, o))
 		o.Password = "wrong"
-		if err := openWith(t, o).Ready(t.Context()); !errors.Is(err, ErrNotAllowed) || !strings.Contains(err.Error(), "all sentinels") {
+		if err := openWith(t, o).Ready(t.Context()); !errors.Is(err, ErrNotAllowed) ||
+			!strings.Contains(err.Error(), "all sentinels") {
 			t.Errorf("a wrong password: %v", err)
 		}
 	})
@@ -281,7 +286,8 @@ func TestTLSToTheRightServerOnly(t *testing.T) {
 	c, other := server.MakeCertificates(t, "redis.test"), server.MakeCertificates(t, "redis.test")
 	addr := server.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(addr)
-	server.StartRedis(t, "--tls-port", port, "--tls-cert-file", c.Cert, "--tls-key-file", c.Key, "--tls-ca-cert-file", c.CA, "--tls-auth-clients", "no")
+	server.StartRedis(t, "--tls-port", port, "--tls-cert-file", c.Cert, "--tls-key-file", c.Key, "--tls-ca-cert-file",
+		c.CA, "--tls-auth-clients", "no")
 	o := Options{Addresses: []string{addr}, TLS: true, CAFile: c.CA, ServerName: "redis.test"}
 	live(t, openWith(t, o))
 	for what, change := range map[string]func(o *Options){
@@ -298,7 +304,8 @@ func TestTLSToTheRightServerOnly(t *testing.T) {
 			t.Logf("%s: %v", what, err)
 		}
 	}
-	if _, err := Open(Options{Addresses: []string{addr}, TLS: true, CAFile: c.Key}); err == nil || !strings.Contains(err.Error(), "no certificate") {
+	if _, err := Open(Options{Addresses: []string{addr}, TLS: true, CAFile: c.Key}); err == nil ||
+		!strings.Contains(err.Error(), "no certificate") {
 		t.Errorf("a key as authority: %v", err)
 	}
 }

@@ -12,7 +12,8 @@ func TestWhoUsedAMessageIDWithoutAHoldIsRemembered(t *testing.T) {
 	keep, now := 7*24*time.Hour, time.Now()
 	hour := func(n int) time.Time { return now.Add(time.Duration(n) * time.Hour) }
 	err := s.RememberUnheld(t.Context(), []Unheld{
-		NewUnheld("<1@corp.test>", "login boss", hour(-30)), NewUnheld("<2@corp.test>", "login boss", hour(-2)), NewUnheld("<2@corp.test>", "login mallory", hour(-1)),
+		NewUnheld("<1@corp.test>", "login boss", hour(-30)), NewUnheld("<2@corp.test>", "login boss", hour(-2)),
+		NewUnheld("<2@corp.test>", "login mallory", hour(-1)),
 		NewUnheld("<3@corp.test>", "login boss", hour(-2)), NewUnheld("<3@corp.test>", "login boss", hour(-1)),
 	}, keep)
 	if err != nil {

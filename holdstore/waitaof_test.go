@@ -62,7 +62,8 @@ func TestAWriteThatIsNotOnTheDiskIsNotAcknowledged(t *testing.T) {
 	t.Parallel()
 	s, disk := open(t, server.StartRedis(t).Addr), &proving{}
 	s.nodes.Client.AddHook(disk)
-	if _, err := tryPut(s, "lost", time.Hour, ""); !errors.Is(err, ErrNotDurable) || !strings.Contains(err.Error(), "has not written it") {
+	if _, err := tryPut(s, "lost", time.Hour, ""); !errors.Is(err, ErrNotDurable) ||
+		!strings.Contains(err.Error(), "has not written it") {
 		t.Errorf("%v", err)
 	}
 	disk.disks.Store(1)

@@ -71,7 +71,8 @@ func TestMailToTheRecallAddressIsTakenAndNotHeld(t *testing.T) {
 		m.header('c', "Subject: RECALL LAST")
 		m.ask('B', "one ", 'c')
 		m.ask('E', "two", 'd')
-		if len(c.got) != 1 || string(c.got[0].Body) != "one two" || c.got[0].Subject != "RECALL LAST" || len(r.store.holds) != 0 {
+		if len(c.got) != 1 || string(c.got[0].Body) != "one two" || c.got[0].Subject != "RECALL LAST" ||
+			len(r.store.holds) != 0 {
 			t.Errorf("the desk got %+v, held are %d", c.got, len(r.store.holds))
 		}
 		m.message("next@corp.test", 'd')
@@ -97,14 +98,16 @@ func TestOthersGetACommandWithoutTheRecallAddress(t *testing.T) {
 			m.ask('B', body, 'c')
 			m.ask('E', "", 'd')
 			h := r.store.holds[len(r.store.holds)-1]
-			if len(h.sub.Recipients) != 1 || h.sub.Recipients[0].Address != "b@x.test" || !strings.HasSuffix(h.body.String(), body) {
+			if len(h.sub.Recipients) != 1 || h.sub.Recipients[0].Address != "b@x.test" ||
+				!strings.HasSuffix(h.body.String(), body) {
 				t.Errorf("large %v: held %+v with %d bytes", large, h.sub, h.body.Len())
 			}
 			if large && h.body.Len() != 4*len(body) {
 				t.Errorf("held are %d bytes, want %d", h.body.Len(), 4*len(body))
 			}
 			if got := c.got[len(c.got)-1]; got.Cut != large || len(got.Body) > mailmsg.MaxBody || len(got.Recipients) != 2 {
-				t.Errorf("large %v: the desk got cut=%v, %d bytes, %d recipients", large, got.Cut, len(got.Body), len(got.Recipients))
+				t.Errorf("large %v: the desk got cut=%v, %d bytes, %d recipients", large, got.Cut, len(got.Body),
+					len(got.Recipients))
 			}
 		}
 	})

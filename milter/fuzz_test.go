@@ -33,8 +33,10 @@ func FuzzSession(f *testing.F) {
 	field, wish := frame{'L', []byte("Subject\x00 x\n\ty\x00")}, frame{'L', []byte("X-Hold-For\x00 0\x00")}
 	eoh, body, end := frame{code: 'N'}, frame{'B', []byte("body\r\n")}, frame{'E', []byte("tail")}
 	macro := frame{'D', []byte("Mi\x004XyZ\x00{auth_authen}\x00a\x00")}
-	f.Add(frames(client, macro, mail, rcpt, field, eoh, body, end, frame{code: 'A'}, mail, rcpt, wish, eoh, body, end, frame{code: 'Q'}))
-	f.Add(frames(mail, rcpt, eoh, end, mail, rcpt, eoh, frame{code: 'K'}, client, frame{'H', []byte("x\x00")}, frame{'M', []byte("<>\x00")}))
+	f.Add(frames(client, macro, mail, rcpt, field, eoh, body, end, frame{code: 'A'}, mail, rcpt, wish, eoh, body, end,
+		frame{code: 'Q'}))
+	f.Add(frames(mail, rcpt, eoh, end, mail, rcpt, eoh, frame{code: 'K'}, client, frame{'H', []byte("x\x00")},
+		frame{'M', []byte("<>\x00")}))
 	f.Add(frames(mail, mail, rcpt, field, frame{'L', nil}, eoh, eoh))
 	f.Add([]byte("\x00\x00\x00\x09Mhal"))
 	f.Add(frames(mail, eoh, end))
@@ -63,7 +65,8 @@ func FuzzSession(f *testing.F) {
 
 // FuzzPath reads envelope addresses: every byte stays, but for the angle brackets and the NULs between.
 func FuzzPath(f *testing.F) {
-	for _, seed := range []string{"", "<>\x00", "<a@b>\x00SIZE=1\x00BODY=8BITMIME\x00", "a@b\x00", "<\"a>b\"@c>\x00", "<", "<@a,@b:c@d>\x00ORCPT=rfc822;x+20y", "\x00\x00"} {
+	for _, seed := range []string{"", "<>\x00", "<a@b>\x00SIZE=1\x00BODY=8BITMIME\x00", "a@b\x00", "<\"a>b\"@c>\x00", "<",
+		"<@a,@b:c@d>\x00ORCPT=rfc822;x+20y", "\x00\x00"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -85,7 +88,8 @@ func FuzzPath(f *testing.F) {
 
 // FuzzMacros reads macros: their number and length stay within bounds.
 func FuzzMacros(f *testing.F) {
-	for _, seed := range []string{"", "M", "Mi\x004XyZ\x00", "Cj\x00gw\x00{client_addr}\x00192.0.2.7\x00", "Modd\x00", "M\x00\x00\x00"} {
+	for _, seed := range []string{"", "M", "Mi\x004XyZ\x00", "Cj\x00gw\x00{client_addr}\x00192.0.2.7\x00", "Modd\x00",
+		"M\x00\x00\x00"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -108,7 +112,8 @@ func FuzzMacros(f *testing.F) {
 
 // FuzzField captures a field: but for line ends, which become CRLF, every byte of its value stays.
 func FuzzField(f *testing.F) {
-	for _, seed := range []string{"", "Subject\x00 x\x00", "X\x00a\n\tb\x00", "X\x00a\r\nb\x00", "X\x00\x00", "\x00v\x00", "X\x00a\x00b\x00", "X\x00\r\x00"} {
+	for _, seed := range []string{"", "Subject\x00 x\x00", "X\x00a\n\tb\x00", "X\x00a\r\nb\x00", "X\x00\x00", "\x00v\x00",
+		"X\x00a\x00b\x00", "X\x00\r\x00"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -117,7 +122,8 @@ func FuzzField(f *testing.F) {
 		got := s.msg.fields[0]
 		name, value, _ := strings.Cut(string(data), "\x00")
 		plain := func(v string) string { return strings.ReplaceAll(v, "\r\n", "\n") }
-		if got.Name != name || plain(got.Value) != plain(strings.TrimSuffix(value, "\x00")) || strings.Count(got.Value, "\n") != strings.Count(got.Value, "\r\n") {
+		if got.Name != name || plain(got.Value) != plain(strings.TrimSuffix(value, "\x00")) ||
+			strings.Count(got.Value, "\n") != strings.Count(got.Value, "\r\n") {
 			t.Errorf("%q gives %q: %q", data, got.Name, got.Value)
 		}
 	})
@@ -150,28 +156,36 @@ func (blank) Receipts(context.Context, []protocol.Receipt) error                
 func FuzzArrival(f *testing.F) {
 	const from = "From: a@x.test\nDate: Tue, 24 Nov 2026 09:00:00 +0000\nMessage-ID: <m@x.test>\n"
 	f.Add([]byte(from+"X-Recall-Policy: pass\nAuthentication-Results: gw.corp.test; x"), []byte("body\r\n"))
-	f.Add([]byte(from+"Subject: Recall: x\nX-CallingTelephoneNumber: IPM.Note\nX-VoiceMessageDuration: 1\nX-FaxNumberOfPages: 0\nCancel-Key: sha256:YQ=="), []byte("x"))
-	f.Add([]byte(from+"Content-Type: multipart/report; report-type=recall-request; boundary=b\nAuthentication-Results: mx.test/Q; dkim=pass header.d=x.test"),
-		[]byte("--b\r\nContent-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <o@x.test>\r\n\r\n--b--\r\n"))
+	f.Add([]byte(from+"Subject: Recall: x\nX-CallingTelephoneNumber: IPM.Note\nX-VoiceMessageDuration: "+
+		"1\nX-FaxNumberOfPages: 0\nCancel-Key: sha256:YQ=="), []byte("x"))
+	f.Add([]byte(from+"Content-Type: multipart/report; report-type=recall-request; boundary=b\nAuthentication-Results: "+
+		"mx.test/Q; dkim=pass header.d=x.test"),
+		[]byte("--b\r\nContent-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: "+
+			"<o@x.test>\r\n\r\n--b--\r\n"))
 	f.Add([]byte(from+"Content-Type: multipart/report; report-type=recall-status; boundary=b"),
-		[]byte("--b\r\nContent-Type: message/recall-status\r\n\r\nRequest-Id: 1\r\n\r\nFinal-Recipient: rfc822; b@x.test\r\nOutcome: retracted\r\n\r\n--b--\r\n"))
-	f.Add([]byte(from+"Content-Type: multipart/mixed; boundary=b\nSubject: Recall: x\nARC-Seal: i=1; cv=none; d=s.test"), []byte("--b\r\nContent-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22"))
+		[]byte("--b\r\nContent-Type: message/recall-status\r\n\r\nRequest-Id: 1\r\n\r\nFinal-Recipient: rfc822; "+
+			"b@x.test\r\nOutcome: retracted\r\n\r\n--b--\r\n"))
+	f.Add([]byte(from+"Content-Type: multipart/mixed; boundary=b\nSubject: Recall: x\nARC-Seal: i=1; cv=none; d=s.test"),
+		[]byte("--b\r\nContent-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22"))
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	gate := inbound.New(inbound.Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Remember: time.Hour,
 		Verifier: authenticate.New(nil, authenticate.Options{Trust: []string{"mx.test"}}),
-		Rules:    policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: time.Hour, OnFail: "tag"}}}, blank{}, blank{}, blank{})
+		Rules: policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: time.Hour,
+			OnFail: "tag"}}}, blank{}, blank{}, blank{})
 	f.Fuzz(func(t *testing.T, header, body []byte) {
 		s := &session{server: &Server{}}
 		for line := range bytes.SplitSeq(header, []byte("\n")) {
 			s.field(bytes.Replace(line, []byte(":"), []byte{0}, 1))
 		}
 		m := inbound.Mail{Message: mailmsg.Message{Fields: s.msg.fields, Body: body}}
-		m.Client.Address, m.Sender.Address, m.QueueID, m.MessageID = "192.0.2.1", "a@x.test", "Q", first(m.Fields, "Message-ID")
+		m.Client.Address, m.Sender.Address, m.QueueID, m.MessageID = "192.0.2.1", "a@x.test", "Q", first(m.Fields,
+			"Message-ID")
 		m.Recipients = []holdstore.Path{{Address: "b@corp.test"}}
 		gate.Look(&m)
 		gate.Remember(&m)
 		for _, field := range gate.Judge(context.Background(), &m).Add {
-			if field.Name == "X-Recall-Policy" && strings.HasPrefix(field.Value, "pass") || strings.Contains(field.Value, "x-recall=pass") {
+			if field.Name == "X-Recall-Policy" && strings.HasPrefix(field.Value, "pass") ||
+				strings.Contains(field.Value, "x-recall=pass") {
 				t.Errorf("%q passes by %q, of which nothing is known", header, field.Value)
 			}
 		}

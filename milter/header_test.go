@@ -19,7 +19,8 @@ func TestHeadersAreKeptByteForByte(t *testing.T) {
 		m := r.mta()
 		m.begin("a@corp.test", "b@x.test")
 		fields := []string{
-			"Subject:no blank", "Subject:  duplicate", "X-Empty:", "X-Blank: ", "X-Tab:\tvalue\t \t", "X-Folded: one\n\ttwo\n  three",
+			"Subject:no blank", "Subject:  duplicate", "X-Empty:", "X-Blank: ", "X-Tab:\tvalue\t \t",
+			"X-Folded: one\n\ttwo\n  three",
 			"X-Fold-First:\n value", "X-8bit: \xe4\xff\x80 \xc3\xa4", "X-NUL: a\x00b", ":no name", "X-CR: a\rb", "X Space : odd",
 		}
 		var want strings.Builder
@@ -174,7 +175,8 @@ func TestWhatIsTooLargePasses(t *testing.T) {
 // The name of a field is compared with the case of ASCII letters ignored, and nothing else: what no other program takes
 // for a Message-ID is none, and a mark in such a field vouches for nothing.
 func TestFieldsThatOnlyResembleOthersAreOthers(t *testing.T) {
-	fields := []policy.Field{{Name: "Me\u017f\u017fage-ID", Value: " <a@evil.test>"}, {Name: "message-id", Value: " <b@corp.test>"}}
+	fields := []policy.Field{{Name: "Me\u017f\u017fage-ID", Value: " <a@evil.test>"},
+		{Name: "message-id", Value: " <b@corp.test>"}}
 	if got := first(fields, "Message-ID"); got != "<b@corp.test>" {
 		t.Errorf("the Message-ID is %s", got)
 	}

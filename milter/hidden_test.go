@@ -18,7 +18,8 @@ type watch struct {
 }
 
 func (w *watch) Look(m *inbound.Mail) inbound.Look {
-	return inbound.Look{Body: map[string]int{"": 0, "hidden": outlook.MaxWinmail, "marked": mailmsg.MaxBody}[first(m.Fields,
+	return inbound.Look{Body: map[string]int{"": 0, "hidden": outlook.MaxWinmail,
+		"marked": mailmsg.MaxBody}[first(m.Fields,
 		"X-Body")]}
 }
 

@@ -36,24 +36,29 @@ func TestForgedFieldsInOddFramesAreTakenOut(t *testing.T) {
 		frames []string // of fields, after From
 		want   []string
 	}{
-		"NUL in a value":           {[]string{"X-Recall-Policy\x00 pass\x00; x\x00"}, []string{"x-recall-policy#1"}},
-		"NUL before an id":         {[]string{"Authentication-Results\x00 \x00gw.corp.test; x\x00"}, []string{"authentication-results#1"}},
-		"NUL in an id":             {[]string{"Authentication-Results\x00 gw\x00.corp.test; x\x00"}, []string{"authentication-results#1"}},
-		"no end of a value":        {[]string{"X-Recall-Policy\x00 pass"}, []string{"x-recall-policy#1"}},
-		"no value":                 {[]string{"X-Recall-Policy"}, []string{"x-recall-policy#1"}},
-		"bare CR behind a name":    {[]string{"X-Recall-Policy\r\x00 pass\x00"}, []string{"x-recall-policy\r#1"}},
-		"8-bit around a name":      {[]string{"\xa0X-Recall-Policy\xff\x00 pass\x00"}, []string{"\xa0x-recall-policy\xff#1"}},
-		"folds of three kinds":     {[]string{"X-Recall-Policy\x00\n pass\x00", "X-Recall-Policy\x00\r\n pass\x00", "X-Recall-Policy\x00\r pass\x00"}, []string{"x-recall-policy#3", "x-recall-policy#2", "x-recall-policy#1"}},
-		"blanks and cases between": {[]string{"X-RECALL-A \x00 x\x00", "Subject\x00 kept\x00", "x-recall-a\t\x00 x\x00", "X-Recall\x00 kept\x00"}, []string{"x-recall-a#2", "x-recall-a#1"}},
-		"of others between": {[]string{"Authentication-Results\x00 other.test; x\x00", "authentication-RESULTS\x00\n\tgw.corp.test\n\t; x\x00", "Authentication-Results\x00 gw.corp.test.evil.test; x\x00"},
+		"NUL in a value":        {[]string{"X-Recall-Policy\x00 pass\x00; x\x00"}, []string{"x-recall-policy#1"}},
+		"NUL before an id":      {[]string{"Authentication-Results\x00 \x00gw.corp.test; x\x00"}, []string{"authentication-results#1"}},
+		"NUL in an id":          {[]string{"Authentication-Results\x00 gw\x00.corp.test; x\x00"}, []string{"authentication-results#1"}},
+		"no end of a value":     {[]string{"X-Recall-Policy\x00 pass"}, []string{"x-recall-policy#1"}},
+		"no value":              {[]string{"X-Recall-Policy"}, []string{"x-recall-policy#1"}},
+		"bare CR behind a name": {[]string{"X-Recall-Policy\r\x00 pass\x00"}, []string{"x-recall-policy\r#1"}},
+		"8-bit around a name":   {[]string{"\xa0X-Recall-Policy\xff\x00 pass\x00"}, []string{"\xa0x-recall-policy\xff#1"}},
+		"folds of three kinds": {[]string{"X-Recall-Policy\x00\n pass\x00", "X-Recall-Policy\x00\r\n pass\x00",
+			"X-Recall-Policy\x00\r pass\x00"}, []string{"x-recall-policy#3", "x-recall-policy#2", "x-recall-policy#1"}},
+		"blanks and cases between": {[]string{"X-RECALL-A \x00 x\x00", "Subject\x00 kept\x00", "x-recall-a\t\x00 x\x00",
+			"X-Recall\x00 kept\x00"}, []string{"x-recall-a#2", "x-recall-a#1"}},
+		"of others between": {[]string{"Authentication-Results\x00 other.test; x\x00",
+			"authentication-RESULTS\x00\n\tgw.corp.test\n\t; x\x00", "Authentication-Results\x00 gw.corp.test.evil.test; x\x00"},
 			[]string{"authentication-results#2"}},
-		"behind 3000 others": {append(slices.Repeat([]string{"X-Other\x00 x\x00"}, 3000), "X-Recall-Policy\x00 pass\x00"), []string{"x-recall-policy#1"}},
+		"behind 3000 others": {append(slices.Repeat([]string{"X-Other\x00 x\x00"}, 3000), "X-Recall-Policy\x00 pass\x00"),
+			[]string{"x-recall-policy#1"}},
 	} {
 		bubble(t, func(r *rig) {
 			r.Policy = func() Policy {
 				return verdicts(func(policy.Facts) policy.Verdict { return policy.Verdict{Inbound: true} })
 			}
-			r.Inbound = inbound.New(inbound.Options{AuthservID: "gw.corp.test", Remember: time.Hour, Verifier: authenticate.New(nil, authenticate.Options{})}, nil, nil, nil)
+			r.Inbound = inbound.New(inbound.Options{AuthservID: "gw.corp.test", Remember: time.Hour,
+				Verifier: authenticate.New(nil, authenticate.Options{})}, nil, nil, nil)
 			m := r.mta()
 			m.begin("x@evil.test", "bert@corp.test")
 			for _, f := range append([]string{"From\x00 x@evil.test\x00"}, c.frames...) {
@@ -74,7 +79,8 @@ func TestAMessageWithTooManyForgedFieldsIsRefused(t *testing.T) {
 			r.Policy = func() Policy {
 				return verdicts(func(policy.Facts) policy.Verdict { return policy.Verdict{Inbound: true} })
 			}
-			r.Inbound = inbound.New(inbound.Options{AuthservID: "gw.corp.test", Verifier: authenticate.New(nil, authenticate.Options{})}, nil, nil, nil)
+			r.Inbound = inbound.New(inbound.Options{AuthservID: "gw.corp.test",
+				Verifier: authenticate.New(nil, authenticate.Options{})}, nil, nil, nil)
 			m := r.mta()
 			m.begin("x@evil.test", "bert@corp.test")
 			m.send('L', "From", " x@evil.test\x00")

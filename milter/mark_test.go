@@ -15,7 +15,8 @@ import (
 func (r *rig) marked(body, subject string) string {
 	var d holdstore.BodyDigest
 	d.Write([]byte(body))
-	return "Received: by gw.corp.test (Recall Milter) with ESMTP id " + r.Mark.Stamp("7K3MPQ2A9BCDE", d.Sum(), subject) + "; Tue, 24 Nov 2026 09:00:00 +0000"
+	return "Received: by gw.corp.test (Recall Milter) with ESMTP id " + r.Mark.Stamp("7K3MPQ2A9BCDE", d.Sum(), subject) +
+		"; Tue, 24 Nov 2026 09:00:00 +0000"
 }
 
 // passesOurs is holdAll that knows a mark.

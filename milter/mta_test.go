@@ -41,8 +41,9 @@ func bubble(t *testing.T, test func(r *rig)) {
 func newRig(t *testing.T) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &rig{t: t, store: newMemory(), log: &notes{}, port: newPipes(), drain: cancel, ended: make(chan struct{})}
-	r.Server = &Server{Policy: func() Policy { return verdicts(holdAll) }, Store: r.store, Mark: mark.New([]byte("secret")),
-		Log: r.log, OnStoreFailure: "tempfail", MaxSize: 50 << 20}
+	r.Server = &Server{Policy: func() Policy { return verdicts(holdAll) }, Store: r.store,
+		Mark: mark.New([]byte("secret")),
+		Log:  r.log, OnStoreFailure: "tempfail", MaxSize: 50 << 20}
 	go func() { defer close(r.ended); r.Serve(ctx, r.port) }()
 	return r
 }

@@ -30,7 +30,8 @@ func TestSeveralMessagesPerConnectionWhateverTheAborts(t *testing.T) {
 			}
 			for n, h := range r.store.holds {
 				want := fmt.Sprintf("Message-ID: <m%d@corp.test>\r\nSubject: the price list\r\n\r\nbody of m%d@corp.test\r\n", n, n)
-				if h.text() != want || len(h.sub.Recipients) != 1 || h.sub.Client.Address != "192.0.2.7" || h.sub.Daemon != "ORIGINATING" {
+				if h.text() != want || len(h.sub.Recipients) != 1 || h.sub.Client.Address != "192.0.2.7" ||
+					h.sub.Daemon != "ORIGINATING" {
 					t.Errorf("%d aborts, message %d: %q %+v", aborts, n, h.text(), h.sub)
 				}
 			}
@@ -48,10 +49,12 @@ func TestEnvelopeSurvivesARefusedRecipient(t *testing.T) {
 		m.header('c', "Subject: x")
 		m.ask('E', "", 'd')
 		sub := r.store.holds[0].sub
-		if want := []string{"SIZE=100", "ENVID=QQ+2B"}; sub.Sender.Address != "a@corp.test" || !reflect.DeepEqual(sub.Sender.Args, want) {
+		if want := []string{"SIZE=100", "ENVID=QQ+2B"}; sub.Sender.Address != "a@corp.test" ||
+			!reflect.DeepEqual(sub.Sender.Args, want) {
 			t.Errorf("sender %+v", sub.Sender)
 		}
-		if len(sub.Recipients) != 2 || sub.Recipients[0].Args[1] != "ORCPT=rfc822;b+40x.test" || sub.Recipients[1].Address != "c@x.test" {
+		if len(sub.Recipients) != 2 || sub.Recipients[0].Args[1] != "ORCPT=rfc822;b+40x.test" ||
+			sub.Recipients[1].Address != "c@x.test" {
 			t.Errorf("recipients %+v", sub.Recipients)
 		}
 	})
@@ -104,7 +107,8 @@ func TestMessageWithoutQueueID(t *testing.T) {
 		m.header('c', "Subject: x")
 		m.ask('E', "the whole body\r\n", 'd')
 		h := r.store.holds[0]
-		if h.sub.QueueID != "" || h.sub.Sender.Address != "a@corp.test" || h.text() != "Subject: x\r\n\r\nthe whole body\r\n" {
+		if h.sub.QueueID != "" || h.sub.Sender.Address != "a@corp.test" ||
+			h.text() != "Subject: x\r\n\r\nthe whole body\r\n" {
 			t.Errorf("%+v %q", h.sub, h.text())
 		}
 	})
@@ -121,7 +125,8 @@ func TestMessageWithoutARecipientIsDeferred(t *testing.T) {
 		m.ask('R', "<b@x.test>"+strings.Repeat("\x00X", maxArgs+1)+"\x00", 'y')
 		m.header('y', "Subject: x")
 		m.message("one@corp.test", 'd')
-		if len(r.store.holds) != 1 || r.log.count("deferred the MTA named no recipient") != 2 || r.log.count("deferred a defect") > 0 {
+		if len(r.store.holds) != 1 || r.log.count("deferred the MTA named no recipient") != 2 ||
+			r.log.count("deferred a defect") > 0 {
 			t.Errorf("%d holds, log %q", len(r.store.holds), r.log.lines)
 		}
 	})
@@ -210,7 +215,8 @@ func TestAPanicCostsOneMessageARetry(t *testing.T) {
 			*broken = well
 		}
 		m.message("alive@corp.test", 'd')
-		if len(r.store.holds) != 1 || r.log.count("deferred") != 3 || r.log.count("panicked") != 3 || r.log.count("panicked work on one message in true") != 1 {
+		if len(r.store.holds) != 1 || r.log.count("deferred") != 3 || r.log.count("panicked") != 3 ||
+			r.log.count("panicked work on one message in true") != 1 {
 			t.Errorf("%d holds, log %q", len(r.store.holds), r.log.lines)
 		}
 	})
@@ -251,7 +257,8 @@ func TestStoreThatFails(t *testing.T) {
 			m.ask('E', "", want)
 			m.abort()
 			if len(r.store.holds) != 0 || len(r.store.confirmed) != 0 || r.store.abandoned != 2 {
-				t.Errorf("%s: %d holds, %d confirmed, %d abandoned", policy, len(r.store.holds), len(r.store.confirmed), r.store.abandoned)
+				t.Errorf("%s: %d holds, %d confirmed, %d abandoned", policy, len(r.store.holds), len(r.store.confirmed),
+					r.store.abandoned)
 			}
 		})
 	}

@@ -12,7 +12,8 @@ func TestAnAddressTestIsKnownByItsForm(t *testing.T) {
 	form := func(change func(*holdstore.Submission, *[]policy.Field)) (holdstore.Submission, []policy.Field) {
 		sub := holdstore.Submission{Recipients: []holdstore.Path{{Address: "bob@dest.test"}, {Address: "carol@dest.test"}}}
 		fields := []policy.Field{{Name: "From", Value: " alice@corp.test"}, {Name: "Subject", Value: " probe"},
-			{Name: "To", Value: "\tbob@dest.test,\r\n\tcarol@dest.test"}, {Name: "Message-Id", Value: " <1@gw>"}, {Name: "Date", Value: " x"}}
+			{Name: "To", Value: "\tbob@dest.test,\r\n\tcarol@dest.test"}, {Name: "Message-Id", Value: " <1@gw>"},
+			{Name: "Date", Value: " x"}}
 		change(&sub, &fields)
 		return sub, fields
 	}

@@ -127,7 +127,8 @@ func TestNegotiation(t *testing.T) {
 func checkAnswer(t *testing.T, name, offer, answer string) {
 	t.Helper()
 	word := func(s string, n int) uint32 { return binary.BigEndian.Uint32([]byte(s[4*n:])) }
-	if word(answer, 0) > min(word(offer, 0), wire.NewestVersion) || word(answer, 1)&^word(offer, 1) != 0 || word(answer, 2)&^word(offer, 2) != 0 {
+	if word(answer, 0) > min(word(offer, 0), wire.NewestVersion) || word(answer, 1)&^word(offer, 1) != 0 ||
+		word(answer, 2)&^word(offer, 2) != 0 {
 		t.Errorf("%s: offered %x, answered %x", name, offer, answer[:12])
 	}
 	if lists := len(answer) > 12; lists != (word(offer, 1)&0x100 != 0) {
@@ -250,7 +251,8 @@ func TestLargeMessagesAreNotGathered(t *testing.T) {
 		close(atEnd)
 		done.Wait()
 		if limit := uint64(100 << 20); heap.HeapAlloc > limit || r.store.largest > piece {
-			t.Errorf("%d MB of heap for %d messages of 8 MB, largest piece %d bytes", heap.HeapAlloc>>20, sessions, r.store.largest)
+			t.Errorf("%d MB of heap for %d messages of 8 MB, largest piece %d bytes", heap.HeapAlloc>>20, sessions,
+				r.store.largest)
 		}
 	})
 }

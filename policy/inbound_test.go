@@ -32,11 +32,14 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 	}{
 		{"genuine", aligned, func(*Command) {}, "pass", "aligned"},
 		{"not authenticated", aligned, func(c *Command) { c.Aligned = false }, "fail", "not authenticated"},
-		{"not authenticated, key asked for and shown", key, func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "pass", "cancel-key"},
+		{"not authenticated, key asked for and shown", key,
+			func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "pass", "cancel-key"},
 		{"key asked for and wrong", key, func(*Command) {}, "fail", "no Cancel-Key"},
 		{"key asked for and wrong, not authenticated", key, func(c *Command) { c.Aligned = false }, "fail", "no Cancel-Key"},
-		{"key asked for, nothing known, not authenticated", key, func(c *Command) { c.Aligned = false; c.Targets = nil }, "fail", "no Cancel-Key"},
-		{"key shown, not authenticated, both asked for", both, func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "fail", "not authenticated"},
+		{"key asked for, nothing known, not authenticated", key, func(c *Command) { c.Aligned = false; c.Targets = nil },
+			"fail", "no Cancel-Key"},
+		{"key shown, not authenticated, both asked for", both,
+			func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "fail", "not authenticated"},
 		{"key shown for our own domain from outside", key, func(c *Command) {
 			c.Aligned, c.Local = false, true
 			c.Targets = target(func(a *Arrived) { a.Unlocked = true })
@@ -51,9 +54,12 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 		{"sent long ago", aligned, func(c *Command) { c.Sent = now.Add(-2 * time.Hour) }, "fail", "expired"},
 		{"sent in the future", aligned, func(c *Command) { c.Sent = now.Add(time.Hour) }, "fail", "expired"},
 		{"no such message", aligned, func(c *Command) { c.Targets = nil }, "none", "no message"},
-		{"another sender's message", aligned, func(c *Command) { c.Targets = target(func(a *Arrived) { a.SameFrom = false }) }, "none", "no message"},
-		{"another recipient's message", aligned, func(c *Command) { c.Targets = target(func(a *Arrived) { a.SameTo = false }) }, "none", "no message"},
-		{"an old message", aligned, func(c *Command) { c.Targets = target(func(a *Arrived) { a.At = now.Add(-2 * time.Hour) }) }, "fail", "too old"},
+		{"another sender's message", aligned,
+			func(c *Command) { c.Targets = target(func(a *Arrived) { a.SameFrom = false }) }, "none", "no message"},
+		{"another recipient's message", aligned,
+			func(c *Command) { c.Targets = target(func(a *Arrived) { a.SameTo = false }) }, "none", "no message"},
+		{"an old message", aligned,
+			func(c *Command) { c.Targets = target(func(a *Arrived) { a.At = now.Add(-2 * time.Hour) }) }, "fail", "too old"},
 	}
 	for _, test := range cases {
 		c := Command{Domain: "p.test", Aligned: true, Sent: now, Now: now, Count: 1, Targets: target(func(*Arrived) {})}
@@ -73,9 +79,11 @@ func TestTheFirstRuleOfADomainDecides(t *testing.T) {
 		}
 		return InboundRule{Name: name, Partners: p}
 	}
-	rules := InboundRules{rule("bank", "bank.test", "*.bank.test"), rule("all banks", "*bank.test"), rule("default", "friend.test")}
-	for domain, want := range map[string]string{"bank.test": "bank", "BANK.test": "bank", "a.bank.test": "bank", "otherbank.test": "all banks",
-		"friend.test": "default", "stranger.test": "default", "": "default"} {
+	rules := InboundRules{rule("bank", "bank.test", "*.bank.test"), rule("all banks", "*bank.test"),
+		rule("default", "friend.test")}
+	for domain, want := range map[string]string{"bank.test": "bank", "BANK.test": "bank", "a.bank.test": "bank",
+		"otherbank.test": "all banks",
+		"friend.test":    "default", "stranger.test": "default", "": "default"} {
 		if got := rules.For(domain); got.Name != want {
 			t.Errorf("%q falls under %s, want %s", domain, got.Name, want)
 		}
@@ -96,7 +104,8 @@ func TestWhichOfSeveralMessagesIsMeant(t *testing.T) {
 	for _, c := range []struct {
 		want  string
 		among []string
-	}{{"", nil}, {"", []string{"another's"}}, {"new", []string{"old", "new"}}, {"own", []string{"new", "own", "old", "another's"}},
+	}{{"", nil}, {"", []string{"another's"}}, {"new", []string{"old", "new"}},
+		{"own", []string{"new", "own", "old", "another's"}},
 		{"newer own", []string{"own", "newer own", "new"}}, {"opened", []string{"newer own", "opened", "new"}}} {
 		for range 2 { // in either order
 			var command Command

@@ -58,19 +58,24 @@ func TestSubjectsFitFromExactToLoose(t *testing.T) {
 }
 
 func TestReplyWordsOfManyLanguagesAreTakenOff(t *testing.T) {
-	for _, before := range []string{"RE: ", "Re:", "RE : ", "re[2]: ", "Re(3): ", "Re^2: ", "AW: ", "Antwort: ", "Antw.: ", "Odp.: ", "Odpowiedź: ",
-		"Respuesta: ", "RE: [EXT] ", "[EXTERNAL] Re: ", "\u200fהשב: ", "回复: ", "答复：", "返信: ", "회신: ", "Ynt: ", "İLT: ", "VÁ: ", "ΑΠ: ", "SV: ", "Отв: ",
-		"Trả lời: ", "Vastaus: ", "Antwoord: ", "Besvarat: ", "ตอบกลับ: ", "Weiterleitung: ", "Transféré : ", "Przekazane: ", "[EXT]: ", "[SPAM] Re: ", "RE: AW: SV: ", "R: ", "\u00a0Re:\u00a0", "\u202aRe:\u202c ", "Re: Fwd: "} {
+	for _, before := range []string{"RE: ", "Re:", "RE : ", "re[2]: ", "Re(3): ", "Re^2: ", "AW: ", "Antwort: ",
+		"Antw.: ", "Odp.: ", "Odpowiedź: ",
+		"Respuesta: ", "RE: [EXT] ", "[EXTERNAL] Re: ", "\u200fהשב: ", "回复: ", "答复：", "返信: ", "회신: ", "Ynt: ", "İLT: ",
+		"VÁ: ", "ΑΠ: ", "SV: ", "Отв: ",
+		"Trả lời: ", "Vastaus: ", "Antwoord: ", "Besvarat: ", "ตอบกลับ: ", "Weiterleitung: ", "Transféré : ", "Przekazane: ",
+		"[EXT]: ", "[SPAM] Re: ", "RE: AW: SV: ", "R: ", "\u00a0Re:\u00a0", "\u202aRe:\u202c ", "Re: Fwd: "} {
 		if got := WithoutReplyWords(before + "RECALL Last"); got != "RECALL Last" {
 			t.Errorf("%q leaves %q", before, got)
 		}
 	}
-	for _, whole := range []string{"Sales: plan", "Legal: plan", "Recall: plan", "Status update: plan", "http://x.test", ": plan", "plan", ""} {
+	for _, whole := range []string{"Sales: plan", "Legal: plan", "Recall: plan", "Status update: plan", "http://x.test",
+		": plan", "plan", ""} {
 		if got := WithoutReplyWords(whole); got != whole {
 			t.Errorf("%q becomes %q", whole, got)
 		}
 	}
-	for subject, forwarded := range map[string]bool{"Fwd: x": true, "WG: x": true, "[EXT] FW: x": true, "转发: x": true, "Re: x": false, "x": false, "[x": false, "Re: Fwd: x": false} {
+	for subject, forwarded := range map[string]bool{"Fwd: x": true, "WG: x": true, "[EXT] FW: x": true, "转发: x": true,
+		"Re: x": false, "x": false, "[x": false, "Re: Fwd: x": false} {
 		if IsForward(subject) != forwarded || IsReply(subject) != strings.HasPrefix(subject, "Re") {
 			t.Errorf("%q: forwarded %v, reply %v", subject, IsForward(subject), IsReply(subject))
 		}
@@ -112,7 +117,8 @@ func TestMessageIDsAreReadAsTheyAreFound(t *testing.T) {
 }
 
 func TestEqualRecipientsFitBetterThanMore(t *testing.T) {
-	for want, sets := range map[RecipientFit][2]string{SameRecipients: {"a b b", "b a a"}, MoreRecipients: {"a", "a b"}, OtherRecipients: {"a c", "a b"}} {
+	for want, sets := range map[RecipientFit][2]string{SameRecipients: {"a b b", "b a a"}, MoreRecipients: {"a", "a b"},
+		OtherRecipients: {"a c", "a b"}} {
 		if got := FitRecipients(strings.Fields(sets[0]), strings.Fields(sets[1])); got != want {
 			t.Errorf("%q: %d, want %d", sets, got, want)
 		}

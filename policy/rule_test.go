@@ -34,7 +34,8 @@ func TestConditions(t *testing.T) {
 		"sendmail(1) is not from elsewhere": {Rule{Client: networks(t, "!127.0.0.0/8")}, no},
 		"no condition":                      {Rule{}, yes},
 	} {
-		p := NewOutbound(Options{Rules: []Rule{c.rule}, Decode: func(v string) string { return strings.ReplaceAll(strings.TrimSpace(v), "=?x?=", "decoded ") }})
+		p := NewOutbound(Options{Rules: []Rule{c.rule},
+			Decode: func(v string) string { return strings.ReplaceAll(strings.TrimSpace(v), "=?x?=", "decoded ") }})
 		if got := p.meets(0, &base, &Verdict{}); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}

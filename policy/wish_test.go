@@ -30,8 +30,10 @@ func TestWhatAWishMayDo(t *testing.T) {
 		p := NewOutbound(Options{Authenticated: true, MaxGrace: time.Hour, RequestHeader: "X-Hold-For", Wish: c.site,
 			Rules:         []Rule{{Name: "r", Grace: time.Minute, Wish: c.rule}},
 			ParseDuration: positive})
-		v := p.Decide(Facts{Known: AtHeaders, Login: "a", Sender: "a@x", Recipients: []string{"b@x"}, Header: []Field{{"X-Hold-For", " " + c.wish}}})
-		if v.Grace != c.want || v.Hold != (c.want > 0) || !strings.HasSuffix(v.Reason.Text, c.reason) || !v.Certain || v.Wish != "X-Hold-For" {
+		v := p.Decide(Facts{Known: AtHeaders, Login: "a", Sender: "a@x", Recipients: []string{"b@x"},
+			Header: []Field{{"X-Hold-For", " " + c.wish}}})
+		if v.Grace != c.want || v.Hold != (c.want > 0) || !strings.HasSuffix(v.Reason.Text, c.reason) || !v.Certain ||
+			v.Wish != "X-Hold-For" {
 			t.Errorf("site %q, rule %q, wish %s: %+v", c.site, c.rule, c.wish, v)
 		}
 	}
@@ -39,9 +41,11 @@ func TestWhatAWishMayDo(t *testing.T) {
 
 // A rule that lets mail pass neither permits to shorten nor keeps a sender from asking for more.
 func TestAWishLengthensTheGraceOfNothing(t *testing.T) {
-	p := NewOutbound(Options{Authenticated: true, Grace: time.Minute, MaxGrace: time.Hour, RequestHeader: "X-Hold-For", Wish: WishLonger,
+	p := NewOutbound(Options{Authenticated: true, Grace: time.Minute, MaxGrace: time.Hour, RequestHeader: "X-Hold-For",
+		Wish:  WishLonger,
 		Rules: []Rule{{Name: "pass", Sender: patterns(t, "a@x")}}, ParseDuration: positive})
-	v := p.Decide(Facts{Known: AtHeaders, Login: "a", Sender: "a@x", Recipients: []string{"b@x"}, Header: []Field{{"X-Hold-For", "5m"}}})
+	v := p.Decide(Facts{Known: AtHeaders, Login: "a", Sender: "a@x", Recipients: []string{"b@x"},
+		Header: []Field{{"X-Hold-For", "5m"}}})
 	if !v.Hold || v.Grace != 5*time.Minute || v.Rule != "pass" {
 		t.Errorf("%+v", v)
 	}

@@ -23,7 +23,8 @@ func TestBenchLateRecall(t *testing.T) {
 		w.delivered(id, "bert@far.test")
 		start := time.Now()
 		w.asks(id)
-		server.Eventually(t, "it is gone", func() bool { return !slices.Contains(w.far.folder("bert@far.test", "INBOX"), id) })
+		server.Eventually(t, "it is gone",
+			func() bool { return !slices.Contains(w.far.folder("bert@far.test", "INBOX"), id) })
 		late = append(late, time.Since(start))
 	}
 	w.corp.change(`grace = "1s"`, `grace = "1h"`)
@@ -36,6 +37,7 @@ func TestBenchLateRecall(t *testing.T) {
 		w.corp.ctl("recall", id)
 		held = append(held, time.Since(start))
 	}
-	t.Logf("recallctl recall until the other organisation's mailbox is empty: p50 %v, p99 %v; of a held message: p50 %v, p99 %v",
+	t.Logf("recallctl recall until the other organisation's mailbox is empty: p50 %v, p99 %v; of a held message: p50 "+
+		"%v, p99 %v",
 		quantile(late, 50), quantile(late, 99), quantile(held, 50), quantile(held, 99))
 }

@@ -34,9 +34,11 @@ func TestBenchInbound(t *testing.T) {
 // ordinaryMail compares pairs of runs, one right after the other; the median of the ratios counts.
 func ordinaryMail(t *testing.T) {
 	f := startFrontierWith(t, "", func(_ *server.DNS, milter, nextHop string) mta {
-		return ofPostfix(server.StartPostfix(t, milter, nextHop, "defer_transports = smtp", "smtpd_client_connection_count_limit = 0", "default_process_limit = 200"))
+		return ofPostfix(server.StartPostfix(t, milter, nextHop, "defer_transports = smtp",
+			"smtpd_client_connection_count_limit = 0", "default_process_limit = 200"))
 	})
-	idle := server.StartPostfix(t, nothing(t, "accept"), f.sink.Addr, "defer_transports = smtp", "smtpd_client_connection_count_limit = 0", "default_process_limit = 200")
+	idle := server.StartPostfix(t, nothing(t, "accept"), f.sink.Addr, "defer_transports = smtp",
+		"smtpd_client_connection_count_limit = 0", "default_process_limit = 200")
 	for _, size := range []int{4 << 10, 50 << 10} {
 		for _, sessions := range []int{1, 16, 50} {
 			messages := map[int]int{1: 60, 16: 400, 50: 600}[sessions]
@@ -45,7 +47,8 @@ func ordinaryMail(t *testing.T) {
 				a, b := source(t, f.mta.smtp, sessions, messages, size), source(t, idle.SMTP, sessions, messages, size)
 				ours, theirs, ratios = append(ours, a), append(theirs, b), append(ratios, a/b)
 			}
-			t.Logf("%2d KB %2d sessions: recall-milter %.0f/s, a milter that does nothing %.0f/s = %.2f of it", size>>10, sessions, median(ours), median(theirs), median(ratios))
+			t.Logf("%2d KB %2d sessions: recall-milter %.0f/s, a milter that does nothing %.0f/s = %.2f of it", size>>10,
+				sessions, median(ours), median(theirs), median(ratios))
 		}
 	}
 }
@@ -69,7 +72,8 @@ func checkedCommand(t *testing.T) {
 		mail = strings.Replace(mail, "The sender would", strconv.Itoa(n)+" would", 1)
 		signed := f.signed("partner.test", mail, func(o *dkim.SignOptions) { o.Selector, o.Signer = "rsa", key })
 		command := f.handedOver(c, signed)
-		ordinary := f.handedOver(c, strings.NewReplacer("Recall: ", "", "<!~!", "<", "ms-tnef", "octet-stream").Replace(signed))
+		ordinary := f.handedOver(c,
+			strings.NewReplacer("Recall: ", "", "<!~!", "<", "ms-tnef", "octet-stream").Replace(signed))
 		if n >= 20 { // the resolver is warm
 			commands, plain = append(commands, command), append(plain, ordinary)
 		}
@@ -77,7 +81,8 @@ func checkedCommand(t *testing.T) {
 	if got := len(f.logged("verdict=pass")); got != 320 {
 		t.Errorf("%d of 320 passed", got)
 	}
-	t.Logf("recall command, 2048-bit signature, warm resolver: final dot to 250: p50 %v, p99 %v; the same as ordinary mail: p50 %v, p99 %v",
+	t.Logf("recall command, 2048-bit signature, warm resolver: final dot to 250: p50 %v, p99 %v; the same as ordinary "+
+		"mail: p50 %v, p99 %v",
 		quantile(commands, 50), quantile(commands, 99), quantile(plain, 50), quantile(plain, 99))
 }
 
@@ -116,15 +121,18 @@ func rememberedMail(t *testing.T) {
 		all := make([]holdstore.Received, batch)
 		for i := range all {
 			id := strconv.Itoa(n + i)
-			all[i] = holdstore.Received{MessageID: "<CAF0rTnKq3Zf8J2mB7wXyV9" + id + "@mail.partner.test>", From: "anna.miller" + id + "@partner.test",
+			all[i] = holdstore.Received{MessageID: "<CAF0rTnKq3Zf8J2mB7wXyV9" + id + "@mail.partner.test>",
+				From:       "anna.miller" + id + "@partner.test",
 				Recipients: []string{"bert.smith@corp.test"}, Subjects: []string{"the price list of item " + id}, At: time.Now(),
-				Lock: "sha256:s/pmK/3grrz++29ce2/mQydzJuc7iqHn1nqcJiQTPMc=", Ways: []holdstore.Way{{Client: "203.0.113.25", Domain: "partner.test"}}}
+				Lock: "sha256:s/pmK/3grrz++29ce2/mQydzJuc7iqHn1nqcJiQTPMc=",
+				Ways: []holdstore.Way{{Client: "203.0.113.25", Domain: "partner.test"}}}
 		}
 		if err := store.Remember(context.Background(), all, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
 	took := time.Since(start)
-	t.Logf("memory of what came in: %d bytes in Redis, %v a message in batches of %d, in the background; %s", (used()-before)/messages,
+	t.Logf("memory of what came in: %d bytes in Redis, %v a message in batches of %d, in the background; %s",
+		(used()-before)/messages,
 		(took / messages).Round(100*time.Nanosecond), batch, fmt.Sprintf("%d a second", int(messages/took.Seconds())))
 }

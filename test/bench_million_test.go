@@ -74,9 +74,11 @@ func newFullStore(t *testing.T, holds int) *fullStore {
 		return ""
 	})
 	dir := t.TempDir()
-	f.g = &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"), milter: server.FreeAddr(t), redis: f.redis}
+	f.g = &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
+		milter: server.FreeAddr(t), redis: f.redis}
 	f.g.mta = ofPostfix(server.StartPostfix(t, f.g.milter, f.sink.Addr, "smtpd_milters ="))
-	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[release]\nsmtp = %q\n[http]\nlisten = \"\"\n", listenLine(f.g.milter), f.redis.Addr, f.g.mta.reinject)
+	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[release]\nsmtp = %q\n[http]\nlisten = \"\"\n",
+		listenLine(f.g.milter), f.redis.Addr, f.g.mta.reinject)
 	f.g.must(os.WriteFile(f.g.conf, []byte(text), 0o600))
 	t.Cleanup(f.end)
 	return f
@@ -196,7 +198,8 @@ func (f *fullStore) ctl(line func([]byte), args ...string) (lines int) {
 	if code := c.ProcessState.ExitCode(); code != 0 && (code != 1 || lines > 0) { // 1: nothing matched
 		f.Fatalf("recallctl %q: exit %d after %d lines\n%s", args, code, lines, words.String())
 	}
-	f.Logf("recallctl %s: %d lines in %v, %d MB at its peak; %s", strings.Join(args, " "), lines, time.Since(start).Round(time.Millisecond),
+	f.Logf("recallctl %s: %d lines in %v, %d MB at its peak; %s", strings.Join(args, " "), lines,
+		time.Since(start).Round(time.Millisecond),
 		c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss>>10, strings.TrimSpace(words.String()))
 	return lines
 }
@@ -271,7 +274,8 @@ func (f *fullStore) account() {
 			once++
 		}
 	}
-	f.Logf("of %d messages %d were recalled and never sent, %d arrived once, %d more than once, %d were recalled and sent, %d lost", f.holds(), back, once, twice, both, lost)
+	f.Logf("of %d messages %d were recalled and never sent, %d arrived once, %d more than once, %d were recalled and "+
+		"sent, %d lost", f.holds(), back, once, twice, both, lost)
 	if back == 0 || once == 0 || twice+both+lost > 0 {
 		f.Error("each must be recalled, or arrive once")
 	}
@@ -286,6 +290,7 @@ func (f *fullStore) sizing() {
 	held, records := rate*grace.Seconds(), rate*retention.Seconds()
 	const mega = 1 << 20
 	waiting, kept := held*(f.overhead+size*1024)/mega, records*f.record/mega
-	f.Logf("a site with %g messages a second of %g KB, grace %v, records %v: %.0f held take %.0f MB, %.0f records %.0f MB, together %.0f MB; maxmemory = \"%.0fmb\"",
+	f.Logf("a site with %g messages a second of %g KB, grace %v, records %v: %.0f held take %.0f MB, %.0f records %.0f "+
+		"MB, together %.0f MB; maxmemory = \"%.0fmb\"",
 		rate, size, grace, retention, held, waiting, records, kept, waiting+kept, 2*(waiting+kept))
 }

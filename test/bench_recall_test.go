@@ -46,6 +46,7 @@ func TestBenchRecallByMail(t *testing.T) {
 		}
 		recalled = append(recalled, time.Since(start))
 	}
-	t.Logf("recall by mail, %d held: final dot to 250: p50 %v, p99 %v; 250 to recalled, as seen by one query: p50 %v, p99 %v",
+	t.Logf("recall by mail, %d held: final dot to 250: p50 %v, p99 %v; 250 to recalled, as seen by one query: p50 %v, "+
+		"p99 %v",
 		messages, quantile(command, 50), quantile(command, 99), quantile(recalled, 50), quantile(recalled, 99))
 }

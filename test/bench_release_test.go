@@ -29,10 +29,12 @@ func TestBenchRelease(t *testing.T) {
 	b := &releaseBench{storeBench: newStoreBench(t)}
 	b.redis.Do("CONFIG SET appendfsync always")
 	dir := t.TempDir()
-	b.g = &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"), milter: server.FreeAddr(t), redis: b.redis}
+	b.g = &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
+		milter: server.FreeAddr(t), redis: b.redis}
 	b.compare("a port that throws everything away", startDiscard(t), 4<<10, 6000)
 	b.compare("a port that throws everything away", startDiscard(t), 50<<10, 2000)
-	b.compare("a Postfix", server.StartPostfix(t, b.g.milter, server.StartSinkFor(t, func(server.Delivery) {}).Addr, "smtpd_milters =", "defer_transports = smtp").Reinject, 4<<10, 1500)
+	b.compare("a Postfix", server.StartPostfix(t, b.g.milter, server.StartSinkFor(t, func(server.Delivery) {}).Addr,
+		"smtpd_milters =", "defer_transports = smtp").Reinject, 4<<10, 1500)
 }
 
 // startDiscard starts Postfix's smtp-sink.
@@ -44,7 +46,8 @@ func startDiscard(t *testing.T) (addr string) {
 
 // compare does the same in turns.
 func (b *releaseBench) compare(name, port string, size, n int) {
-	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[release]\nsmtp = %q\n[http]\nlisten = \"\"\n", listenLine(b.g.milter), b.redis.Addr, port)
+	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[release]\nsmtp = %q\n[http]\nlisten = \"\"\n",
+		listenLine(b.g.milter), b.redis.Addr, port)
 	b.g.must(os.WriteFile(b.g.conf, []byte(text), 0o600))
 	var ours, pipes, stores []float64
 	for range rounds {
@@ -54,7 +57,8 @@ func (b *releaseBench) compare(name, port string, size, n int) {
 		b.due(n, size)
 		stores = append(stores, b.settled(n))
 	}
-	b.Logf("release of %d KB into %s: %.0f/s; smtp-source into the same port with 8 sessions: %.0f/s = %.2f of it; the store alone, 8 hands: %.0f/s = %.2f of it",
+	b.Logf("release of %d KB into %s: %.0f/s; smtp-source into the same port with 8 sessions: %.0f/s = %.2f of it; the "+
+		"store alone, 8 hands: %.0f/s = %.2f of it",
 		size>>10, name, median(ours), median(pipes), median(ours)/median(pipes), median(stores), median(ours)/median(stores))
 }
 
@@ -76,7 +80,8 @@ func (b *releaseBench) released(n int) float64 {
 	b.g.startDaemon()
 	defer b.g.killDaemon()
 	first, begin := 0, time.Now()
-	server.Eventually(b.T, "the first are released", func() bool { first, begin = count(), time.Now(); return first >= n/10 })
+	server.Eventually(b.T, "the first are released",
+		func() bool { first, begin = count(), time.Now(); return first >= n/10 })
 	server.Eventually(b.T, "all are released", func() bool { return count() >= n })
 	return float64(n-first) / time.Since(begin).Seconds()
 }
@@ -84,7 +89,8 @@ func (b *releaseBench) released(n int) float64 {
 // settled claims and settles what is due, by as many hands as the daemon has senders.
 func (b *releaseBench) settled(n int) float64 {
 	ctx, start := context.Background(), time.Now()
-	sent := holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent, Detail: "250 2.0.0 Ok: queued as 4NEW"}}}
+	sent := holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent,
+		Detail: "250 2.0.0 Ok: queued as 4NEW"}}}
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

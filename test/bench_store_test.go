@@ -40,7 +40,8 @@ const rounds = 3
 func newStoreBench(t *testing.T) *storeBench {
 	b := &storeBench{T: t, redis: server.StartRedis(t, "--hash-max-listpack-value", "1024", "--rdbcompression", "no")}
 	var err error
-	if b.store, err = holdstore.Open(holdstore.Options{Addresses: []string{b.redis.Addr}, Durability: "relaxed"}); err != nil {
+	if b.store, err = holdstore.Open(holdstore.Options{Addresses: []string{b.redis.Addr},
+		Durability: "relaxed"}); err != nil {
 		t.Fatal(err)
 	}
 	b.plain = redis.NewClient(&redis.Options{Addr: b.redis.Addr, PoolSize: 64})
@@ -57,8 +58,10 @@ func (b *storeBench) hold(size int, grace time.Duration, login string) string {
 	if login == "" {
 		login = fmt.Sprintf("user%d", i%5000)
 	}
-	sub := holdstore.Submission{QueueID: fmt.Sprintf("4Xy%07d", i), MessageID: fmt.Sprintf("<%d.20261125@mail.corp.test>", i), Login: login,
-		Subject: "The minutes of yesterday's meeting", Sender: holdstore.Path{Address: login + "@corp.test", Args: []string{"SIZE=" + strconv.Itoa(size)}},
+	sub := holdstore.Submission{QueueID: fmt.Sprintf("4Xy%07d", i),
+		MessageID: fmt.Sprintf("<%d.20261125@mail.corp.test>", i), Login: login,
+		Subject:    "The minutes of yesterday's meeting",
+		Sender:     holdstore.Path{Address: login + "@corp.test", Args: []string{"SIZE=" + strconv.Itoa(size)}},
 		Recipients: []holdstore.Path{{Address: fmt.Sprintf("person%d@far%d.test", i%200000, i%1000)}},
 		Client:     holdstore.Client{Address: fmt.Sprintf("192.0.2.%d", i%250), Port: 4711, Name: "pc.corp.test"}}
 	p := b.store.Put(sub, []byte("Subject: "+sub.Subject+"\r\nMessage-ID: "+sub.MessageID+"\r\n"))
@@ -99,7 +102,8 @@ func rate(n, hands int, do func()) float64 {
 // redisBenchmark is the rate of redis-benchmark's SET.
 func (b *storeBench) redisBenchmark(n, hands, size int) float64 {
 	_, port, _ := strings.Cut(b.redis.Addr, ":")
-	out, err := exec.Command(server.Program(b, "redis-benchmark"), "-p", port, "-t", "set", "-q", "-r", "100000", "-n", strconv.Itoa(n), "-c", strconv.Itoa(hands), "-d", strconv.Itoa(size)).CombinedOutput()
+	out, err := exec.Command(server.Program(b, "redis-benchmark"), "-p", port, "-t", "set", "-q", "-r", "100000", "-n",
+		strconv.Itoa(n), "-c", strconv.Itoa(hands), "-d", strconv.Itoa(size)).CombinedOutput()
 	m := regexp.MustCompile(`SET: ([0-9.]+) requests`).FindAllStringSubmatch(string(out), -1)
 	if err != nil || len(m) == 0 {
 		b.Fatalf("%v\n%s", err, out)
@@ -135,8 +139,10 @@ func (b *storeBench) against(size, n int, aim string) {
 		oursCost, setsCost = oursCost+held-begun, setsCost+b.cpu()-held
 		bench = append(bench, b.redisBenchmark(n, 64, size))
 	}
-	b.Logf("a hold of %d KB takes %v of redis's processor, a SET %v", size>>10, oursCost/time.Duration(rounds*n), setsCost/time.Duration(rounds*n))
-	b.Logf("hold of %d KB at 64 writers: %.0f/s; go-redis SET %.0f/s = %.2f of it; redis-benchmark %.0f/s = %.2f of it (aim %s)",
+	b.Logf("a hold of %d KB takes %v of redis's processor, a SET %v", size>>10, oursCost/time.Duration(rounds*n),
+		setsCost/time.Duration(rounds*n))
+	b.Logf("hold of %d KB at 64 writers: %.0f/s; go-redis SET %.0f/s = %.2f of it; redis-benchmark %.0f/s = %.2f of it "+
+		"(aim %s)",
 		size>>10, median(ours), median(sets), median(ours)/median(sets), median(bench), median(ours)/median(bench), aim)
 }
 
@@ -163,7 +169,8 @@ func (b *storeBench) floor() {
 		disk = append(disk, time.Since(start))
 	}
 	p50 := func(all []time.Duration) time.Duration { return quantile(all, 50) }
-	b.Logf("one writer, 4 KB: p50 %v; write and fsync of the same disk: p50 %v = %.2f of it (aim 2.0); go-redis SET %v = %.2f",
+	b.Logf("one writer, 4 KB: p50 %v; write and fsync of the same disk: p50 %v = %.2f of it (aim 2.0); go-redis SET %v "+
+		"= %.2f",
 		p50(ours), p50(disk), float64(p50(ours))/float64(p50(disk)), p50(sets), float64(p50(sets))/float64(p50(disk)))
 }
 
@@ -216,16 +223,19 @@ func (b *storeBench) million() {
 		empty = append(empty, other.accepts())
 		tenth = append(tenth, b.accepts())
 	}
-	b.Logf("accepted with %d held: %.0f/s; with none: %.0f/s = %.2f of it (aim 0.9)", full/10, median(tenth), median(empty), median(tenth)/median(empty))
+	b.Logf("accepted with %d held: %.0f/s; with none: %.0f/s = %.2f of it (aim 0.9)", full/10, median(tenth),
+		median(empty), median(tenth)/median(empty))
 	other.fill(full / 10)
 	b.fill(full)
 	held := b.waiting()
-	b.Logf("%d held: %.0f bytes of Redis's memory for each, of which some 600 are content", held, float64(b.memory()-before)/float64(held))
+	b.Logf("%d held: %.0f bytes of Redis's memory for each, of which some 600 are content", held,
+		float64(b.memory()-before)/float64(held))
 	var few, many []time.Duration
 	for range rounds {
 		few, many = append(few, other.recalls()...), append(many, b.recalls()...)
 	}
-	b.Logf("recall by ID: p99 %v with %d held, %v with %d = %.2f (aim 1.2)", quantile(few, 99), full/10, quantile(many, 99), held, float64(quantile(many, 99))/float64(quantile(few, 99)))
+	b.Logf("recall by ID: p99 %v with %d held, %v with %d = %.2f (aim 1.2)", quantile(few, 99), full/10,
+		quantile(many, 99), held, float64(quantile(many, 99))/float64(quantile(few, 99)))
 	b.searches()
 	b.stolen()
 	b.claims()
@@ -272,7 +282,8 @@ func (b *storeBench) memory() int {
 
 // cpu is the processor time that Redis has taken.
 func (b *storeBench) cpu() (all time.Duration) {
-	for _, m := range regexp.MustCompile(`used_cpu_(?:sys|user):([0-9.]+)`).FindAllStringSubmatch(b.redis.Do("INFO cpu"), -1) {
+	for _, m := range regexp.MustCompile(`used_cpu_(?:sys|user):([0-9.]+)`).FindAllStringSubmatch(b.redis.Do("INFO cpu"),
+		-1) {
 		seconds, _ := strconv.ParseFloat(m[1], 64)
 		all += time.Duration(seconds * float64(time.Second))
 	}
@@ -330,7 +341,8 @@ func (b *storeBench) searches() {
 		}
 	}
 	scan := time.Since(start)
-	b.Logf("by recipient: p50 %v; SCAN over all keys: %v = %.0f times as long", quantile(index, 50), scan.Round(time.Millisecond), float64(scan)/float64(quantile(index, 50)))
+	b.Logf("by recipient: p50 %v; SCAN over all keys: %v = %.0f times as long", quantile(index, 50),
+		scan.Round(time.Millisecond), float64(scan)/float64(quantile(index, 50)))
 	took, n := search(holdstore.Query{}, 100)
 	b.Logf("the first %d due: %v", n, took.Round(time.Millisecond))
 	took, _ = search(holdstore.Query{Subject: "no such subject"}, 0)
@@ -341,7 +353,8 @@ func (b *storeBench) searches() {
 func (b *storeBench) stolen() {
 	start := time.Now()
 	var ids []string
-	for h, err := range b.store.Find(context.Background(), holdstore.Query{Login: "mallory", States: []holdstore.State{holdstore.Held}, AnyOrder: true}) {
+	for h, err := range b.store.Find(context.Background(),
+		holdstore.Query{Login: "mallory", States: []holdstore.State{holdstore.Held}, AnyOrder: true}) {
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -349,8 +362,10 @@ func (b *storeBench) stolen() {
 	}
 	found := time.Since(start)
 	done := 0
-	err := b.store.Bulk(context.Background(), b.store.Recalling(), ids, holdstore.Act{By: "bench"}, func(some []string, _ []error) { done += len(some) })
-	b.Logf("a stolen account: %d found in %v, %d recalled in %v altogether, %v", len(ids), found.Round(time.Millisecond), done, time.Since(start).Round(time.Millisecond), err)
+	err := b.store.Bulk(context.Background(), b.store.Recalling(), ids, holdstore.Act{By: "bench"},
+		func(some []string, _ []error) { done += len(some) })
+	b.Logf("a stolen account: %d found in %v, %d recalled in %v altogether, %v", len(ids), found.Round(time.Millisecond),
+		done, time.Since(start).Round(time.Millisecond), err)
 }
 
 // claims takes due messages, reads them and settles them one by one.
@@ -371,7 +386,9 @@ func (b *storeBench) claims() {
 					return
 				}
 				for _, c := range cs {
-					if err := b.store.Settle(context.Background(), c, holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent, Detail: "250 2.0.0 Ok: queued as 4NEW"}}}); err != nil {
+					if err := b.store.Settle(context.Background(), c,
+						holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent,
+							Detail: "250 2.0.0 Ok: queued as 4NEW"}}}); err != nil {
 						b.Error(err)
 					}
 					done.Add(1)
@@ -380,7 +397,8 @@ func (b *storeBench) claims() {
 		})
 	}
 	wg.Wait()
-	b.Logf("from claim to settle with %d held, each settled by itself: %.0f/s (aim 5,000)", before, float64(done.Load())/time.Since(start).Seconds())
+	b.Logf("from claim to settle with %d held, each settled by itself: %.0f/s (aim 5,000)", before,
+		float64(done.Load())/time.Since(start).Seconds())
 }
 
 // restart measures how long Redis reads its data.
@@ -395,5 +413,6 @@ func (b *storeBench) restart() {
 	held, start := b.waiting(), time.Now()
 	b.redis.Restart()
 	server.Eventually(b, "redis has read its data", func() bool { return b.plain.Ping(context.Background()).Err() == nil })
-	b.Logf("restart with %d held and an append-only file of %d MB: %v", held, size>>20, time.Since(start).Round(100*time.Millisecond))
+	b.Logf("restart with %d held and an append-only file of %d MB: %v", held, size>>20,
+		time.Since(start).Round(100*time.Millisecond))
 }

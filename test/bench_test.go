@@ -48,7 +48,8 @@ func benchPrograms(t *testing.T) {
 // benchGateway is a gateway of them.
 func benchGateway(t *testing.T) *gateway {
 	benchPrograms(t)
-	g := startGateway(t, "24h", "smtpd_client_connection_count_limit = 0", "default_process_limit = 200", "smtp_line_length_limit = 0")
+	g := startGateway(t, "24h", "smtpd_client_connection_count_limit = 0", "default_process_limit = 200",
+		"smtp_line_length_limit = 0")
 	g.change("grace = ", "max_grace = \"48h\"\ngrace = ")
 	g.killDaemon()
 	g.startDaemon()
@@ -59,15 +60,18 @@ func benchGateway(t *testing.T) *gateway {
 func (g *gateway) peers(t *testing.T) []peer {
 	plain := server.StartPostfix(t, nothing(t, "accept"), g.sink.Addr, "smtpd_milters =", "defer_transports = smtp")
 	discard := server.StartPostfix(t, nothing(t, "discard"), g.sink.Addr)
-	hold := server.StartPostfix(t, nothing(t, "accept"), g.sink.Addr, "smtpd_milters =", "smtpd_recipient_restrictions = check_recipient_access static:HOLD, permit_mynetworks, reject")
-	return []peer{{"recall-milter", g.mta.smtp}, {"(a) no milter", plain.SMTP}, {"(b) discarding milter", discard.SMTP}, {"(c) Postfix HOLD", hold.SMTP}}
+	hold := server.StartPostfix(t, nothing(t, "accept"), g.sink.Addr, "smtpd_milters =",
+		"smtpd_recipient_restrictions = check_recipient_access static:HOLD, permit_mynetworks, reject")
+	return []peer{{"recall-milter", g.mta.smtp}, {"(a) no milter", plain.SMTP}, {"(b) discarding milter", discard.SMTP},
+		{"(c) Postfix HOLD", hold.SMTP}}
 }
 
 // nothing builds and starts the milter that does nothing.
 func nothing(t *testing.T, verdict string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "nothing")
-	if out, err := exec.Command("cc", "-O2", "-o", program, "bench/nothing.c", "-lmilter", "-lpthread").CombinedOutput(); err != nil {
+	if out, err := exec.Command("cc", "-O2", "-o", program, "bench/nothing.c", "-lmilter",
+		"-lpthread").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	addr := server.FreeAddr(t)
@@ -120,7 +124,8 @@ func intoHold(t *testing.T, peers []peer) {
 func source(t *testing.T, addr string, sessions, messages, size int) float64 {
 	t.Helper()
 	start := time.Now()
-	out, err := exec.Command(server.Program(t, "smtp-source"), "-s", strconv.Itoa(sessions), "-m", strconv.Itoa(messages), "-l", strconv.Itoa(size),
+	out, err := exec.Command(server.Program(t, "smtp-source"), "-s", strconv.Itoa(sessions), "-m", strconv.Itoa(messages),
+		"-l", strconv.Itoa(size),
 		"-d", "-f", "a@corp.test", "-t", "b@x.test", addr).CombinedOutput()
 	if err != nil {
 		t.Errorf("smtp-source: %v\n%s", err, out) // also called outside the test's goroutine
@@ -146,7 +151,8 @@ func recallLatency(t *testing.T, g *gateway) {
 		floor = append(floor, timed(t, "--version"))
 	}
 	t.Logf("recallctl recall ID, as a process, with %d held: p50 %v, p99 %v; recallctl --version: p50 %v, p99 %v",
-		strings.Count(string(out), "\n"), quantile(recalls, 50), quantile(recalls, 99), quantile(floor, 50), quantile(floor, 99))
+		strings.Count(string(out), "\n"), quantile(recalls, 50), quantile(recalls, 99), quantile(floor, 50),
+		quantile(floor, 99))
 }
 
 func timed(t *testing.T, args ...string) time.Duration {
@@ -166,20 +172,23 @@ func quantile(all []time.Duration, percent int) time.Duration {
 
 // releaseRate releases all at once, next to smtp-source into the same port; then measures lateness at 200 a second.
 func releaseRate(t *testing.T, g *gateway) {
-	if out, err := exec.Command(filepath.Join(programs, "recallctl"), "-c", g.conf, "recall", "--all", "--yes").CombinedOutput(); err != nil {
+	if out, err := exec.Command(filepath.Join(programs, "recallctl"), "-c", g.conf, "recall", "--all",
+		"--yes").CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	const messages = 1000
 	source(t, g.mta.smtp, 16, messages, 4<<10)
 	before := g.logged("release: ")
 	start := time.Now()
-	if out, err := exec.Command(filepath.Join(programs, "recallctl"), "-c", g.conf, "release", "--all", "--yes").CombinedOutput(); err != nil {
+	if out, err := exec.Command(filepath.Join(programs, "recallctl"), "-c", g.conf, "release", "--all",
+		"--yes").CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	server.Eventually(t, "all are released", func() bool { return len(g.logged("release: "))-len(before) >= messages })
 	rate := messages / time.Since(start).Seconds()
 	floor := source(t, g.mta.reinject, 8, messages, 4<<10)
-	t.Logf("release of %d due at once: %.0f/s; smtp-source into the same port with 8 sessions: %.0f/s = %.2f of it", messages, rate, floor, rate/floor)
+	t.Logf("release of %d due at once: %.0f/s; smtp-source into the same port with 8 sessions: %.0f/s = %.2f of it",
+		messages, rate, floor, rate/floor)
 
 	g.change("grace = \"24h\"", "grace = \"5s\"")
 	g.killDaemon()
@@ -192,7 +201,8 @@ func releaseRate(t *testing.T, g *gateway) {
 		go source(t, g.mta.smtp, 2, 10, 4<<10)
 	}
 	tick.Stop()
-	server.Eventually(t, "all are released", func() bool { return len(g.logged("release: "))-len(before) >= perSecond*seconds })
+	server.Eventually(t, "all are released",
+		func() bool { return len(g.logged("release: "))-len(before) >= perSecond*seconds })
 	var late []time.Duration
 	for _, line := range g.logged("release: ")[len(before):] {
 		_, text, _ := strings.Cut(line, "late=")
@@ -203,7 +213,8 @@ func releaseRate(t *testing.T, g *gateway) {
 		}
 		late = append(late, d)
 	}
-	t.Logf("lateness at %d a second, from due to the port's 250: p50 %v, p99 %v", perSecond, quantile(late, 50), quantile(late, 99))
+	t.Logf("lateness at %d a second, from due to the port's 250: p50 %v, p99 %v", perSecond, quantile(late, 50),
+		quantile(late, 99))
 }
 
 // logged returns the daemon's log lines with a text.

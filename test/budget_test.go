@@ -94,7 +94,8 @@ func (s *siege) strangers(ctx context.Context, hand int) {
 	for n := 0; ctx.Err() == nil; n += 100 {
 		var all []holdstore.Received
 		for i := range 100 {
-			all = append(all, holdstore.Received{MessageID: fmt.Sprintf("<%d.%d@stranger.test>", hand, n+i), From: fmt.Sprintf("s%d@stranger.test", n+i),
+			all = append(all, holdstore.Received{MessageID: fmt.Sprintf("<%d.%d@stranger.test>", hand, n+i),
+				From:     fmt.Sprintf("s%d@stranger.test", n+i),
 				Subjects: []string{strconv.Itoa(n + i)}, Recipients: []string{"bert@corp.test"}, At: time.Now(),
 				Ways: []holdstore.Way{{Client: fmt.Sprintf("10.%d.%d.1", (n+i)%200, hand)}}})
 		}
@@ -108,9 +109,11 @@ func (s *siege) strangers(ctx context.Context, hand int) {
 // them.
 func (s *siege) mallory(ctx context.Context, hand int) {
 	for n := 0; ctx.Err() == nil; n++ {
-		sub := holdstore.Submission{Login: "mallory", MessageID: fmt.Sprintf("<m%d.%d@corp.test>", hand, n), Sender: holdstore.Path{Address: "mallory@corp.test"}}
+		sub := holdstore.Submission{Login: "mallory", MessageID: fmt.Sprintf("<m%d.%d@corp.test>", hand, n),
+			Sender: holdstore.Path{Address: "mallory@corp.test"}}
 		for r := range []int{1, 1, 500}[n%3] {
-			sub.Recipients = append(sub.Recipients, holdstore.Path{Address: fmt.Sprintf("%s%d@%s.test", strings.Repeat("a", 60), r, strings.Repeat("b", 60))})
+			sub.Recipients = append(sub.Recipients,
+				holdstore.Path{Address: fmt.Sprintf("%s%d@%s.test", strings.Repeat("a", 60), r, strings.Repeat("b", 60))})
 		}
 		p := s.store.Put(sub, []byte("Subject: x\r\n"))
 		err := p.Write(ctx, noise([]int{500, 50_000, 600_000}[n%3], uint64(hand*1_000_000+n+1)))
@@ -169,7 +172,8 @@ func (s *siege) user(user, n int) {
 		return
 	}
 	asked := time.Now()
-	if h, err := s.store.Recall(s.t.Context(), holds[0].ID, holdstore.Act{By: "user"}); err != nil || h.State != holdstore.Recalled {
+	if h, err := s.store.Recall(s.t.Context(), holds[0].ID, holdstore.Act{By: "user"}); err != nil ||
+		h.State != holdstore.Recalled {
 		s.t.Errorf("the mail of user %d is not recalled: %v", user, err)
 	}
 	s.recalled = append(s.recalled, time.Since(asked))

@@ -60,7 +60,8 @@ func commandsOf(t *testing.T, name string) (all []command) {
 
 // elsewhere are commands that a test of its own types, or a script of "make packages" on a scratch system.
 var elsewhere = []struct{ commands, by string }{
-	{`^apt install |^systemctl enable --now recall-milter-store recall-milter$|^printf .*\| sendmail -f you root$`, "packaging/scratch/newcomer"},
+	{`^apt install |^systemctl enable --now recall-milter-store recall-milter$|^printf .*\| sendmail -f you root$`,
+		"packaging/scratch/newcomer"},
 	{`^recall-milter-store use`, "packaging/scratch/store"},
 	{`^systemctl (reload|restart|stop|status|enable|disable|reset-failed)`, "packaging/scratch/manual"},
 	{`^recall-milter -t && systemctl`, "packaging/scratch/manual"},
@@ -73,11 +74,14 @@ var elsewhere = []struct{ commands, by string }{
 	{`^recallctl log --follow`, "TestAPartOfTheStoreIsAway"},
 	{`^recallctl policy test`, "TestStories"},
 	{`^recallctl --json log --since 1d >>trail|^journalctl -t recall-milter|` +
-		`^sed -n 's/\^.* log( |$)|^jq -r .*trail\.jsonl|^recallctl list -q \| grep|^while read`, "TestAnOldCopyIsBroughtBackByTheManual"},
+		`^sed -n 's/\^.* log( |$)|^jq -r .*trail\.jsonl|^recallctl list -q \| grep|^while read`,
+		"TestAnOldCopyIsBroughtBackByTheManual"},
 	{`^sed -n 's/\.\*.* log \| sort`, "TestTheLogKnowsWhatALostStoreHeld"},
 	{`^recallctl (export --all|release --all --yes --via)`, "TestHeldMailIsSentByHandWithoutADaemon"},
-	{`^cat >>/etc/postfix/master\.cf|^postconf -P pickup|^postconf -e non_smtpd_milters=$`, "TestProgramsGetWhatTheirOptionsAskFor"},
-	{`^postconf -(e smtpd_milters=inet:127\.0\.0\.1:8890|P 127\.0\.0\.1:10026/)`, "TestAHeldMessageArrivesAsIfItHadNeverBeenHeld"},
+	{`^cat >>/etc/postfix/master\.cf|^postconf -P pickup|^postconf -e non_smtpd_milters=$`,
+		"TestProgramsGetWhatTheirOptionsAskFor"},
+	{`^postconf -(e smtpd_milters=inet:127\.0\.0\.1:8890|P 127\.0\.0\.1:10026/)`,
+		"TestAHeldMessageArrivesAsIfItHadNeverBeenHeld"},
 }
 
 // untyped are commands that no test types, each with the reason.
@@ -141,7 +145,8 @@ func (g *gateway) typesOne(c command, folder, http string, n int) {
 	line := regexp.MustCompile(`\b(REF|ID|QUEUEID)\b|32VWE3H4VYYPX`).ReplaceAllString(c.line, ref)
 	line = regexp.MustCompile(`\bFILE\b`).ReplaceAllString(line, "mail.eml")
 	line = regexp.MustCompile(`\b(TEXT|ADDRESS)\b`).ReplaceAllString(line, "b@x.test")
-	line = strings.NewReplacer("bob@x.test", "b@x.test", "127.0.0.1:8891", http, "recallctl drain", "recallctl drain --yes --timeout 1s").Replace(line)
+	line = strings.NewReplacer("bob@x.test", "b@x.test", "127.0.0.1:8891", http, "recallctl drain",
+		"recallctl drain --yes --timeout 1s").Replace(line)
 	out := g.types(folder, line+"\necho exit $?")
 	if regexp.MustCompile(`exit (64|69|77|78|126|127)\n`).MatchString(out) {
 		g.t.Errorf("%s: %s: %s", c.page, line, out)

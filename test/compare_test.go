@@ -24,17 +24,20 @@ type site struct {
 	// Lines of main.cf and master.cf. {submission} and {back} are ports for services of the site, {filter} is the
 	// content filter, which hands mail to {back}, {before} the milter before ours, {dir} a folder with files.
 	main, master string
-	edit         func(sender string, m *gomilter.Modifier)         // of the milter before ours
-	asks         gomilter.OptAction                                // for which that asks; 0: for what edit needs
-	config       string                                            // lines of our [release], with {port2} for a second port
-	messages     []letter                                          // besides the usual ones
-	byHand       func(p *place)                                    // what the administrator does besides "setup --apply"
-	around       func(p *place)                                    // starts what else the site has
-	programs     func(t *testing.T, back string) map[string]string // starts programs next to Postfix: their places, like {dir}
-	differs      string                                            // the finding of doctor that says why it can't be the same; "": it is
-	warns        string                                            // a finding of doctor, although it is the same
-	unheld       []string                                          // letters that come from outside
-	short        bool                                              // also a part of "make test"
+	edit         func(sender string, m *gomilter.Modifier) // of the milter before ours
+	asks         gomilter.OptAction                        // for which that asks; 0: for what edit needs
+	// lines of our [release], with {port2} for a second port
+	config   string
+	messages []letter       // besides the usual ones
+	byHand   func(p *place) // what the administrator does besides "setup --apply"
+	around   func(p *place) // starts what else the site has
+	// starts programs next to Postfix: their places, like {dir}
+	programs func(t *testing.T, back string) map[string]string
+	// the finding of doctor that says why it can't be the same; "": it is
+	differs string
+	warns   string   // a finding of doctor, although it is the same
+	unheld  []string // letters that come from outside
+	short   bool     // also a part of "make test"
 }
 
 // letter is one message, and how it is submitted.
@@ -55,7 +58,8 @@ type letter struct {
 var usual = []letter{
 	{name: "text"},
 	{name: "many", to: []string{"b@x.test", "c@x.test", "d@y.test", "e@corp.test"}},
-	{name: "parameters", mailArgs: " RET=HDRS ENVID=QQ+2B1 BODY=8BITMIME", rcptArgs: " NOTIFY=FAILURE ORCPT=rfc822;o@x.test", body: "gr\xfc\xdfe\r\n"},
+	{name: "parameters", mailArgs: " RET=HDRS ENVID=QQ+2B1 BODY=8BITMIME",
+		rcptArgs: " NOTIFY=FAILURE ORCPT=rfc822;o@x.test", body: "gr\xfc\xdfe\r\n"},
 	{name: "program", from: "cron@corp.test", by: "sendmail"},
 	{name: "short address", header: "Cc: colleague\r\n", from: "a@corp.test", to: []string{"b@x.test", "colleague"}},
 }
@@ -63,8 +67,10 @@ var usual = []letter{
 func (l letter) id() string { return strings.ReplaceAll(l.name, " ", "-") + "@corp.test" }
 
 func (l letter) text() string {
-	return "Received: from before.test by relay.corp.test with ESMTP id 1; Tue, 24 Nov 2026 09:00:00 +0000\r\nFrom: A <a@corp.test>\r\nTo: b@x.test\r\nSubject: " + l.subject +
-		"\r\nMessage-ID: <" + l.id() + ">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n" + l.header + "\r\n" + l.body + "the letter " + l.name + "\r\n"
+	return "Received: from before.test by relay.corp.test with ESMTP id 1; Tue, 24 Nov 2026 09:00:00 +0000\r\nFrom: A " +
+		"<a@corp.test>\r\nTo: b@x.test\r\nSubject: " + l.subject +
+		"\r\nMessage-ID: <" + l.id() + ">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n" + l.header + "\r\n" + l.body +
+		"the letter " + l.name + "\r\n"
 }
 
 // outcome is what became of the messages of a site: for each, what its client heard and each copy that arrived or
@@ -118,7 +124,8 @@ func (s *site) compare(t *testing.T) {
 		if !slices.Equal(plain[l.name], held[l.name]) {
 			same = false
 			if s.differs == "" {
-				t.Errorf("%s: without the milter\n  %s\nheld\n  %s", l.name, strings.Join(plain[l.name], "\n  "), strings.Join(held[l.name], "\n  "))
+				t.Errorf("%s: without the milter\n  %s\nheld\n  %s", l.name, strings.Join(plain[l.name], "\n  "),
+					strings.Join(held[l.name], "\n  "))
 			}
 		}
 	}
@@ -134,7 +141,8 @@ func (s *site) compare(t *testing.T) {
 
 // start starts the site as it was before anybody heard of us.
 func (s *site) start(t *testing.T) *place {
-	p := &place{site: s, submission: server.FreeAddr(t), second: server.FreeAddr(t), letters: append(slices.Clone(usual), s.messages...)}
+	p := &place{site: s, submission: server.FreeAddr(t), second: server.FreeAddr(t),
+		letters: append(slices.Clone(usual), s.messages...)}
 	p.port2 = server.FreeAddr(t)
 	back, dir := server.FreeAddr(t), t.TempDir()
 	var started []string
@@ -147,7 +155,8 @@ func (s *site) start(t *testing.T) *place {
 	if s.edit != nil {
 		p.before = "inet:" + server.StartEditor(t, cmp.Or(s.asks, editing), s.edit)
 	}
-	places := strings.NewReplacer(append(started, "{submission}", p.submission, "{second}", p.second, "{port3}", server.FreeAddr(t), "{back}", back, "{filter}", bracketed(filter.Addr),
+	places := strings.NewReplacer(append(started, "{submission}", p.submission, "{second}", p.second, "{port3}",
+		server.FreeAddr(t), "{back}", back, "{filter}", bracketed(filter.Addr),
 		"{before}", p.before, "{dir}", dir, "{port2}", p.port2)...)
 	var postfix *server.Postfix
 	p.gateway = startGatewayWith(t, "1s", func(_, nextHop string) mta {
@@ -171,7 +180,8 @@ const editing = gomilter.OptAddHeader | gomilter.OptAddRcpt | gomilter.OptRemove
 // postconf changes the site's configuration as an administrator does.
 func (p *place) postconf(args ...string) {
 	p.t.Helper()
-	if out, err := exec.Command(server.Program(p.t, "postconf"), append([]string{"-c", p.postfix.Conf()}, args...)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(server.Program(p.t, "postconf"),
+		append([]string{"-c", p.postfix.Conf()}, args...)...).CombinedOutput(); err != nil {
 		p.t.Fatalf("postconf %v: %v: %s", args, err, out)
 	}
 }

@@ -17,7 +17,8 @@ func TestHeldMessageIsReleasedAsSubmitted(t *testing.T) {
 		server.Eventually(t, "the message arrives", func() bool { return g.arrived("one@corp.test") == 1 })
 		d := g.sink.Got()[0]
 		_, rest, _ := strings.Cut(string(d.Data), "From: a@corp.test\r\n")
-		want := "To: b@x.test\r\nSubject: the price list\r\nMessage-ID: <one@corp.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\n.dot\r\nbody of one@corp.test\r\n"
+		want := "To: b@x.test\r\nSubject: the price list\r\nMessage-ID: <one@corp.test>\r\nDate: Tue, 24 Nov 2026 " +
+			"09:00:00 +0000\r\n\r\n.dot\r\nbody of one@corp.test\r\n"
 		if rest != want {
 			t.Errorf("released:\n%q\nwant\n%q", rest, want)
 		}
@@ -44,7 +45,8 @@ func TestRecalledMessageIsNeverSent(t *testing.T) {
 		}
 		out, _ := g.ctl("--json", "list")
 		var hold struct{ ID, State, Message_ID string }
-		if err := json.Unmarshal([]byte(out), &hold); err != nil || hold.Message_ID != "<keep@corp.test>" || hold.State != "held" {
+		if err := json.Unmarshal([]byte(out), &hold); err != nil || hold.Message_ID != "<keep@corp.test>" ||
+			hold.State != "held" {
 			t.Fatalf("list after the recall: %v %+v", err, hold)
 		}
 		if _, code := g.ctl("release", hold.ID); code != 0 {

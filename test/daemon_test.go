@@ -29,7 +29,8 @@ func TestTheDaemonChecksItsConfig(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	good, bad := filepath.Join(dir, "good.toml"), filepath.Join(dir, "bad.toml")
-	for file, text := range map[string]string{good: "[hold]\ngrace = \"1m\"\n", bad: "[hold]\ngrace = \"soon\"\ngraze = 1\n"} {
+	for file, text := range map[string]string{good: "[hold]\ngrace = \"1m\"\n",
+		bad: "[hold]\ngrace = \"soon\"\ngraze = 1\n"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -39,18 +40,21 @@ func TestTheDaemonChecksItsConfig(t *testing.T) {
 	}
 	for _, args := range [][]string{{"-t", "-c", bad}, {"-c", bad}} {
 		text, code := daemonSays(t, args...)
-		if code != 78 || !strings.Contains(text, bad+":2:1") || !strings.Contains(text, bad+":3:1") || !strings.Contains(text, "grace = \"soon\"") {
+		if code != 78 || !strings.Contains(text, bad+":2:1") || !strings.Contains(text, bad+":3:1") ||
+			!strings.Contains(text, "grace = \"soon\"") {
 			t.Errorf("%q: exit %d: %s", args, code, text)
 		}
 	}
-	if text, code := daemonSays(t, "-c", filepath.Join(dir, "none.toml")); code != 78 || !strings.Contains(text, "no such file") {
+	if text, code := daemonSays(t, "-c", filepath.Join(dir, "none.toml")); code != 78 ||
+		!strings.Contains(text, "no such file") {
 		t.Errorf("exit %d: %s", code, text)
 	}
 	sealed := filepath.Join(dir, "sealed.toml")
 	if err := os.WriteFile(sealed, []byte("[seal]\nkey_file = \"/none/seal.keys\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if text, code := daemonSays(t, "-t", "-c", sealed); code != 78 || !strings.Contains(text, "seal.key_file: open /none/seal.keys: no such file") {
+	if text, code := daemonSays(t, "-t", "-c", sealed); code != 78 ||
+		!strings.Contains(text, "seal.key_file: open /none/seal.keys: no such file") {
 		t.Errorf("without its key file: exit %d: %s", code, text)
 	}
 	if text, code := daemonSays(t, "-V"); code != 0 || !strings.HasPrefix(text, "recall-milter ") {
@@ -85,7 +89,8 @@ func TestTheDaemonTakesItsConfigFromTheEnvironment(t *testing.T) {
 	}
 	g.startDaemon()
 	g.mustSend("m@corp.test")
-	server.Eventually(t, "the message leaves after the second that the environment says", func() bool { return g.arrived("m@corp.test") == 1 })
+	server.Eventually(t, "the message leaves after the second that the environment says",
+		func() bool { return g.arrived("m@corp.test") == 1 })
 	g.environ = append(g.environ, "RECALL_MILTER_HOLD_GRAZE=1s")
 	if text, code := check(); code != 78 || !strings.Contains(text, "environment variable RECALL_MILTER_HOLD_GRAZE") {
 		t.Errorf("an unknown variable: exit %d: %s", code, text)
@@ -131,7 +136,8 @@ func TestSupervisorsSeeHowTheDaemonIs(t *testing.T) {
 		}
 	}
 	g.mustSend("m@corp.test")
-	if code, text := g.get(status, "/metrics"); code != 200 || !strings.Contains(text, `recall_milter_verdicts_total{reason="rule",verdict="hold"} 1`) {
+	if code, text := g.get(status, "/metrics"); code != 200 ||
+		!strings.Contains(text, `recall_milter_verdicts_total{reason="rule",verdict="hold"} 1`) {
 		t.Errorf("metrics: %d\n%s", code, text)
 	}
 	server.Eventually(t, "it is ready", func() bool { code, _ := g.get(status, "/readyz"); return code == 200 })

@@ -17,14 +17,17 @@ func TestSignaturesMadeBeforeTheHoldStayValid(t *testing.T) {
 	g := startGatewayWith(t, "1s", func(milter, nextHop string) mta {
 		return ofPostfix(server.StartPostfix(t, signer.Milter+", inet:"+milter, nextHop))
 	})
-	names := []string{"folded by tabs", "trailing blanks", "8-bit body", "lone dots", "bare CR", "CRCRLF", "empty lines at the end",
-		"empty body", "duplicates in order", "folded by blanks", "blank at a body line's end", "UTF-8 header"} // no line over 998: Postfix itself breaks those when it delivers
+	names := []string{"folded by tabs", "trailing blanks", "8-bit body", "lone dots", "bare CR", "CRCRLF",
+		"empty lines at the end",
+		// no line over 998: Postfix itself breaks those when it delivers
+		"empty body", "duplicates in order", "folded by blanks", "blank at a body line's end", "UTF-8 header"}
 	for n, name := range names {
 		g.must(submit(g.mta.smtp, "a@corp.test", fmt.Sprintf("dkim%d@x.test", n), hostile[name]))
 	}
 	for n, name := range names {
 		var got []string
-		server.Eventually(t, name+" arrives", func() bool { got = g.to(fmt.Sprintf("dkim%d@x.test", n)); return len(got) == 1 })
+		server.Eventually(t, name+" arrives",
+			func() bool { got = g.to(fmt.Sprintf("dkim%d@x.test", n)); return len(got) == 1 })
 		if err := verified(got[0], signer); err != nil {
 			t.Errorf("%s: %v\n%.2000q", name, err, got[0])
 		}

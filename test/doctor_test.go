@@ -30,7 +30,8 @@ func healthy(t *testing.T, grace string) *gateway {
 		return ofPostfix(postfix)
 	})
 	g.postfix = postfix
-	g.change("[http]\nlisten = \"\"\n", "[http]\nlisten = \""+server.FreeAddr(t)+"\"\n[inbound]\ndns = \""+names.Addr+"\"\n")
+	g.change("[http]\nlisten = \"\"\n",
+		"[http]\nlisten = \""+server.FreeAddr(t)+"\"\n[inbound]\ndns = \""+names.Addr+"\"\n")
 	g.restartDaemon()
 	server.Aged(t, filepath.Join(g.postfix.Dir, "conf/main.cf"))
 	server.Aged(t, filepath.Join(g.postfix.Dir, "conf/master.cf"))
@@ -105,11 +106,14 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 	}{
 		{"redis away", g.redis.Kill, g.redis.Start, "redis.reachable", 2},
 		{"redis hangs", g.redis.Pause, g.redis.Resume, "redis.reachable", 2},
-		{"password", redis("CONFIG SET requirepass secret"), redis("AUTH secret\r\nCONFIG SET requirepass \"\""), "redis.allowed", 2},
+		{"password", redis("CONFIG SET requirepass secret"), redis("AUTH secret\r\nCONFIG SET requirepass \"\""),
+			"redis.allowed", 2},
 		{"no append-only file", redis("CONFIG SET appendonly no"), g.appends, "redis.durable", 2},
 		{"appendfsync", redis("CONFIG SET appendfsync everysec"), redis("CONFIG SET appendfsync always"), "redis.durable", 2},
-		{"eviction", redis("CONFIG SET maxmemory-policy allkeys-lru"), redis("CONFIG SET maxmemory-policy noeviction"), "redis.durable", 2},
-		{"no fsync while rewriting", redis("CONFIG SET no-appendfsync-on-rewrite yes"), redis("CONFIG SET no-appendfsync-on-rewrite no"), "redis.durable", 2},
+		{"eviction", redis("CONFIG SET maxmemory-policy allkeys-lru"), redis("CONFIG SET maxmemory-policy noeviction"),
+			"redis.durable", 2},
+		{"no fsync while rewriting", redis("CONFIG SET no-appendfsync-on-rewrite yes"),
+			redis("CONFIG SET no-appendfsync-on-rewrite no"), "redis.durable", 2},
 		{"relaxed", config("[redis]", "[redis]\ndurability = \"relaxed\""), asBefore, "redis.advice", 1},
 		{"assumed too much", func() {
 			g.change("[redis]", "[redis]\ndurability = \"assumed\"")
@@ -117,16 +121,20 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		}, func() { asBefore(); g.redis.Do("CONFIG SET appendfsync always") }, "redis.assumed", 1},
 		{"a replica", redis("REPLICAOF 127.0.0.1 1"), redis("REPLICAOF NO ONE"), "redis.role", 2},
 		{"memory nearly full", g.nearlyFull, redis("CONFIG SET maxmemory 0"), "redis.memory", 2},
-		{"replicas that Redis wants", redis("CONFIG SET min-replicas-to-write 1"), redis("CONFIG SET min-replicas-to-write 0"), "redis.min-replicas", 2},
-		{"replicas that we want", config("[redis]", "[redis]\nreplicas = 1"), asBefore, "redis.advice redis.replicas", 2}, // and Redis itself does not insist on them
+		{"replicas that Redis wants", redis("CONFIG SET min-replicas-to-write 1"),
+			redis("CONFIG SET min-replicas-to-write 0"), "redis.min-replicas", 2},
+		// and Redis itself does not insist on them
+		{"replicas that we want", config("[redis]", "[redis]\nreplicas = 1"), asBefore, "redis.advice redis.replicas", 2},
 		{"snapshots fail", g.failingSnapshot, g.goodSnapshot, "redis.snapshot", 2},
 		{"paused", func() { g.ctl("pause") }, func() { g.ctl("resume") }, "holds.paused", 1},
 		{"overdue", elsewhere("one", "ZADD one:{mh0}:z:held 1000 2222222222222"), asBefore, "holds.overdue", 2},
 		{"a job overdue", elsewhere("two", "ZADD two:{mh0}:jobs 1000 job"), asBefore, "holds.jobs", 1},
 		{"key missing", g.sealedHold, asBefore, "holds.key", 2},
 		{"daemon down", g.killDaemon, g.startDaemon, "daemon.listen", 2},
-		{"another server in its place", func() { g.killDaemon(); ended = stranger(t, g.milter) }, func() { ended(); g.startDaemon() }, "daemon.other", 2},
-		{"monitoring elsewhere", config("[http]\nlisten = \"", "[http]\nlisten = \""+server.FreeAddr(t)+"\" #"), asBefore, "daemon.http", 1},
+		{"another server in its place", func() { g.killDaemon(); ended = stranger(t, g.milter) },
+			func() { ended(); g.startDaemon() }, "daemon.other", 2},
+		{"monitoring elsewhere", config("[http]\nlisten = \"", "[http]\nlisten = \""+server.FreeAddr(t)+"\" #"), asBefore,
+			"daemon.http", 1},
 		{"daemon can't hold", func() {
 			g.change(g.redis.Addr, "127.0.0.1:1")
 			g.restartDaemon()
@@ -135,16 +143,23 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		{"Postfix stopped", g.postfix.Kill, g.postfix.Start, "postfix.stopped", 2},
 		{"port of nobody", config(g.mta.reinject, "127.0.0.1:1"), asBefore, "postfix.port", 2},
 		{"port of our own", config("smtp = \""+g.mta.reinject, "smtp = \""+g.milter), asBefore, "port.ours", 2},
-		{"unheld without Redis", config("listen = [\"inet", "on_store_failure = \"deliver\"\nlisten = [\"inet"), asBefore, "config.deliver", 1},
-		{"nothing outbound", config("[hold]", "[outbound]\nauthenticated = false\nnetworks = []\ndaemon_names = []\n[hold]"), asBefore, "config.outbound postfix.networks", 2},
-		{"certificates that are none", config("[redis]", "[redis]\ntls = { enabled = true, ca_file = \"/etc/passwd\" }"), asBefore, "redis.config", 2},
-		{"a user who may not ask", redis("ACL SETUSER default -time"), redis("ACL SETUSER default +time"), "redis.unchecked", 1},
-		{"a user who may not count", redis("ACL SETUSER default -mget"), redis("ACL SETUSER default +mget"), "holds.unchecked", 1},
-		{"a rule for all", config("[release]", "[[hold.rule]]\nname = \"all\"\ngrace = \"0s\"\n[release]"), asBefore, "config.rule", 2},
+		{"unheld without Redis", config("listen = [\"inet", "on_store_failure = \"deliver\"\nlisten = [\"inet"), asBefore,
+			"config.deliver", 1},
+		{"nothing outbound", config("[hold]", "[outbound]\nauthenticated = false\nnetworks = []\ndaemon_names = []\n[hold]"),
+			asBefore, "config.outbound postfix.networks", 2},
+		{"certificates that are none", config("[redis]", "[redis]\ntls = { enabled = true, ca_file = \"/etc/passwd\" }"),
+			asBefore, "redis.config", 2},
+		{"a user who may not ask", redis("ACL SETUSER default -time"), redis("ACL SETUSER default +time"), "redis.unchecked",
+			1},
+		{"a user who may not count", redis("ACL SETUSER default -mget"), redis("ACL SETUSER default +mget"),
+			"holds.unchecked", 1},
+		{"a rule for all", config("[release]", "[[hold.rule]]\nname = \"all\"\ngrace = \"0s\"\n[release]"), asBefore,
+			"config.rule", 2},
 		{"no grace", config("\"1h\"", "\"0s\""), asBefore, "config.grace", 2},
 		{"no DNS", config("dns = \"", "dns = \"127.0.0.1:1\" #"), asBefore, "dns.answers", 1},
 		{"config edited", config("\"1h\"", "\"2h\""), asBefore, "daemon.stale", 1},
-		{"config open", func() { g.must(os.Chmod(g.conf, 0o644)) }, func() { g.must(os.Chmod(g.conf, 0o600)) }, "files.open", 1},
+		{"config open", func() { g.must(os.Chmod(g.conf, 0o644)) }, func() { g.must(os.Chmod(g.conf, 0o600)) }, "files.open",
+			1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g.t = t
@@ -187,16 +202,19 @@ func (g *gateway) goodSnapshot() {
 
 func (g *gateway) redisSays(text string) {
 	g.t.Helper()
-	server.Eventually(g.t, "Redis says "+text, func() bool { return strings.Contains(g.redis.Do("INFO persistence"), text) })
+	server.Eventually(g.t, "Redis says "+text,
+		func() bool { return strings.Contains(g.redis.Do("INFO persistence"), text) })
 }
 
 // sealedHold holds a message with a key that the config does not name.
 func (g *gateway) sealedHold() {
 	g.change("[redis]", "[redis]\nprefix = \"three\"")
-	store, err := holdstore.Open(holdstore.Options{Addresses: []string{g.redis.Addr}, Prefix: "three", Durability: "strict", SealKeys: [][]byte{make([]byte, 32)}})
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{g.redis.Addr}, Prefix: "three",
+		Durability: "strict", SealKeys: [][]byte{make([]byte, 32)}})
 	g.must(err)
 	defer store.Close()
-	p := store.Put(holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"}, Recipients: []holdstore.Path{{Address: "b@x.test"}}}, []byte("Subject: x\r\n"))
+	p := store.Put(holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"},
+		Recipients: []holdstore.Path{{Address: "b@x.test"}}}, []byte("Subject: x\r\n"))
 	_, err = p.Commit(context.Background(), holdstore.Terms{Rule: "default", Grace: time.Hour})
 	g.must(err)
 }
@@ -247,7 +265,9 @@ func TestDoctorSaysWhatAnOrdinaryUserCanNotCheck(t *testing.T) {
 	c := exec.Command(program, "-c", conf, "doctor")
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, _ := c.Output()
-	if code := c.ProcessState.ExitCode(); code != 2 || !strings.Contains(string(out), "permission denied: nothing else could be checked — sudo recallctl -c "+conf+" doctor") {
+	if code := c.ProcessState.ExitCode(); code != 2 ||
+		!strings.Contains(string(out),
+			"permission denied: nothing else could be checked — sudo recallctl -c "+conf+" doctor") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }
@@ -285,7 +305,8 @@ func TestDoctorProvesWhatBypassesTheHold(t *testing.T) {
 func TestDoctorSendsNoProbeThatARuleWouldLetPass(t *testing.T) {
 	t.Parallel()
 	g := healthy(t, "1h")
-	g.change("grace = \"1h\"\n", "grace = \"1h\"\n[[hold.rule]]\nname = \"probes\"\nsender = [\"probe@*\"]\ngrace = \"0s\"\n")
+	g.change("grace = \"1h\"\n",
+		"grace = \"1h\"\n[[hold.rule]]\nname = \"probes\"\nsender = [\"probe@*\"]\ngrace = \"0s\"\n")
 	g.finds("probe.unchecked", 1, "--probe", "probe@corp.test")
 	if got := g.sink.Got(); len(got) > 0 {
 		t.Errorf("a probe was sent: %+v", got)
@@ -309,7 +330,9 @@ func TestDoctorFindsNothingInOurLinesForSendmail(t *testing.T) {
 		})
 		return out, code
 	}
-	if out, code := doctor(); code != 1 || !strings.Contains(out, "0 errors, 1 warning") || !strings.Contains(out, "MAX_MESSAGE_SIZE") { // the test's own 100 MB
+	// the test's own 100 MB
+	if out, code := doctor(); code != 1 || !strings.Contains(out, "0 errors, 1 warning") ||
+		!strings.Contains(out, "MAX_MESSAGE_SIZE") {
 		t.Errorf("exit %d:\n%s", code, out)
 	}
 	g.change("grace =", "max_size = \"100MB\"\ngrace =")

@@ -13,7 +13,8 @@ import (
 func TestTheDaemonEndsSoonWhileRedisHangs(t *testing.T) {
 	t.Parallel()
 	g, address := watched(t, "1h")
-	server.Eventually(t, "it is ready", func() bool { text, _ := status(address, "/readyz"); return text == "mail can be held\n" })
+	server.Eventually(t, "it is ready",
+		func() bool { text, _ := status(address, "/readyz"); return text == "mail can be held\n" })
 	g.redis.Pause()
 	defer g.redis.Resume()
 	for range 4 {

@@ -33,7 +33,8 @@ func (o *organisation) refused(verb string, want refusal) bool {
 	for line := range strings.Lines(out) {
 		var e struct{ Verb, ID, By, Detail string }
 		o.must(json.Unmarshal([]byte(line), &e))
-		if e.Verb == verb && e.ID == want.hold && strings.Contains(e.By, "<"+want.from+">") && strings.Contains(e.Detail, want.why) {
+		if e.Verb == verb && e.ID == want.hold && strings.Contains(e.By, "<"+want.from+">") &&
+			strings.Contains(e.Detail, want.why) {
 			return true
 		}
 	}
@@ -58,9 +59,13 @@ func (o *organisation) signedFrom(envelope, to, text string) error {
 }
 
 func statusMail(from, id, outcome string) string {
-	return "From: " + from + "\r\nTo: anna@corp.test\r\nSubject: status\r\nDate: " + now() + "\r\nMessage-ID: <status." + outcome + from + ">\r\nMIME-Version: 1.0\r\n" +
-		"Content-Type: multipart/report; report-type=recall-status; boundary=b\r\n\r\n--b\r\n\r\nforged\r\n--b\r\nContent-Type: message/recall-status\r\n\r\n" +
-		"Request-Id: " + id + "\r\nOriginal-Message-ID: <m@corp.test>\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nOutcome: " + outcome + "\r\n\r\n--b--\r\n"
+	return "From: " + from + "\r\nTo: anna@corp.test\r\nSubject: status\r\nDate: " + now() + "\r\nMessage-ID: <status." +
+		outcome + from + ">\r\nMIME-Version: 1.0\r\n" +
+		"Content-Type: multipart/report; report-type=recall-status; " +
+		"boundary=b\r\n\r\n--b\r\n\r\nforged\r\n--b\r\nContent-Type: message/recall-status\r\n\r\n" +
+		"Request-Id: " + id +
+		"\r\nOriginal-Message-ID: <m@corp.test>\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nOutcome: " + outcome +
+		"\r\n\r\n--b--\r\n"
 }
 
 func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
@@ -88,16 +93,19 @@ func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
 	w.far.must(w.far.signedFrom("", "anna@corp.test", statusMail("bert@far.test", id, "retracted")))
 	w.far.must(w.far.signedFrom("bert@far.test", "anna@corp.test", statusMail("postmaster@far.test", id, "retracted")))
 	hold := w.corp.hold("m@corp.test")
-	for n, want := range []refusal{{hold, "postmaster@far.test", "sender not authenticated"}, {hold, "postmaster@evil.test", "sender not authenticated"},
+	for n, want := range []refusal{{hold, "postmaster@far.test", "sender not authenticated"},
+		{hold, "postmaster@evil.test", "sender not authenticated"},
 		{"", "postmaster@far.test", "sender not authenticated"}, {"", "postmaster@far.test", "the request is unknown"},
 		{hold, "bert@far.test", "From is not the postmaster"}, {hold, "postmaster@far.test", "envelope sender"}} {
-		server.Eventually(t, fmt.Sprintf("refusal %d is in the audit trail", n), func() bool { return w.corp.refused("status refused", want) })
+		server.Eventually(t, fmt.Sprintf("refusal %d is in the audit trail", n),
+			func() bool { return w.corp.refused("status refused", want) })
 	}
 	if out, _ := w.corp.ctl("--json", "show", "m@corp.test"); !strings.Contains(out, `"result":"requested"`) {
 		t.Errorf("a forged status counts:\n%s", out)
 	}
 	// A colleague of the author asks for her message: authentic, and without effect.
-	request := strings.NewReplacer(partnerFrom, "carl@corp.test", insider, "bert@far.test", "request@partner.test", "r@corp.test").Replace(request("m@corp.test"))
+	request := strings.NewReplacer(partnerFrom, "carl@corp.test", insider, "bert@far.test", "request@partner.test",
+		"r@corp.test").Replace(request("m@corp.test"))
 	w.corp.must(w.corp.signedFrom("carl@corp.test", "bert@far.test", request))
 	w.far.said("rule=default, verdict=none, reason=no message of that sender to that recipient is known")
 	w.far.boxes.Start()
@@ -172,10 +180,11 @@ func TestAGenuineRequestServesOnce(t *testing.T) {
 	body := strings.Index(request, "\r\n\r\n")
 	renamed := strings.Replace(request[:body], "Message-ID: <recall.", "Message-ID: <recall.2", 1) + request[body:]
 	for name, replay := range map[string]struct{ client, to, mail, why string }{
-		"another client":             {"127.0.0.2", "bert@far.test", request, "the command was used before"},
-		"another recipient":          {"127.0.0.1", "carl@far.test", request, "the command was used before"},
-		"another name":               {"127.0.0.1", "carl@far.test", renamed, "the command was used before"},
-		"another Original-Recipient": {"127.0.0.1", "carl@far.test", strings.ReplaceAll(request, "bert@far.test", "carl@far.test"), "sender not authenticated"},
+		"another client":    {"127.0.0.2", "bert@far.test", request, "the command was used before"},
+		"another recipient": {"127.0.0.1", "carl@far.test", request, "the command was used before"},
+		"another name":      {"127.0.0.1", "carl@far.test", renamed, "the command was used before"},
+		"another Original-Recipient": {"127.0.0.1", "carl@far.test",
+			strings.ReplaceAll(request, "bert@far.test", "carl@far.test"), "sender not authenticated"},
 	} {
 		err := sendAs(replay.client, w.far.mta.smtp, "anna@corp.test", replay.to, replay.mail)
 		if !refused(err, "550 5.7.1 recall refused") || !refused(err, replay.why) {
@@ -227,7 +236,8 @@ func TestRefusalsDoNotFloodTheAuditTrail(t *testing.T) {
 	if begin.Truncate(time.Hour) != time.Now().Truncate(time.Hour) { // they are counted by the hour
 		most = 131
 	}
-	if n := strings.Count(log, "request refused"); n < 101 || n > most || !strings.Contains(log, "<o@partner.test>: sender not authenticated") {
+	if n := strings.Count(log, "request refused"); n < 101 || n > most ||
+		!strings.Contains(log, "<o@partner.test>: sender not authenticated") {
 		t.Errorf("%d refusals in the audit trail:\n%s", n, log)
 	}
 }

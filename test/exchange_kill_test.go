@@ -68,7 +68,8 @@ func readSteps(table string) (all []step) {
 		for n := range column {
 			column[n] = strings.TrimSpace(column[n])
 		}
-		s := step{name: column[0], tap: column[1], texts: column[2], from: column[3] == "reply", ctl: column[3] == "recallctl"}
+		s := step{name: column[0], tap: column[1], texts: column[2], from: column[3] == "reply",
+			ctl: column[3] == "recallctl"}
 		if given, ok := strings.CutPrefix(column[3], "given "); ok {
 			s.given = given
 		}
@@ -183,7 +184,8 @@ func (w *world) tapped(r *reaper) {
 	for tap, at := range map[string]struct {
 		o    *organisation
 		addr string
-	}{"corp redis": {w.corp, w.corp.redis.Addr}, "far redis": {w.far, w.far.redis.Addr}, "far imap": {w.far, w.far.boxes.IMAP},
+	}{"corp redis": {w.corp, w.corp.redis.Addr}, "far redis": {w.far, w.far.redis.Addr},
+		"far imap":  {w.far, w.far.boxes.IMAP},
 		"corp smtp": {w.corp, w.corp.postfix.Own}, "far smtp": {w.far, w.far.postfix.Own}} {
 		p := server.StartProxy(t)
 		p.To(at.addr)
@@ -224,7 +226,8 @@ func (w *world) deaths(turn int) (all []*death) {
 		d := &death{step: s, id: fmt.Sprintf("%d.%s@corp.test", turn, strings.ReplaceAll(s.name, " ", "."))}
 		way := n + turn
 		d.after = way%2 == 1 && !s.from
-		d.server = way/2%2 == 1 && !strings.HasSuffix(s.tap, "smtp") && !s.ctl || s.name == "asked" // by recallctl, and not by the daemon
+		// by recallctl, and not by the daemon
+		d.server = way/2%2 == 1 && !strings.HasSuffix(s.tap, "smtp") && !s.ctl || s.name == "asked"
 		all = append(all, d)
 		w.corp.message("anna", d.id, "bert@far.test", "carl@far.test")
 	}
@@ -241,7 +244,8 @@ func (w *world) deaths(turn int) (all []*death) {
 	})
 	for _, d := range all {
 		d.hold = held["<"+d.id+">"][0]
-		d.request, _ = exchange.RequestID(marker, holdstore.Request{Hold: d.hold, Domain: "far.test", Recipients: []int{0, 1}})
+		d.request, _ = exchange.RequestID(marker,
+			holdstore.Request{Hold: d.hold, Domain: "far.test", Recipients: []int{0, 1}})
 	}
 	return all
 }
@@ -253,7 +257,8 @@ func (o *organisation) reads(user string) {
 	defer c.Close()
 	_, err := c.Select("INBOX", nil).Wait()
 	o.must(err)
-	o.must(c.Store(imap.SeqSet{imap.SeqRange{Start: 1}}, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagSeen}}, nil).Close())
+	o.must(c.Store(imap.SeqSet{imap.SeqRange{Start: 1}},
+		&imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagSeen}}, nil).Close())
 }
 
 func TestTheOutcomeOfALateRecallSurvivesKillsAtEveryStep(t *testing.T) {
@@ -393,7 +398,8 @@ func (w *world) outcomesAreRight(all []*death) {
 				t.Errorf("%s: %s is not %s:\n%s", d.name, recipient, want, out)
 			}
 		}
-		written := [3]int{begin(near, "<recall."+d.request+"@"), begin(far, "<recall."+d.request+"."), begin(near, "<recall."+d.hold+".")}
+		written := [3]int{begin(near, "<recall."+d.request+"@"), begin(far, "<recall."+d.request+"."),
+			begin(near, "<recall."+d.hold+".")}
 		if written != [3]int{1, 1, 1} || strings.Count(carl, d.id) != 1 {
 			t.Errorf("%s: requests, statuses, reports %v, want one of each; carl has %q", d.name, written, carl)
 		}

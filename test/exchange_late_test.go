@@ -14,7 +14,8 @@ const laterNews = "There is an update on your recall"
 // people.
 func (o *organisation) reports() (all []string) {
 	for _, d := range o.sink.Got() {
-		if strings.Contains(strings.Join(d.Rcpt, " "), "<anna@") && bytes.Contains(d.Data, []byte("\r\nSubject: What became of your recall")) {
+		if strings.Contains(strings.Join(d.Rcpt, " "), "<anna@") &&
+			bytes.Contains(d.Data, []byte("\r\nSubject: What became of your recall")) {
 			text, _, _ := strings.Cut(string(d.Data), "Content-Type: message/recall-status")
 			all = append(all, text)
 		}

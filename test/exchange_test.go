@@ -47,7 +47,8 @@ func (w *world) start(t *testing.T, boxes bool, settings ...string) *world {
 	w.dns = server.StartDNS(t)
 	corpPort, farPort := server.StartProxy(t), server.StartProxy(t)
 	w.corp = w.organisation(t, "corp.test", corpPort, "far.test", farPort)
-	w.corp.open(w.dns, fmt.Sprintf("[recall]\naddresses = [\"recall@corp.test\"]\nanswer_within = %q\n", cmp.Or(w.within, "10m")))
+	w.corp.open(w.dns,
+		fmt.Sprintf("[recall]\naddresses = [\"recall@corp.test\"]\nanswer_within = %q\n", cmp.Or(w.within, "10m")))
 	if !boxes {
 		w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort)
 		w.far.open(w.dns, "")
@@ -58,13 +59,16 @@ func (w *world) start(t *testing.T, boxes bool, settings ...string) *world {
 	w.lmtp.To(m.LMTP)
 	w.far = w.organisation(t, "far.test", farPort, "corp.test", corpPort, "lmtp:"+w.lmtp.Addr)
 	w.far.boxes = m
-	w.far.open(w.dns, fmt.Sprintf("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = %q, master_user = %q, password_file = %q }\n%s\n",
-		m.IMAP, m.Master, m.MasterPassword, strings.Join(settings, "\n")))
+	w.far.open(w.dns,
+		fmt.Sprintf("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = %q, master_user = %q, password_file = %q "+
+			"}\n%s\n",
+			m.IMAP, m.Master, m.MasterPassword, strings.Join(settings, "\n")))
 	return w
 }
 
 // organisation starts the servers of a site whose mail to a peer goes to a port.
-func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, peer string, peerPort *server.Proxy, local ...string) *organisation {
+func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, peer string, peerPort *server.Proxy,
+	local ...string) *organisation {
 	t.Helper()
 	signer := server.StartOpenDKIM(t, domain, w.signing...)
 	w.dns.Add(t, "s1._domainkey."+domain+`. TXT "`+signer.Record+`"`)
@@ -73,8 +77,10 @@ func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, pe
 	g := startGatewayWith(t, "1s", func(milter, nextHop string) mta {
 		host, number, _ := net.SplitHostPort(peerPort.Addr)
 		postfix = server.StartPostfix(t, milter, nextHop, append(w.mta, "myhostname = gw."+domain,
-			"smtpd_milters = inet:"+signer.Milter+", inet:"+milter, "own_milters = inet:"+signer.Milter, "queue_run_delay = 1s", "maximal_backoff_time = 2s",
-			"transport_maps = inline:{ "+strings.Join(append(delivery(domain, local), fmt.Sprintf("{%[1]s = smtp:[%[2]s]:%[3]s}, {.%[1]s = smtp:[%[2]s]:%[3]s}", peer, host, number)), ", ")+" }",
+			"smtpd_milters = inet:"+signer.Milter+", inet:"+milter, "own_milters = inet:"+signer.Milter, "queue_run_delay = 1s",
+			"maximal_backoff_time = 2s",
+			"transport_maps = inline:{ "+strings.Join(append(delivery(domain, local),
+				fmt.Sprintf("{%[1]s = smtp:[%[2]s]:%[3]s}, {.%[1]s = smtp:[%[2]s]:%[3]s}", peer, host, number)), ", ")+" }",
 			server.StartLogins(t, "anna", "bert"))...)
 		return ofPostfix(postfix)
 	})
@@ -85,7 +91,8 @@ func (w *world) organisation(t *testing.T, domain string, port *server.Proxy, pe
 // delivery says how mail for a domain of ours, and those below it, is delivered, when it isn't relayed.
 func delivery(domain string, local []string) (all []string) {
 	for _, way := range local {
-		all = append(all, fmt.Sprintf("{%[1]s = %[2]s}, {.%[1]s = %[2]s}", domain, strings.Replace(way, "lmtp:", "lmtp:inet:", 1)))
+		all = append(all,
+			fmt.Sprintf("{%[1]s = %[2]s}, {.%[1]s = %[2]s}", domain, strings.Replace(way, "lmtp:", "lmtp:inet:", 1)))
 	}
 	return all
 }
@@ -94,7 +101,8 @@ func delivery(domain string, local []string) (all []string) {
 func (o *organisation) open(d *server.DNS, settings string) {
 	o.t.Helper()
 	o.change("[release]\n", "[release]\nown_smtp = \""+o.postfix.Own+"\"\n")
-	o.configure(fmt.Sprintf("[outbound]\nnetworks = []\ndaemon_names = []\n[inbound]\nauthserv_id = \"gw.%s\"\ndns = %q\n%s", o.domain, d.Addr, settings))
+	o.configure(fmt.Sprintf("[outbound]\nnetworks = []\ndaemon_names = []\n[inbound]\nauthserv_id = \"gw.%s\"\ndns = "+
+		"%q\n%s", o.domain, d.Addr, settings))
 	o.port.To(o.postfix.SMTP)
 }
 
@@ -121,24 +129,30 @@ func TestALateRecallIsAskedForAndTheSenderHearsWhatCameOfIt(t *testing.T) {
 	w.sent("late@corp.test", "bert@far.test")
 	server.Eventually(t, "it is delivered", func() bool { return w.far.arrived("late@corp.test") == 1 })
 	w.corp.command("anna", "Subject: RECALL <late@corp.test>\r\n", "")
-	if answer := w.corp.report("anna", "Too late to recall: the price list"); !strings.Contains(answer, "were asked to take it back") {
+	if answer := w.corp.report("anna", "Too late to recall: the price list"); !strings.Contains(answer,
+		"were asked to take it back") {
 		t.Errorf("the first answer:\n%s", answer)
 	}
 	w.corp.result("late@corp.test", "bert@far.test", "refused")
 	report := w.corp.report("anna", "What became of your recall: the price list")
-	if !strings.Contains(report, "this gateway has no way into the mailbox") || !strings.Contains(report, "Outcome: refused") {
+	if !strings.Contains(report, "this gateway has no way into the mailbox") ||
+		!strings.Contains(report, "Outcome: refused") {
 		t.Errorf("the report:\n%s", report)
 	}
-	w.corp.must(smtp.SendMail(w.corp.mta.smtp, nil, "", []string{"anna@corp.test"}, []byte("From: bert@far.test\r\nTo: anna@corp.test\r\nSubject: Read\r\n"+
-		"Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n--b\r\n\r\nbody of receipt\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\n"+
-		"Reporting-UA: x\r\nFinal-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: <late@corp.test>\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--b--\r\n")))
+	w.corp.must(smtp.SendMail(w.corp.mta.smtp, nil, "", []string{"anna@corp.test"},
+		[]byte("From: bert@far.test\r\nTo: anna@corp.test\r\nSubject: Read\r\n"+
+			"Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n--b\r\n\r\nbody of "+
+			"receipt\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\n"+
+			"Reporting-UA: x\r\nFinal-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: "+
+			"<late@corp.test>\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--b--\r\n")))
 	server.Eventually(t, "the receipt is shown", func() bool {
 		shown, _ := w.corp.ctl("show", "late@corp.test")
 		return strings.Contains(shown, "displayed, says a receipt")
 	})
 	server.Eventually(t, "the receipt is delivered", func() bool { return w.corp.arrived("receipt") == 1 })
 	request := w.far.report("bert", "anna@corp.test would like to recall a message")
-	for _, want := range []string{"X-Recall-Policy: pass; reason=cancel-key; domain=corp.test; target=<late@corp.test>", "Original-Recipient: rfc822; bert@far.test",
+	for _, want := range []string{"X-Recall-Policy: pass; reason=cancel-key; domain=corp.test; target=<late@corp.test>",
+		"Original-Recipient: rfc822; bert@far.test",
 		"DKIM-Signature", "Auto-Submitted: auto-generated", "Original-Message-ID: <late@corp.test>"} {
 		if !strings.Contains(request, want) {
 			t.Errorf("the request lacks %q:\n%s", want, request)
@@ -183,7 +197,8 @@ func (o *organisation) flag(user string, flag imap.Flag) {
 	defer c.Close()
 	box, err := c.Select("INBOX", nil).Wait()
 	o.must(err)
-	o.must(c.Store(imap.SeqSetNum(box.NumMessages), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{flag}}, nil).Close())
+	o.must(c.Store(imap.SeqSetNum(box.NumMessages), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{flag}},
+		nil).Close())
 }
 
 // delivered sends a message of anna's, and waits until it is in all mailboxes.
@@ -191,7 +206,8 @@ func (w *world) delivered(id string, to ...string) {
 	w.corp.t.Helper()
 	w.sent(id, to...)
 	for _, r := range to {
-		server.Eventually(w.corp.t, id+" is in the inbox of "+r, func() bool { return slices.Contains(w.far.folder(r, "INBOX"), id) })
+		server.Eventually(w.corp.t, id+" is in the inbox of "+r,
+			func() bool { return slices.Contains(w.far.folder(r, "INBOX"), id) })
 	}
 }
 
@@ -214,7 +230,8 @@ func TestALateRecallEmptiesTheInboxUnlessItWasRead(t *testing.T) {
 		t.Errorf("carl has %q", got)
 	}
 	report := w.corp.report("anna", "What became of your recall: the price list")
-	for _, want := range []string{"Final-Recipient: rfc822; bert@far.test\r\nOutcome: retracted", "Final-Recipient: rfc822; carl@far.test\r\nOutcome: already-read"} {
+	for _, want := range []string{"Final-Recipient: rfc822; bert@far.test\r\nOutcome: retracted",
+		"Final-Recipient: rfc822; carl@far.test\r\nOutcome: already-read"} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report lacks %q:\n%s", want, report)
 		}
@@ -222,7 +239,8 @@ func TestALateRecallEmptiesTheInboxUnlessItWasRead(t *testing.T) {
 	if log, _ := w.far.ctl("log"); !strings.Contains(log, "bert@far.test <price@corp.test>: retracted") {
 		t.Errorf("the audit trail of far.test:\n%s", log)
 	}
-	if log, _ := w.corp.ctl("log"); !strings.Contains(log, "gateway of far.test") || !strings.Contains(log, "recipient 1: retracted") {
+	if log, _ := w.corp.ctl("log"); !strings.Contains(log, "gateway of far.test") ||
+		!strings.Contains(log, "recipient 1: retracted") {
 		t.Errorf("the audit trail of corp.test:\n%s", log)
 	}
 	if shown, _ := w.corp.ctl("show", "price@corp.test"); !strings.Contains(shown, "answered") {
@@ -253,9 +271,11 @@ func TestALateRecallFindsWhatAFilterMovedAndMissesWhatIsGone(t *testing.T) {
 	}
 	_, err := bert.Move(imap.SeqSetNum(1), "Lists").Wait()
 	w.far.must(err)
-	w.far.must(carl.Store(imap.SeqSetNum(1), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close())
+	w.far.must(carl.Store(imap.SeqSetNum(1),
+		&imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Close())
 	w.far.must(carl.Expunge().Close())
-	r := outlook.Recall{From: "anna@corp.test", To: "bert@far.test, carl@far.test", Subject: "the price list", Prefix: "Recall:"}
+	r := outlook.Recall{From: "anna@corp.test", To: "bert@far.test, carl@far.test", Subject: "the price list",
+		Prefix: "Recall:"}
 	w.corp.raw("anna", r.FormA(), "bert@far.test", "carl@far.test")
 	w.corp.result("moved@corp.test", "bert@far.test", "retracted")
 	w.corp.result("moved@corp.test", "carl@far.test", "unknown")
@@ -268,7 +288,8 @@ func TestColleaguesMailboxesAreEmptiedWithoutAMail(t *testing.T) {
 	t.Parallel()
 	w := startWorld(t, true)
 	header := "Subject: the price list\r\nMessage-ID: <own@far.test>\r\n"
-	w.far.must(smtp.SendMail(w.far.mta.smtp, smtp.PlainAuth("", "anna", server.Password, "127.0.0.1"), "anna@far.test", []string{"bert@far.test"},
+	w.far.must(smtp.SendMail(w.far.mta.smtp, smtp.PlainAuth("", "anna", server.Password, "127.0.0.1"), "anna@far.test",
+		[]string{"bert@far.test"},
 		[]byte("From: anna@far.test\r\nTo: bert@far.test\r\nDate: "+now()+"\r\n"+header+"\r\nbody\r\n")))
 	w.far.result("own@far.test", "bert@far.test", "sent")
 	server.Eventually(t, "it is delivered", func() bool { return len(w.far.folder("bert@far.test", "INBOX")) == 1 })

@@ -41,7 +41,8 @@ func TestWhatWasFetchedByPOPIsNotFound(t *testing.T) {
 	w.asks("pop@corp.test")
 	w.corp.result("pop@corp.test", "bert@far.test", "unknown")
 	w.far.said("outcome=not-found")
-	if report := w.corp.report("anna", "What became of your recall: the price list"); !strings.Contains(report, "Outcome: not-found") {
+	if report := w.corp.report("anna", "What became of your recall: the price list"); !strings.Contains(report,
+		"Outcome: not-found") {
 		t.Errorf("the report:\n%s", report)
 	}
 }
@@ -59,12 +60,14 @@ func (w *world) list(text string, edit ...string) error {
 		}
 		return came != nil
 	})
-	mail := strings.Replace(string(came), "\r\nSubject: ", "\r\nSubject: [all] ", 1) + "-- \r\nThis is the list all@lists.test\r\n"
+	mail := strings.Replace(string(came), "\r\nSubject: ", "\r\nSubject: [all] ", 1) +
+		"-- \r\nThis is the list all@lists.test\r\n"
 	mail = strings.NewReplacer(edit...).Replace(mail)
 	if !strings.Contains(mail, "DKIM-Signature") || verified(mail, w.corp.signer) == nil {
 		w.corp.t.Fatalf("the signature is not broken:\n%s", mail)
 	}
-	return smtp.SendMail(w.far.mta.smtp, nil, "all-bounces@lists.test", []string{"bert@far.test"}, []byte("List-Id: <all.lists.test>\r\n"+mail))
+	return smtp.SendMail(w.far.mta.smtp, nil, "all-bounces@lists.test", []string{"bert@far.test"},
+		[]byte("List-Id: <all.lists.test>\r\n"+mail))
 }
 
 func TestTheCancelKeyProvesARecallThatCameThroughAList(t *testing.T) {
@@ -74,7 +77,8 @@ func TestTheCancelKeyProvesARecallThatCameThroughAList(t *testing.T) {
 	w.corp.must(w.list("body of listed@corp.test"))
 	server.Eventually(t, "bert has it", func() bool { return len(w.far.folder("bert@far.test", "INBOX")) == 1 })
 	w.asks("listed@corp.test")
-	w.corp.must(w.list("message/recall-request", "Cancel-Key: sha256:", "Cancel-Key: sha256:AAAA", "Message-ID: <recall.", "Message-ID: <recall.2",
+	w.corp.must(w.list("message/recall-request", "Cancel-Key: sha256:", "Cancel-Key: sha256:AAAA", "Message-ID: <recall.",
+		"Message-ID: <recall.2",
 		"Request-Id: ", "Request-Id: 2"))
 	w.far.said("verdict=fail, reason=no Cancel-Key that opens the message's Cancel-Lock")
 	has := func() bool { return slices.Contains(w.far.folder("bert@far.test", "INBOX"), "listed@corp.test") }
@@ -122,7 +126,8 @@ func TestOutlooksRecallsEmptyTheMailbox(t *testing.T) {
 		w.far.said("form=" + form + ", domain=corp.test, rule=default, verdict=pass, reason=aligned, target=<" + id + ">")
 		server.Eventually(t, "anna hears of it", func() bool {
 			for _, d := range w.corp.sink.Got() {
-				if text := string(d.Data); strings.Contains(text, "Original-Message-ID: <"+id+">") && strings.Contains(text, "Outcome: retracted") {
+				if text := string(d.Data); strings.Contains(text, "Original-Message-ID: <"+id+">") &&
+					strings.Contains(text, "Outcome: retracted") {
 					return true
 				}
 			}
@@ -134,7 +139,8 @@ func TestOutlooksRecallsEmptyTheMailbox(t *testing.T) {
 // The other side's MTA gets the mails for four recipients in pieces of two.
 func TestWhatAnMTASplitsIsRecalledFromAll(t *testing.T) {
 	t.Parallel()
-	w := (&world{signing: []string{"SignHeaders *,+content-type", "SubDomains yes"}, mta: []string{"default_destination_recipient_limit = 2"}}).start(t, true)
+	w := (&world{signing: []string{"SignHeaders *,+content-type", "SubDomains yes"},
+		mta: []string{"default_destination_recipient_limit = 2"}}).start(t, true)
 	all := []string{"bert@far.test", "carl@far.test", "dora@far.test", "emil@sub.far.test"}
 	w.delivered("split@corp.test", all...)
 	w.asks("split@corp.test")
@@ -144,12 +150,14 @@ func TestWhatAnMTASplitsIsRecalledFromAll(t *testing.T) {
 	if n := w.far.judged("form=request, domain=corp.test, rule=default, verdict=pass"); n != 3 {
 		t.Errorf("the requests, one for two recipients too many, came in by %d transactions", n)
 	}
-	if report := w.corp.report("anna", "What became of your recall: the price list"); strings.Count(report, "Outcome: retracted") != len(all) {
+	if report := w.corp.report("anna", "What became of your recall: the price list"); strings.Count(report,
+		"Outcome: retracted") != len(all) {
 		t.Errorf("the report:\n%s", report)
 	}
 	three := all[:3]
 	w.delivered("outlook@corp.test", three...)
-	r := outlook.Recall{From: "anna@corp.test", To: strings.Join(three, ", "), Subject: "the price list", Prefix: "Recall:"}
+	r := outlook.Recall{From: "anna@corp.test", To: strings.Join(three, ", "), Subject: "the price list",
+		Prefix: "Recall:"}
 	w.corp.must(smtp.SendMail(w.corp.postfix.Own, nil, "anna@corp.test", three, []byte(fresh(r.FormA()))))
 	for _, to := range three {
 		server.Eventually(t, to+" has it no more", func() bool { return len(w.far.folder(to, "INBOX")) == 0 })

@@ -38,28 +38,30 @@ const (
 func startFiltered(t *testing.T) *filtered {
 	t.Helper()
 	f := &filtered{sent: map[string]int{}}
-	f.frontier = startFrontierWith(t, "[inbound.recall]\non_fail = \"tag\"\n", func(d *server.DNS, milter, nextHop string) mta {
-		publish(t, d)
-		f.rspamd = server.StartRspamd(t, d, map[string]string{
-			"antivirus.conf":      fmt.Sprintf(siteVirus, server.StartClamAV(t, virus)),
-			"groups.conf":         siteScores,
-			"force_actions.conf":  documented(t, "force_actions.conf"),
-			"milter_headers.conf": "use = [\"authentication-results\"];\n" + documented(t, "milter_headers.conf"),
-			"options.inc":         shipped(t, "rspamd/local.d/options.inc"),
-			"regexp.conf":         siteRegexps,
-			"multimap.conf":       shipped(t, "rspamd/local.d/multimap.conf") + documented(t, "multimap.conf"),
-			"composites.conf":     shipped(t, "rspamd/local.d/composites.conf") + documented(t, "composites.conf"),
+	f.frontier = startFrontierWith(t, "[inbound.recall]\non_fail = \"tag\"\n",
+		func(d *server.DNS, milter, nextHop string) mta {
+			publish(t, d)
+			f.rspamd = server.StartRspamd(t, d, map[string]string{
+				"antivirus.conf":      fmt.Sprintf(siteVirus, server.StartClamAV(t, virus)),
+				"groups.conf":         siteScores,
+				"force_actions.conf":  documented(t, "force_actions.conf"),
+				"milter_headers.conf": "use = [\"authentication-results\"];\n" + documented(t, "milter_headers.conf"),
+				"options.inc":         shipped(t, "rspamd/local.d/options.inc"),
+				"regexp.conf":         siteRegexps,
+				"multimap.conf":       shipped(t, "rspamd/local.d/multimap.conf") + documented(t, "multimap.conf"),
+				"composites.conf":     shipped(t, "rspamd/local.d/composites.conf") + documented(t, "composites.conf"),
+			})
+			dkim := server.StartOpenDKIMVerifier(t, d, shipped(t, "opendkim/before-recall-milter.conf"))
+			const strict = "v=DMARC1; p=reject"
+			dmarc := server.StartOpenDMARC(t, map[string]string{"ally.test": strict, "corp.test": strict, "evil.test": strict},
+				shipped(t, "opendmarc/before-recall-milter.conf"))
+			before, after := dkim+", inet:"+dmarc, ", inet:"+f.rspamd.Milter
+			p := server.StartPostfix(t, before+", inet:"+milter+after, nextHop, "own_milters = inet:"+before+after,
+				"smtpd_authorized_xclient_hosts = 127.0.0.0/8",
+				"relay_domains = corp.test", "relay_transport = smtp", "smtpd_recipient_restrictions = reject_unauth_destination")
+			f.plain = p.Own
+			return ofPostfix(p)
 		})
-		dkim := server.StartOpenDKIMVerifier(t, d, shipped(t, "opendkim/before-recall-milter.conf"))
-		const strict = "v=DMARC1; p=reject"
-		dmarc := server.StartOpenDMARC(t, map[string]string{"ally.test": strict, "corp.test": strict, "evil.test": strict},
-			shipped(t, "opendmarc/before-recall-milter.conf"))
-		before, after := dkim+", inet:"+dmarc, ", inet:"+f.rspamd.Milter
-		p := server.StartPostfix(t, before+", inet:"+milter+after, nextHop, "own_milters = inet:"+before+after, "smtpd_authorized_xclient_hosts = 127.0.0.0/8",
-			"relay_domains = corp.test", "relay_transport = smtp", "smtpd_recipient_restrictions = reject_unauth_destination")
-		f.plain = p.Own
-		return ofPostfix(p)
-	})
 	for _, domain := range []string{"ally.test", "corp.test"} {
 		f.dns.Add(t, "s1._domainkey."+domain+`. TXT "`+dkimRecord(f.key)+`"`)
 	}
@@ -72,7 +74,8 @@ func startFiltered(t *testing.T) *filtered {
 func publish(t *testing.T, d *server.DNS) {
 	t.Helper()
 	for domain, host := range map[string]int{"ally.test": 7, "corp.test": 1, "evil.test": 66} {
-		for _, record := range []string{"%s. A 192.0.2.%d", "%s. AAAA 2001:db8::%d", "mail.%s. A 192.0.2.%d", "mail.%s. AAAA 2001:db8::%d"} {
+		for _, record := range []string{"%s. A 192.0.2.%d", "%s. AAAA 2001:db8::%d", "mail.%s. A 192.0.2.%d",
+			"mail.%s. AAAA 2001:db8::%d"} {
 			d.Add(t, fmt.Sprintf(record, domain, host))
 		}
 		d.Add(t, fmt.Sprintf("%s. MX 10 mail.%s.", domain, domain))
@@ -113,8 +116,9 @@ func documented(t *testing.T, file string) string {
 // remembered.
 func (f *filtered) original(id, subject, from string) {
 	f.t.Helper()
-	f.must(f.comesIn(from, insider, fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
-		from, insider, subject, earlier(), id, id)))
+	f.must(f.comesIn(from, insider,
+		fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
+			from, insider, subject, earlier(), id, id)))
 	f.arriving("body of " + id)
 }
 
@@ -125,7 +129,9 @@ func (f *filtered) fromOutside(port, from, message string) error {
 	defer c.Close()
 	host := "mail." + domainOf(from)
 	f.must(c.Hello(host))
-	for _, line := range []string{"XCLIENT ADDR=" + map[string]string{"ally.test": "192.0.2.7", "corp.test": "192.0.2.1", "evil.test": "192.0.2.66"}[domainOf(from)] + " NAME=" + host, "EHLO " + host} {
+	for _, line := range []string{"XCLIENT ADDR=" +
+		map[string]string{"ally.test": "192.0.2.7", "corp.test": "192.0.2.1", "evil.test": "192.0.2.66"}[domainOf(from)] +
+		" NAME=" + host, "EHLO " + host} {
 		f.must(c.Text.PrintfLine("%s", line))
 		_, _, err := c.Text.ReadResponse(2)
 		f.must(err)
@@ -188,7 +194,8 @@ func TestFiltersLetGenuineRecallsThroughAndNothingElse(t *testing.T) {
 }
 
 func (f *filtered) rspamdSparesRecalls(t *testing.T) {
-	for author, forms := range map[string][]string{colleague: {"request", "outlook", "exchange", "cloud"}, ally: {"outlook"}} {
+	for author, forms := range map[string][]string{colleague: {"request", "outlook", "exchange", "cloud"},
+		ally: {"outlook"}} {
 		for _, form := range forms {
 			mail := f.signed(domainOf(author), recalls(author, domainOf(author))[form])
 			if got := f.judged(f.plain, author, mail); got.Action != "reject" || !got.Has("DMARC_POLICY_ALLOW") {
@@ -199,13 +206,16 @@ func (f *filtered) rspamdSparesRecalls(t *testing.T) {
 			}
 		}
 	}
-	forged := "X-Recall-Policy: pass; reason=aligned; domain=corp.test; target=<o@corp.test>\r\n" + recalls(colleague, "header")["outlook"]
-	if got := f.judged(f.plain, colleague, forged); got.Action != "reject" || !got.Has("RECALL_VOUCHED") || got.Has("RECALL_GENUINE") {
+	forged := "X-Recall-Policy: pass; reason=aligned; domain=corp.test; target=<o@corp.test>\r\n" +
+		recalls(colleague, "header")["outlook"]
+	if got := f.judged(f.plain, colleague, forged); got.Action != "reject" || !got.Has("RECALL_VOUCHED") ||
+		got.Has("RECALL_GENUINE") {
 		t.Errorf("our header alone, where nobody takes it out: %+v", got)
 	}
 	for name, c := range f.notGenuine() {
 		got := f.judged(f.mta.smtp, c.from, c.mail)
-		if got.Action != "reject" || got.Has("RECALL_GENUINE") != c.genuine || got.Has("RECALL_VOUCHED") != c.genuine || c.symbol != "" && !got.Has(c.symbol) {
+		if got.Action != "reject" || got.Has("RECALL_GENUINE") != c.genuine || got.Has("RECALL_VOUCHED") != c.genuine ||
+			c.symbol != "" && !got.Has(c.symbol) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -229,7 +239,8 @@ func (f *filtered) notGenuine() map[string]judging {
 	smuggled := outlook.Recall{From: ally, To: insider, Subject: "the price list", Prefix: "Recall:"}.
 		FormAWith(outlook.WinmailWith([]byte("the price list"), []byte("MZ")))
 	const vouched = "X-Recall-Policy: pass; reason=aligned; domain=evil.test; target=<o@ally.test>\r\n" +
-		"Authentication-Results: gw.corp.test; dkim=pass header.d=evil.test; dmarc=pass header.from=evil.test; x-recall=pass\r\n"
+		"Authentication-Results: gw.corp.test; dkim=pass header.d=evil.test; dmarc=pass header.from=evil.test; " +
+		"x-recall=pass\r\n"
 	const evil = "mallory@evil.test"
 	return map[string]judging{
 		"ordinary mail with a winmail.dat":           {ally, by("ally.test", ordinary(ally, "ordinary")), false, "WINMAIL_DAT"},
@@ -237,16 +248,20 @@ func (f *filtered) notGenuine() map[string]judging {
 		"an unsigned recall of a colleague":          {colleague, recall(colleague, "unsigned"), false, "LOCAL_SPOOF"},
 		"our verdict forged, aligned for the forger": {evil, vouched + by("evil.test", ordinary(evil, "verdict")), false, "DMARC_POLICY_ALLOW"},
 		"our verdict forged, signed":                 {evil, by("evil.test", vouched+ordinary(evil, "signedverdict")), false, "WINMAIL_DAT"},
-		"a recall with a file in its winmail.dat":    {ally, by("ally.test", replaced(t, fresh(smuggled), "Message-ID: <", "Message-ID: <smuggled.")), false, "WINMAIL_DAT"},
-		"a genuine recall that asks for passwords":   {ally, by("ally.test", replaced(t, recall(ally, "phishing"), "The sender would", "Verify your password. The sender would")), true, "SITE_PHISHING"},
-		"a genuine recall with a virus":              {ally, by("ally.test", replaced(t, recall(ally, "virus"), "The sender would", virus+"\r\nThe sender would")), true, "CLAM_VIRUS"},
+		"a recall with a file in its winmail.dat": {ally, by("ally.test", replaced(t, fresh(smuggled), "Message-ID: <", "Message-ID: <smuggled.")), false,
+			"WINMAIL_DAT"},
+		"a genuine recall that asks for passwords": {ally, by("ally.test", replaced(t, recall(ally, "phishing"), "The sender would",
+			"Verify your password. The sender would")), true, "SITE_PHISHING"},
+		"a genuine recall with a virus": {ally, by("ally.test", replaced(t, recall(ally, "virus"), "The sender would", virus+"\r\nThe sender would")), true,
+			"CLAM_VIRUS"},
 	}
 }
 
 // strict is a SpamAssassin with our files.
 func (f *filtered) strict(t *testing.T) server.SpamAssassin {
 	t.Helper()
-	return server.NewSpamAssassin(t, map[string]string{"recall-milter.cf": shipped(t, "spamassassin/recall-milter.cf"), "strict-rules.cf": strictRules(t)})
+	return server.NewSpamAssassin(t,
+		map[string]string{"recall-milter.cf": shipped(t, "spamassassin/recall-milter.cf"), "strict-rules.cf": strictRules(t)})
 }
 
 func strictRules(t *testing.T) string {
@@ -260,12 +275,15 @@ func (f *filtered) spamAssassinSparesRecalls(t *testing.T) {
 	with := f.strict(t)
 	with.Lint(t)
 	const aligned = "Authentication-Results: dmarc.gw.corp.test; dmarc=pass"
-	mails := []string{recall, f.arriving("body of o@ally.test"), replaced(t, recall, "X-Recall-Policy: pass", "X-Recall-Policy: fail"),
+	mails := []string{recall, f.arriving("body of o@ally.test"),
+		replaced(t, recall, "X-Recall-Policy: pass", "X-Recall-Policy: fail"),
 		replaced(t, recall, aligned, "Authentication-Results: dmarc.gw.corp.test; dmarc=fail"),
-		replaced(t, replaced(t, recall, aligned, "X: "), "From: ", aligned+" header.from=corp.test\r\nFrom: ")} // by the sender
+		// by the sender
+		replaced(t, replaced(t, recall, aligned, "X: "), "From: ", aligned+" header.from=corp.test\r\nFrom: ")}
 	got := with.Judge(t, mails...)
 	want := server.NewSpamAssassin(t, map[string]string{"strict-rules.cf": strictRules(t)}).Judge(t, mails...)
-	if !strings.Contains(want[0], "LOCAL_SPOOF") || !strings.Contains(want[0], "WINMAIL_DAT") || points(t, got[0]) > points(t, want[0])-19 || points(t, got[0]) > 5 {
+	if !strings.Contains(want[0], "LOCAL_SPOOF") || !strings.Contains(want[0], "WINMAIL_DAT") ||
+		points(t, got[0]) > points(t, want[0])-19 || points(t, got[0]) > 5 {
 		t.Errorf("a genuine recall: %s, and without our rules %s", got[0], want[0])
 	}
 	for n := range mails[1:] {
@@ -277,12 +295,15 @@ func (f *filtered) spamAssassinSparesRecalls(t *testing.T) {
 
 // amavis stands behind Postfix as a content filter.
 func (f *filtered) amavisSparesRecalls(t *testing.T) {
-	recall := replaced(t, f.arriving("Message-ID: <!~!outlook.corp.test."), "DKIM-Signature: ", "X-Old: ") // it would ask the system's DNS
+	// it would ask the system's DNS
+	recall := replaced(t, f.arriving("Message-ID: <!~!outlook.corp.test."), "DKIM-Signature: ", "X-Old: ")
 	out := server.StartSink(t)
-	amavis := server.StartAmavis(t, out.Addr, f.strict(t), shipped(t, "amavis/60-recall-milter")+"$enable_dkim_verification = 1;\n")
+	amavis := server.StartAmavis(t, out.Addr, f.strict(t),
+		shipped(t, "amavis/60-recall-milter")+"$enable_dkim_verification = 1;\n")
 	send := func(mail string) error { return smtp.SendMail(amavis, nil, colleague, []string{insider}, []byte(mail)) }
 	f.must(send(recall))
-	if got := string(out.Got()[0].Data); !strings.Contains(got, "RECALL_GENUINE") || !strings.Contains(got, "Authentication-Results: gw.corp.test") {
+	if got := string(out.Got()[0].Data); !strings.Contains(got, "RECALL_GENUINE") ||
+		!strings.Contains(got, "Authentication-Results: gw.corp.test") {
 		t.Errorf("a genuine recall arrives as\n%s", got)
 	}
 	if err := send(replaced(t, recall, "X-Recall-Policy: pass", "X-Recall-Policy: fail")); !refused(err, "spam") {
@@ -307,10 +328,12 @@ func (f *filtered) resultsArrive(t *testing.T) {
 		"Authentication-Results: dmarc.gw.corp.test; dkim=pass header.d=ally.test\r\n" +
 		"Authentication-Results: dkim.gw.corp.test; dkim=pass header.d=ally.test\r\n" +
 		"Authentication-Results: dkim.gw.corp.test; spf=pass smtp.mailfrom=ally.test\r\n"
-	mail := "Authentication-Results: other.test; dkim=neutral kept\r\nFrom: anna@ally.test\r\nSubject: x\r\nDate: " + now() + "\r\nMessage-ID: <x@ally.test>\r\n\r\nhello body\r\n"
+	mail := "Authentication-Results: other.test; dkim=neutral kept\r\nFrom: anna@ally.test\r\nSubject: x\r\nDate: " +
+		now() + "\r\nMessage-ID: <x@ally.test>\r\n\r\nhello body\r\n"
 	f.must(f.fromOutside(f.mta.smtp, ally, forged+mail))
 	got := f.arriving("hello body")
-	for _, want := range []string{"dkim.gw.corp.test; dkim=none", "dmarc.gw.corp.test; dmarc=fail", "other.test; dkim=neutral kept"} {
+	for _, want := range []string{"dkim.gw.corp.test; dkim=none", "dmarc.gw.corp.test; dmarc=fail",
+		"other.test; dkim=neutral kept"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %s in\n%s", want, got)
 		}

@@ -22,7 +22,8 @@ NOQUEUE: recall-only: id=GGGG, message-id=<g@x>, to=b@x,c@x, by=login g
 	}
 	var got []string
 	for line := range strings.Lines(manual) {
-		if expression, behind, ok := strings.Cut(strings.TrimSpace(line), "' log |"); ok && strings.HasPrefix(expression, "sed -n '") && behind != "" {
+		if expression, behind, ok := strings.Cut(strings.TrimSpace(line), "' log |"); ok &&
+			strings.HasPrefix(expression, "sed -n '") && behind != "" {
 			out, err := exec.Command("sed", "-n", strings.TrimPrefix(expression, "sed -n '"), log).Output()
 			if err != nil {
 				t.Fatalf("%s: %v", line, err)

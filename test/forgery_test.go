@@ -39,28 +39,33 @@ func (f *frontier) forgeries() map[string]forgery {
 		return func(o *dkim.SignOptions) { o.HeaderKeys = names }
 	}
 	const unproven, plain = "550 5.7.1 recall refused: sender not authenticated", "From is not one plain address"
-	ordinary := strings.NewReplacer("X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: 1\r\nX-FaxNumberOfPages: 0\r\n", "").Replace(formB("the price list"))
+	ordinary := strings.NewReplacer("X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: "+
+		"1\r\nX-FaxNumberOfPages: 0\r\n", "").Replace(formB("the price list"))
 	again := by("partner.test", replaced(t, a, "<!~!", "<!~!again"))
 	return map[string]forgery{
-		"unsigned, Outlook":           {mail: a, says: unproven},
-		"unsigned, Exchange":          {mail: formB("the price list"), says: unproven},
-		"unsigned, request":           {mail: r, says: unproven},
-		"signed by another domain":    {mail: by("evil.test", a), says: unproven},
-		"SPF of another domain":       {from: "x@evil.test", mail: a, says: unproven},
-		"changed subject":             {mail: replaced(t, again, "Subject: ", "Subject: x"), says: unproven},
-		"changed body":                {mail: replaced(t, again, "The sender would", "The Sender would"), says: unproven},
-		"subject not signed":          {mail: f.signed("partner.test", a, keys("From", "Date", "Content-Type")), says: "does not cover Subject"},
-		"content type not signed":     {mail: f.signed("partner.test", r, keys("From", "Date", "Subject")), says: "does not cover Content-Type"},
-		"key rotated away":            {mail: f.signed("partner.test", a, func(o *dkim.SignOptions) { o.Selector = "old" }), says: unproven},
-		"l= tag put in":               {mail: replaced(t, again, "DKIM-Signature: ", "DKIM-Signature: l=10; "), says: unproven},
-		"l= tag of its own signer":    {mail: signing.Partly(r, "partner.test", f.key, "From:Subject:Date:Content-Type", 20), says: "insecure body length tag"},
-		"a field that is oversigned":  {mail: "X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: 1\r\nX-FaxNumberOfPages: 0\r\n" + f.signed("partner.test", ordinary, keys("From", "Subject", "Date", "Content-Type", "X-CallingTelephoneNumber")), says: unproven},
-		"second From on top":          {mail: "From: x@evil.test\r\n" + again, says: "more than one field From"},
-		"second Subject on top":       {mail: "Subject: Recall: other\r\n" + again, says: "more than one field Subject"},
-		"two authors":                 {mail: ours(a, partnerFrom+", x@evil.test"), says: plain},
-		"group":                       {mail: ours(a, "friends: "+partnerFrom+";"), says: plain},
-		"empty group":                 {mail: ours(a, "friends:;"), says: plain},
-		"display name":                {from: "x@evil.test", mail: ours(a, `"`+partnerFrom+`" <x@evil.test>`), says: "reason=no message of that sender to that recipient is known; domain=evil.test", none: true},
+		"unsigned, Outlook":        {mail: a, says: unproven},
+		"unsigned, Exchange":       {mail: formB("the price list"), says: unproven},
+		"unsigned, request":        {mail: r, says: unproven},
+		"signed by another domain": {mail: by("evil.test", a), says: unproven},
+		"SPF of another domain":    {from: "x@evil.test", mail: a, says: unproven},
+		"changed subject":          {mail: replaced(t, again, "Subject: ", "Subject: x"), says: unproven},
+		"changed body":             {mail: replaced(t, again, "The sender would", "The Sender would"), says: unproven},
+		"subject not signed":       {mail: f.signed("partner.test", a, keys("From", "Date", "Content-Type")), says: "does not cover Subject"},
+		"content type not signed":  {mail: f.signed("partner.test", r, keys("From", "Date", "Subject")), says: "does not cover Content-Type"},
+		"key rotated away":         {mail: f.signed("partner.test", a, func(o *dkim.SignOptions) { o.Selector = "old" }), says: unproven},
+		"l= tag put in":            {mail: replaced(t, again, "DKIM-Signature: ", "DKIM-Signature: l=10; "), says: unproven},
+		"l= tag of its own signer": {mail: signing.Partly(r, "partner.test", f.key, "From:Subject:Date:Content-Type", 20),
+			says: "insecure body length tag"},
+		"a field that is oversigned": {mail: "X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: 1\r\nX-FaxNumberOfPages: 0\r\n" +
+			f.signed("partner.test", ordinary, keys("From", "Subject", "Date", "Content-Type", "X-CallingTelephoneNumber")),
+			says: unproven},
+		"second From on top":    {mail: "From: x@evil.test\r\n" + again, says: "more than one field From"},
+		"second Subject on top": {mail: "Subject: Recall: other\r\n" + again, says: "more than one field Subject"},
+		"two authors":           {mail: ours(a, partnerFrom+", x@evil.test"), says: plain},
+		"group":                 {mail: ours(a, "friends: "+partnerFrom+";"), says: plain},
+		"empty group":           {mail: ours(a, "friends:;"), says: plain},
+		"display name": {from: "x@evil.test", mail: ours(a, `"`+partnerFrom+`" <x@evil.test>`),
+			says: "reason=no message of that sender to that recipient is known; domain=evil.test", none: true},
 		"lookalike domain":            {mail: by("partner.test", ours(a, "anna@partner-test.test")), says: unproven},
 		"subdomain of the other":      {mail: by("evil.test", ours(a, "anna@partner.test.evil2.test")), says: unproven},
 		"IDNA lookalike":              {mail: by("partner.test", ours(a, "anna@xn--prtner-4nf.test")), says: unproven},
@@ -68,11 +73,18 @@ func (f *frontier) forgeries() map[string]forgery {
 		"null sender":                 {from: "-", mail: again, says: "null sender"},
 		"forged results in our name":  {mail: "Authentication-Results: gw.corp.test; dkim=pass header.d=partner.test; dmarc=pass\r\n" + a, says: unproven},
 		"results without authserv-id": {mail: "Authentication-Results: dkim=pass header.d=partner.test; dmarc=pass\r\n" + a, says: unproven},
-		"expired":                     {mail: by("partner.test", replaced(t, a, "Expiry-Date: ", "Expiry-Date: Tue, 24 Nov 2020 09:00:00 +0000\r\nX-Old: ")), says: "expired"},
-		"old":                         {mail: by("partner.test", replaced(t, r, "Date: ", "Date: "+time.Now().Add(-8*24*time.Hour).Format(time.RFC1123Z)+"\r\nX-Date: ")), says: "expired"},
-		"from the future":             {mail: by("partner.test", replaced(t, r, "Date: ", "Date: "+time.Now().Add(24*time.Hour).Format(time.RFC1123Z)+"\r\nX-Date: ")), says: "expired"},
-		"DNS says nothing":            {from: "x@away.test", mail: by("away.test", ours(a, "x@away.test")), says: "451 4.7.1"},
-		"larger than any recall":      {mail: by("partner.test", strings.Replace(r, "--b--", "--b\r\n\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 16000)+"--b--", 1)), says: "too large"},
+		"expired": {mail: by("partner.test",
+			replaced(t, a, "Expiry-Date: ", "Expiry-Date: Tue, 24 Nov 2020 09:00:00 +0000\r\nX-Old: ")), says: "expired"},
+		"old": {mail: by("partner.test",
+			replaced(t, r, "Date: ", "Date: "+time.Now().Add(-8*24*time.Hour).Format(time.RFC1123Z)+"\r\nX-Date: ")),
+			says: "expired"},
+		"from the future": {mail: by("partner.test",
+			replaced(t, r, "Date: ", "Date: "+time.Now().Add(24*time.Hour).Format(time.RFC1123Z)+"\r\nX-Date: ")),
+			says: "expired"},
+		"DNS says nothing": {from: "x@away.test", mail: by("away.test", ours(a, "x@away.test")), says: "451 4.7.1"},
+		"larger than any recall": {mail: by("partner.test",
+			strings.Replace(r, "--b--", "--b\r\n\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 16000)+"--b--", 1)),
+			says: "too large"},
 	}
 }
 
@@ -85,7 +97,8 @@ func TestForgedRecallsAreRefusedAndSayWhy(t *testing.T) {
 			switch {
 			case forged.none && err == nil:
 				f.tagged(name, "X-Recall-Policy: none; ", forged.says)
-			case forged.none || !refused(err, forged.says) || !refused(err, "550 5.7.1 recall refused: ") && name != "DNS says nothing":
+			case forged.none || !refused(err, forged.says) || !refused(err, "550 5.7.1 recall refused: ") &&
+				name != "DNS says nothing":
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -103,7 +116,8 @@ func TestForgedRecallsAreTagged(t *testing.T) {
 		if forged.none {
 			verdict = "X-Recall-Policy: none; "
 		}
-		f.tagged(name, verdict, strings.NewReplacer("550 5.7.1 recall refused: ", "", "451 4.7.1", "DNS could not be asked").Replace(forged.says))
+		f.tagged(name, verdict,
+			strings.NewReplacer("550 5.7.1 recall refused: ", "", "451 4.7.1", "DNS could not be asked").Replace(forged.says))
 	}
 	f.nothingActed()
 }
@@ -137,7 +151,8 @@ func refused(err error, words string) bool {
 func (f *frontier) nothingActed() {
 	f.t.Helper()
 	for _, d := range f.sink.Got() {
-		if text := string(d.Data); strings.Contains(text, "X-Recall-Policy: pass") || strings.Contains(text, "x-recall=pass") {
+		if text := string(d.Data); strings.Contains(text, "X-Recall-Policy: pass") ||
+			strings.Contains(text, "x-recall=pass") {
 			f.t.Errorf("vouched for:\n%.1500s", text)
 		}
 	}
@@ -154,7 +169,8 @@ func TestAnAuthenticRecallOfNothingKnownIsOrdinaryMail(t *testing.T) {
 		"another id":        {mail: f.signed("partner.test", request("other@partner.test"))},
 	} {
 		f.must(f.comesIn(partnerFrom, cmp.Or(c.to, insider), "X-Name: "+name+"\r\n"+c.mail))
-		f.tagged(name, "X-Recall-Policy: none; ", "reason=no message of that sender to that recipient is known; domain=partner.test")
+		f.tagged(name, "X-Recall-Policy: none; ",
+			"reason=no message of that sender to that recipient is known; domain=partner.test")
 	}
 	f.nothingActed()
 }
@@ -168,14 +184,17 @@ func TestForgedMailDoesNotTakeTheOriginalsPlace(t *testing.T) {
 	f.dns.Add(t, `ally.test. TXT "v=spf1 ip4:`+own+` -all"`)
 	f.dns.Add(t, `_dmarc.ally.test. TXT "v=DMARC1; p=reject"`)
 	message := func(client, id string) {
-		f.must(sendAs(client, f.mta.smtp, author, insider, fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: the price list\r\nMessage-ID: <%s@ally.test>\r\n\r\nbody\r\n", author, insider, id)))
+		f.must(sendAs(client, f.mta.smtp, author, insider,
+			fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: the price list\r\nMessage-ID: <%s@ally.test>\r\n\r\nbody\r\n", author,
+				insider, id)))
 	}
 	message(own, "o")
 	const forged = 25
 	for n := range forged {
 		message(stranger, fmt.Sprint(n))
 	}
-	server.Eventually(t, "all are remembered", func() bool { return strings.Count(f.redis.Do("KEYS recall:{mh0}:in:m:*"), "in:m:") == forged+1 })
+	server.Eventually(t, "all are remembered",
+		func() bool { return strings.Count(f.redis.Do("KEYS recall:{mh0}:in:m:*"), "in:m:") == forged+1 })
 	recall := replaced(t, formB("the price list"), partnerFrom, author)
 	if err := sendAs(stranger, f.mta.smtp, author, insider, recall); !refused(err, "not authenticated") {
 		t.Errorf("a stranger's recall: %v", err)
@@ -204,7 +223,8 @@ func TestForgedRecallsAreQuarantined(t *testing.T) {
 	eachMTA(t, func(t *testing.T, k kind) {
 		keep := k.frontier(t, "[inbound.recall]\non_fail = \"quarantine\"\n")
 		keep.must(keep.comesIn(partnerFrom, insider, formA("the price list")))
-		if log := keep.mta.log(); !strings.Contains(log, "milter triggers HOLD action") && !strings.Contains(log, "quarantine") || len(keep.sink.Got()) > 0 {
+		if log := keep.mta.log(); !strings.Contains(log, "milter triggers HOLD action") &&
+			!strings.Contains(log, "quarantine") || len(keep.sink.Got()) > 0 {
 			t.Errorf("it is not kept back:\n%s", log)
 		}
 	})
@@ -226,7 +246,8 @@ func TestRecallsDoNothingWhileRedisIsAway(t *testing.T) {
 func TestRecallsDoNothingWhileDNSIsSilentOrTalksNonsense(t *testing.T) {
 	t.Parallel()
 	reject, tag := startFrontier(t, ""), startFrontier(t, "[inbound.recall]\non_fail = \"tag\"\n")
-	replies := map[string]string{"silence": "451 4.7.1", "loop": "550 5.7.1", "binary": "550 5.7.1", "huge": "550 5.7.1"} // 451 for all else
+	// 451 for all else
+	replies := map[string]string{"silence": "451 4.7.1", "loop": "550 5.7.1", "binary": "550 5.7.1", "huge": "550 5.7.1"}
 	var wg sync.WaitGroup
 	for _, how := range append([]string{"silence"}, server.Nonsense...) {
 		domain := how + ".test"

@@ -84,7 +84,8 @@ func startGatewayWith(t *testing.T, grace string, start func(milter, nextHop str
 	g := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
 		milter: server.FreeAddr(t), redis: server.StartRedis(t), sink: server.StartSink(t)}
 	g.mta = start(g.milter, g.sink.Addr)
-	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = \"1s\", max = \"2s\", give_up_after = \"5d\" }\n[http]\nlisten = \"\"\n",
+	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[hold]\ngrace = %q\n[release]\nsmtp = %q\nretry = { first = "+
+		"\"1s\", max = \"2s\", give_up_after = \"5d\" }\n[http]\nlisten = \"\"\n",
 		listenLine(g.milter), g.redis.Addr, grace, g.mta.reinject)
 	if err := os.WriteFile(g.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -166,7 +167,8 @@ func (g *gateway) send(id string) error { return g.sendBody(id, ".dot\r\n") }
 
 // sendBody sends a message whose body ends with a line that arrived looks for.
 func (g *gateway) sendBody(id, body string) error {
-	text := "From: a@corp.test\r\nTo: b@x.test\r\nSubject: the price list\r\nMessage-ID: <" + id + ">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\n" + body + "body of " + id + "\r\n"
+	text := "From: a@corp.test\r\nTo: b@x.test\r\nSubject: the price list\r\nMessage-ID: <" + id +
+		">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\n" + body + "body of " + id + "\r\n"
 	return smtp.SendMail(g.mta.smtp, nil, "a@corp.test", []string{"b@x.test"}, []byte(text))
 }
 
@@ -202,7 +204,8 @@ func (g *gateway) ctl(args ...string) (string, int) {
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		g.t.Fatal(err)
 	}
-	g.t.Logf("recallctl %s: exit %d\n%s%s", strings.Join(args, " "), c.ProcessState.ExitCode(), out.String(), words.String())
+	g.t.Logf("recallctl %s: exit %d\n%s%s", strings.Join(args, " "), c.ProcessState.ExitCode(), out.String(),
+		words.String())
 	return out.String(), c.ProcessState.ExitCode()
 }
 

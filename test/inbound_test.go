@@ -42,10 +42,13 @@ func startFrontierWith(t *testing.T, settings string, start func(d *server.DNS, 
 	key := ed25519.NewKeyFromSeed([]byte("a seed of 32 bytes for this test"))
 	record := dkimRecord(key)
 	d := server.StartDNS(t, `partner.test. TXT "v=spf1 -all"`, `_dmarc.partner.test. TXT "v=DMARC1; p=reject"`,
-		`s1._domainkey.partner.test. TXT "`+record+`"`, `s1._domainkey.evil.test. TXT "`+record+`"`, `evil.test. TXT "v=spf1 ip4:127.0.0.1 -all"`)
+		`s1._domainkey.partner.test. TXT "`+record+`"`, `s1._domainkey.evil.test. TXT "`+record+`"`,
+		`evil.test. TXT "v=spf1 ip4:127.0.0.1 -all"`)
 	d.Fail("s1._domainkey.away.test")
-	f := &frontier{startGatewayWith(t, "1h", func(milter, nextHop string) mta { return start(d, milter, nextHop) }), d, key}
-	f.configure(fmt.Sprintf("[outbound]\nnetworks = []\ndaemon_names = []\n[inbound]\nauthserv_id = \"gw.corp.test\"\ndns = %q\n%s", d.Addr, settings))
+	f := &frontier{startGatewayWith(t, "1h", func(milter, nextHop string) mta { return start(d, milter, nextHop) }), d,
+		key}
+	f.configure(fmt.Sprintf("[outbound]\nnetworks = []\ndaemon_names = []\n[inbound]\nauthserv_id = "+
+		"\"gw.corp.test\"\ndns = %q\n%s", d.Addr, settings))
 	return f
 }
 
@@ -57,7 +60,8 @@ func dkimRecord(key ed25519.PrivateKey) string {
 // signed signs a message as a domain; edit changes the options.
 func (f *frontier) signed(domain, message string, edit ...func(*dkim.SignOptions)) string {
 	f.t.Helper()
-	o := &dkim.SignOptions{Domain: domain, Selector: "s1", Signer: f.key, HeaderKeys: []string{"From", "Subject", "Date", "Content-Type"}}
+	o := &dkim.SignOptions{Domain: domain, Selector: "s1", Signer: f.key,
+		HeaderKeys: []string{"From", "Subject", "Date", "Content-Type"}}
 	for _, e := range edit {
 		e(o)
 	}
@@ -74,9 +78,11 @@ func (f *frontier) comesIn(from, to, message string) error {
 // original lets a message of the partner come in, and waits until it is remembered.
 func (f *frontier) original(id, subject, to string) {
 	f.t.Helper()
-	f.must(f.comesIn(partnerFrom, to, fmt.Sprintf("From: Anna <%s>\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
-		partnerFrom, to, subject, earlier(), id, id)))
-	server.Eventually(f.t, "it is remembered", func() bool { return strings.Contains(f.redis.Do("KEYS recall:{mh0}:in:*"), "in:t:") })
+	f.must(f.comesIn(partnerFrom, to,
+		fmt.Sprintf("From: Anna <%s>\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s>\r\n\r\nbody of %s\r\n",
+			partnerFrom, to, subject, earlier(), id, id)))
+	server.Eventually(f.t, "it is remembered",
+		func() bool { return strings.Contains(f.redis.Do("KEYS recall:{mh0}:in:*"), "in:t:") })
 }
 
 // earlier is the date of a message that is recalled: a recall means none that was sent after it.
@@ -102,12 +108,16 @@ func (f *frontier) arriving(text string) (got string) {
 func TestForgedVerdictsAreRemovedFromAllMail(t *testing.T) {
 	eachMTA(t, func(t *testing.T, k kind) {
 		f := k.frontier(t, "")
-		f.must(f.comesIn("x@evil.test", insider, "X-Recall-Policy: pass; reason=forged\r\nAuthentication-Results: gw.corp.test; dmarc=pass forged\r\n"+
-			"Authentication-Results: other.test; dmarc=pass kept\r\nx-rEcAll-policy:\r\n\tpass forged\r\nAUTHENTICATION-results:\r\n (a ; comment)\r\n\t\"GW.corp\\.test\" 1; dkim=pass forged\r\n"+
-			"X-Recall-Policy : pass forged\r\nX-Recall-Policy: pass forged\r\nX-Recall-Other: forged\r\nFrom: x@evil.test\r\nSubject: kept\r\nAuthentication-Results: gw.corp.test.; forged\r\n\r\nbody of forged-free\r\n"))
+		f.must(f.comesIn("x@evil.test", insider,
+			"X-Recall-Policy: pass; reason=forged\r\nAuthentication-Results: gw.corp.test; dmarc=pass forged\r\n"+
+				"Authentication-Results: other.test; dmarc=pass kept\r\nx-rEcAll-policy:\r\n\tpass "+
+				"forged\r\nAUTHENTICATION-results:\r\n (a ; comment)\r\n\t\"GW.corp\\.test\" 1; dkim=pass forged\r\n"+
+				"X-Recall-Policy : pass forged\r\nX-Recall-Policy: pass forged\r\nX-Recall-Other: forged\r\nFrom: "+
+				"x@evil.test\r\nSubject: kept\r\nAuthentication-Results: gw.corp.test.; forged\r\n\r\nbody of forged-free\r\n"))
 		got := f.arriving("body of forged-free")
 		head, _, _ := strings.Cut(got, "\r\n\r\n")
-		if strings.Contains(head, "forged") || !strings.Contains(head, "other.test; dmarc=pass kept") || !strings.Contains(head, "Subject: kept") {
+		if strings.Contains(head, "forged") || !strings.Contains(head, "other.test; dmarc=pass kept") ||
+			!strings.Contains(head, "Subject: kept") {
 			t.Errorf("the header is now:\n%s", head)
 		}
 	})
@@ -126,9 +136,12 @@ func formC(subject string) string {
 }
 
 func request(id string) string {
-	return "From: " + partnerFrom + "\r\nTo: " + insider + "\r\nSubject: Recall request\r\nDate: " + now() + "\r\nMessage-ID: <request@partner.test>\r\nMIME-Version: 1.0\r\n" +
-		"Auto-Submitted: auto-generated\r\nContent-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n\r\nAnna would like to recall a message.\r\n" +
-		"--b\r\nContent-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <" + id + ">\r\n\r\n--b--\r\n"
+	return "From: " + partnerFrom + "\r\nTo: " + insider + "\r\nSubject: Recall request\r\nDate: " + now() +
+		"\r\nMessage-ID: <request@partner.test>\r\nMIME-Version: 1.0\r\n" +
+		"Auto-Submitted: auto-generated\r\nContent-Type: multipart/report; report-type=recall-request; " +
+		"boundary=b\r\n\r\n--b\r\n\r\nAnna would like to recall a message.\r\n" +
+		"--b\r\nContent-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <" + id +
+		">\r\n\r\n--b--\r\n"
 }
 
 // fresh sets the date of a mail of the generator to now.

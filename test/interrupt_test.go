@@ -66,7 +66,8 @@ func TestARecallOfManyGoesOnWhereItWasInterrupted(t *testing.T) {
 	if os.Getenv("TORTURE") != "" {
 		messages = 100_000
 	}
-	for name, start := range map[string]func(*testing.T) (*desk, stall){"single": stalledSingle, "cluster": stalledCluster} {
+	for name, start := range map[string]func(*testing.T) (*desk, stall){"single": stalledSingle,
+		"cluster": stalledCluster} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d, s := start(t)
@@ -115,11 +116,13 @@ func (d *desk) interrupted(s stall, sig os.Signal, sender string, messages int) 
 	said := counted(words.String())
 	again := d.finishes(sender, "second "+sender)
 	trail := d.trail()
-	if n := trail["first "+sender]; sig == os.Interrupt && n != said && !strings.Contains(words.String(), "the answer never came") || n == 0 || n >= messages {
+	if n := trail["first "+sender]; sig == os.Interrupt && n != said &&
+		!strings.Contains(words.String(), "the answer never came") || n == 0 || n >= messages {
 		d.t.Errorf("%v: the trail says that %d were recalled by the first command, which says\n%s", sig, n, words.String())
 	}
 	if n := trail["second "+sender]; n != again || n+trail["first "+sender] != messages {
-		d.t.Errorf("%v: the trail says %d and %d of %d; the second command says %d", sig, trail["first "+sender], n, messages, again)
+		d.t.Errorf("%v: the trail says %d and %d of %d; the second command says %d", sig, trail["first "+sender], n,
+			messages, again)
 	}
 }
 

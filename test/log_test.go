@@ -86,7 +86,8 @@ func TestAJSONLogIsOneObjectALine(t *testing.T) {
 		}
 		seen[line["msg"].(string)] = line
 	}
-	for verb, fields := range map[string][]string{"hold": {"id", "from", "nrcpt", "size", "rule", "due"}, "release": {"id", "nrcpt", "late", "reply"}} {
+	for verb, fields := range map[string][]string{"hold": {"id", "from", "nrcpt", "size", "rule", "due"},
+		"release": {"id", "nrcpt", "late", "reply"}} {
 		line := seen[verb]
 		for _, name := range fields {
 			if text, _ := line[name].(string); text == "" {

@@ -52,7 +52,8 @@ export GORACE=atexit_sleep_ms=0
 `, folderOf(g.postfix), programs, g.conf, g.log)
 	commands = strings.ReplaceAll(commands, "/etc/postfix", folderOf(g.postfix))
 	bin := g.t.TempDir() // with the sendmail of this gateway
-	g.must(os.WriteFile(filepath.Join(bin, "sendmail"), []byte("#!/bin/sh\nexec "+strings.Join(g.mta.command().Args, " ")+" \"$@\"\n"), 0o755))
+	g.must(os.WriteFile(filepath.Join(bin, "sendmail"),
+		[]byte("#!/bin/sh\nexec "+strings.Join(g.mta.command().Args, " ")+" \"$@\"\n"), 0o755))
 	c := exec.Command("bash", "-c", names+commands)
 	c.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	c.Dir = folder
@@ -135,7 +136,8 @@ func TestHeldMailIsSentByHandWithoutADaemon(t *testing.T) {
 	if !g.holdsNothing() {
 		t.Error("something is still held")
 	}
-	if got := g.delivery("m0@corp.test"); !strings.HasPrefix(got.Mail, "<a@corp.test>") || len(got.Rcpt) != 1 || !strings.HasPrefix(got.Rcpt[0], "<b@x.test>") {
+	if got := g.delivery("m0@corp.test"); !strings.HasPrefix(got.Mail, "<a@corp.test>") || len(got.Rcpt) != 1 ||
+		!strings.HasPrefix(got.Rcpt[0], "<b@x.test>") {
 		t.Errorf("from %s to %q", got.Mail, got.Rcpt)
 	}
 }

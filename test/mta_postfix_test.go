@@ -52,10 +52,13 @@ func data(id string) []string {
 // By a setting of Postfix; TestSendmailWithSeveralMessagesInASession has the same for Sendmail.
 func TestRecipientsAfterARefusedOneAreHeld(t *testing.T) {
 	t.Parallel()
-	g := startGateway(t, "1s", "smtpd_recipient_restrictions = check_recipient_access inline:{bad@x.test=REJECT}, permit_mynetworks, reject")
-	speak(t, g.mta.smtp, append([]string{"MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "!RCPT TO:<bad@x.test>", "RCPT TO:<c@x.test>"}, data("m@corp.test")...)...)
+	g := startGateway(t, "1s",
+		"smtpd_recipient_restrictions = check_recipient_access inline:{bad@x.test=REJECT}, permit_mynetworks, reject")
+	speak(t, g.mta.smtp, append([]string{"MAIL FROM:<a@corp.test>", "RCPT TO:<b@x.test>", "!RCPT TO:<bad@x.test>",
+		"RCPT TO:<c@x.test>"}, data("m@corp.test")...)...)
 	server.Eventually(t, "the message arrives", func() bool { return g.arrived("m@corp.test") == 1 })
-	if got := g.sink.Got()[0].Rcpt; len(got) != 2 || !strings.HasPrefix(got[0], "<b@") || !strings.HasPrefix(got[1], "<c@") {
+	if got := g.sink.Got()[0].Rcpt; len(got) != 2 || !strings.HasPrefix(got[0], "<b@") ||
+		!strings.HasPrefix(got[1], "<c@") {
 		t.Errorf("recipients %q", got)
 	}
 }
@@ -65,10 +68,13 @@ func TestEnvelopesSurviveAHold(t *testing.T) {
 	eachMTA(t, func(t *testing.T, k kind) {
 		g := k.gateway(t, "1s")
 		envelopes := [][]string{
-			{"MAIL FROM:<a@corp.test> RET=HDRS ENVID=QQ+2B31+3D", "RCPT TO:<b@x.test> NOTIFY=NEVER ORCPT=rfc822;bob+2Bbilling@x.test"},
-			{"MAIL FROM:<a@corp.test> RET=FULL", "RCPT TO:<b@x.test> NOTIFY=SUCCESS,FAILURE ORCPT=x400;/c+3Dde/s+3Dodd/", "RCPT TO:<c@x.test>"},
+			{"MAIL FROM:<a@corp.test> RET=HDRS ENVID=QQ+2B31+3D",
+				"RCPT TO:<b@x.test> NOTIFY=NEVER ORCPT=rfc822;bob+2Bbilling@x.test"},
+			{"MAIL FROM:<a@corp.test> RET=FULL", "RCPT TO:<b@x.test> NOTIFY=SUCCESS,FAILURE ORCPT=x400;/c+3Dde/s+3Dodd/",
+				"RCPT TO:<c@x.test>"},
 			{"MAIL FROM:<\u00fc@corp.test> SMTPUTF8 BODY=8BITMIME", "RCPT TO:<\u65e5\u672c@x.test>"},
-			{"MAIL FROM:<\"a<b>c\"@corp.test> BODY=8BITMIME", "RCPT TO:<\"d e\\\"f\"@x.test>", "RCPT TO:<@relay.test,@other.test:c@x.test>"},
+			{"MAIL FROM:<\"a<b>c\"@corp.test> BODY=8BITMIME", "RCPT TO:<\"d e\\\"f\"@x.test>",
+				"RCPT TO:<@relay.test,@other.test:c@x.test>"},
 			{"MAIL FROM:<a+tag=x@[192.0.2.2]> BODY=7BIT", "RCPT TO:<b@x.test>"},
 			{"MAIL FROM:<a+tag=x@corp.test> BODY=7BIT SIZE=200", "RCPT TO:<b@[192.0.2.1]>"},
 		}
@@ -82,7 +88,8 @@ func TestEnvelopesSurviveAHold(t *testing.T) {
 			speak(t, g.mta.smtp, append(envelope, data(held)...)...)
 			server.Eventually(t, "both arrive", func() bool { return g.arrived(plain) == 1 && g.arrived(held) == 1 })
 			want, got := g.delivery(plain), g.delivery(held)
-			if want.Mail = withoutSize(want.Mail); withoutSize(got.Mail) != want.Mail || !reflect.DeepEqual(got.Rcpt, want.Rcpt) {
+			if want.Mail = withoutSize(want.Mail); withoutSize(got.Mail) != want.Mail ||
+				!reflect.DeepEqual(got.Rcpt, want.Rcpt) {
 				t.Errorf("after a hold  %s %q\nplain Postfix %s %q", got.Mail, got.Rcpt, want.Mail, want.Rcpt)
 			}
 		}
@@ -195,7 +202,8 @@ func TestSecondHeloAfterStartTLSIsTheOneThatCounts(t *testing.T) {
 	fmt.Fprint(w, "Message-ID: <m@corp.test>\r\nSubject: x\r\n\r\nbody of m@corp.test\r\n")
 	g.must(w.Close())
 	server.Eventually(t, "the message arrives", func() bool { return g.arrived("m@corp.test") == 1 })
-	if got := string(g.sink.Got()[0].Data); !strings.Contains(got, "from after.test") || !strings.Contains(got, "with UTF8SMTPS") || strings.Contains(got, "before") {
+	if got := string(g.sink.Got()[0].Data); !strings.Contains(got, "from after.test") ||
+		!strings.Contains(got, "with UTF8SMTPS") || strings.Contains(got, "before") {
 		t.Error(got)
 	}
 }
@@ -207,7 +215,8 @@ func certificate(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gw.corp.test"}, NotAfter: time.Now().Add(time.Hour)}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"gw.corp.test"},
+		NotAfter: time.Now().Add(time.Hour)}
 	cert, err := x509.CreateCertificate(rand.Reader, form, form, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +225,8 @@ func certificate(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})...)
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})...)
 	file := filepath.Join(t.TempDir(), "chain.pem")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)

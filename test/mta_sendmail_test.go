@@ -42,7 +42,8 @@ func TestSendmailWithSeveralMessagesInASession(t *testing.T) {
 			t.Fatal("a recipient without sense was taken")
 		}
 		g.must(c.Rcpt("b@x.test"))
-		server.Eventually(t, "the one before is confirmed", func() bool { return g.redis.Do("KEYS recall:{mh0}:u:*") == "*0\r\n" })
+		server.Eventually(t, "the one before is confirmed",
+			func() bool { return g.redis.Do("KEYS recall:{mh0}:u:*") == "*0\r\n" })
 		w, err := c.Data()
 		g.must(err)
 		fmt.Fprintf(w, "Message-ID: <same%d@corp.test>\r\nSubject: x\r\n\r\nbody\r\n", n/2) // two are identical
@@ -54,7 +55,8 @@ func TestSendmailWithSeveralMessagesInASession(t *testing.T) {
 	}
 	g.must(c.Quit())
 	out, _ := g.ctl("--json", "list")
-	if got := strings.Count(out, `"state":"held"`); got != 3 || strings.Contains(out, "rset@") || strings.Contains(out, `"queue_id":""`) {
+	if got := strings.Count(out, `"state":"held"`); got != 3 || strings.Contains(out, "rset@") ||
+		strings.Contains(out, `"queue_id":""`) {
 		t.Errorf("%d held, want 3, each with a queue ID:\n%s", got, out)
 	}
 }

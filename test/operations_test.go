@@ -15,10 +15,12 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// secondGateway starts another gateway on the store of g: a Postfix and a daemon of its own, and the same world behind it.
+// secondGateway starts another gateway on the store of g: a Postfix and a daemon of its own, and the same world behind
+// it.
 func (g *gateway) secondGateway(program string) *gateway {
 	g.t.Helper()
-	other := &gateway{t: g.t, conf: g.conf + ".other", log: g.log + ".other", milter: server.FreeAddr(g.t), redis: g.redis, sink: g.sink, program: program}
+	other := &gateway{t: g.t, conf: g.conf + ".other", log: g.log + ".other", milter: server.FreeAddr(g.t),
+		redis: g.redis, sink: g.sink, program: program}
 	other.postfix = server.StartPostfix(g.t, other.milter, g.sink.Addr)
 	other.mta = ofPostfix(other.postfix)
 	text, err := os.ReadFile(g.conf)
@@ -160,7 +162,8 @@ func TestOpenSessionsSurviveARestart(t *testing.T) {
 func TestAnUpgradeSideBySideLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "recall-milter")
-	build := exec.Command("go", "build", "-buildvcs=false", "-race", "-ldflags", "-X main.version=next", "-o", program, "../cmd/recall-milter")
+	build := exec.Command("go", "build", "-buildvcs=false", "-race", "-ldflags", "-X main.version=next", "-o", program,
+		"../cmd/recall-milter")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

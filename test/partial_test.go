@@ -48,7 +48,8 @@ func deskAt(t *testing.T, store, addrs []string) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.store.Close() })
-	server.Eventually(t, "every shard is begun, as a daemon does at its start", func() bool { _, err := d.store.Stats(t.Context()); return err == nil })
+	server.Eventually(t, "every shard is begun, as a daemon does at its start",
+		func() bool { _, err := d.store.Stats(t.Context()); return err == nil })
 	return d
 }
 
@@ -87,22 +88,23 @@ func (d *desk) command(args ...string) *exec.Cmd {
 func (d *desk) does(code int, says string, args ...string) (out string) {
 	d.t.Helper()
 	pattern := regexp.MustCompile("(?s)" + says)
-	server.Eventually(d.t, fmt.Sprintf("recallctl %s ends with %d and says %s", strings.Join(args, " "), code, says), func() bool {
-		var stdout, stderr bytes.Buffer
-		c := d.command(args...)
-		c.Stdout, c.Stderr = &stdout, &stderr
-		c.Run()
-		out = stdout.String() + stderr.String()
-		got := c.ProcessState.ExitCode()
-		ok := got == code && pattern.MatchString(out)
-		if !ok {
-			d.t.Logf("recallctl %s: exit %d\n%s", strings.Join(args, " "), got, out)
-		}
-		if got == 0 && code == 69 {
-			d.t.Errorf("recallctl %s: exit 0, and a part of the store was not seen:\n%s", strings.Join(args, " "), out)
-		}
-		return ok
-	})
+	server.Eventually(d.t, fmt.Sprintf("recallctl %s ends with %d and says %s", strings.Join(args, " "), code, says),
+		func() bool {
+			var stdout, stderr bytes.Buffer
+			c := d.command(args...)
+			c.Stdout, c.Stderr = &stdout, &stderr
+			c.Run()
+			out = stdout.String() + stderr.String()
+			got := c.ProcessState.ExitCode()
+			ok := got == code && pattern.MatchString(out)
+			if !ok {
+				d.t.Logf("recallctl %s: exit %d\n%s", strings.Join(args, " "), got, out)
+			}
+			if got == 0 && code == 69 {
+				d.t.Errorf("recallctl %s: exit 0, and a part of the store was not seen:\n%s", strings.Join(args, " "), out)
+			}
+			return ok
+		})
 	return out
 }
 
@@ -167,7 +169,8 @@ func (d *desk) recalls(messages, code int) {
 		text, _ := c.CombinedOutput()
 		n := len(recalledLine.FindAll(text, -1))
 		total += n
-		if got := c.ProcessState.ExitCode(); got != code && got != 69 || n > 0 && !strings.Contains(string(text), fmt.Sprintf("\nrecalled %d message", n)) {
+		if got := c.ProcessState.ExitCode(); got != code && got != 69 || n > 0 &&
+			!strings.Contains(string(text), fmt.Sprintf("\nrecalled %d message", n)) {
 			d.t.Errorf("recall: exit %d\n%s", got, text)
 		}
 		return total >= messages
@@ -211,7 +214,8 @@ func TestAPartOfTheStoreIsAway(t *testing.T) {
 // wholeAgain finishes what was done to a part.
 func (d *desk) wholeAgain(left []string) {
 	d.t.Helper()
-	d.does(0, `^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]*; but a part that was away then is not: recallctl pause again\n$`, "list")
+	d.does(0,
+		`^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]*; but a part that was away then is not: recallctl pause again\n$`, "list")
 	d.does(0, "^nothing is released until recallctl resume; ", "pause")
 	d.does(0, `^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]* recallctl\n$`, "list")
 	d.does(0, "^releases go on\n$", "resume")
@@ -219,7 +223,8 @@ func (d *desk) wholeAgain(left []string) {
 	d.does(0, "nothing is held", "list")
 	d.does(0, `^held +0\n.*recalled +60\n`, "stats")
 	recalled := map[string]int{}
-	for _, m := range regexp.MustCompile(`"verb":"recall","id":"(\w{13})"`).FindAllStringSubmatch(d.does(0, "", "--json", "log"), -1) {
+	for _, m := range regexp.MustCompile(`"verb":"recall","id":"(\w{13})"`).FindAllStringSubmatch(d.does(0, "", "--json",
+		"log"), -1) {
 		recalled[m[1]]++
 	}
 	for id, n := range recalled {
@@ -235,7 +240,8 @@ func (d *desk) wholeAgain(left []string) {
 // partly tries each verb.
 func (d *desk) partly(gone *server.Redis, seen, unseen []string, all map[string]string) {
 	d.t.Helper()
-	part := regexp.QuoteMeta("part of the store is not reachable: ") + `[^\n]*` + regexp.QuoteMeta(gone.Addr) + `[^\n]*; run this again when it is back\n$`
+	part := regexp.QuoteMeta("part of the store is not reachable: ") + `[^\n]*` + regexp.QuoteMeta(gone.Addr) +
+		`[^\n]*; run this again when it is back\n$`
 	more := "recallctl: there may be more: " + part
 	n := len(seen)
 	lines := func(count int, text string) string { return fmt.Sprintf(`^([^\n]*\n){%d}%s`, count, text) }
@@ -248,17 +254,24 @@ func (d *desk) partly(gone *server.Redis, seen, unseen []string, all map[string]
 	d.does(69, "^recallctl: "+all[unseen[0]]+": "+part, "show", all[unseen[0]])
 	d.does(69, "held, due in.*\n"+more, "show", all[seen[0]])
 	d.does(69, "^recallctl: nonsense: "+part, "show", "nonsense")
-	d.does(69, seen[1]+" .*\n"+unseen[1]+": part of the store [^\n]*\nrecallctl: 1 of 2 REFs could not be looked up: "+part, "extend", "--for", "1m", unseen[1], seen[1])
-	d.does(69, "\nwould recall 1 message; nothing was changed\nrecallctl: 1 of 2 REFs could not be looked up: "+part, "recall", "--dry-run", unseen[1], seen[1])
-	d.does(69, fmt.Sprintf("would recall %d messages; nothing was changed\n", n)+more, "recall", "--sender", "mallory@corp.test", "--dry-run")
+	d.does(69,
+		seen[1]+" .*\n"+unseen[1]+": part of the store [^\n]*\nrecallctl: 1 of 2 REFs could not be looked up: "+part,
+		"extend", "--for", "1m", unseen[1], seen[1])
+	d.does(69, "\nwould recall 1 message; nothing was changed\nrecallctl: 1 of 2 REFs could not be looked up: "+part,
+		"recall", "--dry-run", unseen[1], seen[1])
+	d.does(69, fmt.Sprintf("would recall %d messages; nothing was changed\n", n)+more, "recall", "--sender",
+		"mallory@corp.test", "--dry-run")
 	d.does(64, fmt.Sprintf("%d messages match, and nothing was changed", n), "recall", "--sender", "mallory@corp.test")
 	d.does(69, "^recallctl: nothing matched; there may be more: "+part, "recall", "--sender", "nobody@corp.test", "--yes")
 	d.does(69, "^all that can be seen fits\n"+more, "fsck")
 	d.does(69, fmt.Sprintf("would send %d messages; nothing was changed\n", n)+more, "drain", "--dry-run")
-	d.does(69, lines(n, fmt.Sprintf("recallctl: 0 of %d messages sent; %d still wait after [^\n]*; there may be more: ", n, n)+part), "drain", "--yes", "--timeout", "1s")
-	d.does(69, "^nothing of what can be reached is released until recallctl resume; [^\n]* held\nrecallctl: not all releases are paused: "+part, "pause")
+	d.does(69, lines(n, fmt.Sprintf("recallctl: 0 of %d messages sent; %d still wait after [^\n]*; there may be more: ",
+		n, n)+part), "drain", "--yes", "--timeout", "1s")
+	d.does(69, "^nothing of what can be reached is released until recallctl resume; [^\n]* held\nrecallctl: not all "+
+		"releases are paused: "+part, "pause")
 	d.does(69, "\nreleases are paused since [^\n]*\n"+more, "list", "--limit", "3")
-	d.does(64, "^recallctl: releases are paused since [^\n]*: recallctl resume first; nothing was changed", "drain", "--yes")
+	d.does(64, "^recallctl: releases are paused since [^\n]*: recallctl resume first; nothing was changed", "drain",
+		"--yes")
 	d.does(69, "^releases go on\nrecallctl: not all releases go on: "+part, "resume")
 	d.does(69, " drain .* pause .* resume .*\n"+more, "log")
 	d.does(69, "^recallctl: "+unseen[2]+": "+part, "log", unseen[2])

@@ -50,10 +50,12 @@ func TestProgramsGetWhatTheirOptionsAskFor(t *testing.T) {
 	if report := g.to("v@corp.test")[0]; !strings.Contains(report, "Final-Recipient: rfc822; c@x.test") {
 		t.Errorf("the report of -v:\n%s", report)
 	}
-	if report := g.to("bv@corp.test")[0]; !strings.Contains(report, "Action: deliverable") || g.arrived("bv@corp.test") > 0 {
+	if report := g.to("bv@corp.test")[0]; !strings.Contains(report, "Action: deliverable") ||
+		g.arrived("bv@corp.test") > 0 {
 		t.Errorf("the report of -bv:\n%s", report)
 	}
-	if d := g.delivery("n@corp.test"); !strings.Contains(d.Mail, "RET=HDRS") || !strings.Contains(d.Rcpt[0], "NOTIFY=SUCCESS,FAILURE") {
+	if d := g.delivery("n@corp.test"); !strings.Contains(d.Mail, "RET=HDRS") ||
+		!strings.Contains(d.Rcpt[0], "NOTIFY=SUCCESS,FAILURE") {
 		t.Errorf("from %s to %s", d.Mail, d.Rcpt)
 	}
 	for _, d := range g.sink.Got() {
@@ -88,7 +90,8 @@ func TestAnAddressVerificationDeliversNothing(t *testing.T) {
 func TestMoreRecipientsThanThePortTakesGetTheMessageOnceEach(t *testing.T) {
 	t.Parallel()
 	const recipients = 300
-	g := startGateway(t, "1s", "non_smtpd_milters = $smtpd_milters", "smtpd_recipient_limit = 100", "smtpd_recipient_overshoot_limit = 1")
+	g := startGateway(t, "1s", "non_smtpd_milters = $smtpd_milters", "smtpd_recipient_limit = 100",
+		"smtpd_recipient_overshoot_limit = 1")
 	args := []string{"-f", "list@corp.test"}
 	for n := range recipients {
 		args = append(args, fmt.Sprintf("r%d@x.test", n))

@@ -14,9 +14,10 @@ func TestALargeMessageThatIsForwardedIsRecalled(t *testing.T) {
 		for id, behind := range map[string]string{"whole@corp.test": "",
 			"some@corp.test": "\r\n--b\r\nContent-Type: text/plain\r\n\r\nONLY b@x.test"} {
 			g.message("anna", id, "b@x.test", "c@x.test")
-			g.command("anna", head, "--b\r\nContent-Type: text/plain\r\n\r\nplease\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"+
-				"Subject: the price list\r\nMessage-ID: <"+id+">\r\n\r\n"+strings.Repeat(strings.Repeat("x", 76)+"\r\n",
-				30_000)+behind+"\r\n--b--\r\n")
+			g.command("anna", head,
+				"--b\r\nContent-Type: text/plain\r\n\r\nplease\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"+
+					"Subject: the price list\r\nMessage-ID: <"+id+">\r\n\r\n"+strings.Repeat(strings.Repeat("x", 76)+"\r\n",
+					30_000)+behind+"\r\n--b--\r\n")
 		}
 		text := g.report("anna", "How to recall")
 		if whole, some := g.state("whole@corp.test"), g.state("some@corp.test"); whole != "recalled" || some != "held" ||

@@ -53,7 +53,8 @@ func (g *gateway) submit(login string, to []string, header, body string) error {
 	} else {
 		from = "anna@corp.test"
 	}
-	text := "From: " + from + "\r\nTo: " + strings.Join(to, ", ") + "\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n" + header + "\r\n" + body
+	text := "From: " + from + "\r\nTo: " + strings.Join(to, ", ") + "\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n" +
+		header + "\r\n" + body
 	return smtp.SendMail(g.mta.smtp, auth, from, to, []byte(text))
 }
 
@@ -76,7 +77,8 @@ var commands atomic.Int64 // no two have the same Message-ID
 // command writes to the recall address.
 func (g *gateway) command(login, header, body string) {
 	g.t.Helper()
-	g.mustSubmit(login, []string{recallAddress}, header+fmt.Sprintf("Message-ID: <command.%d@corp.test>\r\n", commands.Add(1)), body)
+	g.mustSubmit(login, []string{recallAddress},
+		header+fmt.Sprintf("Message-ID: <command.%d@corp.test>\r\n", commands.Add(1)), body)
 }
 
 // report waits for the next answer to a user whose subject begins so, and returns it.
@@ -85,7 +87,8 @@ func (g *gateway) report(login, subject string) string {
 	var text string
 	server.Eventually(g.t, "a report \""+subject+"\" to "+login, func() bool {
 		for _, d := range g.sink.Got() {
-			if strings.Contains(strings.Join(d.Rcpt, " "), "<"+login+"@") && strings.Contains(string(d.Data), "\r\nSubject: "+subject) {
+			if strings.Contains(strings.Join(d.Rcpt, " "), "<"+login+"@") &&
+				strings.Contains(string(d.Data), "\r\nSubject: "+subject) {
 				text = string(d.Data)
 			}
 		}
@@ -106,7 +109,8 @@ func (g *gateway) state(id string) string {
 func TestTheSenderRecallsByMailAndGetsAnAnswer(t *testing.T) {
 	eachOffice(t, func(t *testing.T, k kind) {
 		g := k.office(t, "1h")
-		for name, subject := range map[string]string{"message-id": "RECALL Message-ID: <message-id@corp.test>", "bare": "Re: recall <bare@corp.test>"} {
+		for name, subject := range map[string]string{"message-id": "RECALL Message-ID: <message-id@corp.test>",
+			"bare": "Re: recall <bare@corp.test>"} {
 			g.message("anna", name+"@corp.test")
 			g.command("anna", "Subject: "+subject+"\r\n", "")
 			if got := g.state(name + "@corp.test"); got != "recalled" {
@@ -114,14 +118,16 @@ func TestTheSenderRecallsByMailAndGetsAnAnswer(t *testing.T) {
 			}
 		}
 		text := g.report("anna", "Recalled: the price list")
-		for _, want := range []string{"Nobody below will ever see it", "<b@x.test>", "Auto-Submitted: auto-replied", "report-type=recall-status",
+		for _, want := range []string{"Nobody below will ever see it", "<b@x.test>", "Auto-Submitted: auto-replied",
+			"report-type=recall-status",
 			"Content-Type: message/recall-status", "Final-Recipient: rfc822; b@x.test", "Outcome: recalled"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the report lacks %q:\n%s", want, text)
 			}
 		}
 		for _, d := range g.sink.Got() {
-			if strings.Contains(strings.Join(d.Rcpt, ""), "x.test") || strings.Contains(strings.Join(d.Rcpt, ""), recallAddress) {
+			if strings.Contains(strings.Join(d.Rcpt, ""), "x.test") ||
+				strings.Contains(strings.Join(d.Rcpt, ""), recallAddress) {
 				t.Errorf("sent to %v:\n%s", d.Rcpt, d.Data)
 			}
 			if strings.Contains(d.Mail, "@") {
@@ -142,13 +148,15 @@ func TestRepliesForwardsAndTheLastMessage(t *testing.T) {
 		g.message("anna", "stays@corp.test")
 		g.message("anna", "last@corp.test")
 		g.command("anna", "Subject: recall last\r\n", "")
-		for id, want := range map[string]string{"reply": "recalled", "forward": "recalled", "last": "recalled", "stays": "held"} {
+		for id, want := range map[string]string{"reply": "recalled", "forward": "recalled", "last": "recalled",
+			"stays": "held"} {
 			if got := g.state(id + "@corp.test"); got != want {
 				t.Errorf("%s is %s, want %s", id, got, want)
 			}
 		}
 		g.command("anna", "Subject: what now?\r\n", "")
-		if text := g.report("anna", "How to recall"); !strings.Contains(text, "the price list") || !strings.Contains(text, "leaves") {
+		if text := g.report("anna", "How to recall"); !strings.Contains(text, "the price list") ||
+			!strings.Contains(text, "leaves") {
 			t.Errorf("the help:\n%s", text)
 		}
 	})
@@ -167,7 +175,8 @@ func TestAnotherLoginIsRefusedWhateverItForges(t *testing.T) {
 			t.Errorf("the audit trail:\n%s", out)
 		}
 		for _, field := range []string{"Auto-Submitted: auto-replied\r\n", "List-Id: <l.corp.test>\r\n"} {
-			if err := g.submit("anna", []string{recallAddress}, field+"Subject: RECALL <hers@corp.test>\r\n", ""); err == nil || !strings.HasPrefix(err.Error(), "550") {
+			if err := g.submit("anna", []string{recallAddress}, field+"Subject: RECALL <hers@corp.test>\r\n", ""); err == nil ||
+				!strings.HasPrefix(err.Error(), "550") {
 				t.Errorf("%s was answered %v", field, err)
 			}
 		}
@@ -193,17 +202,20 @@ func TestOutlooksRecallTakesBackAndIsSwallowed(t *testing.T) {
 		for form, mail := range map[string]func(outlook.Recall) string{"A": outlook.Recall.FormA, "B": outlook.Recall.FormB} {
 			r := outlook.Recall{From: "anna@corp.test", To: "b@x.test", Subject: "价格表 " + form, Prefix: "撤回:", Charset: "gb2312"}
 			id := "original" + form + "@corp.test"
-			g.mustSubmit("anna", []string{"b@x.test", "c@x.test"}, "Subject: "+r.SubjectField()+"\r\nMessage-ID: <"+id+">\r\n", "body\r\n")
+			g.mustSubmit("anna", []string{"b@x.test", "c@x.test"}, "Subject: "+r.SubjectField()+"\r\nMessage-ID: <"+id+">\r\n",
+				"body\r\n")
 			g.raw("anna", mail(r), "b@x.test")
 			out, _ := g.ctl("--json", "show", id)
-			if !strings.Contains(out, `"address":"b@x.test","result":"recalled"`) || !strings.Contains(out, `"address":"c@x.test","result":"pending"`) {
+			if !strings.Contains(out, `"address":"b@x.test","result":"recalled"`) ||
+				!strings.Contains(out, `"address":"c@x.test","result":"pending"`) {
 				t.Errorf("form %s: %s", form, out)
 			}
 			other := r
 			other.Subject = "other"
 			g.raw("anna", mail(other), "b@x.test")
 		}
-		if out, _ := g.ctl("--json", "list", "--recipient", "b@x.test", "--subject", "*other*"); strings.Count(out, "\n") != 2 {
+		if out, _ := g.ctl("--json", "list", "--recipient", "b@x.test", "--subject", "*other*"); strings.Count(out,
+			"\n") != 2 {
 			t.Errorf("recalls without a match must go on as mail: %s", out)
 		}
 		g.report("anna", "Nothing was recalled")
@@ -214,14 +226,16 @@ func TestOutlooksRecallTakesBackAndIsSwallowed(t *testing.T) {
 func (g *gateway) raw(login, text string, to ...string) {
 	g.t.Helper()
 	auth := smtp.PlainAuth("", login, server.Password, "127.0.0.1")
-	g.submitted("mail of "+login, func() error { return smtp.SendMail(g.mta.smtp, auth, login+"@corp.test", to, []byte(text)) })
+	g.submitted("mail of "+login,
+		func() error { return smtp.SendMail(g.mta.smtp, auth, login+"@corp.test", to, []byte(text)) })
 }
 
 func TestACorrectedMessageReplacesTheHeldOne(t *testing.T) {
 	eachOffice(t, func(t *testing.T, k kind) {
 		g := k.office(t, "1h")
 		g.message("anna", "wrong@corp.test")
-		g.mustSubmit("anna", []string{"b@x.test"}, "Subject: the price list\r\nSupersedes: <wrong@corp.test>\r\nMessage-ID: <right@corp.test>\r\n", "body of right\r\n")
+		g.mustSubmit("anna", []string{"b@x.test"},
+			"Subject: the price list\r\nSupersedes: <wrong@corp.test>\r\nMessage-ID: <right@corp.test>\r\n", "body of right\r\n")
 		g.report("anna", "Recalled: the price list")
 		if old, now := g.state("wrong@corp.test"), g.state("right@corp.test"); old != "recalled" || now != "held" {
 			t.Errorf("the old one is %s, the new one %s", old, now)
@@ -233,7 +247,8 @@ func TestTheRecallAddressIsDroppedFromMailThatPassesUnheld(t *testing.T) {
 	eachOffice(t, func(t *testing.T, k kind) {
 		g := k.office(t, "1h", "[[hold.rule]]", `name = "hasty"`, `login = ["anna"]`, `wish = "any"`)
 		g.message("anna", "back@corp.test")
-		g.mustSubmit("anna", []string{"c@x.test", recallAddress}, "Subject: Re: the price list\r\nX-Hold-For: 0\r\nIn-Reply-To: <back@corp.test>\r\nMessage-ID: <passes@corp.test>\r\n", "body of passes\r\n")
+		g.mustSubmit("anna", []string{"c@x.test", recallAddress}, "Subject: Re: the price list\r\nX-Hold-For: "+
+			"0\r\nIn-Reply-To: <back@corp.test>\r\nMessage-ID: <passes@corp.test>\r\n", "body of passes\r\n")
 		server.Eventually(t, "it arrives", func() bool { return g.arrived("passes") == 1 })
 		for _, d := range g.sink.Got() {
 			if strings.Contains(strings.Join(d.Rcpt, " "), recallAddress) {

@@ -47,7 +47,8 @@ func TestAReloadNamesWhatNeedsARestart(t *testing.T) {
 	g.must(g.daemon.Process.Signal(syscall.SIGHUP))
 	g.said("reloaded: config=" + g.conf + ", needs-restart=hold.max_size release.cancel_lock\n")
 	g.said("hold.grace is 0 and no rule has another: nothing is held")
-	if text := ready(); text != "mail can be held\nchanged, and waiting for a restart: hold.max_size release.cancel_lock\n" {
+	if text := ready(); text != "mail can be held\nchanged, and waiting for a restart: hold.max_size "+
+		"release.cancel_lock\n" {
 		t.Errorf("readyz: %q", text)
 	}
 	checks, _ := g.doctor()
@@ -86,7 +87,8 @@ func TestTheDaemonEndsWellWhileItWaitsForRedis(t *testing.T) {
 		g.killDaemon()
 		away()
 		g.startDaemon()
-		server.Eventually(t, "it waits while Redis is "+name, func() bool { return g.has("waiting for Redis") || name == "hung" })
+		server.Eventually(t, "it waits while Redis is "+name,
+			func() bool { return g.has("waiting for Redis") || name == "hung" })
 		began := time.Now()
 		g.must(g.daemon.Process.Signal(syscall.SIGTERM))
 		if err := g.daemon.Wait(); err != nil || time.Since(began) > 35*time.Second {
@@ -107,7 +109,8 @@ func TestReadyzSeesRedisGoAwayWithinASecond(t *testing.T) {
 	g, address := watched(t, "1h")
 	ready := func() bool { _, code := status(address, "/readyz"); return code == 200 }
 	server.Eventually(t, "it is ready", ready)
-	for name, c := range map[string]struct{ away, back func() }{"gone": {g.redis.Kill, g.redis.Start}, "hung": {g.redis.Pause, g.redis.Resume}} {
+	for name, c := range map[string]struct{ away, back func() }{"gone": {g.redis.Kill, g.redis.Start},
+		"hung": {g.redis.Pause, g.redis.Resume}} {
 		c.away()
 		if text, code := status(address, "/readyz"); code != 503 || !strings.Contains(text, "mail can't be held") {
 			t.Errorf("%s: %d %s", name, code, text)

@@ -34,7 +34,8 @@ func TestMailOfProgramsPassesWithTheShippedRules(t *testing.T) {
 	}
 	submit := func(id, from, header string) {
 		g.submitted(id, func() error {
-			return smtp.SendMail(g.mta.smtp, nil, from, []string{"b@x.test"}, []byte(header+"Message-ID: <"+id+">\r\n\r\nbody of "+id+"\r\n"))
+			return smtp.SendMail(g.mta.smtp, nil, from, []string{"b@x.test"},
+				[]byte(header+"Message-ID: <"+id+">\r\n\r\nbody of "+id+"\r\n"))
 		})
 	}
 	local("cron", "Subject: Cron <root@gw> backup\n") // by root, as these tests are run
@@ -55,9 +56,11 @@ func TestMailOfProgramsPassesWithTheShippedRules(t *testing.T) {
 // A sender's wish only lengthens the grace, unless a rule lets it do more.
 func TestAWishShortensOnlyWhereARuleLetsIt(t *testing.T) {
 	eachOffice(t, func(t *testing.T, k kind) {
-		g := k.office(t, "1h", "[[hold.rule]]", `name = "hasty"`, `all_recipients = ["*@x.test", "!boss@x.test"]`, `wish = "any"`)
+		g := k.office(t, "1h", "[[hold.rule]]", `name = "hasty"`, `all_recipients = ["*@x.test", "!boss@x.test"]`,
+			`wish = "any"`)
 		send := func(id, wish string, to ...string) {
-			g.mustSubmit("anna", to, "Subject: s\r\nX-Hold-For: "+wish+"\r\nMessage-ID: <"+id+"@corp.test>\r\n", "body of "+id+"\r\n")
+			g.mustSubmit("anna", to, "Subject: s\r\nX-Hold-For: "+wish+"\r\nMessage-ID: <"+id+"@corp.test>\r\n",
+				"body of "+id+"\r\n")
 		}
 		send("hasty", "0", "b@x.test", "c@x.test")
 		send("boss", "0", "b@x.test", "BOSS@x.test")
@@ -76,11 +79,13 @@ func TestAnExcludedDelegateRecallsNothing(t *testing.T) {
 	k := kind(offices["Postfix"])
 	g := k.office(t, "1h", "[[hold.rule]]", `name = "all"`, `sender = ["anna@*"]`, `delegates = ["*", "!bert"]`)
 	g.message("anna", "one@corp.test")
-	g.mustSubmit("bert", []string{recallAddress}, "Subject: recall\r\nIn-Reply-To: <one@corp.test>\r\nMessage-ID: <c1@corp.test>\r\n", "recall\r\n")
+	g.mustSubmit("bert", []string{recallAddress},
+		"Subject: recall\r\nIn-Reply-To: <one@corp.test>\r\nMessage-ID: <c1@corp.test>\r\n", "recall\r\n")
 	if got := g.state("one@corp.test"); got != "held" {
 		t.Errorf("after a recall by somebody who is excluded it is %s", got)
 	}
-	g.mustSubmit("assistant", []string{recallAddress}, "Subject: recall\r\nIn-Reply-To: <one@corp.test>\r\nMessage-ID: <c2@corp.test>\r\n", "recall\r\n")
+	g.mustSubmit("assistant", []string{recallAddress},
+		"Subject: recall\r\nIn-Reply-To: <one@corp.test>\r\nMessage-ID: <c2@corp.test>\r\n", "recall\r\n")
 	if got := g.state("one@corp.test"); got != "recalled" {
 		t.Errorf("after a recall by a delegate it is %s", got)
 	}

@@ -34,7 +34,8 @@ func startTrial(t *testing.T) *trial {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(parent) })
-	r := &trial{t: t, dir: filepath.Join(parent, "run"), said: filepath.Join(parent, "said"), smtp: server.FreeAddr(t), ended: make(chan error, 1)}
+	r := &trial{t: t, dir: filepath.Join(parent, "run"), said: filepath.Join(parent, "said"), smtp: server.FreeAddr(t),
+		ended: make(chan error, 1)}
 	run := exec.Command("run/gateway")
 	run.Env = append(os.Environ(), "RUN_DIR="+r.dir, "PROGRAMS="+programs, "GRACE=1h", "SMTP_PORT="+port(r.smtp))
 	for _, name := range []string{"REINJECT_PORT", "MILTER_PORT", "REDIS_PORT"} {
@@ -78,7 +79,8 @@ func (r *trial) says(text string) {
 
 func (r *trial) ctl(args ...string) string {
 	r.t.Helper()
-	c := exec.Command(filepath.Join(programs, "recallctl"), append([]string{"-c", filepath.Join(r.dir, "recall-milter.toml")}, args...)...)
+	c := exec.Command(filepath.Join(programs, "recallctl"),
+		append([]string{"-c", filepath.Join(r.dir, "recall-milter.toml")}, args...)...)
 	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	text, err := c.CombinedOutput()
 	if err != nil {
@@ -93,7 +95,8 @@ func TestTheGatewayOfMakeRunDoesWhatItSays(t *testing.T) {
 	r := startTrial(t)
 	r.says("Ctrl-C ends all of it.")
 	for _, name := range []string{"early", "late"} {
-		if err := smtp.SendMail(r.smtp, nil, "a@corp.test", []string{"b@example.test"}, []byte("Subject: "+name+"\r\n\r\nx\r\n")); err != nil {
+		if err := smtp.SendMail(r.smtp, nil, "a@corp.test", []string{"b@example.test"},
+			[]byte("Subject: "+name+"\r\n\r\nx\r\n")); err != nil {
 			t.Fatal(err)
 		}
 	}

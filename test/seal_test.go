@@ -65,7 +65,8 @@ func TestASealKeyIsRotatedWithoutARestart(t *testing.T) {
 		n++
 		g.mustSend(fmt.Sprintf("after%d@corp.test", n))
 		out, code := g.ctl("key", "status")
-		return code == 0 && regexp.MustCompile(`seals +[1-9]`).MatchString(out) && regexp.MustCompile(`opens +[1-9]`).MatchString(out)
+		return code == 0 && regexp.MustCompile(`seals +[1-9]`).MatchString(out) &&
+			regexp.MustCompile(`opens +[1-9]`).MatchString(out)
 	})
 	if _, code := g.ctl("release", "--all", "--yes"); code != 0 {
 		t.Fatalf("release: exit %d", code)

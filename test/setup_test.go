@@ -12,7 +12,8 @@ import (
 // A Postfix that knows nothing of us holds, recalls and releases after one command, and is what it was after another.
 func TestSetupMakesPostfixHoldAndUndoItsOwnLines(t *testing.T) {
 	t.Parallel()
-	g := startGateway(t, "1h", "smtpd_milters =", "non_smtpd_milters =", "in_flow_delay = 1s", "milter_default_action = accept",
+	g := startGateway(t, "1h", "smtpd_milters =", "non_smtpd_milters =", "in_flow_delay = 1s",
+		"milter_default_action = accept",
 		"smtpd_sender_restrictions = check_sender_access inline:{cron@corp.test=REJECT}", "message_size_limit = 52428800")
 	names := server.StartDNS(t)
 	g.change(g.mta.reinject, server.FreeAddr(t))
@@ -20,11 +21,13 @@ func TestSetupMakesPostfixHoldAndUndoItsOwnLines(t *testing.T) {
 	g.restartDaemon()
 	conf := filepath.Join(g.postfix.Dir, "conf")
 	out, code := g.ctl("setup", "--postfix", conf)
-	if code != 0 || !strings.Contains(out, "+ smtpd_milters = inet:"+g.milter+"\n") || !strings.Contains(out, "  - in_flow_delay = 1s\n  + in_flow_delay = 0\n") {
+	if code != 0 || !strings.Contains(out, "+ smtpd_milters = inet:"+g.milter+"\n") ||
+		!strings.Contains(out, "  - in_flow_delay = 1s\n  + in_flow_delay = 0\n") {
 		t.Errorf("setup: exit %d:\n%s", code, out)
 	}
 	g.mustSend("early@corp.test")
-	server.Eventually(t, "mail passes as long as nothing was written", func() bool { return g.arrived("early@corp.test") == 1 })
+	server.Eventually(t, "mail passes as long as nothing was written",
+		func() bool { return g.arrived("early@corp.test") == 1 })
 
 	if _, code := g.ctl("setup", "--postfix", conf, "--apply", "--reload"); code != 0 {
 		t.Fatalf("setup --apply: exit %d", code)
@@ -47,12 +50,14 @@ func TestSetupMakesPostfixHoldAndUndoItsOwnLines(t *testing.T) {
 	if _, code := g.ctl("release", "--sender", "cron@corp.test", "--yes"); code != 0 {
 		t.Fatalf("release: exit %d", code)
 	}
-	server.Eventually(t, "what is released arrives, though restrictions would refuse its sender now", func() bool { return g.arrived(local+"@corp.test") == 1 })
+	server.Eventually(t, "what is released arrives, though restrictions would refuse its sender now",
+		func() bool { return g.arrived(local+"@corp.test") == 1 })
 
 	if _, code := g.ctl("setup", "--postfix", conf, "--undo", "--reload"); code != 0 {
 		t.Fatalf("setup --undo: exit %d", code)
 	}
-	server.Eventually(t, "mail passes again", func() bool { g.mustSend("late@corp.test"); return g.arrived("late@corp.test") > 0 })
+	server.Eventually(t, "mail passes again",
+		func() bool { g.mustSend("late@corp.test"); return g.arrived("late@corp.test") > 0 })
 	if _, code := g.ctl("drain", "--yes"); code != 0 {
 		t.Errorf("drain: exit %d: what was held had no way back after --undo", code)
 	}
@@ -76,14 +81,16 @@ func TestABypassLetsMailPassAndResumeHoldsAgain(t *testing.T) {
 	if code != 0 || g.postconf("smtpd_milters") != "" {
 		t.Errorf("setup --bypass: exit %d: %s", code, out)
 	}
-	server.Eventually(t, "mail passes", func() bool { g.mustSend("free@corp.test"); return g.arrived("free@corp.test") > 0 })
+	server.Eventually(t, "mail passes",
+		func() bool { g.mustSend("free@corp.test"); return g.arrived("free@corp.test") > 0 })
 	if _, code := g.ctl("setup", "--postfix", conf, "--bypass"); code != 0 {
 		t.Errorf("a second --bypass: exit %d", code)
 	}
 	if _, code := g.ctl("recall", "first@corp.test"); code != 0 {
 		t.Errorf("recall with errors in the config: exit %d", code)
 	}
-	if _, code := g.ctl("setup", "--postfix", conf, "--resume", "--reload"); code != 0 || g.postconf("smtpd_milters")+g.postconf("non_smtpd_milters") != lists {
+	if _, code := g.ctl("setup", "--postfix", conf, "--resume", "--reload"); code != 0 ||
+		g.postconf("smtpd_milters")+g.postconf("non_smtpd_milters") != lists {
 		t.Errorf("setup --resume: exit %d: %s", code, g.postconf("smtpd_milters"))
 	}
 	server.Eventually(t, "mail is held again", func() bool {

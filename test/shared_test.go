@@ -18,8 +18,9 @@ import (
 func (g *gateway) neighbour(t *testing.T) *gateway {
 	t.Helper()
 	dir := t.TempDir()
-	n := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"), milter: server.FreeAddr(t),
-		redis: g.redis, mta: g.mta, sink: g.sink}
+	n := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
+		milter: server.FreeAddr(t),
+		redis:  g.redis, mta: g.mta, sink: g.sink}
 	g.must(exec.Command("cp", g.conf, n.conf).Run())
 	n.change(listenLine(g.milter), listenLine(n.milter))
 	n.startDaemon()

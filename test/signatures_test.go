@@ -114,7 +114,8 @@ func TestSignaturesAsSignersWriteThemAreBelieved(t *testing.T) {
 			Class: dns.ClassINET}, Txt: []string{record[:100], record[100:250], record[250:]}})
 		id := fmt.Sprintf("<r%d@partner.test>", n)
 		mail := way.sign(strings.Replace(formB("the price list"), "<0a1b2c3d@mbx.corp.test>", id, 1), selector)
-		if ok, says := server.OpenDKIMAccepts(t, map[string]string{selector + "._domainkey.partner.test": record}, mail); !ok {
+		if ok, says := server.OpenDKIMAccepts(t, map[string]string{selector + "._domainkey.partner.test": record},
+			mail); !ok {
 			t.Errorf("%s: OpenDKIM does not accept it: %s\n%s", name, says, mail)
 		}
 		if err := f.comesIn(partnerFrom, insider, mail); err != nil {

@@ -24,7 +24,8 @@ var tight = map[string]kind{
 			t.Fatal(err)
 		}
 		file := filepath.Join(t.TempDir(), "recall-milter.m4")
-		if err := os.WriteFile(file, fmt.Appendf(lines, "define(`confMAX_MESSAGE_SIZE', `%d')dnl\n", tightLimit), 0o600); err != nil {
+		if err := os.WriteFile(file, fmt.Appendf(lines, "define(`confMAX_MESSAGE_SIZE', `%d')dnl\n", tightLimit),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		return ofSendmail(server.StartSendmail(t, file, milter, nextHop))
@@ -57,7 +58,8 @@ func TestAPortWithoutALimitTakesBackAllThatIsTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines := strings.Replace(string(text), "no_header_body_checks", "no_header_body_checks\n  -o message_size_limit=0\n  -o cleanup_service_name=recall-cleanup", 1) +
+		lines := strings.Replace(string(text), "no_header_body_checks",
+			"no_header_body_checks\n  -o message_size_limit=0\n  -o cleanup_service_name=recall-cleanup", 1) +
 			"recall-cleanup unix n - n - 0 cleanup\n  -o message_size_limit=0\n"
 		if err := os.WriteFile(file, []byte(lines), 0o644); err != nil {
 			t.Fatal(err)
@@ -74,7 +76,8 @@ func TestAPortWithoutALimitTakesBackAllThatIsTaken(t *testing.T) {
 // nearTheLimit submits mail of all sizes up to the largest that is taken, and sees it arrive.
 func nearTheLimit(t *testing.T, g *gateway) {
 	t.Helper()
-	for _, shape := range []struct{ line, recipients int }{{70, 1}, {300, 40}} { // Postfix counts another byte for a long line
+	// Postfix counts another byte for a long line
+	for _, shape := range []struct{ line, recipients int }{{70, 1}, {300, 40}} {
 		largest, ids := largestTaken(g, shape.line, shape.recipients), []string{}
 		for size := largest - 40000; size <= largest+1; size += max(1, (largest-size)/3) {
 			id := fmt.Sprintf("s%d.%d@corp.test", shape.line, size)
@@ -120,7 +123,8 @@ func (g *gateway) sized(id string, size, line, recipients int) error {
 	for n := range to {
 		to[n] = fmt.Sprintf("somebody.with.a.long.name.%d@department.of.long.names.x.test", n)
 	}
-	text := "From: a@corp.test\r\nTo: b@x.test\r\nSubject: size\r\nMessage-ID: <" + id + ">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\nbody of " + id + "\r\n"
+	text := "From: a@corp.test\r\nTo: b@x.test\r\nSubject: size\r\nMessage-ID: <" + id +
+		">\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\nbody of " + id + "\r\n"
 	for size-len(text) > 2*line {
 		text += strings.Repeat("x", line-2) + "\r\n"
 	}

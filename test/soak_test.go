@@ -38,7 +38,8 @@ type soak struct {
 type sample map[string]float64
 
 // slack is how much each may grow in addition to a tenth: noise of the garbage collector and of what is under way.
-var slack = sample{"RSS KB": 6 << 10, "goroutines": 10, "files": 10, "keys": 60, "keys without an end": 60, "Redis KB": 1 << 10}
+var slack = sample{"RSS KB": 6 << 10, "goroutines": 10, "files": 10, "keys": 60, "keys without an end": 60,
+	"Redis KB": 1 << 10}
 
 func TestSoak(t *testing.T) {
 	text := os.Getenv("SOAK")
@@ -68,7 +69,8 @@ func TestSoak(t *testing.T) {
 		holdOn(ctx, 2*time.Second)
 	}
 	wg.Wait()
-	samples = samples[min(len(samples), max(len(samples)/4, 30)):] // a minute or more, until records end as fast as they are made
+	// a minute or more, until records end as fast as they are made
+	samples = samples[min(len(samples), max(len(samples)/4, 30)):]
 	first := s.judge(t, samples)
 	server.Eventually(t, "nothing waits any more", s.holdsNothing)
 	server.Eventually(t, "nothing is left of it", func() bool { return s.sample()["keys without an end"] < 10 })
@@ -79,10 +81,12 @@ func TestSoak(t *testing.T) {
 
 func startSoak(t *testing.T) *soak {
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/recall-milter").CombinedOutput(); err != nil { // as it is shipped
+	// as it is shipped
+	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/recall-milter").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	g := startOffice(t, "1s", `rate = "1000000/h"`, `retention = "5s"`, `answer_within = "2s"`, "[[hold.rule]]", `name = "hasty"`, `login = ["*"]`, `wish = "any"`, "[outbound]", "networks = []", "daemon_names = []",
+	g := startOffice(t, "1s", `rate = "1000000/h"`, `retention = "5s"`, `answer_within = "2s"`, "[[hold.rule]]",
+		`name = "hasty"`, `login = ["*"]`, `wish = "any"`, "[outbound]", "networks = []", "daemon_names = []",
 		"[inbound]", `authserv_id = "gw.corp.test"`, `remember = "5s"`, `verify = []`)
 	g.killDaemon()
 	s := &soak{gateway: g, status: server.FreeAddr(t)}
@@ -91,7 +95,8 @@ func startSoak(t *testing.T) *soak {
 	g.change("listen = \"\"", "listen = \""+s.status+"\"")
 	g.startDaemon()
 	var err error
-	s.store, err = holdstore.Open(holdstore.Options{Addresses: []string{g.redis.Addr}, Durability: "strict", RecordRetention: 5 * time.Second, RecallRetention: 5 * time.Second})
+	s.store, err = holdstore.Open(holdstore.Options{Addresses: []string{g.redis.Addr}, Durability: "strict",
+		RecordRetention: 5 * time.Second, RecallRetention: 5 * time.Second})
 	g.must(err)
 	t.Cleanup(func() { s.store.Close() })
 	return s
@@ -135,7 +140,8 @@ func (s *soak) mail() {
 		header += "X-Hold-For: 0\r\n"
 	case 5: // a recall by mail, in time
 		s.count(s.submit("anna", []string{"b@x.test"}, header, body))
-		s.count(s.submit("anna", []string{recallAddress}, fmt.Sprintf("Subject: LAST\r\nMessage-ID: <c%d@corp.test>\r\n", n), "recall\r\n"))
+		s.count(s.submit("anna", []string{recallAddress}, fmt.Sprintf("Subject: LAST\r\nMessage-ID: <c%d@corp.test>\r\n", n),
+			"recall\r\n"))
 		return
 	case 6: // a corrected message
 		header += fmt.Sprintf("Supersedes: <s%d@corp.test>\r\n", n-1)
@@ -145,8 +151,10 @@ func (s *soak) mail() {
 		return
 	case 8: // recalled after it was released: the recipients' gateway is asked
 		s.count(s.submit("bert", []string{"b@x.test"}, header+"X-Hold-For: 0s\r\n", body))
-		if holds, err := s.store.Resolve(context.Background(), fmt.Sprintf("s%d@corp.test", n-100)); err == nil && len(holds) == 1 {
-			s.submit("bert", []string{recallAddress}, fmt.Sprintf("Subject: %s\r\nMessage-ID: <c%d@corp.test>\r\n", holds[0].ID, n), "recall\r\n")
+		if holds, err := s.store.Resolve(context.Background(), fmt.Sprintf("s%d@corp.test", n-100)); err == nil &&
+			len(holds) == 1 {
+			s.submit("bert", []string{recallAddress},
+				fmt.Sprintf("Subject: %s\r\nMessage-ID: <c%d@corp.test>\r\n", holds[0].ID, n), "recall\r\n")
 		}
 		return
 	}

@@ -69,7 +69,8 @@ func readings(mail string) (all []string) {
 			return r
 		}, head)
 	}
-	for _, view := range []string{head, odd(-1), odd(' '), strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n", "\x00", "\r\n").Replace(head)} {
+	for _, view := range []string{head, odd(-1), odd(' '),
+		strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n", "\x00", "\r\n").Replace(head)} {
 		all = append(all, strings.Split(unfold.Replace(view), "\r\n")...)
 	}
 	return all
@@ -87,7 +88,8 @@ func TestDisguisedVerdictsAreRemoved(t *testing.T) {
 		n := 0
 		for name, fields := range disguises {
 			n++
-			f.must(submit(f.mta.smtp, "x@evil.test", insider, fmt.Sprintf("From: x@evil.test\r\nX-First: kept\r\n%s\r\nX-Last: kept\r\n\r\nbody number %d.\r\n", fields, n)))
+			f.must(submit(f.mta.smtp, "x@evil.test", insider,
+				fmt.Sprintf("From: x@evil.test\r\nX-First: kept\r\n%s\r\nX-Last: kept\r\n\r\nbody number %d.\r\n", fields, n)))
 			got := f.arriving(fmt.Sprintf("body number %d.", n))
 			if !strings.Contains(got, "X-First: kept\r\n") || !strings.Contains(got, "X-Last: kept\r\n") {
 				t.Errorf("%s: something else is gone:\n%q", name, got)
@@ -110,11 +112,13 @@ func TestVerdictsHaveNoLongLines(t *testing.T) {
 		f.original(id, "the price list", insider)
 		signature := "DKIM-Signature: v=1; a=rsa-sha256; d=" + domain + "; s=s1; h=From:Subject; bh=AAAA; b=AAAA\r\n"
 		for name, c := range map[string]struct{ from, mail, want string }{
-			"a long Message-ID":         {partnerFrom, f.signed("partner.test", formB("the price list")), "target=<" + id + ">\r\n"},
-			"a long domain":             {partnerFrom, replaced(t, formB("the price list"), partnerFrom, "x@"+domain), "domain=" + domain + "\r\n"},
-			"long names of signers":     {partnerFrom, strings.Repeat(signature, 8) + formB("the price list"), "\r\n\tdkim=fail header.d=" + domain + ";\r\n"},
-			"a long envelope sender":    {"x@" + domain, formB("the price list"), "smtp.mailfrom=" + domain + ";\r\n"},
-			"a domain longer than ever": {partnerFrom, replaced(t, formB("the price list"), partnerFrom, "x@"+strings.Repeat(domain+".", 6)+"test"), "domain=d.d."},
+			"a long Message-ID": {partnerFrom, f.signed("partner.test", formB("the price list")), "target=<" + id + ">\r\n"},
+			"a long domain":     {partnerFrom, replaced(t, formB("the price list"), partnerFrom, "x@"+domain), "domain=" + domain + "\r\n"},
+			"long names of signers": {partnerFrom, strings.Repeat(signature, 8) + formB("the price list"),
+				"\r\n\tdkim=fail header.d=" + domain + ";\r\n"},
+			"a long envelope sender": {"x@" + domain, formB("the price list"), "smtp.mailfrom=" + domain + ";\r\n"},
+			"a domain longer than ever": {partnerFrom,
+				replaced(t, formB("the price list"), partnerFrom, "x@"+strings.Repeat(domain+".", 6)+"test"), "domain=d.d."},
 		} {
 			f.must(f.comesIn(c.from, insider, "X-Name: "+name+"\r\n"+c.mail))
 			head, _, _ := strings.Cut(f.arriving("X-Name: "+name+"\r\n"), "\r\n\r\n")

@@ -13,7 +13,8 @@ import (
 func TestAGatewayOnSentinelWithTLSAndALogin(t *testing.T) {
 	t.Parallel()
 	const user = "user gateway on >secret ~* &* +@all"
-	tls := server.TLS{Certificates: server.MakeCertificates(t, "redis.test"), Settings: []string{"tls-auth-clients no", "tls-replication yes"}}
+	tls := server.TLS{Certificates: server.MakeCertificates(t, "redis.test"),
+		Settings: []string{"tls-auth-clients no", "tls-replication yes"}}
 	w := server.StartWatchedTLS(t, server.Soon, user, tls)
 	for _, n := range w.Nodes {
 		n.Do("ACL SETUSER " + user[len("user "):])
@@ -21,7 +22,8 @@ func TestAGatewayOnSentinelWithTLSAndALogin(t *testing.T) {
 	g := startGateway(t, "1h")
 	password := g.conf + ".password"
 	g.change(fmt.Sprintf("addresses = [%q]\n", g.redis.Addr), fmt.Sprintf(
-		"addresses = [%q, %q, %q]\nsentinel_master = %q\nreplicas = 1\nusername = \"gateway\"\npassword_file = %q\ntls = { enabled = true, ca_file = %q, server_name = \"redis.test\" }\n",
+		"addresses = [%q, %q, %q]\nsentinel_master = %q\nreplicas = 1\nusername = \"gateway\"\npassword_file = %q\ntls = "+
+			"{ enabled = true, ca_file = %q, server_name = \"redis.test\" }\n",
 		w.Addrs()[0], w.Addrs()[1], w.Addrs()[2], server.SentinelName, password, tls.CA))
 	g.must(os.WriteFile(password, []byte("wrong\n"), 0o600))
 	if _, code := g.ctl("list"); code != 77 {
@@ -41,7 +43,8 @@ func TestAGatewayOnSentinelWithTLSAndALogin(t *testing.T) {
 	if _, code := g.ctl("release", "before@corp.test"); code != 0 {
 		t.Errorf("release: exit %d", code)
 	}
-	server.Eventually(t, "what was held before the failover arrives", func() bool { return g.arrived("before@corp.test") == 1 })
+	server.Eventually(t, "what was held before the failover arrives",
+		func() bool { return g.arrived("before@corp.test") == 1 })
 	if g.arrived("after@corp.test") > 0 {
 		t.Error("the recalled message was sent")
 	}

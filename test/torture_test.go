@@ -85,19 +85,23 @@ func (k kind) tortured(t *testing.T) *torture {
 	g.killDaemon()
 	keys := g.conf + ".keys"
 	g.ctl("key", "new", keys)
-	o := &torture{gateway: g, proxy: server.StartProxy(t), recalled: map[string]bool{}, unclear: map[string]bool{}, kills: map[string]int{}}
+	o := &torture{gateway: g, proxy: server.StartProxy(t), recalled: map[string]bool{}, unclear: map[string]bool{},
+		kills: map[string]int{}}
 	g.redis.WatchSyncs()
-	g.redis.NextStart("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", "--repl-timeout", "5", "--repl-backlog-size", "64mb")
+	g.redis.NextStart("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0", "--repl-timeout", "5",
+		"--repl-backlog-size", "64mb")
 	g.redis.Restart()
 	host, port, _ := net.SplitHostPort(g.redis.Addr)
 	o.replica = server.StartRedis(t, "--replicaof", host+" "+port, "--appendonly", "no", "--repl-timeout", "5")
 	server.Eventually(t, "the replica follows", o.replica.Follows)
 	o.proxy.To(g.redis.Addr)
 	g.change(g.redis.Addr, o.proxy.Addr)
-	g.change("[redis]", "record_retention = \"1m\"\n[recall]\nretention = \"1m\"\n[seal]\nkey_file = \""+keys+"\"\n[redis]\nreplicas = 1")
+	g.change("[redis]",
+		"record_retention = \"1m\"\n[recall]\nretention = \"1m\"\n[seal]\nkey_file = \""+keys+"\"\n[redis]\nreplicas = 1")
 	g.startDaemon()
 	var err error
-	o.store, err = holdstore.Open(holdstore.Options{Addresses: []string{g.redis.Addr}, Replicas: 1, RecallRetention: time.Minute, RecordRetention: time.Minute})
+	o.store, err = holdstore.Open(holdstore.Options{Addresses: []string{g.redis.Addr}, Replicas: 1,
+		RecallRetention: time.Minute, RecordRetention: time.Minute})
 	g.must(err)
 	t.Cleanup(func() { o.store.Close() })
 	return o
@@ -155,7 +159,8 @@ func (o *torture) submit(c **smtp.Client, id string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "From: a@corp.test\r\nTo: b@x.test\r\nSubject: torture\r\nMessage-ID: <%[1]s>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\n\r\nbody of %[1]s\r\n", id)
+	fmt.Fprintf(w, "From: a@corp.test\r\nTo: b@x.test\r\nSubject: torture\r\nMessage-ID: <%[1]s>\r\nDate: Tue, 24 Nov "+
+		"2026 09:00:00 +0000\r\n\r\nbody of %[1]s\r\n", id)
 	return w.Close()
 }
 
@@ -258,14 +263,16 @@ func (o *torture) judge(t *testing.T) {
 		}
 		twice += max(0, count[id]-1)
 	}
-	t.Logf("%d sent, %d acknowledged, %d lost, %d recalled, %d recalls unclear, %d copies too many; %v, %d bytes of the AOF lost with the power",
+	t.Logf("%d sent, %d acknowledged, %d lost, %d recalled, %d recalls unclear, %d copies too many; %v, %d bytes of "+
+		"the AOF lost with the power",
 		o.sent, len(o.acked), lost, back, len(o.unclear), twice, o.kills, o.cut)
 	if len(o.acked) == 0 || back == 0 {
 		t.Error("nothing was put to the test")
 	}
 	// Whoever is killed between a 250 and its record has at most this many messages under way: the daemon 8, Postfix
 	// 20.
-	deaths := o.kills["daemon killed"] + o.kills["MTA killed"] + o.kills["redis killed"] + o.kills["power lost"] + o.kills["redis stopped"] + o.kills["connections cut"]
+	deaths := o.kills["daemon killed"] + o.kills["MTA killed"] + o.kills["redis killed"] + o.kills["power lost"] +
+		o.kills["redis stopped"] + o.kills["connections cut"]
 	if twice > 8*deaths+20*o.kills["MTA killed"] {
 		t.Errorf("%d copies too many, and no more were being sent at each of %d interruptions", twice, deaths)
 	}

@@ -56,18 +56,21 @@ func TestARecipientThatIsRefusedIsBouncedAndTheOthersAreSent(t *testing.T) {
 	eachMTA(t, func(t *testing.T, k kind) {
 		g, port := k.gatewayTo(t, "1s")
 		port.Answer(startsWith("RCPT TO:<GONE@", "550 5.1.1 no such user"))
-		speak(t, g.mta.smtp, append([]string{"MAIL FROM:<a@corp.test>", "RCPT TO:<gone@x.test>", "RCPT TO:<b@x.test>"}, data("m@corp.test")...)...)
+		speak(t, g.mta.smtp, append([]string{"MAIL FROM:<a@corp.test>", "RCPT TO:<gone@x.test>", "RCPT TO:<b@x.test>"},
+			data("m@corp.test")...)...)
 		server.Eventually(t, "message and bounce leave", func() bool { return len(port.Got()) == 2 })
 		sent, bounce := port.Got()[0], port.Got()[1]
 		if len(sent.Rcpt) != 1 || !strings.HasPrefix(sent.Rcpt[0], "<b@") {
 			t.Errorf("sent to %q", sent.Rcpt)
 		}
-		if !strings.HasPrefix(bounce.Mail, "<>") || !strings.HasPrefix(bounce.Rcpt[0], "<a@corp.test>") || !strings.Contains(string(bounce.Data), "Final-Recipient: rfc822;gone@x.test") {
+		if !strings.HasPrefix(bounce.Mail, "<>") || !strings.HasPrefix(bounce.Rcpt[0], "<a@corp.test>") ||
+			!strings.Contains(string(bounce.Data), "Final-Recipient: rfc822;gone@x.test") {
 			t.Errorf("bounce from %s to %q:\n%s", bounce.Mail, bounce.Rcpt, bounce.Data)
 		}
 		server.Eventually(t, "each recipient has its result", func() bool {
 			out, _ := g.ctl("--json", "list", "--state", "released")
-			return strings.Contains(out, `{"address":"gone@x.test","result":"failed"`) && strings.Contains(out, `{"address":"b@x.test","result":"sent"`)
+			return strings.Contains(out, `{"address":"gone@x.test","result":"failed"`) &&
+				strings.Contains(out, `{"address":"b@x.test","result":"sent"`)
 		})
 	})
 }
@@ -95,7 +98,8 @@ func TestADaemonKilledWhileThePortHangsLosesNothing(t *testing.T) {
 			g.killDaemon()
 			port.Answer(nil)
 			g.startDaemon()
-			server.Eventually(t, "the lease of the dead daemon ends and the message leaves", func() bool { return arrivedAt(port, "m@corp.test") == 1 })
+			server.Eventually(t, "the lease of the dead daemon ends and the message leaves",
+				func() bool { return arrivedAt(port, "m@corp.test") == 1 })
 		})
 	}
 }

@@ -22,12 +22,14 @@ const trusting = "verify = []\ntrust = [\"mx.corp.test\"]\n"
 func startTrusting(t *testing.T, settings string, postfix ...string) *frontier {
 	t.Helper()
 	return startTrustingOn(t, settings, func(_ *server.DNS, opendmarc string) string {
-		return server.StartOpenDMARC(t, map[string]string{"partner.test": "v=DMARC1; p=none", "evil.test": "v=DMARC1; p=none"}, opendmarc)
+		return server.StartOpenDMARC(t,
+			map[string]string{"partner.test": "v=DMARC1; p=none", "evil.test": "v=DMARC1; p=none"}, opendmarc)
 	}, postfix...)
 }
 
 // startTrustingOn starts one with the OpenDMARC that start starts with the settings of the manual.
-func startTrustingOn(t *testing.T, settings string, start func(d *server.DNS, opendmarc string) string, postfix ...string) *frontier {
+func startTrustingOn(t *testing.T, settings string, start func(d *server.DNS, opendmarc string) string,
+	postfix ...string) *frontier {
 	t.Helper()
 	opendkim, opendmarc := inManual(t)
 	return startFrontierWith(t, settings, func(d *server.DNS, milter, nextHop string) mta {
@@ -74,7 +76,8 @@ func TestWhatOpenDKIMFoundIsBelieved(t *testing.T) {
 	}
 	for _, form := range []string{"outlook", "exchange", "cloud", "request"} {
 		got := f.arriving("X-Form: " + form)
-		if !strings.Contains(got, "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>") || !strings.Contains(got, "x-recall=pass") ||
+		if !strings.Contains(got, "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>") ||
+			!strings.Contains(got, "x-recall=pass") ||
 			!strings.Contains(got, "Authentication-Results: mx.corp.test/") {
 			t.Errorf("%s:\n%.1500s", form, got)
 		}
@@ -91,16 +94,21 @@ func TestOpenDMARCsSPFIsAskedForAgain(t *testing.T) {
 		d.Add(t, `_dmarc.ally.test. TXT "v=DMARC1; p=none"`)
 		return server.StartOpenDMARCWith(t, d, opendmarc)
 	})
-	f.must(sendAs(own, f.mta.smtp, author, insider, "From: "+author+"\r\nTo: "+insider+"\r\nSubject: the price list\r\nMessage-ID: <o@ally.test>\r\n\r\nbody of the original\r\n"))
-	server.Eventually(t, "it is remembered", func() bool { return strings.Contains(f.redis.Do("KEYS recall:{mh0}:in:*"), "in:t:") })
+	f.must(sendAs(own, f.mta.smtp, author, insider,
+		"From: "+author+"\r\nTo: "+insider+"\r\nSubject: the price list\r\nMessage-ID: <o@ally.test>\r\n\r\nbody of the "+
+			"original\r\n"))
+	server.Eventually(t, "it is remembered",
+		func() bool { return strings.Contains(f.redis.Do("KEYS recall:{mh0}:in:*"), "in:t:") })
 	const bare = "Authentication-Results: mx.corp.test; spf=pass smtp.mailfrom=ally.test\r\n"
-	if got := f.arriving("body of the original"); !strings.Contains(got, bare) || !strings.Contains(got, "; dmarc=pass (p=none dis=none) header.from=ally.test") {
+	if got := f.arriving("body of the original"); !strings.Contains(got, bare) ||
+		!strings.Contains(got, "; dmarc=pass (p=none dis=none) header.from=ally.test") {
 		t.Errorf("this OpenDMARC does something else:\n%s", got)
 	}
 	recall := replaced(t, formB("the price list"), partnerFrom, author)
 	refuses := func(client, sender, mail, says string) {
 		t.Helper()
-		if err := sendAs(client, f.mta.smtp, sender, insider, mail); !refused(err, "not authenticated") || !refused(err, says) {
+		if err := sendAs(client, f.mta.smtp, sender, insider, mail); !refused(err, "not authenticated") ||
+			!refused(err, says) {
 			t.Errorf("want %q: %v", says, err)
 		}
 	}
@@ -118,7 +126,8 @@ func TestForgedResultsOfEarlierMiltersAreNotBelieved(t *testing.T) {
 	t.Parallel()
 	f := startTrusting(t, trusting+"[inbound.recall]\non_fail = \"tag\"\n")
 	f.original("o@partner.test", "the price list", insider)
-	const bare = "Authentication-Results: mx.corp.test; dkim=pass header.d=partner.test; spf=pass smtp.mailfrom=partner.test; dmarc=pass header.from=partner.test\r\n"
+	const bare = "Authentication-Results: mx.corp.test; dkim=pass header.d=partner.test; spf=pass " +
+		"smtp.mailfrom=partner.test; dmarc=pass header.from=partner.test\r\n"
 	named := strings.ReplaceAll(bare, "mx.corp.test;", "mx.corp.test/4A3B2C1D5E;")
 	mail := formB("the price list")
 	signature := "DKIM-Signature: v=1; a=rsa-sha256; d=partner.test; s=s1; h=From:Subject:Content-Type; bh=AAAA; b=AAAA"
@@ -134,7 +143,8 @@ func TestForgedResultsOfEarlierMiltersAreNotBelieved(t *testing.T) {
 		"another queue ID where OpenDKIM is silent": {mail: named + signature + "; xx\r\n" + mail, says: "a field claims mx.corp.test with another queue ID"},
 		"results in an envelope sender":             {from: quoted, mail: mail, says: "not authenticated"},
 		"changed body":                              {mail: replaced(t, f.signed("partner.test", mail), "The sender", "The Sender"), says: "dkim=fail partner.test"},
-		"Subject not covered":                       {mail: f.signed("partner.test", mail, func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }), says: "does not cover Subject"},
+		"Subject not covered": {mail: f.signed("partner.test", mail, func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }),
+			says: "does not cover Subject"},
 		"a second signature that covers it": {mail: signature + "\r\n" + f.signed("partner.test", mail,
 			func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }), says: "does not cover Subject"},
 	} {
@@ -167,13 +177,17 @@ func TestHeaderChecksTakeOutWhatWouldMisleadOpenDMARC(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := startTrusting(t, trusting+"[inbound.recall]\non_fail = \"tag\"\n", "header_checks = regexp:"+table)
-	f.must(f.comesFrom("", "AUTHENTICATION-Results:\r\n (c)\r\n\tmx.corp.test; dkim=pass header.d=partner.test\r\nDKIM-Signature: xx\r\nX-Name: forged\r\n"+formB("the price list")))
+	f.must(f.comesFrom("", "AUTHENTICATION-Results:\r\n (c)\r\n\tmx.corp.test; dkim=pass "+
+		"header.d=partner.test\r\nDKIM-Signature: xx\r\nX-Name: forged\r\n"+formB("the price list")))
 	head, _, _ := strings.Cut(f.arriving("X-Name: forged"), "\r\n\r\n")
-	if !strings.Contains(head, "X-Recall-Policy: fail") || !strings.Contains(head, "dmarc=fail (p=none dis=none) header.from=partner.test") || strings.Contains(head, "dkim=pass") {
+	if !strings.Contains(head, "X-Recall-Policy: fail") ||
+		!strings.Contains(head, "dmarc=fail (p=none dis=none) header.from=partner.test") ||
+		strings.Contains(head, "dkim=pass") {
 		t.Errorf("it is there still:\n%s", head)
 	}
 	f.must(f.comesFrom("", "X-Name: genuine\r\n"+f.signed("partner.test", formB("the price list"))))
-	if got := f.arriving("X-Name: genuine"); !strings.Contains(got, "dmarc=pass (p=none dis=none) header.from=partner.test") {
+	if got := f.arriving("X-Name: genuine"); !strings.Contains(got,
+		"dmarc=pass (p=none dis=none) header.from=partner.test") {
 		t.Errorf("OpenDKIM's own field is gone:\n%s", got)
 	}
 }
@@ -188,7 +202,8 @@ func (f *frontier) comesFrom(sender, message string) error {
 	defer c.Close()
 	_, _, err = c.ReadResponse(220)
 	f.must(err)
-	for _, line := range []string{"EHLO x.test", "MAIL FROM:<" + sender + ">", "RCPT TO:<" + insider + ">", "DATA", strings.TrimSuffix(message, "\r\n") + "\r\n."} {
+	for _, line := range []string{"EHLO x.test", "MAIL FROM:<" + sender + ">", "RCPT TO:<" + insider + ">", "DATA",
+		strings.TrimSuffix(message, "\r\n") + "\r\n."} {
 		f.must(c.PrintfLine("%s", line))
 		if _, _, err := c.ReadResponse(0); err != nil {
 			return err
@@ -201,24 +216,29 @@ func (f *frontier) comesFrom(sender, message string) error {
 // are tagged by a rule of its own, all others refused.
 func TestARecallThatAListPassedOnIsVouchedFor(t *testing.T) {
 	t.Parallel()
-	f := startFrontier(t, "arc_sealers = [\"lists.test\"]\n[[inbound.recall.rule]]\nname = \"friends\"\npartners = [\"partner.test\"]\non_fail = \"tag\"\n")
+	f := startFrontier(t, "arc_sealers = [\"lists.test\"]\n[[inbound.recall.rule]]\nname = \"friends\"\npartners = "+
+		"[\"partner.test\"]\non_fail = \"tag\"\n")
 	f.dns.Add(t, `s1._domainkey.lists.test. TXT "`+dkimRecord(f.key)+`"`)
 	f.original("o@partner.test", "the price list", insider)
-	list := signing.Sealer{Domain: "lists.test", Key: f.key, Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}
+	list := signing.Sealer{Domain: "lists.test", Key: f.key,
+		Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}
 	stranger := signing.Sealer{Domain: "evil.test", Key: f.key, Results: list.Results}
 	passedOn := f.signed("partner.test", formB("the price list")) + "-- \r\nthe list\r\n"
 	for name, c := range map[string]struct{ mail, says string }{
-		"sealed":               {list.Seal(passedOn), "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>"},
-		"not sealed":           {passedOn, "dkim=fail partner.test body hash did not verify"},
-		"changed behind":       {list.Seal(passedOn) + "more\r\n", "arc=fail lists.test its newest signature does not hold: body hash did not verify"},
+		"sealed":     {list.Seal(passedOn), "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>"},
+		"not sealed": {passedOn, "dkim=fail partner.test body hash did not verify"},
+		"changed behind": {list.Seal(passedOn) + "more\r\n",
+			"arc=fail lists.test its newest signature does not hold: body hash did not verify"},
 		"sealed by a stranger": {stranger.Seal(passedOn), "its sealer is not named in arc_sealers"},
 	} {
 		f.must(f.comesIn("list@lists.test", insider, "X-Name: "+name+"\r\n"+c.mail))
-		if head, _, _ := strings.Cut(f.arriving("X-Name: "+name+"\r\n"), "\r\n\r\n"); !strings.Contains(head, c.says) || strings.Contains(head, "x-recall=pass") != (name == "sealed") {
+		if head, _, _ := strings.Cut(f.arriving("X-Name: "+name+"\r\n"), "\r\n\r\n"); !strings.Contains(head, c.says) ||
+			strings.Contains(head, "x-recall=pass") != (name == "sealed") {
 			t.Errorf("%s: want %q in\n%s", name, c.says, head)
 		}
 	}
-	if err := f.comesIn("x@evil.test", insider, stranger.Seal(replaced(t, formB("the price list"), partnerFrom, "anna@partner-test.test"))); !refused(err, "550 5.7.1") {
+	if err := f.comesIn("x@evil.test", insider, stranger.Seal(replaced(t, formB("the price list"), partnerFrom,
+		"anna@partner-test.test"))); !refused(err, "550 5.7.1") {
 		t.Errorf("a stranger's, under the rule default: %v", err)
 	}
 	log, err := os.ReadFile(f.log)

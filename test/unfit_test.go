@@ -39,22 +39,26 @@ const handMade = ` inet n - n - - smtpd
 `
 
 var unfitSites = []*unfit{
-	{check: "postfix.actions", level: "error", site: site{name: "HOLD of header_checks, an access table, milter_header_checks",
-		edit: spamMilter,
-		main: `smtpd_milters = {before}
+	{check: "postfix.actions", level: "error",
+		site: site{name: "HOLD of header_checks, an access table, milter_header_checks",
+			edit: spamMilter,
+			main: `smtpd_milters = {before}
 header_checks = regexp:{ {/^Subject: hold/ HOLD} }
 milter_header_checks = regexp:{ {/^X-Spam: Yes/ HOLD} }
 smtpd_sender_restrictions = check_sender_access inline:{ {suspect@corp.test = HOLD} }
 `, messages: []letter{{name: "hold", subject: "hold"}, {name: "spam", from: "spammer@corp.test"},
-			{name: "suspect", from: "suspect@corp.test"}}}},
-	{check: "postfix.envelope", level: "warning", site: site{name: "a milter changes envelopes", edit: envelopes, asks: 0x1ff,
-		main: "smtpd_milters = {before}\n", messages: enveloped}},
+				{name: "suspect", from: "suspect@corp.test"}}}},
+	{check: "postfix.envelope", level: "warning",
+		site: site{name: "a milter changes envelopes", edit: envelopes, asks: 0x1ff,
+			main: "smtpd_milters = {before}\n", messages: enveloped}},
 	{check: "postfix.service", level: "error", byHand: func(p *place) {
 		p.change("cancel_lock", "smtp_by_daemon = { SUBMISSION = \""+p.port2+"\" }\ncancel_lock")
-	}, site: site{name: "a content filter of submission", master: filtering + submitting + "  -o content_filter=scan:{filter}\n",
+	}, site: site{name: "a content filter of submission", master: filtering + submitting +
+		"  -o content_filter=scan:{filter}\n",
 		messages: []letter{{name: "user", by: "submission"}}}},
 	{check: "postfix.twice", level: "error", site: site{name: "a command filter that adds NOTIFY",
-		main: "smtpd_command_filter = regexp:{ {/^(RCPT TO:<.*>.*)/ $$1 NOTIFY=NEVER} }\n", messages: []letter{{name: "one"}}}},
+		main:     "smtpd_command_filter = regexp:{ {/^(RCPT TO:<.*>.*)/ $$1 NOTIFY=NEVER} }\n",
+		messages: []letter{{name: "one"}}}},
 	{check: "postfix.programs", level: "note", byHand: func(p *place) { p.withProgramsPort() },
 		site: site{name: "sendmail -v", messages: []letter{{name: "verbose", by: "sendmail", args: []string{"-v"}}}}},
 }

@@ -15,7 +15,8 @@ func TestAWinmailInAnyWrappingComesInAsARecall(t *testing.T) {
 	f := startFrontier(t, "[inbound.recall]\nrate = \"1000/h\"\n")
 	f.original("o@partner.test", "prices", insider)
 	n := 0
-	for name, mail := range (outlook.Recall{From: partnerFrom, To: insider, Subject: "prices", Prefix: "Terugroepen:"}).Wrapped() {
+	for name, mail := range (outlook.Recall{From: partnerFrom, To: insider, Subject: "prices",
+		Prefix: "Terugroepen:"}).Wrapped() {
 		n++
 		id := fmt.Sprintf("<w%d@partner.test>", n)
 		head, body, _ := strings.Cut(fresh(mail), "\r\n\r\n")

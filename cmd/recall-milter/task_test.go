@@ -24,7 +24,8 @@ func TestATaskBeginsAnewAfterAPanic(t *testing.T) {
 				panic("a defect")
 			}
 		})
-		if runs != 3 || strings.Count(out.String(), "a defect ended the task, please report it: a defect; goroutine ") != 2 || strings.Count(out.String(), "\n") != 2 {
+		if runs != 3 || strings.Count(out.String(),
+			"a defect ended the task, please report it: a defect; goroutine ") != 2 || strings.Count(out.String(), "\n") != 2 {
 			t.Errorf("%d runs: %s", runs, out.String())
 		}
 	})
@@ -44,7 +45,8 @@ func TestHelpAndArguments(t *testing.T) {
 	} {
 		var stdout, stderr strings.Builder
 		code := run(context.Background(), c.args, &stdout, &stderr)
-		if code != c.code || !strings.Contains(stdout.String(), c.stdout) || !strings.Contains(stderr.String(), c.stderr) || c.stderr == "" && stderr.Len() > 0 {
+		if code != c.code || !strings.Contains(stdout.String(), c.stdout) || !strings.Contains(stderr.String(), c.stderr) ||
+			c.stderr == "" && stderr.Len() > 0 {
 			t.Errorf("%v: %d %q %q", c.args, code, stdout.String(), stderr.String())
 		}
 	}
@@ -59,8 +61,10 @@ func TestCheckWarnsOfRulesThatNobodyWants(t *testing.T) {
 	}
 	var stdout, stderr strings.Builder
 	code := run(context.Background(), []string{"-t", "-c", file}, &stdout, &stderr)
-	if code != 0 || !strings.Contains(stdout.String(), "is valid") || strings.Count(stderr.String(), "recall-milter: warning: "+file+":") != 2 ||
-		!strings.Contains(stderr.String(), `:3:8: the rule "all" matches all mail`) || !strings.Contains(stderr.String(), `:5:8: the rule "late" never matches`) {
+	if code != 0 || !strings.Contains(stdout.String(), "is valid") ||
+		strings.Count(stderr.String(), "recall-milter: warning: "+file+":") != 2 ||
+		!strings.Contains(stderr.String(), `:3:8: the rule "all" matches all mail`) ||
+		!strings.Contains(stderr.String(), `:5:8: the rule "late" never matches`) {
 		t.Errorf("%d\n%s\n%s", code, stdout.String(), stderr.String())
 	}
 }

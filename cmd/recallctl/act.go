@@ -33,7 +33,8 @@ type act struct {
 func (c *ctl) recall() *cobra.Command {
 	a := &act{name: "recall", from: holdstore.Held, deed: func() holdstore.Action { return c.store.Recalling() }}
 	cmd := c.verb(a, "Take messages back")
-	cmd.Flags().StringSliceVar(&a.only, "only", nil, "only for this recipient's `address`, several times for several: the others still get it")
+	cmd.Flags().StringSliceVar(&a.only, "only", nil,
+		"only for this recipient's `address`, several times for several: the others still get it")
 	return cmd
 }
 
@@ -48,7 +49,8 @@ Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recall
 64 wrong command, nothing was changed; 69 the store is away: the same command goes on.`
 	cmd.Example = `  recallctl release 32VWE3H4VYYPX
   recallctl release --all --yes --via sendmail --reason uninstall`
-	cmd.Flags().StringVar(&a.via, "via", "", "hand the messages to `PROGRAM` here, without a daemon; only sendmail is possible")
+	cmd.Flags().StringVar(&a.via, "via", "",
+		"hand the messages to `PROGRAM` here, without a daemon; only sendmail is possible")
 	a.check = func() error {
 		if a.via != "" && a.via != viaSendmail {
 			return usage("--via %q is not possible: only --via sendmail is", a.via)
@@ -60,7 +62,8 @@ Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recall
 
 func (c *ctl) restore() *cobra.Command {
 	return c.verb(&act{name: "restore", from: holdstore.Recalled,
-		deed: func() holdstore.Action { return c.store.Restoring() }}, "Undo recalls: the messages wait again, and leave when they are due")
+		deed: func() holdstore.Action { return c.store.Restoring() }},
+		"Undo recalls: the messages wait again, and leave when they are due")
 }
 
 func (c *ctl) extend() *cobra.Command {
@@ -81,10 +84,12 @@ func (c *ctl) extend() *cobra.Command {
 
 func (c *ctl) verb(a *act, short string) *cobra.Command {
 	a.ctl = c
-	cmd := &cobra.Command{Use: a.name + " [REF...]", Short: short, ValidArgsFunction: c.complete(a.from), RunE: c.onStore(a.run)}
+	cmd := &cobra.Command{Use: a.name + " [REF...]", Short: short, ValidArgsFunction: c.complete(a.from),
+		RunE: c.onStore(a.run)}
 	a.flags(cmd)
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
-	cmd.Flags().BoolVar(&a.yes, "yes", false, "do it to all that match, without asking; also to all that have the same Message-ID")
+	cmd.Flags().BoolVar(&a.yes, "yes", false,
+		"do it to all that match, without asking; also to all that have the same Message-ID")
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only show to which messages")
 	return cmd
 }

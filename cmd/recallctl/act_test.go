@@ -26,7 +26,8 @@ func TestAnInterruptedActSaysHowFarItCame(t *testing.T) {
 	defer store.Close()
 	a := &act{ctl: &ctl{screen: newScreen(&out, &words), store: store}, name: "recall", deed: store.Recalling}
 	err = a.all(ctx, []string{"2222222222222", "3333333333333"})
-	if err == nil || !strings.Contains(err.Error(), "0 of 2 messages recalled") || strings.Contains(words.String(), "recalled 2") {
+	if err == nil || !strings.Contains(err.Error(), "0 of 2 messages recalled") ||
+		strings.Contains(words.String(), "recalled 2") {
 		t.Errorf("%v\n%s", err, words.String())
 	}
 }
@@ -45,7 +46,8 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	defer store.Close()
 	const n = 750
 	for i := range n {
-		p := store.Put(holdstore.Submission{Login: "mallory", MessageID: fmt.Sprintf("<%d@mid.test>", i), Recipients: []holdstore.Path{{Address: "b@x.test"}}},
+		p := store.Put(holdstore.Submission{Login: "mallory", MessageID: fmt.Sprintf("<%d@mid.test>", i),
+			Recipients: []holdstore.Path{{Address: "b@x.test"}}},
 			[]byte(fmt.Sprintf("Subject: %d\r\n", i)))
 		if _, err := p.Commit(t.Context(), holdstore.Terms{Grace: time.Hour}); err != nil {
 			t.Fatal(err)
@@ -56,7 +58,8 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 		code = run(t.Context(), append([]string{"-c", conf}, args...), strings.NewReader(""), &stdout, &stderr)
 		return code, stdout.String(), stderr.String()
 	}
-	if code, out, words := ctl("list", "--limit", "7"); code != 0 || strings.Count(out, "\n") != 8 || !strings.Contains(words, "and 743 more: --limit 0 shows all") {
+	if code, out, words := ctl("list", "--limit", "7"); code != 0 || strings.Count(out, "\n") != 8 ||
+		!strings.Contains(words, "and 743 more: --limit 0 shows all") {
 		t.Errorf("list: %d\n%s%s", code, out, words)
 	}
 	if code, out, _ := ctl("--json", "list", "--login", "mallory"); code != 0 || strings.Count(out, "\n") != n {
@@ -68,11 +71,13 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	told := 0
-	err = store.Bulk(ctx, store.Recalling(), ids, holdstore.Act{By: "mallory's admin"}, func(some []string, _ []error) { told += len(some); interrupt() })
+	err = store.Bulk(ctx, store.Recalling(), ids, holdstore.Act{By: "mallory's admin"},
+		func(some []string, _ []error) { told += len(some); interrupt() })
 	if !errors.Is(err, context.Canceled) || told == n {
 		t.Fatalf("%d were recalled, %v", told, err)
 	}
-	if code, out, words := ctl("recall", "--login", "mallory", "--yes", "--reason", "stolen"); code != 0 || out != "" || words != fmt.Sprintf("recalled %d messages\n", n-told) {
+	if code, out, words := ctl("recall", "--login", "mallory", "--yes", "--reason", "stolen"); code != 0 || out != "" ||
+		words != fmt.Sprintf("recalled %d messages\n", n-told) {
 		t.Errorf("recall: %d\n%s%s", code, out, words)
 	}
 	if code, out, _ := ctl("--json", "log"); code != 0 || strings.Count(out, "\n") != n {
@@ -80,10 +85,12 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	}
 	all := strings.Join(append(ids, "2222222222222"), "\n")
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"-c", conf, "restore", "-"}, strings.NewReader(all), &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "2222222222222") {
+	if code := run(t.Context(), []string{"-c", conf, "restore", "-"}, strings.NewReader(all), &stdout,
+		&stderr); code != 1 || !strings.Contains(stderr.String(), "2222222222222") {
 		t.Errorf("restore of one that is not here: %d %s", code, stderr.String())
 	}
-	if code := run(t.Context(), []string{"-c", conf, "restore", "-"}, strings.NewReader(strings.Join(ids, " ")), &stdout, &stderr); code != 0 {
+	if code := run(t.Context(), []string{"-c", conf, "restore", "-"}, strings.NewReader(strings.Join(ids, " ")), &stdout,
+		&stderr); code != 0 {
 		t.Errorf("restore: %d %s", code, stderr.String())
 	}
 	if _, err := store.Release(t.Context(), ids[3], holdstore.Act{}); err != nil {
@@ -96,7 +103,8 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	stderr.Reset()
-	code := run(t.Context(), []string{"-c", conf, "recall", "-"}, strings.NewReader(strings.Join(ids, " ")), &stdout, &stderr)
+	code := run(t.Context(), []string{"-c", conf, "recall", "-"}, strings.NewReader(strings.Join(ids, " ")), &stdout,
+		&stderr)
 	if want := "1 of 750 messages could not be recalled in full: 748 recalled, 1 recalled already, 1 too late"; code != 2 || !strings.Contains(stderr.String(), want) {
 		t.Errorf("recall by REF: %d %s", code, stderr.String())
 	}
@@ -119,7 +127,8 @@ func TestARecallWhoseGatewaysCouldNotBeAskedIsRepeated(t *testing.T) {
 	var ids []string
 	for n := range 2 {
 		server.Eventually(t, "it is held", func() bool {
-			p := store.Put(holdstore.Submission{MessageID: fmt.Sprintf("<%d@mid.test>", n), Sender: holdstore.Path{Address: "anna@corp.test"},
+			p := store.Put(holdstore.Submission{MessageID: fmt.Sprintf("<%d@mid.test>", n),
+				Sender:     holdstore.Path{Address: "anna@corp.test"},
 				Recipients: []holdstore.Path{{Address: "b@x.test"}}}, fmt.Appendf(nil, "Subject: %d\r\n", n))
 			receipt, err := p.Commit(t.Context(), holdstore.Terms{})
 			ids = append(ids[:n], receipt.ID)
@@ -130,7 +139,8 @@ func TestARecallWhoseGatewaysCouldNotBeAskedIsRepeated(t *testing.T) {
 	server.Eventually(t, "both are released", func() bool {
 		claims, _ := store.Claim(t.Context(), 2)
 		for _, c := range claims {
-			if err := store.Settle(t.Context(), c, holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent}}}); err != nil {
+			if err := store.Settle(t.Context(), c,
+				holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent}}}); err != nil {
 				t.Fatal(err)
 			}
 			released++
@@ -150,13 +160,15 @@ func TestARecallWhoseGatewaysCouldNotBeAskedIsRepeated(t *testing.T) {
 		return !toServer || !bytes.Contains(piece, []byte(`"asked"`))
 	})
 	code, words := recall("too late")
-	for _, want := range []string{"not recalled", "could not be asked: ", "were not asked", "too late for 2 of 2 messages, and the gateways"} {
+	for _, want := range []string{"not recalled", "could not be asked: ", "were not asked",
+		"too late for 2 of 2 messages, and the gateways"} {
 		if code != exitStore || !strings.Contains(words, want) {
 			t.Errorf("exit %d, without %q:\n%s", code, want, words)
 		}
 	}
 	proxy.Watched(nil)
-	if code, words = recall("asked to take it back"); code != exitTooLate || strings.Count(words, "asked to take it back: x.test") != 2 {
+	if code, words = recall("asked to take it back"); code != exitTooLate ||
+		strings.Count(words, "asked to take it back: x.test") != 2 {
 		t.Errorf("again: exit %d:\n%s", code, words)
 	}
 }
@@ -171,8 +183,10 @@ func TestWhatWasNotSeenCountsMoreThanWhatWasTooLate(t *testing.T) {
 		words  string
 	}{
 		{nil, false, 0, ""}, {nil, true, exitStore, "part of the store"},
-		{&exit{exitTooLate, "1 too late"}, false, exitTooLate, "1 too late"}, {&exit{exitTooLate, "1 too late"}, true, exitStore, "1 too late; there may be more: part of the store"},
-		{&exit{exitNothing, "nothing"}, true, exitStore, "nothing; there may be more"}, {usage("say --yes"), true, exitUsage, "say --yes"},
+		{&exit{exitTooLate, "1 too late"}, false, exitTooLate, "1 too late"},
+		{&exit{exitTooLate, "1 too late"}, true, exitStore, "1 too late; there may be more: part of the store"},
+		{&exit{exitNothing, "nothing"}, true, exitStore, "nothing; there may be more"},
+		{usage("say --yes"), true, exitUsage, "say --yes"},
 	} {
 		u := &ctl{}
 		if c.unseen {

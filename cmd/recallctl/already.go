@@ -10,7 +10,8 @@ import (
 )
 
 // stateAfter is how a message is after a verb. Asking for a state that is already there is success.
-var stateAfter = map[string]holdstore.State{"recall": holdstore.Recalled, "release": holdstore.Released, "restore": holdstore.Held}
+var stateAfter = map[string]holdstore.State{"recall": holdstore.Recalled, "release": holdstore.Released,
+	"restore": holdstore.Held}
 
 // lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for,
 // since when.
@@ -38,7 +39,8 @@ func (t *tally) lookAgain(ids []string) {
 func (t *tally) was(id string, h *holdstore.Hold, err error) {
 	wanted := stateAfter[t.name]
 	switch {
-	case h != nil && h.State == wanted && len(t.only) == 0, h != nil && wanted == holdstore.Released && h.State == holdstore.Releasing:
+	case h != nil && h.State == wanted && len(t.only) == 0, h != nil && wanted == holdstore.Released &&
+		h.State == holdstore.Releasing:
 		t.already++
 		if t.total <= shownAfter {
 			t.say("%s: %s", id, since(h))
@@ -61,7 +63,8 @@ func (t *tally) notDone(id string, err error) {
 }
 
 // events are the lines of a timeline by which a hold came into a state.
-var events = map[holdstore.State][]string{holdstore.Recalled: {"recalled"}, holdstore.Released: {"released"}, holdstore.Held: {"held", "restored"}}
+var events = map[holdstore.State][]string{holdstore.Recalled: {"recalled"}, holdstore.Released: {"released"},
+	holdstore.Held: {"held", "restored"}}
 
 // since says in which state a hold is already, since when and by whom.
 func since(h *holdstore.Hold) string {

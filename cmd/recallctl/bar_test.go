@@ -73,13 +73,15 @@ func TestTheBarIsGoneBeforeAnythingElseIsSaid(t *testing.T) {
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
-			server.Eventually(t, "a bar is drawn", func() bool { return strings.Contains(screen.String(), "[=====                         ] 100 of 600") })
+			server.Eventually(t, "a bar is drawn",
+				func() bool { return strings.Contains(screen.String(), "[=====                         ] 100 of 600") })
 			said := `recalled 600 messages`
 			if end == "Ctrl-C" {
 				keys.Write([]byte{3})
 				server.Eventually(t, "the terminal shows it", func() bool { return strings.Contains(screen.String(), "^C") })
 				// On a machine under load it may have done the rest before it hears of it.
-				said = `(recallctl: [1-5]00 of 600 messages recalled, then: interrupted; the same command goes on with the rest|` + said + `)`
+				said = `(recallctl: [1-5]00 of 600 messages recalled, then: interrupted; the same command goes on with the rest|` +
+					said + `)`
 			}
 			close(goOn)
 			err = c.Wait()
@@ -107,7 +109,8 @@ func holdMany(t *testing.T, addr string, n int) {
 	})
 	for i := range n {
 		server.Eventually(t, "it is held", func() bool {
-			p := store.Put(holdstore.Submission{MessageID: fmt.Sprintf("<%d@mid.test>", i), Recipients: []holdstore.Path{{Address: "b@x.test"}}}, fmt.Appendf(nil, "Subject: %d\r\n", i))
+			p := store.Put(holdstore.Submission{MessageID: fmt.Sprintf("<%d@mid.test>", i),
+				Recipients: []holdstore.Path{{Address: "b@x.test"}}}, fmt.Appendf(nil, "Subject: %d\r\n", i))
 			_, err := p.Commit(t.Context(), holdstore.Terms{Grace: time.Hour})
 			return err == nil
 		})

@@ -68,7 +68,8 @@ func (t *tally) askedLine(id string) string {
 }
 
 // oneByOne recalls for some of the recipients.
-func (a *act) oneByOne(ctx context.Context, _ holdstore.Action, ids []string, by holdstore.Act, told func([]string, []error)) error {
+func (a *act) oneByOne(ctx context.Context, _ holdstore.Action, ids []string, by holdstore.Act,
+	told func([]string, []error)) error {
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -145,12 +146,15 @@ func (t *tally) verdict(stopped error) error {
 		return fmt.Errorf("%d of %s %s, then: %w; of %d more the answer never came; the same command goes on with the rest",
 			t.done, count(t.total), past(t.name), stopped, t.unknown)
 	case stopped != nil:
-		return fmt.Errorf("%d of %s %s, then: %w; the same command goes on with the rest", t.done, count(t.total), past(t.name), stopped)
+		return fmt.Errorf("%d of %s %s, then: %w; the same command goes on with the rest", t.done, count(t.total),
+			past(t.name), stopped)
 	case t.unasked != nil:
-		return fmt.Errorf("too late for %d of %s, and the gateways of their recipients are not all asked: %w; the same command goes on with the rest",
+		return fmt.Errorf("too late for %d of %s, and the gateways of their recipients are not all asked: %w; the same "+
+			"command goes on with the rest",
 			t.late, count(t.total), t.unasked)
 	case failed > 0:
-		return &exit{exitTooLate, fmt.Sprintf("%d of %s could not be %s in full%s", failed, count(t.total), past(t.name), t.counts())}
+		return &exit{exitTooLate,
+			fmt.Sprintf("%d of %s could not be %s in full%s", failed, count(t.total), past(t.name), t.counts())}
 	case inState && t.total > 1:
 		t.say("%s %s already; nothing was changed", isOrAre(t.total), stateAfter[t.name])
 	case t.total > 1 && t.already > 0:
@@ -170,7 +174,8 @@ func (t *tally) counts() string {
 	for _, c := range []struct {
 		n    int
 		what string
-	}{{t.already, string(stateAfter[t.name]) + " already"}, {t.partly, "of them not for all recipients"}, {t.late, "too late"}, {t.other, "in another state"}, {t.gone, "gone"}} {
+	}{{t.already, string(stateAfter[t.name]) + " already"}, {t.partly, "of them not for all recipients"},
+		{t.late, "too late"}, {t.other, "in another state"}, {t.gone, "gone"}} {
 		if c.n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", c.n, c.what))
 		}

@@ -27,15 +27,18 @@ type surroundings struct{ postfix, sendmail, user, probe string }
 
 func (c *ctl) doctor() *cobra.Command {
 	var o surroundings
-	cmd := &cobra.Command{Use: "doctor", Short: "Look for every cause of lost, unheld, late or duplicate mail, and say how to fix it",
+	cmd := &cobra.Command{Use: "doctor",
+		Short: "Look for every cause of lost, unheld, late or duplicate mail, and say how to fix it",
 		Long: "Look for every cause of lost, unheld, late or duplicate mail, and say how to fix it. Nothing is changed.\n" +
 			"Notes are for some sites only: nothing is known to be wrong. What can't be looked at is a warning.\n" +
 			"docs/doctor.md explains each finding under its name, which --json gives as \"check\".\n\n" +
 			"Exit codes: 0 no errors and no warnings, 1 warnings, 2 errors.",
-		Example: "  recallctl doctor\n  recallctl doctor --probe you@corp.test   # also sends a message by every way in, and takes it back",
-		Args:    noREF}
+		Example: "  recallctl doctor\n  recallctl doctor --probe you@corp.test   # also sends a message by every way in, " +
+			"and takes it back",
+		Args: noREF}
 	o.flags(cmd)
-	cmd.Flags().StringVar(&o.probe, "probe", "", "send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
+	cmd.Flags().StringVar(&o.probe, "probe", "",
+		"send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if a, err := mail.ParseAddress(o.probe); o.probe != "" && (err != nil || a.Address != o.probe) {
 			return usage("invalid --probe %q: use an address like you@corp.test", o.probe)
@@ -52,7 +55,8 @@ func (c *ctl) doctor() *cobra.Command {
 
 func (o *surroundings) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.postfix, "postfix", "", "Postfix's configuration `DIR` (default /etc/postfix)")
-	cmd.Flags().StringVar(&o.sendmail, "sendmail", "", "Sendmail's configuration `FILE` (default /etc/mail/sendmail.cf, when there is no Postfix)")
+	cmd.Flags().StringVar(&o.sendmail, "sendmail", "",
+		"Sendmail's configuration `FILE` (default /etc/mail/sendmail.cf, when there is no Postfix)")
 	cmd.Flags().StringVar(&o.user, "user", "recall-milter", "the `USER` that the daemon runs as")
 }
 
@@ -62,13 +66,15 @@ func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
 	if c.config, err = config.Load(c.file); err != nil {
 		return nil, c.configFindings(err)
 	}
-	if c.store, err = wiring.Store(c.config); err != nil { // what is wrong with the keys is said by the checks of files; Redis can be looked at without
+	// what is wrong with the keys is said by the checks of files; Redis can be looked at without
+	if c.store, err = wiring.Store(c.config); err != nil {
 		keyless := *c.config
 		keyless.Seal.KeyFile = ""
 		c.store, err = wiring.Store(&keyless)
 	}
 	s := &doctor.Site{File: c.file, Config: c.config, Store: c.store, NoStore: err, Version: version, User: o.user,
-		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe, Act: (&act{ctl: c, name: "doctor", reason: "a probe"}).who()}
+		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe,
+		Act: (&act{ctl: c, name: "doctor", reason: "a probe"}).who()}
 	if s.Postfix == "" && s.Sendmail == "" {
 		s.Postfix, s.Sendmail = "/etc/postfix", "/etc/mail/sendmail.cf"
 		if _, err := os.Stat(s.Postfix); err == nil {
@@ -86,12 +92,14 @@ func (c *ctl) configFindings(err error) (found []doctor.Finding) {
 	var wrong config.Problems
 	errors.As(err, &wrong)
 	for _, p := range wrong {
-		add("config.valid", fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text), "by hand: only you know what the line should say: correct it, then: recall-milter -t -c "+c.file)
+		add("config.valid", fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text),
+			"by hand: only you know what the line should say: correct it, then: recall-milter -t -c "+c.file)
 	}
 	switch beyond := ": nothing else could be checked"; {
 	case len(wrong) > 0:
 	case errors.Is(err, os.ErrNotExist):
-		add("config.missing", err.Error()+beyond, "by hand: only you know where it is: name it with -c FILE, or put the packaged one back")
+		add("config.missing", err.Error()+beyond,
+			"by hand: only you know where it is: name it with -c FILE, or put the packaged one back")
 	default:
 		add("config.unreadable", err.Error()+beyond, "sudo recallctl -c "+c.file+" doctor")
 	}
@@ -124,7 +132,8 @@ func (c *ctl) findings(found []doctor.Finding) {
 		}
 	}
 	if !c.json {
-		fmt.Fprintf(c.stdout, "%s, %s, %s, %d fine\n", plural(count[doctor.Error], "error"), plural(count[doctor.Warning], "warning"),
+		fmt.Fprintf(c.stdout, "%s, %s, %s, %d fine\n", plural(count[doctor.Error], "error"),
+			plural(count[doctor.Warning], "warning"),
 			plural(count[doctor.Note], "note"), count[doctor.OK])
 	}
 }

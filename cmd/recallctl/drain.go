@@ -82,7 +82,8 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 	left, err := a.leave(ctx, ids, within, bar)
 	bar.done()
 	if err != nil {
-		return fmt.Errorf("%d of %s had not left: %w; they are due, and the same command goes on waiting", len(left), count(len(ids)), err)
+		return fmt.Errorf("%d of %s had not left: %w; they are due, and the same command goes on waiting", len(left),
+			count(len(ids)), err)
 	}
 	return a.drained(ctx, ids, left, within)
 }
@@ -158,7 +159,9 @@ func (a *act) drained(ctx context.Context, ids, left []string, within time.Durat
 	}
 	switch {
 	case len(left) > 0:
-		return &exit{exitTooLate, fmt.Sprintf("%s; %d still wait after %v and are tried again: is a daemon running, and its re-injection port open?", words, len(left), within)}
+		return &exit{exitTooLate,
+			fmt.Sprintf("%s; %d still wait after %v and are tried again: is a daemon running, and its re-injection port open?",
+				words, len(left), within)}
 	case refused > 0:
 		return &exit{exitTooLate, fmt.Sprintf("%s, %d refused; nothing waits any more", words, refused)}
 	}

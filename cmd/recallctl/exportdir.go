@@ -48,7 +48,8 @@ func (c *ctl) exportTo(ctx context.Context, f *filter, dir string) error {
 
 func (c *ctl) exportFiles(ctx context.Context, h *holdstore.Hold, dir string) error {
 	content := c.store.Content(ctx, h)
-	if err := whole(filepath.Join(dir, h.ID+".eml"), func(w io.Writer) error { _, err := io.Copy(w, content); return err }); err != nil {
+	if err := whole(filepath.Join(dir, h.ID+".eml"),
+		func(w io.Writer) error { _, err := io.Copy(w, content); return err }); err != nil {
 		return err
 	}
 	return whole(filepath.Join(dir, h.ID+".json"), func(w io.Writer) error {

@@ -18,13 +18,15 @@ type filter struct {
 
 func (f *filter) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.query.Sender, "sender", "", "envelope sender: an `address`, @domain, a pattern with * and ?, or <> for bounces")
+	flags.StringVar(&f.query.Sender, "sender", "",
+		"envelope sender: an `address`, @domain, a pattern with * and ?, or <> for bounces")
 	flags.StringVar(&f.query.Recipient, "recipient", "", "envelope recipient: an `address`, @domain, or a pattern")
 	flags.StringVar(&f.query.MessageID, "message-id", "", "the `Message-ID`, with or without <>")
 	flags.StringVar(&f.query.Subject, "subject", "", "a part of the subject, or a pattern for all of it")
 	flags.StringVar(&f.query.Login, "login", "", "SASL `login`, or a pattern")
 	flags.StringVar(&f.query.Client, "client", "", "client `address`, or a network like 192.0.2.0/24")
-	flags.StringVar(&f.since, "since", "", "held since `time`: 90m or 5d ago, yesterday, 09:30, 2026-05-01, 2026-05-01 09:30")
+	flags.StringVar(&f.since, "since", "",
+		"held since `time`: 90m or 5d ago, yesterday, 09:30, 2026-05-01, 2026-05-01 09:30")
 	flags.StringVar(&f.until, "until", "", "held until `time`")
 	flags.BoolVar(&f.all, "all", false, "every message")
 }

@@ -14,7 +14,8 @@ var helps = map[string]help{
 			"Exit codes: 0 shown; 1 there is no such entry; " + storeCodes,
 		"  recallctl log --since 1d\n  recallctl log 32VWE3H4VYYPX"},
 	"drain": {"Send everything now, and wait until it has left",
-		"Make everything due that waits at this moment, and wait until it has left. Mail that comes in meanwhile is held as usual.\n\n" +
+		"Make everything due that waits at this moment, and wait until it has left. Mail that comes in meanwhile is held " +
+			"as usual.\n\n" +
 			"Exit codes: 0 all of it has left; 2 some was refused, recalled or still waits; " + storeCodes,
 		"  recallctl drain --reason \"new gateway\"\n  recallctl drain --yes --timeout 10m"},
 	"fsck": {"Look for damage in the whole store, and repair it on request",
@@ -24,8 +25,9 @@ var helps = map[string]help{
 	"key": {"Make, rotate and check seal keys", "Work with the keys that seal held mail (docs/sealing.md).\n\n" +
 		"Exit codes: 0 done; 64 wrong command; 77 not allowed, or a key is missing; 78 invalid config.",
 		"  recallctl key new /etc/recall-milter/seal.keys\n  recallctl key status"},
-	"key new": {"Make a key file with one key", "Make a key file with one key, for seal.key_file. An existing file stays as it is.\n\n" +
-		"Exit codes: 0 made; 64 wrong command; 77 not allowed.",
+	"key new": {"Make a key file with one key",
+		"Make a key file with one key, for seal.key_file. An existing file stays as it is.\n\n" +
+			"Exit codes: 0 made; 64 wrong command; 77 not allowed.",
 		"  recallctl key new /etc/recall-milter/seal.keys\n  recallctl key new seal.keys"},
 	"key rotate": {"Put a new key at the front of seal.key_file: it seals, the others still open",
 		"Put a new key at the front of seal.key_file. Reload all daemons afterwards.\n\n" +
@@ -39,7 +41,8 @@ var helps = map[string]help{
 	"list": {"List what is held, soonest due first",
 		"List what is held, soonest due first. REFs, or filters and --state, choose; -q gives IDs for another command.\n\n" +
 			"Exit codes: 0 listed, also when nothing is held; 1 nothing matched; " + storeCodes,
-		"  recallctl list --sender @corp.test\n  recallctl list --state released,recalled --since yesterday\n  recallctl list --state all -n 20"},
+		"  recallctl list --sender @corp.test\n  recallctl list --state released,recalled --since yesterday\n  recallctl " +
+			"list --state all -n 20"},
 	"pause": {"Stop the releases of all gateways on this store; holding and recalling continue",
 		"Stop the releases of all gateways on this store. Mail that is being sent at this moment still leaves.\n\n" +
 			"Exit codes: 0 paused; " + storeCodes,

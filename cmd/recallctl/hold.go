@@ -118,7 +118,8 @@ func row(h *holdstore.Hold, mixed bool) []string {
 			when += ", due in " + dueIn(h.Due)
 		}
 	}
-	return []string{h.ID, when, sanitize.TerminalCell(orNull(h.Sender.Address)), sanitize.TerminalCell(recipients(h)), sized(h.Size), sanitize.TerminalCell(h.Subject)}
+	return []string{h.ID, when, sanitize.TerminalCell(orNull(h.Sender.Address)), sanitize.TerminalCell(recipients(h)),
+		sized(h.Size), sanitize.TerminalCell(h.Subject)}
 }
 
 func orNull(sender string) string {

@@ -67,7 +67,8 @@ func (c *ctl) newKey(name string) error {
 		return fmt.Errorf("no key was made: %w", err)
 	}
 	c.say("key %s is in %s. Keep a copy apart from the store: a lost key is lost mail", holdstore.KeyID(key), name)
-	c.say("next, so that no message is left behind: recallctl drain lets leave what is held now, which a daemon with the key refuses to send; " +
+	c.say("next, so that no message is left behind: recallctl drain lets leave what is held now, which a daemon with " +
+		"the key refuses to send; " +
 		"let the daemon read the file (chgrp recall-milter), name it in seal.key_file, and restart the daemon")
 	return nil
 }
@@ -92,7 +93,8 @@ func (c *ctl) rotateKey() error {
 	if err := file.Write(name, append([]byte(line), old...), name); err != nil {
 		return fmt.Errorf("the keys are as before: %w", err)
 	}
-	c.say("key %s seals when the daemon is reloaded (systemctl reload recall-milter); bring the file to all gateways of this store, and reload all of them", holdstore.KeyID(key))
+	c.say("key %s seals when the daemon is reloaded (systemctl reload recall-milter); bring the file to all gateways "+
+		"of this store, and reload all of them", holdstore.KeyID(key))
 	return nil
 }
 
@@ -123,7 +125,8 @@ func (c *ctl) keyStatus(ctx context.Context, _ []string) error {
 		c.table([]string{"KEY", "USE", "MESSAGES"}, rows)
 	}
 	if missing > 0 {
-		return &exit{exitNotAllowed, fmt.Sprintf("%d of the messages can't be opened: put their keys back into seal.key_file", missing)}
+		return &exit{exitNotAllowed,
+			fmt.Sprintf("%d of the messages can't be opened: put their keys back into seal.key_file", missing)}
 	}
 	return nil
 }

@@ -28,7 +28,8 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, err
 	}
 	var domains []string
 	for n, r := range h.Results {
-		if d := holdstore.DomainOf(h.Recipients[n].Address); r.Outcome == holdstore.Requested && !strings.Contains(" "+strings.Join(domains, " ")+" ", " "+d+" ") {
+		if d := holdstore.DomainOf(h.Recipients[n].Address); r.Outcome == holdstore.Requested &&
+			!strings.Contains(" "+strings.Join(domains, " ")+" ", " "+d+" ") {
 			domains = append(domains, d)
 		}
 	}
@@ -42,7 +43,8 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, err
 	case answerBy.IsZero():
 		return "asked before: " + strings.Join(domains, ", "), nil
 	}
-	return fmt.Sprintf("asked to take it back: %s; its sender hears of it by %s", strings.Join(domains, ", "), answerBy.Local().Format("15:04:05")), nil
+	return fmt.Sprintf("asked to take it back: %s; its sender hears of it by %s", strings.Join(domains, ", "),
+		answerBy.Local().Format("15:04:05")), nil
 }
 
 // exchange asks other gateways as the daemon does, which writes the mails.

@@ -24,8 +24,10 @@ func (c *ctl) list() *cobra.Command {
 	var onlyCount, quiet bool
 	cmd := &cobra.Command{Use: "list [REF...]", ValidArgsFunction: c.complete(anyStates...)}
 	f.flags(cmd)
-	cmd.Flags().StringSliceVar(&names, "state", nil, "`states`: held, releasing, released, recalled, or all (default held,releasing)")
-	cmd.Flags().IntVarP(&limit, "limit", "n", 0, fmt.Sprintf("show no more than this `number`; 0: all (default %d on a terminal, else all)", terminalLimit))
+	cmd.Flags().StringSliceVar(&names, "state", nil,
+		"`states`: held, releasing, released, recalled, or all (default held,releasing)")
+	cmd.Flags().IntVarP(&limit, "limit", "n", 0,
+		fmt.Sprintf("show no more than this `number`; 0: all (default %d on a terminal, else all)", terminalLimit))
 	cmd.Flags().BoolVar(&onlyCount, "count", false, "print only how many there are")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only IDs, one on a line, as recallctl recall - reads them")
 	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {
@@ -101,7 +103,8 @@ const terminalLimit = 1000
 
 // listed writes what a filter selects, up to a limit; 0: all.
 func (c *ctl) listed(ctx context.Context, f *filter, limit int, states ...holdstore.State) error {
-	l := &lister{s: c.screen, store: c.store, mixed: slices.Contains(states, holdstore.Recalled) || slices.Contains(states, holdstore.Released)}
+	l := &lister{s: c.screen, store: c.store, mixed: slices.Contains(states, holdstore.Recalled) ||
+		slices.Contains(states, holdstore.Released)}
 	shown, more := 0, false
 	err := c.find(ctx, f, false, func(h *holdstore.Hold) error {
 		if limit > 0 && shown == limit {

@@ -34,8 +34,10 @@ func TestEveryActIsInTheMailLog(t *testing.T) {
 	}
 	defer store.Close()
 	hold := func(queueID string) string {
-		p := store.Put(holdstore.Submission{QueueID: queueID, MessageID: "<" + queueID + "@mid.test>", Sender: holdstore.Path{Address: "a@corp.test"},
-			Recipients: []holdstore.Path{{Address: "b@x.test"}, {Address: "c@x.test"}}}, []byte("Subject: the secret plan "+queueID+"\r\n"))
+		p := store.Put(holdstore.Submission{QueueID: queueID, MessageID: "<" + queueID + "@mid.test>",
+			Sender:     holdstore.Path{Address: "a@corp.test"},
+			Recipients: []holdstore.Path{{Address: "b@x.test"}, {Address: "c@x.test"}}},
+			[]byte("Subject: the secret plan "+queueID+"\r\n"))
 		receipt, err := p.Commit(t.Context(), holdstore.Terms{Grace: time.Hour})
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +49,8 @@ func TestEveryActIsInTheMailLog(t *testing.T) {
 		args string
 		want []string // expressions, one a line
 	}{
-		{"recall " + one + " --reason wrong", []string{`^<22>.* recallctl\[\d+\]: 4Q1: recall: id=` + one + `, message-id=<4Q1@mid\.test>, sender=<a@corp\.test>, by=.*, at=.* recallctl, reason=wrong\n$`}},
+		{"recall " + one + " --reason wrong", []string{`^<22>.* recallctl\[\d+\]: 4Q1: recall: id=` + one +
+			`, message-id=<4Q1@mid\.test>, sender=<a@corp\.test>, by=.*, at=.* recallctl, reason=wrong\n$`}},
 		{"recall " + one, nil}, // it is recalled already
 		{"restore " + one, []string{`: 4Q1: restore: id=` + one}},
 		{"extend --all --yes --for 1h", []string{`: 4Q1: extend: id=` + one, `: 4Q2: extend: id=` + two}},
@@ -60,7 +63,8 @@ func TestEveryActIsInTheMailLog(t *testing.T) {
 		{"drain --yes --timeout 1s", []string{`: 4Q[12]: release-now: id=`, `: 4Q[12]: release-now: id=`}},
 	} {
 		var out, words bytes.Buffer
-		(&ctl{stdin: strings.NewReader(""), screen: newScreen(&out, &words), syslog: socket}).run(t.Context(), append([]string{"-c", conf}, strings.Fields(c.args)...))
+		(&ctl{stdin: strings.NewReader(""), screen: newScreen(&out, &words), syslog: socket}).run(t.Context(),
+			append([]string{"-c", conf}, strings.Fields(c.args)...))
 		var lines []string
 		buffer := make([]byte, 8192)
 		for {

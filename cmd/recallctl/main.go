@@ -78,7 +78,8 @@ func code(err error) int {
 		return e.code
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, holdstore.ErrNotAllowed):
 		return exitNotAllowed
-	case errors.Is(err, holdstore.ErrUnavailable), errors.Is(err, holdstore.ErrNotDurable), errors.Is(err, holdstore.ErrFull):
+	case errors.Is(err, holdstore.ErrUnavailable), errors.Is(err, holdstore.ErrNotDurable),
+		errors.Is(err, holdstore.ErrFull):
 		return exitStore
 	}
 	return exitUsage

@@ -22,7 +22,9 @@ func page(root *cobra.Command) string {
 	line(`.TH RECALLCTL 1 "" "Recall Milter"`)
 	line(".SH NAME\nrecallctl \\- %s", roff(root.Short))
 	line(".SH SYNOPSIS\n.B recallctl\n[\\-c FILE] [\\-\\-json] VERB ...")
-	line(".SH DESCRIPTION\nIt works straight on the hold store, also while the daemon is down. A REF is a hold ID, a Message\\-ID or a queue ID;\n\\- reads REFs from standard input. Filters stand in place of REFs; several matches ask first, and need \\-\\-yes where nobody can answer.")
+	line(".SH DESCRIPTION\nIt works straight on the hold store, also while the daemon is down. A REF is a hold ID, a " +
+		"Message\\-ID or a queue ID;\n\\- reads REFs from standard input. Filters stand in place of REFs; several matches " +
+		"ask first, and need \\-\\-yes where nobody can answer.")
 	line(".SH OPTIONS")
 	root.PersistentFlags().VisitAll(option(line))
 	line(".SH VERBS")
@@ -38,12 +40,14 @@ func page(root *cobra.Command) string {
 		}
 	}
 	line(".SH EXIT STATUS")
-	for _, e := range [][2]string{{"0", "all done"}, {"1", "nothing matched"}, {"2", "some or all were too late, or could not be sent; each is said on its line"},
+	for _, e := range [][2]string{{"0", "all done"}, {"1", "nothing matched"},
+		{"2", "some or all were too late, or could not be sent; each is said on its line"},
 		{"64", "the command is wrong, and nothing was changed"}, {"69", "the store can't be reached or written"},
 		{"77", "not allowed"}, {"78", "the config is wrong"}} {
 		line(".TP\n.B %s\n%s", e[0], roff(e[1]))
 	}
-	line(".SH FILES\n.I /etc/recall\\-milter/recall\\-milter.toml\n.SH SEE ALSO\n.BR recall\\-milter (8),\n.BR recall\\-milter.toml (5)")
+	line(".SH FILES\n.I /etc/recall\\-milter/recall\\-milter.toml\n.SH SEE ALSO\n.BR recall\\-milter (8),\n.BR " +
+		"recall\\-milter.toml (5)")
 	return b.String()
 }
 

@@ -44,7 +44,8 @@ func (c *ctl) policy() *cobra.Command {
 	flags.StringVar(&s.client, "client", "", "client `address`; none: SPF is not asked")
 	flags.StringVar(&s.helo, "helo", "", "`name` that the client said in EHLO")
 	flags.StringVar(&s.sender, "sender", "", "envelope sender, an `address`; <> is the null sender")
-	flags.StringVar(&s.queueID, "queue-id", "", "the MTA's queue `ID`: with it, fields of earlier milters named in inbound.trust are believed")
+	flags.StringVar(&s.queueID, "queue-id", "",
+		"the MTA's queue `ID`: with it, fields of earlier milters named in inbound.trust are believed")
 	flags.StringSliceVar(&s.recipients, "recipient", nil, "envelope recipients, `addresses`")
 	test.RunE = c.onStore(func(ctx context.Context, args []string) error { return c.judged(ctx, &s, args[0]) })
 	cmd.AddCommand(test)
@@ -141,9 +142,12 @@ type signature struct {
 
 func opinionLine(o inbound.Opinion) opinion {
 	e := o.Evidence
-	line := opinion{Form: o.Sight.Form, Verdict: o.Verdict.Result, Reason: o.Verdict.Reason, Target: o.Verdict.Target, Domain: e.From,
-		DKIM: []signature{}, SPF: e.SPF, DMARC: e.DMARC, ARC: e.ARC.Result, Believed: append([]string{}, e.Believed...), Doubt: e.Doubt,
-		AlignedBy: e.By, Bare: e.Bare, Rule: o.Verdict.Rule, Steps: append([]string{}, o.Verdict.Steps...), Reply: o.Ruling.Reply}
+	line := opinion{Form: o.Sight.Form, Verdict: o.Verdict.Result, Reason: o.Verdict.Reason, Target: o.Verdict.Target,
+		Domain: e.From,
+		DKIM:   []signature{}, SPF: e.SPF, DMARC: e.DMARC, ARC: e.ARC.Result, Believed: append([]string{}, e.Believed...),
+		Doubt:     e.Doubt,
+		AlignedBy: e.By, Bare: e.Bare, Rule: o.Verdict.Rule, Steps: append([]string{}, o.Verdict.Steps...),
+		Reply: o.Ruling.Reply}
 	for _, s := range e.DKIM {
 		line.DKIM = append(line.DKIM, signature{s.Domain, s.Result, s.Reason})
 	}

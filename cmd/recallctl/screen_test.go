@@ -21,7 +21,8 @@ import (
 
 func TestTablesFitTheTerminal(t *testing.T) {
 	heading := []string{"ID", "SENDER", "SUBJECT"}
-	rows := [][]string{{"2222222233333", "a@corp.test", "撤回: 価格表価格表価格表価格表価格表"}, {"2222222233334", strings.Repeat("b", 50) + "@corp.test", "x"}}
+	rows := [][]string{{"2222222233333", "a@corp.test", "撤回: 価格表価格表価格表価格表価格表"},
+		{"2222222233334", strings.Repeat("b", 50) + "@corp.test", "x"}}
 	for _, width := range []int{0, 45, 60, 200} {
 		for _, line := range laidOut(heading, rows, width) {
 			if w := runewidth.StringWidth(line); width > 0 && w > width {
@@ -44,8 +45,10 @@ func TestTablesFitTheTerminal(t *testing.T) {
 // A narrow terminal loses columns, and no line is longer than it is wide.
 func TestNarrowTerminalsLoseColumns(t *testing.T) {
 	heading := []string{"ID", "DUE IN", "SENDER", "RECIPIENTS", "SIZE", "SUBJECT"}
-	row := []string{"2222222233333", "1h00m", "somebody@corp.test", "somebody.else@x.test +3", "14MB", "The price list of this month"}
-	for width, want := range map[int]string{0: "ID DUE IN SENDER RECIPIENTS SIZE SUBJECT", 200: "ID DUE IN SENDER RECIPIENTS SIZE SUBJECT", 70: "ID DUE IN SENDER RECIPIENTS SUBJECT",
+	row := []string{"2222222233333", "1h00m", "somebody@corp.test", "somebody.else@x.test +3", "14MB",
+		"The price list of this month"}
+	for width, want := range map[int]string{0: "ID DUE IN SENDER RECIPIENTS SIZE SUBJECT",
+		200: "ID DUE IN SENDER RECIPIENTS SIZE SUBJECT", 70: "ID DUE IN SENDER RECIPIENTS SUBJECT",
 		60: "ID DUE IN SENDER SUBJECT", 45: "ID DUE IN SUBJECT", 22: "ID DUE IN"} {
 		lines := laidOut(heading, [][]string{row}, width)
 		if got := strings.Join(strings.Fields(lines[0]), " "); !strings.HasPrefix(got, want) {
@@ -105,7 +108,8 @@ func TestExitCodesAreTheContracts(t *testing.T) {
 		return path
 	}
 	alive := file("alive.toml", fmt.Sprintf("[redis]\naddresses = [%q]\n", server.StartRedis(t).Addr))
-	locked := file("locked.toml", fmt.Sprintf("[redis]\naddresses = [%q]\n", server.StartRedis(t, "--requirepass", "x").Addr))
+	locked := file("locked.toml",
+		fmt.Sprintf("[redis]\naddresses = [%q]\n", server.StartRedis(t, "--requirepass", "x").Addr))
 	dead := file("dead.toml", fmt.Sprintf("[redis]\naddresses = [%q]\n", server.FreeAddr(t)))
 	for _, c := range []struct {
 		want int
@@ -139,12 +143,14 @@ func TestExitCodesAreTheContracts(t *testing.T) {
 }
 
 func TestSpansAndSizesAreShort(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "0s", 59 * time.Second: "59s", 90 * time.Second: "1m30s", 61 * time.Minute: "1h01m", 49 * time.Hour: "2d01h"} {
+	for d, want := range map[time.Duration]string{0: "0s", 59 * time.Second: "59s", 90 * time.Second: "1m30s",
+		61 * time.Minute: "1h01m", 49 * time.Hour: "2d01h"} {
 		if got := span(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
 	}
-	h := &holdstore.Hold{Submission: holdstore.Submission{Recipients: []holdstore.Path{{Address: "a@x"}, {Address: "b@x"}}}}
+	h := &holdstore.Hold{Submission: holdstore.Submission{Recipients: []holdstore.Path{{Address: "a@x"},
+		{Address: "b@x"}}}}
 	if got := recipients(h); got != "a@x +1" {
 		t.Error(got)
 	}
@@ -152,8 +158,9 @@ func TestSpansAndSizesAreShort(t *testing.T) {
 
 // The fix is there to be copied: it stays whole, and begins a line of its own where a terminal is narrow.
 func TestFindingsFitTheTerminal(t *testing.T) {
-	f := doctor.Finding{Check: "postfix.local", Level: doctor.Error, Text: "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters",
-		Fix: "postconf -e 'non_smtpd_milters = inet:127.0.0.1:8890' && postfix reload"}
+	f := doctor.Finding{Check: "postfix.local", Level: doctor.Error,
+		Text: "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters",
+		Fix:  "postconf -e 'non_smtpd_milters = inet:127.0.0.1:8890' && postfix reload"}
 	if got := findingLines(f, 0); len(got) != 1 || got[0] != "error    postfix: "+f.Text+" — "+f.Fix {
 		t.Errorf("where no terminal is: %q", got)
 	}

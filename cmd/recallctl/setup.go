@@ -79,7 +79,8 @@ func (c *ctl) set(ctx context.Context, o *surroundings, apply, reload bool) erro
 		if err != nil {
 			return fmt.Errorf("%s: %w", mta.Dir, err)
 		}
-		c.say("written; the old files are %s and %s; back: recallctl setup --undo --reload", postfix.Before(filepath.Join(mta.Dir, "main.cf"), stamp), postfix.Before("master.cf", stamp))
+		c.say("written; the old files are %s and %s; back: recallctl setup --undo --reload",
+			postfix.Before(filepath.Join(mta.Dir, "main.cf"), stamp), postfix.Before("master.cf", stamp))
 	}
 	if apply {
 		return c.reloaded(ctx, mta, reload)

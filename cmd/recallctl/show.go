@@ -91,7 +91,8 @@ func (c *ctl) results(h *holdstore.Hold) {
 	var rows [][]string
 	for i, r := range h.Results {
 		to := h.Recipients[i]
-		rows = append(rows, []string{sanitize.TerminalCell(strings.TrimSpace("<" + to.Address + "> " + strings.Join(to.Args, " "))), string(r.Outcome), sanitize.TerminalCell(r.Detail)})
+		rows = append(rows, []string{sanitize.TerminalCell(strings.TrimSpace("<" + to.Address + "> " +
+			strings.Join(to.Args, " "))), string(r.Outcome), sanitize.TerminalCell(r.Detail)})
 	}
 	fmt.Fprintln(c.stdout)
 	c.table([]string{"RECIPIENT", "RESULT", "DETAIL"}, rows)

@@ -35,7 +35,8 @@ func (c *ctl) stats() *cobra.Command {
 			return err
 		}
 		if c.json {
-			n := numbers{Held: s.Count[holdstore.Held], Releasing: s.Count[holdstore.Releasing], Released: s.Count[holdstore.Released],
+			n := numbers{Held: s.Count[holdstore.Held], Releasing: s.Count[holdstore.Releasing],
+				Released: s.Count[holdstore.Released],
 				Recalled: s.Count[holdstore.Recalled], Bytes: s.Bytes, Lateness: s.Lateness.Seconds(), Paused: line}
 			if !s.Oldest.IsZero() {
 				n.Oldest = &s.Oldest
@@ -45,7 +46,8 @@ func (c *ctl) stats() *cobra.Command {
 		for _, state := range anyStates {
 			fmt.Fprintf(c.stdout, "%-16s %d\n", state, s.Count[state])
 		}
-		fmt.Fprintf(c.stdout, "%-16s %s\n%-16s %s\n%-16s %v\n", "waiting bytes", sized(s.Bytes), "oldest held", ago(s.Oldest), "latest lateness", s.Lateness)
+		fmt.Fprintf(c.stdout, "%-16s %s\n%-16s %s\n%-16s %v\n", "waiting bytes", sized(s.Bytes), "oldest held",
+			ago(s.Oldest), "latest lateness", s.Lateness)
 		if words != "" {
 			fmt.Fprintf(c.stdout, "%-16s %s\n", "paused", sanitize.TerminalCell(words))
 		}

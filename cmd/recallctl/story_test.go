@@ -38,7 +38,8 @@ func TestStories(t *testing.T) {
 		conf := fmt.Sprintf("listen = [\"inet:%s@127.0.0.1\"]\n[release]\nsmtp = %q\n[redis]\naddresses = [%q]\n", listen,
 			server.FreeAddr(env.T().(testing.TB)), redis.Addr)
 		return os.WriteFile(filepath.Join(env.WorkDir, "c.toml"), []byte(conf), 0o600)
-	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"hold": holdMessage, "release": releaseDue, "redis": killRedis, "partner": partnerWrites}})
+	}, Cmds: map[string]func(*testscript.TestScript, bool, []string){"hold": holdMessage, "release": releaseDue,
+		"redis": killRedis, "partner": partnerWrites}})
 }
 
 // holdMessage holds a message: hold NAME SENDER RECIPIENT[,RECIPIENT] GRACE [SUBJECT]. Its Message-ID is
@@ -49,7 +50,8 @@ func holdMessage(ts *testscript.TestScript, _ bool, args []string) {
 	grace, err := time.ParseDuration(args[3])
 	ts.Check(err)
 	subject := strings.NewReplacer(`\x1b`, "\x1b", `\u202e`, "\u202e").Replace(strings.Join(args[4:], " "))
-	sub := holdstore.Submission{QueueID: "Q", MessageID: "<" + args[0] + "@mid.test>", Login: args[1], Sender: holdstore.Path{Address: args[1]},
+	sub := holdstore.Submission{QueueID: "Q", MessageID: "<" + args[0] + "@mid.test>", Login: args[1],
+		Sender:  holdstore.Path{Address: args[1]},
 		Subject: mailmsg.Subject(subject),
 		Client:  holdstore.Client{Address: "192.0.2.7", Name: "pc.corp.test"}}
 	for _, r := range strings.Split(args[2], ",") {
@@ -97,7 +99,8 @@ func killRedis(ts *testscript.TestScript, _ bool, args []string) {
 func storeOf(ts *testscript.TestScript) *holdstore.Store {
 	keys, err := wiring.SealKeys(ts.Getenv("SEAL")) // a file of the story; empty: nothing is sealed
 	ts.Check(err)
-	store, err := holdstore.Open(holdstore.Options{Addresses: []string{ts.Getenv("REDIS")}, Durability: "strict", SealKeys: keys})
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{ts.Getenv("REDIS")}, Durability: "strict",
+		SealKeys: keys})
 	ts.Check(err)
 	return store
 }

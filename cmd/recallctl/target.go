@@ -16,7 +16,8 @@ import (
 const maxRefs = 1_000_000
 
 // each calls do with the holds that REFs, or else a filter, name; a filter looks only at holds in the states given.
-func (c *ctl) each(ctx context.Context, refs []string, f *filter, do func(*holdstore.Hold) error, states ...holdstore.State) error {
+func (c *ctl) each(ctx context.Context, refs []string, f *filter, do func(*holdstore.Hold) error,
+	states ...holdstore.State) error {
 	if err := oneWay(refs, f); err != nil {
 		return err
 	}
@@ -33,7 +34,8 @@ func (c *ctl) each(ctx context.Context, refs []string, f *filter, do func(*holds
 }
 
 // chosen lists the IDs of the same holds, each once; those of a filter in the order in which they were held.
-func (c *ctl) chosen(ctx context.Context, refs []string, f *filter, states ...holdstore.State) (ids []string, err error) {
+func (c *ctl) chosen(ctx context.Context, refs []string, f *filter, states ...holdstore.State) (ids []string,
+	err error) {
 	if err := oneWay(refs, f); err != nil {
 		return nil, err
 	}
@@ -125,7 +127,8 @@ func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 	if len(holds) > 0 {
 		err = c.part(err)
 	}
-	byMessageID := !slices.ContainsFunc(holds, func(h *holdstore.Hold) bool { return strings.Trim(h.MessageID, "<>") != strings.Trim(ref, "<>") })
+	byMessageID := !slices.ContainsFunc(holds,
+		func(h *holdstore.Hold) bool { return strings.Trim(h.MessageID, "<>") != strings.Trim(ref, "<>") })
 	switch {
 	case err != nil:
 		return nil, err
@@ -151,7 +154,8 @@ var errEnough = errors.New("enough")
 
 // find calls do with what a filter selects, soonest due first unless any order will do; nothing is an error. It shows
 // how far it is when it takes long.
-func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holdstore.Hold) error, states ...holdstore.State) error {
+func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holdstore.Hold) error,
+	states ...holdstore.State) error {
 	q, err := f.ready(states...)
 	if err != nil {
 		return err

@@ -89,7 +89,8 @@ func (c *ctl) tried(t *trial, file string) error {
 
 // facts are what the milter would know at the end of the message.
 func (t *trial) facts(file string, stdin io.Reader) (policy.Facts, error) {
-	f := policy.Facts{Known: policy.AtEnd, Login: t.login, DaemonName: t.daemonName, Sender: strings.Trim(t.sender, "<>"), Explain: true}
+	f := policy.Facts{Known: policy.AtEnd, Login: t.login, DaemonName: t.daemonName, Sender: strings.Trim(t.sender, "<>"),
+		Explain: true}
 	for _, r := range t.recipients {
 		f.Recipients = append(f.Recipients, strings.Trim(r, "<>"))
 	}

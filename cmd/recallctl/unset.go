@@ -58,7 +58,8 @@ func (c *ctl) unset(ctx context.Context, dir string, reload bool) error {
 	}
 	switch {
 	case u.Kept:
-		c.say("%s: our lines are out, but for the re-injection port: %s; when all has left (recallctl drain), recallctl setup --undo takes the port out as well", dir, held)
+		c.say("%s: our lines are out, but for the re-injection port: %s; when all has left (recallctl drain), recallctl "+
+			"setup --undo takes the port out as well", dir, held)
 	case u.Nothing:
 		c.say("%s: no line of ours is there; nothing was changed", dir)
 		return nil
@@ -126,7 +127,8 @@ func (c *ctl) unbypass(ctx context.Context, dir string, reload bool) error {
 		return err
 	}
 	if len(places) == 0 {
-		return &exit{exitNothing, dir + ": there is no bypass to take back, and Postfix does not ask the milter: recallctl setup --apply --reload"}
+		return &exit{exitNothing, dir +
+			": there is no bypass to take back, and Postfix does not ask the milter: recallctl setup --apply --reload"}
 	}
 	c.say("%s: the milter is not bypassed; nothing was changed", dir)
 	return nil

@@ -36,7 +36,8 @@ func (a *act) bySendmail(ctx context.Context, ids []string) error {
 	defer bar.done()
 	for n, id := range ids {
 		if ctx.Err() != nil {
-			return fmt.Errorf("interrupted: %d of %s sent, %d failed; the same command goes on with the rest", sent, count(len(ids)), failed)
+			return fmt.Errorf("interrupted: %d of %s sent, %d failed; the same command goes on with the rest", sent,
+				count(len(ids)), failed)
 		}
 		bar.at(n)
 		err := a.sendOne(context.WithoutCancel(ctx), program, id, by)
@@ -93,14 +94,16 @@ func (a *act) sendOne(ctx context.Context, program, id string, by holdstore.Act)
 	case err == nil:
 		a.acted(&c.Hold, "release")
 		if err = release.Settle(ctx, a.store, c, st); err != nil {
-			err = fmt.Errorf("hold %s: sendmail has taken it, but that could not be written, so it may be sent again: %w", id, err)
+			err = fmt.Errorf("hold %s: sendmail has taken it, but that could not be written, so it may be sent again: %w", id,
+				err)
 		}
 		return err
 	case len(st.Results) == 0:
 		return errors.Join(err, a.unsent(ctx, c, by, err))
 	}
 	st.RetryIn, st.Detail = max(time.Until(c.Due), time.Second), "by sendmail(1): "+err.Error()
-	return errors.Join(fmt.Errorf("only %d of its recipients: %w", len(st.Results), err), release.Settle(ctx, a.store, c, st))
+	return errors.Join(fmt.Errorf("only %d of its recipients: %w", len(st.Results), err),
+		release.Settle(ctx, a.store, c, st))
 }
 
 // unsent gives a message back of which nothing was sent, and says so where its claim is told as a release.
@@ -189,7 +192,8 @@ func hand(ctx context.Context, c *holdstore.Claim, program string, args []string
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	var words bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n"))), &words, &words
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(bytes.ReplaceAll(message, []byte("\r\n"),
+		[]byte("\n"))), &words, &words
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("sendmail: %w: %s", err, strings.Join(strings.Fields(words.String()), " "))
 	}

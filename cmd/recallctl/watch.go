@@ -59,7 +59,8 @@ func (c *ctl) redraw(ctx context.Context, f *filter) {
 	holds, err := c.look(ctx, f, countedMost, waiting...)
 	total, sure := c.total(ctx, f, len(holds))
 	var b strings.Builder
-	fmt.Fprintf(&b, "\x1b[H%s\x1b[K\n", runewidth.Truncate(fmt.Sprintf("%s%s waiting at %s; q ends this list", sure, count(total), time.Now().Format("15:04:05")), width, "…"))
+	fmt.Fprintf(&b, "\x1b[H%s\x1b[K\n", runewidth.Truncate(fmt.Sprintf("%s%s waiting at %s; q ends this list", sure,
+		count(total), time.Now().Format("15:04:05")), width, "…"))
 	for _, note := range c.notes(ctx, err) {
 		fmt.Fprintf(&b, "%s\x1b[K\n", runewidth.Truncate(sanitize.TerminalCell(note), width, "…"))
 		room--
@@ -109,7 +110,8 @@ func (c *ctl) notes(ctx context.Context, err error) (notes []string) {
 }
 
 // look is find for the first few, which may be none.
-func (c *ctl) look(ctx context.Context, f *filter, most int, states ...holdstore.State) (holds []*holdstore.Hold, err error) {
+func (c *ctl) look(ctx context.Context, f *filter, most int, states ...holdstore.State) (holds []*holdstore.Hold,
+	err error) {
 	err = c.find(ctx, f, false, func(h *holdstore.Hold) error {
 		if holds = append(holds, h); len(holds) == most {
 			return errEnough

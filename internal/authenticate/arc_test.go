@@ -16,7 +16,8 @@ import (
 // parted makes a message of its text.
 func parted(text string) Message {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
-	m := Message{MailFrom: "list@lists.test", From: "partner.test", Body: []byte(body), Cover: []string{"Subject", "Content-Type"}}
+	m := Message{MailFrom: "list@lists.test", From: "partner.test", Body: []byte(body),
+		Cover: []string{"Subject", "Content-Type"}}
 	for _, line := range strings.Split(head, "\r\n") {
 		if line != "" && (line[0] == ' ' || line[0] == '\t') {
 			m.Header[len(m.Header)-1].Value += "\r\n" + line
@@ -47,13 +48,14 @@ func TestChainsOfDkimpyHold(t *testing.T) {
 	v := New(NewResolver(d.Addr), Options{Sealers: []string{"lists.test", "Relay.test"}})
 	one, two := vector(t, "one.eml"), vector(t, "two.eml")
 	for name, test := range map[string]struct{ text, why string }{
-		"one":                       {one, ""},
-		"two":                       {two, ""},
-		"blanks":                    {strings.Replace(one, "sender  would", "sender would", 1), ""},
-		"body":                      {strings.Replace(one, "sender", "Sender", 1), "body hash did not verify"},
-		"subject":                   {strings.Replace(two, "Subject: [list]", "Subject: [List]", 1), "newest signature does not hold"},
-		"newest results":            {strings.Replace(two, "i=2; mx.relay", "i=2; MX.relay", 1), "seal 2 does not hold"},
-		"older results":             {strings.Replace(two, "ARC-Authentication-Results: i=1; mx.lists.test; dkim=pass", "ARC-Authentication-Results: i=1; mx.lists.test; dkim=fail", 1), "seal 2 does not hold"},
+		"one":            {one, ""},
+		"two":            {two, ""},
+		"blanks":         {strings.Replace(one, "sender  would", "sender would", 1), ""},
+		"body":           {strings.Replace(one, "sender", "Sender", 1), "body hash did not verify"},
+		"subject":        {strings.Replace(two, "Subject: [list]", "Subject: [List]", 1), "newest signature does not hold"},
+		"newest results": {strings.Replace(two, "i=2; mx.relay", "i=2; MX.relay", 1), "seal 2 does not hold"},
+		"older results": {strings.Replace(two, "ARC-Authentication-Results: i=1; mx.lists.test; dkim=pass",
+			"ARC-Authentication-Results: i=1; mx.lists.test; dkim=fail", 1), "seal 2 does not hold"},
 		"an older signature":        {strings.Replace(two, "b=1axG", "b=2axG", 1), "seal 2 does not hold"},
 		"an older seal":             {strings.Replace(two, "b=yA6h", "b=zA6h", 1), "seal 2 does not hold"},
 		"the first instance":        {strings.Replace(two, "ARC-Seal: i=1", "X-Seal: i=1", 1), "instance 1 of the chain is not complete"},
@@ -67,7 +69,8 @@ func TestChainsOfDkimpyHold(t *testing.T) {
 			t.Errorf("%s: nothing was changed", name)
 		}
 		e := v.Check(context.Background(), m)
-		if e.Aligned != (test.why == "") || !strings.Contains(e.Why(), test.why) || e.Aligned && (e.Bare != "" || !strings.HasPrefix(e.By, "arc=")) {
+		if e.Aligned != (test.why == "") || !strings.Contains(e.Why(), test.why) || e.Aligned &&
+			(e.Bare != "" || !strings.HasPrefix(e.By, "arc=")) {
 			t.Errorf("%s: aligned by %q, %+v", name, e.By, e.ARC)
 		}
 	}
@@ -79,29 +82,34 @@ func TestSealsCountForTheNamedOnly(t *testing.T) {
 	key := ed25519.NewKeyFromSeed([]byte("a seed of 32 bytes for this test"))
 	other := ed25519.NewKeyFromSeed([]byte("another seed of 32 bytes, a key."))
 	record := `TXT "v=DKIM1; k=ed25519; p=` + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)) + `"`
-	d := server.StartDNS(t, "s1._domainkey.lists.test. "+record, "s1._domainkey.evil.test. "+record, "s1._domainkey.gone.test. TXT \"v=DKIM1; k=ed25519; p=\"")
+	d := server.StartDNS(t, "s1._domainkey.lists.test. "+record, "s1._domainkey.evil.test. "+record,
+		"s1._domainkey.gone.test. TXT \"v=DKIM1; k=ed25519; p=\"")
 	d.Fail("s1._domainkey.away.test")
 	v := New(NewResolver(d.Addr), Options{Sealers: []string{"lists.test", "away.test", "gone.test"}})
 	const message = "From: anna@partner.test\r\nSubject: Recall: x\r\nContent-Type: text/plain\r\n\r\nbody\r\n"
-	passes := signing.Sealer{Domain: "lists.test", Key: key, Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}
+	passes := signing.Sealer{Domain: "lists.test", Key: key,
+		Results: "dkim=pass header.d=partner.test; dmarc=pass header.from=partner.test"}
 	edited := func(edit func(*signing.Sealer)) string {
 		s := passes
 		edit(&s)
 		return s.Seal(message)
 	}
 	for name, test := range map[string]struct{ text, why string }{
-		"genuine":                {passes.Seal(message), ""},
-		"dkim only":              {edited(func(s *signing.Sealer) { s.Results = "dmarc=none; dkim=pass header.d=partner.test" }), ""},
-		"over another's":         {passes.Seal(signing.Sealer{Domain: "evil.test", Key: key, Results: "none"}.Seal(message)), ""},
-		"over a broken seal":     {passes.Seal(signing.Sealer{Domain: "evil.test", Key: other, Results: "none"}.Seal(message)), "seal 1 does not hold"},
-		"not named":              {edited(func(s *signing.Sealer) { s.Domain = "evil.test" }), "not named"},
-		"another's on top":       {signing.Sealer{Domain: "evil.test", Key: key, Results: passes.Results}.Seal(passes.Seal(message)), "not named"},
-		"signature of another":   {edited(func(s *signing.Sealer) { s.Signer = "evil.test" }), "of another domain"},
-		"another key":            {edited(func(s *signing.Sealer) { s.Key = other }), "key is another"},
-		"key withdrawn":          {edited(func(s *signing.Sealer) { s.Domain = "gone.test" }), "withdrawn"},
-		"cv=fail":                {edited(func(s *signing.Sealer) { s.Validity = "fail" }), "cv=fail"},
-		"cv=fail of the newest":  {signing.Sealer{Domain: "lists.test", Key: key, Results: passes.Results, Validity: "fail"}.Seal(passes.Seal(message)), "cv=fail"},
-		"found none":             {edited(func(s *signing.Sealer) { s.Results = "dkim=none; dmarc=none header.from=partner.test" }), "nothing that is aligned"},
+		"genuine":        {passes.Seal(message), ""},
+		"dkim only":      {edited(func(s *signing.Sealer) { s.Results = "dmarc=none; dkim=pass header.d=partner.test" }), ""},
+		"over another's": {passes.Seal(signing.Sealer{Domain: "evil.test", Key: key, Results: "none"}.Seal(message)), ""},
+		"over a broken seal": {passes.Seal(signing.Sealer{Domain: "evil.test", Key: other,
+			Results: "none"}.Seal(message)), "seal 1 does not hold"},
+		"not named":            {edited(func(s *signing.Sealer) { s.Domain = "evil.test" }), "not named"},
+		"another's on top":     {signing.Sealer{Domain: "evil.test", Key: key, Results: passes.Results}.Seal(passes.Seal(message)), "not named"},
+		"signature of another": {edited(func(s *signing.Sealer) { s.Signer = "evil.test" }), "of another domain"},
+		"another key":          {edited(func(s *signing.Sealer) { s.Key = other }), "key is another"},
+		"key withdrawn":        {edited(func(s *signing.Sealer) { s.Domain = "gone.test" }), "withdrawn"},
+		"cv=fail":              {edited(func(s *signing.Sealer) { s.Validity = "fail" }), "cv=fail"},
+		"cv=fail of the newest": {signing.Sealer{Domain: "lists.test", Key: key, Results: passes.Results,
+			Validity: "fail"}.Seal(passes.Seal(message)), "cv=fail"},
+		"found none": {edited(func(s *signing.Sealer) { s.Results = "dkim=none; dmarc=none header.from=partner.test" }),
+			"nothing that is aligned"},
 		"found fail":             {edited(func(s *signing.Sealer) { s.Results = "dmarc=fail header.from=partner.test" }), "nothing that is aligned"},
 		"found another From":     {edited(func(s *signing.Sealer) { s.Results = "dmarc=pass header.from=evil.test" }), "nothing that is aligned"},
 		"found in doubt":         {edited(func(s *signing.Sealer) { s.Results = "dmarc=pass header.from=partner.test(.evil.test" }), "without doubt"},
@@ -112,7 +120,8 @@ func TestSealsCountForTheNamedOnly(t *testing.T) {
 	} {
 		e := v.Check(context.Background(), parted(test.text))
 		counts := e.Aligned && e.Bare == ""
-		if counts != (test.why == "") || !strings.Contains(e.Why(), test.why) || e.Temporary != strings.Contains(test.why, "now") {
+		if counts != (test.why == "") || !strings.Contains(e.Why(), test.why) ||
+			e.Temporary != strings.Contains(test.why, "now") {
 			t.Errorf("%s: %+v\n%s", name, e, e.Why())
 		}
 	}

@@ -27,7 +27,8 @@ func TestNoDomainIsAnotherThatItResembles(t *testing.T) {
 	if SameID("gate\u212a.test", "gatek.test") {
 		t.Error("an authserv-id is another one")
 	}
-	if isField(policy.Field{Name: "\u017fubject"}, "Subject") || missing([]string{"\u017fubject"}, []string{"Subject"}) == "" {
+	if isField(policy.Field{Name: "\u017fubject"}, "Subject") ||
+		missing([]string{"\u017fubject"}, []string{"Subject"}) == "" {
 		t.Error("a field is another one")
 	}
 }

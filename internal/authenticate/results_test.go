@@ -20,7 +20,8 @@ func TestClaimsOfANameAreReadAsAnyProgramMay(t *testing.T) {
 // As OpenDKIM, OpenDMARC, Gmail and Exchange write them.
 func TestResultsOfRealProgramsAreRead(t *testing.T) {
 	for value, want := range map[string]string{
-		" mx.test/4A3B;\r\n\tdkim=pass (2048-bit key; unprotected) header.d=a.test header.i=@a.test header.a=rsa-sha256 header.s=s1 header.b=\"kL8s/x+=\";\r\n\tdkim-atps=neutral": "dkim=pass a.test kl8s/x+=; dkim-atps=neutral  ",
+		" mx.test/4A3B;\r\n\tdkim=pass (2048-bit key; unprotected) header.d=a.test header.i=@a.test header.a=rsa-sha256 " +
+			"header.s=s1 header.b=\"kL8s/x+=\";\r\n\tdkim-atps=neutral": "dkim=pass a.test kl8s/x+=; dkim-atps=neutral  ",
 		" mx.test/4A3B; dmarc=pass (p=reject dis=none) header.from=a.test":                     "dmarc=pass  ",
 		" mx.test 1; spf=pass (a (b) c) smtp.mailfrom=\"x; dkim=pass header.d=b.test\"@a.test": "spf=pass  ",
 		" mx.test; none": "", " mx.test;": "", " mx.test": "",
@@ -40,11 +41,16 @@ func TestResultsOfRealProgramsAreRead(t *testing.T) {
 // What a sender can put into a field through a program that copies it, and what else two programs may read in two ways.
 func TestResultsInDoubtAreNone(t *testing.T) {
 	for _, value := range []string{
-		" mx.test; dkim=pass header.d=a.test(.evil.test", " mx.test; dkim=pass header.d=a.test(x).evil.test", " mx.test; dkim=pass header.d=a.test (",
-		" mx.test; dkim=pass header.d=a.test header.d=b.test", " mx.test; dkim=pass header.d=\"a.test", " mx.test; dkim=pass header.d=a.test\"b\"",
-		" mx.test; dkim = pass", " mx.test; dkim=", " mx.test; =pass", " mx.test; dkim", " mx.test 2; dkim=pass", " mx.test x; dkim=pass", "; dkim=pass", "",
-		` "mx.test"; dkim=pass`, " mx.test; none dkim=pass", " mx.test; dkim=pass\x00", " mx.test" + strings.Repeat("; dkim=fail", maxMethods+1),
-		" mx.test; dkim=pass header.d=" + strings.Repeat("a", maxResults), " (mx.test; dkim=pass", " mx.test; dkim=pass) header.d=a.test",
+		" mx.test; dkim=pass header.d=a.test(.evil.test", " mx.test; dkim=pass header.d=a.test(x).evil.test",
+		" mx.test; dkim=pass header.d=a.test (",
+		" mx.test; dkim=pass header.d=a.test header.d=b.test", " mx.test; dkim=pass header.d=\"a.test",
+		" mx.test; dkim=pass header.d=a.test\"b\"",
+		" mx.test; dkim = pass", " mx.test; dkim=", " mx.test; =pass", " mx.test; dkim", " mx.test 2; dkim=pass",
+		" mx.test x; dkim=pass", "; dkim=pass", "",
+		` "mx.test"; dkim=pass`, " mx.test; none dkim=pass", " mx.test; dkim=pass\x00", " mx.test" +
+			strings.Repeat("; dkim=fail", maxMethods+1),
+		" mx.test; dkim=pass header.d=" + strings.Repeat("a", maxResults), " (mx.test; dkim=pass",
+		" mx.test; dkim=pass) header.d=a.test",
 	} {
 		if all, err := parseResults(value); err == nil && !(strings.HasSuffix(value, "\x00") && all[0].Value != Pass) {
 			t.Errorf("%.100q is read as %v", value, all)
@@ -53,7 +59,8 @@ func TestResultsInDoubtAreNone(t *testing.T) {
 }
 
 func FuzzResults(f *testing.F) {
-	f.Add(" mx.test/4A3B;\r\n\tdkim=pass (2048-bit key; x) header.d=a.test header.b=\"kL8\"; spf=pass smtp.mailfrom=\"a b\"@x.test")
+	f.Add(" mx.test/4A3B;\r\n\tdkim=pass (2048-bit key; x) header.d=a.test header.b=\"kL8\"; spf=pass " +
+		"smtp.mailfrom=\"a b\"@x.test")
 	f.Add(" (\\\" mx; =;\"")
 	f.Fuzz(func(t *testing.T, value string) {
 		all, err := parseResults(value)
@@ -61,7 +68,8 @@ func FuzzResults(f *testing.F) {
 			t.Errorf("%q has results and no name", value)
 		}
 		for _, r := range all {
-			if r.Method == "" || r.Value == "" || strings.ContainsAny(r.Method, " \r\n;()\"") || len(r.Properties["header.d"]) > len(value)+10 {
+			if r.Method == "" || r.Value == "" || strings.ContainsAny(r.Method, " \r\n;()\"") ||
+				len(r.Properties["header.d"]) > len(value)+10 {
 				t.Errorf("%q gives %+v", value, r)
 			}
 		}

@@ -268,7 +268,8 @@ func TestSuiteOfARC(t *testing.T) {
 	}
 	o.sameAsTable(t, "ARC", []difference{
 		{"ams_as_diff_s_d", Fail, "the newest signature must be of the domain whose seal is believed"},
-		{"ams_fields_c_na", Fail, "the case is signed in relaxed form without `c=`, which means simple (RFC 6376 section 3.5)"},
+		{"ams_fields_c_na", Fail,
+			"the case is signed in relaxed form without `c=`, which means simple (RFC 6376 section 3.5)"},
 		{"ams_fields_h_empty", Fail, "a signature that does not cover From proves nothing about it"},
 		{"cv_fail_i1_as_cv_fail", Fail, failedChain}, {"cv_fail_i2_as1_fail", Fail, failedChain},
 		{"cv_fail_i2_as2_fail", Fail, failedChain},

@@ -14,7 +14,8 @@ func TestDoubts(t *testing.T) {
 		"[hold]\ngrace = \"0s\"\n[[hold.rule]]\nname = \"a\"\nsender = [\"a@*\"]\ngrace = \"1m\"": "",
 		rule(`grace = "0s"`): `x.toml:1:8: the rule "r" matches all mail and does not hold it`,
 		rule(`grace = "5m"`): `matches all mail: neither hold.grace nor`,
-		rule(`sender = ["*"]`, `recipient = ["*@*"]`, `all_recipients = ["a@x", "/.*/"]`, `client = ["::/0", "0.0.0.0/0"]`, `time = "00:00-24:00"`): "matches all mail",
+		rule(`sender = ["*"]`, `recipient = ["*@*"]`, `all_recipients = ["a@x", "/.*/"]`, `client = ["::/0", "0.0.0.0/0"]`,
+			`time = "00:00-24:00"`): "matches all mail",
 		rule(`sender = ["*", "!a@x"]`):                  "",
 		rule(`login = ["*"]`):                           "",
 		rule(`time = "Mon-Fri 00:00-24:00"`):            "",
@@ -30,12 +31,16 @@ func TestDoubts(t *testing.T) {
 		rule(`size = ">60MB"`):                          "larger than hold.max_size",
 		rule(`size = ">5MB"`):                           "",
 		rule(`client = ["192.0.2.0/24"]`):               "",
-		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["192.0.2.0/24"]`):                         "mail of no such client is outbound",
-		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["127.0.0.1/32"]`):                         "",
-		rule(`sender = ["a@x"]`) + "[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]\nsize = \">1MB\"":                        `the rule "s" never matches: the rule "r" before it`,
-		rule(`sender = ["a@x"]`, `size = ">1MB"`) + "[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]":                        "",
-		rule(`header = { Subject = "x" }`) + "[[hold.rule]]\nname = \"s\"\nheader = { subject = \"x\" }\nsender = [\"a@x\"]": `the rule "s" never matches`,
-		rule(`sender = ["*"]`) + "[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]":                                           "matches all mail|never matches",
+		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["192.0.2.0/24"]`): "mail of no such client is outbound",
+		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["127.0.0.1/32"]`): "",
+		rule(`sender = ["a@x"]`) +
+			"[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]\nsize = \">1MB\"": `the rule "s" never matches: the rule "r" before it`,
+		rule(`sender = ["a@x"]`, `size = ">1MB"`) +
+			"[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]": "",
+		rule(`header = { Subject = "x" }`) +
+			"[[hold.rule]]\nname = \"s\"\nheader = { subject = \"x\" }\nsender = [\"a@x\"]": `the rule "s" never matches`,
+		rule(`sender = ["*"]`) +
+			"[[hold.rule]]\nname = \"s\"\nsender = [\"a@x\"]": "matches all mail|never matches",
 	} {
 		c, err := Parse("x.toml", []byte(text))
 		if err != nil {

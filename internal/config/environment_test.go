@@ -10,17 +10,22 @@ import (
 )
 
 func TestTheEnvironmentWinsOverTheFile(t *testing.T) {
-	c, err := parse("c.toml", []byte("[hold]\ngrace = \"1m\"\nmax_grace = \"1h\"\n"), []string{"HOME=/", "RECALL_MILTER_HOLD_GRACE=30s",
-		"RECALL_MILTER_REDIS_ADDRESSES=a:1, b:2", "RECALL_MILTER_REDIS_DB=3", "RECALL_MILTER_RECALL_OUTLOOK=false", "RECALL_MILTER_RELEASE_RETRY_MAX=1h",
-		"RECALL_MILTER_OUTBOUND_NETWORKS=", "RECALL_MILTER_SOCKET_MODE=0600"}, "")
+	c, err := parse("c.toml", []byte("[hold]\ngrace = \"1m\"\nmax_grace = \"1h\"\n"),
+		[]string{"HOME=/", "RECALL_MILTER_HOLD_GRACE=30s",
+			"RECALL_MILTER_REDIS_ADDRESSES=a:1, b:2", "RECALL_MILTER_REDIS_DB=3", "RECALL_MILTER_RECALL_OUTLOOK=false",
+			"RECALL_MILTER_RELEASE_RETRY_MAX=1h",
+			"RECALL_MILTER_OUTBOUND_NETWORKS=", "RECALL_MILTER_SOCKET_MODE=0600"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Hold.Grace != Duration(30*time.Second) || c.Hold.MaxGrace != Duration(time.Hour) || strings.Join(c.Redis.Addresses, " ") != "a:1 b:2" ||
-		c.Redis.DB != 3 || c.Recall.Outlook || c.Release.Retry.Max != Duration(time.Hour) || len(c.Outbound.Networks) != 0 || c.SocketMode != 0o600 {
+	if c.Hold.Grace != Duration(30*time.Second) || c.Hold.MaxGrace != Duration(time.Hour) ||
+		strings.Join(c.Redis.Addresses, " ") != "a:1 b:2" ||
+		c.Redis.DB != 3 || c.Recall.Outlook || c.Release.Retry.Max != Duration(time.Hour) || len(c.Outbound.Networks) != 0 ||
+		c.SocketMode != 0o600 {
 		t.Errorf("%+v", c)
 	}
-	if got := strings.Join(c.Environment, " "); got != "hold.grace outbound.networks recall.outlook redis.addresses redis.db release.retry.max socket_mode" {
+	if got := strings.Join(c.Environment,
+		" "); got != "hold.grace outbound.networks recall.outlook redis.addresses redis.db release.retry.max socket_mode" {
 		t.Errorf("set: %s", got)
 	}
 }
@@ -40,7 +45,8 @@ func TestBadVariablesAreNamed(t *testing.T) {
 		text := "on_store_failure = \"deliver\"\n[redis]\naddresses = [\"c:1\", \"d:1\"]\n[hold]\ngrace = \"1m\"\n"
 		_, err := parse("c.toml", []byte(text), []string{variable}, "")
 		name, _, _ := strings.Cut(variable, "=")
-		if err == nil || !strings.HasPrefix(err.Error(), "environment variable "+name+": ") || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "environment variable "+name+": ") ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", variable, err)
 		}
 	}
@@ -50,7 +56,8 @@ func FuzzEnvironment(f *testing.F) {
 	f.Add("REDIS_ADDRESSES", "a:1,b:2", "credential:x")
 	f.Add("HOLD_GRACE", "5d", "credential:../..")
 	f.Fuzz(func(t *testing.T, name, value, file string) {
-		c, err := parse("c.toml", nil, []string{variable + name + "=" + value, "RECALL_MILTER_SECRET_FILE=" + file}, t.TempDir())
+		c, err := parse("c.toml", nil, []string{variable + name + "=" + value, "RECALL_MILTER_SECRET_FILE=" + file},
+			t.TempDir())
 		if err != nil {
 			_ = err.Error()
 		} else if c == nil {
@@ -77,7 +84,8 @@ func TestSecretsMayBeCredentials(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "redis"), []byte("x"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	c, err := parse("c.toml", []byte("secret_file = \"/etc/x\"\n[redis]\npassword_file = \"credential:redis\"\n"), nil, folder)
+	c, err := parse("c.toml", []byte("secret_file = \"/etc/x\"\n[redis]\npassword_file = \"credential:redis\"\n"), nil,
+		folder)
 	if err != nil || c.Redis.PasswordFile != filepath.Join(folder, "redis") || c.SecretFile != "/etc/x" {
 		t.Fatalf("%v %+v", err, c)
 	}
@@ -88,12 +96,14 @@ func TestSecretsMayBeCredentials(t *testing.T) {
 		"credential:a/../../b": "names no credential",
 	} {
 		_, err := parse("c.toml", []byte("[redis]\npassword_file = \""+value+"\"\n"), nil, folder)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "c.toml:2:1: redis.password_file") {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.HasPrefix(err.Error(), "c.toml:2:1: redis.password_file") {
 			t.Errorf("%s: %v", value, err)
 		}
 	}
 	if _, err := parse("c.toml", nil, []string{"RECALL_MILTER_REDIS_PASSWORD_FILE=credential:none"}, ""); err == nil ||
-		!strings.HasPrefix(err.Error(), "environment variable RECALL_MILTER_REDIS_PASSWORD_FILE: ") || !strings.Contains(err.Error(), unitCredentials) {
+		!strings.HasPrefix(err.Error(), "environment variable RECALL_MILTER_REDIS_PASSWORD_FILE: ") ||
+		!strings.Contains(err.Error(), unitCredentials) {
 		t.Error(err)
 	}
 }

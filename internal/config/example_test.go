@@ -26,8 +26,10 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	c.Hold.Rules = nil                                                                                                             // those that are there are meant for an ordinary site, and no defaults
-	c.Recall.Addresses, c.Inbound.Trust, c.Inbound.ARCSealers = want.Recall.Addresses, want.Inbound.Trust, want.Inbound.ARCSealers // empty lists, nil or not
+	// those that are there are meant for an ordinary site, and no defaults
+	c.Hold.Rules = nil
+	// empty lists, nil or not
+	c.Recall.Addresses, c.Inbound.Trust, c.Inbound.ARCSealers = want.Recall.Addresses, want.Inbound.Trust, want.Inbound.ARCSealers
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", c, want)
 	}
@@ -63,7 +65,8 @@ func TestTheRulesOfTheExampleWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := c.Inbound.Recall.Rules; len(r) != 1 || r[0].Partners[0] != "bank.test" || *r[0].MaxAge != Duration(24*time.Hour) || r[0].OnFail != "quarantine" {
+	if r := c.Inbound.Recall.Rules; len(r) != 1 || r[0].Partners[0] != "bank.test" ||
+		*r[0].MaxAge != Duration(24*time.Hour) || r[0].OnFail != "quarantine" {
 		t.Errorf("inbound rules: %+v", r)
 	}
 	if len(c.Hold.Rules) != 4 || c.Hold.Rules[3].Delegates[0] != "assistant@corp.test" || *c.Hold.Rules[0].Grace != 0 {
@@ -76,7 +79,8 @@ func TestTheContractsExampleParses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Hold.Rules[0].Header["Auto-Submitted"] != "!no" || c.Inbound.AuthservID != "gw.corp.test" || c.Recall.Rate.Count != 60 {
+	if c.Hold.Rules[0].Header["Auto-Submitted"] != "!no" || c.Inbound.AuthservID != "gw.corp.test" ||
+		c.Recall.Rate.Count != 60 {
 		t.Errorf("read %+v", c)
 	}
 }

@@ -47,10 +47,12 @@ func TestOnlyWhatIsNeededMustBeRight(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := parseFor("c.toml", []byte("[redis]\n"), []string{"RECALL_MILTER_REDIS_DB=x"}, "", []string{"redis"}); err == nil {
+	if _, _, err := parseFor("c.toml", []byte("[redis]\n"), []string{"RECALL_MILTER_REDIS_DB=x"}, "",
+		[]string{"redis"}); err == nil {
 		t.Error("a variable is wrong")
 	}
-	if c, _, err := parseFor("c.toml", []byte("[hold]\ngrace = 5m\n"+store), []string{"RECALL_MILTER_REDIS_DB=3"}, "", []string{"redis"}); err != nil || c.Redis.DB != 3 {
+	if c, _, err := parseFor("c.toml", []byte("[hold]\ngrace = 5m\n"+store), []string{"RECALL_MILTER_REDIS_DB=3"}, "",
+		[]string{"redis"}); err != nil || c.Redis.DB != 3 {
 		t.Errorf("the environment counts: %v, %v", c, err)
 	}
 }

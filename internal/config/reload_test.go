@@ -41,20 +41,24 @@ mailbox = { dry_run = true }
 key_file = "/dev/null"
 `)
 	now, waiting := runs.Reload(next)
-	want := []string{"listen", "record_retention", "redis.tls.enabled", "hold.max_size", "release.retry.max", "recall.subject_prefixes",
+	want := []string{"listen", "record_retention", "redis.tls.enabled", "hold.max_size", "release.retry.max",
+		"recall.subject_prefixes",
 		"inbound.remember", "inbound.mailbox.dry_run"}
 	if !slices.Equal(waiting, want) {
 		t.Errorf("waiting %v, want %v", waiting, want)
 	}
-	if now.Hold.Grace != next.Hold.Grace || len(now.Hold.Rules) != 1 || now.Outbound.Authenticated || now.Inbound.AuthservID != "mx.test" ||
+	if now.Hold.Grace != next.Hold.Grace || len(now.Hold.Rules) != 1 || now.Outbound.Authenticated ||
+		now.Inbound.AuthservID != "mx.test" ||
 		now.Inbound.Recall.Rate.Count != 1 || now.Seal.KeyFile != "/dev/null" {
 		t.Errorf("not taken: %+v", now)
 	}
-	if now.Hold.MaxSize != runs.Hold.MaxSize || now.Listen[0] != runs.Listen[0] || now.Redis.TLS.Enabled || now.Recall.SubjectPrefixes[0] != "Recall:" ||
+	if now.Hold.MaxSize != runs.Hold.MaxSize || now.Listen[0] != runs.Listen[0] || now.Redis.TLS.Enabled ||
+		now.Recall.SubjectPrefixes[0] != "Recall:" ||
 		now.Inbound.Remember != runs.Inbound.Remember {
 		t.Errorf("changed: %+v", now)
 	}
-	if _, waiting := runs.Reload(parsed("[hold]\ngrace = \"9m\"\n[recall]\nsubject_prefixes = [\"Recall:\"]\naddresses = []")); len(waiting) > 0 {
+	if _, waiting := runs.Reload(parsed("[hold]\ngrace = \"9m\"\n[recall]\nsubject_prefixes = [\"Recall:\"]\naddresses " +
+		"= []")); len(waiting) > 0 {
 		t.Errorf("waiting %v though nothing else changed", waiting)
 	}
 }

@@ -26,16 +26,22 @@ func (s *Site) beforeTheHold(r report) {
 	for _, service := range s.mta.Holding(s.Needs()) {
 		for _, check := range service.Treatment().Unseen {
 			rule, table, _ := strings.Cut(check, " ")
-			const fix = byHand + `whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, or the action into a table of senders (docs/before-the-hold.md)`
+			const fix = byHand +
+				`whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, or the action into a table of senders (docs/before-the-hold.md)`
 			if s.mta.Acts(table) == postfix.Yes {
-				r.bad("postfix.unseen", fix, "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the re-injection port does not see the client or login", service, check)
+				r.bad("postfix.unseen", fix, "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the "+
+					"re-injection port does not see the client or login", service, check)
 			} else if s.mta.Acts(table) == postfix.No {
-				r.warn("postfix.unseen", fix, "%s: %s answers with a restriction class whose checks may say HOLD, FILTER, REDIRECT or BCC: "+
-					"that is lost with a held message", service, check)
+				r.warn("postfix.unseen", fix,
+					"%s: %s answers with a restriction class whose checks may say HOLD, FILTER, REDIRECT or BCC: "+
+						"that is lost with a held message", service, check)
 			} else if rule == "check_policy_service" {
-				r.warn("postfix.unseen", fix, "%s: when the policy server %s answers HOLD, FILTER, REDIRECT or BCC, that is lost with a held message", service, table)
+				r.warn("postfix.unseen", fix,
+					"%s: when the policy server %s answers HOLD, FILTER, REDIRECT or BCC, that is lost with a held message", service,
+					table)
 			} else {
-				r.warn("postfix.unseen", fix, "%s: %s can't be read here: a HOLD, FILTER, REDIRECT or BCC of it is lost with a held message", service, check)
+				r.warn("postfix.unseen", fix,
+					"%s: %s can't be read here: a HOLD, FILTER, REDIRECT or BCC of it is lost with a held message", service, check)
 			}
 		}
 		list := "smtpd_milters"
@@ -54,7 +60,8 @@ func (s *Site) beforeTheHold(r report) {
 func (s *Site) filtersBack(r report) {
 	for _, service := range s.mta.WaysBack(s.Needs()) {
 		r.warn("postfix.back", "postconf -P '"+service.String()+"/smtpd_milters=' && postfix reload",
-			"%s, where a content filter hands back, has our milter, which saw that mail before the filter: a filter that changes the "+
+			"%s, where a content filter hands back, has our milter, which saw that mail before the filter: a filter that "+
+				"changes the "+
 				"body of released mail makes it wait again, and again, until it has too many hops and bounces", service)
 	}
 }
@@ -64,10 +71,13 @@ func (s *Site) stray(stray postfix.Stray, r report) {
 	name, fix := stray.Service.DaemonName(), byHand+"which port is free is your decision: "
 	if stray.Shared {
 		name = map[bool]string{true: "LOCAL", false: "SUBMISSION"}[stray.Service.Command == "pickup"]
-		fix += "postconf -P '" + stray.Service.Named().String() + "/milter_macro_daemon_name=" + name + "' && postfix reload, then "
+		fix += "postconf -P '" + stray.Service.Named().String() + "/milter_macro_daemon_name=" + name +
+			"' && postfix reload, then "
 	}
-	fix += `write smtp_by_daemon = { "` + name + `" = "127.0.0.1:10028" } under [release] into ` + s.File + `, then: systemctl restart recall-milter && recallctl setup --apply --reload`
-	r.bad("postfix.service", fix, "%s differs in %s from %s, by which its held mail leaves: what it does to mail is not done to what was held",
+	fix += `write smtp_by_daemon = { "` + name + `" = "127.0.0.1:10028" } under [release] into ` + s.File +
+		`, then: systemctl restart recall-milter && recallctl setup --apply --reload`
+	r.bad("postfix.service", fix,
+		"%s differs in %s from %s, by which its held mail leaves: what it does to mail is not done to what was held",
 		stray.Service, strings.Join(stray.Settings, ", "), stray.Port.Address)
 }
 
@@ -100,7 +110,8 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 			say = r.note
 		}
 		var may []string
-		for bits, words := range map[uint32]string{milterChangesFrom: "change the sender", milterAddsRcpt | milterAddsRcptPar: "add recipients", milterRemovesRcpt: "remove recipients"} {
+		for bits, words := range map[uint32]string{milterChangesFrom: "change the sender",
+			milterAddsRcpt | milterAddsRcptPar: "add recipients", milterRemovesRcpt: "remove recipients"} {
 			if actions&bits != 0 {
 				may = append(may, words)
 			}
@@ -111,8 +122,9 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 		if actions&milterQuarantines != 0 {
 			may = append(may, "put mail into quarantine")
 		}
-		say("postfix.envelope", byHand+"what it does with your mail only you know (docs/before-the-hold.md), and if it does that, "+
-			"it belongs to the re-injection port: "+s.moved(m.Address),
+		say("postfix.envelope",
+			byHand+"what it does with your mail only you know (docs/before-the-hold.md), and if it does that, "+
+				"it belongs to the re-injection port: "+s.moved(m.Address),
 			"the milter %s before ours may %s: that is lost with a held message", m.Address, strings.Join(may, ", "))
 	}
 }

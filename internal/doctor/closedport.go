@@ -18,17 +18,23 @@ func (s *Site) closedPort(at postfix.Endpoint, err error, r report) {
 	case answers && reply.Code == 421, service != nil && isTimeout(err):
 		fix := "recallctl setup --apply --reload"
 		if service == nil {
-			fix = byHand + "only you know the limits of this server: let it take at least release.concurrency connections of this machine at a time"
+			fix = byHand + "only you know the limits of this server: let it take at least release.concurrency connections of " +
+				"this machine at a time"
 		}
-		r.bad("port.busy", fix, "the re-injection port %s has no room for one more connection: held mail is late: %s", at.Address, words(err))
+		r.bad("port.busy", fix, "the re-injection port %s has no room for one more connection: held mail is late: %s",
+			at.Address, words(err))
 	case !answers && at.Local() && s.stopped():
 		r.bad("postfix.stopped", "postfix start", "Postfix does not run: no mail comes in, and held mail can't leave")
 	case service != nil:
-		r.bad("port.reachable", "postfix reload", "held mail can't leave: Postfix has a service for the re-injection port %s, and it does not answer: %s", at.Address, words(err))
+		r.bad("port.reachable", "postfix reload",
+			"held mail can't leave: Postfix has a service for the re-injection port %s, and it does not answer: %s", at.Address,
+			words(err))
 	case s.mta != nil || !at.Local():
-		r.bad("port.reachable", "recallctl setup --apply --reload", "held mail can't leave: the re-injection port %s does not take it: %s", at.Address, words(err))
+		r.bad("port.reachable", "recallctl setup --apply --reload",
+			"held mail can't leave: the re-injection port %s does not take it: %s", at.Address, words(err))
 	default:
-		r.bad("port.reachable", byHand+"sendmail.cf is made from sendmail.mc: add the lines of recall-milter.m4, then: make -C /etc/mail",
+		r.bad("port.reachable",
+			byHand+"sendmail.cf is made from sendmail.mc: add the lines of recall-milter.m4, then: make -C /etc/mail",
 			"held mail can't leave: the re-injection port %s does not take it: %s", at.Address, words(err))
 	}
 }
@@ -84,7 +90,8 @@ func (s *Site) undiscard(keyword string) string {
 		return byHand + "the re-injection port is none of a Postfix here: let it offer " + keyword
 	}
 	var kept []string
-	for _, k := range strings.FieldsFunc(service.Get("smtpd_discard_ehlo_keywords"), func(c rune) bool { return strings.ContainsRune(", \t", c) }) {
+	for _, k := range strings.FieldsFunc(service.Get("smtpd_discard_ehlo_keywords"),
+		func(c rune) bool { return strings.ContainsRune(", \t", c) }) {
 		if !strings.EqualFold(k, keyword) {
 			kept = append(kept, k)
 		}

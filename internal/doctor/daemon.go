@@ -21,7 +21,8 @@ import (
 const briefly = 5 * time.Second
 
 // startDaemon is how the daemon is started.
-const startDaemon = "systemctl enable recall-milter; systemctl restart recall-milter || journalctl -u recall-milter -n 20 --no-pager"
+const startDaemon = "systemctl enable recall-milter; systemctl restart recall-milter || journalctl -u recall-milter " +
+	"-n 20 --no-pager"
 
 // daemon looks whether the daemon answers MTAs and monitoring.
 func daemon(ctx context.Context, s *Site, r report) {
@@ -29,9 +30,12 @@ func daemon(ctx context.Context, s *Site, r report) {
 	for _, at := range s.Listening() {
 		switch err := negotiates(ctx, at); {
 		case errors.Is(err, errNoMilter):
-			r.bad("daemon.other", byHand+"only you know what else should listen there: stop it (ss -ltnp names it), or change listen in "+s.File+", then: systemctl restart recall-milter", "something else than our daemon answers at %s: %v", at.Address, err)
+			r.bad("daemon.other",
+				byHand+"only you know what else should listen there: stop it (ss -ltnp names it), or change listen in "+s.File+
+					", then: systemctl restart recall-milter", "something else than our daemon answers at %s: %v", at.Address, err)
 		case err != nil:
-			r.bad("daemon.listen", startDaemon, "the daemon does not answer at %s: the MTA does with all mail what its milter settings say: %v", at.Address, err)
+			r.bad("daemon.listen", startDaemon,
+				"the daemon does not answer at %s: the MTA does with all mail what its milter settings say: %v", at.Address, err)
 		default:
 			good++
 		}
@@ -76,7 +80,8 @@ func negotiates(ctx context.Context, at postfix.Endpoint) error {
 func (s *Site) monitoring(ctx context.Context, r report) {
 	ready, err := s.ask(ctx, "/readyz")
 	if err != nil {
-		r.warn("daemon.http", byHand+"only you know what else uses the port of http.listen: stop it (ss -ltnp names it), then: systemctl restart recall-milter",
+		r.warn("daemon.http", byHand+"only you know what else uses the port of http.listen: stop it (ss -ltnp names it), "+
+			"then: systemctl restart recall-milter",
 			"monitoring does not answer at %s, though the daemon runs: %v", s.Config.HTTP.Listen, err)
 		return
 	}
@@ -92,7 +97,8 @@ func (s *Site) monitoring(ctx context.Context, r report) {
 	}
 	s.reloads(metrics.text, r)
 	if runs := buildInfo.FindStringSubmatch(metrics.text); runs != nil && runs[1] != s.Version {
-		r.warn("daemon.version", "systemctl restart recall-milter", "the daemon that runs is %s, and this program is %s: the upgrade is not finished", runs[1], s.Version)
+		r.warn("daemon.version", "systemctl restart recall-milter",
+			"the daemon that runs is %s, and this program is %s: the upgrade is not finished", runs[1], s.Version)
 	}
 }
 
@@ -104,14 +110,16 @@ func (s *Site) reloads(metrics string, r report) {
 	}
 	if runs := configSum.FindStringSubmatch(metrics); runs != nil && runs[1] != s.Config.Sum &&
 		!strings.Contains(metrics, "\n"+monitor.ReloadFailing+" 1\n") {
-		r.warn("daemon.stale", "systemctl reload recall-milter", "%s was changed after the daemon had read it: what it says is not in force", s.File)
+		r.warn("daemon.stale", "systemctl reload recall-milter",
+			"%s was changed after the daemon had read it: what it says is not in force", s.File)
 	}
 	var keys []string
 	for _, m := range needsRestart.FindAllStringSubmatch(metrics, -1) {
 		keys = append(keys, m[1])
 	}
 	if len(keys) > 0 {
-		r.warn("daemon.restart", "systemctl restart recall-milter", "the daemon still runs with the old values of %s: a reload can't change them", strings.Join(keys, ", "))
+		r.warn("daemon.restart", "systemctl restart recall-milter",
+			"the daemon still runs with the old values of %s: a reload can't change them", strings.Join(keys, ", "))
 	}
 }
 

@@ -19,7 +19,8 @@ func TestAPanicInACheckIsAFindingAndEndsNoOtherCheck(t *testing.T) {
 		t.Fatalf("%+v", found)
 	}
 	fixed(t, found[1:2])
-	if f := found[1]; f.Check != "config.defect" || f.Level != Warning || !strings.Contains(f.Text, "nil pointer") || !strings.Contains(f.Text, "defect_test.go:") {
+	if f := found[1]; f.Check != "config.defect" || f.Level != Warning || !strings.Contains(f.Text, "nil pointer") ||
+		!strings.Contains(f.Text, "defect_test.go:") {
 		t.Errorf("%+v", f)
 	}
 }

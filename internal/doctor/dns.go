@@ -28,7 +28,8 @@ func dns(ctx context.Context, s *Site, r report) {
 	_, err := resolver.LookupTXT(ctx, "_dmarc."+s.domain()+".")
 	var no *net.DNSError
 	if err != nil && !(errors.As(err, &no) && no.IsNotFound) {
-		r.warn("dns.answers", byHand+"only you know a resolver that answers: name it in /etc/resolv.conf, or by dns = \"HOST:53\" under [inbound] in "+s.File+", then: systemctl reload recall-milter",
+		r.warn("dns.answers", byHand+"only you know a resolver that answers: name it in /etc/resolv.conf, or by dns = "+
+			"\"HOST:53\" under [inbound] in "+s.File+", then: systemctl reload recall-milter",
 			"%s does not answer: recalls that come in can't be checked and do nothing: %s", whose, words(err))
 		return
 	}

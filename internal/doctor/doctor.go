@@ -35,7 +35,8 @@ type Finding struct {
 	Check string `json:"check"` // "postfix.order": the area, and the name under which docs/doctor.md explains it
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
-	Fix   string `json:"fix"` // a command for the shell, or "by hand: " with the reason and what to do; "" when nothing is to be fixed
+	// a command for the shell, or "by hand: " with the reason and what to do; "" when nothing is to be fixed
+	Fix string `json:"fix"`
 }
 
 // Site is what is looked at.
@@ -171,7 +172,8 @@ func Endpoint(address string) postfix.Endpoint {
 
 // Needs is what the config needs of Postfix.
 func (s *Site) Needs() postfix.Needs {
-	n := postfix.Needs{Milter: s.Listening(), Release: Endpoint(s.Config.Release.SMTP), ByDaemon: map[string]postfix.Endpoint{}}
+	n := postfix.Needs{Milter: s.Listening(), Release: Endpoint(s.Config.Release.SMTP),
+		ByDaemon: map[string]postfix.Endpoint{}}
 	for name, address := range s.Config.Release.SMTPByDaemon {
 		n.ByDaemon[name] = Endpoint(address)
 	}

@@ -46,8 +46,11 @@ func (s *Site) contents(r report) {
 		read func(string) error
 		fix  string
 	}{
-		{s.Config.Seal.KeyFile, func(p string) error { _, err := wiring.SealKeys(p); return err }, byHand + "only a backup or another gateway of this store has the right keys: put the file back (a new one opens nothing that is held)"},
-		{s.Config.SecretFile, func(p string) error { _, err := wiring.Secret(p); return err }, byHand + "all gateways of this store need the same secret: copy the file from another one, or from a backup"},
+		{s.Config.Seal.KeyFile, func(p string) error { _, err := wiring.SealKeys(p); return err }, byHand +
+			"only a backup or another gateway of this store has the right keys: put the file back (a new one opens nothing " +
+			"that is held)"},
+		{s.Config.SecretFile, func(p string) error { _, err := wiring.Secret(p); return err }, byHand +
+			"all gateways of this store need the same secret: copy the file from another one, or from a backup"},
 	} {
 		info, err := os.Stat(f.path)
 		if err != nil || info.Mode().Perm()&0o007 != 0 {
@@ -63,7 +66,8 @@ func look(key, path string, who *identity, r report) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.bad("files.missing", byHand+"only a backup or another gateway of this store has it: put "+path+" back", "%s: %s is not there: the daemon does not start, and what needs it can't be opened", key, path)
+		r.bad("files.missing", byHand+"only a backup or another gateway of this store has it: put "+path+" back",
+			"%s: %s is not there: the daemon does not start, and what needs it can't be opened", key, path)
 		return
 	case err != nil:
 		r.warn("files.unchecked", asRoot, "%s: %s", key, words(err))
@@ -75,19 +79,23 @@ func look(key, path string, who *identity, r report) {
 	mode, owner := info.Mode().Perm(), info.Sys().(*syscall.Stat_t)
 	switch {
 	case mode&0o022 != 0:
-		r.bad("files.writable", "chmod 0640 "+quoted(path), "%s: %s can be written by more than its owner (mode %04o)", key, path, mode)
+		r.bad("files.writable", "chmod 0640 "+quoted(path), "%s: %s can be written by more than its owner (mode %04o)", key,
+			path, mode)
 	case mode&0o007 != 0 && key == configKey:
-		r.warn("files.open", "chmod 0640 "+quoted(path), "%s: %s can be read by everybody (mode %04o): rules and addresses are in it", key, path, mode)
+		r.warn("files.open", "chmod 0640 "+quoted(path),
+			"%s: %s can be read by everybody (mode %04o): rules and addresses are in it", key, path, mode)
 	case mode&0o007 != 0:
 		r.bad("files.open", "chmod 0640 "+quoted(path), "%s: %s can be read by everybody (mode %04o)", key, path, mode)
 	case who != nil && owner.Uid != 0 && int(owner.Uid) != who.uid && int(owner.Uid) != os.Getuid():
-		r.warn("files.owner", "chown root "+quoted(path), "%s: %s belongs to the user %d, who is neither root nor %s", key, path, owner.Uid, who.name)
+		r.warn("files.owner", "chown root "+quoted(path), "%s: %s belongs to the user %d, who is neither root nor %s", key,
+			path, owner.Uid, who.name)
 	}
 	if dir := replaceable(path, who); dir != "" {
 		r.bad("files.folder", "chown root "+quoted(dir)+" && chmod go-w "+quoted(dir),
 			"%s: %s can be replaced by others, who can write to %s", key, path, dir)
 	}
-	if who == nil || strings.HasPrefix(path, "/run/credentials/") { // systemd gives those to the daemon by a list of rights
+	// systemd gives those to the daemon by a list of rights
+	if who == nil || strings.HasPrefix(path, "/run/credentials/") {
 		return
 	}
 	if at := who.barrier(path, 0o4); at != "" {
@@ -95,7 +103,8 @@ func look(key, path string, who *identity, r report) {
 		if at != path {
 			fix = "chmod o+x " + quoted(at)
 		}
-		r.bad("files.daemon", fix, "%s: %s can't be read by the daemon's user %s, whom %s stops: it does not start", key, path, who.name, at)
+		r.bad("files.daemon", fix, "%s: %s can't be read by the daemon's user %s, whom %s stops: it does not start", key,
+			path, who.name, at)
 	}
 }
 

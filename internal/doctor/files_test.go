@@ -45,7 +45,8 @@ func TestEachFaultOfAFileIsNamed(t *testing.T) {
 		"the daemon's own":      {func(p string) error { return os.Chown(p, nobody, 0) }, ""},
 		"in the daemon's own":   {func(p string) error { return os.Chown(filepath.Dir(p), nobody, 0) }, ""},
 	} {
-		for _, key := range []string{configKey, "secret_file", "seal.key_file", "redis.password_file", "inbound.mailbox.imap.password_file"} {
+		for _, key := range []string{configKey, "secret_file", "seal.key_file", "redis.password_file",
+			"inbound.mailbox.imap.password_file"} {
 			t.Run(name+"/"+key, func(t *testing.T) {
 				dir, err := os.MkdirTemp(root, "")
 				if err != nil {
@@ -61,7 +62,8 @@ func TestEachFaultOfAFileIsNamed(t *testing.T) {
 				s := siteWith(t, key, path)
 				look := func() []Finding { return gathered(func(r report) { files(context.Background(), s, r) }) }
 				found := look()
-				if got := strings.Join(checks(found), " "); got != c.want || c.want != "" && !strings.Contains(found[0].Text, key+": "+path) {
+				if got := strings.Join(checks(found), " "); got != c.want || c.want != "" &&
+					!strings.Contains(found[0].Text, key+": "+path) {
 					t.Errorf("found %q, want %q: %+v", got, c.want, found)
 				}
 				fixed(t, found)
@@ -104,7 +106,10 @@ func TestAFileThatCanNotBeUsedIsNamed(t *testing.T) {
 }
 
 func TestAConfigThatIsOnlyInTheEnvironmentIsNoFault(t *testing.T) {
-	if got := checks(gathered(func(r report) { files(context.Background(), siteWith(t, configKey, "/dev/null"), r) })); len(got) > 0 {
+	if got := checks(gathered(func(r report) {
+		files(context.Background(), siteWith(t, configKey, "/dev/null"),
+			r)
+	})); len(got) > 0 {
 		t.Errorf("found %v", got)
 	}
 }

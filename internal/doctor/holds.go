@@ -28,7 +28,8 @@ func holds(ctx context.Context, s *Site, r report) {
 	found := 0
 	counted := report(func(f Finding) { found++; r(f) })
 	if p, err := s.Store.Paused(ctx); err == nil && p != nil {
-		counted.warn("holds.paused", "recallctl resume", "releases are paused since %s by %s%s: what is due waits", p.At.Local().Format(time.DateTime), p.By, reason(p.Reason))
+		counted.warn("holds.paused", "recallctl resume", "releases are paused since %s by %s%s: what is due waits",
+			p.At.Local().Format(time.DateTime), p.By, reason(p.Reason))
 	} else {
 		s.overdue(ctx, counted)
 	}
@@ -48,10 +49,13 @@ func reason(text string) string {
 
 func (s *Site) overdue(ctx context.Context, r report) {
 	if o, err := s.Store.OverdueHolds(ctx, late); err == nil && o.Count > 0 {
-		r.bad("holds.overdue", startDaemon, "%d messages should have left, the first %v ago: no daemon takes them up", o.Count, o.By.Round(time.Second))
+		r.bad("holds.overdue", startDaemon, "%d messages should have left, the first %v ago: no daemon takes them up",
+			o.Count, o.By.Round(time.Second))
 	}
 	if o, err := s.Store.OverdueJobs(ctx, late); err == nil && o.Count > 0 {
-		r.warn("holds.jobs", startDaemon, "%d requests, retractions or reports should have been done, the first %v ago: no daemon takes them up", o.Count, o.By.Round(time.Second))
+		r.warn("holds.jobs", startDaemon,
+			"%d requests, retractions or reports should have been done, the first %v ago: no daemon takes them up", o.Count,
+			o.By.Round(time.Second))
 	}
 }
 
@@ -65,13 +69,16 @@ func (s *Site) parked(ctx context.Context, r report) {
 		return // the checks of Redis say why
 	}
 	if len(holds) > 0 {
-		r.bad("holds.parked", "recallctl release "+strings.Join(holds, " ")+" # and report the defect with its stack from the log",
-			"a defect of the daemon has ended %d attempts to send each of these messages, and they wait until somebody releases or recalls them: %s",
+		r.bad("holds.parked",
+			"recallctl release "+strings.Join(holds, " ")+" # and report the defect with its stack from the log",
+			"a defect of the daemon has ended %d attempts to send each of these messages, and they wait until somebody "+
+				"releases or recalls them: %s",
 			holdstore.ParkAfter, strings.Join(holds, " "))
 	}
 	if len(jobs) > 0 {
 		r.warn("holds.parked_jobs", "recallctl fsck --repair # and report the defect with its stack from the log",
-			"a defect of the daemon has ended %d attempts of each of these requests, retractions or reports, and nothing tries them any more: %s",
+			"a defect of the daemon has ended %d attempts of each of these requests, retractions or reports, and nothing "+
+				"tries them any more: %s",
 			holdstore.ParkAfter, strings.Join(jobs, " "))
 	}
 }
@@ -95,6 +102,9 @@ func (s *Site) keys(ctx context.Context, r report) {
 	}
 	delete(usage, "")
 	for id, n := range usage {
-		r.bad("holds.key", byHand+"only a backup or another gateway of this store has the key: put it back into "+s.Config.Seal.KeyFile+", then: systemctl reload recall-milter", "%d messages are sealed with key %s, which is missing: they can't be sent", n, id)
+		r.bad("holds.key",
+			byHand+"only a backup or another gateway of this store has the key: put it back into "+s.Config.Seal.KeyFile+
+				", then: systemctl reload recall-milter",
+			"%d messages are sealed with key %s, which is missing: they can't be sent", n, id)
 	}
 }

@@ -18,7 +18,8 @@ func TestWhatADefectHasParkedIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	put := store.Put(holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"}, Recipients: []holdstore.Path{{Address: "b@x.test"}}}, []byte("Subject: x\r\n"))
+	put := store.Put(holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"},
+		Recipients: []holdstore.Path{{Address: "b@x.test"}}}, []byte("Subject: x\r\n"))
 	receipt, err := put.Commit(t.Context(), holdstore.Terms{Rule: "default"})
 	if err != nil {
 		t.Fatal(err)
@@ -26,13 +27,15 @@ func TestWhatADefectHasParkedIsNamed(t *testing.T) {
 	for range holdstore.ParkAfter {
 		server.Eventually(t, "it is claimed", func() bool {
 			claims, _ := store.Claim(t.Context(), 1)
-			return len(claims) == 1 && store.Settle(t.Context(), claims[0], holdstore.Settlement{Defect: "boom", RetryIn: time.Millisecond}) == nil
+			return len(claims) == 1 &&
+				store.Settle(t.Context(), claims[0], holdstore.Settlement{Defect: "boom", RetryIn: time.Millisecond}) == nil
 		})
 	}
 	s := siteOf(t, "[redis]\naddresses = [\""+redis.Addr+"\"]\n")
 	s.Store = store
 	found := gathered(func(r report) { holds(context.Background(), s, r) })
-	if got := strings.Join(checks(found), " "); got != "holds.parked" || !strings.HasPrefix(found[0].Fix, "recallctl release "+receipt.ID+" #") {
+	if got := strings.Join(checks(found), " "); got != "holds.parked" ||
+		!strings.HasPrefix(found[0].Fix, "recallctl release "+receipt.ID+" #") {
 		t.Errorf("%+v", found)
 	}
 	fixed(t, found)

@@ -19,19 +19,25 @@ func (s *Site) loops(port *postfix.Service, r report) {
 	value := port.Get("content_filter")
 	clear := "postconf -P " + quoted(port.String()+"/content_filter=") + " && postfix reload"
 	if entry := s.entryAt(value); postfix.LeadsTo(value, at) {
-		r.bad("postfix.filter-loop", clear, "%s: content_filter (%s) leads back to the re-injection port: mail goes round until it has too many hops", port, value)
+		r.bad("postfix.filter-loop", clear,
+			"%s: content_filter (%s) leads back to the re-injection port: mail goes round until it has too many hops", port,
+			value)
 	} else if entry != nil {
-		r.bad("postfix.filter-loop", clear, "%s: content_filter (%s) leads to %s, which asks our milter: released mail is held again", port, value, entry)
+		r.bad("postfix.filter-loop", clear,
+			"%s: content_filter (%s) leads to %s, which asks our milter: released mail is held again", port, value, entry)
 	}
-	for _, name := range []string{"relayhost", "default_transport", "relay_transport", "local_transport", "virtual_transport",
+	for _, name := range []string{"relayhost", "default_transport", "relay_transport", "local_transport",
+		"virtual_transport",
 		"mailbox_transport", "fallback_transport", "fallback_relay", "smtp_fallback_relay"} {
 		value := s.mta.Get(name)
 		switch entry := s.entryAt(value); {
 		case postfix.LeadsTo(value, at):
-			r.bad("postfix.loop", byHand+"only you know where this mail should go: name that by "+name+" in main.cf, then: postfix reload",
+			r.bad("postfix.loop",
+				byHand+"only you know where this mail should go: name that by "+name+" in main.cf, then: postfix reload",
 				"%s (%s) leads to the re-injection port: released mail comes in again, until it has too many hops", name, value)
 		case entry != nil:
-			r.bad("postfix.loop", byHand+"only you know where this mail should go: name that by "+name+" in main.cf, then: postfix reload",
+			r.bad("postfix.loop",
+				byHand+"only you know where this mail should go: name that by "+name+" in main.cf, then: postfix reload",
 				"%s (%s) leads to %s, which asks our milter: released mail comes in again", name, value, entry)
 		}
 	}
@@ -51,7 +57,8 @@ func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) 
 			return // header_checks are mime_header_checks as well
 		}
 		told[table] = true
-		fix := byHand + "only you know where this mail should go: name that in the table of " + name + ", then: postfix reload"
+		fix := byHand + "only you know where this mail should go: name that in the table of " + name +
+			", then: postfix reload"
 		if s.mta.Routes(table, filters, at) {
 			r.bad("postfix.loop", fix, "%s: an entry of %s leads to the re-injection port: released mail comes in again, "+
 				"until it has too many hops", name, table)
@@ -82,7 +89,8 @@ func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) 
 // unread says of which tables only one entry at a time can be asked for.
 func (s *Site) unread(name, table string, r report) {
 	for _, one := range s.mta.Unread(table) {
-		r.note("postfix.unread", byHand+"which addresses matter only you know: look at their entries with postmap -q ADDRESS "+quoted(one),
+		r.note("postfix.unread",
+			byHand+"which addresses matter only you know: look at their entries with postmap -q ADDRESS "+quoted(one),
 			"%s: the entries of %s can't be listed, so whether one leads to the re-injection port, or to a port that asks our "+
 				"milter, was not looked at", name, one)
 	}
@@ -110,7 +118,8 @@ func (s *Site) asking() (all []*postfix.Service) {
 }
 
 // clientLimits are Postfix's limits by client; all released mail comes from one.
-var clientLimits = []string{"smtpd_client_connection_rate_limit", "smtpd_client_message_rate_limit", "smtpd_client_recipient_rate_limit",
+var clientLimits = []string{"smtpd_client_connection_rate_limit", "smtpd_client_message_rate_limit",
+	"smtpd_client_recipient_rate_limit",
 	"smtpd_client_new_tls_session_rate_limit", "smtpd_client_auth_rate_limit"}
 
 // throttled looks whether limits by client bear on the daemon at the re-injection port.
@@ -130,7 +139,8 @@ func (s *Site) throttled(port *postfix.Service, r report) {
 	}
 	if len(wrong) > 0 {
 		r.warn("postfix.throttled", "postconf -P "+strings.Join(settings, " ")+" && postfix reload",
-			"%s limits what one client may send (%s), and all held mail comes from one: it is late", port, strings.Join(wrong, ", "))
+			"%s limits what one client may send (%s), and all held mail comes from one: it is late", port,
+			strings.Join(wrong, ", "))
 	}
 }
 

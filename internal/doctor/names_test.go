@@ -40,8 +40,11 @@ func TestEachFindingIsExplainedAndTested(t *testing.T) {
 		return slices.Compact(all)
 	}
 	code := names(read("*.go", "../../cmd/recallctl/doctor.go", "../config/doubt.go"), `"`)
-	docs := names(strings.Join(regexp.MustCompile("(?m)^\\| `[^|]*\\|").FindAllString(read("../../docs/doctor.md"), -1), "\n"), "`") // first cells
-	tests := read("*_test.go", "../../test/doctor_test.go", "../../test/reload_test.go") + read("../../cmd/recallctl/testdata/script/doctor.txtar")
+	// first cells
+	docs := names(strings.Join(regexp.MustCompile("(?m)^\\| `[^|]*\\|").FindAllString(read("../../docs/doctor.md"), -1),
+		"\n"), "`")
+	tests := read("*_test.go", "../../test/doctor_test.go", "../../test/reload_test.go") +
+		read("../../cmd/recallctl/testdata/script/doctor.txtar")
 	if len(code) < 80 || !slices.Equal(code, docs) {
 		t.Errorf("the code names %d findings, docs/doctor.md %d", len(code), len(docs))
 		for _, n := range code {

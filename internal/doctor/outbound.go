@@ -17,12 +17,15 @@ func (s *Site) outbound(r report) {
 		}
 	}
 	if len(missing) > 0 {
-		r.warn("postfix.networks", inConfig(s, `networks = ["`+strings.Join(slices.Concat(s.Config.Outbound.Networks, missing), `", "`)+`"] under [outbound]`),
-			"clients in %s may relay (mynetworks), and are not outbound for the daemon: what they send is not held", strings.Join(missing, ", "))
+		r.warn("postfix.networks", inConfig(s,
+			`networks = ["`+strings.Join(slices.Concat(s.Config.Outbound.Networks, missing), `", "`)+`"] under [outbound]`),
+			"clients in %s may relay (mynetworks), and are not outbound for the daemon: what they send is not held",
+			strings.Join(missing, ", "))
 	}
 	for _, service := range s.mta.Running("smtpd") {
 		if m, _ := s.ours(service, "smtpd_milters"); m != nil && !s.outboundLogins(service) {
-			r.bad("postfix.logins", inConfig(s, "authenticated = true under [outbound]"), "users who log in at %s are not outbound for the daemon: what they send is not held", service)
+			r.bad("postfix.logins", inConfig(s, "authenticated = true under [outbound]"),
+				"users who log in at %s are not outbound for the daemon: what they send is not held", service)
 		}
 	}
 }

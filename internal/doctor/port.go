@@ -17,8 +17,12 @@ import (
 // port looks at the re-injection port, where mail leaves the hold.
 func port(ctx context.Context, s *Site, r report) {
 	at := Endpoint(s.Config.Release.SMTP)
-	if slices.ContainsFunc(s.Listening(), func(l postfix.Endpoint) bool { return l.Network == at.Network && same(l, at) }) {
-		r.bad("port.ours", byHand+"which port is free is your decision: write smtp = \"127.0.0.1:10026\" under [release] into "+s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload", "release.smtp is %s, where the daemon itself listens: nothing can be released", at.Address)
+	if slices.ContainsFunc(s.Listening(),
+		func(l postfix.Endpoint) bool { return l.Network == at.Network && same(l, at) }) {
+		r.bad("port.ours",
+			byHand+"which port is free is your decision: write smtp = \"127.0.0.1:10026\" under [release] into "+s.File+
+				", then: systemctl restart recall-milter && recallctl setup --apply --reload",
+			"release.smtp is %s, where the daemon itself listens: nothing can be released", at.Address)
 		return
 	}
 	c, err := dialSMTP(ctx, at, false)
@@ -52,7 +56,10 @@ func (s *Site) ownPort(ctx context.Context, r report) {
 	}
 	c, err := dialSMTP(ctx, Endpoint(s.Config.Release.OwnSMTP), false)
 	if err != nil {
-		r.bad("port.own", byHand+"only you know the service that it means: add it to the MTA, or take own_smtp out of [release] in "+s.File+", then: systemctl restart recall-milter", "reports and requests can't leave by release.own_smtp %s: %s", s.Config.Release.OwnSMTP, words(err))
+		r.bad("port.own",
+			byHand+"only you know the service that it means: add it to the MTA, or take own_smtp out of [release] in "+s.File+
+				", then: systemctl restart recall-milter", "reports and requests can't leave by release.own_smtp %s: %s",
+			s.Config.Release.OwnSMTP, words(err))
 		return
 	}
 	c.Quit()
@@ -90,8 +97,10 @@ func (s *Site) offers(c *smtp.Client, r report) {
 	for _, need := range []struct{ check, name, meaning, fix string }{
 		{"port.8bitmime", "8BITMIME", "mail in 8 bits may be damaged on its way", s.undiscard("8BITMIME")},
 		{"port.dsn", "DSN", "what senders said about receipts and bounces (NOTIFY, RET, ENVID) is lost", s.undiscard("DSN")},
-		{"port.smtputf8", "SMTPUTF8", "mail with addresses in other scripts waits until it is given up", "postconf -e smtputf8_enable=yes && postfix reload"},
-		{"port.xforward", "XFORWARD", "the MTA's log shows 127.0.0.1 as the client of all released mail", s.serviceSetting("smtpd_authorized_xforward_hosts", "127.0.0.0/8")},
+		{"port.smtputf8", "SMTPUTF8", "mail with addresses in other scripts waits until it is given up",
+			"postconf -e smtputf8_enable=yes && postfix reload"},
+		{"port.xforward", "XFORWARD", "the MTA's log shows 127.0.0.1 as the client of all released mail",
+			s.serviceSetting("smtpd_authorized_xforward_hosts", "127.0.0.0/8")},
 	} {
 		if need.name[0] != '8' && need.name != "DSN" && s.mta == nil {
 			continue // Sendmail has neither, and takes no mail that needs them
@@ -109,13 +118,16 @@ func (s *Site) offers(c *smtp.Client, r report) {
 func (s *Site) size(said int64, r report) {
 	most := s.largest()
 	if behind := s.behindThePort(); behind > 0 && behind <= most && (said == 0 || said > behind) {
-		r.bad("port.size", byHand+"which limit you want is your decision: take -o message_size_limit out of the service, or give it a cleanup service without a limit (docs/postfix.md), then: postfix reload",
-			"the re-injection port says that it takes more than the %s of the cleanup service behind it: mail of about that size comes back as a bounce when its grace ends", sized(behind))
+		r.bad("port.size", byHand+"which limit you want is your decision: take -o message_size_limit out of the service, "+
+			"or give it a cleanup service without a limit (docs/postfix.md), then: postfix reload",
+			"the re-injection port says that it takes more than the %s of the cleanup service behind it: mail of about that "+
+				"size comes back as a bounce when its grace ends", sized(behind))
 		return
 	}
 	if said > 0 && said < most {
 		r.warn("port.size", s.serviceSetting("message_size_limit", strconv.FormatInt(most, 10)),
-			"the re-injection port takes %s, and the MTA takes in up to %s: larger mail goes out unheld", sized(said), sized(most))
+			"the re-injection port takes %s, and the MTA takes in up to %s: larger mail goes out unheld", sized(said),
+			sized(most))
 	}
 }
 

@@ -75,8 +75,10 @@ func TestAPortThatTakesWhatTheMTATakesIsLargeEnough(t *testing.T) {
 		"any size by one way":  {"", submission + "  -o message_size_limit=0\n", "port.size"},
 		"more by sendmail(1)":  {"message_size_limit = 20480000\n", submission, "port.size"},
 		"more at the port now": {"", submission + sink.Addr + " inet n - n - - smtpd\n  -o message_size_limit=20480000\n", ""},
-		"less behind the port": {"", sink.Addr + " inet n - n - - smtpd\n  -o cleanup_service_name=small\nsmall unix n - n - 0 cleanup\n  -o message_size_limit=5120000\n", "port.size"},
-		"any size behind it":   {"", sink.Addr + " inet n - n - - smtpd\n  -o cleanup_service_name=large\nlarge unix n - n - 0 cleanup\n  -o message_size_limit=0\n", ""},
+		"less behind the port": {"", sink.Addr + " inet n - n - - smtpd\n  -o cleanup_service_name=small\nsmall unix n - " +
+			"n - 0 cleanup\n  -o message_size_limit=5120000\n", "port.size"},
+		"any size behind it": {"", sink.Addr + " inet n - n - - smtpd\n  -o cleanup_service_name=large\nlarge unix n - " +
+			"n - 0 cleanup\n  -o message_size_limit=0\n", ""},
 	} {
 		s := siteOf(t, "[release]\nsmtp = \""+sink.Addr+"\"\n")
 		s.Postfix = server.PostfixConf(t, c.main, c.master)
@@ -91,7 +93,8 @@ func TestThePortOfOurOwnMailsIsLookedAt(t *testing.T) {
 	t.Parallel()
 	sink := server.StartSink(t)
 	s := siteOf(t, "[release]\nsmtp = \""+sink.Addr+"\"\nown_smtp = \""+server.FreeAddr(t)+"\"\n")
-	if got := checks(gathered(func(r report) { port(context.Background(), s, r) })); len(got) != 1 || got[0] != "port.own" {
+	if got := checks(gathered(func(r report) { port(context.Background(), s, r) })); len(got) != 1 ||
+		got[0] != "port.own" {
 		t.Errorf("found %v", got)
 	}
 }

@@ -19,7 +19,9 @@ func mtas(_ context.Context, s *Site, r report) {
 		postfixHere = true
 	}
 	if !postfixHere && !sendmailHere {
-		r.warn("mta.unchecked", byHand+"only you know where the MTA is: run recallctl doctor there, or with --postfix DIR or --sendmail FILE", "no MTA is here: neither %s nor %s", cmp.Or(s.Postfix, "Postfix"), cmp.Or(s.Sendmail, "Sendmail"))
+		r.warn("mta.unchecked",
+			byHand+"only you know where the MTA is: run recallctl doctor there, or with --postfix DIR or --sendmail FILE",
+			"no MTA is here: neither %s nor %s", cmp.Or(s.Postfix, "Postfix"), cmp.Or(s.Sendmail, "Sendmail"))
 	}
 	if s.mta != nil {
 		postfixLines(s, r)
@@ -87,11 +89,13 @@ func (s *Site) entries(r report) {
 		case (m == nil || skips) && service.Loopback() && service.Overrides("smtpd_milters"):
 			// the way back from a content filter: its mail came by another service
 		case m != nil && skips:
-			r.bad("postfix.entry", "postconf -P '"+service.String()+"/receive_override_options=' && postfix reload", "mail that comes by %s is never held: it has no_milters", service)
+			r.bad("postfix.entry", "postconf -P '"+service.String()+"/receive_override_options=' && postfix reload",
+				"mail that comes by %s is never held: it has no_milters", service)
 		case m == nil && s.outside(service, "smtpd_milters"):
 			s.chroot(service, r)
 		case m == nil && own:
-			r.bad("postfix.entry", fix, "mail that comes by %s is never held: its own smtpd_milters leaves our milter out", service)
+			r.bad("postfix.entry", fix, "mail that comes by %s is never held: its own smtpd_milters leaves our milter out",
+				service)
 		case m == nil && !told:
 			told = true
 			r.bad("postfix.milter", fix, "no mail is held: our milter is not in smtpd_milters")
@@ -113,13 +117,19 @@ func (s *Site) milterFix(service *postfix.Service) (fix string, own bool) {
 // milter looks at our entry in the list of one service.
 func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, fix string, r report) {
 	if !last && !fromOutside(service) {
-		r.bad("postfix.order", fix, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same", service)
+		r.bad("postfix.order", fix, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same",
+			service)
 	}
 	if service.Get("smtpd_proxy_filter") != "" {
-		r.bad("postfix.proxy", byHand+"only you know which service stands behind the proxy: give smtpd_milters to that one instead", "%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
+		r.bad("postfix.proxy",
+			byHand+"only you know which service stands behind the proxy: give smtpd_milters to that one instead",
+			"%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
 	}
 	if service.Get("smtpd_milter_maps") != "" {
-		r.warn("postfix.maps", byHand+"only you know whom the tables mean: see that each list in "+service.Get("smtpd_milter_maps")+" ends with our milter", "%s: for some clients smtpd_milter_maps says which milters they meet: theirs may not be held", service)
+		r.warn("postfix.maps",
+			byHand+"only you know whom the tables mean: see that each list in "+service.Get("smtpd_milter_maps")+" ends with "+
+				"our milter", "%s: for some clients smtpd_milter_maps says which milters they meet: theirs may not be held",
+			service)
 	}
 	s.action(service, m, r)
 	if v, err := strconv.Atoi(service.Option(m, "protocol")); err == nil && v < 6 {
@@ -148,7 +158,8 @@ var defaultTimeouts = map[string]string{"connect_timeout": "30s", "command_timeo
 
 // action looks what Postfix does while the daemon is away.
 func (s *Site) action(service *postfix.Service, m postfix.Milter, r report) {
-	meaning := map[string]string{"accept": "goes out unheld", "quarantine": "lies in Postfix's hold queue until somebody looks", "reject": "is refused for good"}
+	meaning := map[string]string{"accept": "goes out unheld",
+		"quarantine": "lies in Postfix's hold queue until somebody looks", "reject": "is refused for good"}
 	action := service.Option(m, "default_action")
 	if meaning[action] == "" {
 		return // tempfail, shutdown
@@ -160,7 +171,8 @@ func (s *Site) action(service *postfix.Service, m postfix.Milter, r report) {
 // setMilter sets what Postfix does with our milter where it is set now: in the list, in the service, or for all.
 func setMilter(service *postfix.Service, m postfix.Milter, name, value string) string {
 	if _, own := m.Options[name]; own {
-		return byHand + "postconf edits no single milter of a list: write " + name + "=" + value + " into the braces of our milter, then: postfix reload"
+		return byHand + "postconf edits no single milter of a list: write " + name + "=" + value +
+			" into the braces of our milter, then: postfix reload"
 	}
 	return set(service, "milter_"+name, value) + " && postfix reload"
 }
@@ -182,23 +194,28 @@ func (s *Site) locally(r report) {
 	m, last := s.ours(cleanup, "non_smtpd_milters")
 	if s.mta.ProgramsPort(s.Needs()) != nil {
 		if m != nil {
-			r.bad("postfix.programs", "postconf -e non_smtpd_milters= && postfix reload", "pickup hands what programs submit to a port "+
-				"with our milter, and non_smtpd_milters has it too: mail of programs is held twice")
+			r.bad("postfix.programs", "postconf -e non_smtpd_milters= && postfix reload",
+				"pickup hands what programs submit to a port "+
+					"with our milter, and non_smtpd_milters has it too: mail of programs is held twice")
 		}
 		return
 	}
-	fix := "postconf -e 'non_smtpd_milters = " + postfix.WithLast(cleanup, "non_smtpd_milters", s.Listening(), s.milterAddress()) + "' && postfix reload"
+	fix := "postconf -e 'non_smtpd_milters = " +
+		postfix.WithLast(cleanup, "non_smtpd_milters", s.Listening(), s.milterAddress()) + "' && postfix reload"
 	switch {
 	case m == nil && s.outside(cleanup, "non_smtpd_milters"):
 		s.chroot(cleanup, r)
 	case m == nil:
-		r.bad("postfix.local", fix, "mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters")
+		r.bad("postfix.local", fix,
+			"mail of sendmail(1) (cron, web applications) is never held: our milter is not in non_smtpd_milters")
 	case !last:
-		r.bad("postfix.order", fix, "non_smtpd_milters: a milter stands behind ours: what it refuses is held, and sent, all the same")
+		r.bad("postfix.order", fix,
+			"non_smtpd_milters: a milter stands behind ours: what it refuses is held, and sent, all the same")
 	default:
 		s.socket(cleanup, *m, r)
-		r.note("postfix.programs", byHand+"most programs ask for none of it: where one does, what programs submit needs a port "+
-			"of its own (docs/before-the-hold.md has the lines)",
+		r.note("postfix.programs",
+			byHand+"most programs ask for none of it: where one does, what programs submit needs a port "+
+				"of its own (docs/before-the-hold.md has the lines)",
 			"what a program asks for by sendmail -v, -N, -R and -V is lost with a held message: no milter is told")
 	}
 }
@@ -213,7 +230,8 @@ func (s *Site) inFlow(r report) {
 		}
 		told[cleanup] = true
 		if d, ok := postfix.Duration(cleanup.Get("in_flow_delay")); ok && d > 0 {
-			r.warn("postfix.in-flow", set(cleanup, "in_flow_delay", "0")+" && postfix reload", "in_flow_delay is %v: after about 50 held messages each further one waits as long", d)
+			r.warn("postfix.in-flow", set(cleanup, "in_flow_delay", "0")+" && postfix reload",
+				"in_flow_delay is %v: after about 50 held messages each further one waits as long", d)
 		}
 	}
 }
@@ -230,7 +248,8 @@ func (s *Site) limits(r report) {
 			"Postfix takes %s, and up to %s are held: larger mail goes out unheld", allowed, sized(most))
 	}
 	if s.mta.Get("soft_bounce") == "yes" {
-		r.warn("postfix.soft-bounce", "postconf -e soft_bounce=no && postfix reload", "soft_bounce is on: what the re-injection port refuses for good is tried until it is given up, instead of coming back at once")
+		r.warn("postfix.soft-bounce", "postconf -e soft_bounce=no && postfix reload", "soft_bounce is on: what the "+
+			"re-injection port refuses for good is tried until it is given up, instead of coming back at once")
 	}
 }
 
@@ -256,17 +275,22 @@ func (s *Site) reinjection(port postfix.Port, r report) {
 	}
 	service := s.mta.At(port.At)
 	if service == nil {
-		r.bad("postfix.port", "recallctl setup --apply --reload", "held mail has no way back: no service of master.cf listens at %s %s", port.Setting, port.At.Address)
+		r.bad("postfix.port", "recallctl setup --apply --reload",
+			"held mail has no way back: no service of master.cf listens at %s %s", port.Setting, port.At.Address)
 		return
 	}
 	if service.Public() {
-		r.bad("postfix.shared", byHand+"which port is free is your decision: give "+port.Setting+" one of its own, like \"127.0.0.1:10026\", in "+s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload",
+		r.bad("postfix.shared",
+			byHand+"which port is free is your decision: give "+port.Setting+" one of its own, like \"127.0.0.1:10026\", in "+
+				s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload",
 			"%s leads to %s, where others submit: held mail needs a port of its own to come back", port.Setting, service)
 		return
 	}
 	s.returns(service, r)
 	if !service.Loopback() {
-		r.warn("postfix.open", byHand+"who connects to it from outside only you know: let it listen at 127.0.0.1 (the first word of its line in master.cf), then: postfix reload", "%s can be reached from outside: who uses it goes round the hold", service)
+		r.warn("postfix.open", byHand+"who connects to it from outside only you know: let it listen at 127.0.0.1 (the "+
+			"first word of its line in master.cf), then: postfix reload",
+			"%s can be reached from outside: who uses it goes round the hold", service)
 	}
 	s.throttled(service, r)
 }

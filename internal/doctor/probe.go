@@ -33,11 +33,15 @@ var errLogin = errors.New("it wants a login")
 // probes sends a message by every way in, sees whether it is held, and takes it back.
 func probes(ctx context.Context, s *Site, r report) {
 	if s.sick {
-		r.warn("probe.unchecked", byHand+"what this report says of Redis and the daemon comes first; then: recallctl doctor --probe "+s.Probe, "no probe was sent: it could not be held now")
+		r.warn("probe.unchecked",
+			byHand+"what this report says of Redis and the daemon comes first; then: recallctl doctor --probe "+s.Probe,
+			"no probe was sent: it could not be held now")
 		return
 	}
 	if v, err := s.verdict(); err != nil || !v.Hold {
-		r.warn("probe.unchecked", byHand+"only you know an address whose mail is held (recallctl test says it): name it with --probe", "no probe was sent: mail of %s is not held: %s", s.Probe, v.Reason)
+		r.warn("probe.unchecked",
+			byHand+"only you know an address whose mail is held (recallctl test says it): name it with --probe",
+			"no probe was sent: mail of %s is not held: %s", s.Probe, v.Reason)
 		return
 	}
 	for _, w := range s.ways() {
@@ -51,7 +55,8 @@ func (s *Site) verdict() (policy.Verdict, error) {
 	if err != nil {
 		return policy.Verdict{Reason: policy.Reason{Text: err.Error()}}, err
 	}
-	return rules.Decide(policy.Facts{Known: policy.AtEnd, Client: netip.MustParseAddr("127.0.0.1"), Sender: s.Probe, Recipients: []string{s.Probe}, Now: time.Now()}), nil
+	return rules.Decide(policy.Facts{Known: policy.AtEnd, Client: netip.MustParseAddr("127.0.0.1"), Sender: s.Probe,
+		Recipients: []string{s.Probe}, Now: time.Now()}), nil
 }
 
 func (s *Site) probe(ctx context.Context, w way, r report) {
@@ -64,16 +69,20 @@ func (s *Site) probe(ctx context.Context, w way, r report) {
 		r.fine("probe", "%s wants a login, and was not tried; its milters are looked at above", w.name)
 		return
 	case err != nil:
-		r.bad("probe.refused", byHand+"the MTA's log says why: grep for "+s.Probe, "%s does not take mail of %s: %s", w.name, s.Probe, words(err))
+		r.bad("probe.refused", byHand+"the MTA's log says why: grep for "+s.Probe, "%s does not take mail of %s: %s", w.name,
+			s.Probe, words(err))
 		return
 	}
 	h := s.held(ctx, id)
 	if h == nil {
-		r.bad("probe.bypass", byHand+"another finding here names the setting (postfix.entry, postfix.local, sendmail.entry); if there is none, the MTA runs with an older config: postfix reload", "%s bypasses the hold: a probe that it took is not held, and on its way to %s", w.name, s.Probe)
+		r.bad("probe.bypass", byHand+"another finding here names the setting (postfix.entry, postfix.local, "+
+			"sendmail.entry); if there is none, the MTA runs with an older config: postfix reload",
+			"%s bypasses the hold: a probe that it took is not held, and on its way to %s", w.name, s.Probe)
 		return
 	}
 	if _, err := s.Store.Recall(ctx, h.ID, s.Act); err != nil {
-		r.warn("probe.sent", "recallctl show "+h.ID, "%s: the probe was held, and could not be taken back: %s", w.name, words(err))
+		r.warn("probe.sent", "recallctl show "+h.ID, "%s: the probe was held, and could not be taken back: %s", w.name,
+			words(err))
 		return
 	}
 	r.fine("probe", "mail by %s is held (%s, taken back)", w.name, h.ID)
@@ -101,7 +110,9 @@ func (s *Site) message(id, name string) string {
 	if field := s.Config.Hold.RequestHeader; field != "" {
 		wish = field + ": 10m\n"
 	}
-	return fmt.Sprintf("From: <%[1]s>\nTo: <%[1]s>\nSubject: Recall Milter: probe by %[2]s\nMessage-ID: %[3]s\nDate: %[4]s\n%[5]s\n"+
-		"recallctl doctor sent this to see whether mail by %[2]s is held. You should never see it:\nwhoever does knows that such mail goes out unheld.\n",
+	return fmt.Sprintf("From: <%[1]s>\nTo: <%[1]s>\nSubject: Recall Milter: probe by %[2]s\nMessage-ID: %[3]s\nDate: "+
+		"%[4]s\n%[5]s\n"+
+		"recallctl doctor sent this to see whether mail by %[2]s is held. You should never see it:\nwhoever does knows "+
+		"that such mail goes out unheld.\n",
 		s.Probe, name, id, time.Now().Format(time.RFC1123Z), wish)
 }

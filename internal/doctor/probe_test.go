@@ -24,7 +24,8 @@ func TestEachOutcomeOfAProbeIsNamed(t *testing.T) {
 		return func(ctx context.Context, address, message string) error {
 			_, rest, _ := strings.Cut(message, "Message-ID: ")
 			id, _, _ := strings.Cut(rest, "\n")
-			p := store.Put(holdstore.Submission{MessageID: id, Sender: holdstore.Path{Address: address}, Recipients: []holdstore.Path{{Address: address}}}, []byte("Message-ID: "+id+"\r\n"))
+			p := store.Put(holdstore.Submission{MessageID: id, Sender: holdstore.Path{Address: address},
+				Recipients: []holdstore.Path{{Address: address}}}, []byte("Message-ID: "+id+"\r\n"))
 			if _, err := p.Commit(ctx, holdstore.Terms{}); err != nil || !leaves {
 				return err
 			}
@@ -53,7 +54,8 @@ func TestEachOutcomeOfAProbeIsNamed(t *testing.T) {
 
 func TestAPortForUsersWhoLogInIsNotTried(t *testing.T) {
 	t.Parallel()
-	for _, refusal := range []string{"MAIL|530 5.7.0 Authentication required", "RCPT|554 5.7.1 Client host rejected: Access denied"} {
+	for _, refusal := range []string{"MAIL|530 5.7.0 Authentication required",
+		"RCPT|554 5.7.1 Client host rejected: Access denied"} {
 		verb, answer, _ := strings.Cut(refusal, "|")
 		sink := server.StartSink(t)
 		sink.Answer(func(line string) string {

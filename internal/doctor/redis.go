@@ -31,10 +31,14 @@ func redis(ctx context.Context, s *Site, r report) {
 	case s.Store == nil && errors.Is(err, fs.ErrNotExist) && !exists(s.Config.Redis.PasswordFile):
 		return // the checks of files say so
 	case s.Store == nil:
-		r.bad("redis.config", byHand+"only you know where Redis is: correct the table [redis] in "+s.File+", then: systemctl restart recall-milter", "%s", words(err))
+		r.bad("redis.config",
+			byHand+"only you know where Redis is: correct the table [redis] in "+s.File+", then: systemctl restart "+
+				"recall-milter", "%s", words(err))
 		return
 	case errors.Is(err, holdstore.ErrNotAllowed):
-		r.bad("redis.allowed", byHand+"only you know the login: compare username and password_file under [redis] in "+s.File+" with ACL LIST in Redis", "%s", words(err))
+		r.bad("redis.allowed",
+			byHand+"only you know the login: compare username and password_file under [redis] in "+s.File+" with ACL LIST in "+
+				"Redis", "%s", words(err))
 		return
 	case err != nil && !errors.Is(err, holdstore.ErrUnavailable):
 		text, fix := s.cutFix(words(err))
@@ -46,7 +50,9 @@ func redis(ctx context.Context, s *Site, r report) {
 		return
 	}
 	if err != nil {
-		r.warn("redis.unchecked", byHand+"only the administrator of Redis can do it: allow TIME, INFO and CONFIG GET to redis.username (ACL SETUSER)", "not all could be asked: %s", words(err))
+		r.warn("redis.unchecked",
+			byHand+"only the administrator of Redis can do it: allow TIME, INFO and CONFIG GET to redis.username (ACL SETUSER)",
+			"not all could be asked: %s", words(err))
 	}
 	s.advice(ctx, r)
 	stats, _ := s.Store.Stats(ctx)
@@ -85,10 +91,14 @@ func (s *Site) judge(h holdstore.Health, stats holdstore.Stats, n int, r report)
 // state looks whether a server that answers can be the store at all.
 func (s *Site) state(h holdstore.Health, r report) {
 	if h.Info["loading"] == "1" {
-		r.bad("redis.loading", byHand+"it ends by itself: INFO persistence says when (loading_eta_seconds)", "Redis is loading its data: nothing is held or released until it has it")
+		r.bad("redis.loading", byHand+"it ends by itself: INFO persistence says when (loading_eta_seconds)",
+			"Redis is loading its data: nothing is held or released until it has it")
 	}
 	if role, known := h.Info["role"]; known && role != "master" {
-		r.bad("redis.role", byHand+"only you know the primary: name it in addresses under [redis] in "+s.File+", or the Sentinels and their group in sentinel_master, then: systemctl restart recall-milter", "redis.addresses leads to a replica, which takes no mail")
+		r.bad("redis.role",
+			byHand+"only you know the primary: name it in addresses under [redis] in "+s.File+", or the Sentinels and their "+
+				"group in sentinel_master, then: systemctl restart recall-milter",
+			"redis.addresses leads to a replica, which takes no mail")
 	}
 	if why := h.Unfit(); why != "" {
 		r.bad("redis.version", byHand+"which packages there are depends on the system: "+
@@ -101,10 +111,12 @@ func (s *Site) assumed(h holdstore.Health, r report) {
 	if s.Config.Redis.Durability != "assumed" {
 		return
 	}
-	for _, w := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"no-appendfsync-on-rewrite", "no"}, {"maxmemory-policy", "noeviction"}} {
+	for _, w := range [][2]string{{"appendonly", "yes"}, {"appendfsync", "always"}, {"no-appendfsync-on-rewrite", "no"},
+		{"maxmemory-policy", "noeviction"}} {
 		if got, known := h.Config[w[0]]; known && got != w[1] {
 			r.warn("redis.assumed", s.configSet(w[0], w[1]),
-				"redis.durability is \"assumed\", and Redis has %s %q: acknowledged mail is lost when this machine loses power", w[0], got)
+				"redis.durability is \"assumed\", and Redis has %s %q: acknowledged mail is lost when this machine loses power",
+				w[0], got)
 		}
 	}
 }
@@ -112,27 +124,36 @@ func (s *Site) assumed(h holdstore.Health, r report) {
 // secrets looks at passwords in Redis's settings, which our login may read: whoever has it has those as well.
 func (s *Site) secrets(h holdstore.Health, r report) {
 	for _, name := range h.GivesAway {
-		r.warn("redis.gives-away", byHand+"only the administrator of Redis can do it: take "+name+" out of redis.conf, give whoever needs it a user of their own, "+
-			"and restart Redis (docs/redis.md, \"Login\")", "CONFIG GET shows the password in %s to this gateway's login: whoever has the login has that password too", name)
+		r.warn("redis.gives-away",
+			byHand+"only the administrator of Redis can do it: take "+name+" out of redis.conf, give whoever needs it a user "+
+				"of their own, "+
+				"and restart Redis (docs/redis.md, \"Login\")",
+			"CONFIG GET shows the password in %s to this gateway's login: whoever has the login has that password too", name)
 	}
 }
 
 // snapshots looks at snapshots, which we do not need, and which stop all writes when they fail.
 func (s *Site) snapshots(h holdstore.Health, r report) {
-	if h.Info["rdb_last_bgsave_status"] == "err" && h.Config["stop-writes-on-bgsave-error"] == "yes" && h.Config["save"] != "" {
-		r.bad("redis.snapshot", s.configSet("save", ""), "the last snapshot failed, and so Redis refuses all mail: clients hear 451")
+	if h.Info["rdb_last_bgsave_status"] == "err" && h.Config["stop-writes-on-bgsave-error"] == "yes" &&
+		h.Config["save"] != "" {
+		r.bad("redis.snapshot", s.configSet("save", ""),
+			"the last snapshot failed, and so Redis refuses all mail: clients hear 451")
 	}
 }
 
 // disk looks at how Redis gets on with its disk.
 func (s *Site) disk(h holdstore.Health, r report) {
 	if h.Info["aof_last_bgrewrite_status"] == "err" {
-		r.warn("redis.aof", byHand+"only you know what can go: make room in "+h.Config["dir"]+", then: "+s.redisCLI("BGREWRITEAOF"), "the last rewrite of the append-only file failed: it grows until the disk is full")
+		r.warn("redis.aof",
+			byHand+"only you know what can go: make room in "+h.Config["dir"]+", then: "+s.redisCLI("BGREWRITEAOF"),
+			"the last rewrite of the append-only file failed: it grows until the disk is full")
 	}
 	free, known := freeBytes(h.Config["dir"])
 	size := number(h.Info["aof_current_size"])
 	if known && s.redisIsHere() && free < max(2*size, minimumFree) {
-		r.warn("redis.disk", byHand+"only you know what can go: make room in "+h.Config["dir"], "%s are free where the append-only file (%s) lies: when the disk is full, no mail is taken", sized(free), sized(size))
+		r.warn("redis.disk", byHand+"only you know what can go: make room in "+h.Config["dir"],
+			"%s are free where the append-only file (%s) lies: when the disk is full, no mail is taken", sized(free),
+			sized(size))
 	}
 }
 
@@ -142,10 +163,16 @@ const minimumFree = 256 << 20
 func (s *Site) replicas(h holdstore.Health, r report) {
 	there, wanted := number(h.Info["connected_slaves"]), int64(s.Config.Redis.Replicas)
 	if there < wanted {
-		r.bad("redis.replicas", byHand+"only you know where the replicas are: start them, or lower replicas under [redis] in "+s.File+", then: systemctl restart recall-milter", "redis.replicas wants %d acknowledgements and %d replicas are connected: no mail can be held", wanted, there)
+		r.bad("redis.replicas",
+			byHand+"only you know where the replicas are: start them, or lower replicas under [redis] in "+s.File+
+				", then: systemctl restart recall-milter",
+			"redis.replicas wants %d acknowledgements and %d replicas are connected: no mail can be held", wanted, there)
 	}
 	if least := number(h.Config["min-replicas-to-write"]); there < least {
-		r.bad("redis.min-replicas", byHand+"only you know where the replicas are: start them; or, without them, "+s.configSet("min-replicas-to-write", strconv.FormatInt(there, 10)), "min-replicas-to-write is %d and %d replicas are connected: Redis refuses all mail", least, there)
+		r.bad("redis.min-replicas",
+			byHand+"only you know where the replicas are: start them; or, without them, "+s.configSet("min-replicas-to-write",
+				strconv.FormatInt(there, 10)), "min-replicas-to-write is %d and %d replicas are connected: Redis refuses all mail",
+			least, there)
 	}
 }
 
@@ -161,11 +188,13 @@ func (s *Site) memory(h holdstore.Health, stats holdstore.Stats, n int, r report
 	}
 	switch share := used * 100 / limit; {
 	case share >= full:
-		r.bad("redis.memory", fix, "Redis uses %s, %d %% of %s: a full store takes no mail, and clients hear 451", sized(used), share, whose)
+		r.bad("redis.memory", fix, "Redis uses %s, %d %% of %s: a full store takes no mail, and clients hear 451",
+			sized(used), share, whose)
 	case share >= nearlyFull:
 		r.warn("redis.memory", fix, "Redis uses %s, %d %% of %s: a full store takes no mail", sized(used), share, whose)
 	case s.coming(stats)/int64(n) > limit*full/100-used:
-		r.warn("redis.rate", fix, "at this rate %s more are held before the first is released, and %s are left of %s: the store will be full, and clients hear 451",
+		r.warn("redis.rate", fix, "at this rate %s more are held before the first is released, and %s are left of %s: the "+
+			"store will be full, and clients hear 451",
 			sized(s.coming(stats)), sized(limit-used), whose)
 	}
 }
@@ -188,10 +217,13 @@ func (s *Site) clock(h holdstore.Health, r report) {
 			say = r.bad
 		}
 		say("redis.clock", "systemctl enable --now systemd-timesyncd # on both machines, or chrony",
-			"the clock of Redis is %v %s ours: due moments are Redis's, dates in mails and logs are ours", ahead.Round(time.Millisecond), direction)
+			"the clock of Redis is %v %s ours: due moments are Redis's, dates in mails and logs are ours",
+			ahead.Round(time.Millisecond), direction)
 	}
 	if h.RoundTrip > slow {
-		r.warn("redis.slow", byHand+"the reason is not seen from here: "+s.redisCLI("LATENCY DOCTOR")+" and SLOWLOG GET say more", "Redis takes %v for a command: each message waits for several", h.RoundTrip.Round(time.Millisecond))
+		r.warn("redis.slow",
+			byHand+"the reason is not seen from here: "+s.redisCLI("LATENCY DOCTOR")+" and SLOWLOG GET say more",
+			"Redis takes %v for a command: each message waits for several", h.RoundTrip.Round(time.Millisecond))
 	}
 }
 

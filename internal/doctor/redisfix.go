@@ -50,7 +50,8 @@ func (s *Site) configSet(name, value string) string {
 	if s.plainRedis() {
 		return s.redisCLI("CONFIG SET "+name+" "+quoted(value)) + " && " + s.redisCLI("CONFIG REWRITE")
 	}
-	return byHand + "doctor has no login that can change Redis: CONFIG SET " + name + " " + quoted(value) + " on each server, then CONFIG REWRITE"
+	return byHand + "doctor has no login that can change Redis: CONFIG SET " + name + " " + quoted(value) +
+		" on each server, then CONFIG REWRITE"
 }
 
 // Shares of a machine's memory, in per cent: what Redis may have at most, and what it gets where it had no limit.
@@ -67,7 +68,8 @@ func (s *Site) moreMemory(h holdstore.Health) string {
 		wanted = all * firstMemory / 100
 	}
 	if wanted == 0 || wanted > all*mostMemory/100 || wanted <= number(h.Info["used_memory"]) {
-		return byHand + "this machine has no more memory for Redis: give it more, or hold less (a shorter grace, a smaller max_size under [hold] in " +
+		return byHand + "this machine has no more memory for Redis: give it more, or hold less (a shorter grace, a " +
+			"smaller max_size under [hold] in " +
 			s.File + "); what is held now leaves by itself when its grace ends"
 	}
 	return s.configSet("maxmemory", strconv.FormatInt(wanted>>20, 10)+"mb")

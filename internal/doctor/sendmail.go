@@ -122,7 +122,9 @@ func sendmailLines(s *Site, r report) {
 	counted := report(func(f Finding) { found++; r(f) })
 	name := s.filterIn(c)
 	if name == "" {
-		counted.bad("sendmail.milter", byHand+"sendmail.cf is made from sendmail.mc: add the INPUT_MAIL_FILTER line of recall-milter.m4, then: make -C /etc/mail", "no mail is held: %s names no filter where the daemon listens", s.Sendmail)
+		counted.bad("sendmail.milter", byHand+"sendmail.cf is made from sendmail.mc: add the INPUT_MAIL_FILTER line of "+
+			"recall-milter.m4, then: make -C /etc/mail", "no mail is held: %s names no filter where the daemon listens",
+			s.Sendmail)
 	} else {
 		s.filter(name, c.filters[name], counted)
 		s.ports(name, c, counted)
@@ -130,7 +132,10 @@ func sendmailLines(s *Site, r report) {
 	s.way(name, c, counted)
 	s.smartHost(c, counted)
 	if most := int64(s.Config.Hold.MaxSize); c.size == 0 || c.size > most {
-		counted.warn("sendmail.size", byHand+"sendmail.cf is made from sendmail.mc: add define(`confMAX_MESSAGE_SIZE', `"+strconv.FormatInt(most, 10)+"'), then: make -C /etc/mail", "Sendmail takes larger mail than the %s that are held: it goes out unheld", sized(most))
+		counted.warn("sendmail.size",
+			byHand+"sendmail.cf is made from sendmail.mc: add define(`confMAX_MESSAGE_SIZE', `"+strconv.FormatInt(most,
+				10)+"'), then: make -C /etc/mail", "Sendmail takes larger mail than the %s that are held: it goes out unheld",
+			sized(most))
 	}
 	if found == 0 {
 		r.fine("sendmail", "all that it takes comes to the daemon last, and can come back")
@@ -142,7 +147,8 @@ func (s *Site) filterIn(c *cf) string {
 	for name, f := range c.filters {
 		network, address := socketOf(f["S"])
 		for _, at := range s.Listening() {
-			if network == at.Network && (at.Address == address || network == "tcp" && postfix.SameHostPort(address, at.Address)) {
+			if network == at.Network &&
+				(at.Address == address || network == "tcp" && postfix.SameHostPort(address, at.Address)) {
 				return name
 			}
 		}
@@ -164,11 +170,16 @@ func socketOf(s string) (network, address string) {
 func (s *Site) filter(name string, f equates, r report) {
 	meaning := map[string]string{"": "goes out unheld", "R": "is refused for good"}
 	if what, wrong := meaning[f["F"]]; wrong {
-		r.bad("sendmail.flag", byHand+"sendmail.cf is made from sendmail.mc: write F=T into the INPUT_MAIL_FILTER line of "+name+", then: make -C /etc/mail", "F=%s: while the daemon is down, mail %s", f["F"], what)
+		r.bad("sendmail.flag",
+			byHand+"sendmail.cf is made from sendmail.mc: write F=T into the INPUT_MAIL_FILTER line of "+name+", then: make "+
+				"-C /etc/mail", "F=%s: while the daemon is down, mail %s", f["F"], what)
 	}
 	for _, part := range []string{"S", "R"} {
 		if d, ok := postfix.Duration(waits(f["T"])[part]); !ok || d <= leastTimeout {
-			r.warn("sendmail.timeout", byHand+"sendmail.cf is made from sendmail.mc: write T=C:1m;S:2m;R:2m;E:5m into the INPUT_MAIL_FILTER line of "+name+", then: make -C /etc/mail", "Sendmail waits at most 10 seconds for an answer: when Redis is slow for a moment, clients hear 451 and their mail is late")
+			r.warn("sendmail.timeout",
+				byHand+"sendmail.cf is made from sendmail.mc: write T=C:1m;S:2m;R:2m;E:5m into the INPUT_MAIL_FILTER line of "+name+
+					", then: make -C /etc/mail", "Sendmail waits at most 10 seconds for an answer: when Redis is slow for a "+
+					"moment, clients hear 451 and their mail is late")
 			return
 		}
 	}
@@ -196,9 +207,14 @@ func (s *Site) ports(name string, c *cf, r report) {
 		case port.listens(Endpoint(s.Config.Release.SMTP)):
 		case at < 0 && firstOf(port, "", "Addr", "A") == "127.0.0.1": // a way back, from a content filter for example
 		case at < 0:
-			r.bad("sendmail.entry", byHand+"sendmail.cf is made from sendmail.mc: take InputMailFilters= out of its DAEMON_OPTIONS, or name "+name+" there, then: make -C /etc/mail", "mail that comes by the port %s is never held: it does not ask our filter", label)
+			r.bad("sendmail.entry",
+				byHand+"sendmail.cf is made from sendmail.mc: take InputMailFilters= out of its DAEMON_OPTIONS, or name "+name+
+					" there, then: make -C /etc/mail", "mail that comes by the port %s is never held: it does not ask our filter",
+				label)
 		case at < len(asked)-1:
-			r.bad("sendmail.order", byHand+"sendmail.cf is made from sendmail.mc: name "+name+" last among the INPUT_MAIL_FILTER lines, then: make -C /etc/mail", "port %s: a filter stands behind ours: what it refuses is held, and sent, all the same", label)
+			r.bad("sendmail.order",
+				byHand+"sendmail.cf is made from sendmail.mc: name "+name+" last among the INPUT_MAIL_FILTER lines, then: make "+
+					"-C /etc/mail", "port %s: a filter stands behind ours: what it refuses is held, and sent, all the same", label)
 		}
 	}
 }
@@ -210,15 +226,23 @@ func (s *Site) way(name string, c *cf, r report) {
 	switch {
 	case !at.Local():
 	case n < 0:
-		r.bad("sendmail.port", byHand+"sendmail.cf is made from sendmail.mc: add the DAEMON_OPTIONS line recall-reinject of recall-milter.m4, then: make -C /etc/mail", "held mail has no way back: no port of %s listens at release.smtp %s", s.Sendmail, at.Address)
+		r.bad("sendmail.port", byHand+"sendmail.cf is made from sendmail.mc: add the DAEMON_OPTIONS line recall-reinject "+
+			"of recall-milter.m4, then: make -C /etc/mail",
+			"held mail has no way back: no port of %s listens at release.smtp %s", s.Sendmail, at.Address)
 	case slices.Contains(c.filtersOf(c.ports[n]), name):
-		fix := byHand + "sendmail.cf is made from sendmail.mc: write InputMailFilters= (empty) into its DAEMON_OPTIONS line, then: make -C /etc/mail"
+		fix := byHand + "sendmail.cf is made from sendmail.mc: write InputMailFilters= (empty) into its DAEMON_OPTIONS " +
+			"line, then: make -C /etc/mail"
 		if port := firstOf(c.ports[n], "25", "Port", "P"); port == "25" || port == "smtp" || port == "587" {
-			fix = byHand + "which port is free is your decision: write smtp = \"127.0.0.1:10026\" under [release] into " + s.File + ", add the recall-reinject line of recall-milter.m4 to sendmail.mc, then: make -C /etc/mail && systemctl restart recall-milter"
+			fix = byHand + "which port is free is your decision: write smtp = \"127.0.0.1:10026\" under [release] into " +
+				s.File + ", add the recall-reinject line of recall-milter.m4 to sendmail.mc, then: make -C /etc/mail && " +
+				"systemctl restart recall-milter"
 		}
-		r.bad("sendmail.loop", fix, "the re-injection port, where held mail comes back, asks our filter: released mail comes in again, and waits again when its mark is lost")
+		r.bad("sendmail.loop", fix, "the re-injection port, where held mail comes back, asks our filter: released mail "+
+			"comes in again, and waits again when its mark is lost")
 	case firstOf(c.ports[n], "", "Addr", "A") == "":
-		r.warn("sendmail.open", byHand+"sendmail.cf is made from sendmail.mc: write Addr=127.0.0.1 into its DAEMON_OPTIONS line, then: make -C /etc/mail", "the re-injection port can be reached from outside: who uses it goes round the hold")
+		r.warn("sendmail.open", byHand+"sendmail.cf is made from sendmail.mc: write Addr=127.0.0.1 into its "+
+			"DAEMON_OPTIONS line, then: make -C /etc/mail",
+			"the re-injection port can be reached from outside: who uses it goes round the hold")
 	}
 }
 

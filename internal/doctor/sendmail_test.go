@@ -65,7 +65,8 @@ func TestEachFaultInSendmailIsNamed(t *testing.T) {
 func TestASendmailCFThatCanNotBeReadIsNamed(t *testing.T) {
 	s := siteOf(t, "")
 	s.Sendmail = t.TempDir()
-	if got := checks(gathered(func(r report) { mtas(context.Background(), s, r) })); len(got) != 1 || got[0] != "sendmail.unreadable" {
+	if got := checks(gathered(func(r report) { mtas(context.Background(), s, r) })); len(got) != 1 ||
+		got[0] != "sendmail.unreadable" {
 		t.Errorf("found %v", got)
 	}
 }

@@ -46,7 +46,8 @@ func TestARedisWithAWrongClockIsNamed(t *testing.T) {
 		seconds int
 		want    Level
 		words   string
-	}{{0, OK, ""}, {30, Warning, "ahead of ours"}, {-30, Warning, "behind ours"}, {300, Error, "ahead of ours"}, {-300, Error, "behind ours"}, {0, OK, ""}} {
+	}{{0, OK, ""}, {30, Warning, "ahead of ours"}, {-30, Warning, "behind ours"}, {300, Error, "ahead of ours"},
+		{-300, Error, "behind ours"}, {0, OK, ""}} {
 		server.SetClock(c.seconds)
 		found := s.asksRedis(t.Context())
 		fixed(t, found)

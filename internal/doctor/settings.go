@@ -6,7 +6,8 @@ import "context"
 func settings(_ context.Context, s *Site, r report) {
 	c := s.Config
 	if c.OnStoreFailure == "deliver" {
-		r.warn("config.deliver", inConfig(s, `on_store_failure = "tempfail"`), "on_store_failure is deliver: while Redis is away, all mail goes out unheld")
+		r.warn("config.deliver", inConfig(s, `on_store_failure = "tempfail"`),
+			"on_store_failure is deliver: while Redis is away, all mail goes out unheld")
 	}
 	for _, d := range c.Doubts {
 		say := r.warn

@@ -26,18 +26,21 @@ func (s *Site) socket(service *postfix.Service, m postfix.Milter, r report) {
 	if at == "" {
 		return
 	}
-	fix := "chgrp " + who.group + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" + who.group + "\" in " + s.File
+	fix := "chgrp " + who.group + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" +
+		who.group + "\" in " + s.File
 	if at != path {
 		fix = "chgrp " + who.group + " " + quoted(at) + " && chmod g+x " + quoted(at)
 	}
-	r.bad("postfix.socket", fix, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service, who.name, path, at)
+	r.bad("postfix.socket", fix, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service,
+		who.name, path, at)
 }
 
 // outside says that a milter's socket is named by a path that a chrooted service can't see.
 func (s *Site) outside(service *postfix.Service, list string) bool {
 	for _, m := range postfix.Milters(service.Get(list)) {
 		for _, at := range s.Listening() {
-			if _, path, _ := strings.Cut(m.Address, ":"); at.Network == "unix" && service.Chroot && filepath.Clean(path) == filepath.Clean(at.Address) {
+			if _, path, _ := strings.Cut(m.Address, ":"); at.Network == "unix" && service.Chroot &&
+				filepath.Clean(path) == filepath.Clean(at.Address) {
 				return true
 			}
 		}
@@ -48,6 +51,9 @@ func (s *Site) outside(service *postfix.Service, list string) bool {
 // chroot says so.
 func (s *Site) chroot(service *postfix.Service, r report) {
 	queue := service.Get("queue_directory")
-	r.bad("postfix.chroot", byHand+"where the daemon listens is your decision: write listen = [\"inet:8890@127.0.0.1\"], or a socket below "+queue+", into "+s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload",
-		"%s is chrooted to %s and can't see the daemon's socket: clients hear what milter_default_action says", service, queue)
+	r.bad("postfix.chroot",
+		byHand+"where the daemon listens is your decision: write listen = [\"inet:8890@127.0.0.1\"], or a socket below "+
+			queue+", into "+s.File+", then: systemctl restart recall-milter && recallctl setup --apply --reload",
+		"%s is chrooted to %s and can't see the daemon's socket: clients hear what milter_default_action says", service,
+		queue)
 }

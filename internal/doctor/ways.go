@@ -34,7 +34,8 @@ func (s *Site) ways() []way {
 	case err == nil:
 		for _, p := range c.ports {
 			if !p.listens(Endpoint(s.Config.Release.SMTP)) {
-				port("port "+firstOf(p, "MTA", "Name", "N"), net.JoinHostPort(firstOf(p, "127.0.0.1", "Addr", "A"), firstOf(p, "25", "Port", "P")), false)
+				port("port "+firstOf(p, "MTA", "Name", "N"),
+					net.JoinHostPort(firstOf(p, "127.0.0.1", "Addr", "A"), firstOf(p, "25", "Port", "P")), false)
 			}
 		}
 	default:

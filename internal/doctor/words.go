@@ -13,7 +13,8 @@ const byHand = "by hand: "
 
 // inConfig is the fix for what only the administrator can decide: a line of the daemon's config.
 func inConfig(s *Site, line string) string {
-	return byHand + "what the config says is your decision: write " + line + " into " + s.File + ", then: systemctl reload recall-milter"
+	return byHand + "what the config says is your decision: write " + line + " into " + s.File +
+		", then: systemctl reload recall-milter"
 }
 
 // words makes one line of an error.

@@ -12,7 +12,8 @@ import (
 )
 
 func TestWhichDomainsAreAsked(t *testing.T) {
-	h := &holdstore.Hold{ID: "1", State: holdstore.Released, Submission: holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"}}}
+	h := &holdstore.Hold{ID: "1", State: holdstore.Released,
+		Submission: holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"}}}
 	for _, to := range []string{"b@far.test", "c@FAR.test", "d@other.test", "e@sub.other.test"} {
 		h.Recipients = append(h.Recipients, holdstore.Path{Address: to})
 		h.Results = append(h.Results, holdstore.Result{Outcome: holdstore.Sent, At: time.Now()})
@@ -48,13 +49,15 @@ func TestNobodyIsAskedForACopyOfAnothersMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: domains, Within: time.Hour})
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{},
+		Options{Ask: true, Domains: domains, Within: time.Hour})
 	annas := released(t, store, "anna", "bert@far.test")
 	again := released(t, store, "anna", "carl@far.test") // she may write it twice
 	at := get(t, store, again).HeldAt
 	server.Eventually(t, "it is later", func() bool { return time.Since(at) > 2*time.Millisecond })
 	mallorys := released(t, store, "mallory", "bert@far.test")
-	for id, want := range map[string]holdstore.Outcome{mallorys: holdstore.Sent, annas: holdstore.Requested, again: holdstore.Requested} {
+	for id, want := range map[string]holdstore.Outcome{mallorys: holdstore.Sent, annas: holdstore.Requested,
+		again: holdstore.Requested} {
 		must(t, func() error { _, _, err := x.Ask(t.Context(), id, nil, holdstore.Act{By: "test"}); return err })
 		if got := get(t, store, id).Results[0].Outcome; got != want {
 			t.Errorf("%s: %s, want %s", id, got, want)

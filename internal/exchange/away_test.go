@@ -92,8 +92,10 @@ func waiting(t *testing.T, s *holdstore.Store) (all []string) {
 func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
 	store, post := site(t)
 	boxes := &away{}
-	x := New(store, post, boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
-	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: []string{"bert@far.test"}}
+	x := New(store, post, boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}},
+		Options{Keep: time.Hour})
+	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test",
+		Recipients: []string{"bert@far.test"}}
 	must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
 	var j *holdstore.Job
 	server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })
@@ -141,14 +143,17 @@ func TestAMessageThatIsNotThereYetIsLookedForAgain(t *testing.T) {
 		said  []string
 	}{
 		{time.Minute, 2, []time.Duration{4 * time.Second}, []string{"retracted"}},
-		{time.Minute, 4, []time.Duration{4 * time.Second, 16 * time.Second, 64 * time.Second}, []string{"not-found", "retracted"}},
-		{time.Minute, 0, []time.Duration{4 * time.Second, 16 * time.Second, 64 * time.Second, 256 * time.Second, 1024 * time.Second, 4096 * time.Second}, []string{"not-found"}},
+		{time.Minute, 4, []time.Duration{4 * time.Second, 16 * time.Second, 64 * time.Second},
+			[]string{"not-found", "retracted"}},
+		{time.Minute, 0, []time.Duration{4 * time.Second, 16 * time.Second, 64 * time.Second, 256 * time.Second,
+			1024 * time.Second, 4096 * time.Second}, []string{"not-found"}},
 		{25 * time.Hour, 0, nil, []string{"not-found"}},
 	} {
 		boxes := &away{}
 		log := &notes{outcomes: map[string]string{}}
 		x := New(store, post, boxes, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
-		o := Order{RequestID: fmt.Sprint("X", n), CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: []string{"bert@far.test"}, Received: time.Now().Add(-c.age)}
+		o := Order{RequestID: fmt.Sprint("X", n), CommandID: "<x@corp.test>", MessageID: "<1@corp.test>",
+			From: "anna@corp.test", Recipients: []string{"bert@far.test"}, Received: time.Now().Add(-c.age)}
 		must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
 		var j *holdstore.Job
 		server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })
@@ -189,7 +194,8 @@ func TestLooksLeaveTimeForTheRest(t *testing.T) {
 	boxes := &away{missing: true}
 	log := &notes{outcomes: map[string]string{}}
 	x := New(store, post, boxes, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
-	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: []string{"bert@far.test", "carl@far.test"}, Received: time.Now()}
+	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test",
+		Recipients: []string{"bert@far.test", "carl@far.test"}, Received: time.Now()}
 	must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
 	var j *holdstore.Job
 	server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })

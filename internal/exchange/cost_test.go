@@ -29,11 +29,14 @@ func TestAReceiptCostsNoLookAtAllThatHaveItsMessageID(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, _ := policy.ParsePatterns([]string{"*"})
-	x := New(store, post.New(store, texts, ""), nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: all, Within: time.Hour})
+	x := New(store, post.New(store, texts, ""), nil, mark.New([]byte("secret")), &notes{},
+		Options{Ask: true, Domains: all, Within: time.Hour})
 	id := released(t, store, "anna", "bert@far.test")
 	must(t, func() error { _, _, err := x.Ask(t.Context(), id, nil, holdstore.Act{By: "test"}); return err })
 	for n := range 300 {
-		sub := holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: fmt.Sprintf("s%d@corp.test", n)}, Login: "mallory", Recipients: []holdstore.Path{{Address: "bert@far.test"}}}
+		sub := holdstore.Submission{MessageID: "<1@corp.test>",
+			Sender: holdstore.Path{Address: fmt.Sprintf("s%d@corp.test", n)}, Login: "mallory",
+			Recipients: []holdstore.Path{{Address: "bert@far.test"}}}
 		must(t, func() error {
 			_, err := store.Put(sub, []byte("Subject: x\r\n")).Commit(t.Context(), holdstore.Terms{Grace: time.Hour})
 			return err

@@ -24,7 +24,8 @@ func TestARecallFromAHundredDomainsMakesOneReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour, Reports: "always"})
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{},
+		Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour, Reports: "always"})
 	var to []string
 	for n := range domains * each {
 		to = append(to, fmt.Sprintf("r%d@d%d.test", n, n%domains))

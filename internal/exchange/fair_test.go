@@ -46,10 +46,12 @@ func TestOneSitesRecallsKeepNobodyElsesWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	boxes := &slowBoxes{hold: make(chan struct{})}
-	x := New(store, post, boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour, Reports: "always"})
+	x := New(store, post, boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}},
+		Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour, Reports: "always"})
 	id := released(t, store, "anna", "bert@elsewhere.test")
 	for n := range 12 {
-		o := Order{RequestID: fmt.Sprint("F", n), CommandID: fmt.Sprintf("<f%d@flood.test>", n), MessageID: "<1@flood.test>", From: []string{"a@flood.test", "a@mx.flood.test"}[n%2], Gateway: "gw.far.test"}
+		o := Order{RequestID: fmt.Sprint("F", n), CommandID: fmt.Sprintf("<f%d@flood.test>", n), MessageID: "<1@flood.test>",
+			From: []string{"a@flood.test", "a@mx.flood.test"}[n%2], Gateway: "gw.far.test"}
 		for r := range 1000 {
 			o.Recipients = append(o.Recipients, fmt.Sprintf("r%d@far.test", r))
 		}
@@ -63,13 +65,15 @@ func TestOneSitesRecallsKeepNobodyElsesWaiting(t *testing.T) {
 	wg.Go(func() { x.Run(ctx) })
 	server.Eventually(t, "the flood has its hands", func() bool { return boxes.flooded.Load() == shared })
 	for n := range 3 {
-		o := Order{RequestID: fmt.Sprint("X", n), CommandID: "<x@partner.test>", MessageID: "<1@partner.test>", From: fmt.Sprintf("anna@partner%d.test", n), Recipients: []string{"bert@far.test"}}
+		o := Order{RequestID: fmt.Sprint("X", n), CommandID: "<x@partner.test>", MessageID: "<1@partner.test>",
+			From: fmt.Sprintf("anna@partner%d.test", n), Recipients: []string{"bert@far.test"}}
 		must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
 		server.Eventually(t, "another site's recall is done", func() bool { _, yes := boxes.served.Load(o.From); return yes })
 	}
 	must(t, func() error { _, _, err := x.Ask(t.Context(), id, nil, holdstore.Act{By: "test"}); return err })
 	server.Eventually(t, "the request of our own user is written", func() bool {
-		return slices.ContainsFunc(waiting(t, store), func(mail string) bool { return strings.Contains(mail, "report-type=recall-request") })
+		return slices.ContainsFunc(waiting(t, store),
+			func(mail string) bool { return strings.Contains(mail, "report-type=recall-request") })
 	})
 	if n := boxes.flooded.Load(); n != shared {
 		t.Errorf("the flood had %d mailboxes meanwhile", n)

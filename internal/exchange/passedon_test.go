@@ -17,7 +17,8 @@ import (
 // known to strangers: each may speak for its own users, and for nobody else.
 func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 	store, post := site(t)
-	id := asked(t, store, "all@lists.test", "bert@far.test", holdstore.Request{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},
+	id := asked(t, store, "all@lists.test", "bert@far.test",
+		holdstore.Request{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},
 		holdstore.Request{RequestID: "BERT", Domain: "far.test", Recipients: []int{1}})
 	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
 	for _, c := range []struct {
@@ -35,12 +36,14 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 		{"LIST", "member.test", "dora@member.test", "retracted", false, "requested", "requested", 1},
 		{"LIST", "member.test", "dora@member.test", "retracted", false, "requested", "requested", 1}, // again
 		{"LIST", "member.test", "emil@MEMBER.test", "already-read", false, "requested", "requested", 2},
-		{"LIST", "far.test", "bert@far.test", "not-found", false, "requested", "requested", 2}, // his own request is the one that counts
+		// his own request is the one that counts
+		{"LIST", "far.test", "bert@far.test", "not-found", false, "requested", "requested", 2},
 		{"LIST", "far.test", "bert@far.test", "retracted", false, "requested", "retracted", 2}, // but it finds nothing now
 		{"BERT", "far.test", "bert@far.test", "not-found", false, "requested", "retracted", 2},
 		{"BERT", "far.test", "all@lists.test", "retracted", true, "requested", "retracted", 2},
 	} {
-		s := protocol.Status{RequestID: c.request, Recipients: []protocol.StatusOf{{Address: c.recipient, Outcome: c.outcome}}}
+		s := protocol.Status{RequestID: c.request,
+			Recipients: []protocol.StatusOf{{Address: c.recipient, Outcome: c.outcome}}}
 		err := does(t, func() error { return x.Told(t.Context(), s, c.domain) })
 		if errors.Is(err, ErrUnasked) != c.refused || err != nil && !c.refused {
 			t.Errorf("%v: %v", c, err)
@@ -52,17 +55,21 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 	}
 	must(t, func() error { return x.report(t.Context(), id, false) })
 	report := strings.Join(waiting(t, store), "")
-	for _, want := range []string{"<all@lists.test>\r\n      sent, and nothing is known: no answer from its gateway", "<dora@member.test>\r\n      taken out of the mailbox, unread, says its own gateway",
-		"<emil@MEMBER.test>\r\n      read already, and so it stays, says", "Final-Recipient: rfc822; all@lists.test\r\nOutcome: not-found"} {
+	for _, want := range []string{"<all@lists.test>\r\n      sent, and nothing is known: no answer from its gateway",
+		"<dora@member.test>\r\n      taken out of the mailbox, unread, says its own gateway",
+		"<emil@MEMBER.test>\r\n      read already, and so it stays, says",
+		"Final-Recipient: rfc822; all@lists.test\r\nOutcome: not-found"} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report lacks %q:\n%s", want, report)
 		}
 	}
 	for n := range 2 * maxPassedOn {
-		s := protocol.Status{RequestID: "LIST", Recipients: []protocol.StatusOf{{Address: fmt.Sprintf("u%d@evil.test", n), Outcome: "retracted", Diagnostic: strings.Repeat("ä", 400)}}}
+		s := protocol.Status{RequestID: "LIST", Recipients: []protocol.StatusOf{{Address: fmt.Sprintf("u%d@evil.test", n),
+			Outcome: "retracted", Diagnostic: strings.Repeat("ä", 400)}}}
 		must(t, func() error { return x.Told(t.Context(), s, "evil.test") })
 	}
-	if h := get(t, store, id); passed(h) != maxPassedOn || strings.Contains(fmt.Sprint(h.Timeline), "ä") || h.Timeline[0].Verb != "held" {
+	if h := get(t, store, id); passed(h) != maxPassedOn || strings.Contains(fmt.Sprint(h.Timeline), "ä") ||
+		h.Timeline[0].Verb != "held" {
 		t.Errorf("%d noted", passed(h))
 	}
 }

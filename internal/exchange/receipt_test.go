@@ -15,7 +15,8 @@ import (
 // released puts a message into the store and releases it to all its recipients.
 func released(t *testing.T, s *holdstore.Store, login string, to ...string) string {
 	t.Helper()
-	sub := holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"}, Login: login,
+	sub := holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"},
+		Login:   login,
 		Gateway: "gw.corp.test"}
 	results := map[int]holdstore.Result{}
 	for n, r := range to {
@@ -56,16 +57,19 @@ func TestATimelineTakesFewReceipts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	id := asked(t, store, "bert@far.test", "carl@far.test", holdstore.Request{RequestID: "X", Domain: "far.test", Recipients: []int{0, 1}})
+	id := asked(t, store, "bert@far.test", "carl@far.test",
+		holdstore.Request{RequestID: "X", Domain: "far.test", Recipients: []int{0, 1}})
 	x := &Exchange{store: store}
 	for n := range 10 {
 		for _, to := range []string{"BERT@far.test", "mallory@far.test"} {
-			if err := x.Receipts(t.Context(), []protocol.Receipt{{MessageID: "<1@corp.test>", Recipient: to, Disposition: fmt.Sprint("displayed", n)}}); err != nil {
+			if err := x.Receipts(t.Context(), []protocol.Receipt{{MessageID: "<1@corp.test>", Recipient: to,
+				Disposition: fmt.Sprint("displayed", n)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	all := []protocol.Receipt{{MessageID: "<1@corp.test>", Recipient: "bert@far.test", Disposition: "deleted"}, {MessageID: "<1@corp.test>", Recipient: "carl@far.test", Disposition: "deleted"}}
+	all := []protocol.Receipt{{MessageID: "<1@corp.test>", Recipient: "bert@far.test", Disposition: "deleted"},
+		{MessageID: "<1@corp.test>", Recipient: "carl@far.test", Disposition: "deleted"}}
 	for range 2 {
 		if err := x.Receipts(t.Context(), all); err != nil {
 			t.Fatal(err)

@@ -72,7 +72,8 @@ func TestAMessageThatStillWaitsHereIsRecalledBeforeItsDelivery(t *testing.T) {
 	defer cancel()
 	wg.Go(func() { x.Run(ctx) })
 	for id, from := range map[string]string{"A": "mallory@corp.test", "B": "anna@corp.test"} {
-		if _, err := x.Take(t.Context(), Order{RequestID: id, CommandID: "<" + id + ">", MessageID: "<1@corp.test>", From: from, Recipients: []string{"bert@far.test"}}, true); err != nil {
+		if _, err := x.Take(t.Context(), Order{RequestID: id, CommandID: "<" + id + ">", MessageID: "<1@corp.test>",
+			From: from, Recipients: []string{"bert@far.test"}}, true); err != nil {
 			t.Fatal(err)
 		}
 		server.Eventually(t, "the order of "+from+" is done", func() bool { return log.of("bert@far.test") != "" })

@@ -30,7 +30,8 @@ func (b *boxesOf) Take(ctx context.Context, t mailbox.Target, _ func(mailbox.Res
 }
 
 func order(x *Exchange, t *testing.T, id string, to ...string) {
-	o := Order{RequestID: id, CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test", Recipients: to}
+	o := Order{RequestID: id, CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test",
+		Recipients: to}
 	must(t, func() error { _, err := x.Take(t.Context(), o, true); return err })
 }
 
@@ -58,7 +59,8 @@ func TestAMailboxThatHangsCostsNoOtherItsOutcome(t *testing.T) {
 	if log.of("bert@far.test") != protocol.StatusRetracted || log.of("carl@far.test") != protocol.StatusRetracted {
 		t.Errorf("outcomes %q", log.outcomes)
 	}
-	if o.Recipients[2] != "hangs@far.test" || !slices.Equal(boxes.tried, []string{"hangs@far.test", "bert@far.test", "carl@far.test"}) {
+	if o.Recipients[2] != "hangs@far.test" ||
+		!slices.Equal(boxes.tried, []string{"hangs@far.test", "bert@far.test", "carl@far.test"}) {
 		t.Errorf("tried %q, then %q", boxes.tried, o.Recipients)
 	}
 }
@@ -66,7 +68,8 @@ func TestAMailboxThatHangsCostsNoOtherItsOutcome(t *testing.T) {
 // An attempt that used up its time still gets its back-off, and an outcome.
 func TestTheEndOfAJobHasTimeOfItsOwn(t *testing.T) {
 	store, post := site(t)
-	x := New(store, post, &boxesOf{}, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
+	x := New(store, post, &boxesOf{}, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}},
+		Options{Keep: time.Hour})
 	order(x, t, "X", "bert@far.test")
 	j := claimed(t, store)
 	over, cancel := context.WithCancel(t.Context())

@@ -20,7 +20,8 @@ func (x *Exchange) speaksForOthers(ctx context.Context, h *holdstore.Hold) (why 
 		return "the address in From is neither its envelope sender nor its login", false, nil
 	}
 	another := func(o *holdstore.Hold) bool {
-		return holdstore.SameID(o.MessageID, h.MessageID) && !o.Own() && sender.Name(o.Submission) != sender.Name(h.Submission)
+		return holdstore.SameID(o.MessageID, h.MessageID) && !o.Own() &&
+			sender.Name(o.Submission) != sender.Name(h.Submission)
 	}
 	before := func(o *holdstore.Hold) bool { return another(o) && !o.HeldAt.After(h.HeldAt) }
 	holds, err := x.store.ResolveOwn(ctx, h.MessageID, before)

@@ -30,7 +30,8 @@ func submitted(t *testing.T, s *holdstore.Store, sub holdstore.Submission) strin
 	var claims []*holdstore.Claim
 	server.Eventually(t, "it is claimed", func() bool { claims, _ = s.Claim(t.Context(), 1); return len(claims) == 1 })
 	must(t, func() error {
-		return s.Settle(t.Context(), claims[0], holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent}}})
+		return s.Settle(t.Context(), claims[0],
+			holdstore.Settlement{Results: map[int]holdstore.Result{0: {Outcome: holdstore.Sent}}})
 	})
 	return held.ID
 }
@@ -41,17 +42,20 @@ func asking(t *testing.T, store *holdstore.Store, post *post.Post) *Exchange {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Ask: true, Domains: domains, Within: time.Hour, Keep: 7 * 24 * time.Hour})
+	return New(store, post, nil, mark.New([]byte("secret")), &notes{},
+		Options{Ask: true, Domains: domains, Within: time.Hour, Keep: 7 * 24 * time.Hour})
 }
 
 // Mallory sends a copy of the boss's message, from the boss as he types it, and recalls it when it has left. Whether
 // the boss's own was held or not, nobody is asked in the boss's name.
 func TestNobodyIsAskedInAnothersName(t *testing.T) {
 	boss := holdstore.Submission{Login: "boss", Sender: holdstore.Path{Address: "boss@corp.test"}}
-	typed := holdstore.Submission{Sender: holdstore.Path{Address: "boss@corp.test"}, Client: holdstore.Client{Address: "10.0.0.9"}}
+	typed := holdstore.Submission{Sender: holdstore.Path{Address: "boss@corp.test"},
+		Client: holdstore.Client{Address: "10.0.0.9"}}
 	relayed := typed
 	relayed.Client.Address = "10.0.0.1"
-	mallory := holdstore.Submission{Login: "mallory", Sender: holdstore.Path{Address: "mallory@corp.test"}, Author: "boss@corp.test"}
+	mallory := holdstore.Submission{Login: "mallory", Sender: holdstore.Path{Address: "mallory@corp.test"},
+		Author: "boss@corp.test"}
 	disguised := holdstore.Submission{Login: "mallory", Sender: boss.Sender}
 	upper, bare := typed, typed
 	upper.MessageID, bare.MessageID = "<1@CORP.test>", "1@corp.test"
@@ -60,21 +64,25 @@ func TestNobodyIsAskedInAnothersName(t *testing.T) {
 		copy         holdstore.Submission
 		want         holdstore.Outcome
 	}{
-		"only From is typed":                    {nil, nil, mallory, holdstore.Sent},
-		"the sender too, a hold before":         {&boss, nil, disguised, holdstore.Sent},
-		"the sender too, unheld before":         {nil, &boss, disguised, holdstore.Sent},
-		"without a login, a hold before":        {&boss, nil, typed, holdstore.Sent},
-		"without a login, unheld before":        {nil, &boss, typed, holdstore.Sent},
-		"its Message-ID in another case":        {&boss, nil, upper, holdstore.Sent},
-		"the same, unheld before":               {nil, &boss, upper, holdstore.Sent},
-		"its Message-ID without brackets":       {&boss, nil, bare, holdstore.Sent},
-		"without brackets, unheld before":       {nil, &boss, bare, holdstore.Sent},
-		"by another relay, a hold before":       {&relayed, nil, typed, holdstore.Sent},
-		"by another relay, unheld before":       {nil, &relayed, typed, holdstore.Sent},
-		"the boss himself, unheld before":       {nil, &boss, boss, holdstore.Requested},
-		"the boss himself, by the same relay":   {&relayed, &relayed, relayed, holdstore.Requested},
-		"the login is the address in From":      {nil, nil, holdstore.Submission{Login: "Boss@corp.test", Sender: holdstore.Path{Address: "bounce+1@corp.test"}, Author: "boss@corp.test"}, holdstore.Requested},
-		"the login only looks like the address": {nil, nil, holdstore.Submission{Login: "bo\u017f\u017f@corp.test", Sender: holdstore.Path{Address: "x@corp.test"}, Author: "boss@corp.test"}, holdstore.Sent},
+		"only From is typed":                  {nil, nil, mallory, holdstore.Sent},
+		"the sender too, a hold before":       {&boss, nil, disguised, holdstore.Sent},
+		"the sender too, unheld before":       {nil, &boss, disguised, holdstore.Sent},
+		"without a login, a hold before":      {&boss, nil, typed, holdstore.Sent},
+		"without a login, unheld before":      {nil, &boss, typed, holdstore.Sent},
+		"its Message-ID in another case":      {&boss, nil, upper, holdstore.Sent},
+		"the same, unheld before":             {nil, &boss, upper, holdstore.Sent},
+		"its Message-ID without brackets":     {&boss, nil, bare, holdstore.Sent},
+		"without brackets, unheld before":     {nil, &boss, bare, holdstore.Sent},
+		"by another relay, a hold before":     {&relayed, nil, typed, holdstore.Sent},
+		"by another relay, unheld before":     {nil, &relayed, typed, holdstore.Sent},
+		"the boss himself, unheld before":     {nil, &boss, boss, holdstore.Requested},
+		"the boss himself, by the same relay": {&relayed, &relayed, relayed, holdstore.Requested},
+		"the login is the address in From": {nil, nil,
+			holdstore.Submission{Login: "Boss@corp.test", Sender: holdstore.Path{Address: "bounce+1@corp.test"},
+				Author: "boss@corp.test"}, holdstore.Requested},
+		"the login only looks like the address": {nil, nil,
+			holdstore.Submission{Login: "bo\u017f\u017f@corp.test", Sender: holdstore.Path{Address: "x@corp.test"},
+				Author: "boss@corp.test"}, holdstore.Sent},
 	} {
 		store, post := site(t)
 		x := asking(t, store, post)
@@ -134,7 +142,8 @@ func TestNobodyAnswersForTheirOwnGateway(t *testing.T) {
 	x := asking(t, store, post)
 	id := released(t, store, "anna", "postmaster@far.test")
 	must(t, func() error { _, _, err := x.Ask(t.Context(), id, nil, holdstore.Act{By: "test"}); return err })
-	s := protocol.Status{RequestID: x.planned(t, id)[0].RequestID, Recipients: []protocol.StatusOf{{Address: "postmaster@far.test", Outcome: protocol.StatusRetracted}}}
+	s := protocol.Status{RequestID: x.planned(t, id)[0].RequestID,
+		Recipients: []protocol.StatusOf{{Address: "postmaster@far.test", Outcome: protocol.StatusRetracted}}}
 	if err := x.Told(t.Context(), s, "postmaster@far.test"); err == nil {
 		t.Error("who was asked answered for the gateway")
 	}

@@ -8,7 +8,8 @@ import (
 
 func TestASecretThatEverybodyMayReadIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
-	for mode, fine := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o440: true, 0o644: false, 0o604: false, 0o602: false, 0o601: false} {
+	for mode, fine := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o440: true, 0o644: false, 0o604: false,
+		0o602: false, 0o601: false} {
 		if err := os.WriteFile(path, []byte("secret"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,8 @@ func TestWhatOnlyOtherProgramsFindIsNoPartOfARecall(t *testing.T) {
 	r := outlook.Recall{From: "anna@partner.test", To: "bert@corp.test", Subject: "x", Prefix: "Recall:"}
 	head, _, _ := strings.Cut(r.FormB(), "Content-Type:")
 	const says = "Anna Alt would like to recall the message, \"x\".\r\n"
-	const file = "Content-Type: application/x-msdownload; name=x.exe\r\nContent-Transfer-Encoding: base64\r\n\r\nTVqQAAMAAAAEAAAA"
+	const file = "Content-Type: application/x-msdownload; name=x.exe\r\nContent-Transfer-Encoding: " +
+		"base64\r\n\r\nTVqQAAMAAAAEAAAA"
 	one := func(fields string) string { return head + "Content-Type: text/plain" + fields + "\r\n\r\n" + says }
 	around := func(parameters, before, after string) string {
 		return head + "Content-Type: multipart/alternative; " + parameters + "\r\n\r\n" + before +

@@ -15,7 +15,8 @@ func TestAWinmailWithMoreThanASentenceIsNoRecall(t *testing.T) {
 	utf16 := strings.Join(strings.Split(sentence, ""), "\x00") + "\x00"
 	long := strings.Repeat("x", 1<<10+1)
 	file := func(properties ...[]byte) *outlook.TNEF {
-		return outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Outlook.Recall\x00")).Attribute(0x00069003, outlook.Properties(properties...))
+		return outlook.NewTNEF().Attribute(0x00078008, []byte("IPM.Outlook.Recall\x00")).Attribute(0x00069003,
+			outlook.Properties(properties...))
 	}
 	property := func(kind, id uint16, value string) *outlook.TNEF {
 		return file(outlook.Property(kind, id, outlook.Variable([]byte(value))))
@@ -35,7 +36,8 @@ func TestAWinmailWithMoreThanASentenceIsNoRecall(t *testing.T) {
 		"a long RTF":             {property(0x0102, 0x1009, long), true},
 		"a long text":            {property(0x001E, 0x1000, strings.Repeat("word ", 500)), true},
 	} {
-		mail := "Content-Type: application/ms-tnef\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(c.file.Bytes())
+		mail := "Content-Type: application/ms-tnef\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+			base64.StdEncoding.EncodeToString(c.file.Bytes())
 		if got := carries(arriving(mail)); got != c.more {
 			t.Errorf("%s: it carries more: %v", name, got)
 		}

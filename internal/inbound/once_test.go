@@ -77,7 +77,8 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 	}
 }
 
-// keyless is what a stranger puts on a recall in somebody else's name: a key that opens nothing, or a lock of their own.
+// keyless is what a stranger puts on a recall in somebody else's name: a key that opens nothing, or a lock of their
+// own.
 var keyless = cancel.Key([]byte("a stranger's secret"), "", "<o@partner.test>")
 
 // A stranger with a Cancel-Key that opens nothing uses up neither the rate of the domain nor the recall itself.
@@ -120,14 +121,16 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 	}
 }
 
-// A stranger who knows a Message-ID sends a mail like it with a lock of their own, and then recalls with the key to that.
+// A stranger who knows a Message-ID sends a mail like it with a lock of their own, and then recalls with the key to
+// that.
 func TestALockThatCameLaterProvesNothing(t *testing.T) {
 	t.Parallel()
 	_, verifier, store, redis := surroundings(t)
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
 		Rules: policy.InboundRules{{Name: "default",
-			Partners: everybody, Require: []string{"cancel_key"}, MaxAge: 7 * day, Rate: 100, Per: time.Hour, OnFail: "reject"}}},
+			Partners: everybody, Require: []string{"cancel_key"}, MaxAge: 7 * day, Rate: 100, Per: time.Hour,
+			OnFail: "reject"}}},
 		store, nil, quiet{})
 	first := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert},
 		Subjects: []string{topic}, At: time.Now().Add(-time.Minute), Lock: cancel.Lock(lockedKey).String()}

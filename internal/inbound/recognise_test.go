@@ -46,7 +46,8 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 		"another winmail.dat of another name": {beside(whole, "Content-Type: application/octet-stream\r\n\r\n"+note), ""},
 		"a broken winmail.dat beside":         {beside(whole, "Content-Type: x/y; name=WINMAIL.DAT\r\n\r\nxxx"), ""},
 		"a file beside": {beside(whole,
-			"Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename=winmail.dat\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 x"), ""},
+			"Content-Type: application/octet-stream\r\nContent-Disposition: attachment; "+
+				"filename=winmail.dat\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 x"), ""},
 		"an encoding that we do not know": {beside(whole,
 			"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64 (x)\r\n\r\neJ8+Ig=="), ""},
 		"an encoding that is wrong": {beside(whole,
@@ -64,7 +65,8 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 			strings.Repeat("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", 9)+
 				"\r\nx"+strings.Repeat("\r\n--b--", 9)), ""},
 		"a request with a winmail.dat": {"Content-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n" +
-			"Content-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <a@b>\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n" + note + "\r\n--b--\r\n", ""},
+			"Content-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: " +
+			"<a@b>\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n" + note + "\r\n--b--\r\n", ""},
 	} {
 		if got := recognise(known, arriving(c.mail)).Form; got != c.form {
 			t.Errorf("%s: form %q, want %q", name, got, c.form)

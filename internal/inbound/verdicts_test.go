@@ -129,7 +129,8 @@ func rows(key ed25519.PrivateKey) []row {
 		{"`dkim=pass` of a name in `trust` without a queue ID, or with another", all("fail"),
 			"a field claims mx.corp.test with another queue ID", func(t *trial) {
 				t.domain = ""
-				t.lay("Authentication-Results: mx.corp.test; dkim=pass header.d=partner.test\r\nAuthentication-Results: mx.corp.test/999999; dkim=pass header.d=partner.test")
+				t.lay("Authentication-Results: mx.corp.test; dkim=pass header.d=partner.test\r\nAuthentication-Results: " +
+					"mx.corp.test/999999; dkim=pass header.d=partner.test")
 			}},
 		{"ARC seal of another domain", all("fail"), "its sealer is not named in arc_sealers", sealed("evil.test")},
 		{"DKIM aligned, passed on by a mailing list (`List-*`, `Precedence: list`)", all("fail"),
@@ -186,8 +187,10 @@ func mails() map[string]string {
 	return map[string]string{"outlook": fresh(r.FormA()), "exchange": fresh(r.FormB()), "cloud": fresh(r.FormC()),
 		"request": "From: " + anna + "\r\nTo: " + bert + "\r\nSubject: Recall request\r\nDate: " + now +
 			"\r\nMessage-ID: <q@partner.test>\r\nMIME-Version: 1.0\r\n" +
-			"Content-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n\r\nAnna would like to recall a message.\r\n" +
-			"--b\r\nContent-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: <o@partner.test>\r\n\r\n--b--\r\n"}
+			"Content-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n\r\nAnna would like to " +
+			"recall a message.\r\n" +
+			"--b\r\nContent-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: " +
+			"<o@partner.test>\r\n\r\n--b--\r\n"}
 }
 
 // memory is the hold store, which may be away.
@@ -196,7 +199,8 @@ type memory struct {
 	away bool
 }
 
-func (m memory) Remembered(ctx context.Context, from, id, subject string, asked []string) ([]holdstore.Received, error) {
+func (m memory) Remembered(ctx context.Context, from, id, subject string, asked []string) ([]holdstore.Received,
+	error) {
 	if m.away {
 		return nil, errors.New("away")
 	}

@@ -11,9 +11,10 @@ import (
 
 // ways are how a server can end badly in the middle of a conversation. %s is the tag of the command.
 var ways = map[string]string{
-	"silent":          "",
-	"half a line":     "* OK [",
-	"half a literal":  "* LIST () \"/\" {100}\r\nx", // of a FETCH: go-imap itself reads it twice at a time, which the race detector sees
+	"silent":      "",
+	"half a line": "* OK [",
+	// of a FETCH: go-imap itself reads it twice at a time, which the race detector sees
+	"half a literal":  "* LIST () \"/\" {100}\r\nx",
 	"garbage":         "\x00\xff)(}{\r\n\r\n%s\r\n",
 	"no end":          "* LIST () \"/\" {3}\r\nabc\r\n",
 	"goes":            "* BYE going\r\n",
@@ -39,11 +40,14 @@ const (
 func TestNoServerCanKeepAJob(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup
-	for _, step := range []string{"", "CAPABILITY", "LOGIN", "NAMESPACE", "LIST", "EXAMINE", "SEARCH", "FETCH", "SELECT", "STORE", "EXPUNGE", "LOGOUT", "APPEND", "CREATE", "SUBSCRIBE", "MOVE"} {
+	for _, step := range []string{"", "CAPABILITY", "LOGIN", "NAMESPACE", "LIST", "EXAMINE", "SEARCH", "FETCH", "SELECT",
+		"STORE", "EXPUNGE", "LOGOUT", "APPEND", "CREATE", "SUBSCRIBE", "MOVE"} {
 		wg.Go(func() {
 			for way, answer := range ways {
 				if raced && step == "EXPUNGE" && way == "numbers" {
-					continue // go-imap (v2.0.0-beta.8, the newest) closes a channel while its reader writes to it, which recovers from that
+					// go-imap (v2.0.0-beta.8, the newest) closes a channel while its reader writes to it, which
+					// recovers from that
+					continue
 				}
 				ends(t, step, way, answer)
 			}
@@ -68,7 +72,8 @@ func ends(t *testing.T, step, way, answer string) {
 		}
 		return strings.ReplaceAll(answer, "%s", tag)
 	})
-	if policy := map[string]string{"APPEND": "replace", "CREATE": "move:X", "SUBSCRIBE": "move:X", "MOVE": "move:X"}[step]; policy != "" {
+	if policy := map[string]string{"APPEND": "replace", "CREATE": "move:X", "SUBSCRIBE": "move:X",
+		"MOVE": "move:X"}[step]; policy != "" {
 		b.s.Unread = policy
 	}
 	r, err := b.Take(ctx, target(id), func(Result) error { return nil })

@@ -30,7 +30,8 @@ func TestTLS(t *testing.T) {
 		settings.TLS, settings.Address = mode, address
 		s.with(settings)
 		s.deliver(message(id))
-		if _, err := s.Take(context.Background(), target(id), nil); err == nil || !strings.Contains(err.Error(), "certificate") {
+		if _, err := s.Take(context.Background(), target(id), nil); err == nil ||
+			!strings.Contains(err.Error(), "certificate") {
 			t.Errorf("%s: a stranger's certificate is taken: %v", mode, err)
 		}
 		s.IMAP.roots = roots
@@ -129,7 +130,8 @@ func actor(t testing.TB, play func(command, tag string) string) *IMAP {
 	if err := os.WriteFile(password, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b, err := New(Settings{Address: l.Addr().String(), TLS: "none", MasterUser: "recall", PasswordFile: password, Separator: "*", Unread: "delete", Read: "keep"})
+	b, err := New(Settings{Address: l.Addr().String(), TLS: "none", MasterUser: "recall", PasswordFile: password,
+		Separator: "*", Unread: "delete", Read: "keep"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +160,8 @@ func polite(command, tag string) string {
 		"LOGIN":  tag + " OK [CAPABILITY IMAP4rev1 UIDPLUS CONDSTORE] in\r\n",
 		"LIST":   "* LIST () \"/\" INBOX\r\n",
 		"SEARCH": "* SEARCH 7\r\n",
-		"FETCH": fmt.Sprintf("* 1 FETCH (UID 7 FLAGS () MODSEQ (5) BODY[HEADER.FIELDS (MESSAGE-ID FROM DATE)]<0> {%d}\r\n%s BODY[HEADER.FIELDS (RECEIVED DELIVERED-TO)]<0> \"Received: x\")\r\n",
+		"FETCH": fmt.Sprintf("* 1 FETCH (UID 7 FLAGS () MODSEQ (5) BODY[HEADER.FIELDS (MESSAGE-ID FROM DATE)]<0> "+
+			"{%d}\r\n%s BODY[HEADER.FIELDS (RECEIVED DELIVERED-TO)]<0> \"Received: x\")\r\n",
 			len(head), head),
 		"EXAMINE": "* OK [UIDVALIDITY 3] x\r\n", "SELECT": "* OK [UIDVALIDITY 3] x\r\n",
 	}[command]

@@ -44,7 +44,8 @@ func start(t *testing.T, unread, read string, more ...string) *site {
 }
 
 func (s *site) settings() Settings {
-	return Settings{Address: s.box.IMAP, TLS: "none", MasterUser: s.box.Master, PasswordFile: s.box.MasterPassword, Separator: "*", Unread: "delete", Read: "keep"}
+	return Settings{Address: s.box.IMAP, TLS: "none", MasterUser: s.box.Master, PasswordFile: s.box.MasterPassword,
+		Separator: "*", Unread: "delete", Read: "keep"}
 }
 
 func (s *site) policy(unread, read string) {
@@ -101,7 +102,8 @@ func lmtp(addr, to, text string) error {
 	for _, step := range []struct {
 		line string
 		code int
-	}{{"", 220}, {"LHLO test", 250}, {"MAIL FROM:<" + anna + ">", 250}, {"RCPT TO:<" + to + ">", 250}, {"DATA", 354}, {text + ".", 250}} {
+	}{{"", 220}, {"LHLO test", 250}, {"MAIL FROM:<" + anna + ">", 250}, {"RCPT TO:<" + to + ">", 250}, {"DATA", 354},
+		{text + ".", 250}} {
 		if step.line != "" {
 			c.PrintfLine("%s", step.line)
 		}
@@ -114,7 +116,8 @@ func lmtp(addr, to, text string) error {
 
 // target is the recall of a message.
 func target(id string) Target {
-	return Target{Recipient: bert, MessageID: id, From: anna, Received: time.Now(), Date: "Tue, 24 Nov 2026 10:00:00 +0100"}
+	return Target{Recipient: bert, MessageID: id, From: anna, Received: time.Now(),
+		Date: "Tue, 24 Nov 2026 10:00:00 +0100"}
 }
 
 // takes recalls, and wants an outcome.
@@ -168,7 +171,8 @@ func (s *site) uids(folder, id string) imap.UIDSet {
 	if _, err := s.Select(folder, nil).Wait(); err != nil {
 		s.t.Fatal(err)
 	}
-	found, err := s.UIDSearch(&imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: id}}}, nil).Wait()
+	found, err := s.UIDSearch(&imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID",
+		Value: id}}}, nil).Wait()
 	if err != nil || len(found.AllUIDs()) == 0 {
 		s.t.Fatal("no such message", id, err)
 	}

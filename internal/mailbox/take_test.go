@@ -23,7 +23,8 @@ func TestAnUnreadMessageIsGoneAndNoOtherIs(t *testing.T) {
 }
 
 func TestWhatItsUserHasSeenStays(t *testing.T) {
-	for flag, why := range map[imap.Flag]string{imap.FlagSeen: "read", imap.FlagAnswered: "answered", imap.FlagForwarded: "forwarded", imap.FlagFlagged: "flagged"} {
+	for flag, why := range map[imap.Flag]string{imap.FlagSeen: "read", imap.FlagAnswered: "answered",
+		imap.FlagForwarded: "forwarded", imap.FlagFlagged: "flagged"} {
 		t.Run(why, func(t *testing.T) {
 			s := start(t, "delete", "keep")
 			s.deliver(message(id))
@@ -92,7 +93,8 @@ func TestAMessageThatIsNotTheOneIsNotTouched(t *testing.T) {
 func TestOnlyTheMessageThatLeftTheHoldIsTaken(t *testing.T) {
 	s := start(t, "delete", "keep")
 	by := func(hold string) string {
-		return "Received: from x (x [192.0.2.1])\r\n\tby gw.corp.test (Recall Milter) with ESMTPA id " + hold + ".MAC; Tue, 24 Nov 2026 10:00:00 +0100\r\n"
+		return "Received: from x (x [192.0.2.1])\r\n\tby gw.corp.test (Recall Milter) with ESMTPA id " + hold +
+			".MAC; Tue, 24 Nov 2026 10:00:00 +0100\r\n"
 	}
 	s.deliver(message(id), by("32Z4VG5TXNUNZ")+message(id), by("32Z4VJ9P63DGN")+message(id, "Subject: mine"))
 	mine := target(id)
@@ -114,12 +116,14 @@ func TestWhatItsUserMarkedDeletedIsNotExpunged(t *testing.T) {
 func TestHostileMessageIDs(t *testing.T) {
 	s := start(t, "delete", "keep")
 	long := "<" + strings.Repeat("a", 960) + "@corp.test>"
-	ids := []string{`<"quo\"ted\\"@corp.test>`, "<{5}@corp.test>", "<a*b%c@corp.test>", "<(x)@[127.0.0.1]>", long, "<ümlaut@corp.test>"}
+	ids := []string{`<"quo\"ted\\"@corp.test>`, "<{5}@corp.test>", "<a*b%c@corp.test>", "<(x)@[127.0.0.1]>", long,
+		"<ümlaut@corp.test>"}
 	for _, hostile := range ids {
 		s.deliver(message(other(1)), message(hostile))
 		s.takes(target(hostile), Retracted)
 	}
-	for _, hostile := range []string{"<a@b>\r\nx DELETE INBOX", "<a@b>\x00", "<" + strings.Repeat("a", 1000) + "@b>", "<\xff@b>"} {
+	for _, hostile := range []string{"<a@b>\r\nx DELETE INBOX", "<a@b>\x00", "<" + strings.Repeat("a", 1000) + "@b>",
+		"<\xff@b>"} {
 		s.takes(target(hostile), NotFound)
 	}
 	if n := len(s.ids("INBOX")); n != len(ids) {
@@ -202,7 +206,8 @@ func TestADryRunChangesNothing(t *testing.T) {
 func TestReadAtTheLastMoment(t *testing.T) {
 	s := start(t, "delete", "keep")
 	s.deliver(message(id))
-	_, err := s.Take(context.Background(), target(id), func(Result) error { s.flag("INBOX", id, imap.FlagSeen); return nil })
+	_, err := s.Take(context.Background(), target(id),
+		func(Result) error { s.flag("INBOX", id, imap.FlagSeen); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +221,8 @@ func TestReadWhileItIsMoved(t *testing.T) {
 	s := start(t, "move:Recalled", "keep")
 	s.deliver(message(id))
 	settings := s.settings()
-	settings.Unread, settings.Address = "move:Recalled", relay(t, s.box.IMAP, " MOVE ", func() { s.flag("INBOX", id, imap.FlagSeen) })
+	settings.Unread, settings.Address = "move:Recalled", relay(t, s.box.IMAP, " MOVE ",
+		func() { s.flag("INBOX", id, imap.FlagSeen) })
 	s.with(settings)
 	if r := s.takes(target(id), Read); r.Detail != "read at the last moment; moved by the policy" {
 		t.Errorf("it says %q", r.Detail)
@@ -238,7 +244,8 @@ func TestTheServerIsAwayAndComesBack(t *testing.T) {
 	s := start(t, "delete", "keep")
 	s.deliver(message(id))
 	s.box.Stop()
-	if r, err := s.Take(context.Background(), target(id), nil); err == nil || !strings.Contains(err.Error(), "can't be reached") {
+	if r, err := s.Take(context.Background(), target(id), nil); err == nil ||
+		!strings.Contains(err.Error(), "can't be reached") {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	s.box.Start()
@@ -255,7 +262,8 @@ func TestAWrongPasswordIsSaid(t *testing.T) {
 	}
 	s.with(wrong)
 	_, err := s.Take(context.Background(), target(id), nil)
-	if !errors.Is(err, ErrLogin) || !strings.Contains(err.Error(), wrong.PasswordFile) || strings.Contains(err.Error(), "wrong\n") {
+	if !errors.Is(err, ErrLogin) || !strings.Contains(err.Error(), wrong.PasswordFile) ||
+		strings.Contains(err.Error(), "wrong\n") {
 		t.Errorf("it says %v", err)
 	}
 	if err := s.Check(context.Background(), bert); !errors.Is(err, ErrLogin) {

@@ -18,7 +18,8 @@ import (
 
 // Every event is either one that logcheck keeps from the administrator's mail, or one that they should see.
 func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
-	s := holdstore.Submission{QueueID: "4XyZ0b1c", MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "a b@corp.test"},
+	s := holdstore.Submission{QueueID: "4XyZ0b1c", MessageID: "<1@corp.test>",
+		Sender:     holdstore.Path{Address: "a b@corp.test"},
 		Recipients: []holdstore.Path{{Address: "b@x.test"}}}
 	h := &holdstore.Hold{ID: "7K3MPQ2A9BCDE", Submission: s}
 	away := errors.New("dial unix /run/redis.sock: connection refused")
@@ -28,10 +29,12 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 	}{
 		"Held": {false, func(l *Log) {
 			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now()}, holdstore.Terms{Rule: "the default"}, 1234)
-			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now(), Found: true}, holdstore.Terms{Rule: "default", Replaces: []string{"7K3MPQ2A9BCDF", "7K3MPQ2A9BCDG"}}, 1234)
+			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now(), Found: true},
+				holdstore.Terms{Rule: "default", Replaces: []string{"7K3MPQ2A9BCDF", "7K3MPQ2A9BCDG"}}, 1234)
 		}},
-		"Skipped":   {false, func(l *Log) { l.Skipped(holdstore.Submission{}, policy.Reason{Text: "inbound"}) }},
-		"Passed":    {false, func(l *Log) { l.Passed(holdstore.Submission{}, policy.Reason{Text: "larger than hold.max_size"}) }},
+		"Skipped": {false, func(l *Log) { l.Skipped(holdstore.Submission{}, policy.Reason{Text: "inbound"}) }},
+		"Passed": {false,
+			func(l *Log) { l.Passed(holdstore.Submission{}, policy.Reason{Text: "larger than hold.max_size"}) }},
 		"Unheld":    {true, func(l *Log) { l.Unheld(s, away) }},
 		"Deferred":  {true, func(l *Log) { l.Deferred(s, away) }},
 		"Commanded": {false, func(l *Log) { l.Commanded(s, "recall address", "recalled", "") }},
@@ -50,10 +53,11 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 			l.Released(h, 1, "250 2.0.0 Ok: queued as 4XyZ", 1500*time.Microsecond)
 			l.Released(h, 1, "250 2.0.0 Ok: queued as 4XyZ", -time.Hour)
 		}},
-		"Retried":  {true, func(l *Log) { l.Retried(h, "connection refused", time.Minute) }},
-		"Failed":   {false, func(l *Log) { l.Failed(h, "b@x.test", "550 5.1.1 unknown") }},
-		"Bounced":  {false, func(l *Log) { l.Bounced(h, "a@corp.test", "") }},
-		"Started":  {true, func(l *Log) { l.Started("1.0", "/etc/recall-milter/recall-milter.toml", "listen=inet:8890@127.0.0.1") }},
+		"Retried": {true, func(l *Log) { l.Retried(h, "connection refused", time.Minute) }},
+		"Failed":  {false, func(l *Log) { l.Failed(h, "b@x.test", "550 5.1.1 unknown") }},
+		"Bounced": {false, func(l *Log) { l.Bounced(h, "a@corp.test", "") }},
+		"Started": {true,
+			func(l *Log) { l.Started("1.0", "/etc/recall-milter/recall-milter.toml", "listen=inet:8890@127.0.0.1") }},
 		"Reloaded": {true, func(l *Log) { l.Reloaded("/etc/recall-milter/recall-milter.toml", []string{"redis.db"}) }},
 		"Stopping": {true, func(l *Log) { l.Stopping("terminated") }},
 		"Dies":     {true, func(l *Log) { l.Dies(away) }},
@@ -64,7 +68,8 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 	for n := range reflect.TypeFor[*Log]().NumMethod() {
 		name := reflect.TypeFor[*Log]().Method(n).Name
 		if _, ok := events[name]; !ok {
-			t.Errorf("say here and in packaging/logcheck/recall-milter whether an administrator should see the lines of %s", name)
+			t.Errorf("say here and in packaging/logcheck/recall-milter whether an administrator should see the lines of %s",
+				name)
 		}
 	}
 	rules, err := os.ReadFile("../../packaging/logcheck/recall-milter")

@@ -22,7 +22,8 @@ func TestHeldLineIsTheContracts(t *testing.T) {
 		Recipients: []holdstore.Path{{Address: "b@x.test"}, {Address: "c@x.test"}}}
 	r := holdstore.Receipt{ID: "7K3MPQ2A9BCDE", Due: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}
 	New(zap.New(core), false).Held(s, r, holdstore.Terms{Rule: "default"}, 1234)
-	want := "4XyZ: hold: id=7K3MPQ2A9BCDE, message-id=<1@corp.test>, from=<a@corp.test>, nrcpt=2, size=1234, rule=default, due=2026-05-01T09:00:00Z"
+	want := "4XyZ: hold: id=7K3MPQ2A9BCDE, message-id=<1@corp.test>, from=<a@corp.test>, nrcpt=2, size=1234, " +
+		"rule=default, due=2026-05-01T09:00:00Z"
 	if got := logs.All()[0].Message; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -44,7 +45,8 @@ func TestTroubleIsOneLineThatAPersonReads(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	l := New(zap.New(core), false)
 	l.Trouble("nothing is released", errors.New("connection\nrefused"))
-	if got, want := logs.All()[0].Message, `nothing is released: connection\nrefused`; got != want || len(logs.All()[0].Context) > 0 {
+	if got, want := logs.All()[0].Message, `nothing is released: connection\nrefused`; got != want ||
+		len(logs.All()[0].Context) > 0 {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -92,7 +94,8 @@ func TestJSONHasTheFieldsOfTheText(t *testing.T) {
 		}
 		delete(fields, "queue_id")
 		for name, value := range fields {
-			if pair := strings.ReplaceAll(name, "_", "-") + "=" + sanitize.LogValue(value.(string)); !strings.Contains(", "+rest+", ", ", "+pair+", ") {
+			if pair := strings.ReplaceAll(name, "_", "-") + "=" +
+				sanitize.LogValue(value.(string)); !strings.Contains(", "+rest+", ", ", "+pair+", ") {
 				t.Errorf("%s is not in %s", pair, line)
 			}
 		}

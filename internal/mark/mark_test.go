@@ -68,10 +68,12 @@ func TestACancelKeyOpensOneHoldForOneDomain(t *testing.T) {
 // Somebody with a blind copy in another domain must not show.
 func TestALockDoesNotTellHowManyDomainsThereAre(t *testing.T) {
 	m := New([]byte("secret"))
-	many := strings.Fields("a.test b.test c.test d.test e.test f.test g.test h.test i.test j.test k.test l.test m.test n.test o.test p.test q.test")
+	many := strings.Fields("a.test b.test c.test d.test e.test f.test g.test h.test i.test j.test k.test l.test m.test " +
+		"n.test o.test p.test q.test")
 	for n, want := range map[int]int{1: 2, 2: 2, 3: 4, 5: 8, 9: 16, 17: 16} {
 		locks := m.CancelLocks("7K3MPQ2A9BCDE", "<1@corp.test>", many[:n])
-		if len(locks) != want || !slices.IsSortedFunc(locks, func(a, b cancel.Element) int { return strings.Compare(a.Value, b.Value) }) {
+		if len(locks) != want ||
+			!slices.IsSortedFunc(locks, func(a, b cancel.Element) int { return strings.Compare(a.Value, b.Value) }) {
 			t.Errorf("%d domains: %d elements, in an order that tells", n, len(locks))
 		}
 	}
@@ -105,9 +107,11 @@ func TestAMarkVouchesForItsSubject(t *testing.T) {
 		{"prices for May", "[EXTERNAL] prices for May", true}, {"prices for May", "*** SPAM *** prices for May", true},
 		{"prices for May", "prices for May [list]", true}, {"prices for May", "[a] prices for May (b)", true},
 		{"prices for May", "prices for June", false}, {"prices for May", "prices for", false}, {"prices for May", "", false},
-		{"prices for May", "prices of all for May", false}, {"prices for May", "there are five words before prices for May", false},
+		{"prices for May", "prices of all for May", false},
+		{"prices for May", "there are five words before prices for May", false},
 		{"", "", true}, {"", "[EXTERNAL]", true}, {"", "you owe me five hundred", false},
-		{long, "[EXTERNAL] " + long, true}, {long, "another" + long, false}, {strings.Repeat("価", 400), "[EXT] " + strings.Repeat("価", 300), true},
+		{long, "[EXTERNAL] " + long, true}, {long, "another" + long, false},
+		{strings.Repeat("価", 400), "[EXT] " + strings.Repeat("価", 300), true},
 	} {
 		if got := m.Genuine(m.Stamp("7K3MPQ2A9BCDE", body, c.was), body, c.is); got != c.want {
 			t.Errorf("%.40q vouches for %.40q: %v", c.was, c.is, got)

@@ -38,9 +38,11 @@ var (
 	knownIn = prometheus.NewDesc(prefix+"remembered_bytes",
 		"Memory of the store that they take, at most a quarter of maxmemory."+shared, nil, nil)
 	early = prometheus.NewDesc(prefix+"remembered_early_total",
-		"Messages that were forgotten before inbound.remember had passed, because the store has no more room for them."+shared,
+		"Messages that were forgotten before inbound.remember had passed, because the store has no more room for them."+
+			shared,
 		nil, nil)
-	pausing = prometheus.NewDesc(prefix+"paused", "1: somebody has paused the releases of the store (recallctl pause)."+shared,
+	pausing = prometheus.NewDesc(prefix+"paused",
+		"1: somebody has paused the releases of the store (recallctl pause)."+shared,
 		nil, nil)
 	up = prometheus.NewDesc(prefix+"store_up", "1: the store answers and is durable as the config demands.", nil, nil)
 )

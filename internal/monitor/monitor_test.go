@@ -36,7 +36,8 @@ func (f *fixed) NextDue(context.Context) (time.Duration, bool, error) {
 	return -30 * time.Second, true, f.err
 }
 func (f *fixed) Stats(context.Context) (holdstore.Stats, error) {
-	return holdstore.Stats{Count: map[holdstore.State]int{holdstore.Held: 7}, Bytes: 1234, Oldest: time.Now().Add(-time.Minute)}, f.err
+	return holdstore.Stats{Count: map[holdstore.State]int{holdstore.Held: 7}, Bytes: 1234,
+		Oldest: time.Now().Add(-time.Minute)}, f.err
 }
 
 // monitored serves, and returns a function that asks for a path.
@@ -79,11 +80,15 @@ func TestMetricsCountWhatTheLogIsTold(t *testing.T) {
 	m.Asked(&holdstore.Hold{}, "far.test", "1")
 	m.Retracted("<1@corp.test>", "bert@far.test", "1", "retracted", "unread")
 	_, text := get("/metrics")
-	for _, line := range []string{`recall_milter_verdicts_total{reason="rule",verdict="hold"} 1`, `recall_milter_verdicts_total{reason="rule",verdict="hold_again"} 1`,
-		`recall_milter_verdicts_total{reason="full",verdict="defer"} 1`, `recall_milter_verdicts_total{reason="away",verdict="unheld"} 0`, `recall_milter_held_bytes_total 100`,
+	for _, line := range []string{`recall_milter_verdicts_total{reason="rule",verdict="hold"} 1`,
+		`recall_milter_verdicts_total{reason="rule",verdict="hold_again"} 1`,
+		`recall_milter_verdicts_total{reason="full",verdict="defer"} 1`,
+		`recall_milter_verdicts_total{reason="away",verdict="unheld"} 0`, `recall_milter_held_bytes_total 100`,
 		`recall_milter_requests_total 1`, `recall_milter_retractions_total{outcome="retracted"} 1`,
-		`recall_milter_release_lateness_seconds_bucket{le="0.05"} 1`, `recall_milter_holds{state="held"} 7`, `recall_milter_store_bytes 1234`,
-		`recall_milter_oldest_overdue_seconds 30`, `recall_milter_paused 1`, `recall_milter_store_up 1`, `recall_milter_build_info{version="1.2.3"} 1`} {
+		`recall_milter_release_lateness_seconds_bucket{le="0.05"} 1`, `recall_milter_holds{state="held"} 7`,
+		`recall_milter_store_bytes 1234`,
+		`recall_milter_oldest_overdue_seconds 30`, `recall_milter_paused 1`, `recall_milter_store_up 1`,
+		`recall_milter_build_info{version="1.2.3"} 1`} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("missing: %s", line)
 		}
@@ -97,7 +102,8 @@ func TestMetricsCountWhatTheLogIsTold(t *testing.T) {
 func TestAStoreThatIsAwayIsSeenAndKeepsTheRest(t *testing.T) {
 	alive := true
 	_, get := monitored(t, &fixed{err: errors.New("connection refused")}, &alive)
-	if code, text := get("/metrics"); code != 200 || !strings.Contains(text, "recall_milter_store_up 0\n") || strings.Contains(text, "recall_milter_holds{") {
+	if code, text := get("/metrics"); code != 200 || !strings.Contains(text, "recall_milter_store_up 0\n") ||
+		strings.Contains(text, "recall_milter_holds{") {
 		t.Errorf("%d %s", code, text)
 	}
 	if code, text := get("/readyz"); code != 503 || !strings.Contains(text, "mail can't be held: connection refused") {
@@ -112,12 +118,14 @@ func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
 	alive := true
 	m, get := monitored(t, &fixed{}, &alive)
 	m.Reloaded("c.toml", "a1", []string{"listen", "redis.db"})
-	if code, text := get("/readyz"); code != 200 || text != "mail can be held\nchanged, and waiting for a restart: listen redis.db\n" {
+	if code, text := get("/readyz"); code != 200 ||
+		text != "mail can be held\nchanged, and waiting for a restart: listen redis.db\n" {
 		t.Errorf("%d %q", code, text)
 	}
 	m.ReloadRefused(errors.New("line 3"))
 	_, text := get("/metrics")
-	for _, line := range []string{`recall_milter_config_needs_restart{key="redis.db"} 1`, "recall_milter_config_reload_failing 1"} {
+	for _, line := range []string{`recall_milter_config_needs_restart{key="redis.db"} 1`,
+		"recall_milter_config_reload_failing 1"} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("missing: %s", line)
 		}
@@ -126,7 +134,8 @@ func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
 	if _, text := get("/readyz"); text != "mail can be held\n" {
 		t.Errorf("%q", text)
 	}
-	if _, text := get("/metrics"); strings.Contains(text, "needs_restart{") || !strings.Contains(text, "reload_failing 0\n") {
+	if _, text := get("/metrics"); strings.Contains(text, "needs_restart{") ||
+		!strings.Contains(text, "reload_failing 0\n") {
 		t.Error("a reload that took all still leaves something")
 	}
 }
@@ -202,7 +211,8 @@ func TestActsAreCountedOnceAlsoWhenTheStoreWasAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := New(maillog.New(zap.NewNop(), false), &fixed{}, "1")
 		at := time.Now().Add(time.Second)
-		trail := &away{asked: make(chan time.Time), entries: []holdstore.Entry{{At: at, Verb: "recall"}, {At: at, Verb: "recall refused"}, {At: at, Verb: "<b@x.test>"}}}
+		trail := &away{asked: make(chan time.Time),
+			entries: []holdstore.Entry{{At: at, Verb: "recall"}, {At: at, Verb: "recall refused"}, {At: at, Verb: "<b@x.test>"}}}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); m.Follow(ctx, trail) }()

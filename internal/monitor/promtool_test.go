@@ -49,7 +49,8 @@ func TestPromtoolTakesTheMetrics(t *testing.T) {
 func names(t *testing.T) map[string]bool {
 	t.Helper()
 	m := New(maillog.New(zap.NewNop(), false), &fixed{}, "1")
-	for _, v := range []interface{ Inc() }{m.commands.WithLabelValues("x"), m.retractions.WithLabelValues("x"), m.ruleHolds.WithLabelValues("x"),
+	for _, v := range []interface{ Inc() }{m.commands.WithLabelValues("x"), m.retractions.WithLabelValues("x"),
+		m.ruleHolds.WithLabelValues("x"),
 		m.storeErrors.WithLabelValues("commit", "full")} {
 		v.Inc()
 	}

@@ -12,10 +12,12 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-const bypassMain = "both = inet:localhost:8891, inet:localhost:8890\nsmtpd_milters=inet:localhost:8891,\n  # ours\n  { inet:127.0.0.1:8890, content_timeout=60s },\n" +
+const bypassMain = "both = inet:localhost:8891, inet:localhost:8890\nsmtpd_milters=inet:localhost:8891,\n  # ours\n " +
+	" { inet:127.0.0.1:8890, content_timeout=60s },\n" +
 	"  unix:/rspamd\nnon_smtpd_milters = inet:127.0.0.1:8890\n"
 
-const bypassMaster = "submission inet n - y - - smtpd\n  -o syslog_name=postfix/submission\n  -o smtpd_milters=inet:localhost:8890,inet:localhost:8891\n" +
+const bypassMaster = "submission inet n - y - - smtpd\n  -o syslog_name=postfix/submission\n  -o " +
+	"smtpd_milters=inet:localhost:8890,inet:localhost:8891\n" +
 	"  -o smtpd_sasl_auth_enable=yes\nsmtps inet n - y - - smtpd\n  -o { smtpd_milters = $both }\n"
 
 func bypass(t *testing.T, dir string) []string {
@@ -46,14 +48,17 @@ func TestABypassTakesOutOursOnlyAndResumePutsBackEveryByte(t *testing.T) {
 	was := contents(t, dir)
 	places := bypass(t, dir)
 	slices.Sort(places)
-	if want := []string{"main.cf: both", "main.cf: non_smtpd_milters", "main.cf: smtpd_milters", "master.cf: submission/inet/smtpd_milters"}; !slices.Equal(places, want) {
+	if want := []string{"main.cf: both", "main.cf: non_smtpd_milters", "main.cf: smtpd_milters",
+		"master.cf: submission/inet/smtpd_milters"}; !slices.Equal(places, want) {
 		t.Errorf("taken out of %q, want %q", places, want)
 	}
 	c := read(t, dir)
 	for _, s := range []struct{ got, want string }{
 		{c.Get("smtpd_milters"), "inet:localhost:8891, unix:/rspamd"}, {c.Get("non_smtpd_milters"), ""},
-		{c.Find("submission", "inet").Get("smtpd_milters"), "inet:localhost:8891"}, {c.Find("smtps", "inet").Get("smtpd_milters"), "inet:localhost:8891"},
-		{c.Find("submission", "inet").Get("smtpd_sasl_auth_enable"), "yes"}, {c.Find("submission", "inet").Get("syslog_name"), "postfix/submission"},
+		{c.Find("submission", "inet").Get("smtpd_milters"), "inet:localhost:8891"},
+		{c.Find("smtps", "inet").Get("smtpd_milters"), "inet:localhost:8891"},
+		{c.Find("submission", "inet").Get("smtpd_sasl_auth_enable"), "yes"},
+		{c.Find("submission", "inet").Get("syslog_name"), "postfix/submission"},
 	} {
 		if s.got != s.want {
 			t.Errorf("%q, want %q", s.got, s.want)
@@ -79,15 +84,24 @@ func TestResumeWorksWhateverElseWasEdited(t *testing.T) {
 		want   map[string]string // of the service "", which is main.cf, or another
 		stays  string
 	}{
-		"another line":  {main: [2]string{"myhostname", "relayhost = x\nmyhostname"}, want: map[string]string{"": "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd", "submission": "inet:localhost:8890,inet:localhost:8891"}},
-		"a milter more": {main: [2]string{"unix:/rspamd", "unix:/rspamd, inet:localhost:8892"}, want: map[string]string{"": "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd, inet:localhost:8892"}},
-		"a milter less": {main: [2]string{"inet:localhost:8891, unix:/rspamd", "unix:/rspamd"}, want: map[string]string{"": "{ inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd"}},
-		"the list gone": {main: [2]string{"smtpd_milters = inet:localhost:8891, unix:/rspamd\n", ""}, want: map[string]string{"": "{ inet:127.0.0.1:8890, content_timeout=60s }"}},
+		"another line": {main: [2]string{"myhostname", "relayhost = x\nmyhostname"},
+			want: map[string]string{"": "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd",
+				"submission": "inet:localhost:8890,inet:localhost:8891"}},
+		"a milter more": {main: [2]string{"unix:/rspamd", "unix:/rspamd, inet:localhost:8892"},
+			want: map[string]string{"": "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd, " +
+				"inet:localhost:8892"}},
+		"a milter less": {main: [2]string{"inet:localhost:8891, unix:/rspamd", "unix:/rspamd"},
+			want: map[string]string{"": "{ inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd"}},
+		"the list gone": {main: [2]string{"smtpd_milters = inet:localhost:8891, unix:/rspamd\n", ""},
+			want: map[string]string{"": "{ inet:127.0.0.1:8890, content_timeout=60s }"}},
 		"put back by hand": {main: [2]string{"unix:/rspamd", "unix:/rspamd, { inet:127.0.0.1:8890, content_timeout=60s }"},
 			want: map[string]string{"": "inet:localhost:8891, unix:/rspamd, { inet:127.0.0.1:8890, content_timeout=60s }"}},
-		"an option more": {master: [2]string{"-o smtpd_sasl_auth_enable=yes", "-o smtpd_sasl_auth_enable=yes\n  -o smtpd_tls_security_level=encrypt"}, want: map[string]string{"submission": "inet:localhost:8890,inet:localhost:8891"}},
-		"a service gone": {master: [2]string{"submission inet n - y - - smtpd\n  -o syslog_name=postfix/submission\n  -o smtpd_milters=inet:localhost:8891\n  -o smtpd_sasl_auth_enable=yes\n", ""},
-			stays: "master.cf: submission/inet", want: map[string]string{"": "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd"}},
+		"an option more": {master: [2]string{"-o smtpd_sasl_auth_enable=yes",
+			"-o smtpd_sasl_auth_enable=yes\n  -o smtpd_tls_security_level=encrypt"}, want: map[string]string{"submission": "inet:localhost:8890,inet:localhost:8891"}},
+		"a service gone": {master: [2]string{"submission inet n - y - - smtpd\n  -o syslog_name=postfix/submission\n  -o " +
+			"smtpd_milters=inet:localhost:8891\n  -o smtpd_sasl_auth_enable=yes\n", ""},
+			stays: "master.cf: submission/inet",
+			want:  map[string]string{"": "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }, unix:/rspamd"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

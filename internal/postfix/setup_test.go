@@ -53,14 +53,20 @@ func setup(t *testing.T, dir string) *Config {
 func TestSetupKeepsOtherMiltersAndPutsOursLast(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ main, master, name, want string }{
-		"none yet":            {"", "", "smtpd_milters", "inet:127.0.0.1:8890"},
-		"behind others":       {"smtpd_milters = inet:localhost:8891, { unix:/rspamd, default_action=accept }\n", "", "smtpd_milters", "inet:localhost:8891, { unix:/rspamd, default_action=accept }, inet:127.0.0.1:8890"},
-		"moved to the end":    {"smtpd_milters = inet:localhost:8890 inet:localhost:8891\n", "", "smtpd_milters", "inet:localhost:8891, inet:127.0.0.1:8890"},
-		"with its own braces": {"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=60s }, inet:localhost:8891\n", "", "smtpd_milters", "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }"},
-		"names stay":          {"signer = inet:localhost:8891\nsmtpd_milters = $signer\n", "", "smtpd_milters", "$signer, inet:127.0.0.1:8890"},
-		"hidden in a name":    {"both = inet:localhost:8890, inet:localhost:8891\nsmtpd_milters = $both\n", "", "smtpd_milters", "inet:localhost:8891, inet:127.0.0.1:8890"},
-		"submission's own":    {"", "submission inet n - y - - smtpd\n  -o { smtpd_milters = inet:localhost:8891, { unix:/x, protocol=6 } }\n", "submission/inet/smtpd_milters", "inet:localhost:8891,{unix:/x,protocol=6},inet:127.0.0.1:8890"},
-		"another service's":   {"", "27 inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n", "27/inet/smtpd_milters", ""},
+		"none yet": {"", "", "smtpd_milters", "inet:127.0.0.1:8890"},
+		"behind others": {"smtpd_milters = inet:localhost:8891, { unix:/rspamd, default_action=accept }\n", "",
+			"smtpd_milters", "inet:localhost:8891, { unix:/rspamd, default_action=accept }, inet:127.0.0.1:8890"},
+		"moved to the end": {"smtpd_milters = inet:localhost:8890 inet:localhost:8891\n", "", "smtpd_milters",
+			"inet:localhost:8891, inet:127.0.0.1:8890"},
+		"with its own braces": {"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=60s }, inet:localhost:8891\n", "",
+			"smtpd_milters", "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }"},
+		"names stay": {"signer = inet:localhost:8891\nsmtpd_milters = $signer\n", "", "smtpd_milters", "$signer, inet:127.0.0.1:8890"},
+		"hidden in a name": {"both = inet:localhost:8890, inet:localhost:8891\nsmtpd_milters = $both\n", "",
+			"smtpd_milters", "inet:localhost:8891, inet:127.0.0.1:8890"},
+		"submission's own": {"",
+			"submission inet n - y - - smtpd\n  -o { smtpd_milters = inet:localhost:8891, { unix:/x, protocol=6 } }\n",
+			"submission/inet/smtpd_milters", "inet:localhost:8891,{unix:/x,protocol=6},inet:127.0.0.1:8890"},
+		"another service's": {"", "27 inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n", "27/inet/smtpd_milters", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,15 +89,18 @@ func TestSetupKeepsOtherMiltersAndPutsOursLast(t *testing.T) {
 
 func TestSetupWritesAllThatAHoldNeedsOnce(t *testing.T) {
 	t.Parallel()
-	dir := server.PostfixConf(t, "milter_default_action = accept\nmilter_protocol = 2\n", "submission inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n")
+	dir := server.PostfixConf(t, "milter_default_action = accept\nmilter_protocol = 2\n",
+		"submission inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n")
 	c := setup(t, dir)
-	for name, want := range map[string]string{"non_smtpd_milters": "inet:127.0.0.1:8890", "milter_default_action": "tempfail", "milter_protocol": "6", "in_flow_delay": "0"} {
+	for name, want := range map[string]string{"non_smtpd_milters": "inet:127.0.0.1:8890",
+		"milter_default_action": "tempfail", "milter_protocol": "6", "in_flow_delay": "0"} {
 		if got := c.Get(name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
 	port := c.Find("127.0.0.1:10026", "inet")
-	if port == nil || port.Get("smtpd_milters") != "" || port.Get("receive_override_options") != "no_milters,no_header_body_checks" || !port.Loopback() {
+	if port == nil || port.Get("smtpd_milters") != "" ||
+		port.Get("receive_override_options") != "no_milters,no_header_body_checks" || !port.Loopback() {
 		t.Errorf("the re-injection port: %+v", port)
 	}
 	if again, err := c.Plan(needs); err != nil || len(again) != 0 {
@@ -101,9 +110,11 @@ func TestSetupWritesAllThatAHoldNeedsOnce(t *testing.T) {
 
 func TestSetupAmendsAReinjectionPortThatIsThere(t *testing.T) {
 	t.Parallel()
-	c := setup(t, server.PostfixConf(t, "", "localhost:10026 inet n - n - - smtpd\n  -o receive_override_options=no_address_mappings\n"))
+	c := setup(t, server.PostfixConf(t, "",
+		"localhost:10026 inet n - n - - smtpd\n  -o receive_override_options=no_address_mappings\n"))
 	port := c.Find("localhost:10026", "inet")
-	if port.Get("smtpd_milters") != "" || port.Get("receive_override_options") != "no_milters,no_header_body_checks" || c.Find("127.0.0.1:10026", "inet") != nil {
+	if port.Get("smtpd_milters") != "" || port.Get("receive_override_options") != "no_milters,no_header_body_checks" ||
+		c.Find("127.0.0.1:10026", "inet") != nil {
 		t.Errorf("the re-injection port: %+v", port)
 	}
 }

@@ -81,7 +81,8 @@ func TestUndoKeepsThePortWhileMailIsHeld(t *testing.T) {
 	for range 2 {
 		u := undo(t, dir, true)
 		c := read(t, dir)
-		if port := c.At(needs.Release); !u.Kept || u.AsBefore || port == nil || port.Get("receive_override_options") != "no_milters,no_header_body_checks" || c.Get("smtpd_milters") != "" {
+		if port := c.At(needs.Release); !u.Kept || u.AsBefore || port == nil ||
+			port.Get("receive_override_options") != "no_milters,no_header_body_checks" || c.Get("smtpd_milters") != "" {
 			t.Fatalf("%+v: %+v", u, port)
 		}
 	}
@@ -106,13 +107,16 @@ func TestUndoTakesOutOurLinesAmongEditsOfOthers(t *testing.T) {
 		"another milter in the list": {change: func(t *testing.T, dir string) {
 			edit(t, dir, "main.cf", "inet:localhost:8891", "inet:localhost:8893, inet:localhost:8891")
 		}, same: func(t *testing.T, dir string) {
-			edit(t, dir, "main.cf", "smtpd_milters=inet:localhost:8891,\n  # the filter\n  unix:/rspamd\n", "smtpd_milters = inet:localhost:8893, inet:localhost:8891, unix:/rspamd\n  # the filter\n")
+			edit(t, dir, "main.cf", "smtpd_milters=inet:localhost:8891,\n  # the filter\n  unix:/rspamd\n",
+				"smtpd_milters = inet:localhost:8893, inet:localhost:8891, unix:/rspamd\n  # the filter\n")
 		}},
 		"a milter behind ours, and another setup": {change: func(t *testing.T, dir string) {
-			edit(t, dir, "main.cf", "unix:/rspamd, inet:127.0.0.1:8890", "unix:/rspamd, inet:127.0.0.1:8890, inet:localhost:8894")
+			edit(t, dir, "main.cf", "unix:/rspamd, inet:127.0.0.1:8890",
+				"unix:/rspamd, inet:127.0.0.1:8890, inet:localhost:8894")
 			setup(t, dir)
 		}, same: func(t *testing.T, dir string) {
-			edit(t, dir, "main.cf", "smtpd_milters=inet:localhost:8891,\n  # the filter\n  unix:/rspamd\n", "smtpd_milters = inet:localhost:8891, unix:/rspamd, inet:localhost:8894\n  # the filter\n")
+			edit(t, dir, "main.cf", "smtpd_milters=inet:localhost:8891,\n  # the filter\n  unix:/rspamd\n",
+				"smtpd_milters = inet:localhost:8891, unix:/rspamd, inet:localhost:8894\n  # the filter\n")
 		}},
 		"a value of ours": {change: func(t *testing.T, dir string) {
 			edit(t, dir, "main.cf", "in_flow_delay = 0", "in_flow_delay = 2s")
@@ -154,9 +158,11 @@ func TestUndoTakesOutOurLinesAmongEditsOfOthers(t *testing.T) {
 // Who pasted our lines in place of a setup is told where the milter was, and it is out.
 func TestUndoTakesOutAMilterThatWasPasted(t *testing.T) {
 	t.Parallel()
-	dir := server.PostfixConf(t, "smtpd_milters = inet:localhost:8891, inet:localhost:8890\nnon_smtpd_milters = inet:localhost:8890\n", "")
+	dir := server.PostfixConf(t,
+		"smtpd_milters = inet:localhost:8891, inet:localhost:8890\nnon_smtpd_milters = inet:localhost:8890\n", "")
 	u := undo(t, dir, false)
-	if want := []string{"main.cf: smtpd_milters", "main.cf: non_smtpd_milters"}; !slices.Equal(u.Stripped, want) || u.AsBefore || u.Setups != 0 {
+	if want := []string{"main.cf: smtpd_milters", "main.cf: non_smtpd_milters"}; !slices.Equal(u.Stripped, want) ||
+		u.AsBefore || u.Setups != 0 {
 		t.Errorf("%+v", u)
 	}
 	if c := read(t, dir); c.Get("smtpd_milters") != "inet:localhost:8891" || c.Get("non_smtpd_milters") != "" {
@@ -170,7 +176,8 @@ func TestUndoTakesOutAMilterThatWasThereBefore(t *testing.T) {
 	dir := server.PostfixConf(t, "smtpd_milters = inet:localhost:8890 inet:localhost:8891\n", "")
 	setup(t, dir)
 	u := undo(t, dir, false)
-	if left, err := Named(context.Background(), dir, needs.Milter); err != nil || len(left) > 0 || u.AsBefore || len(u.Stripped) == 0 {
+	if left, err := Named(context.Background(), dir, needs.Milter); err != nil || len(left) > 0 || u.AsBefore ||
+		len(u.Stripped) == 0 {
 		t.Errorf("%+v, %v, %v\n%s", u, left, err, contents(t, dir))
 	}
 }
@@ -181,7 +188,8 @@ func TestUndoKnowsTheAddressThatSetupWrote(t *testing.T) {
 	dir := server.PostfixConf(t, "", "submission inet n - y - - smtpd\n  -o smtpd_milters=\n")
 	was := contents(t, dir)
 	setup(t, dir)
-	if u, err := Undo(context.Background(), dir, []Endpoint{{"tcp", "127.0.0.1:9999"}}, nil); err != nil || !u.AsBefore || contents(t, dir) != was {
+	if u, err := Undo(context.Background(), dir, []Endpoint{{"tcp", "127.0.0.1:9999"}}, nil); err != nil || !u.AsBefore ||
+		contents(t, dir) != was {
 		t.Errorf("%+v, %v:\n%s", u, err, contents(t, dir))
 	}
 }

@@ -6,7 +6,8 @@ import (
 )
 
 func TestDurations(t *testing.T) {
-	for text, want := range map[string]time.Duration{"0": 0, "0s": 0, "1s": time.Second, "5": 5 * time.Second, "2m": 2 * time.Minute, "1d": 24 * time.Hour} {
+	for text, want := range map[string]time.Duration{"0": 0, "0s": 0, "1s": time.Second, "5": 5 * time.Second,
+		"2m": 2 * time.Minute, "1d": 24 * time.Hour} {
 		if got, ok := Duration(text); !ok || got != want {
 			t.Errorf("%s: %v, %v", text, got, ok)
 		}
@@ -23,8 +24,10 @@ func TestWhoDialsComesOutWhereItListens(t *testing.T) {
 		dialed, listens string
 		want            bool
 	}{
-		{"localhost:8890", "127.0.0.1:8890", true}, {"127.0.0.1:8890", "0.0.0.0:8890", true}, {"[::1]:8890", "[::]:8890", true},
-		{"127.0.0.1:8891", "127.0.0.1:8890", false}, {"192.0.2.1:8890", "0.0.0.0:8890", false}, {"127.0.0.1:smtp", "127.0.0.1:25", true},
+		{"localhost:8890", "127.0.0.1:8890", true}, {"127.0.0.1:8890", "0.0.0.0:8890", true},
+		{"[::1]:8890", "[::]:8890", true},
+		{"127.0.0.1:8891", "127.0.0.1:8890", false}, {"192.0.2.1:8890", "0.0.0.0:8890", false},
+		{"127.0.0.1:smtp", "127.0.0.1:25", true},
 		{"127.0.0.1", "127.0.0.1:25", false},
 	} {
 		if got := SameHostPort(c.dialed, c.listens); got != c.want {

@@ -91,9 +91,11 @@ func TestWhatIsNoRequestToTheLetterIsNone(t *testing.T) {
 
 func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
 	read := reporting("disposition-notification",
-		"Final-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: <1@corp.test>\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n")
+		"Final-Recipient: rfc822;bert@far.test\r\nOriginal-Message-ID: <1@corp.test>\r\nDisposition: "+
+			"manual-action/MDN-sent-manually; displayed\r\n")
 	delivered := reporting("delivery-status",
-		"Reporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nAction: delivered\r\nDiagnostic-Code: smtp; 250\r\n    ok\r\n"+
+		"Reporting-MTA: dns; mx.far.test\r\n\r\nFinal-Recipient: rfc822; bert@far.test\r\nAction: "+
+			"delivered\r\nDiagnostic-Code: smtp; 250\r\n    ok\r\n"+
 			"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: x\r\nMessage-ID: <1@corp.test>\r\n")
 	for what, m := range map[string]*mailmsg.Message{"displayed": read, "delivered": delivered} {
 		if diff := cmp.Diff([]Receipt{{"<1@corp.test>", "bert@far.test", what}}, ParseReceipts(m)); diff != "" {
@@ -108,7 +110,8 @@ func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
 		groups += fmt.Sprintf("\r\nFinal-Recipient: rfc822; b%d@far.test\r\nAction: relayed\r\n", n)
 	}
 	many := ParseReceipts(reporting("delivery-status",
-		"Reporting-MTA: dns; x\r\n"+groups+"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <1@corp.test>\r\n\r\nx\r\n"))
+		"Reporting-MTA: dns; x\r\n"+groups+"--b\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: "+
+			"<1@corp.test>\r\n\r\nx\r\n"))
 	if len(many) != maxReceipts || many[1] != (Receipt{"<1@corp.test>", "b1@far.test", "relayed"}) {
 		t.Errorf("of many recipients %d are read: %+v", len(many), many)
 	}
@@ -116,7 +119,8 @@ func TestReceiptsOfProgramsAndServersAreRead(t *testing.T) {
 
 // FuzzProtocol reads any part as request and as status; what is written of it is read as the same.
 func FuzzProtocol(f *testing.F) {
-	f.Add("Request-Id: 1\r\nOriginal-Message-ID: <a@b.test>\r\nCancel-Key: sha256:YQ==\r\n\r\nOriginal-Recipient: rfc822; a@b.test\r\n")
+	f.Add("Request-Id: 1\r\nOriginal-Message-ID: <a@b.test>\r\nCancel-Key: sha256:YQ==\r\n\r\nOriginal-Recipient: " +
+		"rfc822; a@b.test\r\n")
 	f.Add("Request-Id: 1\nOriginal-Message-ID: <\x05@b.test>\n")
 	f.Add("Request-Id: \x00\nOriginal-Message-ID: <a@b.test>\n")
 	f.Add("Request-Id: 1\n\nFinal-Recipient: utf-8; ö@b.test\nOutcome: RETRACTED\nDiagnostic: x\x00y\n")

@@ -16,7 +16,8 @@ func TestEveryWayToNameAMessage(t *testing.T) {
 	o := newOffice(t)
 	forwarded := func(id string) (string, string) {
 		return "Subject: Fwd: prices\r\nContent-Type: multipart/mixed; boundary=b\r\n",
-			"--b\r\nContent-Type: text/plain\r\n\r\nplease\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: prices\r\nMessage-ID:\r\n " + id + "\r\n\r\nbody\r\n--b--\r\n"
+			"--b\r\nContent-Type: text/plain\r\n\r\nplease\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: " +
+				"prices\r\nMessage-ID:\r\n " + id + "\r\n\r\nbody\r\n--b--\r\n"
 	}
 	for name, write := range map[string]func(id, mid string) (header, body string){
 		"message-id": func(_, mid string) (string, string) { return "Subject: RECALL Message-ID: " + mid + "\r\n", "" },
@@ -83,7 +84,8 @@ func TestNobodyRecallsAnothersMail(t *testing.T) {
 	text := func(mid, more string) string {
 		return "Subject: RECALL " + mid + "\r\n" + more + "Message-ID: <c@x.test>\r\n\r\n"
 	}
-	forged := mailBy("bert", text(mid, "From: anna@corp.test\r\nSender: anna@corp.test\r\nX-Login: anna\r\nX-Recall-Policy: pass\r\n"), desk)
+	forged := mailBy("bert",
+		text(mid, "From: anna@corp.test\r\nSender: anna@corp.test\r\nX-Login: anna\r\nX-Recall-Policy: pass\r\n"), desk)
 	forged.from = "anna@corp.test"
 	unknown := forged
 	unknown.login = ""

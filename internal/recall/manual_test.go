@@ -83,7 +83,8 @@ var examples = []example{
 	{"only the subject of a recall", true, subjects("Recall: prices"), "nothing", ""},
 	{"Outlook's recall with another address in `From` than in the envelope", true,
 		foreign(recallOf("Recall:", outlook.Recall.FormB)), "nothing", ""},
-	{"Outlook's report on a recall", true, texts("Subject: Message Recall Failure: prices\r\nContent-Class: urn:content-classes:recallreport\r\nThread-Topic: prices\r\n", ""), "nothing", ""},
+	{"Outlook's report on a recall", true, texts("Subject: Message Recall Failure: prices\r\nContent-Class: "+
+		"urn:content-classes:recallreport\r\nThread-Topic: prices\r\n", ""), "nothing", ""},
 	{"`Supersedes: <...>`", true, texts("Subject: prices, corrected\r\nSupersedes: MID\r\n", ""), "that message",
 		"recalled"},
 	{"`Supersedes` of an unknown message", true, texts("Subject: prices\r\nSupersedes: <unknown@x.test>\r\n", ""),
@@ -190,5 +191,7 @@ func (o *office) tryExample(n int, e example) (recalls, answer string) {
 }
 
 func dated(login, mid, subject string) letterOf {
-	return mailBy(login, "Subject: "+subject+"\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: "+mid+"\r\n\r\nbody\r\n", "b@x.test", "c@x.test")
+	return mailBy(login,
+		"Subject: "+subject+"\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: "+mid+"\r\n\r\nbody\r\n", "b@x.test",
+		"c@x.test")
 }

@@ -32,7 +32,8 @@ func TestWhatOnlyLooksLikeARecallIsOrdinaryMail(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	o := newOffice(t)
-	held := o.mustSubmit(mailBy("anna", "Subject: the price list\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <held@corp.test>\r\n\r\nbody\r\n", "b@x.test"))
+	held := o.mustSubmit(mailBy("anna", "Subject: the price list\r\nDate: Tue, 24 Nov 2026 09:00:00 "+
+		"+0000\r\nMessage-ID: <held@corp.test>\r\n\r\nbody\r\n", "b@x.test"))
 	for _, file := range files {
 		passed := o.mustSubmit(lookalike(t, file))
 		if o.state(held) != holdstore.Held {

@@ -15,7 +15,8 @@ import (
 // writes submits an original with the subject, as Outlook would encode it.
 func (o *office) writes(login string, r outlook.Recall, to ...string) string {
 	o.t.Helper()
-	return o.mustSubmit(mailBy(login, "Subject: "+r.SubjectField()+"\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <"+time.Now().Format("150405.000000000")+"@corp.test>\r\n\r\nbody\r\n", to...))
+	return o.mustSubmit(mailBy(login,
+		"Subject: "+r.SubjectField()+"\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <"+time.Now().Format("150405.000000000")+"@corp.test>\r\n\r\nbody\r\n", to...))
 }
 
 // forms are the two ways in which Outlook's recall leaves.
@@ -82,10 +83,12 @@ func TestWhatIsNoRecallOfTheMessageGoesOn(t *testing.T) {
 	other := r
 	other.Subject = "another list"
 	for name, l := range map[string]letterOf{
-		"another login":        mailBy("bert", a, "b@x.test"),
-		"another subject":      mailBy("anna", other.FormA(), "b@x.test"),
-		"one more recipient":   mailBy("anna", a, "b@x.test", "d@x.test"),
-		"a person's own words": mailBy("anna", "Subject: Recall: the price list\r\nMessage-ID: <p@corp.test>\r\n\r\nI would like to recall the message.\r\n", "b@x.test"),
+		"another login":      mailBy("bert", a, "b@x.test"),
+		"another subject":    mailBy("anna", other.FormA(), "b@x.test"),
+		"one more recipient": mailBy("anna", a, "b@x.test", "d@x.test"),
+		"a person's own words": mailBy("anna",
+			"Subject: Recall: the price list\r\nMessage-ID: <p@corp.test>\r\n\r\nI would like to recall the message.\r\n",
+			"b@x.test"),
 		"only a phone number": mailBy("anna", "Subject: Recall: the price list\r\nX-CallingTelephoneNumber: 123\r\n\r\n",
 			"b@x.test"),
 		"another class": mailBy("anna", r.FormAWith([]byte(strings.Replace(string(outlook.Winmail([]byte(r.Subject),
@@ -181,7 +184,8 @@ func TestDeleteAndReplaceSendsTheReplacementOnly(t *testing.T) {
 func TestACorrectedMessageReplacesTheHeldOne(t *testing.T) {
 	o := newOffice(t)
 	corrected := func(login, old string) letterOf {
-		return mailBy(login, "Subject: prices, corrected\r\nSupersedes: "+old+"\r\nMessage-ID: <new@corp.test>\r\n\r\nbody\r\n", "b@x.test")
+		return mailBy(login,
+			"Subject: prices, corrected\r\nSupersedes: "+old+"\r\nMessage-ID: <new@corp.test>\r\n\r\nbody\r\n", "b@x.test")
 	}
 	old, mid := o.message("anna", "prices", "b@x.test")
 	if id := o.mustSubmit(corrected("bert", mid)); o.state(id) != holdstore.Held || o.state(old) != holdstore.Held {
@@ -234,8 +238,9 @@ func TestANoticeSaysHowToRecallAndItsAnswerDoes(t *testing.T) {
 func TestWhatIsReplacedStaysUntilTheNewOneIsHeld(t *testing.T) {
 	o := newOffice(t)
 	old, mid := o.message("anna", "prices", "b@x.test")
-	m := &Mail{Holds: true, Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"},
-		Recipients: []holdstore.Path{{Address: "b@x.test"}}},
+	m := &Mail{Holds: true,
+		Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"},
+			Recipients: []holdstore.Path{{Address: "b@x.test"}}},
 		Message: mailmsg.Message{Fields: []policy.Field{{Name: "Supersedes", Value: " " + mid}}}}
 	ruling, err := o.Act(t.Context(), m)
 	if err != nil || len(ruling.Replaces) != 1 || ruling.Replaces[0] != old || o.state(old) != holdstore.Held {

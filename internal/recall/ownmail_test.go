@@ -22,12 +22,14 @@ func TestARequestOfTheGatewayIsNoMessageOfItsSender(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.tick()
-	request := protocol.Request{ID: strings.Repeat("A", 26), MessageID: h.MessageID, Sender: h.Sender.Address, Recipients: []string{"b@x.test"}}
+	request := protocol.Request{ID: strings.Repeat("A", 26), MessageID: h.MessageID, Sender: h.Sender.Address,
+		Recipients: []string{"b@x.test"}}
 	if err := post.New(o.store, o.o.Texts, "").Request(t.Context(), h, request); err != nil {
 		t.Fatal(err)
 	}
 	command := local
-	command.to, command.text = []string{desk}, "From: root@corp.test\r\nSubject: RECALL LAST\r\nMessage-ID: <2@corp.test>\r\n\r\n"
+	command.to, command.text = []string{desk}, "From: root@corp.test\r\nSubject: RECALL LAST\r\nMessage-ID: "+
+		"<2@corp.test>\r\n\r\n"
 	o.tick()
 	o.mustSubmit(command)
 	if got := o.state(id); got != holdstore.Recalled {

@@ -42,16 +42,20 @@ func TestEveryAnswerOfThePort(t *testing.T) {
 		"refuses everybody": {func(_ int, line string) string {
 			return map[byte]string{'R': "450 4.2.0 later", 'D': "554 5.5.1 nobody"}[(line + " ")[0]]
 		}, "pending pending", "retried 450 4.2.0 later"},
-		"refuses the sender":   {to("MAIL", "553 5.1.8 no"), "pending pending", "the port refuses us: 553"},
-		"refuses the content":  {to(".", "554 5.6.0 a virus"), "failed failed", "failed a@x.test 554 5.6.0 a virus"},
-		"refuses DATA":         {to("DATA", "554 5.5.1 no valid recipients"), "failed failed", "554"},
-		"takes DATA for done":  {to("DATA", "250 ok"), "pending pending", "answers 250 where 3xx is due"},
-		"goes on at MAIL":      {to("MAIL", "354 go on"), "pending pending", "answers 354 where 2xx is due"},
-		"goes on at the dot":   {to(".", "354 go on"), "pending pending", "answers 354 where 2xx is due"},
-		"defers the content":   {to(".", "452 4.3.1 full"), "pending pending", "retried 452 4.3.1 full"},
-		"is shutting down":     {to("RCPT", "421 4.3.2 bye"), "pending pending", "retried 421"},
-		"refuses to talk":      {to("EHLO", "554 5.7.1 go away"), "pending pending", "the port refuses us: 554"},
-		"greets with 554":      {func(_ int, line string) string { return map[bool]string{true: "554 no service"}[line == ""] }, "pending pending", "is not ready"},
+		"refuses the sender":  {to("MAIL", "553 5.1.8 no"), "pending pending", "the port refuses us: 553"},
+		"refuses the content": {to(".", "554 5.6.0 a virus"), "failed failed", "failed a@x.test 554 5.6.0 a virus"},
+		"refuses DATA":        {to("DATA", "554 5.5.1 no valid recipients"), "failed failed", "554"},
+		"takes DATA for done": {to("DATA", "250 ok"), "pending pending", "answers 250 where 3xx is due"},
+		"goes on at MAIL":     {to("MAIL", "354 go on"), "pending pending", "answers 354 where 2xx is due"},
+		"goes on at the dot":  {to(".", "354 go on"), "pending pending", "answers 354 where 2xx is due"},
+		"defers the content":  {to(".", "452 4.3.1 full"), "pending pending", "retried 452 4.3.1 full"},
+		"is shutting down":    {to("RCPT", "421 4.3.2 bye"), "pending pending", "retried 421"},
+		"refuses to talk":     {to("EHLO", "554 5.7.1 go away"), "pending pending", "the port refuses us: 554"},
+		"greets with 554": {func(_ int,
+			line string) string {
+			return map[bool]string{true: "554 no service"}[line == ""]
+		}, "pending pending",
+			"is not ready"},
 		"closes":               {to("MAIL", closes), "pending pending", "unexpected EOF"},
 		"closes after the dot": {to(".", closes), "pending pending", "unexpected EOF"},
 		"talks nonsense":       {to("MAIL", "hello"), "pending pending", "is not SMTP"},
@@ -120,7 +124,8 @@ func TestNothingIsSentThatIsNotWhole(t *testing.T) {
 		t.Errorf("%s\n%s", outcomes(c), log.text())
 	}
 	m.broken = fmt.Errorf("piece 3: %w", holdstore.ErrNotFound)
-	if _, log = attempted(t, m, p, c); !strings.Contains(log.text(), "trouble hold 2222222233333: its message can't be read") {
+	if _, log = attempted(t, m, p, c); !strings.Contains(log.text(),
+		"trouble hold 2222222233333: its message can't be read") {
 		t.Errorf("no alarm:\n%s", log.text())
 	}
 	short := claim("a@x.test")
@@ -168,8 +173,10 @@ func TestParametersAndTheClientTravelOn(t *testing.T) {
 	p := startPort(t, nil, "PIPELINING", "8BITMIME", "DSN", "XFORWARD NAME ADDR PROTO HELO SOURCE PORT")
 	attempted(t, &memory{content: message}, p, c)
 	lines, _ := p.got()
-	want := []string{"EHLO gw.corp.test", "XFORWARD NAME=pc.corp.test ADDR=192.0.2.7 PORT=4711", "XFORWARD PROTO=ESMTP HELO=pc SOURCE=REMOTE",
-		"MAIL FROM:<a@corp.test> BODY=8BITMIME RET=HDRS ENVID=x+2By", "RCPT TO:<a@x.test> NOTIFY=NEVER ORCPT=x400;c+3Dde", "DATA"}
+	want := []string{"EHLO gw.corp.test", "XFORWARD NAME=pc.corp.test ADDR=192.0.2.7 PORT=4711",
+		"XFORWARD PROTO=ESMTP HELO=pc SOURCE=REMOTE",
+		"MAIL FROM:<a@corp.test> BODY=8BITMIME RET=HDRS ENVID=x+2By", "RCPT TO:<a@x.test> NOTIFY=NEVER ORCPT=x400;c+3Dde",
+		"DATA"}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") {
 		t.Errorf("said\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
 	}
@@ -207,7 +214,8 @@ func TestAMessageTakesTwoRoundTrips(t *testing.T) {
 	}()
 	c := claim("a@x.test", "b@x.test")
 	attempted(t, &memory{content: message}, &port{addr: l.Addr().String()}, c)
-	if got := <-said; outcomes(c) != "sent sent" || got != "MAIL FROM:<a@corp.test>\nRCPT TO:<a@x.test>\nRCPT TO:<b@x.test>\nDATA" {
+	if got := <-said; outcomes(c) != "sent sent" ||
+		got != "MAIL FROM:<a@corp.test>\nRCPT TO:<a@x.test>\nRCPT TO:<b@x.test>\nDATA" {
 		t.Errorf("%s\n%s", outcomes(c), got)
 	}
 }
@@ -232,7 +240,8 @@ func TestNoContentForAPortThatTookNobody(t *testing.T) {
 		s.hangUp()
 		p.wg.Wait()
 		_, data := p.got()
-		if slices.Sort(data); len(data) != 2 || data[0] != "" || !strings.Contains(data[1], "body") { // two sessions end when they like
+		// two sessions end when they like
+		if slices.Sort(data); len(data) != 2 || data[0] != "" || !strings.Contains(data[1], "body") {
 			t.Errorf("%s refused: %q", line, data)
 		}
 	}
@@ -250,7 +259,8 @@ func TestWhatTheMessageNeedsMustBeOffered(t *testing.T) {
 func TestAnOutcomeIsWrittenWhenTheStoreIsBackSoThatNobodySendsACopy(t *testing.T) {
 	m, p := &memory{content: message, away: 3}, startPort(t, nil)
 	_, log := attempted(t, m, p, claim("b@x.test"))
-	if len(m.settled) != 1 || m.settled[0].Results[0].Outcome != holdstore.Sent || strings.Contains(log.text(), "trouble") {
+	if len(m.settled) != 1 || m.settled[0].Results[0].Outcome != holdstore.Sent ||
+		strings.Contains(log.text(), "trouble") {
 		t.Errorf("%+v\n%s", m.settled, log.text())
 	}
 }

@@ -34,10 +34,12 @@ func TestADefectCostsOneMessageAnAttempt(t *testing.T) {
 	first.ID = "1111111111111"
 	m.due = []*holdstore.Claim{second}
 	log, p := &notes{}, startPort(t, nil)
-	s := &sender{loop: New(broken{m, first.ID}, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
+	s := &sender{loop: New(broken{m, first.ID}, mark.New([]byte("secret")), log,
+		Options{SMTP: p.addr, Received: ReceivedShort, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
 	t.Cleanup(s.hangUp)
 	s.run(t.Context(), t.Context(), first)
-	if outcomes(first) != "pending" || outcomes(second) != "sent" || !strings.Contains(log.text(), "panicked an attempt to send hold "+first.ID) {
+	if outcomes(first) != "pending" || outcomes(second) != "sent" ||
+		!strings.Contains(log.text(), "panicked an attempt to send hold "+first.ID) {
 		t.Errorf("%s, then %s\n%s", outcomes(first), outcomes(second), log.text())
 	}
 	if st := m.settled[0]; st.Defect != "a defect" || st.RetryIn <= 0 {
@@ -53,7 +55,8 @@ func TestAPortThatNeverGreetsDoesNotOutliveTheDaemon(t *testing.T) {
 		return hangs
 	})
 	m, log, c := &memory{content: message}, &notes{}, claim("a@x.test")
-	s := &sender{loop: New(m, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, First: time.Hour, Max: time.Hour, GiveUpAfter: time.Hour})}
+	s := &sender{loop: New(m, mark.New([]byte("secret")), log,
+		Options{SMTP: p.addr, Received: ReceivedShort, First: time.Hour, Max: time.Hour, GiveUpAfter: time.Hour})}
 	ctx, stop := context.WithCancel(t.Context())
 	work, cut := context.WithCancel(t.Context())
 	done := make(chan bool)
@@ -62,7 +65,8 @@ func TestAPortThatNeverGreetsDoesNotOutliveTheDaemon(t *testing.T) {
 	stop()
 	cut() // the time for what is being sent is over
 	<-done
-	if len(m.settled) != 1 || m.settled[0].RetryIn > time.Second || outcomes(c) != "pending" || !strings.Contains(log.text(), "goes back unsent") {
+	if len(m.settled) != 1 || m.settled[0].RetryIn > time.Second || outcomes(c) != "pending" ||
+		!strings.Contains(log.text(), "goes back unsent") {
 		t.Errorf("settled %+v\n%s", m.settled, log.text())
 	}
 }
@@ -80,7 +84,8 @@ func (b *brittle) Claim(ctx context.Context, n int) ([]*holdstore.Claim, error) 
 	return b.memory.Claim(ctx, n)
 }
 
-func (b *brittle) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+func (b *brittle) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim,
+	error) {
 	if !b.settled.Swap(true) {
 		panic("an outcome")
 	}
@@ -93,16 +98,20 @@ func TestAPanicOfTheStoreEndsNeitherTheLoopNorItsSenders(t *testing.T) {
 	first, second := claim("a@x.test"), claim("b@x.test")
 	m.due = []*holdstore.Claim{first, second}
 	log, p := &notes{}, startPort(t, nil)
-	l := New(&brittle{memory: m}, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, Concurrency: 1, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})
+	l := New(&brittle{memory: m}, mark.New([]byte("secret")), log,
+		Options{SMTP: p.addr, Received: ReceivedShort, Concurrency: 1, First: time.Second, Max: time.Minute,
+			GiveUpAfter: time.Hour})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- l.Run(ctx) }()
-	server.Eventually(t, "the second message leaves", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.settled) == 1 })
+	server.Eventually(t, "the second message leaves",
+		func() bool { m.mu.Lock(); defer m.mu.Unlock(); return len(m.settled) == 1 })
 	stop()
 	if err := <-done; err != nil || outcomes(second) != "sent" {
 		t.Errorf("%v, %s", err, outcomes(second))
 	}
-	for _, what := range []string{"panicked a claim of due mail, which is tried again a claim true", "panicked the writing of what became of hold "} {
+	for _, what := range []string{"panicked a claim of due mail, which is tried again a claim true",
+		"panicked the writing of what became of hold "} {
 		if !strings.Contains(log.text(), what) {
 			t.Errorf("not said: %s\n%s", what, log.text())
 		}
@@ -119,7 +128,8 @@ type unwritten struct {
 	kept   map[int]holdstore.Result
 }
 
-func (u *unwritten) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+func (u *unwritten) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim,
+	error) {
 	if c.ID != u.id {
 		return u.memory.SettleNext(ctx, c, st)
 	}

@@ -183,7 +183,8 @@ func TestXVERPTravelsOnToAPortThatOffersIt(t *testing.T) {
 		_, log := attempted(t, &memory{content: message}, p, c)
 		lines, _ := p.got()
 		said := strings.Contains(log.text(), "XVERP")
-		if travels := strings.HasSuffix(strings.Join(lines[:3], " "), "XVERP=+= RCPT TO:<b@x.test>"); outcomes(c) != "sent" || travels != (offers != nil) || said == travels {
+		if travels := strings.HasSuffix(strings.Join(lines[:3], " "),
+			"XVERP=+= RCPT TO:<b@x.test>"); outcomes(c) != "sent" || travels != (offers != nil) || said == travels {
 			t.Errorf("offers %q: %s, %q\n%s", offers, outcomes(c), lines, log.text())
 		}
 	}
@@ -206,7 +207,8 @@ func TestADemandForTLSTravelsAsAField(t *testing.T) {
 		cl.Sender.Args = []string{"REQUIRETLS"}
 		attempted(t, &memory{content: c.content}, p, cl)
 		lines, data := p.got()
-		if outcomes(cl) != "sent" || !strings.HasSuffix(lines[len(lines)-3], c.mail) || strings.Count(data[0], field) != c.fields {
+		if outcomes(cl) != "sent" || !strings.HasSuffix(lines[len(lines)-3], c.mail) ||
+			strings.Count(data[0], field) != c.fields {
 			t.Errorf("%s: %s, %q\n%s", name, outcomes(cl), lines, data)
 		}
 	}

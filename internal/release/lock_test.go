@@ -41,7 +41,8 @@ func TestAReleasedMessageIsLockedWhereNoSignatureForbidsIt(t *testing.T) {
 
 func TestOurOwnMailsGoToTheirOwnPort(t *testing.T) {
 	users, own := startPort(t, nil), startPort(t, nil)
-	s := &sender{loop: New(&memory{content: message}, mark.New([]byte("secret")), &notes{}, Options{SMTP: users.addr, OwnSMTP: own.addr})}
+	s := &sender{loop: New(&memory{content: message}, mark.New([]byte("secret")), &notes{},
+		Options{SMTP: users.addr, OwnSMTP: own.addr})}
 	t.Cleanup(s.hangUp)
 	for _, rule := range []string{"default", "report", "report", "default"} {
 		c := claim("b@x.test")

@@ -23,7 +23,8 @@ func run(t *testing.T, m Store, smtp string) (log *notes, end, wait func()) {
 	t.Helper()
 	log, done := &notes{}, make(chan error)
 	ctx, cancel := context.WithCancel(t.Context())
-	l := New(m, mark.New([]byte("secret")), log, Options{SMTP: smtp, Concurrency: 3, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})
+	l := New(m, mark.New([]byte("secret")), log,
+		Options{SMTP: smtp, Concurrency: 3, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})
 	go func() { done <- l.Run(ctx) }()
 	return log, cancel, func() {
 		cancel()
@@ -114,7 +115,8 @@ func (o *oneStore) Claim(ctx context.Context, n int) ([]*holdstore.Claim, error)
 	return o.memory.Claim(ctx, 1)
 }
 
-func (o *oneStore) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+func (o *oneStore) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim,
+	error) {
 	o.nexts.Add(1)
 	return o.memory.SettleNext(ctx, c, st)
 }
@@ -178,7 +180,8 @@ func TestAPauseIsSaidOnceAndEndsWithAWakeUp(t *testing.T) {
 	p, d := startPort(t, nil), &pausedStore{}
 	d.content, d.due, d.bell = message, []*holdstore.Claim{claim("a@x.test")}, make(chan struct{})
 	log, _, wait := run(t, d, p.addr)
-	server.Eventually(t, "it is said", func() bool { return strings.Contains(log.text(), "until somebody types recallctl resume") })
+	server.Eventually(t, "it is said",
+		func() bool { return strings.Contains(log.text(), "until somebody types recallctl resume") })
 	for range 3 { // more tries of the loop
 		d.bell <- struct{}{}
 	}

@@ -58,7 +58,8 @@ func TestABounceTellsProgramsWhatTheOriginalAskedFor(t *testing.T) {
 	c.Recipients[0].Args = []string{"ORCPT=rfc822;B+2Bx@x.test", "NOTIFY=FAILURE"}
 	c.Recipients[1].Args = []string{"NOTIFY=SUCCESS"}
 	h, all := parts(t, bounced(t, c, "550 5.1.1 no such user"))
-	if kind, params, _ := h.ContentType(); kind != "multipart/report" || params["report-type"] != "delivery-status" || h.Get("Auto-Submitted") != "auto-replied" {
+	if kind, params, _ := h.ContentType(); kind != "multipart/report" || params["report-type"] != "delivery-status" ||
+		h.Get("Auto-Submitted") != "auto-replied" {
 		t.Errorf("header: %s %v, Auto-Submitted: %s", kind, params, h.Get("Auto-Submitted"))
 	}
 	if len(all) != 3 || all[1][0] != "message/delivery-status" || all[2][0] != "message/rfc822" {
@@ -69,7 +70,8 @@ func TestABounceTellsProgramsWhatTheOriginalAskedFor(t *testing.T) {
 	if want := "Original-Envelope-Id: QQ+1\r\nReporting-MTA: dns; gw.corp.test"; fields != want {
 		t.Errorf("of the message:\n%s\nwant\n%s", fields, want)
 	}
-	want := "Original-Recipient: rfc822;B+x@x.test\r\nFinal-Recipient: rfc822;b@x.test\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user"
+	want := "Original-Recipient: rfc822;B+x@x.test\r\nFinal-Recipient: rfc822;b@x.test\r\nAction: failed\r\nStatus: " +
+		"5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user"
 	if strings.TrimSpace(recipient) != want {
 		t.Errorf("of the recipient:\n%s\nwant\n%s", recipient, want)
 	}
@@ -83,7 +85,8 @@ func TestAnInternationalBounceIsOne(t *testing.T) {
 	c.Recipients[0].Address = "bücher@x.test"
 	c.Sender.Args = []string{"SMTPUTF8"}
 	_, all := parts(t, bounced(t, c, "550 5.1.1 unbekannt"))
-	if all[1][0] != "message/global-delivery-status" || all[2][0] != "message/global-headers" || !strings.Contains(all[1][1], "Final-Recipient: utf-8;bücher@x.test") {
+	if all[1][0] != "message/global-delivery-status" || all[2][0] != "message/global-headers" ||
+		!strings.Contains(all[1][1], "Final-Recipient: utf-8;bücher@x.test") {
 		t.Errorf("parts: %q", all)
 	}
 }

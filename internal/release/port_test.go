@@ -85,7 +85,8 @@ func (p *port) serve(c net.Conn, session int) {
 		good := "250 2.0.0 ok"
 		switch {
 		case strings.HasPrefix(line, "EHLO"):
-			good = "250-port\r\n250-" + strings.Join(append([]string{"SIZE"}, p.offers...), "\r\n250-") + "\r\n250 ENHANCEDSTATUSCODES"
+			good = "250-port\r\n250-" + strings.Join(append([]string{"SIZE"}, p.offers...), "\r\n250-") +
+				"\r\n250 ENHANCEDSTATUSCODES"
 		case line == "DATA":
 			good = "354 go on"
 		}

@@ -15,10 +15,12 @@ func loopTo(p *port) *Loop {
 }
 
 func TestWhatThePortMayRefuseIsTooLarge(t *testing.T) {
-	one := holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"}, Recipients: []holdstore.Path{{Address: "b@x.test"}}}
+	one := holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"},
+		Recipients: []holdstore.Path{{Address: "b@x.test"}}}
 	many := one
 	for range 1000 {
-		many.Recipients = append(many.Recipients, holdstore.Path{Address: "somebody@x.test", Args: []string{"ORCPT=rfc822;somebody@x.test"}})
+		many.Recipients = append(many.Recipients,
+			holdstore.Path{Address: "somebody@x.test", Args: []string{"ORCPT=rfc822;somebody@x.test"}})
 	}
 	for name, c := range map[string]struct {
 		sub    holdstore.Submission
@@ -63,7 +65,8 @@ func TestThePortIsAskedOnceForManyMessages(t *testing.T) {
 func TestAReleaseHearsTheLimitAsWell(t *testing.T) {
 	p := startPort(t, nil, "SIZE 100000")
 	s, log := attempted(t, &memory{content: message}, p, claim("b@x.test"))
-	if why := s.loop.TooLarge(holdstore.Submission{}, 99000); !strings.Contains(why, "the limit is 100000") || p.asked() != 1 {
+	if why := s.loop.TooLarge(holdstore.Submission{}, 99000); !strings.Contains(why, "the limit is 100000") ||
+		p.asked() != 1 {
 		t.Errorf("%q after %d connections\n%s", why, p.asked(), log.text())
 	}
 }

@@ -89,7 +89,8 @@ func (m *memory) Settle(_ context.Context, c *holdstore.Claim, st holdstore.Sett
 	return nil
 }
 
-func (m *memory) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim, error) {
+func (m *memory) SettleNext(ctx context.Context, c *holdstore.Claim, st holdstore.Settlement) (*holdstore.Claim,
+	error) {
 	if err := m.Settle(ctx, c, st); err != nil {
 		return nil, err
 	}
@@ -134,8 +135,9 @@ func (n *notes) text() string { n.mu.Lock(); defer n.mu.Unlock(); return strings
 func claim(to ...string) *holdstore.Claim {
 	c := holdstore.NewClaim(holdstore.Hold{}, "", time.Now().Add(time.Minute))
 	c.Hold = holdstore.Hold{ID: "2222222233333", HeldAt: time.Now(), Due: time.Now(), Attempts: 1}
-	c.Submission = holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"}, MessageID: "<1@corp.test>", Gateway: "gw.corp.test",
-		Client: holdstore.Client{Address: "192.0.2.7", Name: "pc.corp.test", HELO: "pc", Port: 4711}}
+	c.Submission = holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"}, MessageID: "<1@corp.test>",
+		Gateway: "gw.corp.test",
+		Client:  holdstore.Client{Address: "192.0.2.7", Name: "pc.corp.test", HELO: "pc", Port: 4711}}
 	for _, r := range to {
 		c.Recipients = append(c.Recipients, holdstore.Path{Address: r})
 		c.Results = append(c.Results, holdstore.Result{Outcome: holdstore.Pending})
@@ -149,7 +151,9 @@ const message = "From: a@corp.test\r\nSubject: hello\r\n\r\nbody\r\n"
 func attempted(t *testing.T, m *memory, p *port, c *holdstore.Claim) (*sender, *notes) {
 	t.Helper()
 	log := &notes{}
-	s := &sender{loop: New(m, mark.New([]byte("secret")), log, Options{SMTP: p.addr, Received: ReceivedShort, Concurrency: 1, First: time.Second, Max: time.Minute, GiveUpAfter: time.Hour})}
+	s := &sender{loop: New(m, mark.New([]byte("secret")), log,
+		Options{SMTP: p.addr, Received: ReceivedShort, Concurrency: 1, First: time.Second, Max: time.Minute,
+			GiveUpAfter: time.Hour})}
 	t.Cleanup(s.hangUp)
 	s.release(t.Context(), t.Context(), c)
 	return s, log

@@ -17,21 +17,24 @@ const (
 	maxColumns = 120 // characters of a line; a tab is one
 	maxLines   = 60  // of a function
 
-	tooWide = 240 // lines that are wider still; it only ever becomes smaller
+	tooWide = 201 // lines that are wider still, most of them regular expressions; it only ever becomes smaller
 )
 
 func TestCodeIsNarrowAndItsFunctionsShort(t *testing.T) {
 	t.Parallel()
 	wide := 0
-	for _, root := range []string{"cmd", "holdstore", "internal", "milter", "policy"} {
+	for _, root := range []string{"cmd", "holdstore", "internal", "milter", "policy", "test"} {
 		err := filepath.WalkDir(filepath.Join("../..", root), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
 				return err
+			}
+			wide += wideLines(t, path)
+			if strings.HasSuffix(path, "_test.go") {
+				return nil // a test may be a long table
 			}
 			for _, name := range longFunctions(t, path) {
 				t.Errorf("%s: %s has more than %d lines", path, name, maxLines)
 			}
-			wide += wideLines(t, path)
 			return nil
 		})
 		if err != nil {

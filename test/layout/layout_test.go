@@ -30,7 +30,8 @@ var mayImport = []struct{ layer, layers string }{
 }
 
 // onlyImporter names the one layer, next to the tests, that imports a library.
-var onlyImporter = map[string]string{"github.com/redis/go-redis/": "holdstore", "github.com/emersion/go-milter": "milter"}
+var onlyImporter = map[string]string{"github.com/redis/go-redis/": "holdstore",
+	"github.com/emersion/go-milter": "milter"}
 
 func TestImportsPointDownward(t *testing.T) {
 	t.Parallel()

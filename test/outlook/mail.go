@@ -21,7 +21,8 @@ type Recall struct {
 func (r Recall) FormA() string {
 	subject, codepage := []byte(r.Subject), uint32(65001)
 	if text, err := r.encoded(r.Subject); err == nil && r.Charset != "" {
-		subject, codepage = []byte(text), map[string]uint32{"gb2312": 936, "big5": 950, "ks_c_5601-1987": 949, "iso-2022-jp": 50220}[r.Charset]
+		subject, codepage = []byte(text), map[string]uint32{"gb2312": 936, "big5": 950, "ks_c_5601-1987": 949,
+			"iso-2022-jp": 50220}[r.Charset]
 	}
 	return r.FormAWith(Winmail(subject, codepage))
 }
@@ -42,7 +43,8 @@ func (r Recall) FormAWith(winmail []byte) string {
 // FormB is the recall as it leaves Exchange: one text, and fields that only a recall has.
 func (r Recall) FormB() string {
 	topic, _ := r.word(r.Subject)
-	return r.head("<0a1b2c3d@mbx.corp.test>") + "Thread-Topic: " + topic + "\r\nThread-Index: AdxbR8bWJTPEVGMbQ06pIH4eXlLzQQ==\r\n" +
+	return r.head("<0a1b2c3d@mbx.corp.test>") + "Thread-Topic: " + topic +
+		"\r\nThread-Index: AdxbR8bWJTPEVGMbQ06pIH4eXlLzQQ==\r\n" +
 		"X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: 1\r\nX-FaxNumberOfPages: 0\r\n" +
 		"Content-Type: text/plain; charset=\"us-ascii\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
 		"The sender would like to recall the message, \"x\".\r\n"
@@ -51,14 +53,16 @@ func (r Recall) FormB() string {
 // FormC is the recall that Exchange Online makes in its cloud, for recipients outside.
 func (r Recall) FormC() string {
 	topic, _ := r.word(r.Subject)
-	return "Received: from AM0PR0000001.eurprd01.prod.outlook.com by substrate.office.com with HTTP; Tue, 24 Nov 2026 09:01:00 +0000\r\n" +
+	return "Received: from AM0PR0000001.eurprd01.prod.outlook.com by substrate.office.com with HTTP; Tue, 24 Nov 2026 " +
+		"09:01:00 +0000\r\n" +
 		r.head("<1f0c2e9a@AM0PR0000001>") + "Thread-Topic: " + topic + "\r\n" +
 		"Content-Type: text/plain; charset=\"us-ascii\"\r\n\r\nThe sender would like to recall the message, \"x\".\r\n"
 }
 
 func (r Recall) head(messageID string) string {
 	subject, _ := r.word(r.Prefix + " " + r.Subject)
-	return fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: Tue, 24 Nov 2026 09:01:00 +0000\r\nMessage-ID: %s\r\nMIME-Version: 1.0\r\n",
+	return fmt.Sprintf("From: %s\r\nTo: %s\r\nSubject: %s\r\nDate: Tue, 24 Nov 2026 09:01:00 +0000\r\nMessage-ID: "+
+		"%s\r\nMIME-Version: 1.0\r\n",
 		r.From, r.To, subject, messageID)
 }
 

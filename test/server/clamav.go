@@ -15,7 +15,8 @@ func StartClamAV(t testing.TB, virus string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	write(t, filepath.Join(dir, "test.ndb"), "Test.Virus:0:*:"+hex.EncodeToString([]byte(virus))+"\n")
 	conf := filepath.Join(dir, "clamd.conf")
-	write(t, conf, fmt.Sprintf("DatabaseDirectory %s\nTCPAddr %s\nTCPSocket %s\nForeground yes\nUser root\n", dir, host, port))
+	write(t, conf, fmt.Sprintf("DatabaseDirectory %s\nTCPAddr %s\nTCPSocket %s\nForeground yes\nUser root\n", dir, host,
+		port))
 	startListener(t, addr, "clamd", "--config-file="+conf)
 	return addr
 }

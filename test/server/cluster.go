@@ -75,13 +75,15 @@ func StartClusterTLS(t testing.TB, replaced time.Duration, s TLS) *Cluster {
 	if s.Host == "" {
 		return startCluster(t, replaced, &s)
 	}
-	return startCluster(t, replaced, &s, "--cluster-announce-hostname", s.Host, "--cluster-preferred-endpoint-type", "hostname")
+	return startCluster(t, replaced, &s, "--cluster-announce-hostname", s.Host, "--cluster-preferred-endpoint-type",
+		"hostname")
 }
 
 func startCluster(t testing.TB, replaced time.Duration, s *TLS, extra ...string) *Cluster {
 	t.Helper()
 	c, environ := &Cluster{}, diskless(t)
-	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no",
+	args := append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000",
+		"--cluster-replica-validity-factor", "0", "--cluster-require-full-coverage", "no",
 		"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, extra...)
 	for range 6 {
 		// By itself a node takes the port 10000 above its own for the others, which an outgoing connection may have.
@@ -92,13 +94,15 @@ func startCluster(t testing.TB, replaced time.Duration, s *TLS, extra ...string)
 	if s != nil {
 		create = append([]string{"--tls", "--cacert", s.CA}, create...)
 	}
-	out, err := exec.Command(Program(t, "redis-cli"), append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
+	out, err := exec.Command(Program(t, "redis-cli"),
+		append(create, "--cluster-replicas", "1", "--cluster-yes")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("no cluster: %v\n%s", err, out)
 	}
 	for _, n := range c.Nodes {
 		Eventually(t, "all nodes of the cluster know each other", func() bool {
-			return strings.Contains(n.Do("CLUSTER INFO"), "cluster_state:ok") && strings.Contains(n.Do("CLUSTER INFO"), "cluster_known_nodes:6")
+			return strings.Contains(n.Do("CLUSTER INFO"), "cluster_state:ok") &&
+				strings.Contains(n.Do("CLUSTER INFO"), "cluster_known_nodes:6")
 		})
 	}
 	for _, n := range c.Nodes { // not before: they look for each other the more often, the shorter it is

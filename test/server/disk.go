@@ -35,7 +35,8 @@ func (r *Redis) FreeDisk() {
 
 func limitFiles(t testing.TB, pid int, size string) {
 	t.Helper()
-	if out, err := exec.Command(Program(t, "prlimit"), "--pid", fmt.Sprint(pid), "--fsize="+size+":unlimited").CombinedOutput(); err != nil {
+	if out, err := exec.Command(Program(t, "prlimit"), "--pid", fmt.Sprint(pid),
+		"--fsize="+size+":unlimited").CombinedOutput(); err != nil {
 		t.Fatalf("prlimit: %v\n%s", err, out)
 	}
 }

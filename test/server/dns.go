@@ -26,7 +26,8 @@ func StartDNS(t testing.TB, records ...string) *DNS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &DNS{Addr: conn.LocalAddr().String(), records: map[string][]dns.RR{}, broken: map[string]bool{}, odd: map[string]string{}}
+	d := &DNS{Addr: conn.LocalAddr().String(), records: map[string][]dns.RR{}, broken: map[string]bool{},
+		odd: map[string]string{}}
 	for _, r := range records {
 		d.Add(t, r)
 	}
@@ -84,7 +85,8 @@ func (d *DNS) misbehave(w dns.ResponseWriter, m *dns.Msg) bool {
 		}
 	}
 	txt := func(text string) {
-		m.Answer = append(m.Answer, &dns.TXT{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{text}})
+		m.Answer = append(m.Answer,
+			&dns.TXT{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeTXT, Class: dns.ClassINET}, Txt: []string{text}})
 	}
 	switch how {
 	case "":
@@ -103,7 +105,8 @@ func (d *DNS) misbehave(w dns.ResponseWriter, m *dns.Msg) bool {
 	case "truncated":
 		m.Truncated = true
 	case "loop":
-		m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET}, Target: q.Name})
+		m.Answer = append(m.Answer,
+			&dns.CNAME{Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET}, Target: q.Name})
 	case "huge":
 		for range 200 {
 			txt(strings.Repeat("v=spf1 +all ", 20))

@@ -68,7 +68,8 @@ type Mailboxes struct {
 // StartMailboxes starts a Dovecot with a mailbox for every address. More lines may be added to its configuration.
 func StartMailboxes(t testing.TB, more ...string) *Mailboxes {
 	t.Helper()
-	m := &Mailboxes{IMAP: FreeAddr(t), IMAPS: FreeAddr(t), POP3: FreeAddr(t), LMTP: FreeAddr(t), Master: "recall", dir: publicDir(t), t: t}
+	m := &Mailboxes{IMAP: FreeAddr(t), IMAPS: FreeAddr(t), POP3: FreeAddr(t), LMTP: FreeAddr(t), Master: "recall",
+		dir: publicDir(t), t: t}
 	m.MasterPassword, m.CA = filepath.Join(m.dir, "password"), filepath.Join(m.dir, "cert.pem")
 	certificate(t, m.CA, filepath.Join(m.dir, "key.pem"))
 	mail := filepath.Join(m.dir, "mail")
@@ -115,7 +116,8 @@ service lmtp {
 }
 `, m.dir, Password, listener("imap", m.IMAP)+"\n"+listener("imaps", m.IMAPS), listener("pop3", m.POP3)+"\n"+noListener("pop3s"), listener("lmtp", m.LMTP)) +
 		strings.Join(more, "\n") + "\n"
-	writeAll(t, m.dir, map[string]string{"dovecot.conf": conf, "masters": m.Master + ":{PLAIN}master-secret\n", "password": "master-secret\n"})
+	writeAll(t, m.dir, map[string]string{"dovecot.conf": conf, "masters": m.Master + ":{PLAIN}master-secret\n",
+		"password": "master-secret\n"})
 	if err := os.Chmod(m.MasterPassword, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -194,8 +196,9 @@ func certificate(t testing.TB, certFile, keyFile string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	c := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, &c, &c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)

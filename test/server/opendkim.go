@@ -42,7 +42,9 @@ func StartOpenDKIM(t testing.TB, domain string, more ...string) *OpenDKIM {
 	o := &OpenDKIM{Milter: FreeAddr(t), Record: "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)}
 	host, port, _ := net.SplitHostPort(o.Milter)
 	conf := filepath.Join(dir, "opendkim.conf")
-	settings := fmt.Sprintf("Domain %s\nSelector s1\nKeyFile %s\nMode s\nCanonicalization simple/simple\nRequireSafeKeys no\nInternalHosts 127.0.0.1\nSocket inet:%s@%s\nSyslog no\n", domain, file, port, host) + strings.Join(more, "\n") + "\n"
+	settings := fmt.Sprintf("Domain %s\nSelector s1\nKeyFile %s\nMode s\nCanonicalization "+
+		"simple/simple\nRequireSafeKeys no\nInternalHosts 127.0.0.1\nSocket inet:%s@%s\nSyslog no\n", domain, file, port,
+		host) + strings.Join(more, "\n") + "\n"
 	if err := os.WriteFile(conf, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -58,8 +60,10 @@ func StartOpenDKIMVerifier(t testing.TB, d *DNS, settings string) string {
 	host, port, _ := net.SplitHostPort(addr)
 	name, number, _ := net.SplitHostPort(d.Addr)
 	resolver, conf := filepath.Join(dir, "unbound.conf"), filepath.Join(dir, "opendkim.conf")
-	write(t, resolver, fmt.Sprintf("server:\n  do-not-query-localhost: no\n  module-config: iterator\n  local-zone: \"test.\" nodefault\nforward-zone:\n  name: \".\"\n  forward-addr: %s@%s\n", name, number))
-	write(t, conf, fmt.Sprintf("%s\nMode v\nResolverConfiguration %s\nSocket inet:%s@%s\nSyslog no\n", settings, resolver, port, host))
+	write(t, resolver, fmt.Sprintf("server:\n  do-not-query-localhost: no\n  module-config: iterator\n  local-zone: "+
+		"\"test.\" nodefault\nforward-zone:\n  name: \".\"\n  forward-addr: %s@%s\n", name, number))
+	write(t, conf, fmt.Sprintf("%s\nMode v\nResolverConfiguration %s\nSocket inet:%s@%s\nSyslog no\n", settings, resolver,
+		port, host))
 	startListener(t, addr, "opendkim", "-f", "-x", conf)
 	return addr
 }

@@ -32,7 +32,8 @@ func StartOpenDMARCWith(t testing.TB, d *DNS, settings string) string {
 	dir := t.TempDir()
 	source, library := filepath.Join(dir, "nameserver.c"), filepath.Join(dir, "nameserver.so")
 	write(t, source, nameserver)
-	if out, err := exec.Command(Program(t, "gcc"), "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+	if out, err := exec.Command(Program(t, "gcc"), "-shared", "-fPIC", "-o", library,
+		source).CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, out)
 	}
 	_, port, _ := net.SplitHostPort(d.Addr)

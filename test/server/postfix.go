@@ -153,7 +153,8 @@ func servicesCf() string {
 	text := "pickup unix n - n 60 1 pickup\nqmgr unix n - n 300 1 qmgr\ncleanup unix n - n - 0 cleanup\n" +
 		"postlog unix-dgram n - n - 1 postlogd\nflush unix n - n - 0 flush\nshowq unix n - n - - showq\n" +
 		"defer unix - - n - 0 bounce\nretry unix - - n - - error\nrewrite unix - - n - - trivial-rewrite\n" +
-		"bounce unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
+		"bounce unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 " +
+		"scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
 	for _, name := range []string{"smtp", "lmtp", "error", "proxymap", "verify"} {
 		text += name + " unix - - n - - " + name + "\n"
 	}

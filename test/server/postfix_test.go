@@ -17,7 +17,8 @@ func TestMailThroughPostfixReachesTheSink(t *testing.T) {
 	if got := string(sink.Got()[0].Data); !strings.Contains(got, "Subject: hello") {
 		t.Error(got)
 	}
-	if err := smtp.SendMail(p.SMTP, nil, "a@corp.test", []string{"b@x.test"}, []byte("Subject: hello\r\n\r\nbody\r\n")); err == nil {
+	if err := smtp.SendMail(p.SMTP, nil, "a@corp.test", []string{"b@x.test"},
+		[]byte("Subject: hello\r\n\r\nbody\r\n")); err == nil {
 		t.Error("mail was taken although the milter is away and the default action is tempfail")
 	}
 }

@@ -17,7 +17,8 @@ func PostfixConf(t testing.TB, main, master string) string {
 	}
 	Program(t, "postconf")
 	dir := postfixDir(t)
-	main = overridden(fmt.Sprintf("compatibility_level = 3.6\nmyhostname = gw.corp.test\nmynetworks = 127.0.0.0/8\nqueue_directory = %[1]s/spool\n"+
+	main = overridden(fmt.Sprintf("compatibility_level = 3.6\nmyhostname = gw.corp.test\nmynetworks = "+
+		"127.0.0.0/8\nqueue_directory = %[1]s/spool\n"+
 		"data_directory = %[1]s/data\nmaillog_file = /dev/stdout\nmaillog_file_prefixes = /dev\n", dir), main)
 	master = "smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\ncleanup unix n - y - 0 cleanup\n" +
 		"qmgr unix n - n 300 1 qmgr\npostlog unix-dgram n - n - 1 postlogd\n" + master

@@ -23,7 +23,8 @@ func (r *Redis) WatchSyncs() {
 // other work would be replaced, or take no mail for a while.
 func diskless(t testing.TB) []string {
 	t.Helper()
-	return append(os.Environ(), "LD_PRELOAD="+library(t, t.TempDir(), "diskless", "int fdatasync(int fd) { return 0; }\nint fsync(int fd) { return 0; }\n"))
+	return append(os.Environ(), "LD_PRELOAD="+library(t, t.TempDir(), "diskless",
+		"int fdatasync(int fd) { return 0; }\nint fsync(int fd) { return 0; }\n"))
 }
 
 // library compiles what is to be preloaded into a server.
@@ -31,7 +32,8 @@ func library(t testing.TB, dir, name, text string) string {
 	t.Helper()
 	lib, source := filepath.Join(dir, name+".so"), filepath.Join(dir, name+".c")
 	write(t, source, text)
-	if out, err := exec.Command(Program(t, "cc"), "-shared", "-fPIC", "-O1", "-o", lib, source, "-ldl").CombinedOutput(); err != nil {
+	if out, err := exec.Command(Program(t, "cc"), "-shared", "-fPIC", "-O1", "-o", lib, source,
+		"-ldl").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return lib

@@ -5,7 +5,8 @@ import "testing"
 // Whoever talks to a server that was just started talks to one that has loaded its data, or waits for it.
 func TestARedisThatLoadsIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	r := StartRedis(t, "--enable-debug-command", "yes", "--aof-use-rdb-preamble", "no", "--auto-aof-rewrite-percentage", "0")
+	r := StartRedis(t, "--enable-debug-command", "yes", "--aof-use-rdb-preamble", "no", "--auto-aof-rewrite-percentage",
+		"0")
 	for range 1000 {
 		r.Do("INCR k")
 	}

@@ -95,7 +95,8 @@ func (s *Sendmail) mc(example, milter, nextHop string) string {
 		"define(`confDONT_PROBE_INTERFACES', `True')dnl\n"+
 		"define(`confDONT_BLAME_SENDMAIL', `GroupWritableDirPathSafe')dnl\n"+
 		"define(`confTO_IDENT', `0')dnl\n"+
-		"define(`confREFUSE_LA', `999')dnl\ndefine(`confQUEUE_LA', `999')dnl\n"+ // else it refuses mail on a machine under load
+		// else it refuses mail on a machine under load
+		"define(`confREFUSE_LA', `999')dnl\ndefine(`confQUEUE_LA', `999')dnl\n"+
 		"define(`confAUTH_MECHANISMS', `PLAIN')dnl\nTRUST_AUTH_MECH(`PLAIN')dnl\n"+
 		"define(`confMAX_MESSAGE_SIZE', `104857600')dnl\n"+
 		"define(`SMART_HOST', `[127.0.0.1]')dnl\n"+
@@ -113,7 +114,8 @@ var hostname string
 func (s *Sendmail) build() {
 	s.t.Helper()
 	s.write("hostname.c", hostname)
-	s.run("cc", "-shared", "-fPIC", "-DFOLDER=\""+filepath.Join(s.Dir, "conf")+"\"", "-o", s.File("hostname.so"), s.File("hostname.c"))
+	s.run("cc", "-shared", "-fPIC", "-DFOLDER=\""+filepath.Join(s.Dir, "conf")+"\"", "-o", s.File("hostname.so"),
+		s.File("hostname.c"))
 	s.run("cp", filepath.Join(s.root, "usr/libexec/sendmail/sendmail"), s.File("sendmail"))
 	cf, err := exec.Command(Program(s.t, "m4"), s.File("sendmail.mc")).Output()
 	if err != nil {
@@ -129,7 +131,8 @@ func (s *Sendmail) letIn(logins []string) {
 		return
 	}
 	for _, login := range logins {
-		c := exec.Command(filepath.Join(unpacked(s.t, "sasl"), "usr/sbin/saslpasswd2"), "-c", "-p", "-f", s.File("sasldb"), "-u", "gw.corp.test", login)
+		c := exec.Command(filepath.Join(unpacked(s.t, "sasl"), "usr/sbin/saslpasswd2"), "-c", "-p", "-f", s.File("sasldb"),
+			"-u", "gw.corp.test", login)
 		c.Stdin = strings.NewReader(Password)
 		if out, err := c.CombinedOutput(); err != nil {
 			s.t.Fatalf("saslpasswd2: %v\n%s", err, out)

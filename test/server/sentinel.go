@@ -130,10 +130,13 @@ func startSentinel(t testing.TB, replaced time.Duration, secure *TLS, primary, u
 	t.Helper()
 	host, port, _ := strings.Cut(secure.hosted(primary), ":")
 	names := map[bool]string{true: "yes", false: "no"}[secure != nil && secure.Host != ""]
-	conf := fmt.Sprintf("sentinel resolve-hostnames %[5]s\nsentinel announce-hostnames %[5]s\nsentinel monitor %[1]s %[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s %[4]d\n"+
-		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port, replaced.Milliseconds(), names)
+	conf := fmt.Sprintf("sentinel resolve-hostnames %[5]s\nsentinel announce-hostnames %[5]s\nsentinel monitor %[1]s "+
+		"%[2]s %[3]s 2\nsentinel down-after-milliseconds %[1]s %[4]d\n"+
+		"sentinel failover-timeout %[1]s 6000\nsentinel parallel-syncs %[1]s 2\n", SentinelName, host, port,
+		replaced.Milliseconds(), names)
 	if name, password, ok := strings.Cut(login, " "); ok {
-		conf += fmt.Sprintf("user default off\n%s\nuser %[2]s on >%[3]s ~* &* +@all\nsentinel sentinel-user %[2]s\nsentinel sentinel-pass %[3]s\n", user, name, password)
+		conf += fmt.Sprintf("user default off\n%s\nuser %[2]s on >%[3]s ~* &* +@all\nsentinel sentinel-user "+
+			"%[2]s\nsentinel sentinel-pass %[3]s\n", user, name, password)
 	}
 	r := &Redis{t: t, Dir: t.TempDir(), Addr: FreeAddr(t)}
 	if secure != nil {
@@ -145,7 +148,8 @@ func startSentinel(t testing.TB, replaced time.Duration, secure *TLS, primary, u
 		t.Fatal(err)
 	}
 	_, own, _ := strings.Cut(r.Addr, ":")
-	r.args = []string{file, "--sentinel", "--port", own, "--bind", "127.0.0.1", "--dir", r.Dir, "--logfile", filepath.Join(r.Dir, "sentinel.log")}
+	r.args = []string{file, "--sentinel", "--port", own, "--bind", "127.0.0.1", "--dir", r.Dir, "--logfile",
+		filepath.Join(r.Dir, "sentinel.log")}
 	r.Start()
 	t.Cleanup(r.Kill)
 	return r

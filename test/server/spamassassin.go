@@ -33,13 +33,16 @@ func NewSpamAssassin(t testing.TB, files map[string]string) SpamAssassin {
 		write(t, filepath.Join(s.dir, name), text)
 	}
 	write(t, filepath.Join(s.dir, "user_prefs"), "")
-	write(t, filepath.Join(s.dir, "zz-test.cf"), "use_bayes 0\nreport_safe 0\nfold_headers 0\nclear_headers\nadd_header all Status _SCORE_ _TESTS(,)_\n")
+	write(t, filepath.Join(s.dir, "zz-test.cf"),
+		"use_bayes 0\nreport_safe 0\nfold_headers 0\nclear_headers\nadd_header all Status _SCORE_ _TESTS(,)_\n")
 	return s
 }
 
 func (s SpamAssassin) run(t testing.TB, stdin string, args ...string) string {
 	t.Helper()
-	c := exec.Command(Program(t, "spamassassin"), append([]string{"--local", "--siteconfigpath=" + s.dir, "--prefspath=" + filepath.Join(s.dir, "user_prefs")}, args...)...)
+	c := exec.Command(Program(t, "spamassassin"),
+		append([]string{"--local", "--siteconfigpath=" + s.dir, "--prefspath=" + filepath.Join(s.dir, "user_prefs")},
+			args...)...)
 	var out, words bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &out, &words
 	if err := c.Run(); err != nil || words.Len() > 0 {
@@ -59,7 +62,8 @@ func (s SpamAssassin) Judge(t testing.TB, mails ...string) []string {
 	t.Helper()
 	var box strings.Builder
 	for n, m := range mails {
-		fmt.Fprintf(&box, "From x@x.test Wed Nov 25 09:00:00 2026\nX-Number: %d\n%s\n\n", n, strings.ReplaceAll(m, "\r\n", "\n"))
+		fmt.Fprintf(&box, "From x@x.test Wed Nov 25 09:00:00 2026\nX-Number: %d\n%s\n\n", n,
+			strings.ReplaceAll(m, "\r\n", "\n"))
 	}
 	all, status := make([]string, len(mails)), ""
 	for line := range strings.Lines(s.run(t, box.String(), "--mbox")) { // not in the order in which they went in

@@ -38,7 +38,8 @@ func (s *TLS) hosted(addr string) string {
 // lines are those of redis.conf for a server that has TLS at this address.
 func (s *TLS) lines(addr string) []string {
 	_, port, _ := net.SplitHostPort(addr)
-	return append([]string{"tls-port " + port, "tls-cert-file " + s.Cert, "tls-key-file " + s.Key, "tls-ca-cert-file " + s.CA}, s.Settings...)
+	return append([]string{"tls-port " + port, "tls-cert-file " + s.Cert, "tls-key-file " + s.Key, "tls-ca-cert-file " +
+		s.CA}, s.Settings...)
 }
 
 // MakeCertificates makes an authority, and a certificate for a server of these names and IP addresses.
@@ -51,8 +52,10 @@ func MakeCertificates(t testing.TB, names ...string) Certificates {
 			t.Fatal(err)
 		}
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"}, IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority of a test"},
+		IsCA:                  true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour)}
 	authority, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	write := func(file, kind string, der []byte, err error) {

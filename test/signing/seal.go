@@ -35,10 +35,12 @@ func (s Sealer) Seal(message string) string {
 	}
 	results := fmt.Sprintf("ARC-Authentication-Results: i=%d; mx.%s; %s", i, s.Domain, s.Results)
 	names := or(s.Fields, "From:Subject:Date:Content-Type")
-	signature := fmt.Sprintf("ARC-Message-Signature: i=%d; a=%s; c=relaxed/relaxed; d=%s; s=s1; h=%s;%s bh=%s; b=", i, algorithm(s.Key), or(s.Signer, s.Domain), names,
+	signature := fmt.Sprintf("ARC-Message-Signature: i=%d; a=%s; c=relaxed/relaxed; d=%s; s=s1; h=%s;%s bh=%s; b=", i,
+		algorithm(s.Key), or(s.Signer, s.Domain), names,
 		s.More, sum(relaxed(body)))
 	signature += sign(s.Key, covered(all, names)+line(signature))
-	seal := fmt.Sprintf("ARC-Seal: i=%d; a=%s; cv=%s; d=%s; s=s1; b=", i, algorithm(s.Key), or(s.Validity, map[bool]string{true: "none", false: "pass"}[i == 1]), s.Domain)
+	seal := fmt.Sprintf("ARC-Seal: i=%d; a=%s; cv=%s; d=%s; s=s1; b=", i, algorithm(s.Key),
+		or(s.Validity, map[bool]string{true: "none", false: "pass"}[i == 1]), s.Domain)
 	var chain string
 	for n := 1; n < i; n++ {
 		for _, name := range []string{"ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"} {
@@ -56,7 +58,8 @@ func (s Sealer) Seal(message string) string {
 // Partly returns a message with a DKIM signature that covers only the first bytes of its body: with an l= tag.
 func Partly(message, domain string, key crypto.Signer, names string, length int) string {
 	all, body := parted(message)
-	signature := fmt.Sprintf("DKIM-Signature: v=1; a=%s; c=relaxed/relaxed; d=%s; s=s1; h=%s; l=%d; bh=%s; b=", algorithm(key), domain, names, length,
+	signature := fmt.Sprintf("DKIM-Signature: v=1; a=%s; c=relaxed/relaxed; d=%s; s=s1; h=%s; l=%d; bh=%s; b=",
+		algorithm(key), domain, names, length,
 		sum(relaxed(body)[:length]))
 	return signature + sign(key, covered(all, names)+line(signature)) + "\r\n" + message
 }
@@ -65,7 +68,8 @@ func Partly(message, domain string, key crypto.Signer, names string, length int)
 // b=.
 func Tagged(message, domain string, key crypto.Signer, names, before, behind string) string {
 	all, body := parted(message)
-	signature := fmt.Sprintf("DKIM-Signature: v=1; a=%s; c=relaxed/relaxed; d=%s; s=s1; h=%s; bh=%s; %s b=", algorithm(key), domain,
+	signature := fmt.Sprintf("DKIM-Signature: v=1; a=%s; c=relaxed/relaxed; d=%s; s=s1; h=%s; bh=%s; %s b=",
+		algorithm(key), domain,
 		names, sum(relaxed(body)), before)
 	if behind != "" {
 		behind = "; " + behind
@@ -73,8 +77,8 @@ func Tagged(message, domain string, key crypto.Signer, names, before, behind str
 	return signature + sign(key, covered(all, names)+line(signature+behind)) + behind + "\r\n" + message
 }
 
-// Written returns a message with a DKIM signature as a signer writes it: field is all of it, with BH for the hash of the
-// body and B for the signature. fold changes both, as programs do that break lines. names are those in h=.
+// Written returns a message with a DKIM signature as a signer writes it: field is all of it, with BH for the hash of
+// the body and B for the signature. fold changes both, as programs do that break lines. names are those in h=.
 func Written(message string, key crypto.Signer, names, field string, fold func(string) string) string {
 	all, body := parted(message)
 	field = strings.Replace(field, "BH", fold(sum(relaxed(body))), 1)

@@ -7,7 +7,8 @@ import (
 )
 
 func TestWhatIsWrongWithServersIsOneLine(t *testing.T) {
-	dead, hangs := Explain(errors.New("dial tcp 127.0.0.1:2: connection refused")), Explain(errors.New("127.0.0.1:1: i/o timeout"))
+	dead, hangs := Explain(errors.New("dial tcp 127.0.0.1:2: connection refused")), Explain(errors.New("127.0.0.1:1: "+
+		"i/o timeout"))
 	lax := fmt.Errorf("%w: redis at 127.0.0.1:3 has appendfsync", ErrNotDurable)
 	for _, c := range []struct {
 		some  bool
@@ -15,10 +16,12 @@ func TestWhatIsWrongWithServersIsOneLine(t *testing.T) {
 		words string
 	}{
 		{true, []error{dead}, "part of the store is not reachable: dial tcp 127.0.0.1:2: connection refused"},
-		{true, []error{dead, hangs, dead}, "part of the store is not reachable: 127.0.0.1:1: i/o timeout; dial tcp 127.0.0.1:2: connection refused"},
+		{true, []error{dead, hangs, dead},
+			"part of the store is not reachable: 127.0.0.1:1: i/o timeout; dial tcp 127.0.0.1:2: connection refused"},
 		{false, []error{hangs}, "store not reachable: 127.0.0.1:1: i/o timeout"},
 		{true, []error{lax}, "store could lose mail: redis at 127.0.0.1:3 has appendfsync"},
-		{true, []error{lax, hangs}, "part of the store is not reachable: 127.0.0.1:1: i/o timeout; store could lose mail: redis at 127.0.0.1:3 has appendfsync"},
+		{true, []error{lax, hangs}, "part of the store is not reachable: 127.0.0.1:1: i/o timeout; store could lose mail: " +
+			"redis at 127.0.0.1:3 has appendfsync"},
 	} {
 		f := &Failures{Some: c.some}
 		for _, err := range c.all {

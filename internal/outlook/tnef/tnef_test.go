@@ -39,7 +39,8 @@ func TestRecipientsOfTheTableAreRead(t *testing.T) {
 
 func TestAMessageClassMayComeAsAProperty(t *testing.T) {
 	value := outlook.Variable([]byte(tnef.RecallClass + "\x00"))
-	got, err := tnef.Read(outlook.NewTNEF().Attribute(properties, outlook.Properties(outlook.Property(0x001E, 0x001A, value))).Bytes())
+	got, err := tnef.Read(outlook.NewTNEF().Attribute(properties,
+		outlook.Properties(outlook.Property(0x001E, 0x001A, value))).Bytes())
 	if err != nil || got.Class != tnef.RecallClass {
 		t.Errorf("%v %+v", err, got)
 	}

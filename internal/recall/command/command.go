@@ -41,13 +41,14 @@ const (
 	unclearCut     = "not all of it can be read, and ONLY might be in the rest: it is larger than 1 MB, has more than " +
 		"100 parts, or is damaged or encrypted. Write RECALL and the message's number in the subject of a mail " +
 		"without attachments"
-	unclearQuoted = "ONLY is in a text that might be quoted. Write ONLY and the addresses at the top of your mail, or in " +
+	unclearQuoted = "ONLY is in a text that might be quoted. Write ONLY and the addresses at the top of your mail, or " +
+		"in " +
 		"its subject"
 )
 
 // Read reads a mail to the recall address, of which a site can have several. The first of these that is there decides:
-// what the subject names, the message that is answered, those that are forwarded. What is only quoted names nothing, and
-// neither do older messages of a thread.
+// what the subject names, the message that is answered, those that are forwarded. What is only quoted names nothing,
+// and neither do older messages of a thread.
 func Read(m *mailmsg.Message, addresses []string) Target {
 	subject := m.Text("Subject")
 	t := readSubject(policy.WithoutReplyWords(subject))
