@@ -1,8 +1,6 @@
 package recall
 
 import (
-	"strings"
-
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
@@ -35,16 +33,12 @@ func (d *Desk) sameSubmitter(a, b *holdstore.Submission) bool {
 	case a.Login == "":
 		return same && a.Client.Address == b.Client.Address
 	}
-	return same || d.personal(a.Login, a.Sender.Address) || d.personal(b.Login, b.Sender.Address)
+	return same || d.personal(a.Login)
 }
 
-// personal says whether a login belongs to one person, who may have several addresses: the config says so, or the login
-// is the sender's address, or the part of it before the "@".
-func (d *Desk) personal(login, sender string) bool {
-	local, _, _ := strings.Cut(sender, "@")
-	return login != "" && (holdstore.Same(login, sender) || holdstore.Same(login, local) ||
-		d.o.PersonalLogins.Match(login))
-}
+// personal says whether a login belongs to one person, who may have several addresses. Only the config can say so:
+// behind a login that many share, everybody may type an envelope sender that looks like the login.
+func (d *Desk) personal(login string) bool { return login != "" && d.o.PersonalLogins.Match(login) }
 
 // automatic says why a mail was not written by a person, so that it is no command; empty: it was.
 func automatic(m *Mail) string {

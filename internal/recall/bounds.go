@@ -43,7 +43,7 @@ func (d *Desk) office(m *Mail) (name string, shared bool) {
 	if m.Login == "" {
 		return "client " + clientNetwork(m.Client.Address), true
 	}
-	return "login " + m.Login, !d.personal(m.Login, m.Sender.Address)
+	return "login " + m.Login, !d.personal(m.Login)
 }
 
 // author names one sender, as sameSubmitter tells them apart.
@@ -109,7 +109,7 @@ func (d *Desk) enter(ctx context.Context, m *Mail, refs []string, newest int) (l
 
 // submitter says whose messages the submitter's own are.
 func (d *Desk) submitter(m *Mail) holdstore.Whose {
-	if d.personal(m.Login, m.Sender.Address) {
+	if d.personal(m.Login) {
 		return holdstore.Whose{Login: m.Login}
 	}
 	return holdstore.Whose{Login: m.Login, Sender: m.Sender.Address, Client: m.Client.Address}
