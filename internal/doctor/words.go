@@ -8,7 +8,7 @@ import (
 // asRoot is the fix of what an ordinary user can't look at.
 const asRoot = "sudo recallctl doctor"
 
-// byHand begins a fix that is no command, and goes on with the reason.
+// byHand begins a fix that is not a command, and goes on with the reason.
 const byHand = "by hand: "
 
 // inConfig is the fix for what only the administrator can decide: a line of the daemon's config.

@@ -9,7 +9,7 @@ import (
 
 // Opinion is what the gate thinks of a mail, and what that rests on.
 type Opinion struct {
-	Sight    Sight // no form: it is no recall command, and the rest is empty
+	Sight    Sight // no form: it is not a recall command, and the rest is empty
 	Evidence authenticate.Evidence
 	Facts    policy.Command
 	Rule     policy.InboundRule // of the sender domain

@@ -54,7 +54,7 @@ func (m *Message) oneOf(names []string) string {
 	return ""
 }
 
-// Automatic says why a mail was written by a program or a list, or was passed on, so that it is no command; empty: a
+// Automatic says why a mail was written by a program or a list, or was passed on, so that it is not a command; empty: a
 // person has written it.
 func (m *Message) Automatic() string {
 	if v, _, _ := strings.Cut(m.Field("Auto-Submitted"), ";"); v != "" && !strings.EqualFold(strings.TrimSpace(v), "no") {

@@ -34,7 +34,7 @@ func (a *Answer) Outcomes() (all []Outcome) {
 	return all
 }
 
-// Missing lists whom ONLY names, and who is no recipient.
+// Missing lists addresses that ONLY names and that did not get the message.
 func (a *Answer) Missing() (all []string) {
 	got := holdstore.Addresses{}
 	for _, h := range a.Done {

@@ -18,7 +18,7 @@ type letter struct {
 	Until     string // when a held message leaves
 	Rcpt      []Outcome
 	More      int      // recipients beyond maxTold
-	Missing   []string // whom ONLY names, and who is no recipient
+	Missing   []string // addresses that ONLY names and that did not get the message
 	Asked     string
 	Why       string
 	Held      []waiting
