@@ -19,7 +19,8 @@ const (
 // recipients sent before, ErrUnavailable for a reply that never came. An error of Bulk means that it did not come to
 // the end; the same call does the rest. ErrPartial: some servers of a Cluster are away, and what the others have is
 // done.
-func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Act, told func(ids []string, errs []error)) error {
+func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Actor,
+	told func(ids []string, errs []error)) error {
 	b := &bulk{s: s, d: d, a: a, told: told}
 	ctx, b.stop = context.WithCancelCause(ctx)
 	defer b.stop(nil)
@@ -48,7 +49,7 @@ func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Act, told fu
 type bulk struct {
 	s    *Store
 	d    Action
-	a    Act
+	a    Actor
 	stop context.CancelCauseFunc
 
 	mu     sync.Mutex

@@ -200,7 +200,7 @@ return 'ok'
 // ClaimOne leases one hold to a person who sends it another way than the daemon does; detail says which. While the
 // lease runs, no daemon sends it. It works whether the hold is due or not, and while releases are paused: nothing else
 // would let a person empty the store without a daemon. ErrTooLate, ErrNotNow: it is recalled. ErrNotFound.
-func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Act) (*Claim, error) {
+func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Actor) (*Claim, error) {
 	id, ok := holdid.Parse(ref)
 	if !ok {
 		return nil, outcome("none", ref)

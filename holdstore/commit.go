@@ -13,20 +13,20 @@ import (
 
 // Commit makes the hold durable, or says why it is not. After any error but ErrMaybeHeld this Put certainly holds
 // nothing: a commit whose outcome is unknown is fenced off first, so that it can't come true later.
-func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
+func (p *Put) Commit(ctx context.Context, t Terms) (Committed, error) {
 	defer p.s.staging.end(p)
 	p.work.Wait()
 	if err := p.err(); err != nil {
-		return Receipt{}, err
+		return Committed{}, err
 	}
 	was, err := p.s.nodes.ReadyNow(ctx, p.at)
 	if err != nil {
-		return Receipt{}, err
+		return Committed{}, err
 	}
 	whole := p.chunks == 1 && len(p.header)+len(p.body) <= wholeMost
 	if !whole {
 		if err := p.stageRest(ctx); err != nil {
-			return Receipt{}, err
+			return Committed{}, err
 		}
 	}
 	p.replaces = t.Replaces
@@ -51,7 +51,7 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Receipt, error) {
 	}
 	if nodes.Refused(err) || nodes.Unsent(err) {
 		p.drop()
-		return Receipt{}, nodes.Explain(err)
+		return Committed{}, nodes.Explain(err)
 	}
 	return p.fence(err)
 }
@@ -130,11 +130,11 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 }
 
 // receipt says what the script's answer means.
-func (p *Put) receipt(c *commit, t Terms) (Receipt, error) {
+func (p *Put) receipt(c *commit, t Terms) (Committed, error) {
 	switch row := c.row.(type) {
 	case int64:
 		due := c.held.Add(max(t.Grace, 0).Truncate(time.Millisecond))
-		return Receipt{ID: p.id, HeldAt: c.held, Due: due, print: p.print}, nil
+		return Committed{ID: p.id, HeldAt: c.held, Due: due, print: p.print}, nil
 	case []any:
 		if len(row) == 3 {
 			return p.known(fmt.Sprint(row[0]), fmt.Sprint(row[1]), fmt.Sprint(row[2])), nil
@@ -142,22 +142,22 @@ func (p *Put) receipt(c *commit, t Terms) (Receipt, error) {
 	case string:
 		switch row {
 		case "fenced":
-			return Receipt{}, ErrUnknown
+			return Committed{}, ErrUnknown
 		case "quota":
 			p.drop()
-			return Receipt{}, ErrQuota
+			return Committed{}, ErrQuota
 		}
 	}
-	return Receipt{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, c.row)
+	return Committed{}, fmt.Errorf("%w: redis could not make a hold of the staged pieces: %q", ErrUnavailable, c.row)
 }
 
 // known is the receipt of a hold that existed before.
-func (p *Put) known(id, heldAt, due string) Receipt {
+func (p *Put) known(id, heldAt, due string) Committed {
 	found := id != p.id
 	if found {
 		p.drop()
 	}
-	return Receipt{ID: id, Found: found, HeldAt: moment(heldAt), Due: moment(due), print: p.print}
+	return Committed{ID: id, Found: found, HeldAt: moment(heldAt), Due: moment(due), print: p.print}
 }
 
 // newCommits makes the batcher of a shard.
@@ -216,7 +216,7 @@ return {'fenced'}
 // It has a short time of its own, because the caller's may be over. It asks the server that is the primary now: what an
 // earlier primary did of the commit was replicated, or is lost with that primary, as is a commit that reaches it late.
 // When a hold has to stay and replicas count, the caller's retry finds it and waits for them.
-func (p *Put) fence(cause error) (Receipt, error) {
+func (p *Put) fence(cause error) (Committed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
 	var reply []string
@@ -226,16 +226,16 @@ func (p *Put) fence(cause error) (Receipt, error) {
 	}
 	switch {
 	case err != nil:
-		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w (then %w)", ErrUnavailable, p.id,
+		return Committed{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w (then %w)", ErrUnavailable, p.id,
 			ErrMaybeHeld, cause, err)
 	case len(reply) == 4 && p.s.opt.Replicas == 0:
 		return p.known(reply[1], reply[2], reply[3]), nil
 	case len(reply) == 4:
-		return Receipt{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w", ErrUnavailable, p.id, ErrMaybeHeld, cause)
+		return Committed{}, fmt.Errorf("%w: %s: %w, a retry will find it: %w", ErrUnavailable, p.id, ErrMaybeHeld, cause)
 	case errors.Is(cause, nodes.ErrFewReplicas):
-		return Receipt{}, nodes.Explain(cause)
+		return Committed{}, nodes.Explain(cause)
 	case errors.Is(cause, ErrNotDurable):
-		return Receipt{}, cause
+		return Committed{}, cause
 	}
-	return Receipt{}, fmt.Errorf("%w: %w", ErrUnknown, cause)
+	return Committed{}, fmt.Errorf("%w: %w", ErrUnknown, cause)
 }

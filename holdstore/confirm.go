@@ -81,7 +81,7 @@ func (c *confirmations) ring() {
 
 // Confirm says that the MTA has read the DISCARD for this hold: an identical message is a new message from now on.
 // Never blocks: it goes with the next commit, or soon in the background.
-func (s *Store) Confirm(r Receipt) {
+func (s *Store) Confirm(r Committed) {
 	s.confirmed.add(s.nodes.Of(r.ID), []confirmation{{r.ID, r.print}})
 	s.confirmed.ring()
 }

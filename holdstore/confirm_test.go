@@ -33,7 +33,7 @@ func TestCommitsOfOneBatch(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	l := s.commits[s.nodes.Shards[0]]
 	l.going = batchGoes // nobody sends before all wait
-	receipts := make(chan Receipt)
+	receipts := make(chan Committed)
 	const n = 10
 	for i := range 2 * n {
 		go func() {

@@ -116,7 +116,7 @@ func (c *crowd) next() string {
 	return fmt.Sprint("c", c.n)
 }
 
-func holdOne(s *Store, mark string, grace time.Duration) (Receipt, error) {
+func holdOne(s *Store, mark string, grace time.Duration) (Committed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	sub := submission(mark)

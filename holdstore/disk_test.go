@@ -11,10 +11,10 @@ import (
 )
 
 // fill holds messages until the disk is full, and returns what was acknowledged and how the first one was refused.
-func fill(t *testing.T, s *Store) (held []Receipt, err error) {
+func fill(t *testing.T, s *Store) (held []Committed, err error) {
 	t.Helper()
 	for n := 0; err == nil; n++ {
-		var r Receipt
+		var r Committed
 		if r, err = tryPut(s, fmt.Sprint("m", n), time.Hour, strings.Repeat("x", 500)); err == nil {
 			held = append(held, r)
 		}
@@ -25,7 +25,7 @@ func fill(t *testing.T, s *Store) (held []Receipt, err error) {
 	return held, err
 }
 
-func allHeld(t *testing.T, s *Store, held []Receipt) {
+func allHeld(t *testing.T, s *Store, held []Committed) {
 	t.Helper()
 	for _, r := range held {
 		if h, err := s.Get(t.Context(), r.ID); err != nil || h.State != Held {

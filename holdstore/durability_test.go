@@ -91,8 +91,8 @@ func TestAFailoverToAServerThatCouldLoseMailStopsHolds(t *testing.T) {
 		for _, n := range w.Nodes[3:] {
 			n.Do("CONFIG SET maxmemory-policy allkeys-lru")
 		}
-		s, firm := openWith(t, Options{Addresses: w.Addrs()}), openWith(t, Options{Addresses: w.Addrs(), Replicas: 1})
-		kept, due := put(t, firm, "kept", time.Hour, ""), put(t, firm, "due", 20*time.Minute, "")
+		s, durable := openWith(t, Options{Addresses: w.Addrs()}), openWith(t, Options{Addresses: w.Addrs(), Replicas: 1})
+		kept, due := put(t, durable, "kept", time.Hour, ""), put(t, durable, "due", 20*time.Minute, "")
 		node, err := s.nodes.Node(t.Context(), s.nodes.Of(kept.ID)) // the same envelope: the same shard
 		if err != nil {
 			t.Fatal(err)
@@ -148,7 +148,7 @@ func TestTheFirstMessageAfterARestartIsNotHeldOnWhatWasFoundBefore(t *testing.T)
 }
 
 // drains takes one message back and has the other one sent.
-func drains(t *testing.T, s *Store, kept, due Receipt) {
+func drains(t *testing.T, s *Store, kept, due Committed) {
 	t.Helper()
 	if _, err := s.Recall(t.Context(), kept.ID, alice); err != nil {
 		t.Errorf("recall: %v", err)

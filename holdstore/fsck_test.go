@@ -103,8 +103,8 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 	held, releasing, released, recalled := h[Held].ID, h[Releasing].ID, h[Released].ID, h[Recalled].ID
 	piece := func(st State, n int) string { return pieceKey(at, h[st].ID, h[st].staging, n) }
 	owner, _, _ := strings.Cut(ownerOf(&h[Held].Submission, Terms{}), "@")
-	came := Received{MessageID: "<in@x.test>", From: "a@x.test", Recipients: []string{"b@corp.test"}, At: time.Now()}
-	if err := s.Remember(ctx, []Received{came}, time.Hour); err != nil {
+	came := Remembered{MessageID: "<in@x.test>", From: "a@x.test", Recipients: []string{"b@corp.test"}, At: time.Now()}
+	if err := s.Remember(ctx, []Remembered{came}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if f := faults(t, s, false); len(f) > 0 {
@@ -195,7 +195,8 @@ func TestFsckLeavesWhatItCantFix(t *testing.T) {
 	h := lives(t, s)
 	for want, harm := range map[string]func(){
 		"a piece of its content is missing": func() { r.Del(ctx, pieceKey(at, h[Held].ID, h[Held].staging, 1)) },
-		"its record can not be read":        func() { pack(s, h[Releasing].ID, func(p string) string { return strings.ReplaceAll(p, "}", "") }) },
+		"its record can not be read":
+			func() { pack(s, h[Releasing].ID, func(p string) string { return strings.ReplaceAll(p, "}", "") }) },
 		"its record says no state":          func() { r.HSet(ctx, holdKey(at, h[Recalled].ID), "state", "lost") },
 		"no version of recall-milter":       func() { r.Set(ctx, string(at)+"surprise", 1, 0) },
 		"in a shard that this store does":   func() { r.Set(ctx, "recall:{mh9}:h:2222222222222", 1, 0) },
@@ -286,7 +287,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		}
 		s.FinishJob(ctx, j, time.Hour)
 	}
-	if err := s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, At: time.Now()}},
+	if err := s.Remember(ctx, []Remembered{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"}, At: time.Now()}},
 		time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
@@ -350,10 +351,10 @@ func TestTheTrailKeepsWhatIsYoung(t *testing.T) {
 func TestFsckSetsCountersOfRememberedMailRight(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
-	var all []Received
+	var all []Remembered
 	for n := range 2500 {
 		all = append(all,
-			Received{MessageID: fmt.Sprintf("<%d@x.test>", n), From: "a@x.test", Recipients: []string{"b@corp.test"},
+			Remembered{MessageID: fmt.Sprintf("<%d@x.test>", n), From: "a@x.test", Recipients: []string{"b@corp.test"},
 				Ways: []Way{{Client: fmt.Sprintf("192.0.%d.1", 2+n%2)}}, At: time.Now()})
 	}
 	for some := range slices.Chunk(all, 100) {

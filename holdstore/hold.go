@@ -135,21 +135,21 @@ type Hold struct {
 	first seal.Piece // of the content, when it came with a claim; its zero value: it is to be read
 }
 
-// RuleOwn is the rule name of the gateway's own mails: reports, requests, statuses. They wait for nothing.
-const RuleOwn = "report"
+// OwnMailRule is the rule name of the gateway's own mails: reports, requests, statuses. They wait for nothing.
+const OwnMailRule = "report"
 
 // Own says whether it is a mail of the gateway itself.
-func (h *Hold) Own() bool { return h.Rule == RuleOwn }
+func (h *Hold) Own() bool { return h.Rule == OwnMailRule }
 
-// Act says who does something to a hold, from where and why; it goes into the timeline and the audit trail.
-type Act struct {
+// Actor says who does something to a hold, from where and why; it goes into the timeline and the audit trail.
+type Actor struct {
 	By     string // "alice (uid 1000)"
 	From   string // host name and program
 	Reason string
 }
 
-// Receipt is the answer to a commit.
-type Receipt struct {
+// Committed is the answer to a commit.
+type Committed struct {
 	ID     string
 	Found  bool // an unconfirmed hold of the same envelope and content was there already; nothing new was made
 	HeldAt time.Time

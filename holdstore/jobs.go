@@ -232,8 +232,8 @@ var OurLane = Lane{}
 // TheirLane has the jobs that other sites asked for; those of busy askers are passed by.
 func TheirLane(busy ...string) Lane { return Lane{theirs: true, busy: busy} }
 
-// JobsOf begins the ID of a job that somebody else asked for.
-func JobsOf(asker string) string { return "in:" + strings.ReplaceAll(asker, ":", "_") + ":" }
+// JobIDPrefix begins the ID of a job that somebody else asked for.
+func JobIDPrefix(asker string) string { return "in:" + strings.ReplaceAll(asker, ":", "_") + ":" }
 
 // Requester is who asked for a job; "": our own users.
 func (j *Job) Requester() string {

@@ -19,11 +19,11 @@ func TestAskersTakeTurns(t *testing.T) {
 		}
 	}
 	for n := range 50 {
-		add(JobsOf("flood.test") + fmt.Sprint(n))
+		add(JobIDPrefix("flood.test") + fmt.Sprint(n))
 	}
 	for _, asker := range []string{"a.test", "b.test"} {
-		add(JobsOf(asker) + "1")
-		add(JobsOf(asker) + "2")
+		add(JobIDPrefix(asker) + "1")
+		add(JobIDPrefix(asker) + "2")
 	}
 	add("report:1")
 	claim := func(lane Lane) (*Job, string) {

@@ -28,7 +28,7 @@ import (
 //	x:ID            tombstone: a commit of this ID comes too late
 //	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction
 //	in:t:HASH       names of such messages by sender and subject, each behind its origin; score: when it came
-//	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see receivedroom.go
+//	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see rememberedroom.go
 //	inload          the networks' numbers; score: bytes
 //	insum           hash: messages, bytes, and how many went early, of all networks
 //	in:u:HASH       what served for one recall

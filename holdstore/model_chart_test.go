@@ -98,7 +98,7 @@ type known struct {
 	*message
 	id        string
 	at        spot
-	receipt   Receipt
+	receipt   Committed
 	owed      bool    // somebody relies on it: who was told that it is held, or that something was done to it
 	confirmed bool    // perhaps: an identical message may be a new one
 	claim     *Claim  // of its owner; nil: nobody has heard that it is his

@@ -59,7 +59,7 @@ func (m *modelled) submit(rt *rapid.T, msg *message) {
 		m.mixed = append(m.mixed, n.id)
 	}
 	before := slices.Clone(m.holds)
-	var r Receipt
+	var r Committed
 	err := m.tries(rt, g, p.id, func(ctx context.Context) (err error) {
 		r, err = p.Commit(ctx, msg.terms())
 		return err
@@ -78,7 +78,7 @@ func (m *modelled) submit(rt *rapid.T, msg *message) {
 	}
 }
 
-func (m *modelled) acknowledged(rt *rapid.T, msg *message, r Receipt, before []*known) {
+func (m *modelled) acknowledged(rt *rapid.T, msg *message, r Committed, before []*known) {
 	n := m.of(r.ID)
 	switch {
 	case n == nil:

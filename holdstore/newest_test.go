@@ -82,7 +82,7 @@ func TestNobodyHidesAnothersNewest(t *testing.T) {
 }
 
 // sentBy holds a message of somebody.
-func sentBy(t *testing.T, s *Store, who Whose, queueID string) Receipt {
+func sentBy(t *testing.T, s *Store, who Whose, queueID string) Committed {
 	t.Helper()
 	sub := Submission{QueueID: queueID, Login: who.Login, Sender: Path{Address: who.Sender},
 		Client: Client{Address: who.Client}, Recipients: []Path{{Address: "b@x.test"}}}

@@ -48,7 +48,7 @@ func TestWhatMeetsADefectEachTimeIsParked(t *testing.T) {
 	if !strings.Contains(said, id+" it is parked") || !strings.Contains(said, "boom") {
 		t.Errorf("fsck says %q", said)
 	}
-	if _, err := s.Release(ctx, id, Act{}); err != nil {
+	if _, err := s.Release(ctx, id, Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	if cs := claimAll(t, s, 1); cs[0].ID != id {
@@ -106,7 +106,7 @@ func TestAClaimThatMeetsADefectEachTimeIsParked(t *testing.T) {
 	if h, err := s.Get(ctx, id); err != nil || h.State != Held || h.Attempts != ParkAfter {
 		t.Errorf("%+v (%v)", h, err)
 	}
-	if _, err := s.Release(ctx, id, Act{}); err != nil {
+	if _, err := s.Release(ctx, id, Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	if cs := claimAll(t, s, 1); cs[0].ID != id {

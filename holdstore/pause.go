@@ -18,7 +18,7 @@ var ErrPaused = errors.New("releases are paused")
 // Pause says who stopped the releases, when and why.
 type Pause struct {
 	At time.Time
-	Act
+	Actor
 	Partly bool // servers that were away then release what they keep
 }
 
@@ -44,20 +44,20 @@ return old
 // moment, what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words.
 // ErrPartial: what is kept by the servers that are away will be released when they are back, until Pause is called
 // again.
-func (s *Store) Pause(ctx context.Context, a Act) error {
+func (s *Store) Pause(ctx context.Context, a Actor) error {
 	_, err := s.everywhere(ctx, pauseScript, a)
 	return err
 }
 
 // Resume lets the releases go on, what is overdue first. It says whether they were paused. ErrPartial: on the servers
 // that are away they may still be.
-func (s *Store) Resume(ctx context.Context, a Act) (was bool, err error) {
+func (s *Store) Resume(ctx context.Context, a Actor) (was bool, err error) {
 	return s.everywhere(ctx, resumeScript, a)
 }
 
 // everywhere runs a script of one act in every shard that can be reached; one line in the trail tells of all. It says
 // whether any changed. Somebody relies on it, so replicas have it too; those that are missing are waited for once.
-func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Act) (changed bool, err error) {
+func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Actor) (changed bool, err error) {
 	shards, partly := s.nodes.Visible(ctx)
 	run, audit, failed := s.nodes.RunDurable, "audit", &nodes.Failures{}
 	for _, at := range shards {
@@ -95,7 +95,7 @@ func (s *Store) Paused(ctx context.Context) (p *Pause, err error) {
 		case len(f) == 0:
 			goOn = true
 		case p == nil:
-			p = &Pause{At: moment(f["at"]), Act: Act{By: f["by"], From: f["from"], Reason: f["reason"]}}
+			p = &Pause{At: moment(f["at"]), Actor: Actor{By: f["by"], From: f["from"], Reason: f["reason"]}}
 		}
 	}
 	if p != nil {

@@ -34,7 +34,7 @@ const (
 // network that one machine easily has; all programs on the gateway itself are one client.
 func ownerOf(sub *Submission, t Terms) string {
 	switch {
-	case t.Rule == RuleOwn:
+	case t.Rule == OwnMailRule:
 		return ""
 	case sub.Login != "":
 		return "l" + digest(sub.Login) + behind(sub)
@@ -85,7 +85,7 @@ func (s *Store) ownRoom(at nodes.Shard) (share, free int64) {
 // server, with blanks between: in a Cluster the memory of one server is that of many shards. "" where it has no other
 // shard, or does not answer.
 func (s *Store) elsewhere(ctx context.Context, at nodes.Shard, owner string) string {
-	others := s.nodes.Beside(ctx, at)
+	others := s.nodes.OnSameServer(ctx, at)
 	if owner == "" || len(others) == 0 {
 		return ""
 	}

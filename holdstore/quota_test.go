@@ -11,14 +11,14 @@ import (
 )
 
 // putAs holds a message of a login, or without one of a client.
-func putAs(t *testing.T, s *Store, login, client, mark string, grace time.Duration, body string) (Receipt, error) {
+func putAs(t *testing.T, s *Store, login, client, mark string, grace time.Duration, body string) (Committed, error) {
 	t.Helper()
 	sub := submission(mark)
 	sub.Login, sub.Client.Address, sub.Sender.Address = login, client, mark+"@corp.test"
 	p := s.Put(sub, []byte(header(mark)))
 	defer p.Abandon()
 	if err := p.Write(t.Context(), []byte(body)); err != nil {
-		return Receipt{}, err
+		return Committed{}, err
 	}
 	return p.Commit(t.Context(), Terms{Rule: "default", Grace: grace})
 }

@@ -88,26 +88,26 @@ func (s *Store) Restoring() Action {
 
 // Recall does Recalling to one hold. The returned Hold is the state after the act (Results tell which recipients were
 // sent before).
-func (s *Store) Recall(ctx context.Context, id string, a Act) (*Hold, error) {
+func (s *Store) Recall(ctx context.Context, id string, a Actor) (*Hold, error) {
 	return s.one(ctx, s.Recalling(), id, a)
 }
 
 // Release does Releasing to one hold.
-func (s *Store) Release(ctx context.Context, id string, a Act) (*Hold, error) {
+func (s *Store) Release(ctx context.Context, id string, a Actor) (*Hold, error) {
 	return s.one(ctx, s.Releasing(), id, a)
 }
 
 // Extend does Extending to one hold.
-func (s *Store) Extend(ctx context.Context, id string, d time.Duration, a Act) (*Hold, error) {
+func (s *Store) Extend(ctx context.Context, id string, d time.Duration, a Actor) (*Hold, error) {
 	return s.one(ctx, s.Extending(d), id, a)
 }
 
 // Restore does Restoring to one hold.
-func (s *Store) Restore(ctx context.Context, id string, a Act) (*Hold, error) {
+func (s *Store) Restore(ctx context.Context, id string, a Actor) (*Hold, error) {
 	return s.one(ctx, s.Restoring(), id, a)
 }
 
-func (s *Store) one(ctx context.Context, d Action, ref string, a Act) (*Hold, error) {
+func (s *Store) one(ctx context.Context, d Action, ref string, a Actor) (*Hold, error) {
 	id, ok := holdid.Parse(ref)
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", ref, ErrNotFound)
@@ -123,7 +123,7 @@ func (s *Store) one(ctx context.Context, d Action, ref string, a Act) (*Hold, er
 }
 
 // do runs an action for holds of one shard, and returns the outcome of each.
-func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Act) (outcomes []error, err error) {
+func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Actor) (outcomes []error, err error) {
 	said, unproven := d.detail, map[string]error{}
 	if a.Reason != "" {
 		said = a.Reason
@@ -169,7 +169,7 @@ var takeback = ticketing + lua("takeback")
 
 // act runs a script for a person: ARGV are id, event, by, from, reason, and then args. It returns the hold after it.
 func (s *Store) act(
-	ctx context.Context, sc *redis.Script, verb, ref, detail string, a Act, args ...any,
+	ctx context.Context, sc *redis.Script, verb, ref, detail string, a Actor, args ...any,
 ) (*Hold, error) {
 	id, ok := holdid.Parse(ref)
 	if !ok {

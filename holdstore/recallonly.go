@@ -13,7 +13,7 @@ var partialScript = drain(takeback + lua("recallonly"))
 // RecallOnly takes a hold back for the recipients with these addresses (in any case); the others still get it.
 // ErrTooLate: all of them were sent, or are being sent. ErrNotNow: recalled already. ErrNotFound: no such hold, or
 // none of its recipients has such an address.
-func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a Act) (h *Hold, err error) {
+func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a Actor) (h *Hold, err error) {
 	for range partialTries { // recalls of others change its ticket
 		if h, err = s.recallOnly(ctx, id, addresses, a); !errors.Is(err, errChanged) {
 			return h, err
@@ -24,7 +24,7 @@ func (s *Store) RecallOnly(ctx context.Context, id string, addresses []string, a
 
 const partialTries = 20
 
-func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a Act) (*Hold, error) {
+func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a Actor) (*Hold, error) {
 	h, err := s.Get(ctx, id)
 	if err != nil {
 		return nil, err

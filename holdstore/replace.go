@@ -60,7 +60,7 @@ func (p *Put) replaceElsewhere(ctx context.Context, t Terms) error {
 		if p.s.nodes.Of(old) == p.at {
 			continue
 		}
-		by := Act{By: p.submitter(), From: "mail with Supersedes", Reason: "replaced by " + p.id}
+		by := Actor{By: p.submitter(), From: "mail with Supersedes", Reason: "replaced by " + p.id}
 		_, err := p.s.Recall(ctx, old, by)
 		if err != nil && !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrNotNow) && !errors.Is(err, ErrNotFound) {
 			return err

@@ -17,7 +17,7 @@ func TestAHoldReplacesOthersInAnyShard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	hold := func(mark string, grace time.Duration, replaces ...string) Receipt {
+	hold := func(mark string, grace time.Duration, replaces ...string) Committed {
 		sub := submission(mark)
 		sub.Recipients = []Path{{Address: mark + "@far.test"}}
 		r, err := s.Put(sub, []byte(header(mark))).Commit(t.Context(),

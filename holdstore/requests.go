@@ -62,7 +62,7 @@ var requestScript = drain(reportMoves + lua("request"))
 // the jobs that do it: a request each, and after within the report to the sender; one that was due sooner waits for it.
 // ErrTooLate: it is not released yet; ErrNotNow: all were asked before.
 func (s *Store) RequestRecall(
-	ctx context.Context, id string, all []Request, within time.Duration, a Act,
+	ctx context.Context, id string, all []Request, within time.Duration, a Actor,
 ) (*Hold, error) {
 	keep := max(s.recordTime(), within+24*time.Hour)
 	args := []any{within.Milliseconds(), keep.Milliseconds(), JobRequest, JobReport,

@@ -73,10 +73,10 @@ func TestGatewaysAreAskedOnceAndTheReportWaitsForTheLast(t *testing.T) {
 	id := released(t, s, "b@x.test", "c@y.test")
 	asked := []Request{{RequestID: "X", Hold: id, Domain: "x.test", Recipients: []int{0}},
 		{RequestID: "Y", Hold: id, Domain: "y.test", Recipients: []int{1}}}
-	if _, err := s.RequestRecall(t.Context(), id, asked, time.Hour, Act{By: "anna"}); err != nil {
+	if _, err := s.RequestRecall(t.Context(), id, asked, time.Hour, Actor{By: "anna"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RequestRecall(t.Context(), id, asked, time.Hour, Act{By: "anna"}); !errors.Is(err, ErrNotNow) {
+	if _, err := s.RequestRecall(t.Context(), id, asked, time.Hour, Actor{By: "anna"}); !errors.Is(err, ErrNotNow) {
 		t.Errorf("asked again: %v", err)
 	}
 	if got := outcomes(t, s, id); !slices.Equal(got, []Outcome{Requested, Requested}) {
@@ -119,7 +119,7 @@ type reports struct {
 func (r reports) askFor(n int, within time.Duration) {
 	r.t.Helper()
 	_, err := r.s.RequestRecall(r.t.Context(), r.id,
-		[]Request{{RequestID: fmt.Sprint("R", n), Hold: r.id, Domain: "x.test", Recipients: []int{n}}}, within, Act{})
+		[]Request{{RequestID: fmt.Sprint("R", n), Hold: r.id, Domain: "x.test", Recipients: []int{n}}}, within, Actor{})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func TestAHeldMessageIsNotAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.RequestRecall(t.Context(), r.ID, []Request{{RequestID: "X", Hold: r.ID, Recipients: []int{0}}},
-		time.Hour, Act{}); !errors.Is(err, ErrTooLate) {
+		time.Hour, Actor{}); !errors.Is(err, ErrTooLate) {
 		t.Error(err)
 	}
 	if got := due(t, s); len(got) > 0 {

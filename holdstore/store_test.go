@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 
-var alice = Act{By: "alice (uid 1000)", From: "gw recallctl", Reason: "wrong attachment"}
+var alice = Actor{By: "alice (uid 1000)", From: "gw recallctl", Reason: "wrong attachment"}
 
 func open(t *testing.T, addr string) *Store {
 	t.Helper()
@@ -39,7 +39,7 @@ func submission(mark string) Submission {
 func header(mark string) string { return "Subject: =?utf-8?q?f=C3=BCr?= " + mark + "\r\nX-A: b\r\n" }
 
 // put holds a message with so large a body.
-func put(t *testing.T, s *Store, mark string, grace time.Duration, body string) Receipt {
+func put(t *testing.T, s *Store, mark string, grace time.Duration, body string) Committed {
 	t.Helper()
 	r, err := tryPut(s, mark, grace, body)
 	if err != nil {
@@ -49,15 +49,15 @@ func put(t *testing.T, s *Store, mark string, grace time.Duration, body string) 
 }
 
 // nextMillisecond waits until another hold has another moment: two holds of one millisecond have no order.
-func nextMillisecond(t *testing.T, r Receipt) {
+func nextMillisecond(t *testing.T, r Committed) {
 	t.Helper()
 	server.Eventually(t, "a millisecond is over", func() bool { return time.Now().UnixMilli() > r.HeldAt.UnixMilli() })
 }
 
-func tryPut(s *Store, mark string, grace time.Duration, body string) (Receipt, error) {
+func tryPut(s *Store, mark string, grace time.Duration, body string) (Committed, error) {
 	p := s.Put(submission(mark), []byte(header(mark)))
 	if err := p.Write(context.Background(), []byte(body)); err != nil {
-		return Receipt{}, err
+		return Committed{}, err
 	}
 	return p.Commit(context.Background(), Terms{Rule: "default", Grace: grace})
 }
@@ -355,7 +355,7 @@ func TestKilledRedisKeepsEverything(t *testing.T) {
 	srv := server.StartRedis(t)
 	s := open(t, srv.Addr)
 	wake := s.Wake(t.Context())
-	var want []Receipt
+	var want []Committed
 	for i := range 20 {
 		want = append(want, put(t, s, fmt.Sprint("m", i), time.Hour, "body"))
 	}

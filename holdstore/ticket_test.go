@@ -64,21 +64,21 @@ return 1`, []string{string(w.s.nodes.Of(id))}, id).Result()
 
 func (w intruder) recall(id string) {
 	w.t.Helper()
-	if _, err := w.s.Recall(w.t.Context(), id, Act{By: "test"}); err != nil {
+	if _, err := w.s.Recall(w.t.Context(), id, Actor{By: "test"}); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 func (w intruder) recallOnly(id string, only ...string) {
 	w.t.Helper()
-	if _, err := w.s.RecallOnly(w.t.Context(), id, only, Act{By: "test"}); err != nil {
+	if _, err := w.s.RecallOnly(w.t.Context(), id, only, Actor{By: "test"}); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 func (w intruder) restore(id string) {
 	w.t.Helper()
-	if _, err := w.s.Restore(w.t.Context(), id, Act{By: "test"}); err != nil {
+	if _, err := w.s.Restore(w.t.Context(), id, Actor{By: "test"}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -242,7 +242,7 @@ func TestRecallsOfOneHoldAtOnceLeaveItsTicketRight(t *testing.T) {
 	for n := range 5 {
 		go func() {
 			_, err := s.RecallOnly(context.WithoutCancel(t.Context()), r.ID, []string{fmt.Sprintf("r%d@x.test", n)},
-				Act{By: "test"})
+				Actor{By: "test"})
 			done <- err
 		}()
 	}
@@ -264,14 +264,14 @@ func TestWithoutTheKeysNothingIsDoneThatNeedsThem(t *testing.T) {
 	s := openSealed(t, addr, key(1))
 	id := put(t, s, "one", time.Hour, "").ID
 	keyless := open(t, addr)
-	if _, err := keyless.RecallOnly(t.Context(), id, []string{"bob@far.test"}, Act{By: "test"}); !errors.Is(err,
+	if _, err := keyless.RecallOnly(t.Context(), id, []string{"bob@far.test"}, Actor{By: "test"}); !errors.Is(err,
 		ErrNoKey) {
 		t.Errorf("recalled for some: %v", err)
 	}
-	if _, err := keyless.Recall(t.Context(), id, Act{By: "test"}); err != nil {
+	if _, err := keyless.Recall(t.Context(), id, Actor{By: "test"}); err != nil {
 		t.Errorf("recalled: %v", err)
 	}
-	if _, err := keyless.Restore(t.Context(), id, Act{By: "test"}); !errors.Is(err, ErrNoKey) {
+	if _, err := keyless.Restore(t.Context(), id, Actor{By: "test"}); !errors.Is(err, ErrNoKey) {
 		t.Errorf("restored: %v", err)
 	}
 	if h, err := keyless.Get(t.Context(), id); err != nil || h.State != Recalled || !errors.Is(h.Proven(), ErrNoKey) {

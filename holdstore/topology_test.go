@@ -176,10 +176,10 @@ func liveJob(t *testing.T, s *Store, must check) {
 func liveInbound(t *testing.T, s *Store, must check) {
 	t.Helper()
 	ctx := t.Context()
-	must("remember", s.Remember(ctx, []Received{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"},
+	must("remember", s.Remember(ctx, []Remembered{{MessageID: "<a@b>", From: "a@b", Recipients: []string{"c@d"},
 		Subjects: []string{"x"}, At: time.Now()}}, time.Hour))
 	for _, id := range []string{"<a@b>", ""} {
-		got, err := s.Remembered(ctx, "a@b", id, "x", []string{"b@corp.test"})
+		got, err := s.FindRemembered(ctx, "a@b", id, "x", []string{"b@corp.test"})
 		if must("remembered", err); len(got) != 1 {
 			t.Errorf("remembered %v", got)
 		}

@@ -25,7 +25,7 @@ type Entry struct {
 	At   time.Time
 	Verb string
 	ID   string
-	Act
+	Actor
 	Detail string
 }
 
@@ -137,7 +137,7 @@ func entry(m redis.XMessage) Entry {
 	text := func(name string) string { v, _ := m.Values[name].(string); return v }
 	ms, _, _ := strings.Cut(m.ID, "-")
 	return Entry{At: moment(ms), Verb: text("verb"), ID: text("id"), Detail: text("detail"),
-		Act: Act{By: text("by"), From: text("from"), Reason: text("reason")}}
+		Actor: Actor{By: text("by"), From: text("from"), Reason: text("reason")}}
 }
 
 // cutTrail drops the oldest entries of a shard's trail that are beyond trailFew and older than any record.
@@ -155,7 +155,7 @@ func (s *Store) cutTrail(ctx context.Context, node redis.UniversalClient, at nod
 }
 
 // Audit writes into the trail what was tried and changed nothing: a recall that was refused.
-func (s *Store) Audit(ctx context.Context, verb, id string, a Act, detail string) error {
+func (s *Store) Audit(ctx context.Context, verb, id string, a Actor, detail string) error {
 	if err := s.nodes.Admit(ctx, s.nodes.Of(id)); err != nil {
 		return err
 	}

@@ -86,8 +86,8 @@ func (s *Store) unheld(u Unheld) (shard nodes.Shard, bucket, field string) {
 	return s.nodes.Of(u.shardOf), day + ":" + strconv.Itoa(int(n)), string(u.id[:unheldName])
 }
 
-// Use says who else used a Message-ID.
-type Use struct {
+// MessageIDUse says who else used a Message-ID.
+type MessageIDUse struct {
 	Before bool // somebody else, no later than the moment that was asked about
 	After  bool // somebody else, later
 }
@@ -95,7 +95,7 @@ type Use struct {
 // UnheldUse says who else than by used a Message-ID for a message that was not held, before and after a moment.
 func (s *Store) UnheldUse(
 	ctx context.Context, messageID, by string, moment time.Time, keep time.Duration,
-) (use Use, err error) {
+) (use MessageIDUse, err error) {
 	pipe := s.nodes.Client.Pipeline()
 	var replies []*redis.StringCmd
 	now := time.Now()

@@ -22,18 +22,18 @@ func TestWhoUsedAMessageIDWithoutAHoldIsRemembered(t *testing.T) {
 	for name, c := range map[string]struct {
 		id, by string
 		at     time.Time
-		want   Use
+		want   MessageIDUse
 	}{
-		"a copy of it":             {"<1@corp.test>", "login mallory", hour(0), Use{Before: true}},
-		"by the same":              {"<1@corp.test>", "login boss", hour(0), Use{}},
-		"it came later":            {"<1@corp.test>", "login carl", hour(-31), Use{After: true}},
-		"two others":               {"<2@corp.test>", "login carl", hour(0), Use{Before: true, After: true}},
-		"the first of two":         {"<2@corp.test>", "login boss", hour(0), Use{After: true}},
-		"the second of two":        {"<2@corp.test>", "login mallory", hour(0), Use{Before: true, After: true}},
-		"twice by the same":        {"<3@corp.test>", "login boss", hour(0), Use{}},
-		"of another Message-ID":    {"<4@corp.test>", "login mallory", hour(0), Use{}},
-		"a Message-ID in any case": {"<1@CORP.test>", "login mallory", hour(0), Use{Before: true}},
-		"without angle brackets":   {"1@corp.test", "login mallory", hour(0), Use{Before: true}},
+		"a copy of it":             {"<1@corp.test>", "login mallory", hour(0), MessageIDUse{Before: true}},
+		"by the same":              {"<1@corp.test>", "login boss", hour(0), MessageIDUse{}},
+		"it came later":            {"<1@corp.test>", "login carl", hour(-31), MessageIDUse{After: true}},
+		"two others":               {"<2@corp.test>", "login carl", hour(0), MessageIDUse{Before: true, After: true}},
+		"the first of two":         {"<2@corp.test>", "login boss", hour(0), MessageIDUse{After: true}},
+		"the second of two":        {"<2@corp.test>", "login mallory", hour(0), MessageIDUse{Before: true, After: true}},
+		"twice by the same":        {"<3@corp.test>", "login boss", hour(0), MessageIDUse{}},
+		"of another Message-ID":    {"<4@corp.test>", "login mallory", hour(0), MessageIDUse{}},
+		"a Message-ID in any case": {"<1@CORP.test>", "login mallory", hour(0), MessageIDUse{Before: true}},
+		"without angle brackets":   {"1@corp.test", "login mallory", hour(0), MessageIDUse{Before: true}},
 	} {
 		if got, err := s.UnheldUse(t.Context(), c.id, c.by, c.at, keep); err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", name, got, err, c.want)

@@ -163,19 +163,19 @@ func (s *session) reconsider() {
 }
 
 // commit waits for the store.
-func (s *session) commit(terms holdstore.Terms) (holdstore.Receipt, error) {
+func (s *session) commit(terms holdstore.Terms) (holdstore.Committed, error) {
 	m := &s.msg
 	if m.err != nil {
-		return holdstore.Receipt{}, m.err
+		return holdstore.Committed{}, m.err
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, storeBudget-m.waited)
 	defer cancel()
 	defer context.AfterFunc(ctx, m.cancel)() // pieces that are still on their way end with it
-	var receipt holdstore.Receipt
+	var receipt holdstore.Committed
 	var err error
 	put := m.put
 	if wrong := s.meanwhile(func() { receipt, err = put.Commit(ctx, terms) }); wrong != nil {
-		return holdstore.Receipt{}, fmt.Errorf("%w: %w", holdstore.ErrMaybeHeld, wrong)
+		return holdstore.Committed{}, fmt.Errorf("%w: %w", holdstore.ErrMaybeHeld, wrong)
 	}
 	return receipt, err
 }

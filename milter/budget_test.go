@@ -211,9 +211,9 @@ func TestStrangersTakeNoRoomOfMailThatLeaves(t *testing.T) {
 // slowGate takes all mail for commands, and judges none before asked is closed.
 type slowGate struct{ asked chan struct{} }
 
-func (g slowGate) Look(*inbound.Mail) inbound.Look { return inbound.Look{Body: mailmsg.MaxBody} }
-func (g slowGate) Judge(context.Context, *inbound.Mail) inbound.Ruling {
+func (g slowGate) Examine(*inbound.Mail) inbound.Needs { return inbound.Needs{Body: mailmsg.MaxBody} }
+func (g slowGate) Judge(context.Context, *inbound.Mail) inbound.Disposition {
 	<-g.asked
-	return inbound.Ruling{}
+	return inbound.Disposition{}
 }
 func (g slowGate) Remember(*inbound.Mail) {}

@@ -13,9 +13,9 @@ import (
 // Commands finds mails that ask for a recall among those that leave, and acts on them; recall.Desk says what each
 // method promises.
 type Commands interface {
-	Concerns(sub holdstore.Submission, fields []policy.Field) recall.Concern
-	Act(ctx context.Context, m *recall.Mail) (recall.Ruling, error)
-	Held(ctx context.Context, m *recall.Mail, r holdstore.Receipt)
+	Examine(sub holdstore.Submission, fields []policy.Field) recall.Candidate
+	Act(ctx context.Context, m *recall.Mail) (recall.Disposition, error)
+	Held(ctx context.Context, m *recall.Mail, r holdstore.Committed)
 }
 
 // command is what may be one: it waits in memory until its end says what is left of it as a message.
@@ -35,7 +35,7 @@ func (s *session) mayCommand() (whole bool) {
 	if s.server.Commands == nil || !m.verdict.Outbound || m.oversize {
 		return false
 	}
-	concern := s.server.Commands.Concerns(m.sub, m.fields)
+	concern := s.server.Commands.Examine(m.sub, m.fields)
 	if !concern.May {
 		return false
 	}
@@ -91,23 +91,23 @@ func (s *session) obey(mod *gomilter.Modifier) (r gomilter.Response, done bool) 
 	c.mail.Holds = m.verdict.Hold && !m.passes.Given()
 	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
 	defer cancel()
-	var ruling recall.Ruling
+	var disposition recall.Disposition
 	var err error
-	if wrong := s.meanwhile(func() { ruling, err = s.server.Commands.Act(ctx, &c.mail) }); wrong != nil {
+	if wrong := s.meanwhile(func() { disposition, err = s.server.Commands.Act(ctx, &c.mail) }); wrong != nil {
 		err = wrong
 	}
 	switch c.obeyed = err == nil; {
 	case err != nil:
 		return s.storeFailed(mod, err), true
-	case ruling.Refusal != "":
+	case disposition.Refusal != "":
 		s.reset()
-		return tempfail(ruling.Refusal), true
-	case len(ruling.Keep) == 0:
+		return tempfail(disposition.Refusal), true
+	case len(disposition.Keep) == 0:
 		s.reset()
 		return gomilter.RespDiscard, true
 	}
-	s.leaveOnly(ruling.Keep)
-	if m.replaces = ruling.Replaces; m.put == nil && c.mail.Holds {
+	s.leaveOnly(disposition.Keep)
+	if m.replaces = disposition.Replaces; m.put == nil && c.mail.Holds {
 		s.begin()
 		s.gather(c.mail.Body)
 	}
@@ -136,7 +136,7 @@ func (s *session) dropRecipients(mod *gomilter.Modifier) {
 }
 
 // tellHeld tells the desk that a message is held: it may want to say so, or what the message has replaced.
-func (s *session) tellHeld(r holdstore.Receipt) {
+func (s *session) tellHeld(r holdstore.Committed) {
 	m := &s.msg
 	if s.server.Commands == nil {
 		return

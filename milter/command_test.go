@@ -15,12 +15,12 @@ import (
 
 // clerk is a desk that does what the test says; mail to recall@ is for it alone, and so may be mail with X-Command.
 type clerk struct {
-	ruling func(m *recall.Mail) (recall.Ruling, error)
-	got    []*recall.Mail
-	held   []string
+	disposition func(m *recall.Mail) (recall.Disposition, error)
+	got         []*recall.Mail
+	held        []string
 }
 
-func (c *clerk) Concerns(sub holdstore.Submission, fields []policy.Field) (of recall.Concern) {
+func (c *clerk) Examine(sub holdstore.Submission, fields []policy.Field) (of recall.Candidate) {
 	for _, r := range sub.Recipients {
 		if r.Address != "recall@corp.test" {
 			of.Others = append(of.Others, r)
@@ -36,21 +36,21 @@ func (c *clerk) Concerns(sub holdstore.Submission, fields []policy.Field) (of re
 	return of
 }
 
-func (c *clerk) Act(_ context.Context, m *recall.Mail) (recall.Ruling, error) {
+func (c *clerk) Act(_ context.Context, m *recall.Mail) (recall.Disposition, error) {
 	c.got = append(c.got, m)
-	return c.ruling(m)
+	return c.disposition(m)
 }
 
-func (c *clerk) Held(_ context.Context, _ *recall.Mail, r holdstore.Receipt) {
+func (c *clerk) Held(_ context.Context, _ *recall.Mail, r holdstore.Committed) {
 	c.held = append(c.held, r.ID)
 }
 
-// withClerk runs a test with a desk; its ruling keeps everybody but the recall address.
+// withClerk runs a test with a desk; its disposition keeps everybody but the recall address.
 func withClerk(t *testing.T, test func(r *rig, c *clerk)) {
 	bubble(t, func(r *rig) {
 		c := &clerk{}
-		c.ruling = func(m *recall.Mail) (recall.Ruling, error) {
-			return recall.Ruling{Keep: c.Concerns(m.Submission, m.Fields).Others}, nil
+		c.disposition = func(m *recall.Mail) (recall.Disposition, error) {
+			return recall.Disposition{Keep: c.Examine(m.Submission, m.Fields).Others}, nil
 		}
 		r.Commands = c
 		r.Policy = func() Policy {
@@ -139,20 +139,21 @@ func TestWhatTheDeskDecidesIsDone(t *testing.T) {
 		return paths
 	}
 	for name, c := range map[string]struct {
-		ruling recall.Ruling
-		err    error
-		want   byte
-		held   int // recipients; 0: not held
+		disposition recall.Disposition
+		err         error
+		want        byte
+		held        int // recipients; 0: not held
 	}{
 		"swallowed":        {want: 'd'},
-		"kept for one":     {ruling: recall.Ruling{Keep: keep("b@x.test")}, want: 'd', held: 1},
-		"kept for all":     {ruling: recall.Ruling{Keep: keep("b@x.test", "c@x.test"), Replaces: []string{"OLD"}}, want: 'd', held: 2},
-		"refused":          {ruling: recall.Ruling{Refusal: "550 5.7.1 100% no"}, want: 'y'},
+		"kept for one":     {disposition: recall.Disposition{Keep: keep("b@x.test")}, want: 'd', held: 1},
+		"kept for all":
+			{disposition: recall.Disposition{Keep: keep("b@x.test", "c@x.test"), Replaces: []string{"OLD"}}, want: 'd', held: 2},
+		"refused":          {disposition: recall.Disposition{Refusal: "550 5.7.1 100% no"}, want: 'y'},
 		"the store failed": {err: errors.New("away"), want: 'y'},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withClerk(t, func(r *rig, desk *clerk) {
-				desk.ruling = func(*recall.Mail) (recall.Ruling, error) { return c.ruling, c.err }
+				desk.disposition = func(*recall.Mail) (recall.Disposition, error) { return c.disposition, c.err }
 				m := r.mta()
 				m.begin("a@corp.test", "b@x.test", "c@x.test")
 				m.header('c', "X-Command: yes")
@@ -171,7 +172,7 @@ func TestWhatTheDeskDecidesIsDone(t *testing.T) {
 
 func TestAPanicAtTheDeskDefersTheMessage(t *testing.T) {
 	withClerk(t, func(r *rig, c *clerk) {
-		c.ruling = func(*recall.Mail) (recall.Ruling, error) { panic("x") }
+		c.disposition = func(*recall.Mail) (recall.Disposition, error) { panic("x") }
 		m := r.mta()
 		m.begin("a@corp.test", "recall@corp.test")
 		m.header('c', "Subject: x")
@@ -196,7 +197,8 @@ func TestACommandIsNotLostWhileTheStoreIsAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withClerk(t, func(r *rig, desk *clerk) {
 				r.OnStoreFailure = "deliver"
-				desk.ruling = func(*recall.Mail) (recall.Ruling, error) { return recall.Ruling{}, errors.New("away") }
+				desk.disposition = func(*recall.Mail) (recall.Disposition, error) { return recall.Disposition{},
+					errors.New("away") }
 				m := r.mta()
 				m.begin("a@corp.test", c.to...)
 				m.header('c', "X-Command: yes")

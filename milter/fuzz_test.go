@@ -11,11 +11,11 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -132,8 +132,8 @@ func FuzzField(f *testing.F) {
 // blank is what a gate needs, where nothing is known and nothing comes of anything.
 type blank struct{}
 
-func (blank) Remember(context.Context, []holdstore.Received, time.Duration) error { return nil }
-func (blank) Remembered(context.Context, string, string, string, []string) ([]holdstore.Received, error) {
+func (blank) Remember(context.Context, []holdstore.Remembered, time.Duration) error { return nil }
+func (blank) FindRemembered(context.Context, string, string, string, []string) ([]holdstore.Remembered, error) {
 	return nil, nil
 }
 func (blank) FirstUse(context.Context, string, string, time.Duration) (bool, error) { return true, nil }
@@ -143,13 +143,13 @@ func (blank) Count(context.Context, time.Duration, ...holdstore.Tally) ([]int, e
 func (blank) Request(context.Context, string) (holdstore.Request, error) {
 	return holdstore.Request{}, nil
 }
-func (blank) Audit(context.Context, string, string, holdstore.Act, string) error { return nil }
-func (blank) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}
-func (blank) Trouble(string, error)                                              {}
-func (blank) Take(context.Context, exchange.Order, bool) (bool, error)           { return false, nil }
-func (blank) Ours(protocol.Status) bool                                          { return true }
-func (blank) Told(context.Context, protocol.Status, string) error                { return nil }
-func (blank) Receipts(context.Context, []protocol.Receipt) error                 { return nil }
+func (blank) Audit(context.Context, string, string, holdstore.Actor, string) error { return nil }
+func (blank) Judged(holdstore.Submission, string, string, policy.InboundVerdict)   {}
+func (blank) Trouble(string, error)                                                {}
+func (blank) AcceptOrder(context.Context, retraction.Order, bool) (bool, error)    { return false, nil }
+func (blank) MayAnswerUs(protocol.Status) bool                                     { return true }
+func (blank) AcceptStatus(context.Context, protocol.Status, string) error          { return nil }
+func (blank) Receipts(context.Context, []protocol.Receipt) error                   { return nil }
 
 // FuzzArrival lets mail with arbitrary header and body come in, as an MTA hands it over: the gate looks at it and
 // judges it, nothing panics, and nobody forges a pass.
@@ -181,7 +181,7 @@ func FuzzArrival(f *testing.F) {
 		m.Client.Address, m.Sender.Address, m.QueueID, m.MessageID = "192.0.2.1", "a@x.test", "Q", first(m.Fields,
 			"Message-ID")
 		m.Recipients = []holdstore.Path{{Address: "b@corp.test"}}
-		gate.Look(&m)
+		gate.Examine(&m)
 		gate.Remember(&m)
 		for _, field := range gate.Judge(context.Background(), &m).Add {
 			if field.Name == "X-Recall-Policy" && strings.HasPrefix(field.Value, "pass") ||

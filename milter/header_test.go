@@ -182,7 +182,7 @@ func TestFieldsThatOnlyResembleOthersAreOthers(t *testing.T) {
 	}
 	m := &recall.Mail{Message: mailmsg.Message{Fields: []policy.Field{{Name: "\u017fupersedes", Value: " <a@corp.test>"}}}}
 	desk := recall.New(nil, nil, nil, recall.Options{Supersedes: true})
-	if desk.Concerns(m.Submission, m.Fields).May {
+	if desk.Examine(m.Submission, m.Fields).May {
 		t.Error("a field that resembles Supersedes makes a command")
 	}
 }

@@ -17,15 +17,15 @@ type watch struct {
 	remembered int
 }
 
-func (w *watch) Look(m *inbound.Mail) inbound.Look {
-	return inbound.Look{Body: map[string]int{"": 0, "hidden": outlook.MaxWinmail,
+func (w *watch) Examine(m *inbound.Mail) inbound.Needs {
+	return inbound.Needs{Body: map[string]int{"": 0, "hidden": outlook.MaxWinmail,
 		"marked": mailmsg.MaxBody}[first(m.Fields,
 		"X-Body")]}
 }
 
-func (w *watch) Judge(_ context.Context, m *inbound.Mail) inbound.Ruling {
+func (w *watch) Judge(_ context.Context, m *inbound.Mail) inbound.Disposition {
 	w.judged = append(w.judged, m)
-	return inbound.Ruling{}
+	return inbound.Disposition{}
 }
 
 func (w *watch) Remember(*inbound.Mail) { w.remembered++ }

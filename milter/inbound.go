@@ -14,15 +14,15 @@ import (
 
 // Inbound looks at mail that comes in; inbound.Gate says what each method promises.
 type Inbound interface {
-	Look(m *inbound.Mail) inbound.Look
-	Judge(ctx context.Context, m *inbound.Mail) inbound.Ruling
+	Examine(m *inbound.Mail) inbound.Needs
+	Judge(ctx context.Context, m *inbound.Mail) inbound.Disposition
 	Remember(m *inbound.Mail)
 }
 
 // arrival is a message that comes in: its body is only wanted when it may be a recall command.
 type arrival struct {
 	mail inbound.Mail
-	look inbound.Look
+	look inbound.Needs
 }
 
 // maxForged is how many fields are taken out of one message. Others have a few; an MTA looks for each from the
@@ -38,7 +38,7 @@ func (s *session) look() gomilter.Response {
 		return tempfail("552 5.3.4 the header of the message is too large")
 	}
 	m.arrival.mail = inbound.Mail{Submission: m.sub, Message: mailmsg.Message{Fields: m.fields}}
-	m.arrival.look = s.server.Inbound.Look(&m.arrival.mail)
+	m.arrival.look = s.server.Inbound.Examine(&m.arrival.mail)
 	if n := len(m.arrival.look.Strip); n > maxForged {
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
 			Text: fmt.Sprintf("refused: %d fields that only this gateway may write", n)})
@@ -87,7 +87,7 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 	if !s.msg.judged {
 		return s.deferred(errors.New("the MTA never ended the headers"))
 	}
-	var r inbound.Ruling
+	var r inbound.Disposition
 	if a.look.Body > 0 {
 		ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
 		defer cancel()
@@ -118,7 +118,7 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 }
 
 // change tells the MTA what to take out of the header and what to put on top of it.
-func (s *session) change(mod *gomilter.Modifier, look inbound.Look, r inbound.Ruling) error {
+func (s *session) change(mod *gomilter.Modifier, look inbound.Needs, r inbound.Disposition) error {
 	const all = gomilter.OptAddHeader | gomilter.OptChangeHeader | gomilter.OptQuarantine
 	if !s.conn.Allows(all) {
 		return errors.New("the MTA does not let milters change headers: allow it in its milter settings")

@@ -47,7 +47,7 @@ func (m *memory) Put(sub holdstore.Submission, header []byte) Put {
 	return &holding{m: m, sub: sub, header: header, size: int64(len(header)) + 2}
 }
 
-func (m *memory) Confirm(r holdstore.Receipt) {
+func (m *memory) Confirm(r holdstore.Committed) {
 	if m.onConfirm != nil {
 		m.onConfirm()
 	}
@@ -72,20 +72,20 @@ func (h *holding) Write(ctx context.Context, b []byte) error {
 
 func (h *holding) Size() int64 { return h.size }
 
-func (h *holding) Commit(ctx context.Context, _ holdstore.Terms) (holdstore.Receipt, error) {
+func (h *holding) Commit(ctx context.Context, _ holdstore.Terms) (holdstore.Committed, error) {
 	if err := h.m.onCommit(ctx); err != nil {
-		return holdstore.Receipt{}, err
+		return holdstore.Committed{}, err
 	}
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()
 	for _, first := range h.m.holds {
 		if !h.m.isConfirmed(first.id) && h.content() == first.content() {
-			return holdstore.Receipt{ID: first.id, Found: true}, nil
+			return holdstore.Committed{ID: first.id, Found: true}, nil
 		}
 	}
 	h.id = fmt.Sprintf("HOLD%d", len(h.m.holds)+1)
 	h.m.holds = append(h.m.holds, h)
-	return holdstore.Receipt{ID: h.id}, nil
+	return holdstore.Committed{ID: h.id}, nil
 }
 
 func (h *holding) Abandon() {
@@ -134,7 +134,7 @@ func (n *notes) count(prefix string) (c int) {
 	return c
 }
 
-func (n *notes) Held(_ holdstore.Submission, r holdstore.Receipt, _ holdstore.Terms, _ int64) {
+func (n *notes) Held(_ holdstore.Submission, r holdstore.Committed, _ holdstore.Terms, _ int64) {
 	n.add("held %s found=%v", r.ID, r.Found)
 }
 func (n *notes) Panicked(what string, _ any, stack []byte) {

@@ -27,14 +27,14 @@ type Policy interface {
 // Store takes messages.
 type Store interface {
 	Put(sub holdstore.Submission, header []byte) Put
-	Confirm(r holdstore.Receipt)
+	Confirm(r holdstore.Committed)
 }
 
 // Put is one message on its way into the store; holdstore.Put says what each method promises.
 type Put interface {
 	Write(ctx context.Context, b []byte) error
 	Size() int64
-	Commit(ctx context.Context, t holdstore.Terms) (holdstore.Receipt, error)
+	Commit(ctx context.Context, t holdstore.Terms) (holdstore.Committed, error)
 	Abandon()
 }
 
@@ -47,7 +47,7 @@ func (s holdStore) Put(sub holdstore.Submission, header []byte) Put { return s.S
 
 // Log is told what becomes of each message.
 type Log interface {
-	Held(sub holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64)
+	Held(sub holdstore.Submission, r holdstore.Committed, t holdstore.Terms, size int64)
 	Passed(sub holdstore.Submission, reason policy.Reason)
 	Skipped(sub holdstore.Submission, reason policy.Reason) // at MAIL: none of our business
 	Unheld(sub holdstore.Submission, err error)

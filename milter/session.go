@@ -23,8 +23,8 @@ type session struct {
 
 	client holdstore.Client
 	macros map[string]string
-	raw    []byte            // data of the frame that go-milter is handling
-	last   holdstore.Receipt // of the hold whose DISCARD the MTA has not proven to have read
+	raw    []byte              // data of the frame that go-milter is handling
+	last   holdstore.Committed // of the hold whose DISCARD the MTA has not proven to have read
 
 	macroBytes int // of names and values
 
@@ -104,7 +104,7 @@ func (s *session) Failed(err error) {
 func (s *session) seen(code byte) {
 	if s.last.ID != "" && strings.IndexByte("AMQK", code) >= 0 {
 		s.server.Store.Confirm(s.last)
-		s.last = holdstore.Receipt{}
+		s.last = holdstore.Committed{}
 	}
 }
 

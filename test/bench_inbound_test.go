@@ -118,10 +118,10 @@ func rememberedMail(t *testing.T) {
 	}
 	before, start := used(), time.Now()
 	for n := 0; n < messages; n += batch {
-		all := make([]holdstore.Received, batch)
+		all := make([]holdstore.Remembered, batch)
 		for i := range all {
 			id := strconv.Itoa(n + i)
-			all[i] = holdstore.Received{MessageID: "<CAF0rTnKq3Zf8J2mB7wXyV9" + id + "@mail.partner.test>",
+			all[i] = holdstore.Remembered{MessageID: "<CAF0rTnKq3Zf8J2mB7wXyV9" + id + "@mail.partner.test>",
 				From:       "anna.miller" + id + "@partner.test",
 				Recipients: []string{"bert.smith@corp.test"}, Subjects: []string{"the price list of item " + id}, At: time.Now(),
 				Lock: "sha256:s/pmK/3grrz++29ce2/mQydzJuc7iqHn1nqcJiQTPMc=",

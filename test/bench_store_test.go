@@ -196,7 +196,7 @@ func (b *storeBench) nextToLarge() {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				id := b.hold(25<<20-1024, time.Hour, "large")
-				b.store.Recall(context.Background(), id, holdstore.Act{By: "bench"})
+				b.store.Recall(context.Background(), id, holdstore.Actor{By: "bench"})
 			}
 		})
 		loaded := quantile(small(), 99)
@@ -303,7 +303,7 @@ func (b *storeBench) recalls() (all []time.Duration) {
 	}
 	for _, id := range ids {
 		start := time.Now()
-		if _, err := b.store.Recall(context.Background(), id, holdstore.Act{By: "bench"}); err != nil {
+		if _, err := b.store.Recall(context.Background(), id, holdstore.Actor{By: "bench"}); err != nil {
 			b.Fatal(err)
 		}
 		all = append(all, time.Since(start))
@@ -362,7 +362,7 @@ func (b *storeBench) stolen() {
 	}
 	found := time.Since(start)
 	done := 0
-	err := b.store.Bulk(context.Background(), b.store.Recalling(), ids, holdstore.Act{By: "bench"},
+	err := b.store.Bulk(context.Background(), b.store.Recalling(), ids, holdstore.Actor{By: "bench"},
 		func(some []string, _ []error) { done += len(some) })
 	b.Logf("a stolen account: %d found in %v, %d recalled in %v altogether, %v", len(ids), found.Round(time.Millisecond),
 		done, time.Since(start).Round(time.Millisecond), err)

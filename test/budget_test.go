@@ -92,9 +92,9 @@ func middle(all []time.Duration) time.Duration {
 // strangers send mail that is remembered.
 func (s *siege) strangers(ctx context.Context, hand int) {
 	for n := 0; ctx.Err() == nil; n += 100 {
-		var all []holdstore.Received
+		var all []holdstore.Remembered
 		for i := range 100 {
-			all = append(all, holdstore.Received{MessageID: fmt.Sprintf("<%d.%d@stranger.test>", hand, n+i),
+			all = append(all, holdstore.Remembered{MessageID: fmt.Sprintf("<%d.%d@stranger.test>", hand, n+i),
 				From:     fmt.Sprintf("s%d@stranger.test", n+i),
 				Subjects: []string{strconv.Itoa(n + i)}, Recipients: []string{"bert@corp.test"}, At: time.Now(),
 				Ways: []holdstore.Way{{Client: fmt.Sprintf("10.%d.%d.1", (n+i)%200, hand)}}})
@@ -117,14 +117,14 @@ func (s *siege) mallory(ctx context.Context, hand int) {
 		}
 		p := s.store.Put(sub, []byte("Subject: x\r\n"))
 		err := p.Write(ctx, noise([]int{500, 50_000, 600_000}[n%3], uint64(hand*1_000_000+n+1)))
-		var held holdstore.Receipt
+		var held holdstore.Committed
 		if err == nil {
 			held, err = p.Commit(ctx, holdstore.Terms{Rule: "default", Grace: 24 * time.Hour})
 		}
 		p.Abandon()
 		switch {
 		case err == nil && n%5 == 0:
-			s.store.Recall(ctx, held.ID, holdstore.Act{By: "mallory"})
+			s.store.Recall(ctx, held.ID, holdstore.Actor{By: "mallory"})
 			fallthrough
 		case err == nil:
 			s.taken.Add(1)
@@ -172,7 +172,7 @@ func (s *siege) user(user, n int) {
 		return
 	}
 	asked := time.Now()
-	if h, err := s.store.Recall(s.t.Context(), holds[0].ID, holdstore.Act{By: "user"}); err != nil ||
+	if h, err := s.store.Recall(s.t.Context(), holds[0].ID, holdstore.Actor{By: "user"}); err != nil ||
 		h.State != holdstore.Recalled {
 		s.t.Errorf("the mail of user %d is not recalled: %v", user, err)
 	}

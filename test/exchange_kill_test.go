@@ -17,8 +17,8 @@ import (
 	"github.com/emersion/go-imap/v2"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -244,7 +244,7 @@ func (w *world) deaths(turn int) (all []*death) {
 	})
 	for _, d := range all {
 		d.hold = held["<"+d.id+">"][0]
-		d.request, _ = exchange.RequestID(marker,
+		d.request, _ = retraction.RequestID(marker,
 			holdstore.Request{Hold: d.hold, Domain: "far.test", Recipients: []int{0, 1}})
 	}
 	return all

@@ -24,7 +24,7 @@ func stalledSingle(t *testing.T) (*desk, stall) {
 	proxy.To(redis.Addr)
 	d := deskAt(t, []string{redis.Addr}, []string{proxy.Addr})
 	server.Eventually(t, "redis has the script: else each batch comes twice", func() bool {
-		_, err := d.store.Recall(t.Context(), "2222222222222", holdstore.Act{})
+		_, err := d.store.Recall(t.Context(), "2222222222222", holdstore.Actor{})
 		return errors.Is(err, holdstore.ErrNotFound)
 	})
 	var goOn chan struct{}

@@ -84,7 +84,7 @@ func raced(ctx context.Context, store *holdstore.Store, id string, grace time.Du
 	case <-ctx.Done():
 	case <-time.After(time.Until(receipt.Due)):
 	}
-	_, err = store.Recall(ctx, receipt.ID, holdstore.Act{By: "test"})
+	_, err = store.Recall(ctx, receipt.ID, holdstore.Actor{By: "test"})
 	if errors.Is(err, holdstore.ErrTooLate) || errors.Is(err, holdstore.ErrNotNow) {
 		return false, nil
 	}

@@ -204,7 +204,7 @@ func (o *torture) recallOne(ctx context.Context, id string) (won bool, err error
 	if err != nil || len(holds) != 1 {
 		return false, fmt.Errorf("%d holds, %v", len(holds), err)
 	}
-	h, err := o.store.Recall(ctx, holds[0].ID, holdstore.Act{By: "torture"})
+	h, err := o.store.Recall(ctx, holds[0].ID, holdstore.Actor{By: "torture"})
 	switch {
 	case errors.Is(err, holdstore.ErrTooLate):
 		return false, nil

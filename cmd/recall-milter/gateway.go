@@ -10,11 +10,11 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/monitor"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/release"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/milter"
 	"github.com/recall-milter/recall-milter/policy"
@@ -25,7 +25,7 @@ type gateway struct {
 	*daemon
 	store     *holdstore.Store
 	log       *monitor.Metrics
-	late      *exchange.Exchange
+	late      *retraction.Retractor
 	gate      *inbound.Gate
 	desk      *recall.Desk
 	loop      *release.Loop
@@ -39,7 +39,7 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	g.log.Read(d.config.Sum)
 	store.OnDefect(g.log.Panicked)
 	var err error
-	if g.late, err = wiring.Exchange(d.config, d.texts, store, &d.marker, g.log); err != nil {
+	if g.late, err = wiring.Retractor(d.config, d.texts, store, &d.marker, g.log); err != nil {
 		return nil, err
 	}
 	if g.gate, err = wiring.Gate(d.config, store, g.late, g.log); err != nil {
@@ -93,7 +93,7 @@ func (g *gateway) run(ctx context.Context) error {
 		return err
 	}
 	g.marker.Use(secret)
-	run("the exchange with other gateways", g.late.Run)
+	run("retractions", g.late.Run)
 	run("a look at Redis", func(ctx context.Context) { g.warn(ctx, g.store) })
 	return g.loop.Run(ctx)
 }

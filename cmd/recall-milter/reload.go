@@ -57,7 +57,7 @@ func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (sum string,
 		return "", nil, err
 	}
 	d.outbound.Store(rules)
-	gate.Use(arriving)
+	gate.SetOptions(arriving)
 	d.reseal(store)
 	d.doubt(c)
 	return next.Sum, waiting, nil

@@ -18,10 +18,10 @@ import (
 // act is a verb that changes holds.
 type act struct {
 	*ctl
-	name  string
-	from  holdstore.State // by filter, only holds in this state
-	check func() error    // of the verb's own flags
-	deed  func() holdstore.Action
+	name   string
+	from   holdstore.State // by filter, only holds in this state
+	check  func() error    // of the verb's own flags
+	action func() holdstore.Action
 
 	filter
 	only        []string // recall: for these recipients; empty: for all
@@ -31,7 +31,7 @@ type act struct {
 }
 
 func (c *ctl) recall() *cobra.Command {
-	a := &act{name: "recall", from: holdstore.Held, deed: func() holdstore.Action { return c.store.Recalling() }}
+	a := &act{name: "recall", from: holdstore.Held, action: func() holdstore.Action { return c.store.Recalling() }}
 	cmd := c.verb(a, "Take messages back")
 	cmd.Flags().StringSliceVar(&a.only, "only", nil,
 		"only for this recipient's `address`, several times for several: the others still get it")
@@ -39,7 +39,7 @@ func (c *ctl) recall() *cobra.Command {
 }
 
 func (c *ctl) release() *cobra.Command {
-	a := &act{name: "release", from: holdstore.Held, deed: func() holdstore.Action { return c.store.Releasing() }}
+	a := &act{name: "release", from: holdstore.Held, action: func() holdstore.Action { return c.store.Releasing() }}
 	cmd := c.verb(a, "Send messages now")
 	cmd.Long = `Make messages due now: the daemon sends them. With --via sendmail they are handed to sendmail(1) here, without a daemon and
 also while releases are paused. A message is only handed over whole, and stays held when that fails, as when its seal key is
@@ -62,7 +62,7 @@ Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recall
 
 func (c *ctl) restore() *cobra.Command {
 	return c.verb(&act{name: "restore", from: holdstore.Recalled,
-		deed: func() holdstore.Action { return c.store.Restoring() }},
+		action: func() holdstore.Action { return c.store.Restoring() }},
 		"Undo recalls: the messages wait again, and leave when they are due")
 }
 
@@ -76,7 +76,7 @@ func (c *ctl) extend() *cobra.Command {
 		}
 		return nil
 	}
-	a.deed = func() holdstore.Action { return c.store.Extending(longer) }
+	a.action = func() holdstore.Action { return c.store.Extending(longer) }
 	cmd := c.verb(a, "Hold messages for longer")
 	cmd.Flags().StringVar(&text, "for", "", "how much longer, as a `duration`: 10m, 2h, 1d")
 	return cmd
@@ -201,8 +201,8 @@ func count(n int) string {
 
 // who says who does it, for the timeline and the audit trail. SUDO_USER is believed only from root: everybody else can
 // set it to any name.
-func (a *act) who() holdstore.Act {
-	by := holdstore.Act{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason}
+func (a *act) who() holdstore.Actor {
+	by := holdstore.Actor{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason}
 	host, _ := os.Hostname()
 	by.From = host + " recallctl"
 	return by

@@ -24,7 +24,7 @@ func TestAnInterruptedActSaysHowFarItCame(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	a := &act{ctl: &ctl{screen: newScreen(&out, &words), store: store}, name: "recall", deed: store.Recalling}
+	a := &act{ctl: &ctl{screen: newScreen(&out, &words), store: store}, name: "recall", action: store.Recalling}
 	err = a.all(ctx, []string{"2222222222222", "3333333333333"})
 	if err == nil || !strings.Contains(err.Error(), "0 of 2 messages recalled") ||
 		strings.Contains(words.String(), "recalled 2") {
@@ -71,7 +71,7 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	told := 0
-	err = store.Bulk(ctx, store.Recalling(), ids, holdstore.Act{By: "mallory's admin"},
+	err = store.Bulk(ctx, store.Recalling(), ids, holdstore.Actor{By: "mallory's admin"},
 		func(some []string, _ []error) { told += len(some); interrupt() })
 	if !errors.Is(err, context.Canceled) || told == n {
 		t.Fatalf("%d were recalled, %v", told, err)
@@ -93,13 +93,13 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 		&stderr); code != 0 {
 		t.Errorf("restore: %d %s", code, stderr.String())
 	}
-	if _, err := store.Release(t.Context(), ids[3], holdstore.Act{}); err != nil {
+	if _, err := store.Release(t.Context(), ids[3], holdstore.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := store.Claim(t.Context(), 1); err != nil || len(c) != 1 {
 		t.Fatal(c, err)
 	}
-	if _, err := store.Recall(t.Context(), ids[4], holdstore.Act{}); err != nil {
+	if _, err := store.Recall(t.Context(), ids[4], holdstore.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	stderr.Reset()

@@ -104,7 +104,7 @@ func holdMany(t *testing.T, addr string, n int) {
 	}
 	defer store.Close()
 	server.Eventually(t, "redis has the script, which comes again otherwise", func() bool {
-		_, err := store.Recall(t.Context(), "2222222222222", holdstore.Act{})
+		_, err := store.Recall(t.Context(), "2222222222222", holdstore.Actor{})
 		return errors.Is(err, holdstore.ErrNotFound)
 	})
 	for i := range n {

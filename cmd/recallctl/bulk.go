@@ -36,7 +36,7 @@ func (a *act) all(ctx context.Context, ids []string) error {
 	if len(a.only) > 0 {
 		do = a.oneByOne
 	}
-	stopped := do(ctx, a.deed(), ids, a.who(), t.told)
+	stopped := do(ctx, a.action(), ids, a.who(), t.told)
 	t.bar.done()
 	t.lookAgain(ids)
 	if err := t.table.flush(); t.wrong == nil {
@@ -68,7 +68,7 @@ func (t *tally) askedLine(id string) string {
 }
 
 // oneByOne recalls for some of the recipients.
-func (a *act) oneByOne(ctx context.Context, _ holdstore.Action, ids []string, by holdstore.Act,
+func (a *act) oneByOne(ctx context.Context, _ holdstore.Action, ids []string, by holdstore.Actor,
 	told func([]string, []error)) error {
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {

@@ -6,23 +6,23 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
 // ask asks the gateways of who got a message that was recalled too late, and says whom; empty: nobody.
-func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, error) {
+func (a *act) ask(ctx context.Context, id string, by holdstore.Actor) (string, error) {
 	for _, key := range []string{"recall", "secret_file", "release"} {
 		if a.ignores(key) {
 			return "", usage("the config has an error in %s", key)
 		}
 	}
-	x, err := a.exchange(ctx)
+	x, err := a.retractor(ctx)
 	if err != nil {
 		return "", err
 	}
-	h, answerBy, err := x.Ask(ctx, id, a.only, by)
+	h, answerBy, err := x.RequestRetraction(ctx, id, a.only, by)
 	if err != nil {
 		return "", err
 	}
@@ -47,13 +47,13 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Act) (string, err
 		answerBy.Local().Format("15:04:05")), nil
 }
 
-// exchange asks other gateways as the daemon does, which writes the mails.
-func (a *act) exchange(ctx context.Context) (*exchange.Exchange, error) {
+// retractor asks other gateways as the daemon does, which writes the mails.
+func (a *act) retractor(ctx context.Context) (*retraction.Retractor, error) {
 	secret, err := a.secret(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return wiring.Exchange(a.config, nil, a.store, mark.New(secret), nil)
+	return wiring.Retractor(a.config, nil, a.store, mark.New(secret), nil)
 }
 
 func (a *act) secret(ctx context.Context) ([]byte, error) {

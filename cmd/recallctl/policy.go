@@ -68,9 +68,9 @@ func (c *ctl) judged(ctx context.Context, s *stranger, file string) error {
 	if err != nil {
 		return asConfig(err)
 	}
-	o := gate.Opinion(ctx, m)
+	o := gate.Assess(ctx, m)
 	if c.json {
-		err = c.encode(opinionLine(o))
+		err = c.encode(assessmentLine(o))
 	} else {
 		c.explain(o)
 	}
@@ -114,8 +114,8 @@ func (s *stranger) mail(from io.Reader) (*inbound.Mail, error) {
 	return m, nil
 }
 
-// opinion is what a mail is worth, in JSON.
-type opinion struct {
+// assessment is what a mail is worth, in JSON.
+type assessment struct {
 	Form      string      `json:"form"`
 	Verdict   string      `json:"verdict"`
 	Reason    string      `json:"reason"`
@@ -140,14 +140,14 @@ type signature struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-func opinionLine(o inbound.Opinion) opinion {
+func assessmentLine(o inbound.Assessment) assessment {
 	e := o.Evidence
-	line := opinion{Form: o.Sight.Form, Verdict: o.Verdict.Result, Reason: o.Verdict.Reason, Target: o.Verdict.Target,
+	line := assessment{Form: o.Recall.Form, Verdict: o.Verdict.Result, Reason: o.Verdict.Reason, Target: o.Verdict.Target,
 		Domain: e.From,
 		DKIM:   []signature{}, SPF: e.SPF, DMARC: e.DMARC, ARC: e.ARC.Result, Believed: append([]string{}, e.Believed...),
 		Doubt:     e.Doubt,
 		AlignedBy: e.By, Bare: e.Bare, Rule: o.Verdict.Rule, Steps: append([]string{}, o.Verdict.Steps...),
-		Reply: o.Ruling.Reply}
+		Reply: o.Disposition.Reply}
 	for _, s := range e.DKIM {
 		line.DKIM = append(line.DKIM, signature{s.Domain, s.Result, s.Reason})
 	}
@@ -155,16 +155,16 @@ func opinionLine(o inbound.Opinion) opinion {
 }
 
 // explain prints the evidence, each step, the verdict, and what becomes of the mail.
-func (c *ctl) explain(o inbound.Opinion) {
+func (c *ctl) explain(o inbound.Assessment) {
 	line := func(format string, args ...any) {
 		fmt.Fprintln(c.stdout, sanitize.TerminalCell(fmt.Sprintf(format, args...)))
 	}
-	if o.Sight.Form == "" {
+	if o.Recall.Form == "" {
 		line("no recall command: delivered as ordinary mail")
 		return
 	}
 	e := o.Evidence
-	line("form: %s", o.Sight.Form)
+	line("form: %s", o.Recall.Form)
 	for _, s := range e.DKIM {
 		line("dkim: %s %s %s", s.Result, s.Domain, s.Reason)
 	}
@@ -195,17 +195,17 @@ func (c *ctl) explain(o inbound.Opinion) {
 	}
 	line("%s: %s %s", o.Verdict.Result, o.Verdict.Reason, o.Verdict.Target)
 	switch {
-	case o.Ruling.Reply != "":
-		line("refused: %s", o.Ruling.Reply)
-	case o.Ruling.Quarantine != "":
-		line("quarantined: %s", o.Ruling.Quarantine)
+	case o.Disposition.Reply != "":
+		line("refused: %s", o.Disposition.Reply)
+	case o.Disposition.Quarantine != "":
+		line("quarantined: %s", o.Disposition.Quarantine)
 	default:
-		line("delivered with %s: %s", o.Ruling.Add[0].Name, o.Ruling.Add[0].Value)
+		line("delivered with %s: %s", o.Disposition.Add[0].Name, o.Disposition.Add[0].Value)
 	}
 }
 
 // worth is the exit code of a verdict.
-func worth(o inbound.Opinion) error {
+func worth(o inbound.Assessment) error {
 	switch o.Verdict.Result {
 	case policy.InboundPass:
 		return nil

@@ -30,7 +30,7 @@ func partnerWrites(ts *testscript.TestScript, _ bool, _ []string) {
 	store := storeOf(ts)
 	defer store.Close()
 	ts.Check(store.Remember(context.Background(),
-		[]holdstore.Received{{MessageID: "<o@partner.test>", From: from, Recipients: []string{to},
+		[]holdstore.Remembered{{MessageID: "<o@partner.test>", From: from, Recipients: []string{to},
 			Subjects: []string{subject}, At: time.Now()}}, time.Hour))
 	mail := outlook.Recall{From: from, To: to, Subject: subject, Prefix: "Recall:"}.FormB()
 	mail = strings.Replace(mail, "Tue, 24 Nov 2026 09:01:00 +0000", time.Now().Format(time.RFC1123Z), 1)

@@ -70,7 +70,7 @@ func sendmailProgram() (string, error) {
 }
 
 // sendOne sends one message to the recipients that are still pending.
-func (a *act) sendOne(ctx context.Context, program, id string, by holdstore.Act) error {
+func (a *act) sendOne(ctx context.Context, program, id string, by holdstore.Actor) error {
 	c, err := a.store.ClaimOne(ctx, id, "by sendmail(1)", by)
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (a *act) sendOne(ctx context.Context, program, id string, by holdstore.Act)
 }
 
 // unsent gives a message back of which nothing was sent, and says so where its claim is told as a release.
-func (a *act) unsent(ctx context.Context, c *holdstore.Claim, by holdstore.Act, why error) error {
+func (a *act) unsent(ctx context.Context, c *holdstore.Claim, by holdstore.Actor, why error) error {
 	detail := "not sent by sendmail(1), it stays held: " + holdstore.Reason(why)
 	return errors.Join(a.store.Audit(ctx, "release", c.ID, by, detail),
 		a.store.Note(ctx, c.ID, holdstore.Event{Verb: "retry", By: by.By, Detail: detail}), a.store.GiveBack(ctx, c))

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// Told says whether earlier milters that are believed found a message aligned. It asks no DNS.
-func (v *Verifier) Told(m Message) bool {
+// TrustedAligned says whether earlier milters that are believed found a message aligned. It asks no DNS.
+func (v *Verifier) TrustedAligned(m Message) bool {
 	if len(v.o.Trust) == 0 {
 		return false
 	}

@@ -68,7 +68,7 @@ func (c *Config) check(s *source) {
 	}
 }
 
-// ownMail is the rule that the store names for reports and requests (holdstore.RuleOwn).
+// ownMail is the rule that the store names for reports and requests (holdstore.OwnMailRule).
 const ownMail = "report"
 
 func (c *Config) checkRules(s *source) {

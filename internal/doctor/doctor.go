@@ -50,7 +50,7 @@ type Site struct {
 	Postfix  string           // its configuration folder; "": it is not looked at
 	Sendmail string           // its configuration file; "": it is not looked at
 	Probe    string           // an address for probes; "": none are made
-	Act      holdstore.Act    // who takes probes back
+	Act      holdstore.Actor  // who takes probes back
 
 	mta   *postfix.Config // nil: no Postfix here
 	noMTA error           // why

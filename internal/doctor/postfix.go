@@ -268,7 +268,7 @@ func (s *Site) lowerSize(most int64) (command string) {
 	return command
 }
 
-// reinjection looks at a service by which held mail comes back.
+// portTreatment looks at a service by which held mail comes back.
 func (s *Site) reinjection(port postfix.Port, r report) {
 	if !port.At.Local() {
 		return
@@ -286,7 +286,7 @@ func (s *Site) reinjection(port postfix.Port, r report) {
 			"%s leads to %s, where others submit: held mail needs a port of its own to come back", port.Setting, service)
 		return
 	}
-	s.returns(service, r)
+	s.portTreatment(service, r)
 	if !service.Loopback() {
 		r.warn("postfix.open", byHand+"who connects to it from outside only you know: let it listen at 127.0.0.1 (the "+
 			"first word of its line in master.cf), then: postfix reload",

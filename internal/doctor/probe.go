@@ -15,7 +15,7 @@ import (
 )
 
 // way is one way into the MTA.
-type way struct {
+type entryPoint struct {
 	name   string
 	submit func(ctx context.Context, address, message string) error
 }
@@ -44,7 +44,7 @@ func probes(ctx context.Context, s *Site, r report) {
 			"no probe was sent: mail of %s is not held: %s", s.Probe, v.Reason)
 		return
 	}
-	for _, w := range s.ways() {
+	for _, w := range s.entryPoints() {
 		s.probe(ctx, w, r)
 	}
 }
@@ -59,7 +59,7 @@ func (s *Site) verdict() (policy.Verdict, error) {
 		Recipients: []string{s.Probe}, Now: time.Now()}), nil
 }
 
-func (s *Site) probe(ctx context.Context, w way, r report) {
+func (s *Site) probe(ctx context.Context, w entryPoint, r report) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	id := "<doctor." + strings.ToLower(rand.Text()) + "@recall-milter.invalid>"

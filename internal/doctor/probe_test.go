@@ -43,8 +43,8 @@ func TestEachOutcomeOfAProbeIsNamed(t *testing.T) {
 		"a login": {func(context.Context, string, string) error { return errLogin }, ""},
 	} {
 		s := siteOf(t, "")
-		s.Store, s.Probe, s.Act = store, "probe@corp.test", holdstore.Act{By: "test"}
-		found := gathered(func(r report) { s.probe(context.Background(), way{name, c.submit}, r) })
+		s.Store, s.Probe, s.Act = store, "probe@corp.test", holdstore.Actor{By: "test"}
+		found := gathered(func(r report) { s.probe(context.Background(), entryPoint{name, c.submit}, r) })
 		if got := strings.Join(checks(found), " "); got != c.want || len(found) != 1 {
 			t.Errorf("%s: found %q, want %q: %+v", name, got, c.want, found)
 		}

@@ -129,7 +129,7 @@ func sendmailLines(s *Site, r report) {
 		s.filter(name, c.filters[name], counted)
 		s.ports(name, c, counted)
 	}
-	s.way(name, c, counted)
+	s.wayBack(name, c, counted)
 	s.smartHost(c, counted)
 	if most := int64(s.Config.Hold.MaxSize); c.size == 0 || c.size > most {
 		counted.warn("sendmail.size",
@@ -219,8 +219,8 @@ func (s *Site) ports(name string, c *cf, r report) {
 	}
 }
 
-// way looks at the port by which held mail comes back.
-func (s *Site) way(name string, c *cf, r report) {
+// wayBack looks at the port by which held mail comes back.
+func (s *Site) wayBack(name string, c *cf, r report) {
 	at := Endpoint(s.Config.Release.SMTP)
 	n := slices.IndexFunc(c.ports, func(p equates) bool { return p.listens(at) })
 	switch {

@@ -6,15 +6,15 @@ import (
 	"slices"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// execute hands a command that passed over to the exchange. When that fails, the client tries again; that is safe. A
+// execute hands a command that passed over to the retractor. When that fails, the client tries again; that is safe. A
 // mailing list has no mailbox: it gets the command with its verdict, which its own program or the members can read.
-func (g *Gate) execute(ctx context.Context, m *Mail, o *Opinion) {
-	id, target := o.Sight.ID, o.Verdict.Target
+func (g *Gate) execute(ctx context.Context, m *Mail, o *Assessment) {
+	id, target := o.Recall.ID, o.Verdict.Target
 	if id == "" {
 		id = m.MessageID
 	}
@@ -22,19 +22,19 @@ func (g *Gate) execute(ctx context.Context, m *Mail, o *Opinion) {
 	if len(people) == 0 {
 		return
 	}
-	order := exchange.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From,
-		Recipients: people, Date: o.Sight.Date, Gateway: m.Gateway}
+	order := retraction.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From,
+		Recipients: people, Date: o.Recall.Date, Gateway: m.Gateway}
 	for _, t := range o.Facts.Targets {
 		if t.MessageID == target && (order.Received.IsZero() || t.At.Before(order.Received)) {
 			order.Received = t.At
 		}
 	}
-	done, err := g.exchange.Take(ctx, order, o.Sight.Form == FormRequest)
+	done, err := g.retractor.AcceptOrder(ctx, order, o.Recall.Form == FormRequest)
 	if err != nil {
 		g.log.Trouble("a genuine recall can't be carried out now, and its sender tries again", err)
-		o.Ruling = Ruling{Command: true, Reply: "451 4.3.0 the recall can't be carried out now, try again later"}
+		o.Disposition = Disposition{Command: true, Reply: "451 4.3.0 the recall can't be carried out now, try again later"}
 	}
-	o.Ruling.Done = done && err == nil && len(people) == len(m.Recipients)
+	o.Disposition.Done = done && err == nil && len(people) == len(m.Recipients)
 }
 
 // gatewayUser is who speaks for a gateway (docs/protocol.md): an address that no user of a domain has (RFC 2142).
@@ -43,9 +43,9 @@ const gatewayUser = "postmaster"
 // status takes what another gateway says of a request of ours. Only one that is authentic, comes from a gateway and not
 // from a user, and answers a request to that very domain, counts; a report of some gateway to its own user is ordinary
 // mail.
-func (g *Gate) status(ctx context.Context, m *Mail, s protocol.Status) Ruling {
-	if !g.exchange.Ours(s) {
-		return Ruling{}
+func (g *Gate) status(ctx context.Context, m *Mail, s protocol.Status) Disposition {
+	if !g.retractor.MayAnswerUs(s) {
+		return Disposition{}
 	}
 	from, defect := author(m)
 	domain := holdstore.DomainOf(from)
@@ -62,12 +62,12 @@ func (g *Gate) status(ctx context.Context, m *Mail, s protocol.Status) Ruling {
 	g.log.Judged(m.Submission, "status", domain, v)
 	switch v.Result {
 	case policy.InboundPass:
-		return Ruling{Command: true, Done: true}
+		return Disposition{Command: true, Done: true}
 	case policy.InboundTemp:
-		return Ruling{Command: true, Reply: "451 4.7.1 the recall status can't be checked now, try again later"}
+		return Disposition{Command: true, Reply: "451 4.7.1 the recall status can't be checked now, try again later"}
 	}
 	g.refusedStatus(ctx, m, s, from, v)
-	return Ruling{Command: true, Reply: "550 5.7.1 recall status refused: " + printable(v.Reason)}
+	return Disposition{Command: true, Reply: "550 5.7.1 recall status refused: " + printable(v.Reason)}
 }
 
 func (g *Gate) answered(ctx context.Context, m *Mail, s protocol.Status, from string) policy.InboundVerdict {
@@ -81,11 +81,11 @@ func (g *Gate) answered(ctx context.Context, m *Mail, s protocol.Status, from st
 	}
 	told, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	err := g.exchange.Told(told, s, from)
+	err := g.retractor.AcceptStatus(told, s, from)
 	switch {
 	case err == nil:
 		return policy.InboundVerdict{Result: policy.InboundPass, Reason: "aligned", Target: s.MessageID}
-	case errors.Is(err, exchange.ErrUnasked):
+	case errors.Is(err, retraction.ErrUnasked):
 		return policy.InboundVerdict{Result: policy.InboundFail, Reason: err.Error()}
 	}
 	g.log.Trouble("a recall status can't be kept now, and its sender tries again", err)

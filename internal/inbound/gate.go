@@ -14,22 +14,22 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Memory is what the gate needs of the hold store; holdstore.Store says what each method promises.
 type Memory interface {
-	Remember(ctx context.Context, all []holdstore.Received, keep time.Duration) error
-	Remembered(ctx context.Context, from, messageID, subject string, asked []string) ([]holdstore.Received, error)
+	Remember(ctx context.Context, all []holdstore.Remembered, keep time.Duration) error
+	FindRemembered(ctx context.Context, from, messageID, subject string, asked []string) ([]holdstore.Remembered, error)
 	FirstUse(ctx context.Context, what, user string, keep time.Duration) (bool, error)
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 	Request(ctx context.Context, requestID string) (holdstore.Request, error)
-	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
+	Audit(ctx context.Context, verb, id string, a holdstore.Actor, detail string) error
 }
 
 // Log is told of each verdict.
@@ -48,11 +48,11 @@ type Options struct {
 	Verifier   *authenticate.Verifier
 }
 
-// Exchange does what passes; exchange.Exchange says what each method promises.
-type Exchange interface {
-	Take(ctx context.Context, o exchange.Order, request bool) (bool, error)
-	Ours(s protocol.Status) bool
-	Told(ctx context.Context, s protocol.Status, from string) error
+// Retractor does what passes; retraction.Retractor says what each method promises.
+type Retractor interface {
+	AcceptOrder(ctx context.Context, o retraction.Order, request bool) (bool, error)
+	MayAnswerUs(s protocol.Status) bool
+	AcceptStatus(ctx context.Context, s protocol.Status, from string) error
 	Receipts(ctx context.Context, all []protocol.Receipt) error
 }
 
@@ -64,37 +64,37 @@ type Mail struct {
 
 // Gate looks at mail that comes in. Safe for concurrent use.
 type Gate struct {
-	o        atomic.Pointer[Options] // replaced by Use
-	known    outlook.Recalls
-	memory   Memory
-	log      Log
-	exchange Exchange
-	audits   limiter
-	arrived  chan holdstore.Received // that wait to be remembered
-	waiting  atomic.Int64            // bytes of them, by weight
+	o         atomic.Pointer[Options] // replaced by SetOptions
+	known     outlook.Recalls
+	memory    Memory
+	log       Log
+	retractor Retractor
+	audits    limiter
+	arrived   chan holdstore.Remembered // that wait to be remembered
+	waiting   atomic.Int64              // bytes of them, by weight
 }
 
 // New returns a gate. It remembers nothing before Run.
-func New(o Options, memory Memory, x Exchange, log Log) *Gate {
-	g := &Gate{known: o.Prefixes, memory: memory, exchange: x, log: log,
-		audits: limiter{most: auditMost, per: auditPer}, arrived: make(chan holdstore.Received, maxWaiting)}
-	g.Use(o)
+func New(o Options, memory Memory, x Retractor, log Log) *Gate {
+	g := &Gate{known: o.Prefixes, memory: memory, retractor: x, log: log,
+		audits: limiter{most: auditMost, per: auditPer}, arrived: make(chan holdstore.Remembered, maxWaiting)}
+	g.SetOptions(o)
 	return g
 }
 
-// Use replaces the options from the next message on, all but Prefixes.
-func (g *Gate) Use(o Options) { g.o.Store(&o) }
+// SetOptions replaces the options from the next message on, all but Prefixes.
+func (g *Gate) SetOptions(o Options) { g.o.Store(&o) }
 
-// Look is what a message needs.
-type Look struct {
-	Strip []Nth // fields to take out, in this order
-	Body  int   // bytes of its body that tell whether it is a recall command, at most; 0: it is none
+// Needs is what a message needs.
+type Needs struct {
+	Strip []FieldIndex // fields to take out, in this order
+	Body  int          // bytes of its body that tell whether it is a recall command, at most; 0: it is none
 }
 
-// Look says at the end of the header what a message needs.
-func (g *Gate) Look(m *Mail) Look {
+// Examine says at the end of the header what a message needs.
+func (g *Gate) Examine(m *Mail) Needs {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
-	l := Look{Strip: forged(m.Fields, g.id(m), believed)}
+	l := Needs{Strip: forged(m.Fields, g.id(m), believed)}
 	if !m.Resent() {
 		l.Body = body(g.known, &m.Message)
 	}
@@ -108,8 +108,8 @@ func (g *Gate) id(m *Mail) string {
 	return m.Gateway
 }
 
-// Ruling is what becomes of a message.
-type Ruling struct {
+// Disposition is what becomes of a message.
+type Disposition struct {
 	Command    bool           // it is a recall command: nobody can recall it
 	Reply      string         // an SMTP reply that refuses it, empty: it is delivered
 	Quarantine string         // why it is to be kept back
@@ -118,33 +118,33 @@ type Ruling struct {
 }
 
 // Judge looks at the whole of what may be a command.
-func (g *Gate) Judge(ctx context.Context, m *Mail) Ruling {
+func (g *Gate) Judge(ctx context.Context, m *Mail) Disposition {
 	if s, ok := protocol.ParseStatus(&m.Message); ok {
 		return g.status(ctx, m, s)
 	}
 	if receipts := protocol.ParseReceipts(&m.Message); len(receipts) > 0 {
-		if err := g.exchange.Receipts(ctx, receipts); err != nil {
+		if err := g.retractor.Receipts(ctx, receipts); err != nil {
 			g.log.Trouble("a receipt came in, and is not noted", err)
 		}
-		return Ruling{}
+		return Disposition{}
 	}
-	o := g.Opinion(ctx, m)
-	if o.Sight.Form == "" {
-		return o.Ruling
+	o := g.Assess(ctx, m)
+	if o.Recall.Form == "" {
+		return o.Disposition
 	}
-	g.log.Judged(m.Submission, o.Sight.Form, o.Evidence.From, o.Verdict)
+	g.log.Judged(m.Submission, o.Recall.Form, o.Evidence.From, o.Verdict)
 	switch {
 	case o.Verdict.Result == policy.InboundFail:
 		g.refusedCommand(ctx, m, &o)
 	case o.Verdict.Result == policy.InboundPass && o.Rule.Execute:
 		g.execute(ctx, m, &o)
 	}
-	return o.Ruling
+	return o.Disposition
 }
 
 // command gathers the facts, the cheap ones first: what is wrong in itself costs no DNS, and what is not authentic
 // costs no rate of the domain that it claims.
-func (g *Gate) command(ctx context.Context, m *Mail, sight Sight) (policy.Command, policy.InboundRule,
+func (g *Gate) command(ctx context.Context, m *Mail, recall Recall) (policy.Command, policy.InboundRule,
 	authenticate.Evidence) {
 	from, defect := author(m)
 	domain := holdstore.DomainOf(from)
@@ -156,20 +156,20 @@ func (g *Gate) command(ctx context.Context, m *Mail, sight Sight) (policy.Comman
 	if defect != "" || c.NullSender {
 		return c, rule, e
 	}
-	e = g.evidence(ctx, m, sight.Signed, domain)
+	e = g.evidence(ctx, m, recall.Signed, domain)
 	c.Aligned, c.Why = e.Aligned && e.Bare == "", e.Why()
 	if e.Temporary {
 		c.Temporary = "DNS could not be asked, " + c.Why
 	}
-	if e.Names && sight.Form != FormRequest {
-		sight.Recipients = named(m)
+	if e.Names && recall.Form != FormRequest {
+		recall.Recipients = named(m)
 	}
 	authentic, err := e.Aligned, error(nil)
-	if !authentic && len(sight.Keys) > 0 {
-		authentic, err = g.opens(ctx, m, sight, &c)
+	if !authentic && len(recall.Keys) > 0 {
+		authentic, err = g.opens(ctx, m, recall, &c)
 	}
 	if err == nil && authentic {
-		err = g.recalls(ctx, m, sight, rule, &c)
+		err = g.recalls(ctx, m, recall, rule, &c)
 	}
 	if err != nil {
 		c.Aligned, c.Temporary = false, "the store could not be asked"
@@ -194,23 +194,23 @@ func (g *Gate) evidence(ctx context.Context, m *Mail, cover []string, domain str
 
 // opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up
 // nothing of the domain that they claim: no rate, no Message-ID, no text.
-func (g *Gate) opens(ctx context.Context, m *Mail, sight Sight, c *policy.Command) (yes bool, err error) {
-	found, err := g.found(ctx, m, sight, c.From)
-	c.Targets = meant(m, sight, c.From, found)
+func (g *Gate) opens(ctx context.Context, m *Mail, recall Recall, c *policy.Command) (yes bool, err error) {
+	found, err := g.found(ctx, m, recall, c.From)
+	c.Targets = meant(m, recall, c.From, found)
 	target := c.Target()
 	return target != nil && target.Unlocked, err
 }
 
-// ruling is the verdict as the MTA and those behind it see it.
-func (g *Gate) ruling(m *Mail, e authenticate.Evidence, v policy.InboundVerdict, onFail string) Ruling {
+// disposition is the verdict as the MTA and those behind it see it.
+func (g *Gate) disposition(m *Mail, e authenticate.Evidence, v policy.InboundVerdict, onFail string) Disposition {
 	failed := v.Result == policy.InboundFail || v.Result == policy.InboundTemp
 	switch {
 	case v.Result == policy.InboundTemp && onFail == "reject":
-		return Ruling{Command: true, Reply: "451 4.7.1 the recall can't be checked now, try again later"}
+		return Disposition{Command: true, Reply: "451 4.7.1 the recall can't be checked now, try again later"}
 	case failed && onFail == "reject":
-		return Ruling{Command: true, Reply: "550 5.7.1 recall refused: " + printable(v.Reason)}
+		return Disposition{Command: true, Reply: "550 5.7.1 recall refused: " + printable(v.Reason)}
 	}
-	r := Ruling{Command: true, Add: []policy.Field{{Name: "X-Recall-Policy", Value: header(e.From, v)},
+	r := Disposition{Command: true, Add: []policy.Field{{Name: "X-Recall-Policy", Value: header(e.From, v)},
 		{Name: "Authentication-Results", Value: e.Field(g.id(m), word(v))}}}
 	if failed && onFail == "quarantine" {
 		r.Quarantine = "recall refused: " + printable(v.Reason)

@@ -16,7 +16,7 @@ import (
 func TestLists(t *testing.T) {
 	const list = "staff@lists.test"
 	g := &Gate{}
-	g.Use(Options{})
+	g.SetOptions(Options{})
 	for fields, want := range map[string]struct{ through, shared bool }{
 		"To: " + bert:                       {false, false},
 		"To: " + list:                       {false, false},
@@ -56,9 +56,9 @@ func TestACommandThatAListPassedOnIsTagged(t *testing.T) {
 	} {
 		for _, form := range forms {
 			o := try(t, row{edit: func(x *trial) { x.put("List-Id: <staff.lists.test>"); edit(x) }}, form, key, verifier, store)
-			if o.Verdict.Result != policy.InboundFail || o.Ruling.Reply != "" || len(o.Ruling.Add) == 0 ||
-				!strings.HasPrefix(o.Ruling.Add[0].Value, "fail") {
-				t.Errorf("%s, %s: %+v %+v", name, form, o.Verdict, o.Ruling)
+			if o.Verdict.Result != policy.InboundFail || o.Disposition.Reply != "" || len(o.Disposition.Add) == 0 ||
+				!strings.HasPrefix(o.Disposition.Add[0].Value, "fail") {
+				t.Errorf("%s, %s: %+v %+v", name, form, o.Verdict, o.Disposition)
 			}
 		}
 	}
@@ -100,12 +100,12 @@ func TestListsThatOnlyTheConfigKnows(t *testing.T) {
 				x.replace(anna, c.header)
 			}
 		}}, "exchange", key, verifier, store)
-		if tagged := o.Ruling.Reply == "" && len(o.Ruling.Add) > 0; tagged != (c.through || c.toList) ||
+		if tagged := o.Disposition.Reply == "" && len(o.Disposition.Add) > 0; tagged != (c.through || c.toList) ||
 			o.Verdict.Result != policy.InboundFail {
-			t.Errorf("%+v: %+v %+v", c, o.Verdict, o.Ruling)
+			t.Errorf("%+v: %+v %+v", c, o.Verdict, o.Disposition)
 		}
 		g := &Gate{}
-		g.Use(Options{Lists: lists})
+		g.SetOptions(Options{Lists: lists})
 		m := arrival("From: "+cmp.Or(c.header, anna)+"\r\n\r\n", c.from, c.to, "192.0.2.1")
 		if g.throughList(m) != c.through || g.toList(m) != c.toList || g.shared(m, cmp.Or(c.header, anna)) != c.share {
 			t.Errorf("%+v: through %v, to %v, shared %v", c, g.throughList(m), g.toList(m), g.shared(m, cmp.Or(c.header, anna)))
@@ -138,13 +138,13 @@ func TestACommandForAListIsDeliveredToIt(t *testing.T) {
 			g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier, Lists: lists,
 				Rules: policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day,
 					Rate: 1000, Per: time.Hour, Execute: true, OnFail: "reject"}}}, store, d, quiet{})
-			known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: strings.Fields(to),
-				Subjects: []string{topic}, At: time.Now()}
+			known := holdstore.Remembered{MessageID: "<o@partner.test>", From: anna, Recipients: strings.Fields(to),
+				Subjects: []string{priceList}, At: time.Now()}
 			server.Eventually(t, "it is remembered", func() bool {
-				return store.Remember(t.Context(), []holdstore.Received{known}, time.Hour) == nil
+				return store.Remember(t.Context(), []holdstore.Remembered{known}, time.Hour) == nil
 			})
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
-			var r Ruling
+			var r Disposition
 			server.Eventually(t, "the store answers", func() bool {
 				r = g.Judge(t.Context(), arrival(mail, anna, to, "192.0.2.1"))
 				return !strings.HasPrefix(r.Reply, "4")

@@ -54,27 +54,27 @@ func TestARecallThatComesInMeansTheMessageThatFitsBest(t *testing.T) {
 			mail = strings.Replace(mail, "Tue, 24 Nov 2026 09:01:00 +0000\r\nMessage-ID",
 				written.Format(time.RFC1123Z)+"\r\nMessage-ID", 1)
 			mail = strings.Replace(mail, "Thu, 26 Nov 2026 09:00:00 +0000", time.Now().Add(2*day).Format(time.RFC1123Z), 1)
-			var known []holdstore.Received
+			var known []holdstore.Remembered
 			for n, m := range c.came {
 				sent := written.Add(time.Duration(m.after) * time.Second)
-				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna,
+				known = append(known, holdstore.Remembered{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna,
 					Recipients: strings.Fields(m.to),
 					Subjects:   policy.ReadSubject(m.subject).Forms(), Sent: sent, At: sent.Add(time.Second)})
 			}
 			server.Eventually(t, "they are remembered",
 				func() bool { return store.Remember(t.Context(), known, time.Hour) == nil })
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
-			var o Opinion
+			var o Assessment
 			server.Eventually(t, "the store answers", func() bool {
-				o = g.Opinion(t.Context(), arrival(mail, anna, bert, "192.0.2.1"))
+				o = g.Assess(t.Context(), arrival(mail, anna, bert, "192.0.2.1"))
 				return o.Verdict.Result != policy.InboundTemp
 			})
-			oneAnswer(t, name+", "+form, o.Ruling)
+			oneAnswer(t, name+", "+form, o.Disposition)
 			want := ""
 			if c.want >= 0 {
 				want = known[c.want].MessageID
 			}
-			if o.Sight.Form != form || o.Verdict.Target != want || (o.Verdict.Result == policy.InboundPass) != (want != "") {
+			if o.Recall.Form != form || o.Verdict.Target != want || (o.Verdict.Result == policy.InboundPass) != (want != "") {
 				t.Errorf("%s, %s: it means %q, want %q: %+v", name, form, o.Verdict.Target, want, o.Verdict)
 			}
 		}

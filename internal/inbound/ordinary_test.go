@@ -9,21 +9,21 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// unconcerned is an exchange that has asked nobody for anything, and must not be given an order.
+// unconcerned is a retractor that has asked nobody for anything, and must not be given an order.
 type unconcerned struct{ t *testing.T }
 
-func (u unconcerned) Take(context.Context, exchange.Order, bool) (bool, error) {
+func (u unconcerned) AcceptOrder(context.Context, retraction.Order, bool) (bool, error) {
 	u.t.Error("a look-alike is carried out")
 	return false, nil
 }
-func (unconcerned) Ours(protocol.Status) bool                           { return false }
-func (unconcerned) Told(context.Context, protocol.Status, string) error { return nil }
-func (unconcerned) Receipts(context.Context, []protocol.Receipt) error  { return nil }
+func (unconcerned) MayAnswerUs(protocol.Status) bool                            { return false }
+func (unconcerned) AcceptStatus(context.Context, protocol.Status, string) error { return nil }
+func (unconcerned) Receipts(context.Context, []protocol.Receipt) error          { return nil }
 
 // recalls are look-alikes that have the form of a recall, and what the gate says of each. Two are genuine here: their
 // author recalls her own message. The others must stay as they are.
@@ -50,9 +50,10 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 		Rules: policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"},
 			MaxAge: 100000 * time.Hour,
 			Rate:   1000, Per: time.Hour, OnFail: "reject"}}}, store, unconcerned{t}, quiet{})
-	known := holdstore.Received{MessageID: "<held@corp.test>", From: "anna@partner.test", Recipients: []string{"b@x.test"},
-		Subjects: []string{topic}, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
-	if err := store.Remember(t.Context(), []holdstore.Received{known}, time.Hour); err != nil {
+	known := holdstore.Remembered{MessageID: "<held@corp.test>", From: "anna@partner.test",
+		Recipients: []string{"b@x.test"},
+		Subjects: []string{priceList}, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
+	if err := store.Remember(t.Context(), []holdstore.Remembered{known}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
@@ -65,8 +66,8 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 		sender := strings.TrimSuffix(strings.TrimPrefix(head, "Return-Path: <"), ">")
 		m := arrival(sign(t, text, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type", "Message-ID"),
 			sender, "b@x.test", "192.0.2.7")
-		look := g.Look(m)
-		var r Ruling
+		look := g.Examine(m)
+		var r Disposition
 		if look.Body > 0 {
 			r = g.Judge(t.Context(), m)
 		}
@@ -83,7 +84,7 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 }
 
 // added is the verdict that a mail is tagged with.
-func added(r Ruling) string {
+func added(r Disposition) string {
 	if len(r.Add) == 0 {
 		return ""
 	}

@@ -19,8 +19,8 @@ const (
 	FormCloud   = "cloud" // Exchange Online, made in the cloud
 )
 
-// Sight is what a mail that comes in is taken for. It says nothing about who sent it.
-type Sight struct {
+// Recall is what a mail that comes in is taken for. It says nothing about who sent it.
+type Recall struct {
 	Form       string           // empty: no command
 	ID         string           // of a request
 	Date       string           // of the original, as a request says it
@@ -47,24 +47,24 @@ func body(known outlook.Recalls, m *mailmsg.Message) int {
 // recognise looks at the whole mail. The fields of forms B and C are signed by nobody, so anyone who has a signed mail
 // could add them: only its subject, which is signed, makes such a mail a recall, and only with a known prefix.
 // A mail with a winmail.dat that carries anything else is none: who vouched for it would vouch for that, unseen.
-func recognise(known outlook.Recalls, m *mailmsg.Message) (s Sight) {
+func recognise(known outlook.Recalls, m *mailmsg.Message) (s Recall) {
 	original, named := known.Original(m.Text("Subject"))
-	signed := []policy.Subject{outlook.ReadSubject(original)}
+	signed := []policy.Subject{outlook.RecordedSubject(original)}
 	switch t := outlook.Winmail(m); {
 	case !m.Cut && carries(m):
-		return Sight{}
+		return Recall{}
 	case isRequest(m):
 		s = request(m)
 	case t != nil && t.Tagged:
-		s = Sight{Form: FormTNEF, Subjects: []policy.Subject{outlook.ReadSubject(outlook.OriginalSubject(t))},
+		s = Recall{Form: FormTNEF, Subjects: []policy.Subject{outlook.RecordedSubject(outlook.OriginalSubject(t))},
 			Signed: []string{"Subject",
 				"Content-Type", "Date"}}
 	case t != nil && named:
-		s = Sight{Form: FormTNEF, Subjects: signed, Signed: []string{"Subject", "Content-Type", "Date"}}
+		s = Recall{Form: FormTNEF, Subjects: signed, Signed: []string{"Subject", "Content-Type", "Date"}}
 	case known.ByExchange(m) && named:
-		s = Sight{Form: FormPlain, Subjects: signed, Signed: []string{"Subject", "Date"}}
+		s = Recall{Form: FormPlain, Subjects: signed, Signed: []string{"Subject", "Date"}}
 	case outlook.FromCloud(m) && named:
-		s = Sight{Form: FormCloud, Subjects: signed, Signed: []string{"Subject", "Date"}}
+		s = Recall{Form: FormCloud, Subjects: signed, Signed: []string{"Subject", "Date"}}
 	}
 	if keys, err := cancel.Parse(m.Field("Cancel-Key")); err == nil && s.Form != "" {
 		s.Keys = append(s.Keys, keys...)
@@ -75,11 +75,11 @@ func recognise(known outlook.Recalls, m *mailmsg.Message) (s Sight) {
 func isRequest(m *mailmsg.Message) bool { return m.IsReport("recall-request") }
 
 // request reads what another gateway asks for.
-func request(m *mailmsg.Message) Sight {
+func request(m *mailmsg.Message) Recall {
 	q, _ := protocol.ParseRequest(m)
 	for n := range q.Recipients {
 		q.Recipients[n] = holdstore.Fold(q.Recipients[n])
 	}
-	return Sight{Form: FormRequest, ID: q.ID, Date: q.Date, Recipients: q.Recipients, Target: q.MessageID, Keys: q.Keys,
+	return Recall{Form: FormRequest, ID: q.ID, Date: q.Date, Recipients: q.Recipients, Target: q.MessageID, Keys: q.Keys,
 		Signed: []string{"Subject", "Content-Type"}}
 }

@@ -18,13 +18,13 @@ const (
 )
 
 // refusedCommand notes a recall command that was refused.
-func (g *Gate) refusedCommand(ctx context.Context, m *Mail, o *Opinion) {
+func (g *Gate) refusedCommand(ctx context.Context, m *Mail, o *Assessment) {
 	targets := o.Facts.Targets
 	if len(targets) == 0 { // who isn't authentic costs no look into the memory before
-		found, _ := g.found(ctx, m, o.Sight, o.Facts.From)
-		targets = meant(m, o.Sight, o.Facts.From, found)
+		found, _ := g.found(ctx, m, o.Recall, o.Facts.From)
+		targets = meant(m, o.Recall, o.Facts.From, found)
 	}
-	detail, target := o.Verdict.Reason, o.Sight.Target
+	detail, target := o.Verdict.Reason, o.Recall.Target
 	if len(targets) > 0 {
 		target = targets[0].MessageID
 	}
@@ -55,7 +55,7 @@ func (g *Gate) refused(ctx context.Context, m *Mail, r refusal) {
 	if !g.audits.allow(kind, time.Now()) {
 		return
 	}
-	by := holdstore.Act{By: "who says to be <" + printable(r.from) + ">", From: "mail from " + m.Client.Address}
+	by := holdstore.Actor{By: "who says to be <" + printable(r.from) + ">", From: "mail from " + m.Client.Address}
 	if err := g.memory.Audit(ctx, r.verb, r.hold, by, printable(r.detail)); err != nil {
 		g.log.Trouble("a refusal is not in the audit trail", err)
 	}

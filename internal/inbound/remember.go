@@ -30,7 +30,7 @@ func (g *Gate) Remember(m *Mail) {
 	}
 	some := *m
 	some.Recipients = m.Recipients[:min(len(m.Recipients), holdstore.MaxRemembered)]
-	r := holdstore.Received{MessageID: m.MessageID, From: from, Recipients: addresses(&some),
+	r := holdstore.Remembered{MessageID: m.MessageID, From: from, Recipients: addresses(&some),
 		Ways:     []holdstore.Way{g.way(m, from)},
 		Subjects: policy.ReadSubject(mailmsg.Subject(m.Field("Subject"))).Forms(), Lock: m.Field("Cancel-Lock"),
 		At: time.Now()}
@@ -51,7 +51,7 @@ func (g *Gate) Remember(m *Mail) {
 }
 
 // weight is about how many bytes of memory a message takes that waits to be remembered.
-func weight(r *holdstore.Received) int64 {
+func weight(r *holdstore.Remembered) int64 {
 	const fixed, text = 1 << 10, 64 // besides the texts, and besides the bytes of one of them
 	n := fixed + len(r.MessageID) + len(r.From) + len(r.Lock)
 	for _, all := range [][]string{r.Recipients, r.Subjects} {
@@ -63,7 +63,7 @@ func weight(r *holdstore.Received) int64 {
 }
 
 // take takes one message out of what waits.
-func (g *Gate) take(r holdstore.Received) holdstore.Received {
+func (g *Gate) take(r holdstore.Remembered) holdstore.Remembered {
 	g.waiting.Add(-weight(&r))
 	return r
 }
@@ -90,7 +90,7 @@ func (g *Gate) Run(ctx context.Context) {
 
 // gather waits for a message, and a moment for others: each write costs the disk a sync, next to those for the MTA's
 // queue. Once ctx has ended it only takes what waits.
-func (g *Gate) gather(ctx context.Context) (some []holdstore.Received) {
+func (g *Gate) gather(ctx context.Context) (some []holdstore.Remembered) {
 	select {
 	case r := <-g.arrived:
 		some = append(some, g.take(r))

@@ -26,7 +26,7 @@ type ledger struct {
 	away   chan struct{} // not nil: writes wait for it, and fail
 }
 
-func (l *ledger) Remember(_ context.Context, all []holdstore.Received, _ time.Duration) error {
+func (l *ledger) Remember(_ context.Context, all []holdstore.Remembered, _ time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.writes++

@@ -26,9 +26,9 @@ func TestOriginalsAndRecallsThatAnMTASplitAreServedWhole(t *testing.T) {
 					Verifier: verifier},
 					store, nil, quiet{})
 				for _, to := range originals {
-					known := holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: strings.Fields(to),
-						Subjects: []string{topic}, At: time.Now()}
-					if err := store.Remember(t.Context(), []holdstore.Received{known}, time.Hour); err != nil {
+					known := holdstore.Remembered{MessageID: "<o@partner.test>", From: anna, Recipients: strings.Fields(to),
+						Subjects: []string{priceList}, At: time.Now()}
+					if err := store.Remember(t.Context(), []holdstore.Remembered{known}, time.Hour); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -38,8 +38,8 @@ func TestOriginalsAndRecallsThatAnMTASplitAreServedWhole(t *testing.T) {
 						"\r\nOriginal-Message-ID:", 1)
 				mail = sign(t, mail, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type")
 				for _, to := range recalls {
-					o := g.Opinion(t.Context(), arrival(mail, anna, to, "192.0.2.1"))
-					if oneAnswer(t, form+" to "+to, o.Ruling); o.Verdict.Result != policy.InboundPass {
+					o := g.Assess(t.Context(), arrival(mail, anna, to, "192.0.2.1"))
+					if oneAnswer(t, form+" to "+to, o.Disposition); o.Verdict.Result != policy.InboundPass {
 						t.Errorf("%s, originals %q, recalls %q, to %s: %+v", form, originals, recalls, to, o.Verdict)
 					}
 				}

@@ -8,8 +8,8 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// Nth is the n-th field of a name, counted from 1.
-type Nth struct {
+// FieldIndex is the n-th field of a name, counted from 1.
+type FieldIndex struct {
 	Name string
 	N    int
 }
@@ -17,7 +17,7 @@ type Nth struct {
 // forged lists the fields that only we may write: X-Recall-* and Authentication-Results in our name (RFC 8601 section
 // 5), also with a queue ID behind it, except what an earlier milter that is believed has written. The last comes first,
 // since each removal renumbers those behind it.
-func forged(fields []policy.Field, authservID string, believed func(id string) bool) (strip []Nth) {
+func forged(fields []policy.Field, authservID string, believed func(id string) bool) (strip []FieldIndex) {
 	seen := map[string]int{}
 	for _, f := range fields {
 		name := lower(strings.TrimRight(f.Name, " \t")) // as the MTA knows it
@@ -28,7 +28,7 @@ func forged(fields []policy.Field, authservID string, believed func(id string) b
 		}
 		seen[name]++
 		if recall || mayClaim(f.Value, authservID) && !believed(authenticate.ServID(f.Value)) {
-			strip = append(strip, Nth{name, seen[name]})
+			strip = append(strip, FieldIndex{name, seen[name]})
 		}
 	}
 	slices.Reverse(strip)

@@ -31,7 +31,8 @@ func TestFieldsAreRemovedFromTheLast(t *testing.T) {
 		field("authentication-RESULTS"), {Name: "Authentication-Results", Value: " gw.test/OTHER; x"},
 		{Name: "Authentication-Results", Value: " gw.test/THIS; x"}},
 		"GW.test", func(id string) bool { return id == "gw.test/THIS" })
-	want := []Nth{{"authentication-results", 3}, {"authentication-results", 2}, {"x-recall-a", 2}, {"x-recall-a", 1}}
+	want := []FieldIndex{{"authentication-results", 3}, {"authentication-results", 2}, {"x-recall-a", 2},
+		{"x-recall-a", 1}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

@@ -21,7 +21,7 @@ const (
 func (g *Gate) way(m *Mail, from string) holdstore.Way {
 	a := authenticate.Message{MailFrom: m.Sender.Address, From: holdstore.DomainOf(from), QueueID: m.QueueID,
 		Header: m.Fields}
-	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.Told(a),
+	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.TrustedAligned(a),
 		Shared: g.shared(m, from)}
 	if len(w.Domain) > maxDomain {
 		w.Domain = ""
@@ -30,18 +30,18 @@ func (g *Gate) way(m *Mail, from string) holdstore.Way {
 }
 
 // found lists what a command could mean, by the Message-ID that it names, else by sender and subject.
-func (g *Gate) found(ctx context.Context, m *Mail, sight Sight, from string) ([]holdstore.Received, error) {
+func (g *Gate) found(ctx context.Context, m *Mail, recall Recall, from string) ([]holdstore.Remembered, error) {
 	switch {
-	case sight.Target != "":
-		return g.memory.Remembered(ctx, from, sight.Target, "", addresses(m))
-	case len(sight.Subjects) > 0:
-		return g.memory.Remembered(ctx, from, "", sight.Subjects[0].Bare(), addresses(m))
+	case recall.Target != "":
+		return g.memory.FindRemembered(ctx, from, recall.Target, "", addresses(m))
+	case len(recall.Subjects) > 0:
+		return g.memory.FindRemembered(ctx, from, "", recall.Subjects[0].Bare(), addresses(m))
 	}
 	return nil, nil
 }
 
 // meant says of each what the policy wants to know.
-func meant(m *Mail, sight Sight, from string, found []holdstore.Received) (all []policy.Arrived) {
+func meant(m *Mail, recall Recall, from string, found []holdstore.Remembered) (all []policy.Arrived) {
 	var to []string
 	for _, a := range addresses(m) {
 		to = append(to, holdstore.Digest(a))
@@ -50,13 +50,13 @@ func meant(m *Mail, sight Sight, from string, found []holdstore.Received) (all [
 		locks, _ := cancel.Parse(r.Lock)
 		a := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(from),
 			SameTo: r.WentTo(addresses(m)),
-			Shared: ofList(r), Unlocked: cancel.Opens(sight.Keys, locks) && !second(found, r),
+			Shared: ofList(r), Unlocked: cancel.Opens(recall.Keys, locks) && !second(found, r),
 			Fit: policy.Fit{Recipients: policy.FitRecipients(to, r.Recipients)}}
-		if sight.Target != "" { // the clock of whoever wrote the message is not that of the gateway which names it
+		if recall.Target != "" { // the clock of whoever wrote the message is not that of the gateway which names it
 			a.Sent = time.Time{}
 		}
-		if len(sight.Subjects) > 0 {
-			a.Fit.Subject = sight.Subjects[0].Each(holdstore.Digest).Fit(r.Subjects)
+		if len(recall.Subjects) > 0 {
+			a.Fit.Subject = recall.Subjects[0].Each(holdstore.Digest).Fit(r.Subjects)
 		}
 		all = append(all, a)
 	}
@@ -65,14 +65,14 @@ func meant(m *Mail, sight Sight, from string, found []holdstore.Received) (all [
 
 // ofList says whether a message has come under the address of a mailing list: in every way, since anybody can send it
 // again.
-func ofList(r holdstore.Received) bool {
+func ofList(r holdstore.Remembered) bool {
 	return len(r.Ways) > 0 && !slices.ContainsFunc(r.Ways, func(w holdstore.Way) bool { return !w.Shared })
 }
 
 // second says whether a message of the same ID came in before, with another lock: anybody who knows the ID can send one
 // like it, with a lock to which they have the key.
-func second(all []holdstore.Received, r holdstore.Received) bool {
-	return slices.ContainsFunc(all, func(o holdstore.Received) bool {
+func second(all []holdstore.Remembered, r holdstore.Remembered) bool {
+	return slices.ContainsFunc(all, func(o holdstore.Remembered) bool {
 		return holdstore.SameID(o.MessageID, r.MessageID) && o.Lock != r.Lock && !o.At.After(r.At)
 	})
 }
@@ -80,7 +80,7 @@ func second(all []holdstore.Received, r holdstore.Received) bool {
 // tellApart finds out which of several messages that a command could mean are the sender's own: anybody can send one
 // with their address and subject. An earlier milter told when it came in, or SPF tells now. It only chooses, and
 // authorises nothing: where DNS is silent the newest is meant, as among the sender's own.
-func (g *Gate) tellApart(ctx context.Context, c *policy.Command, found []holdstore.Received) {
+func (g *Gate) tellApart(ctx context.Context, c *policy.Command, found []holdstore.Remembered) {
 	several := 0
 	for _, t := range c.Targets {
 		if t.SameFrom && t.SameTo {

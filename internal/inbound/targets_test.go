@@ -44,18 +44,18 @@ func TestARecallMeansTheSendersOwnMessage(t *testing.T) {
 				continue
 			}
 			redis.Do("FLUSHALL")
-			var known []holdstore.Received
+			var known []holdstore.Remembered
 			for n, w := range c.came {
-				known = append(known, holdstore.Received{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna,
-					Recipients: []string{bert}, Subjects: []string{topic},
+				known = append(known, holdstore.Remembered{MessageID: fmt.Sprintf("<%d@partner.test>", n), From: anna,
+					Recipients: []string{bert}, Subjects: []string{priceList},
 					At: time.Now().Add(time.Duration(n-10) * time.Second), Ways: []holdstore.Way{w}})
 			}
 			server.Eventually(t, "they are remembered",
 				func() bool { return store.Remember(t.Context(), known, time.Hour) == nil })
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
-			var o Opinion
+			var o Assessment
 			server.Eventually(t, "the store answers", func() bool {
-				o = g.Opinion(t.Context(), arrival(mail, anna, bert, "192.0.2.1"))
+				o = g.Assess(t.Context(), arrival(mail, anna, bert, "192.0.2.1"))
 				return o.Verdict.Result != policy.InboundTemp
 			})
 			if want := known[c.want].MessageID; o.Verdict.Target != want {
@@ -68,10 +68,10 @@ func TestARecallMeansTheSendersOwnMessage(t *testing.T) {
 // witness keeps what it is told to remember.
 type witness struct {
 	Memory
-	all []holdstore.Received
+	all []holdstore.Remembered
 }
 
-func (w *witness) Remember(_ context.Context, all []holdstore.Received, _ time.Duration) error {
+func (w *witness) Remember(_ context.Context, all []holdstore.Remembered, _ time.Duration) error {
 	w.all = append(w.all, all...)
 	return nil
 }

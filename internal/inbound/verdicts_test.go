@@ -33,16 +33,16 @@ type trial struct {
 	to     string
 	client string
 	rule   policy.InboundRule
-	known  holdstore.Received // the message that came in before
-	before string             // the client that sent the same command before
-	other  string             // Message-ID of that, when it has another one
-	away   bool               // Redis is
-	lists  policy.Patterns    // addresses of mailing lists
+	known  holdstore.Remembered // the message that came in before
+	before string               // the client that sent the same command before
+	other  string               // Message-ID of that, when it has another one
+	away   bool                 // Redis is
+	lists  policy.Patterns      // addresses of mailing lists
 }
 
 const (
 	anna, bert = "anna@partner.test", "bert@corp.test"
-	topic      = "the price list"
+	priceList  = "the price list"
 	day        = 24 * time.Hour
 )
 
@@ -178,7 +178,7 @@ func rows(key ed25519.PrivateKey) []row {
 var forms = []string{"outlook", "exchange", "cloud", "request"}
 
 func mails() map[string]string {
-	r := outlook.Recall{From: anna, To: bert, Subject: topic, Prefix: "Recall:"}
+	r := outlook.Recall{From: anna, To: bert, Subject: priceList, Prefix: "Recall:"}
 	now := time.Now().Format(time.RFC1123Z)
 	fresh := func(mail string) string {
 		mail = strings.Replace(mail, "Tue, 24 Nov 2026 09:01:00 +0000\r\nMessage-ID", now+"\r\nMessage-ID", 1)
@@ -199,12 +199,12 @@ type memory struct {
 	away bool
 }
 
-func (m memory) Remembered(ctx context.Context, from, id, subject string, asked []string) ([]holdstore.Received,
+func (m memory) FindRemembered(ctx context.Context, from, id, subject string, asked []string) ([]holdstore.Remembered,
 	error) {
 	if m.away {
 		return nil, errors.New("away")
 	}
-	return m.Store.Remembered(ctx, from, id, subject, asked)
+	return m.Store.FindRemembered(ctx, from, id, subject, asked)
 }
 
 type quiet struct{}
@@ -270,9 +270,9 @@ func TestVerdictsAreTheTableInTheManual(t *testing.T) {
 		for n, form := range forms {
 			redis.Do("FLUSHALL")
 			o := try(t, r, form, key, verifier, store)
-			if o.Verdict.Result != r.verdicts[n] || o.Sight.Form != form ||
+			if o.Verdict.Result != r.verdicts[n] || o.Recall.Form != form ||
 				o.Verdict.Result != policy.InboundPass && (r.says == "" || !strings.Contains(o.Verdict.Reason, r.says)) {
-				t.Errorf("%s, %s: form %s, %+v\n%+v", r.evidence, form, o.Sight.Form, o.Verdict, o.Evidence)
+				t.Errorf("%s, %s: form %s, %+v\n%+v", r.evidence, form, o.Recall.Form, o.Verdict, o.Evidence)
 			}
 			table += " " + o.Verdict.Result + " |"
 		}
@@ -282,15 +282,15 @@ func TestVerdictsAreTheTableInTheManual(t *testing.T) {
 }
 
 func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *authenticate.Verifier,
-	store *holdstore.Store) Opinion {
+	store *holdstore.Store) Assessment {
 	t.Helper()
 	everybody, _ := policy.ParsePatterns([]string{"*"})
 	x := trial{text: mails()[form], domain: "partner.test", covers: []string{"From", "Subject", "Date", "Content-Type"},
 		from: anna, to: bert, client: "192.0.2.1",
 		rule: policy.InboundRule{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day,
 			Rate: 30, Per: time.Hour, OnFail: "reject"},
-		known: holdstore.Received{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert},
-			Subjects: []string{topic}, At: time.Now()}}
+		known: holdstore.Remembered{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert},
+			Subjects: []string{priceList}, At: time.Now()}}
 	r.edit(&x)
 	text := x.text
 	if x.domain != "" {
@@ -301,17 +301,17 @@ func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *aut
 	}
 	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Rules: policy.InboundRules{x.rule},
 		Verifier: verifier, Lists: x.lists}, memory{store, x.away}, nil, quiet{})
-	if err := store.Remember(t.Context(), []holdstore.Received{x.known}, time.Hour); err != nil {
+	if err := store.Remember(t.Context(), []holdstore.Remembered{x.known}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if x.before != "" {
 		m := arrival(text, x.from, x.to, x.before)
 		m.MessageID = cmp.Or(x.other, m.MessageID)
-		g.Opinion(t.Context(), m)
+		g.Assess(t.Context(), m)
 	}
-	o := g.Opinion(t.Context(), arrival(text, x.from, x.to, x.client))
-	if o.Sight.Form != "" {
-		oneAnswer(t, r.evidence+", "+form, o.Ruling)
+	o := g.Assess(t.Context(), arrival(text, x.from, x.to, x.client))
+	if o.Recall.Form != "" {
+		oneAnswer(t, r.evidence+", "+form, o.Disposition)
 	}
 	return o
 }

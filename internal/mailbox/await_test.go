@@ -76,7 +76,7 @@ func ends(t *testing.T, step, way, answer string) {
 		"MOVE": "move:X"}[step]; policy != "" {
 		b.s.Unread = policy
 	}
-	r, err := b.Take(ctx, target(id), func(Result) error { return nil })
+	r, err := b.Retract(ctx, target(id), func(Result) error { return nil })
 	if took := time.Since(reached); took > enough || len(b.slots) > 0 { // reached is zero when the step never came
 		t.Errorf("%s, %s: %v, %d connections in use, %+v, %v", step, way, took, len(b.slots), r, err)
 	}

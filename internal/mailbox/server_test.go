@@ -30,7 +30,7 @@ func TestTLS(t *testing.T) {
 		settings.TLS, settings.Address = mode, address
 		s.with(settings)
 		s.deliver(message(id))
-		if _, err := s.Take(context.Background(), target(id), nil); err == nil ||
+		if _, err := s.Retract(context.Background(), target(id), nil); err == nil ||
 			!strings.Contains(err.Error(), "certificate") {
 			t.Errorf("%s: a stranger's certificate is taken: %v", mode, err)
 		}
@@ -187,8 +187,10 @@ func TestAServerThatIsStrange(t *testing.T) {
 		"flags always change": func(command, tag string) string { return polite(command, tag) }, // never \Deleted
 	}
 	for command, answer := range map[string]string{
-		"LOGIN": "%s NO [UNAVAILABLE] later\r\n", "LIST": strings.Repeat("* LIST () \"/\" x\r\n", 100_000), "SEARCH": "* SEARCH " + strings.Repeat("7 ", 1<<20) + "\r\n",
-		"EXAMINE": "%s NO [INUSE] busy\r\n", "SELECT": "* OK [UIDVALIDITY 99999999999999] x\r\n", "FETCH": "* 1 FETCH (UID 7 BODY[] {4294967295}\r\n",
+		"LOGIN": "%s NO [UNAVAILABLE] later\r\n", "LIST": strings.Repeat("* LIST () \"/\" x\r\n", 100_000), "SEARCH":
+			"* SEARCH " + strings.Repeat("7 ", 1<<20) + "\r\n",
+		"EXAMINE": "%s NO [INUSE] busy\r\n", "SELECT": "* OK [UIDVALIDITY 99999999999999] x\r\n", "FETCH":
+			"* 1 FETCH (UID 7 BODY[] {4294967295}\r\n",
 		"STORE": "* 1 FETCH (FLAGS " + strings.Repeat("(", 1<<20), "CAPABILITY": flood, "fetch ": "",
 	} {
 		parts[command+" "+answer[:min(len(answer), 20)]] = func(c, tag string) string {
@@ -203,7 +205,7 @@ func TestAServerThatIsStrange(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 			defer cancel()
-			r, err := actor(t, part).Take(ctx, target(id), func(Result) error { return nil })
+			r, err := actor(t, part).Retract(ctx, target(id), func(Result) error { return nil })
 			if err == nil {
 				t.Errorf("got %+v", r)
 			}
@@ -219,7 +221,7 @@ func TestTooManyAtOnceWait(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := b.Take(ctx, target(id), nil); !errors.Is(err, context.Canceled) {
+	if _, err := b.Retract(ctx, target(id), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -269,10 +271,10 @@ func TestNoSuchMailboxIsSaidOnceTheMasterUserIsKnownToWork(t *testing.T) {
 		})
 		gone := target(id)
 		gone.Recipient = "alias@far.test"
-		if r, err := b.Take(t.Context(), target(id), func(Result) error { return errors.New("not now") }); err == nil {
+		if r, err := b.Retract(t.Context(), target(id), func(Result) error { return errors.New("not now") }); err == nil {
 			t.Fatalf("%+v", r)
 		}
-		r, err := b.Take(t.Context(), gone, nil)
+		r, err := b.Retract(t.Context(), gone, nil)
 		if r.Outcome != want || errors.Is(err, ErrLogin) != (want == "") {
 			t.Errorf("got %+v, %v; want %q", r, err, want)
 		}
@@ -301,7 +303,7 @@ func FuzzServer(f *testing.F) {
 				return strings.ReplaceAll(answer, "T ", tag+" ")
 			}
 			return polite(c, tag)
-		}).Take(ctx, target(id), func(Result) error { planned = true; return nil })
+		}).Retract(ctx, target(id), func(Result) error { planned = true; return nil })
 		if err == nil && r.Outcome == Retracted && !planned {
 			t.Errorf("%+v without a plan", r)
 		}

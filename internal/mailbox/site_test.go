@@ -123,7 +123,7 @@ func target(id string) Target {
 // takes recalls, and wants an outcome.
 func (s *site) takes(t Target, want string) Result {
 	s.t.Helper()
-	r, err := s.Take(context.Background(), t, func(r Result) error { s.planned = append(s.planned, r); return nil })
+	r, err := s.Retract(context.Background(), t, func(r Result) error { s.planned = append(s.planned, r); return nil })
 	if err != nil || r.Outcome != want {
 		s.t.Fatalf("got %+v, %v; want %s\n%s", r, err, want, s.box.Log())
 	}

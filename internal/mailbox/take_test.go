@@ -206,7 +206,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 func TestReadAtTheLastMoment(t *testing.T) {
 	s := start(t, "delete", "keep")
 	s.deliver(message(id))
-	_, err := s.Take(context.Background(), target(id),
+	_, err := s.Retract(context.Background(), target(id),
 		func(Result) error { s.flag("INBOX", id, imap.FlagSeen); return nil })
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +234,7 @@ func TestAPlanThatCantBeKeptEndsTheTry(t *testing.T) {
 	s := start(t, "delete", "keep")
 	s.deliver(message(id))
 	lost := errors.New("redis is away")
-	if r, err := s.Take(context.Background(), target(id), func(Result) error { return lost }); !errors.Is(err, lost) {
+	if r, err := s.Retract(context.Background(), target(id), func(Result) error { return lost }); !errors.Is(err, lost) {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	s.has("INBOX", id)
@@ -244,7 +244,7 @@ func TestTheServerIsAwayAndComesBack(t *testing.T) {
 	s := start(t, "delete", "keep")
 	s.deliver(message(id))
 	s.box.Stop()
-	if r, err := s.Take(context.Background(), target(id), nil); err == nil ||
+	if r, err := s.Retract(context.Background(), target(id), nil); err == nil ||
 		!strings.Contains(err.Error(), "can't be reached") {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -261,7 +261,7 @@ func TestAWrongPasswordIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.with(wrong)
-	_, err := s.Take(context.Background(), target(id), nil)
+	_, err := s.Retract(context.Background(), target(id), nil)
 	if !errors.Is(err, ErrLogin) || !strings.Contains(err.Error(), wrong.PasswordFile) ||
 		strings.Contains(err.Error(), "wrong\n") {
 		t.Errorf("it says %v", err)

@@ -28,8 +28,8 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 		log  func(*Log)
 	}{
 		"Held": {false, func(l *Log) {
-			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now()}, holdstore.Terms{Rule: "the default"}, 1234)
-			l.Held(s, holdstore.Receipt{ID: h.ID, Due: time.Now(), Found: true},
+			l.Held(s, holdstore.Committed{ID: h.ID, Due: time.Now()}, holdstore.Terms{Rule: "the default"}, 1234)
+			l.Held(s, holdstore.Committed{ID: h.ID, Due: time.Now(), Found: true},
 				holdstore.Terms{Rule: "default", Replaces: []string{"7K3MPQ2A9BCDF", "7K3MPQ2A9BCDG"}}, 1234)
 		}},
 		"Skipped": {false, func(l *Log) { l.Skipped(holdstore.Submission{}, policy.Reason{Text: "inbound"}) }},
@@ -42,9 +42,9 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 			l.Judged(s, "outlook", "far.test", policy.InboundVerdict{Result: "fail", Reason: "not aligned"})
 		}},
 		"Acted": {false, func(l *Log) {
-			l.Acted(h, "recall", holdstore.Act{By: "root (uid 0)", From: "gw recallctl", Reason: "wrong list"})
-			l.Acted(h, "recall", holdstore.Act{By: "root (uid 0)", From: "gw recallctl"}, "b@x.test", "c@x.test")
-			l.Acted(nil, "pause", holdstore.Act{By: "root (uid 0)", From: "gw recallctl"})
+			l.Acted(h, "recall", holdstore.Actor{By: "root (uid 0)", From: "gw recallctl", Reason: "wrong list"})
+			l.Acted(h, "recall", holdstore.Actor{By: "root (uid 0)", From: "gw recallctl"}, "b@x.test", "c@x.test")
+			l.Acted(nil, "pause", holdstore.Actor{By: "root (uid 0)", From: "gw recallctl"})
 		}},
 		"Asked":     {false, func(l *Log) { l.Asked(h, "far.test", "1") }},
 		"Retracted": {false, func(l *Log) { l.Retracted("<1@far.test>", "b@corp.test", "1", "retracted", "") }},

@@ -81,7 +81,7 @@ func from(id string, s holdstore.Submission) []pair {
 }
 
 // Held logs that the store has committed the message, and the MTA is told to discard its copy.
-func (l *Log) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64) {
+func (l *Log) Held(s holdstore.Submission, r holdstore.Committed, t holdstore.Terms, size int64) {
 	verb := "hold"
 	if r.Found {
 		verb = "hold-again" // the client's retry of a hold whose 250 it never heard

@@ -20,7 +20,7 @@ func TestHeldLineIsTheContracts(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	s := holdstore.Submission{QueueID: "4XyZ", MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "a@corp.test"},
 		Recipients: []holdstore.Path{{Address: "b@x.test"}, {Address: "c@x.test"}}}
-	r := holdstore.Receipt{ID: "7K3MPQ2A9BCDE", Due: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}
+	r := holdstore.Committed{ID: "7K3MPQ2A9BCDE", Due: time.Date(2026, 5, 1, 9, 0, 0, 0, time.UTC)}
 	New(zap.New(core), false).Held(s, r, holdstore.Terms{Rule: "default"}, 1234)
 	want := "4XyZ: hold: id=7K3MPQ2A9BCDE, message-id=<1@corp.test>, from=<a@corp.test>, nrcpt=2, size=1234, " +
 		"rule=default, due=2026-05-01T09:00:00Z"
@@ -62,8 +62,8 @@ func TestForgedLineBreaksStayOnTheLine(t *testing.T) {
 func every(l *Log) {
 	s := holdstore.Submission{QueueID: "4XyZ", MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "a@corp.test"}}
 	h := &holdstore.Hold{ID: "7K3MPQ2A9BCDE", Submission: s}
-	l.Held(s, holdstore.Receipt{ID: h.ID}, holdstore.Terms{Rule: "default"}, 1234)
-	l.Held(s, holdstore.Receipt{ID: h.ID, Found: true}, holdstore.Terms{}, 1234)
+	l.Held(s, holdstore.Committed{ID: h.ID}, holdstore.Terms{Rule: "default"}, 1234)
+	l.Held(s, holdstore.Committed{ID: h.ID, Found: true}, holdstore.Terms{}, 1234)
 	l.Skipped(s, policy.Reason{Text: "inbound"})
 	l.Passed(s, policy.Reason{Text: "a\nb"})
 	l.Unheld(s, errors.New("full"))

@@ -34,7 +34,7 @@ func Silent() *Log { return New(zap.NewNop(), false) }
 // others still get the message, is "recall-only": who repeats recalls must not take the message from the others. By
 // these lines a store that was brought back from a copy is made to agree with what was done after the copy
 // (docs/backup.md).
-func (l *Log) Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string) {
+func (l *Log) Acted(h *holdstore.Hold, verb string, by holdstore.Actor, only ...string) {
 	queueID, pairs := "", []pair{}
 	if h != nil {
 		queueID = h.QueueID

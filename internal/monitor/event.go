@@ -10,7 +10,7 @@ import (
 )
 
 // Held counts and logs, as all methods here do; maillog.Log says what each means.
-func (m *Metrics) Held(s holdstore.Submission, r holdstore.Receipt, t holdstore.Terms, size int64) {
+func (m *Metrics) Held(s holdstore.Submission, r holdstore.Committed, t holdstore.Terms, size int64) {
 	if r.Found {
 		m.verdicts.WithLabelValues("hold_again", "rule").Inc()
 	} else {

@@ -73,8 +73,8 @@ func monitored(t *testing.T, store *fixed, alive *bool) (*Metrics, func(path str
 func TestMetricsCountWhatTheLogIsTold(t *testing.T) {
 	alive := true
 	m, get := monitored(t, &fixed{}, &alive)
-	m.Held(holdstore.Submission{}, holdstore.Receipt{}, holdstore.Terms{}, 100)
-	m.Held(holdstore.Submission{}, holdstore.Receipt{Found: true}, holdstore.Terms{}, 100)
+	m.Held(holdstore.Submission{}, holdstore.Committed{}, holdstore.Terms{}, 100)
+	m.Held(holdstore.Submission{}, holdstore.Committed{Found: true}, holdstore.Terms{}, 100)
 	m.Deferred(holdstore.Submission{}, fmt.Errorf("%w: maxmemory", holdstore.ErrFull))
 	m.Released(&holdstore.Hold{HeldAt: time.Now()}, 1, "250 ok", 30*time.Millisecond)
 	m.Asked(&holdstore.Hold{}, "far.test", "1")

@@ -84,7 +84,7 @@ type put struct {
 	m *Metrics
 }
 
-func (p put) Commit(ctx context.Context, t holdstore.Terms) (r holdstore.Receipt, err error) {
+func (p put) Commit(ctx context.Context, t holdstore.Terms) (r holdstore.Committed, err error) {
 	defer func(began time.Time) { p.m.took("commit", began, err) }(time.Now())
 	return p.Put.Commit(ctx, t)
 }

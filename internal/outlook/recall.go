@@ -119,16 +119,16 @@ func (p Recalls) Subjects(m *mailmsg.Message) (subjects []policy.Subject, ok boo
 		return nil, false
 	}
 	if t != nil && t.Tagged {
-		subjects = append(subjects, ReadSubject(OriginalSubject(t)))
+		subjects = append(subjects, RecordedSubject(OriginalSubject(t)))
 	}
 	if m.Has("Thread-Topic") {
-		subjects = append(subjects, ReadSubject(m.Text("Thread-Topic")))
+		subjects = append(subjects, RecordedSubject(m.Text("Thread-Topic")))
 	}
 	if original, listed := p.Original(m.Text("Subject")); listed {
-		subjects = append(subjects, ReadSubject(original))
+		subjects = append(subjects, RecordedSubject(original))
 	} else if len(subjects) == 0 { // a prefix that nobody has listed
 		_, original, _ = strings.Cut(original, ":")
-		subjects = append(subjects, ReadSubject(original))
+		subjects = append(subjects, RecordedSubject(original))
 	}
 	return subjects, true
 }
@@ -151,8 +151,8 @@ func OriginalSubject(t *tnef.Message) string {
 	return mailmsg.DecodeCodepage(t.Codepage, t.OriginalSubject)
 }
 
-// ReadSubject reads the subject of an original, as far as the record of a message has it.
-func ReadSubject(text string) policy.Subject {
+// RecordedSubject reads the subject of an original, as far as the record of a message has it.
+func RecordedSubject(text string) policy.Subject {
 	return policy.ReadSubject(mailmsg.Shorten(policy.Visible(text), mailmsg.MaxSubject))
 }
 

@@ -22,12 +22,12 @@ type Answer struct {
 }
 
 // Outcomes lists the recipients that were asked about, with their results.
-func (a *Answer) Outcomes() (all []Outcome) {
+func (a *Answer) Outcomes() (all []RecipientOutcome) {
 	only := holdstore.NewAddresses(a.Only)
 	for _, d := range a.Done {
 		for n, r := range d.Recipients {
 			if a.Only == nil || only.Has(r.Address) {
-				all = append(all, Outcome{r.Address, d.Results[n]})
+				all = append(all, RecipientOutcome{r.Address, d.Results[n]})
 			}
 		}
 	}
@@ -50,14 +50,14 @@ func (a *Answer) Missing() (all []string) {
 	return all
 }
 
-// Outcome is one recipient's line of a report.
-type Outcome struct {
+// RecipientOutcome is one recipient's line of a report.
+type RecipientOutcome struct {
 	Address string
 	holdstore.Result
 }
 
 // word is the outcome of a recall status.
-func (o Outcome) word() string {
+func (o RecipientOutcome) word() string {
 	switch o.Outcome {
 	case holdstore.TakenBack:
 		return protocol.StatusRecalled
@@ -72,7 +72,7 @@ func (o Outcome) word() string {
 }
 
 // Words says what became of the recipient, for people.
-func (o Outcome) Words() string {
+func (o RecipientOutcome) Words() string {
 	switch o.Outcome {
 	case holdstore.TakenBack:
 		return "recalled, nothing was sent"

@@ -91,9 +91,9 @@ func WordsOf(outcome string) string {
 // PassedOn is the verb of a timeline's lines about those whom a list or a forwarder has passed a request on to.
 const PassedOn = "passed on"
 
-// Outcome is the report on a message that was recalled after its release; again: an earlier one has gone out. One that
+// Report is the report on a message that was recalled after its release; again: an earlier one has gone out. One that
 // says the same of the same moments is sent once.
-func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold, again bool) error {
+func (p *Post) Report(ctx context.Context, h *holdstore.Hold, again bool) error {
 	a := &Answer{Kind: "outcome", Done: []*holdstore.Hold{h}}
 	s := protocol.Status{RequestID: h.ID, MessageID: h.MessageID}
 	var says strings.Builder
@@ -114,8 +114,8 @@ func (p *Post) Outcome(ctx context.Context, h *holdstore.Hold, again bool) error
 		text: "outcome", letter: l, kind: "recall-status", part: s.String()})
 }
 
-// Good says whether all recipients of a message have got rid of it.
-func Good(h *holdstore.Hold) bool {
+// NobodyHasIt says whether all recipients of a message have got rid of it.
+func NobodyHasIt(h *holdstore.Hold) bool {
 	for _, r := range h.Results {
 		if r.Outcome != holdstore.TakenBack && r.Outcome != holdstore.Retracted && r.Outcome != holdstore.Failed {
 			return false

@@ -16,7 +16,7 @@ type letter struct {
 	ID        string // of the hold
 	HeldAt    string
 	Until     string // when a held message leaves
-	Rcpt      []Outcome
+	Rcpt      []RecipientOutcome
 	More      int      // recipients beyond maxTold
 	Missing   []string // addresses that ONLY names and that did not get the message
 	Asked     string

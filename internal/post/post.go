@@ -122,7 +122,7 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 		put.Abandon()
 		return err
 	}
-	_, err = put.Commit(ctx, holdstore.Terms{Rule: holdstore.RuleOwn})
+	_, err = put.Commit(ctx, holdstore.Terms{Rule: holdstore.OwnMailRule})
 	return err
 }
 

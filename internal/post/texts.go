@@ -45,7 +45,8 @@ func ReadTexts(folder string) (*Texts, error) {
 		tmpl, err := template.New(name).Parse(string(source))
 		if err == nil {
 			t.all[name] = tmpl
-			_, _, err = t.write(name, letter{Rcpt: []Outcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""},
+			_, _, err = t.write(name,
+				letter{Rcpt: []RecipientOutcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""},
 				Address: "x", AnswerBy: "x"})
 		}
 		if err != nil {

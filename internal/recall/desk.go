@@ -27,22 +27,22 @@ type Store interface {
 	ResolveOwn(ctx context.Context, ref string, own func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
 	Latest(ctx context.Context, who holdstore.Whose, n int, keep func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
 	Get(ctx context.Context, id string) (*holdstore.Hold, error)
-	Recall(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
-	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Act) (*holdstore.Hold, error)
-	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
+	Recall(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
+	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Actor) (*holdstore.Hold, error)
+	Audit(ctx context.Context, verb, id string, a holdstore.Actor, detail string) error
 	RecordBytes(ctx context.Context, refs []string, who holdstore.Whose, newest int) (int64, error)
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 }
 
-// Late goes on where a recall came too late; exchange.Exchange says what Ask promises.
+// Late goes on where a recall came too late; retraction.Retractor says what RequestRetraction promises.
 type Late interface {
-	Ask(ctx context.Context, id string, only []string, a holdstore.Act) (*holdstore.Hold, time.Time, error)
+	RequestRetraction(ctx context.Context, id string, only []string, a holdstore.Actor) (*holdstore.Hold, time.Time, error)
 }
 
 // Log is told of each command.
 type Log interface {
-	Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string)
+	Acted(h *holdstore.Hold, verb string, by holdstore.Actor, only ...string)
 	Commanded(sub holdstore.Submission, form, outcome, detail string)
 	Trouble(msg string, err error)
 }
@@ -92,22 +92,22 @@ type Mail struct {
 	replaced []*holdstore.Hold // what the commit of this mail takes back
 }
 
-// Ruling is what becomes of a mail that may be a command.
-type Ruling struct {
+// Disposition is what becomes of a mail that may be a command.
+type Disposition struct {
 	Keep     []holdstore.Path // recipients that get it all the same; none: it is done with
 	Refusal  string           // an SMTP reply that refuses it; nothing else counts then
 	Replaces []string         // the holds to take back in the step that holds this mail
 }
 
-// Concern is what the header of a mail says of it.
-type Concern struct {
+// Candidate is what the header of a mail says of it.
+type Candidate struct {
 	May    bool             // it may be a command
 	Body   int              // bytes of its body that tell, at most
 	Others []holdstore.Path // who gets it whatever it says: everybody but the recall address
 }
 
-// Concerns says at the end of the header whether a mail may be a command.
-func (d *Desk) Concerns(sub holdstore.Submission, fields []policy.Field) (c Concern) {
+// Examine says at the end of the header whether a mail may be a command.
+func (d *Desk) Examine(sub holdstore.Submission, fields []policy.Field) (c Candidate) {
 	for _, r := range sub.Recipients {
 		if !d.isOurs(r.Address) {
 			c.Others = append(c.Others, r)
@@ -137,8 +137,8 @@ func (d *Desk) isOurs(address string) bool {
 }
 
 // Act does what the mail asks for, and answers it. After an error the client must try again; that is safe.
-func (d *Desk) Act(ctx context.Context, m *Mail) (Ruling, error) {
-	others := d.Concerns(m.Submission, m.Fields).Others
+func (d *Desk) Act(ctx context.Context, m *Mail) (Disposition, error) {
+	others := d.Examine(m.Submission, m.Fields).Others
 	if len(others) < len(m.Recipients) {
 		return d.addressed(ctx, m, others)
 	}
@@ -157,36 +157,36 @@ func (d *Desk) Act(ctx context.Context, m *Mail) (Ruling, error) {
 	default:
 		return d.supersede(ctx, m, old)
 	}
-	return Ruling{Keep: others}, nil
+	return Disposition{Keep: others}, nil
 }
 
 // addressed does a command to the recall address.
-func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) (Ruling, error) {
+func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) (Disposition, error) {
 	if why := automatic(m); why != "" {
 		d.log.Commanded(m.Submission, "address", "ignored", why)
 		if len(others) > 0 {
-			return Ruling{Keep: others}, nil
+			return Disposition{Keep: others}, nil
 		}
-		return Ruling{Refusal: "550 5.7.1 automatic mail, lists and redirected mail can't recall messages"}, nil
+		return Disposition{Refusal: "550 5.7.1 automatic mail, lists and redirected mail can't recall messages"}, nil
 	}
 	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
-		return Ruling{Refusal: refusal}, err
+		return Disposition{Refusal: refusal}, err
 	}
 	t := command.Read(&m.Message, d.o.Addresses)
 	leave, err := d.enter(ctx, m, t.Refs, lastLooked)
 	if err != nil {
-		return Ruling{}, err
+		return Disposition{}, err
 	}
 	defer leave()
 	answers, err := d.recallNamed(ctx, m, t)
 	if err != nil {
-		return Ruling{}, err
+		return Disposition{}, err
 	}
 	for _, a := range answers {
 		a.form = "address"
 		if err := d.answer(ctx, m, a); err != nil {
-			return Ruling{}, err
+			return Disposition{}, err
 		}
 	}
-	return Ruling{Keep: others}, nil
+	return Disposition{Keep: others}, nil
 }

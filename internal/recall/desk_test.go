@@ -230,7 +230,7 @@ func TestSomeRecipientsByMail(t *testing.T) {
 		if !strings.Contains(answer, "<b@x.test>") || strings.Contains(answer, "c@x.test") || o.state(id) != holdstore.Held {
 			t.Errorf("%s: it is %s\n%s", name, o.state(id), answer)
 		}
-		if _, err := o.store.Release(t.Context(), id, holdstore.Act{}); err != nil {
+		if _, err := o.store.Release(t.Context(), id, holdstore.Actor{}); err != nil {
 			t.Fatal(err)
 		}
 		o.post()
@@ -250,7 +250,7 @@ func TestSomeRecipientsByMail(t *testing.T) {
 func TestTooLateSaysSinceWhenAndToWhom(t *testing.T) {
 	o := newOffice(t)
 	id, mid := o.message("anna", "prices", "b@x.test")
-	if _, err := o.store.Release(t.Context(), id, holdstore.Act{}); err != nil {
+	if _, err := o.store.Release(t.Context(), id, holdstore.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	o.post()
@@ -289,7 +289,7 @@ func TestOthersStillGetACommandThatWasAlsoForThem(t *testing.T) {
 func TestWhatIsBeingSentIsWaitedFor(t *testing.T) {
 	o := newOffice(t)
 	id, mid := o.message("anna", "prices", "b@x.test")
-	if _, err := o.store.Release(t.Context(), id, holdstore.Act{}); err != nil {
+	if _, err := o.store.Release(t.Context(), id, holdstore.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	claims, err := o.store.Claim(t.Context(), 1)

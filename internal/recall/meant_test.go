@@ -64,7 +64,7 @@ func TestOutlookMeansTheMessageThatFitsBest(t *testing.T) {
 						outlook.Recall{Subject: m.subject}.SubjectField(),
 						time.Date(2026, 11, 24, 9, 0, m.at, 0, time.UTC).Format(time.RFC1123Z), n), strings.Fields(m.to)...)))
 				if m.sent {
-					if _, err := o.store.Release(t.Context(), ids[n], holdstore.Act{}); err != nil {
+					if _, err := o.store.Release(t.Context(), ids[n], holdstore.Actor{}); err != nil {
 						t.Fatal(err)
 					}
 					o.post()

@@ -60,7 +60,7 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 	return of
 }
 
-func (o *office) Acted(*holdstore.Hold, string, holdstore.Act, ...string) {}
+func (o *office) Acted(*holdstore.Hold, string, holdstore.Actor, ...string) {}
 
 func (o *office) Commanded(sub holdstore.Submission, form, outcome, detail string) {
 	o.noteDue(&sub, form, outcome)
@@ -103,22 +103,22 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 	m.MessageID, m.Subject, m.Date = policy.MessageID(m.Field("Message-ID")), mailmsg.Subject(m.Field("Subject")),
 		m.Field("Date")
 	ctx := context.Background()
-	concern := o.Concerns(m.Submission, fields)
-	ruling := Ruling{Keep: concern.Others}
+	concern := o.Examine(m.Submission, fields)
+	disposition := Disposition{Keep: concern.Others}
 	if concern.May {
-		ruling, err = o.Act(ctx, m)
+		disposition, err = o.Act(ctx, m)
 		o.answers.failed.CompareAndSwap(false, err != nil)
-		if err != nil || ruling.Refusal != "" || len(ruling.Keep) == 0 {
-			return "", ruling.Refusal, err
+		if err != nil || disposition.Refusal != "" || len(disposition.Keep) == 0 {
+			return "", disposition.Refusal, err
 		}
 	}
 	sub = m.Submission
-	sub.Recipients = ruling.Keep
+	sub.Recipients = disposition.Keep
 	p := o.store.Put(sub, []byte(head+"\r\n"))
 	if err := p.Write(ctx, []byte(body)); err != nil {
 		return "", "", err
 	}
-	r, err := p.Commit(ctx, holdstore.Terms{Rule: l.rule, Grace: l.grace, Replaces: ruling.Replaces})
+	r, err := p.Commit(ctx, holdstore.Terms{Rule: l.rule, Grace: l.grace, Replaces: disposition.Replaces})
 	if err == nil {
 		o.store.Confirm(r)
 		o.Held(ctx, m, r)

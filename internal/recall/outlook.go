@@ -16,11 +16,11 @@ import (
 )
 
 // outlook does Outlook's recall: those whose copy was taken back get no recall mail, the others get it as it is.
-func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) (Ruling, error) {
+func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) (Disposition, error) {
 	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
-		return Ruling{Refusal: refusal, Keep: m.Recipients}, err
+		return Disposition{Refusal: refusal, Keep: m.Recipients}, err
 	}
-	keep := Ruling{Keep: m.Recipients}
+	keep := Disposition{Keep: m.Recipients}
 	leave, err := d.enter(ctx, m, nil, latestLooked)
 	if err != nil {
 		return keep, err

@@ -16,7 +16,8 @@ import (
 func (o *office) writes(login string, r outlook.Recall, to ...string) string {
 	o.t.Helper()
 	return o.mustSubmit(mailBy(login,
-		"Subject: "+r.SubjectField()+"\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <"+time.Now().Format("150405.000000000")+"@corp.test>\r\n\r\nbody\r\n", to...))
+		"Subject: "+r.SubjectField()+"\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <"+
+			time.Now().Format("150405.000000000")+"@corp.test>\r\n\r\nbody\r\n", to...))
 }
 
 // forms are the two ways in which Outlook's recall leaves.
@@ -71,7 +72,7 @@ func TestOutlooksRecallForSomeRecipients(t *testing.T) {
 			h.Results[1].Outcome != holdstore.Pending {
 			t.Errorf("form %s: %v %+v", form, err, h)
 		}
-		if _, err := o.store.Recall(t.Context(), id, holdstore.Act{}); err != nil { // the next form needs one match
+		if _, err := o.store.Recall(t.Context(), id, holdstore.Actor{}); err != nil { // the next form needs one match
 			t.Fatal(err)
 		}
 	}
@@ -148,7 +149,7 @@ func TestARepeatedRecallIsSwallowedAgain(t *testing.T) {
 				t.Errorf("the recall for %v went on", to)
 			}
 		}
-		if _, err := o.store.Recall(t.Context(), id, holdstore.Act{}); err != nil && !errors.Is(err, holdstore.ErrNotNow) {
+		if _, err := o.store.Recall(t.Context(), id, holdstore.Actor{}); err != nil && !errors.Is(err, holdstore.ErrNotNow) {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +159,7 @@ func TestARecallThatIsTooLateGoesOnAndSaysSo(t *testing.T) {
 	o := newOffice(t)
 	r := outlook.Recall{From: "anna@corp.test", To: "b@x.test", Subject: "the price list", Prefix: "Recall:"}
 	id := o.writes("anna", r, "b@x.test")
-	if _, err := o.store.Release(t.Context(), id, holdstore.Act{}); err != nil {
+	if _, err := o.store.Release(t.Context(), id, holdstore.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	o.post()
@@ -195,7 +196,7 @@ func TestACorrectedMessageReplacesTheHeldOne(t *testing.T) {
 		t.Errorf("the new one is %s, the old one %s", o.state(id), o.state(old))
 	}
 	sent, mid := o.message("anna", "prices", "b@x.test")
-	if _, err := o.store.Release(t.Context(), sent, holdstore.Act{}); err != nil {
+	if _, err := o.store.Release(t.Context(), sent, holdstore.Actor{}); err != nil {
 		t.Fatal(err)
 	}
 	o.post()
@@ -242,8 +243,8 @@ func TestWhatIsReplacedStaysUntilTheNewOneIsHeld(t *testing.T) {
 		Submission: holdstore.Submission{Login: "anna", Sender: holdstore.Path{Address: "anna@corp.test"},
 			Recipients: []holdstore.Path{{Address: "b@x.test"}}},
 		Message: mailmsg.Message{Fields: []policy.Field{{Name: "Supersedes", Value: " " + mid}}}}
-	ruling, err := o.Act(t.Context(), m)
-	if err != nil || len(ruling.Replaces) != 1 || ruling.Replaces[0] != old || o.state(old) != holdstore.Held {
-		t.Errorf("%v %+v, the old one is %s", err, ruling, o.state(old))
+	disposition, err := o.Act(t.Context(), m)
+	if err != nil || len(disposition.Replaces) != 1 || disposition.Replaces[0] != old || o.state(old) != holdstore.Held {
+		t.Errorf("%v %+v, the old one is %s", err, disposition, o.state(old))
 	}
 }

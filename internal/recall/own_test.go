@@ -13,7 +13,8 @@ import (
 // asked notes for which messages other gateways would be asked.
 type asked struct{ ids []string }
 
-func (a *asked) Ask(_ context.Context, id string, _ []string, _ holdstore.Act) (*holdstore.Hold, time.Time, error) {
+func (a *asked) RequestRetraction(_ context.Context, id string, _ []string, _ holdstore.Actor) (*holdstore.Hold,
+	time.Time, error) {
 	a.ids = append(a.ids, id)
 	return nil, time.Time{}, holdstore.ErrNotFound
 }
@@ -62,7 +63,7 @@ func TestOutsidersGetNoReports(t *testing.T) {
 // release lets a message leave.
 func (o *office) release(id string) {
 	o.t.Helper()
-	if _, err := o.store.Release(o.t.Context(), id, holdstore.Act{}); err != nil {
+	if _, err := o.store.Release(o.t.Context(), id, holdstore.Actor{}); err != nil {
 		o.t.Fatal(err)
 	}
 	o.post()

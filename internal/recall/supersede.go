@@ -23,8 +23,8 @@ func (d *Desk) supersedes(m *Mail) string {
 
 // supersede finds what the mail replaces. The mail goes out whatever comes of it, also beyond the rate; what it
 // replaces is taken back by the step that holds it, or here when it isn't held.
-func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Ruling, error) {
-	keep := Ruling{Keep: m.Recipients}
+func (d *Desk) supersede(ctx context.Context, m *Mail, old string) (Disposition, error) {
+	keep := Disposition{Keep: m.Recipients}
 	refusal, err := d.limited(ctx, m)
 	switch {
 	case err != nil:
@@ -77,7 +77,7 @@ func (d *Desk) replaced(ctx context.Context, m *Mail, old string, holds []*holds
 }
 
 // Held is told of each message that is held: its sender may have to know that, or what it has replaced.
-func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Receipt) {
+func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Committed) {
 	var err error
 	switch {
 	case len(m.replaced) > 0:

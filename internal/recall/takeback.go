@@ -72,7 +72,7 @@ func (d *Desk) ask(ctx context.Context, m *Mail, a *answer) error {
 		if d.o.Late == nil || h.State != holdstore.Released {
 			continue
 		}
-		after, by, err := d.o.Late.Ask(ctx, h.ID, a.Only, act(m, a.Asked))
+		after, by, err := d.o.Late.RequestRetraction(ctx, h.ID, a.Only, act(m, a.Asked))
 		if errors.Is(err, holdstore.ErrNotFound) {
 			continue
 		}
@@ -124,14 +124,14 @@ func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked s
 // open says whether the outcome for a recipient that is asked about can still change.
 func open(h *holdstore.Hold, only []string) bool {
 	a := &answer{Answer: post.Answer{Done: []*holdstore.Hold{h}, Only: only}}
-	return slices.ContainsFunc(a.Outcomes(), func(o post.Outcome) bool { return o.Outcome == holdstore.Pending })
+	return slices.ContainsFunc(a.Outcomes(), func(o post.RecipientOutcome) bool { return o.Outcome == holdstore.Pending })
 }
 
 // act says in the audit trail who asked.
-func act(m *Mail, asked string) holdstore.Act {
+func act(m *Mail, asked string) holdstore.Actor {
 	from := m.Client.Address
 	if from == "" {
 		from = "sendmail on the gateway"
 	}
-	return holdstore.Act{By: sender.Name(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
+	return holdstore.Actor{By: sender.Name(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
 }

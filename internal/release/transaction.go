@@ -114,7 +114,7 @@ func (c *client) opening(e envelope) (steps []step) {
 	for _, line := range c.xforward(e.client) { // the mail matters more than its trace
 		steps = append(steps, step{line: line, digit: '2', refused: func(error) error { return nil }})
 	}
-	// What is refused here is our own port's opinion of a sender that the gateway has accepted: its config has to be
+	// What is refused here is our own port's view of a sender that the gateway has accepted: its config has to be
 	// fixed.
 	mail := "MAIL FROM:<" + e.from.Address + ">" + c.parameters(e.from.Args) + c.implied(e)
 	return append(steps, step{line: mail, digit: '2', refused: asTemporary})

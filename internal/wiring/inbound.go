@@ -11,7 +11,7 @@ import (
 )
 
 // Gate makes the gate for mail that comes in.
-func Gate(c *config.Config, memory inbound.Memory, x inbound.Exchange, log inbound.Log) (*inbound.Gate, error) {
+func Gate(c *config.Config, memory inbound.Memory, x inbound.Retractor, log inbound.Log) (*inbound.Gate, error) {
 	o, err := Inbound(c)
 	if err != nil {
 		return nil, err

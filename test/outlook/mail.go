@@ -42,8 +42,8 @@ func (r Recall) FormAWith(winmail []byte) string {
 
 // FormB is the recall as it leaves Exchange: one text, and fields that only a recall has.
 func (r Recall) FormB() string {
-	topic, _ := r.word(r.Subject)
-	return r.head("<0a1b2c3d@mbx.corp.test>") + "Thread-Topic: " + topic +
+	thread, _ := r.word(r.Subject)
+	return r.head("<0a1b2c3d@mbx.corp.test>") + "Thread-Topic: " + thread +
 		"\r\nThread-Index: AdxbR8bWJTPEVGMbQ06pIH4eXlLzQQ==\r\n" +
 		"X-CallingTelephoneNumber: IPM.Note\r\nX-VoiceMessageDuration: 1\r\nX-FaxNumberOfPages: 0\r\n" +
 		"Content-Type: text/plain; charset=\"us-ascii\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
@@ -52,10 +52,10 @@ func (r Recall) FormB() string {
 
 // FormC is the recall that Exchange Online makes in its cloud, for recipients outside.
 func (r Recall) FormC() string {
-	topic, _ := r.word(r.Subject)
+	thread, _ := r.word(r.Subject)
 	return "Received: from AM0PR0000001.eurprd01.prod.outlook.com by substrate.office.com with HTTP; Tue, 24 Nov 2026 " +
 		"09:01:00 +0000\r\n" +
-		r.head("<1f0c2e9a@AM0PR0000001>") + "Thread-Topic: " + topic + "\r\n" +
+		r.head("<1f0c2e9a@AM0PR0000001>") + "Thread-Topic: " + thread + "\r\n" +
 		"Content-Type: text/plain; charset=\"us-ascii\"\r\n\r\nThe sender would like to recall the message, \"x\".\r\n"
 }
 

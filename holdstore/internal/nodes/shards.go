@@ -61,8 +61,8 @@ func (ns *Nodes) Node(ctx context.Context, at Shard) (redis.UniversalClient, err
 	return ns.Client, nil
 }
 
-// Beside lists the other shards on the server of a shard, as far as that is known.
-func (ns *Nodes) Beside(ctx context.Context, at Shard) (others []Shard) {
+// OnSameServer lists the other shards on the server of a shard, as far as that is known.
+func (ns *Nodes) OnSameServer(ctx context.Context, at Shard) (others []Shard) {
 	if len(ns.Shards) == 1 {
 		return nil
 	}

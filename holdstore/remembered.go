@@ -1,0 +1,154 @@
+package holdstore
+
+import (
+	"context"
+	"encoding/base64"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+)
+
+// Bounds of what is remembered of a message.
+const (
+	MaxRemembered = 1000 // recipients of one transaction
+	MaxNamed      = 500  // bytes of a Message-ID; no recall names a longer one
+)
+
+const (
+	maxLock = 512 // bytes: four locks of SHA-512
+	slotLen = 2   // characters of base64: at most 4096 transactions of one message
+)
+
+// IsFrom says whether the message came from an address.
+func (r Remembered) IsFrom(address string) bool { return r.From == digest(address) }
+
+// WentTo says whether all addresses got it.
+func (r Remembered) WentTo(addresses []string) bool {
+	got := map[string]bool{}
+	for _, d := range r.Recipients {
+		got[d] = true
+	}
+	for _, a := range addresses {
+		if !got[digest(a)] {
+			return false
+		}
+	}
+	return len(addresses) > 0
+}
+
+// bare is the subject by which a message is found.
+func (r Remembered) bare() string {
+	if len(r.Subjects) == 0 {
+		return ""
+	}
+	return r.Subjects[len(r.Subjects)-1]
+}
+
+// Pages in which the transactions of messages are read: whoever sends one with many thousands of recipients must cost
+// little memory.
+const (
+	namesAtOnce = 8  // messages
+	waysAtOnce  = 64 // transactions of each, about
+)
+
+// FindRemembered returns the message with a Message-ID from an address, and without a Message-ID those with a bare subject.
+// Of their recipients it tells those that are asked about, and one of the others, if there are any.
+func (s *Store) FindRemembered(ctx context.Context, from, messageID, subject string, asked []string) ([]Remembered,
+	error) {
+	at, names := s.nodes.Of(digest(from)), []string{digest(messageID) + digest(from)}
+	if messageID == "" {
+		var err error
+		if names, err = s.inSubject(ctx, subjectKey(at, digest(from+"\n"+subject))); err != nil {
+			return nil, nodes.Explain(err)
+		}
+	}
+	wanted := map[string]bool{}
+	for _, address := range asked {
+		wanted[string(rawDigest(digest(address)))] = true
+	}
+	var all []Remembered
+	for some := range slices.Chunk(names, namesAtOnce) {
+		found, err := s.transactions(ctx, at, some, wanted)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	for n := range all {
+		if messageID == "" { // what it was found by is not kept
+			all[n].Subjects = append(all[n].Subjects, digest(subject))
+		}
+	}
+	return all, nil
+}
+
+// transactions reads messages by their names, page by page.
+func (s *Store) transactions(
+	ctx context.Context, at nodes.Shard, names []string, wanted map[string]bool,
+) (all []Remembered, err error) {
+	messages, cursors := make([]joined, len(names)), map[int]uint64{}
+	for n := range names {
+		messages[n].wanted, cursors[n] = wanted, 0
+	}
+	for len(cursors) > 0 {
+		pipe, pages := s.nodes.Client.Pipeline(), map[int]*redis.ScanCmd{}
+		for n, cursor := range cursors {
+			pages[n] = pipe.HScan(ctx, receivedKey(at, names[n]), cursor, "", waysAtOnce)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, nodes.Explain(err)
+		}
+		for n, page := range pages {
+			fields, next := page.Val()
+			for pair := range slices.Chunk(fields, 2) {
+				messages[n].add(pair[len(pair)-1])
+			}
+			if cursors[n] = next; next == 0 {
+				delete(cursors, n)
+			}
+		}
+	}
+	for _, m := range messages {
+		all = append(all, m.all...)
+	}
+	return all, nil
+}
+
+// joined are the transactions of one name, joined to messages. With another lock it is another message with the same
+// Message-ID.
+type joined struct {
+	wanted map[string]bool // recipients that are asked about, as raw digests
+	all    []Remembered
+	others []bool // of each, that one of its other recipients is kept
+}
+
+// add adds a stored transaction.
+func (j *joined) add(stored string) {
+	other := ""
+	r, ok := unpackReceived(stored, func(raw string) bool {
+		if !j.wanted[raw] && other == "" {
+			other = raw
+		}
+		return j.wanted[raw]
+	})
+	if !ok {
+		return
+	}
+	n := slices.IndexFunc(j.all, func(other Remembered) bool { return other.Lock == r.Lock })
+	if n < 0 {
+		n = len(j.all)
+		j.all, j.others = append(j.all, r), append(j.others, false)
+	} else {
+		m := &j.all[n]
+		m.Recipients, m.Ways = append(m.Recipients, r.Recipients...), append(m.Ways, r.Ways...)
+		if r.At.Before(m.At) {
+			m.At = r.At
+		}
+	}
+	if other != "" && !j.others[n] {
+		j.all[n].Recipients = append(j.all[n].Recipients, base64.RawStdEncoding.EncodeToString([]byte(other)))
+		j.others[n] = true
+	}
+}

@@ -1,0 +1,79 @@
+package holdstore
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+func TestAMessageThatCameInByTwoTransactionsIsOne(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := Remembered{MessageID: "<1@far.test>", From: "a@far.test", Subjects: []string{"x"}, Lock: "sha256:a",
+		At: time.Now()}
+	first, second, other := r, r, r
+	first.Recipients, second.Recipients, other.Recipients, other.Lock = []string{"b@corp.test"}, []string{"c@corp.test"}, []string{"d@corp.test"}, ""
+	if err := s.Remember(t.Context(), []Remembered{first, second, other}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, by := range []string{"<1@far.test>", ""} {
+		asked := []string{"b@corp.test", "c@corp.test", "d@corp.test"}
+		all, err := s.FindRemembered(t.Context(), "a@far.test", by, "x", asked)
+		if err != nil || len(all) != 2 {
+			t.Fatal(all, err)
+		}
+		if !slices.ContainsFunc(all, func(r Remembered) bool {
+			return r.WentTo([]string{"b@corp.test", "c@corp.test"}) && !r.WentTo([]string{"d@corp.test"})
+		}) {
+			t.Errorf("not joined: %+v", all)
+		}
+	}
+}
+
+// Anybody can send a mail with somebody else's From and Message-ID, and a lock to which he has the key.
+func TestASecondMessageWithTheSameIDReplacesNoLock(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := Remembered{MessageID: "<1@far.test>", From: "a@far.test", Recipients: []string{"b@corp.test"}, Lock: "sha256:a",
+		At: time.Now()}
+	forged := r
+	forged.Lock, forged.At = "sha256:b", r.At.Add(time.Minute)
+	if err := s.Remember(t.Context(), []Remembered{r, forged}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.FindRemembered(t.Context(), r.From, r.MessageID, "", nil)
+	if err != nil || len(all) != 1 || all[0].Lock != r.Lock {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// Anybody can send a message in thousands of transactions to a thousand recipients each. Whoever looks for it, as for
+// each recall that a stranger writes, reads of them only what is asked about.
+func TestAMessageToMillionsTakesLittleMemory(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	r := Remembered{MessageID: "<1@far.test>", From: "a@far.test", Subjects: []string{"x"}, At: time.Now()}
+	for n := range 200 {
+		r.Recipients = nil
+		for to := range MaxRemembered {
+			r.Recipients = append(r.Recipients, fmt.Sprintf("u+%d-%d@corp.test", n, to))
+		}
+		if err := s.Remember(t.Context(), []Remembered{r}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := []string{"u+7-900@corp.test", "u+150-1@corp.test"}
+	for _, by := range []string{"<1@far.test>", ""} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		all, err := s.FindRemembered(t.Context(), r.From, by, "x", asked)
+		runtime.ReadMemStats(&after)
+		if err != nil || len(all) != 1 || !all[0].WentTo(asked) || len(all[0].Recipients) != len(asked)+1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 10 {
+			t.Errorf("it takes %d MiB", took)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package retraction
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/policy"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+func TestWhichDomainsAreAsked(t *testing.T) {
+	h := &holdstore.Hold{ID: "1", State: holdstore.Released,
+		Submission: holdstore.Submission{MessageID: "<1@corp.test>", Sender: holdstore.Path{Address: "anna@corp.test"}}}
+	for _, to := range []string{"b@far.test", "c@FAR.test", "d@other.test", "e@sub.other.test"} {
+		h.Recipients = append(h.Recipients, holdstore.Path{Address: to})
+		h.Results = append(h.Results, holdstore.Result{Outcome: holdstore.Sent, At: time.Now()})
+	}
+	for _, c := range []struct{ patterns, want []string }{
+		{[]string{"*"}, []string{"far.test", "other.test", "sub.other.test"}},
+		{[]string{"far.test"}, []string{"far.test"}},
+		{[]string{"!far.test"}, []string{"other.test", "sub.other.test"}},
+		{[]string{"*", "!far.test"}, []string{"other.test", "sub.other.test"}},
+		{[]string{"!far.test", "!*other.test"}, nil},
+		{[]string{"*.test", "!sub.*"}, []string{"far.test", "other.test"}},
+		{nil, nil},
+	} {
+		domains, err := policy.ParsePatterns(c.patterns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &Retractor{o: Options{Ask: true, Domains: domains}, marker: mark.New([]byte("secret"))}
+		var got []string
+		for _, asked := range x.requests(h, nil, "") {
+			got = append(got, asked.Domain)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q asks %q, want %q", c.patterns, got, c.want)
+		}
+	}
+}
+
+// Mallory sends a message with the Message-ID of Anna's, and From hers, to whom hers went; and recalls it.
+func TestNobodyIsAskedForACopyOfAnothersMessage(t *testing.T) {
+	store, post := site(t)
+	domains, err := policy.ParsePatterns([]string{"*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{},
+		Options{Ask: true, Domains: domains, Within: time.Hour})
+	annas := released(t, store, "anna", "bert@far.test")
+	again := released(t, store, "anna", "carl@far.test") // she may write it twice
+	at := get(t, store, again).HeldAt
+	server.Eventually(t, "it is later", func() bool { return time.Since(at) > 2*time.Millisecond })
+	mallorys := released(t, store, "mallory", "bert@far.test")
+	for id, want := range map[string]holdstore.Outcome{mallorys: holdstore.Sent, annas: holdstore.Requested,
+		again: holdstore.Requested} {
+		must(t, func() error {
+			_, _, err := x.RequestRetraction(t.Context(), id, nil, holdstore.Actor{By: "test"})
+			return err
+		})
+		if got := get(t, store, id).Results[0].Outcome; got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+	for e, err := range store.Log(t.Context(), time.Time{}, false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Verb == "recall refused" && e.ID == mallorys {
+			return
+		}
+	}
+	t.Error("it is not in the audit trail")
+}
