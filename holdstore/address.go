@@ -24,8 +24,8 @@ func Same(a, b string) bool {
 	return len(a) == len(b) && Fold(a) == Fold(b)
 }
 
-// SameID says whether two Message-IDs are the same, with or without angle brackets. Gateways and mailbox servers compare
-// them in any case: what one of them takes for a copy must be one here.
+// SameID says whether two Message-IDs are the same, with or without angle brackets. Gateways and mailbox servers
+// compare them in any case: what one of them takes for a copy must be one here.
 func SameID(a, b string) bool { return Same(strings.Trim(a, "<>"), strings.Trim(b, "<>")) }
 
 // DomainOf is the domain of an address, folded.

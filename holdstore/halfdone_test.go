@@ -7,8 +7,8 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// A commit whose script failed on its way may have made a hold: its content stays until the hold is fenced off. Else the
-// client's retry would find a hold of nothing, and hear 250.
+// A commit whose script failed on its way may have made a hold: its content stays until the hold is fenced off. Else
+// the client's retry would find a hold of nothing, and hear 250.
 func TestACommitThatFailedHalfWayLosesNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ breaks, fixes string }{

@@ -53,8 +53,8 @@ const (
 	waysAtOnce  = 64 // transactions of each, about
 )
 
-// FindRemembered returns the message with a Message-ID from an address, and without a Message-ID those with a bare subject.
-// Of their recipients it tells those that are asked about, and one of the others, if there are any.
+// FindRemembered returns the message with a Message-ID from an address, and without a Message-ID those with a bare
+// subject. Of their recipients it tells those that are asked about, and one of the others, if there are any.
 func (s *Store) FindRemembered(ctx context.Context, from, messageID, subject string, asked []string) ([]Remembered,
 	error) {
 	at, names := s.nodes.Of(digest(from)), []string{digest(messageID) + digest(from)}

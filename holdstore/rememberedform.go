@@ -114,8 +114,8 @@ func (p *packed) bytes(n uint64) string {
 	return text
 }
 
-// Remembered is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and the
-// subject are kept as hashes only: they are compared, and need not be readable.
+// Remembered is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and
+// the subject are kept as hashes only: they are compared, and need not be readable.
 type Remembered struct {
 	MessageID  string    // at most MaxNamed bytes
 	From       string    // address

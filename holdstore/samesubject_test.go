@@ -19,7 +19,7 @@ func rememberedOf(t *testing.T, s *Store, ways []Way) (found []string) {
 	for n, w := range ways {
 		all = append(all,
 			Remembered{MessageID: fmt.Sprintf("<%d@%s>", n, w.Client), From: "anna@far.test",
-				Subjects: []string{"the price list"},
+				Subjects:   []string{"the price list"},
 				Recipients: []string{"bert@corp.test"}, Ways: []Way{w}, At: at.Add(time.Duration(n) * time.Millisecond)})
 	}
 	for some := range slices.Chunk(all, 100) {
@@ -67,8 +67,7 @@ func TestAFloodPushesNoOtherNetworksMessagesOut(t *testing.T) {
 	}{
 		"a flood after it":                         {slices.Concat(genuine, flood), "192.0.2.", 20},
 		"a flood before it":                        {slices.Concat(flood, genuine), "192.0.2.", 20},
-		"from 200 networks":
-			{slices.Concat(networks(200), genuine[:1], networks(200), flood), "192.0.2.", 1},
+		"from 200 networks":                        {slices.Concat(networks(200), genuine[:1], networks(200), flood), "192.0.2.", 1},
 		"from 2000 networks, and it came first":    {slices.Concat(genuine[:1], networks(2000)), "192.0.2.", 1},
 		"from 2000 networks, and it is believed":   {slices.Concat(networks(2000), believed, networks(2000)), "192.0.2.", 1},
 		"from its own network, and it is believed": {slices.Concat(believed, from("192.0.3.%d", 10), flood), "192.0.2.", 1},

@@ -146,8 +146,7 @@ func TestWhatTheDeskDecidesIsDone(t *testing.T) {
 	}{
 		"swallowed":        {want: 'd'},
 		"kept for one":     {disposition: recall.Disposition{Keep: keep("b@x.test")}, want: 'd', held: 1},
-		"kept for all":
-			{disposition: recall.Disposition{Keep: keep("b@x.test", "c@x.test"), Replaces: []string{"OLD"}}, want: 'd', held: 2},
+		"kept for all":     {disposition: recall.Disposition{Keep: keep("b@x.test", "c@x.test"), Replaces: []string{"OLD"}}, want: 'd', held: 2},
 		"refused":          {disposition: recall.Disposition{Refusal: "550 5.7.1 100% no"}, want: 'y'},
 		"the store failed": {err: errors.New("away"), want: 'y'},
 	} {
@@ -197,8 +196,10 @@ func TestACommandIsNotLostWhileTheStoreIsAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withClerk(t, func(r *rig, desk *clerk) {
 				r.OnStoreFailure = "deliver"
-				desk.disposition = func(*recall.Mail) (recall.Disposition, error) { return recall.Disposition{},
-					errors.New("away") }
+				desk.disposition = func(*recall.Mail) (recall.Disposition, error) {
+					return recall.Disposition{},
+						errors.New("away")
+				}
 				m := r.mta()
 				m.begin("a@corp.test", c.to...)
 				m.header('c', "X-Command: yes")

@@ -38,28 +38,18 @@ func TestAMarkVouchesForBodyAndSubjectWhateverBecameOfTheRest(t *testing.T) {
 		fields                 []string
 		want                   byte
 	}{
-		"as it was":
-			{"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
-		"sender rewritten (SRS)":
-			{"SRS0=x=y=corp.test=a@gw.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
-		"recipient mapped":
-			{"a@corp.test", "c@y.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
-		"fields changed by a filter":
-			{"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <2@filter.test>", "Subject: [checked] x"}, 'a'},
-		"a tag behind, encoded":
-			{"a@corp.test", "b@x.test", body, body, []string{"Subject: =?utf-8?q?x_[sp=C3=A4m]?="}, 'a'},
+		"as it was":                    {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"sender rewritten (SRS)":       {"SRS0=x=y=corp.test=a@gw.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"recipient mapped":             {"a@corp.test", "c@y.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"fields changed by a filter":   {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <2@filter.test>", "Subject: [checked] x"}, 'a'},
+		"a tag behind, encoded":        {"a@corp.test", "b@x.test", body, body, []string{"Subject: =?utf-8?q?x_[sp=C3=A4m]?="}, 'a'},
 		"another subject":              {"a@corp.test", "b@x.test", body, body, []string{"Subject: y"}, 'd'},
 		"no subject":                   {"a@corp.test", "b@x.test", body, body, nil, 'd'},
-		"more than a tag":
-			{"a@corp.test", "b@x.test", body, body, []string{"Subject: this is what I mean by x"}, 'd'},
-		"blanks changed by a relay":
-			{"a@corp.test", "b@x.test", body, "the body \r\n of it\r\n\r\n", []string{"Subject: x"}, 'a'},
-		"another text":
-			{"a@corp.test", "b@x.test", body, "another text\r\n", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
-		"another text before the same":
-			{"a@corp.test", "b@x.test", body, "x" + body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
-		"no text":
-			{"a@corp.test", "b@x.test", body, "", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"more than a tag":              {"a@corp.test", "b@x.test", body, body, []string{"Subject: this is what I mean by x"}, 'd'},
+		"blanks changed by a relay":    {"a@corp.test", "b@x.test", body, "the body \r\n of it\r\n\r\n", []string{"Subject: x"}, 'a'},
+		"another text":                 {"a@corp.test", "b@x.test", body, "another text\r\n", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"another text before the same": {"a@corp.test", "b@x.test", body, "x" + body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"no text":                      {"a@corp.test", "b@x.test", body, "", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
 	} {
 		bubble(t, func(r *rig) {
 			r.Policy = func() Policy { return verdicts(passesOurs) }
@@ -81,8 +71,10 @@ func TestAMarkVouchesForBodyAndSubjectWhateverBecameOfTheRest(t *testing.T) {
 func TestAReleasedCommandIsNotObeyedAgain(t *testing.T) {
 	withClerk(t, func(r *rig, c *clerk) {
 		r.Policy = func() Policy { return verdicts(passesOurs) }
-		c.disposition = func(m *recall.Mail) (recall.Disposition, error) { return recall.Disposition{Keep: m.Recipients},
-			nil }
+		c.disposition = func(m *recall.Mail) (recall.Disposition, error) {
+			return recall.Disposition{Keep: m.Recipients},
+				nil
+		}
 		for n, body := range []string{"recall it\r\n", "recall something else\r\n"} {
 			m := r.mta()
 			m.begin("a@corp.test", "b@x.test")

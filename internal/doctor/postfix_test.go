@@ -73,10 +73,8 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"a signer before us":        {"smtpd_milters = inet:localhost:8891, inet:127.0.0.1:8890\n", healthyPort, "", ""},
 		"localhost is us":           {"smtpd_milters = inet:localhost:8890\n", healthyPort, "", ""},
 		"a submission that asks us": {"", healthyPort + submission, "", ""},
-		"a content filter's return":
-			{"", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n", "", ""},
-		"a signer at the port":
-			{"", strings.Replace(healthyPort, "smtpd_milters=\n", "smtpd_milters=inet:localhost:8891\n", 1), "", ""},
+		"a content filter's return": {"", healthyPort + "127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_milters=\n", "", ""},
+		"a signer at the port":      {"", strings.Replace(healthyPort, "smtpd_milters=\n", "smtpd_milters=inet:localhost:8891\n", 1), "", ""},
 		"mappings behind a filter": {"receive_override_options = no_address_mappings\n",
 			strings.Replace(healthyPort, "no_milters", "no_milters,no_address_mappings", 1), "", ""},
 		"checks that only refuse": {"header_checks = regexp:{ {/^Subject: x/ REJECT} }\nsmtpd_sender_restrictions = " +
@@ -93,59 +91,46 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 
 		"milter missing":        {"smtpd_milters = inet:localhost:8891\n", healthyPort, "", "postfix.milter"},
 		"another port":          {"smtpd_milters = inet:127.0.0.1:8899\n", healthyPort, "", "postfix.milter"},
-		"submission leaves out":
-			{"", healthyPort + submission + "  -o smtpd_milters=inet:localhost:8891\n", "", "postfix.entry"},
-		"no_milters":
-			{"", healthyPort + submission + "  -o receive_override_options=no_milters\n", "", "postfix.entry"},
-		"not last":
-			{"smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
-		"not last locally":
-			{"non_smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
-		"not last in one":
-			{"", healthyPort + submission + "  -o smtpd_milters=inet:127.0.0.1:8890,inet:localhost:8891\n", "", "postfix.order"},
+		"submission leaves out": {"", healthyPort + submission + "  -o smtpd_milters=inet:localhost:8891\n", "", "postfix.entry"},
+		"no_milters":            {"", healthyPort + submission + "  -o receive_override_options=no_milters\n", "", "postfix.entry"},
+		"not last":              {"smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
+		"not last locally":      {"non_smtpd_milters = inet:127.0.0.1:8890, inet:localhost:11332\n", healthyPort, "", "postfix.order"},
+		"not last in one":       {"", healthyPort + submission + "  -o smtpd_milters=inet:127.0.0.1:8890,inet:localhost:8891\n", "", "postfix.order"},
 		"not last for logins": {"", healthyPort + "192.0.2.1:25 inet n - y - - smtpd\n  -o " +
 			"smtpd_milters=inet:127.0.0.1:8890,inet:localhost:11332\n  -o smtpd_sasl_auth_enable=yes\n", "", "postfix.order"},
 		"sendmail(1)":           {"non_smtpd_milters =\n", healthyPort, "", "postfix.local"},
 		"accept":                {"milter_default_action = accept\n", healthyPort, "", "postfix.default-action"},
-		"accept in braces":
-			{"smtpd_milters = { inet:127.0.0.1:8890, default_action=accept }\n", healthyPort, "", "postfix.default-action"},
+		"accept in braces":      {"smtpd_milters = { inet:127.0.0.1:8890, default_action=accept }\n", healthyPort, "", "postfix.default-action"},
 		"reject":                {"milter_default_action = reject\n", healthyPort, "", "postfix.default-action"},
 		"quarantine":            {"milter_default_action = quarantine\n", healthyPort, "", "postfix.default-action"},
 		"in_flow_delay":         {"in_flow_delay = 1s\n", healthyPort, "", "postfix.in-flow"},
 		"protocol":              {"milter_protocol = 2\n", healthyPort, "", "postfix.protocol"},
 		"command time-out":      {"milter_command_timeout = 3s\n", healthyPort, "", "postfix.timeout"},
-		"content time-out":
-			{"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=5s }\n", healthyPort, "", "postfix.timeout"},
-		"protocol in braces":
-			{"smtpd_milters = { inet:127.0.0.1:8890, protocol=2 }\n", healthyPort, "", "postfix.protocol"},
+		"content time-out":      {"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=5s }\n", healthyPort, "", "postfix.timeout"},
+		"protocol in braces":    {"smtpd_milters = { inet:127.0.0.1:8890, protocol=2 }\n", healthyPort, "", "postfix.protocol"},
 		"time-out of a service": {"", healthyPort + submission + "  -o milter_command_timeout=3s\n", "", "postfix.timeout"},
-		"accept in a service":
-			{"", healthyPort + submission + "  -o milter_default_action=accept\n", "", "postfix.default-action"},
+		"accept in a service":   {"", healthyPort + submission + "  -o milter_default_action=accept\n", "", "postfix.default-action"},
 		"delay of a service": {"cleanup_service_name = slow\n", healthyPort +
 			"slow unix n - y - 0 cleanup\n  -o in_flow_delay=1s\n", "", "postfix.in-flow"},
-		"proxy filter":
-			{"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n", "", "postfix.proxy"},
+		"proxy filter":         {"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n", "", "postfix.proxy"},
 		"milter maps":          {"smtpd_milter_maps = inline:{ 192.0.2.1=DISABLE }\n", healthyPort, "", "postfix.maps"},
 		"any size":             {"message_size_limit = 0\n", healthyPort, "", "postfix.size"},
 		"larger than held":     {"message_size_limit = 104857600\n", healthyPort, "", "postfix.size"},
 		"larger for logins":    {"", healthyPort + submission + "  -o message_size_limit=104857600\n", "", "postfix.size"},
 		"larger at the port":   {"", healthyPort + "  -o message_size_limit=104857600\n", "", ""},
 		"soft bounce":          {"soft_bounce = yes\n", healthyPort, "", "postfix.soft-bounce"},
-		"clients not outbound":
-			{"mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128 192.0.2.0/24\n", healthyPort, "", "postfix.networks"},
+		"clients not outbound": {"mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128 192.0.2.0/24\n", healthyPort, "", "postfix.networks"},
 		"logins not outbound":  {"", healthyPort + submission, "[outbound]\nauthenticated = false\n", "postfix.logins"},
 		"no port":              {"", "", "", "postfix.port"},
 		"another release.smtp": {"", healthyPort, "[release]\nsmtp = \"127.0.0.1:10027\"\n", "postfix.port"},
 		"port asks us":         {"", "127.0.0.1:10026 inet n - n - - smtpd\n", "", "postfix.loop"},
-		"port without mapping":
-			{"", strings.Replace(healthyPort, "no_milters", "no_milters,no_address_mappings", 1), "", "postfix.mapping"},
+		"port without mapping": {"", strings.Replace(healthyPort, "no_milters", "no_milters,no_address_mappings", 1), "", "postfix.mapping"},
 		"port checks again": {"header_checks = regexp:/etc/postfix/header_checks\n",
 			strings.Replace(healthyPort, ",no_header_body_checks", "", 1), "", "postfix.checks postfix.actions"},
 		"mappings happen twice": {"receive_override_options = no_address_mappings\n", healthyPort, "", "postfix.mapping"},
 		"HOLD in header_checks": {"header_checks = regexp:{ {/^Subject: x/ HOLD} }\n", healthyPort, "", "postfix.actions"},
 		"FILTER in body_checks": {"body_checks = regexp:{ {/x/ FILTER scan:} }\n", healthyPort, "", "postfix.actions"},
-		"BCC of a milter field":
-			{"milter_header_checks = regexp:{ {/^X-Copy:/ BCC a@corp.test} }\n", healthyPort, "", "postfix.actions"},
+		"BCC of a milter field": {"milter_header_checks = regexp:{ {/^X-Copy:/ BCC a@corp.test} }\n", healthyPort, "", "postfix.actions"},
 		"Received taken out":    {"header_checks = regexp:{ {/^Received:/ IGNORE} }\n", healthyPort, "", "postfix.actions"},
 		"HOLD for a sender": {"smtpd_sender_restrictions = check_sender_access inline:{a@corp.test=HOLD}\n",
 			healthyPort + "  -o smtpd_sender_restrictions=\n", "", "postfix.actions"},
@@ -153,11 +138,9 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 			healthyPort + "  -o smtpd_recipient_restrictions=\n", "", "postfix.actions"},
 		"FILTER for a client": {"smtpd_client_restrictions = check_client_access inline:{192.0.2.1=FILTER}\n",
 			healthyPort + "  -o smtpd_client_restrictions=permit_mynetworks,reject\n", "", "postfix.unseen"},
-		"a policy server":
-			{"smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:10040, permit_mynetworks\n", healthyPort +
+		"a policy server": {"smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:10040, permit_mynetworks\n", healthyPort +
 			"  -o smtpd_recipient_restrictions=\n", "", "postfix.unseen"},
-		"a filter of one":
-			{"", healthyPort + submission + "  -o content_filter=scan:[127.0.0.1]:10024\n", "", "postfix.service"},
+		"a filter of one": {"", healthyPort + submission + "  -o content_filter=scan:[127.0.0.1]:10024\n", "", "postfix.service"},
 		"a cleanup of one": {"", healthyPort + submission +
 			"  -o cleanup_service_name=sub\nsub unix n - n - 0 cleanup\n  -o always_bcc=a@corp.test\n", "", "postfix.service"},
 		"one's port does not": {"", healthyPort + submission +
@@ -173,10 +156,8 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"PROXY protocol":        {"smtpd_upstream_proxy_protocol = haproxy\n", healthyPort, "", "postfix.twice"},
 		"port open":             {"", strings.Replace(healthyPort, "127.0.0.1:", "", 1), "", "postfix.open"},
 		"the port of others":    {"", "", "[release]\nsmtp = \"127.0.0.1:25\"\n", "postfix.shared"},
-		"port judges senders":
-			{"smtpd_sender_restrictions = reject_sender_login_mismatch\n", healthyPort, "", "postfix.judges"},
-		"restrictions outside":
-			{"smtpd_sender_restrictions = permit_mynetworks, reject_sender_login_mismatch\n", healthyPort, "", ""},
+		"port judges senders":   {"smtpd_sender_restrictions = reject_sender_login_mismatch\n", healthyPort, "", "postfix.judges"},
+		"restrictions outside":  {"smtpd_sender_restrictions = permit_mynetworks, reject_sender_login_mismatch\n", healthyPort, "", ""},
 		"filter to the port":    {"content_filter = smtp:127.0.0.1:10026\n", healthyPort, "", "postfix.filter-loop"},
 		"filter in brackets":    {"content_filter = smtp:[127.0.0.1]:10026\n", healthyPort, "", "postfix.filter-loop"},
 		"filter by its name":    {"content_filter = scan:[localhost]:10026\n", healthyPort, "", "postfix.filter-loop"},
@@ -186,20 +167,15 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"transport to the port": {"default_transport = smtp:[127.0.0.1]:10026\n", healthyPort, "", "postfix.loop"},
 		"relay to the way in":   {"relayhost = [127.0.0.1]:25\n", healthyPort, "", "postfix.loop"},
 		"relay elsewhere":       {"relayhost = [relay.corp.test]:10026\n", healthyPort, "", ""},
-		"transport in a table":
-			{"transport_maps = inline:{ {x.test = smtp:[127.0.0.1]:10026} }\n", healthyPort, "", "postfix.loop"},
-		"transport to the way":
-			{"transport_maps = inline:{ {x.test = smtp:[127.0.0.1]} }\n", healthyPort, "", "postfix.loop"},
+		"transport in a table":  {"transport_maps = inline:{ {x.test = smtp:[127.0.0.1]:10026} }\n", healthyPort, "", "postfix.loop"},
+		"transport to the way":  {"transport_maps = inline:{ {x.test = smtp:[127.0.0.1]} }\n", healthyPort, "", "postfix.loop"},
 		"transport elsewhere":   {"transport_maps = inline:{ {x.test = smtp:[192.0.2.1]} }\n", healthyPort, "", ""},
-		"relayhost of a sender":
-			{"sender_dependent_relayhost_maps = inline:{a@corp.test=[localhost]:10026}\n", healthyPort, "", "postfix.loop"},
-		"tables of tables":
-			{"sender_dependent_default_transport_maps = unionmap:{static:x, inline:{a@corp.test=smtp:[127.0.0.1]:10026}}\n",
+		"relayhost of a sender": {"sender_dependent_relayhost_maps = inline:{a@corp.test=[localhost]:10026}\n", healthyPort, "", "postfix.loop"},
+		"tables of tables": {"sender_dependent_default_transport_maps = unionmap:{static:x, inline:{a@corp.test=smtp:[127.0.0.1]:10026}}\n",
 			healthyPort, "", "postfix.loop"},
 		"FILTER to the port": {"header_checks = regexp:{ {/^X-A: x/ FILTER smtp:[127.0.0.1]:10026} }\n", healthyPort, "",
 			"postfix.actions postfix.loop"},
-		"FILTER for a sender":
-			{"smtpd_sender_restrictions = check_sender_access inline:{ {a@corp.test = FILTER smtp:[127.0.0.1]} }\n",
+		"FILTER for a sender": {"smtpd_sender_restrictions = check_sender_access inline:{ {a@corp.test = FILTER smtp:[127.0.0.1]} }\n",
 			healthyPort + "  -o smtpd_sender_restrictions=\n", "", "postfix.actions postfix.loop"},
 		"a class that holds": {"smtpd_restriction_classes = stopped\nstopped = check_sender_access " +
 			"inline:{a@corp.test=HOLD}\nsmtpd_sender_restrictions = stopped\n",
@@ -207,8 +183,7 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"a class for clients": {"smtpd_restriction_classes = stopped\nstopped = check_client_access " +
 			"inline:{192.0.2.1=HOLD}\nsmtpd_sender_restrictions = stopped\n",
 			healthyPort + "  -o smtpd_sender_restrictions=\n", "", "postfix.unseen"},
-		"a class in a table":
-			{"smtpd_restriction_classes = stopped\nstopped = check_sender_access inline:{a@corp.test=HOLD}\n" +
+		"a class in a table": {"smtpd_restriction_classes = stopped\nstopped = check_sender_access inline:{a@corp.test=HOLD}\n" +
 			"smtpd_sender_restrictions = check_recipient_access inline:{b@x.test=stopped}\n", healthyPort +
 			"  -o smtpd_sender_restrictions=\n", "", "postfix.unseen"},
 		"a class that refuses": {"smtpd_restriction_classes = stopped\nstopped = reject_unknown_sender_domain\n" +
@@ -216,8 +191,7 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 			"  -o smtpd_sender_restrictions=\n", "", ""},
 		"programs have a port": {"non_smtpd_milters =\n", healthyPort + programsPort, "", ""},
 		"and are held twice":   {"", healthyPort + programsPort, "", "postfix.programs"},
-		"limits by client":
-			{"smtpd_client_message_rate_limit = 10\nsmtpd_client_event_limit_exceptions = 192.0.2.0/24\n", healthyPort, "",
+		"limits by client": {"smtpd_client_message_rate_limit = 10\nsmtpd_client_event_limit_exceptions = 192.0.2.0/24\n", healthyPort, "",
 			"postfix.throttled"},
 		"few connections": {"smtpd_client_connection_count_limit = 2\nsmtpd_client_event_limit_exceptions =\n",
 			healthyPort, "", "postfix.throttled"},
@@ -319,11 +293,9 @@ func TestAMilterThatMayChangeEnvelopesIsNamed(t *testing.T) {
 		"a signer":      {gomilter.OptAddHeader | gomilter.OptChangeHeader, ""},
 		"an SRS milter": {gomilter.OptChangeFrom, "change the sender"},
 		"a journal":     {gomilter.OptAddRcpt, "add recipients"},
-		"a filter with all of it":
-			{gomilter.OptAddHeader | gomilter.OptChangeFrom | gomilter.OptAddRcpt | gomilter.OptRemoveRcpt | gomilter.OptQuarantine,
+		"a filter with all of it": {gomilter.OptAddHeader | gomilter.OptChangeFrom | gomilter.OptAddRcpt | gomilter.OptRemoveRcpt | gomilter.OptQuarantine,
 			"add recipients, change the sender, remove recipients, put mail into quarantine"},
-		"one that asks for all that there is":
-			{0x1ff, "add recipients, change the sender, remove recipients, put mail into quarantine"},
+		"one that asks for all that there is":  {0x1ff, "add recipients, change the sender, remove recipients, put mail into quarantine"},
 		"one that asks for what it is offered": {0x1ff | milterNothing, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
-// portTreatment looks at what a re-injection port does to mail: what Postfix would have done without the hold, and that once.
+// portTreatment looks at what a re-injection port does to mail: what Postfix would have done without the hold, and that
+// once.
 func (s *Site) portTreatment(service *postfix.Service, r report) {
 	port := s.portOf(service)
 	set := func(setting string) string {

@@ -52,7 +52,7 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 			Rate:   1000, Per: time.Hour, OnFail: "reject"}}}, store, unconcerned{t}, quiet{})
 	known := holdstore.Remembered{MessageID: "<held@corp.test>", From: "anna@partner.test",
 		Recipients: []string{"b@x.test"},
-		Subjects: []string{priceList}, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
+		Subjects:   []string{priceList}, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
 	if err := store.Remember(t.Context(), []holdstore.Remembered{known}, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 				"To: "+bert+", Carl <"+carl+">\r\nCc: "+strings.ToUpper(dora)+"\r\n", 1)
 			known := holdstore.Remembered{MessageID: "<o@partner.test>", From: anna,
 				Recipients: []string{bert, carl, dora, emil},
-				Subjects: []string{priceList}, At: time.Now()}
+				Subjects:   []string{priceList}, At: time.Now()}
 			server.Eventually(t, "it is remembered", func() bool {
 				return store.Remember(t.Context(),
 					[]holdstore.Remembered{known}, time.Hour) == nil

@@ -82,9 +82,9 @@ func New(s Settings) (*IMAP, error) {
 	return &IMAP{s: s, notice: notice, slots: make(chan struct{}, atOnce)}, nil
 }
 
-// Retract takes a message out of its recipient's mailbox, as the policy says. plan hears what is about to be done, before
-// each act that a later try could not see; its error ends the try. An error means that a later try may succeed; one
-// that is ErrLogin needs the administrator. Trying again does nothing twice.
+// Retract takes a message out of its recipient's mailbox, as the policy says. plan hears what is about to be done,
+// before each act that a later try could not see; its error ends the try. An error means that a later try may succeed;
+// one that is ErrLogin needs the administrator. Trying again does nothing twice.
 func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
 	if defect := t.defect(b.s.Separator); defect != "" {
 		return Result{Outcome: NotFound, Detail: defect}, nil

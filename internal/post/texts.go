@@ -47,7 +47,7 @@ func ReadTexts(folder string) (*Texts, error) {
 			t.all[name] = tmpl
 			_, _, err = t.write(name,
 				letter{Rcpt: []RecipientOutcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""},
-				Address: "x", AnswerBy: "x"})
+					Address: "x", AnswerBy: "x"})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("text of reports: %s: %w", file, err)

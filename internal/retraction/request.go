@@ -13,10 +13,10 @@ import (
 	"github.com/recall-milter/recall-milter/internal/protocol/cancel"
 )
 
-// RequestRetraction asks the gateways of the recipients who got a released message to take it back; only says of which, nil: of all.
-// It returns the hold as it is then, and by when its sender hears what came of it: the zero time when nobody is asked
-// now, because the configuration says so, because all were asked before, or because the request would speak for
-// somebody else.
+// RequestRetraction asks the gateways of the recipients who got a released message to take it back; only says of which,
+// nil: of all. It returns the hold as it is then, and by when its sender hears what came of it: the zero time when
+// nobody is asked now, because the configuration says so, because all were asked before, or because the request would
+// speak for somebody else.
 func (x *Retractor) RequestRetraction(ctx context.Context, id string, only []string,
 	a holdstore.Actor) (*holdstore.Hold, time.Time,
 	error) {

@@ -18,9 +18,9 @@ var ErrUnasked = errors.New("no request of this gateway has this ID and domain")
 // MayAnswerUs says whether a status could be the answer to a request of ours; others are mail between people.
 func (x *Retractor) MayAnswerUs(s protocol.Status) bool { return mark.IsToken(s.RequestID) }
 
-// AcceptStatus takes a status from an address, whose domain is authentic. ErrUnasked: no such thing was asked of that domain,
-// nor of one that may have passed it on, or it comes from somebody who was asked: a recipient can't answer for their
-// gateway.
+// AcceptStatus takes a status from an address, whose domain is authentic. ErrUnasked: no such thing was asked of that
+// domain, nor of one that may have passed it on, or it comes from somebody who was asked: a recipient can't answer for
+// their gateway.
 func (x *Retractor) AcceptStatus(ctx context.Context, s protocol.Status, from string) error {
 	return x.acceptStatus(ctx, s, holdstore.DomainOf(from), from)
 }
