@@ -112,12 +112,14 @@ local function forget(id)
   erase(id)
 end
 -- open is how many recipients have no final result yet.
-local function open(id) return tonumber(get(id, 'np') or get(id, 'nrcpt')) end
--- pending says whether recipient n has no final result yet.
-local function pending(id, n)
-  local r = get(id, 'r' .. n)
-  return not r or cjson.decode(r).o == 'pending'
+local function open(id) return tonumber(get(id, 'np') or '') or num(id, 'nrcpt') end
+-- result is what is known of recipient n; what can't be read says nothing.
+local function result(id, n)
+  local fine, r = pcall(cjson.decode, get(id, 'r' .. n) or '{"o":"pending"}')
+  return fine and type(r) == 'table' and r or {o = 'pending'}
 end
+-- pending says whether recipient n has no final result yet.
+local function pending(id, n) return result(id, n).o == 'pending' end
 -- audit writes what a person did into the trail: one entry for all holds that were done at once, with blanks between
 -- IDs. Reap cuts the trail by age; the length is only a last bound.
 local function audit(id, verb, by, from, reason, detail)

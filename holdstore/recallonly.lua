@@ -4,7 +4,7 @@
 -- ARGV: id, event, by, from, reason, content ms, record ms, detail, ticket for the others, the one that it was made
 --   from, recipient indexes...
 -- Returns: "ok", "none", "late", "changed" (another recall was faster), or the state that forbids it
-local id, state = ARGV[1], get(ARGV[1], 'state')
+local id, state = ARGV[1], stateNow(ARGV[1])
 if not state then return 'none' end
 if state == 'recalled' then
   redis.call('HDEL', P .. 'h:' .. id, 'by')
@@ -12,22 +12,28 @@ if state == 'recalled' then
 end
 if state ~= 'held' then return 'late' end
 if (get(id, 'may') or '') ~= ARGV[10] then return 'changed' end
-local taken, before = 0, 0
+local lets, taken, some, before = letting(id), {}, false, false
 for i = 11, #ARGV do
-  if pending(id, ARGV[i]) then
-    set(id, 'r' .. ARGV[i], back(id))
-    taken = taken + 1
-  elseif wasBack(get(id, 'r' .. ARGV[i])) then
-    before = before + 1
+  local n = tonumber(ARGV[i])
+  local r = result(id, n)
+  if gets(r, n, lets) then
+    taken[n], some = back(id), true
+  elseif wasBack(r) then
+    before = true
   end
 end
-if taken == 0 then return before > 0 and 'recalled' or 'late' end
-set(id, 'np', open(id) - taken)
-noTicket(id)
-if ARGV[9] ~= '' and open(id) > 0 then set(id, 'may', ARGV[9]) end
-if open(id) == 0 then
-  takenBack(id, ARGV[6], ARGV[7])
+if not some then return before and 'recalled' or 'late' end
+local np, left = 0, 0
+for n = 0, num(id, 'nrcpt') - 1 do
+  local r = result(id, n)
+  if not taken[n] and gets(r, n, lets) then left = left + 1 end
+  if not taken[n] and r.o == 'pending' then np = np + 1 end
 end
+noTicket(id)
+if ARGV[9] ~= '' and left > 0 then set(id, 'may', ARGV[9]) end
+for n, r in pairs(taken) do set(id, 'r' .. n, r) end
+set(id, 'np', np)
+if left == 0 then takenBack(id, ARGV[6], ARGV[7]) end
 note(id, ARGV[2])
 audit(id, 'recall', ARGV[3], ARGV[4], ARGV[5], ARGV[8])
 return 'ok'

@@ -2,7 +2,6 @@ package holdstore
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -20,6 +19,7 @@ type storedResult struct {
 	At       int64   `json:"t,omitempty"`
 	Reported bool    `json:"b,omitempty"`
 	CutOff   bool    `json:"c,omitempty"`
+	Proof    string  `json:"k,omitempty"`
 }
 
 // cutOffDetail is what people read of a result whose release was cut off; it is not stored.
@@ -57,7 +57,8 @@ func eventLine(e Event) string {
 //	attempts   how many releases were tried; late: by how many ms the first was
 //	np         how many recipients are pending, when it is not all
 //	rN         result of recipient N, as JSON: o outcome, d detail, t moment (ms), b the sender was told, c a release
-//	           was cut off before the recall, s digests of the answers that were noted
+//	           was cut off before the recall, s digests of the answers that were noted, k with a seal key the proof
+//	           that a gateway wrote outcome and detail
 //	tl         the timeline, "MS JSON" a line: verb, by, detail
 //	may        the ticket for those whom a partial recall left, "INDEXES KEY TICKET"
 //	cut        a lease ended: what the port took of it is not known
@@ -114,15 +115,12 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 		ID: id, State: State(f["state"]), HeldAt: moment(f["held_at"]), Due: moment(f["due"]), staging: f["nonce"],
 	}
 	h.doubt = s.seal.Proven(id, seal.ProofOf(f["p"]))
-	if errors.Is(h.doubt, ErrDamaged) && !errors.Is(h.doubt, ErrUnproven) {
-		return nil, fmt.Errorf("hold %s: %w", id, h.doubt)
-	}
 	var t storedTerms
 	if err := json.Unmarshal([]byte(f["meta"]), &t); err != nil {
 		return nil, fmt.Errorf("hold %s: %w: its record can't be read: %w", id, ErrDamaged, err)
 	}
 	h.Submission = disarmed(t.Submission)
-	h.Subject = s.seal.UnwrapSubject(h.Subject, id)
+	h.Subject = s.subject(h)
 	h.Rule = t.Rule
 	h.EightBit = t.EightBit
 	grace, _ := strconv.ParseInt(f["grace"], 10, 64)
@@ -130,18 +128,8 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	h.Size, _ = strconv.ParseInt(f["size"], 10, 64)
 	h.Attempts, _ = strconv.Atoi(f["attempts"])
 	h.chunks, _ = strconv.Atoi(f["chunks"])
-	for n := range h.Recipients {
-		r := storedResult{Outcome: Pending}
-		if text, ok := f["r"+strconv.Itoa(n)]; ok {
-			if err := json.Unmarshal([]byte(text), &r); err != nil {
-				return nil, fmt.Errorf("hold %s: %w: result %d can't be read: %w", id, ErrDamaged, n, err)
-			}
-		}
-		if r.CutOff {
-			r.Detail = cutOffDetail
-		}
-		h.Results = append(h.Results, Result{Outcome: r.Outcome, Detail: r.Detail,
-			At: moment(strconv.FormatInt(r.At, 10)), Reported: r.Reported, CutOff: r.CutOff})
+	if err := s.readResults(h, f); err != nil {
+		return nil, err
 	}
 	h.Timeline = append([]Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}, events(f["tl"])...)
 	return h, nil

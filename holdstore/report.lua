@@ -27,7 +27,7 @@ local function news(id, kind)
     return reportAt(id, kind, due, 'LT')
   end
   for n = 0, num(id, 'nrcpt') - 1 do
-    if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then return end
+    if result(id, n).o == 'requested' then return end
   end
   reportAt(id, kind, now, 'LT')
 end

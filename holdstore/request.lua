@@ -10,9 +10,9 @@ if state ~= 'released' then return state == 'recalled' and state or 'late' end
 for i = 11, #ARGV, 3 do
   local a, fresh = cjson.decode(ARGV[i]), false
   for _, n in ipairs(a.r) do
-    local r = cjson.decode(get(id, 'r' .. n) or '{}')
+    local r = result(id, n)
     if r.o == 'sent' then
-      set(id, 'r' .. n, cjson.encode({o = 'requested', d = r.d, t = now}))
+      set(id, 'r' .. n, cjson.encode({o = 'requested', d = r.d, k = r.k, t = now}))
       fresh = true
     end
   end

@@ -153,7 +153,7 @@ var answerScript = drain(reportMoves + `
 local id, changed = ARGV[1], false
 if not get(id, 'state') then return 'none' end
 for i = 6, #ARGV, 2 do
-  local old, new = cjson.decode(get(id, 'r' .. ARGV[i]) or '{}'), cjson.decode(ARGV[i + 1])
+  local old, new = result(id, ARGV[i]), cjson.decode(ARGV[i + 1])
   local seen, said = old.s or '', string.sub(redis.sha1hex(ARGV[i + 1]), 1, ` + fmt.Sprint(seenLen) + `)
   local counts = #seen < ` + fmt.Sprint(maxAnswers*seenLen) + ` or new.o == 'retracted'
   if old.o ~= 'retracted' and counts and not string.find(seen, said, 1, true) then
@@ -182,8 +182,9 @@ func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answe
 	words := ""
 	var args []any
 	for _, a := range answers {
-		a.Detail = cut(a.Detail, maxDetail)
-		b, err := json.Marshal(storedResult{Outcome: a.Outcome, Detail: a.Detail})
+		a.Detail = cut(strings.ToValidUTF8(a.Detail, "\uFFFD"), maxDetail)
+		b, err := json.Marshal(storedResult{Outcome: a.Outcome, Detail: a.Detail,
+			Proof: s.seal.ResultProof(id, a.Recipient, string(a.Outcome), a.Detail)})
 		if err != nil {
 			return err
 		}
@@ -216,7 +217,7 @@ var silentScript = drain(`
 local id, ended = ARGV[1], false
 if not get(id, 'state') then return 'none' end
 for n = 0, num(id, 'nrcpt') - 1 do
-  if cjson.decode(get(id, 'r' .. n) or '{}').o == 'requested' then
+  if result(id, n).o == 'requested' then
     set(id, 'r' .. n, cjson.encode({o = 'unknown', d = ARGV[3], t = now}))
     ended = true
   end
@@ -228,8 +229,7 @@ return 'ok'
 // StopWaiting says of all recipients that were asked and have not answered that nothing is known of them, and returns
 // the hold.
 func (s *Store) StopWaiting(ctx context.Context, id string) (*Hold, error) {
-	const detail = "no answer from its gateway"
-	if err := s.word(ctx, silentScript, id, eventLine(Event{Verb: "unanswered"}), detail); err != nil {
+	if err := s.word(ctx, silentScript, id, eventLine(Event{Verb: "unanswered"}), noAnswer); err != nil {
 		return nil, err
 	}
 	return s.Get(ctx, id)

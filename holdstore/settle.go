@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
@@ -51,29 +52,31 @@ func (s *Store) SettleNext(ctx context.Context, c *Claim, st Settlement) (*Claim
 }
 
 func (s *Store) settle(ctx context.Context, c *Claim, st Settlement, more bool) (*Claim, error) {
-	x := &settling{id: c.ID, args: settleArgs(c, st), more: more}
+	x := &settling{id: c.ID, args: s.settleArgs(c, st), more: more}
 	if err := s.settles[s.nodes.Of(c.ID)].do(ctx, &s.work, x); err != nil {
 		return nil, nodes.Explain(err)
 	}
 	return x.next, x.err
 }
 
-func settleArgs(c *Claim, st Settlement) []any {
+func (s *Store) settleArgs(c *Claim, st Settlement) []any {
 	verb, retry := "released", int64(0)
 	if st.RetryIn > 0 {
 		verb, retry = "retry", max(st.RetryIn.Milliseconds(), 1)
 	}
 	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results), st.Defect}
-	return append(args, resultArgs(st.Results)...)
+	return append(args, s.resultArgs(c.ID, st.Results)...)
 }
 
 // resultArgs are index and result of each recipient, as scripts read them.
-func resultArgs(results map[int]Result) (args []any) {
+func (s *Store) resultArgs(id string, results map[int]Result) (args []any) {
 	for n, r := range results {
 		if r.At.IsZero() {
 			r.At = time.Now()
 		}
-		stored := storedResult{Outcome: r.Outcome, Detail: r.Detail, At: r.At.UnixMilli(), Reported: r.Reported}
+		r.Detail = strings.ToValidUTF8(r.Detail, "\uFFFD") // as JSON has it, and as it is proven
+		stored := storedResult{Outcome: r.Outcome, Detail: r.Detail, At: r.At.UnixMilli(), Reported: r.Reported,
+			Proof: s.seal.ResultProof(id, n, string(r.Outcome), r.Detail)}
 		b, _ := json.Marshal(stored)
 		args = append(args, n, b)
 	}
@@ -163,5 +166,5 @@ return 'ok'
 // Progress writes results of an attempt that goes on, so that a crash repeats no more than is not written yet. ErrLost
 // when the lease is not ours any more (nothing is written).
 func (s *Store) Progress(ctx context.Context, c *Claim, results map[int]Result) error {
-	return s.word(ctx, progressScript, c.ID, append([]any{c.token}, resultArgs(results)...)...)
+	return s.word(ctx, progressScript, c.ID, append([]any{c.token}, s.resultArgs(c.ID, results)...)...)
 }

@@ -15,17 +15,23 @@ local function settle(a, last)
   local state, token, np, began, charge = unpack(fields)
   if state ~= 'releasing' or token ~= ARGV[a + 1] then return 'lost' end
   local changed = {}
-  np = tonumber(np or get(id, 'nrcpt'))
+  np = tonumber(np or get(id, 'nrcpt')) or 0
   if ARGV[a + 5] ~= '' then
     local never = defect(P .. 'h:' .. id, ARGV[a + 5])
     if never then retry = never - now end
   end
+  local new = {}
   for i = a + 6, last, 2 do
     local is = cjson.decode(ARGV[i + 1]).o == 'pending'
     if pending(id, ARGV[i]) ~= is then np = np + (is and 1 or -1) end
+    new[tonumber(ARGV[i])] = is and 1 or 0
     changed[#changed + 1], changed[#changed + 2] = 'r' .. ARGV[i], ARGV[i + 1]
   end
-  if retry == 0 and np > 0 then return 'pending' end
+  if retry == 0 and np > 0 then -- by the results: a wrong counter would have the message sent again and again
+    np = 0
+    for n = 0, num(id, 'nrcpt') - 1 do np = np + (new[n] or pending(id, n) and 1 or 0) end
+    if np > 0 then return 'pending' end
+  end
   changed[#changed + 1], changed[#changed + 2] = 'np', np
   note(id, ARGV[a + 3])
   redis.call('HDEL', P .. 'h:' .. id, 'tok')

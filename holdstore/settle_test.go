@@ -39,7 +39,7 @@ func TestWhatIsSettledTogetherIsSettledEachByItself(t *testing.T) {
 	}{
 		{func(*Claim) {}, func(err error) bool { return err == nil }, Released},
 		{func(c *Claim) { c.token = "another" }, func(err error) bool { return errors.Is(err, ErrLost) }, Releasing},
-		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " r1 nonsense") },
+		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " defects nonsense") },
 			func(err error) bool { return errors.Is(err, ErrUnavailable) }, Releasing},
 		{func(c *Claim) { r.Do("HSET " + holdKey(s.nodes.Of(c.ID), c.ID) + " state held") },
 			func(err error) bool { return errors.Is(err, ErrLost) }, Held},
@@ -48,10 +48,14 @@ func TestWhatIsSettledTogetherIsSettledEachByItself(t *testing.T) {
 		kinds[n%len(kinds)].spoil(c)
 	}
 	var all []*settling
-	for _, c := range cs {
-		all = append(all, &settling{id: c.ID, args: settleArgs(c, done)})
+	for n, c := range cs {
+		what := done
+		if n%len(kinds) == 2 {
+			what.Defect = "a panic"
+		}
+		all = append(all, &settling{id: c.ID, args: s.settleArgs(c, what)})
 	}
-	all = append(all, &settling{id: cs[0].ID, args: settleArgs(cs[0], done)}) // once more
+	all = append(all, &settling{id: cs[0].ID, args: s.settleArgs(cs[0], done)}) // once more
 	s.settleAll(s.nodes.Shards[0], all)
 	for n, c := range cs {
 		k := kinds[n%len(kinds)]

@@ -18,26 +18,34 @@ local function back(id)
   if get(id, 'cut') then return cjson.encode({o = 'unknown', c = true, t = now}) end
   return cjson.encode({o = 'recalled', t = now})
 end
-local function wasBack(r)
-  local o = cjson.decode(r)
-  return o.o == 'recalled' or o.c == true
+local function wasBack(r) return r.o == 'recalled' or r.c == true end
+-- gets says of a result whether its recipient could still get the message: whoever writes to Redis can write that it
+-- was recalled, but a recall takes the ticket away as well.
+local function gets(r, n, lets) return r.o == 'pending' or wasBack(r) and lets ~= nil and lets(n) end
+-- stateNow is the state of a hold. One that is called recalled, and has its ticket, is held: nobody recalled it.
+local function stateNow(id)
+  local state = get(id, 'state')
+  if state ~= 'recalled' or not letting(id) then return state end
+  move(id, 'recalled', 'held', num(id, 'due'))
+  return 'held'
 end
 local function takeBack(id, contentTime, recordMost)
-  local state = get(id, 'state')
+  local state = stateNow(id)
   if not state then return 'none' end
   if state == 'recalled' then
     redis.call('HDEL', P .. 'h:' .. id, 'by')
     return state
   end
-  if state ~= 'held' or open(id) < 1 then return 'late' end
-  noTicket(id)
-  local word = 'ok'
+  if state ~= 'held' then return 'late' end
+  local lets, cut, all, word = letting(id), get(id, 'cut'), {}, 'ok'
   for n = 0, num(id, 'nrcpt') - 1 do
-    local r = get(id, 'r' .. n)
-    local was = r and cjson.decode(r).o or 'pending'
-    if was == 'pending' then set(id, 'r' .. n, back(id)) end
-    if was == 'sent' or get(id, 'cut') then word = 'partly' end
+    local r = result(id, n)
+    if gets(r, n, lets) then all[#all + 1] = n end
+    if r.o == 'sent' or cut then word = 'partly' end
   end
+  if #all == 0 then return 'late' end
+  noTicket(id)
+  for _, n in ipairs(all) do set(id, 'r' .. n, back(id)) end
   set(id, 'np', 0)
   takenBack(id, contentTime, recordMost)
   return word
@@ -66,10 +74,7 @@ local function heldAgain(id, due, undone)
 end
 local function giveBack(id, mays)
   if lacking(id, mays) then return 'nokey' end
-  local word = heldAgain(id, now + num(id, 'grace'), function(n)
-    local r = get(id, 'r' .. n)
-    return r and wasBack(r)
-  end)
+  local word = heldAgain(id, now + num(id, 'grace'), function(n) return wasBack(result(id, n)) end)
   if word == 'ok' then ticket(id, mays) end
   return word
 end

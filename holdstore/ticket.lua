@@ -2,11 +2,20 @@
 --
 -- KEYS: as lib
 -- ARGV: none
--- Returns: nothing; defines noTicket, and of tickets as JSON by hold: lacking(id, mays), whether a sealed hold has none
---   there, and ticket(id, mays)
+-- Returns: nothing; defines noTicket, letting(id), the function that says whether the ticket that is there is for
+--   recipient n, nil where nothing is sealed or no ticket is there; and of tickets as JSON by hold: lacking(id, mays),
+--   whether a sealed hold has none there, and ticket(id, mays)
 local function mayOf(id, mays) return mays and mays ~= '' and cjson.decode(mays)[id] end
 local function lacking(id, mays)
   return not mayOf(id, mays) and string.find(redis.call('HGET', P .. 'h:' .. id, 'p') or '', '\n[^\n]*\n')
+end
+local function letting(id)
+  local f = redis.call('HMGET', P .. 'h:' .. id, 'p', 'may')
+  local proof = string.match(f[1] or '', '^[^\n]*\n[^\n]*\n([^\n]*)')
+  if not proof then return nil end
+  if string.match(proof, '^%S+ %S+ %S') then return function() return true end end
+  local without = string.match(f[2] or '', '^(%S+) ')
+  return without and function(n) return not string.find(without .. ',', ',' .. n .. ',', 1, true) end
 end
 local function noTicket(id)
   local key = P .. 'h:' .. id

@@ -26,7 +26,8 @@ func (c *ctl) complete(states ...holdstore.State) cobra.CompletionFunc {
 			if err != nil || len(all) == maxOffered {
 				break
 			}
-			all = append(all, cobra.CompletionWithDesc(h.ID, sanitize.TerminalText(h.Sender.Address+" to "+recipients(h))))
+			all = append(all, cobra.CompletionWithDesc(sanitize.TerminalCell(h.ID),
+				sanitize.TerminalCell(h.Sender.Address+" to "+recipients(h))))
 		}
 		return all, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 // hold is a hold in JSON; the names are the contract's.
@@ -118,8 +117,7 @@ func row(h *holdstore.Hold, mixed bool) []string {
 			when += ", due in " + dueIn(h.Due)
 		}
 	}
-	return []string{h.ID, when, sanitize.TerminalCell(orNull(h.Sender.Address)), sanitize.TerminalCell(recipients(h)),
-		sized(h.Size), sanitize.TerminalCell(h.Subject)}
+	return []string{h.ID, when, orNull(h.Sender.Address), recipients(h), sized(h.Size), h.Subject}
 }
 
 func orNull(sender string) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 var (
@@ -73,7 +74,7 @@ func (c *ctl) listNamed(ctx context.Context, refs []string, onlyCount, quiet boo
 		return nil
 	case quiet:
 		for _, h := range holds {
-			fmt.Fprintln(c.stdout, h.ID)
+			fmt.Fprintln(c.stdout, sanitize.TerminalCell(h.ID))
 		}
 		return nil
 	}
@@ -85,7 +86,7 @@ func (c *ctl) bareList(ctx context.Context, f *filter, onlyCount bool, states ..
 	n := 0
 	err := c.find(ctx, f, onlyCount, func(h *holdstore.Hold) error {
 		if n++; !onlyCount {
-			fmt.Fprintln(c.stdout, h.ID)
+			fmt.Fprintln(c.stdout, sanitize.TerminalCell(h.ID))
 		}
 		return nil
 	}, states...)

@@ -88,10 +88,14 @@ type columns struct {
 // leastWanted are the columns that a narrow terminal loses, the first one first: a line never wraps.
 var leastWanted = []string{"SIZE", "BY", "RECIPIENTS", "SENDER", "DETAIL"}
 
-// lines lays rows out on lines of a width; 0: of any. The first row of a table is its heading.
+// lines lays rows out on lines of a width; 0: of any. The first row of a table is its heading. What a terminal would
+// obey is escaped in all cells, whoever wrote them.
 func (c *columns) lines(rows [][]string, width int) []string {
-	for _, row := range rows {
+	for r, row := range rows {
+		rows[r] = make([]string, len(row))
 		for n, cell := range row {
+			cell = sanitize.TerminalCell(cell)
+			rows[r][n] = cell
 			if n == len(c.needed) {
 				c.needed = append(c.needed, 0)
 			}

@@ -68,8 +68,13 @@ func (c *ctl) envelope(h *holdstore.Hold) {
 	if h.Client.Name != "" && h.Client.Name != "unknown" {
 		client += " (" + h.Client.Name + ")"
 	}
+	doubt := ""
+	if err := h.Proven(); err != nil {
+		doubt = "nothing of this is proven: " + err.Error()
+	}
 	for _, line := range [][2]string{
-		{"ID", h.ID}, {"State", state}, {"Subject", h.Subject}, {"Message-ID", h.MessageID}, {"Queue ID", h.QueueID},
+		{"ID", h.ID}, {"State", state}, {"Proof", doubt}, {"Subject", h.Subject}, {"Message-ID", h.MessageID},
+		{"Queue ID", h.QueueID},
 		{"Sender", "<" + h.Sender.Address + "> " + strings.Join(h.Sender.Args, " ")}, {"Login", h.Login}, {"Client", client},
 		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + h.Grace.String()},
 		{"Held at", local(h.HeldAt)}, {"Due at", local(h.Due)}, {"Attempts", attempts(h.Attempts)},
@@ -91,8 +96,8 @@ func (c *ctl) results(h *holdstore.Hold) {
 	var rows [][]string
 	for i, r := range h.Results {
 		to := h.Recipients[i]
-		rows = append(rows, []string{sanitize.TerminalCell(strings.TrimSpace("<" + to.Address + "> " +
-			strings.Join(to.Args, " "))), string(r.Outcome), sanitize.TerminalCell(r.Detail)})
+		rows = append(rows, []string{strings.TrimSpace("<" + to.Address + "> " + strings.Join(to.Args, " ")),
+			string(r.Outcome), r.Detail})
 	}
 	fmt.Fprintln(c.stdout)
 	c.table([]string{"RECIPIENT", "RESULT", "DETAIL"}, rows)
@@ -101,7 +106,7 @@ func (c *ctl) results(h *holdstore.Hold) {
 func (c *ctl) timeline(h *holdstore.Hold) {
 	var rows [][]string
 	for _, e := range h.Timeline {
-		rows = append(rows, []string{local(e.At), e.Verb, sanitize.TerminalCell(e.By), sanitize.TerminalCell(e.Detail)})
+		rows = append(rows, []string{local(e.At), e.Verb, e.By, e.Detail})
 	}
 	fmt.Fprintln(c.stdout)
 	c.table([]string{"TIME", "EVENT", "BY", "DETAIL"}, rows)

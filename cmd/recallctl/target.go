@@ -163,6 +163,8 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 	bar, found := c.progress(0), false
 	defer bar.done()
 	q.AnyOrder, q.Progress = anyOrder, bar.of
+	var doubted unproven
+	defer doubted.say(c)
 	for h, err := range c.store.Find(ctx, q) {
 		switch {
 		case errors.Is(err, holdstore.ErrDamaged):
@@ -174,6 +176,7 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 			continue
 		}
 		found = true
+		doubted.add(h)
 		if err := do(h); errors.Is(err, errEnough) {
 			return nil
 		} else if err != nil {
@@ -184,6 +187,27 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 		return &exit{exitNothing, "nothing matched"}
 	}
 	return nil
+}
+
+// unproven counts the messages whose records nothing proves: whoever writes to Redis may have written what they say.
+type unproven struct {
+	n     int
+	first string
+}
+
+func (u *unproven) add(h *holdstore.Hold) {
+	if err := h.Proven(); err != nil && !errors.Is(err, holdstore.ErrNoKey) { // without the keys nobody can tell
+		if u.n++; u.n == 1 {
+			u.first = h.ID
+		}
+	}
+}
+
+func (u *unproven) say(c *ctl) {
+	if u.n > 0 {
+		c.say("nothing proves the records of %s among these, such as %s, so they are not sent: see recallctl show %s",
+			count(u.n), u.first, u.first)
+	}
 }
 
 // isNothing says whether a search ended without a match.

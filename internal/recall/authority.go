@@ -10,6 +10,8 @@ import (
 // behind a login; a relay without one vouches for the envelope sender of what it sends.
 func (d *Desk) refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.Rule) string {
 	switch {
+	case h.Proven() != nil: // whose it is was perhaps written by somebody else
+		return unproven
 	case by.Login != "" && rule.Delegates.Match(by.Login):
 		return ""
 	case by.Login != "" && holdstore.Same(by.Login, h.Login) && !d.sameSubmitter(by, &h.Submission):
@@ -20,6 +22,19 @@ func (d *Desk) refuses(by *holdstore.Submission, h *holdstore.Hold, rule policy.
 		return "mail of the rule " + rule.Name + " can't be recalled by its sender"
 	}
 	return ""
+}
+
+// unproven is why nothing is done, or told, on account of a record that nothing proves.
+const unproven = "the gateway can't prove whose message this is. It is not sent as it is; ask your administrator"
+
+// provable leaves the holds whose records prove themselves.
+func provable(all []*holdstore.Hold) (some []*holdstore.Hold) {
+	for _, h := range all {
+		if h.Proven() == nil {
+			some = append(some, h)
+		}
+	}
+	return some
 }
 
 // sameSubmitter says whether two messages come from the same person. A login may be shared by many, as that of a

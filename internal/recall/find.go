@@ -56,7 +56,7 @@ func (d *Desk) help(ctx context.Context, m *Mail, why string) ([]*answer, error)
 	if errors.Is(err, holdstore.ErrMany) { // these are what a list is for
 		err = nil
 	}
-	return []*answer{{Answer: post.Answer{Kind: "help", Why: why, Held: inState(mine, holdstore.Held)}}}, err
+	return []*answer{{Answer: post.Answer{Kind: "help", Why: why, Held: inState(provable(mine), holdstore.Held)}}}, err
 }
 
 // recallLast recalls the submitter's newest message. It recalls none of two that came at the same moment, and none when
@@ -69,7 +69,7 @@ func (d *Desk) recallLast(ctx context.Context, m *Mail, only []string) (*answer,
 	case len(mine) == 0:
 		return &answer{Answer: post.Answer{Kind: "not-found", Asked: "LAST"}}, nil
 	case len(mine) > 1 && mine[0].HeldAt.Equal(mine[1].HeldAt) || m.sentBefore(mine[0]):
-		return &answer{Answer: post.Answer{Kind: "ambiguous", Asked: "LAST", Held: mine}}, nil
+		return &answer{Answer: post.Answer{Kind: "ambiguous", Asked: "LAST", Held: provable(mine)}}, nil
 	}
 	return d.recall(ctx, m, "LAST", mine[:1], only, nil)
 }

@@ -36,16 +36,22 @@ type office struct {
 	reports  map[string]string // by their In-Reply-To, or their recipient
 	messages int
 	answers  *answers
+	troubles *[]string // nil: there must be none
 }
 
 func newOffice(t *testing.T, change ...func(*Options)) *office {
+	t.Helper()
+	return officeWith(t, holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}}, change...)
+}
+
+func officeWith(t *testing.T, options holdstore.Options, change ...func(*Options)) *office {
 	t.Helper()
 	o := Options{Addresses: []string{desk}, Outlook: true, SubjectPrefixes: []string{"Recall:", "撤回:", "回收:", "회수:"},
 		Supersedes: true, Reports: "always", Notice: "never"}
 	for _, c := range change {
 		c(&o)
 	}
-	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
+	store, err := holdstore.Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +75,13 @@ func (o *office) Commanded(sub holdstore.Submission, form, outcome, detail strin
 	o.log = append(o.log, form+" "+outcome+" "+detail)
 }
 
-func (o *office) Trouble(msg string, err error) { o.t.Errorf("%s: %v", msg, err) }
+func (o *office) Trouble(msg string, err error) {
+	if o.troubles == nil {
+		o.t.Errorf("%s: %v", msg, err)
+		return
+	}
+	*o.troubles = append(*o.troubles, msg)
+}
 
 // letterOf is one mail that somebody submits.
 type letterOf struct {

@@ -87,7 +87,7 @@ func (d *Desk) originals(ctx context.Context, m *Mail, subjects []policy.Subject
 	later []*holdstore.Hold, err error) {
 	recipients := 0
 	holds, err := d.latest(ctx, m, latestLooked, func(h *holdstore.Hold) bool {
-		if !holdstore.Same(h.Sender.Address, m.Sender.Address) || subjectFit(subjects, h) == policy.AnotherSubject ||
+		if h.Proven() != nil || !holdstore.Same(h.Sender.Address, m.Sender.Address) || subjectFit(subjects, h) == policy.AnotherSubject ||
 			h.State == holdstore.Recalled && time.Since(h.HeldAt) >= repeated {
 			return false
 		}

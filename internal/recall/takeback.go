@@ -26,6 +26,9 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 			if len(a.Done) == 0 {
 				a.Kind, a.Why = "refused", why
 			}
+			if err := h.Proven(); err != nil {
+				d.log.Trouble("hold "+h.ID+" was asked for by mail, and nothing was done: look with recallctl show "+h.ID, err)
+			}
 			refused = append(refused, h)
 			continue
 		}

@@ -37,7 +37,7 @@ type sealKey struct {
 	aead   cipher.AEAD
 	prints []byte // key of fingerprints
 
-	proofs, tickets []byte // keys of what record.go says
+	proofs, tickets, results []byte // keys of what record.go says
 }
 
 // KeyID is the name of a seal key: it tells nothing about the key.
@@ -75,7 +75,8 @@ func (s *Sealer) Use(keys [][]byte) error {
 			return fmt.Errorf("a seal key: %w", err)
 		}
 		k := &sealKey{id: keyID(key), aead: aead, prints: derived(key, "recall-milter fingerprint"),
-			proofs: derived(key, "recall-milter record"), tickets: derived(key, "recall-milter release")}
+			proofs: derived(key, "recall-milter record"), tickets: derived(key, "recall-milter release"),
+			results: derived(key, "recall-milter result")}
 		if r.keys[k.id] = k; r.first == nil {
 			r.first = k
 		}

@@ -138,6 +138,22 @@ func (s *Sealer) Without(id string, p Proof, may string) (indexes []int, err err
 	return indexes, nil
 }
 
+// ResultProof is a MAC that proves what became of recipient n of a hold; "" when nothing is sealed.
+func (s *Sealer) ResultProof(id string, n int, outcome, detail string) string {
+	k := s.ring.Load().first
+	if k == nil {
+		return ""
+	}
+	return fmt.Sprintf("%x %s", k.id, macText(k.results, id, strconv.Itoa(n), outcome, detail))
+}
+
+// ProvesResult says whether ResultProof has made a proof of the same, with any of our keys.
+func (s *Sealer) ProvesResult(proof, id string, n int, outcome, detail string) bool {
+	name, mac, _ := strings.Cut(proof, " ")
+	k := s.keyNamed(name)
+	return k != nil && hmac.Equal([]byte(mac), []byte(macText(k.results, id, strconv.Itoa(n), outcome, detail)))
+}
+
 // sealedSubject marks a subject in a record that is sealed; no header field has a NUL.
 const sealedSubject = "\x00"
 
@@ -149,7 +165,10 @@ func (s *Sealer) WrapSubject(subject, id string) string {
 	return sealedSubject + base64.StdEncoding.EncodeToString(s.Wrap([]byte(subject), Place{ID: id, Staging: "subject"}))
 }
 
-// UnwrapSubject is the opposite; a subject whose key is missing is "".
+// IsSealedSubject says whether a subject is what WrapSubject makes with a key.
+func IsSealedSubject(stored string) bool { return strings.HasPrefix(stored, sealedSubject) }
+
+// UnwrapSubject is the opposite of WrapSubject; a subject whose key is missing is "".
 func (s *Sealer) UnwrapSubject(stored, id string) string {
 	text, ok := strings.CutPrefix(stored, sealedSubject)
 	if !ok {
