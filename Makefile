@@ -1,6 +1,9 @@
 # Recall Milter. "make test" and "make run" are the two commands to know; both work on a bare Debian or Ubuntu.
 
 GO      ?= go
+# A Go from 1.21 on fetches the one that go.mod names, also where a distribution has told it not to.
+export GOTOOLCHAIN ?= auto
+
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
@@ -12,9 +15,15 @@ help: ## List the targets
 build: ## Build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
-# What the tests and "make run" need from the distribution; installs only what is missing.
-deps: ## Install what the tests and make run need, if it is missing
-	test/deps/install ca-certificates gcc libc6-dev redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new amavisd-milter postsrsd clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq
+# What the commands need from the distribution: the gateway, the tests, and the comparison with peers on top of those.
+# Only what is missing is installed. Of names with | between them, one is enough.
+NEEDED_TO_RUN   = ca-certificates postfix 'valkey-server|redis-server'
+NEEDED_TO_TEST  = ca-certificates gcc libc6-dev redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new \
+	amavisd-milter postsrsd clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq
+NEEDED_TO_BENCH = libmilter-dev
+
+deps: ## Install what the tests need, if it is missing; make run and make bench install their own
+	test/deps/install $(NEEDED_TO_TEST)
 	test/deps/unpack sendmail sendmail-bin sendmail-base sendmail-cf
 	test/deps/unpack sasl sasl2-bin
 	test/deps/unpack prometheus prometheus
@@ -52,7 +61,7 @@ compare: deps ## Compare mail with and without a hold at every kind of site; 17 
 
 # Prints how fast it is next to its peers on this machine; takes some minutes, and wants the machine for itself.
 bench: deps ## Measure speed next to peers; some minutes, needs the machine for itself
-	test/deps/install libmilter-dev
+	test/deps/install $(NEEDED_TO_BENCH)
 	$(GO) test -tags bench -run TestBench -v -count=1 -timeout 90m ./test
 
 # Kills everything at random under load for some minutes, and counts what arrives.
@@ -77,7 +86,7 @@ packages: ## Build the deb and the rpm, and try them in scratch systems (as root
 
 # It installs what it runs, and nothing that only the tests need.
 run: ## Run the whole gateway on loopback
-	test/deps/install ca-certificates redis-server postfix swaks
+	test/deps/install $(NEEDED_TO_RUN)
 	$(MAKE) build
 	test/run/gateway
 
