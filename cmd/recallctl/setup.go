@@ -83,8 +83,11 @@ func (c *ctl) set(ctx context.Context, o *surroundings, apply, reload bool) erro
 			postfix.Before(filepath.Join(mta.Dir, "main.cf"), stamp), postfix.Before("master.cf", stamp))
 	}
 	if apply {
-		return c.reloaded(ctx, mta, reload)
+		if err := c.reloaded(ctx, mta, reload); err != nil {
+			return err
+		}
 	}
+	c.sayHeld()
 	return nil
 }
 

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/internal/config"
+)
+
+// sayHeld says after a setup which mail is held from now on, and which is not, so that nobody finds out by surprise that
+// mail of cron or a one-time password passes unheld, or waits.
+func (c *ctl) sayHeld() {
+	for _, line := range heldLines(c.config) {
+		c.say("%s", line)
+	}
+}
+
+// heldLines describes what a config holds, in the order in which rules are tried.
+func heldLines(c *config.Config) []string {
+	lines := make([]string, 0, len(c.Hold.Rules)+3)
+	for i := range c.Hold.Rules {
+		r := &c.Hold.Rules[i]
+		fate := "not held"
+		switch {
+		case r.Grace == nil:
+			fate = "held for " + lasting(c.Hold.Grace)
+		case *r.Grace > 0:
+			fate = "held for " + lasting(*r.Grace)
+		}
+		lines = append(lines, fmt.Sprintf("%s: what the rule %s matches (%s)", fate, r.Name, conditions(r)))
+	}
+	if origins := origins(&c.Outbound); origins == "" || c.Hold.Grace == 0 {
+		lines = append(lines, "not held: all other mail")
+	} else {
+		lines = append(lines, fmt.Sprintf("held for %s: all other mail that is outbound (%s)", lasting(c.Hold.Grace), origins))
+	}
+	return append(lines, "not held: mail that comes in, and bounces (the empty sender)",
+		"what a message of yours meets: recallctl test FILE --sender ADDRESS --recipient ADDRESS")
+}
+
+// origins says which mail is outbound; "" when none is.
+func origins(o *config.Outbound) string {
+	var all []string
+	if o.Authenticated {
+		all = append(all, "with a login")
+	}
+	if len(o.Networks) > 0 {
+		all = append(all, "from "+some(o.Networks))
+	}
+	if len(o.DaemonNames) > 0 {
+		all = append(all, "by the service "+some(o.DaemonNames))
+	}
+	return strings.Join(all, ", or ")
+}
+
+// conditions says in one line what a rule matches.
+func conditions(r *config.Rule) string {
+	var all []string
+	add := func(name string, values []string) {
+		if len(values) > 0 {
+			all = append(all, name+" "+some(values))
+		}
+	}
+	add("sender", r.Sender)
+	add("recipient", r.Recipient)
+	add("all recipients", r.AllRecipients)
+	add("login", r.Login)
+	add("client", r.Client)
+	add("service", r.DaemonName)
+	for name, pattern := range r.Header {
+		all = append(all, fmt.Sprintf("header %s: %s", name, pattern))
+	}
+	slices.Sort(all)
+	if (r.Size != config.SizeBound{}) {
+		all = append(all, "by size")
+	}
+	if r.Time != "" {
+		all = append(all, "time "+r.Time)
+	}
+	if len(all) == 0 {
+		return "all mail"
+	}
+	return strings.Join(all, "; ")
+}
+
+// some names the first of many.
+func some(values []string) string {
+	const shown = 4
+	if len(values) <= shown+1 {
+		return strings.Join(values, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(values[:shown], ", "), len(values)-shown)
+}
+
+// lasting is a duration without its zeros: 2m, not 2m0s.
+func lasting(d config.Duration) string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
