@@ -3,13 +3,6 @@
 -- KEYS: as lib
 -- ARGV: see check; names are hold IDs
 -- Returns: see check
-local states = {held = true, releasing = true, released = true, recalled = true}
-local function place(id, state)
-  local score = num(id, 'due')
-  if state == 'releasing' then score = now end
-  if state == 'released' or state == 'recalled' then score = now + recordTime end
-  redis.call('ZADD', P .. 'z:' .. state, int(score), id)
-end
 local function pieces(id, state)
   each(id, function(key)
     local left = redis.call('PTTL', key)
@@ -28,15 +21,26 @@ end
 local function one(id)
   if type(P .. 'h:' .. id) ~= 'hash' then return end
   local state, waiting = get(id, 'state'), nil
+  local wrong, parked = damage(fieldsOf(id)), get(id, 'parked')
+  if wrong and not (parked and states[state]) then
+    local fix, how = 'it is parked, and its content stays', function() parkDamaged(id, wrong) end
+    if state == 'released' or state == 'recalled' then
+      fix, how = 'that leaves the record', function() unread(id) end
+    elseif parked and redis.call('ZSCORE', P .. 'z:held', id) then
+      fix, how = '', nil
+    end
+    return fault(id, 'its record is damaged: ' .. wrong, fix, how)
+  end
   if not states[state] then return fault(id, 'its record says no state') end
   if not pcall(cjson.decode, get(id, 'meta') or '') then return fault(id, 'its record can not be read') end
   waiting = state == 'held' or state == 'releasing'
   local score = redis.call('ZSCORE', P .. 'z:' .. state, id)
   if not score then
     fault(id, 'it is ' .. state .. ', and no loop would meet it', 'it is put where loops look',
-      function() place(id, state) end)
+      function() place(id, state, recordTime) end)
   elseif state == 'held' and tonumber(score) ~= num(id, 'due') then
-    fault(id, 'its record has another due moment than the loop', 'the record counts', function() place(id, state) end)
+    fault(id, 'its record has another due moment than the loop', 'the record counts',
+      function() place(id, state, recordTime) end)
   end
   for other in pairs(states) do
     if other ~= state and redis.call('ZSCORE', P .. 'z:' .. other, id) then
@@ -45,9 +49,9 @@ local function one(id)
     end
   end
   if state ~= 'released' then pieces(id, state) end
-  if waiting and get(id, 'parked') then
-    fault(id, 'it is parked: a defect of the daemon has ended each attempt to send it: ' .. get(id, 'parked') ..
-      '; recallctl release ' .. id .. ' tries again')
+  if waiting and parked then
+    fault(id, 'it is parked: ' .. parked .. '; recallctl release ' .. id .. ' tries again'
+      .. ', recallctl recall ' .. id .. ' takes it back')
   end
   local missing
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do
@@ -59,11 +63,14 @@ local function one(id)
     end)
   end
   local np = 0
-  for n = 0, num(id, 'nrcpt') - 1 do if pending(id, n) then np = np + 1 end end
+  for n = 0, num(id, 'nrcpt') - 1 do
+    if result(id, n).unread then fault(id, 'its record is damaged: result ' .. n .. ' can not be read') end
+    if pending(id, n) then np = np + 1 end
+  end
   if np ~= open(id) then
     fault(id, 'it counts ' .. open(id) .. ' pending recipients, and has ' .. np, 'the counter is set right', function()
       if np == num(id, 'nrcpt') then redis.call('HDEL', P .. 'h:' .. id, 'np') else set(id, 'np', np) end
     end)
   end
 end
-for i = 5, #ARGV do one(ARGV[i]) end
+every(one)

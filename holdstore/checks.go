@@ -17,56 +17,79 @@ var checkSetScript = drain(lanes + checking(lua("checkset")))
 
 // checkIndexScript looks at index sets, unless they are large. Names: entries.
 var checkIndexScript = drain(checking(`
-for i = 5, #ARGV do
-  local e = ARGV[i]
-  if type(P .. 'i:' .. e) == 'zset' and redis.call('ZCARD', P .. 'i:' .. e) <= ` + fmt.Sprint(largeIndex) + ` then
+every(function(e)
+  if redis.call('ZCARD', P .. 'i:' .. e) <= ` + fmt.Sprint(largeIndex) + ` then
     for _, id in ipairs(redis.call('ZRANGE', P .. 'i:' .. e, 0, -1)) do unlist(e, id) end
   end
-end
+end)
 `))
 
 // checkMembersScript looks at members of one index set, which word names. Names: hold IDs.
 var checkMembersScript = drain(checking(`
-for i = 5, #ARGV do unlist(word, ARGV[i]) end
+every(function(id) unlist(word, id) end)
 `))
 
 // checkPieceScript looks at pieces of content. Names: ID:NONCE:n. A piece that is still to be committed expires by
 // itself.
 var checkPieceScript = drain(checking(`
-for i = 5, #ARGV do
-  local id, nonce, n = string.match(ARGV[i], '^([^:]*):([^:]*):(%d+)$')
-  local key = P .. 'b:' .. ARGV[i]
+every(function(name)
+  local id, nonce, n = string.match(name, '^([^:]*):([^:]*):(%d+)$')
+  local key = P .. 'b:' .. name
   local state = id and get(id, 'state')
   local belongs = state and state ~= 'released' and get(id, 'nonce') == nonce and tonumber(n) < num(id, 'chunks')
+  if id and (redis.call('EXISTS', P .. 'aside:h:' .. id) == 1 or type(P .. 'h:' .. id) == 'hash' and not get(id, 'nonce'))
+  then return end -- its record is damaged, and nobody knows what belongs to it
   if not belongs and redis.call('PTTL', key) == -1 then
-    fault(ARGV[i], 'it belongs to no message, and stays for ever', 'it expires',
+    fault(name, 'it belongs to no message, and stays for ever', 'it expires',
       function() redis.call('PEXPIRE', key, contentTime) end)
   end
-end
+end)
 `))
 
 // checkJobScript looks at jobs. Names: their IDs. One that is done is known for a while, and then expires.
 var checkJobScript = drain(lanes + checking(`
-for i = 5, #ARGV do
-  local key = P .. 'j:' .. ARGV[i]
-  local waits = redis.call('ZSCORE', lane(ARGV[i]), ARGV[i]) or redis.call('ZSCORE', P .. 'jobs', ARGV[i])
+every(function(id)
+  local key = P .. 'j:' .. id
+  local waits = redis.call('ZSCORE', lane(id), id) or redis.call('ZSCORE', P .. 'jobs', id)
   if not waits and redis.call('PTTL', key) == -1 then
     if redis.call('HEXISTS', key, 'data') == 1 then
-      fault(ARGV[i], 'nobody would do it', 'it is due now', function() dueAt(ARGV[i], now) end)
+      fault(id, 'nobody would do it', 'it is due now', function() dueAt(id, now) end)
     else
-      fault(ARGV[i], 'it is done, and is known for ever', 'it expires',
+      fault(id, 'it is done, and is known for ever', 'it expires',
         function() redis.call('PEXPIRE', key, recordTime) end)
     end
   end
-end
+end)
 `))
 
 // checkTimeScript looks at keys that must expire. Names: behind what word says they begin with.
 var checkTimeScript = drain(checking(`
-for i = 5, #ARGV do
-  local key = P .. word .. ARGV[i]
+every(function(name)
+  local key = P .. word .. name
   if redis.call('PTTL', key) == -1 then
-    fault(ARGV[i], 'it stays for ever', 'it expires', function() redis.call('PEXPIRE', key, recordTime) end)
+    fault(name, 'it stays for ever', 'it expires', function() redis.call('PEXPIRE', key, recordTime) end)
   end
-end
+end)
+`))
+
+// checkTypeScript looks for keys of another type than word says. Names: as they are behind the shard.
+var checkTypeScript = drain(checking(`
+every(function(name)
+  local is = type(P .. name)
+  if is ~= 'none' and is ~= word then
+    fault('key ' .. name, 'it is a ' .. is .. ', and should be a ' .. word, 'it is renamed to aside:' .. name,
+      function() setAside(P .. name) end)
+  end
+end)
+`))
+
+// checkAsideScript looks at keys that were set aside. Names: behind "aside:".
+var checkAsideScript = drain(checking(`
+every(function(name)
+  local what = 'key ' .. P .. 'aside:' .. name
+  if type(P .. 'aside:' .. name) ~= 'none' then
+    fault(what, 'it was set aside, since it was of a type that nothing can use: look at it with redis-cli TYPE, ' ..
+      'restore it from a copy of the store, or delete it with redis-cli DEL')
+  end
+end)
 `))

@@ -3,14 +3,13 @@
 -- KEYS: as lib
 -- ARGV: see check; names are hold IDs, or jobs
 -- Returns: see check
-for i = 5, #ARGV do
-  local id = ARGV[i]
+every(function(id)
   if redis.call('ZSCORE', P .. word, id) then
     local function leave() redis.call('ZREM', P .. word, id) end
     if word == 'jobs' then
       local parked = redis.call('HGET', P .. 'j:' .. id, 'parked')
       if parked then
-        local what = 'it is parked: a defect of the daemon has ended each attempt: ' .. parked
+        local what = 'it is parked: ' .. parked
         fault('job ' .. id, what, 'it is tried again', function()
           redis.call('HDEL', P .. 'j:' .. id, 'parked', 'defects')
           unpark(id)
@@ -23,4 +22,4 @@ for i = 5, #ARGV do
       fault(id, 'it stands in ' .. word .. ', and has no record', 'it leaves the set', leave)
     end
   end
-end
+end)

@@ -92,6 +92,9 @@ func (s *Store) claimed(ctx context.Context, rows []any, token string, until tim
 		id, first, fields := claimRow(row)
 		err := s.nodes.Guard("the claim of hold "+id, func() error {
 			h, err := s.parseHold(id, fields)
+			if err == nil {
+				err = misread(h, unpacked(fields))
+			}
 			if err != nil {
 				return err
 			}
@@ -103,6 +106,10 @@ func (s *Store) claimed(ctx context.Context, rows []any, token string, until tim
 		})
 		if errors.Is(err, ErrDefect) {
 			_ = s.Break(ctx, NewClaim(Hold{ID: id}, token, until), s.lease, err.Error())
+		}
+		if errors.Is(err, ErrDamaged) && !errors.Is(err, ErrUnproven) {
+			s.parkDamaged(ctx, id, token, err)
+			continue
 		}
 		if err != nil {
 			damaged = err // its lease expires, and it is met again; the others go out
@@ -213,6 +220,9 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Actor) (*Cla
 		return nil, err
 	}
 	h, fields, err := s.get(ctx, id)
+	if err == nil {
+		err = misread(h, unpacked(fields))
+	}
 	if err != nil {
 		_ = s.word(context.WithoutCancel(ctx), giveBackScript, id, token)
 		return nil, errors.Join(errors.New("it was given back"), err)

@@ -9,11 +9,19 @@ local function claim(most, lease, token, room)
   local rows, left, leased = {}, {}, {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, most)) do
     left[#left + 1] = id
-    if get(id, 'state') == 'held' then
+    local f, flat = fieldsOf(id)
+    local state = flat[1] and (f.state or 'held')
+    local wrong = (state == 'held' or state and not states[state]) and damage(f)
+    if wrong then
+      left[#left] = nil
+      parkDamaged(id, wrong)
+    elseif state == 'held' then
+      local o, attempts = apart(f.p), int((number(f.attempts) or 0) + 1)
       leased[#leased + 1], leased[#leased + 2] = int(now + lease), id
-      local fresh = {'state', 'releasing', 'tok', token, 'attempts', int(num(id, 'attempts') + 1)}
-      if fresh[6] == '1' then fresh[7], fresh[8] = 'late', int(now - num(id, 'due')) end
-      rows[#rows + 1] = {id, fresh}
+      local fresh = {'state', 'releasing', 'tok', token, 'attempts', attempts}
+      if attempts == '1' then fresh[7], fresh[8] = 'late', int(now - (number(f.due) or o.due)) end
+      for i = 1, #fresh do flat[#flat + 1] = fresh[i] end
+      rows[#rows + 1] = {id, fresh, flat, o.nonce}
     end
   end
   if #left > 0 then redis.call('ZREM', P .. 'z:held', unpack(left)) end
@@ -22,12 +30,12 @@ local function claim(most, lease, token, room)
     local id, first = row[1], ''
     set(id, unpack(row[2]))
     if room > 0 then
-      local piece = redis.pcall('GET', P .. 'b:' .. id .. ':' .. (get(id, 'nonce') or '') .. ':0')
+      local piece = redis.pcall('GET', P .. 'b:' .. id .. ':' .. row[4] .. ':0')
       first = type(piece) == 'string' and piece or ''
       room = room - #first
       if room < 0 then first = '' end
     end
-    rows[n] = {id, first, redis.call('HGETALL', P .. 'h:' .. id)}
+    rows[n] = {id, first, row[3]} -- later fields of the same name count
   end
   return rows
 end

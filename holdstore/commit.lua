@@ -35,6 +35,7 @@ end
 local marked = redis.call('EXISTS', unpack(names)) > 0 -- usually nobody has any of the IDs, and none is fenced off
 local others = redis.call('HMGET', P .. 'u', unpack(prints))
 local owned = redis.call('HMGET', P .. 'own', unpack(of))
+for n = 2, #of do owned[n] = number(owned[n]) or false end
 
 -- known is the row of a hold that is there. Somebody relies on it from now on: its own fence may no longer delete it.
 local function known(id)
@@ -49,7 +50,7 @@ local function room(times, has)
   if not exact and has > 1048576 then
     local info = redis.call('INFO', 'memory')
     local most = tonumber(string.match(info, '\nmaxmemory:(%d+)') or 0)
-    local givesWay = redis.call('HGET', P .. 'insum', 'bytes') or 0
+    local givesWay = number(redis.call('HGET', P .. 'insum', 'bytes')) or 0
     if most > 0 then free = math.max(most - string.match(info, '\nused_memory:(%d+)') + givesWay, 0) end
     exact = true
   end
@@ -144,6 +145,9 @@ end
 redis.call('HSET', P .. 'own', unpack(fields))
 if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
 for _, a in ipairs(make) do
-  if V[a + REPLACES] ~= '' then replace(V[a + ID], cjson.decode(V[a + REPLACES]), CONTENT_TIME, RECORD_TIME) end
+  if V[a + REPLACES] ~= '' then -- what is wrong with a replaced hold harms no other message of the batch
+    local fine = pcall(replace, V[a + ID], cjson.decode(V[a + REPLACES]), CONTENT_TIME, RECORD_TIME)
+    if not fine then tell('hold ' .. V[a + ID] .. ': not all that it replaces could be taken back') end
+  end
 end
 return rows

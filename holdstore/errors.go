@@ -94,6 +94,8 @@ func outcome(word, id string) error {
 		return refused(ErrNoKey, "without seal.key_file nothing can let it be released again; nothing was changed")
 	case "changed":
 		return refused(errChanged, "another recall was faster")
+	case "damaged":
+		return refused(ErrDamaged, "its record can't be read, and nothing was changed: recallctl fsck says what is wrong")
 	case "gone":
 		return refused(ErrNotNow, "its content is no longer kept")
 	}

@@ -37,7 +37,7 @@ func (s *Store) get(ctx context.Context, id string) (*Hold, map[string]string, e
 		return nil, nil, nodes.Explain(err)
 	}
 	if len(fields) == 0 {
-		return nil, nil, fmt.Errorf("%s: %w", canonical, ErrNotFound)
+		return nil, nil, s.gone(ctx, canonical)
 	}
 	h, err := s.parseHold(canonical, fields)
 	return h, fields, err

@@ -19,6 +19,9 @@ func (s *Store) FirstUse(ctx context.Context, what, user string, keep time.Durat
 		return first, nodes.Explain(err)
 	}
 	by, err := s.nodes.Client.Get(ctx, key).Result()
+	if errors.Is(err, redis.Nil) { // it expired, or was of another type
+		return true, nil
+	}
 	return by == digest(user), nodes.Explain(err)
 }
 

@@ -60,7 +60,10 @@ func (f *fsck) run(ctx context.Context) error {
 	if len(shards) == 0 {
 		return partly
 	}
-	for _, look := range []func(context.Context, []nodes.Shard) error{f.schemas, f.allSets, f.servers, f.allCounters} {
+	if !f.repair {
+		ctx = context.WithValue(ctx, observing{}, true)
+	}
+	for _, look := range []func(context.Context, []nodes.Shard) error{f.schemas, f.shared, f.allSets, f.servers, f.allCounters} {
 		if err := look(ctx, shards); err != nil {
 			return err
 		}
@@ -152,6 +155,19 @@ func (f *fsck) look(ctx context.Context, at nodes.Shard, check *redis.Script, wh
 	return nil
 }
 
+// shared looks at the types of what all holds share, before anything reads it.
+func (f *fsck) shared(ctx context.Context, shards []nodes.Shard) error {
+	return each(ctx, shards, func(ctx context.Context, at nodes.Shard) error {
+		for pair := range slices.Chunk(sharedKeys, 2) {
+			name, is := pair[0].(string), pair[1].(string)
+			if err := f.look(ctx, at, checkTypeScript, "", []string{name}, is); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func (f *fsck) allSets(ctx context.Context, shards []nodes.Shard) error {
 	return each(ctx, shards, f.sets)
 }
@@ -218,20 +234,41 @@ func (f *fsck) scan(ctx context.Context, node redis.UniversalClient) error {
 type keyKind struct {
 	begin, what string
 	check       *redis.Script // nil: they are constant, or looked at otherwise
+	is          string        // their type in Redis; "": any
 }
 
 var kinds = []keyKind{
-	{"h:", "", checkHoldScript},
-	{"i:", "", checkIndexScript},
-	{"b:", "piece ", checkPieceScript},
-	{"j:", "job ", checkJobScript},
-	{"out:", "remembered out:", checkTimeScript},
-	{"x:", "tombstone ", checkTimeScript},
-	{"rq:", "request ", checkTimeScript},
-	{"in:", "remembered in:", checkTimeScript},
-	{"inq:", "", nil}, {"inload", "", nil}, {"insum", "", nil}, {"own", "", nil}, {"debts", "", nil}, {"z:", "", nil},
-	{"jobs", "", nil}, {"log", "", nil}, {"bytes", "", nil}, {"late", "", nil}, {"secret", "", nil},
-	{"schema", "", nil}, {"u", "", nil}, {"ages", "", nil}, {"probe", "", nil}, {"paused", "", nil},
+	{"h:", "", checkHoldScript, "hash"},
+	{"i:", "", checkIndexScript, "zset"},
+	{"b:", "piece ", checkPieceScript, "string"},
+	{"j:", "job ", checkJobScript, "hash"},
+	{"out:", "remembered out:", checkTimeScript, "hash"},
+	{"x:", "tombstone ", checkTimeScript, "string"},
+	{"rq:m:", "request m:", checkTimeScript, "zset"},
+	{"rq:", "request ", checkTimeScript, "string"},
+	{"in:m:", "remembered in:m:", checkTimeScript, "hash"},
+	{"in:t:", "remembered in:t:", checkTimeScript, "zset"},
+	{"in:u:", "remembered in:u:", checkTimeScript, "string"},
+	{"in:n:", "remembered in:n:", checkTimeScript, "string"},
+	{"aside:", "", checkAsideScript, ""},
+	{"inq:", "", nil, "list"},
+	{"inload", "", nil, "zset"},
+	{"insum", "", nil, "hash"},
+	{"own", "", nil, "hash"},
+	{"debts", "", nil, "zset"},
+	{"z:", "", nil, "zset"},
+	{"jobs", "", nil, "zset"},
+	{"log", "", nil, "stream"},
+	{"bytes", "", nil, "string"},
+	{"late", "", nil, "string"},
+	{"secret", "", nil, "string"},
+	{"schema", "", nil, "string"},
+	{"u", "", nil, "hash"},
+	{"ages", "", nil, "hash"},
+	{"probe", "", nil, "string"},
+	{"paused", "", nil, ""}, // whatever it is, its presence pauses
+	{"aside", "", nil, "zset"},
+	{"damage", "", nil, "list"},
 }
 
 // keys sorts names by shard and kind, and checks them.
@@ -254,13 +291,19 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 				What: "no version of recall-milter up to this one makes such a key"}); err != nil {
 				return err
 			}
-		case kinds[kind].check != nil:
+		case kinds[kind].check != nil || strings.HasSuffix(kinds[kind].begin, ":"):
 			g := group{at, kind}
 			groups[g] = append(groups[g], strings.TrimPrefix(rest, kinds[kind].begin))
 		}
 	}
 	for g, some := range groups {
 		k := kinds[g.kind]
+		if err := f.types(ctx, g.at, k, some); err != nil {
+			return err
+		}
+		if k.check == nil {
+			continue
+		}
 		if err := f.look(ctx, g.at, k.check, k.what, some, k.begin); err != nil {
 			return err
 		}
@@ -271,6 +314,18 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 		}
 	}
 	return nil
+}
+
+// types looks for keys of a kind that have another type.
+func (f *fsck) types(ctx context.Context, at nodes.Shard, k keyKind, names []string) error {
+	if k.is == "" {
+		return nil
+	}
+	var whole []string
+	for _, name := range names {
+		whole = append(whole, k.begin+name)
+	}
+	return f.look(ctx, at, checkTypeScript, "", whole, k.is)
 }
 
 // largeIndexes walks index sets that are too large for one script.
@@ -362,8 +417,12 @@ func (f *fsck) compare(at nodes.Shard, says, is waiting) error {
 }
 
 func countersOf(ctx context.Context, c redis.Cmdable, at nodes.Shard) (says waiting, err error) {
-	if says.bytes, err = c.Get(ctx, bytesKey(at)).Int64(); err != nil && !errors.Is(err, redis.Nil) {
+	text, err := c.Get(ctx, bytesKey(at)).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
 		return says, err
+	}
+	if says.bytes, err = strconv.ParseInt(text, 10, 64); err != nil && text != "" {
+		says.bytes = -1 // not a number
 	}
 	ages, err := c.HGetAll(ctx, agesKey(at)).Result()
 	says.ages = map[string]int64{}

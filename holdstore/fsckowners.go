@@ -155,7 +155,8 @@ func addCharge(is map[string]charges, words []string) {
 var chargeScript = drain(`
 local kinds = {'n', 'b', 'r'}
 for i, kind in ipairs(kinds) do
-  if (redis.call('HGET', P .. 'own', ARGV[1] .. ':' .. kind) or '0') ~= ARGV[2 * i] then return 'changed' end
+  local says = redis.call('HGET', P .. 'own', ARGV[1] .. ':' .. kind)
+  if (tonumber(says or 0) or 0) ~= tonumber(ARGV[2 * i]) then return 'changed' end
 end
 for i, kind in ipairs(kinds) do
   local field, to = ARGV[1] .. ':' .. kind, ARGV[2 * i + 1]

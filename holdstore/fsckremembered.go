@@ -101,9 +101,10 @@ for i = 0, ARGV[1] - 1 do n = n + redis.call('LLEN', P .. 'inq:' .. i) end
 local loads = redis.call('ZRANGE', P .. 'inload', 0, -1, 'WITHSCORES')
 for i = 2, #loads, 2 do bytes = bytes + loads[i] end
 local says = redis.call('HMGET', P .. 'insum', 'n', 'bytes')
-local right = tonumber(says[1] or 0) == n and tonumber(says[2] or 0) == bytes
+says = {tonumber(says[1] or 0) or -1, tonumber(says[2] or 0) or -1}
+local right = says[1] == n and says[2] == bytes
 if ARGV[2] == '1' and not right then redis.call('HSET', P .. 'insum', 'n', int(n), 'bytes', int(bytes)) end
-return {tonumber(says[1] or 0), tonumber(says[2] or 0), n, bytes}
+return {says[1], says[2], n, bytes}
 `)
 
 func (f *fsck) sums(ctx context.Context, at nodes.Shard) error {

@@ -94,6 +94,11 @@ const (
 	Unknown     Outcome = "unknown"      // its gateway did not find it, or did not answer
 )
 
+var knownOutcomes = map[Outcome]bool{
+	Pending: true, Sent: true, Failed: true, TakenBack: true,
+	Requested: true, Retracted: true, AlreadyRead: true, Refused: true, Unknown: true,
+}
+
 // Result is the outcome for one recipient.
 type Result struct {
 	Outcome Outcome   `json:"o"`
@@ -131,8 +136,9 @@ type Hold struct {
 	chunks  int    // how many pieces the content was stored in
 	staging string // the random part of the content's key names
 
-	doubt error      // why its record proves nothing; nil: it does, or nothing is sealed
-	first seal.Piece // of the content, when it came with a claim; its zero value: it is to be read
+	doubt   error      // why its record proves nothing; nil: it does, or nothing is sealed
+	misread error      // what of its results can't be read; they are Unknown then
+	first   seal.Piece // of the content, when it came with a claim; its zero value: it is to be read
 }
 
 // OwnMailRule is the rule name of the gateway's own mails: reports, requests, statuses. They wait for nothing.

@@ -13,7 +13,7 @@
 // The files follow a message's life: hold (the nouns), put, commit, confirm; wake, claim, content, settle, park;
 // recall, recallonly, ticket, bulk, replace, pause; find, samesubject, query, pager; jobs, requests; received and
 // unheld (what is remembered of other mail); quota, recordbytes and rate (what one owner may have and do), firstuse;
-// trail, left, stats, reap, fsck. record and keys say what is stored, secret and sealkeys with what, scripts how Lua is
+// trail, left, stats, reap, damage, fsck. record and keys say what is stored, secret and sealkeys with what, scripts how Lua is
 // put together. Below them are nodes (which server, is it durable), seal (pure cryptography) and holdid.
 //
 // Failure rules: Commit answers without error only when Redis has made the hold durable (strict: the AOF is synced
@@ -69,7 +69,8 @@ type Store struct {
 	commits   map[nodes.Shard]*batcher[*commit] // by shard
 	settles   map[nodes.Shard]*batcher[*settling]
 	confirmed confirmations
-	scanned   scan // where Reap's slow walk over all holds stands
+	damaged   func(line string) // nil: nobody listens
+	scanned   scan              // where Reap's slow walk over all holds stands
 }
 
 // Open makes the client; it does not need Redis to be there. An error is one of the options'.
@@ -91,6 +92,7 @@ func Open(o Options) (*Store, error) {
 	if s.nodes, err = nodes.Open(o.servers()); err != nil {
 		return nil, err
 	}
+	s.nodes.Client.AddHook(healer{s})
 	s.commits = map[nodes.Shard]*batcher[*commit]{}
 	s.settles = map[nodes.Shard]*batcher[*settling]{}
 	for _, at := range s.nodes.Shards {

@@ -88,17 +88,22 @@ const JobLease = 15 * time.Second
 // claimJobScript: ARGV: lease ms, token, "in" for the lane of others, askers that are busy... Output: {} or
 // {id, kind, data, attempts, since, done}
 var claimJobScript = drain(lanes + `
-local busy, id = {}, nil
+local busy = {}
 for i = 4, #ARGV do busy[ARGV[i]] = true end
-if ARGV[3] == 'in' then id = theirs(busy) else id = firstDue(P .. 'jobs') end
-if not id then return {} end
-local key = P .. 'j:' .. id
-if redis.call('EXISTS', key) == 0 then undue(id) return {} end
-dueAt(id, now + ARGV[1])
-redis.call('HSET', key, 'tok', ARGV[2])
-local n = redis.call('HINCRBY', key, 'attempts', 1)
-local f = redis.call('HMGET', key, 'kind', 'data', 'since', 'done')
-return {id, f[1], f[2], tostring(n), f[3], f[4] or '0'}
+for _ = 1, 100 do -- those of which nothing is left are passed by
+  local id = nil
+  if ARGV[3] == 'in' then id = theirs(busy) else id = firstDue(P .. 'jobs') end
+  if not id then return {} end
+  local key = P .. 'j:' .. id
+  local f = redis.call('HMGET', key, 'kind', 'data', 'since', 'done')
+  if redis.call('EXISTS', key) == 1 then
+    dueAt(id, now + ARGV[1])
+    redis.call('HSET', key, 'tok', ARGV[2])
+    return {id, f[1], f[2], tostring(redis.call('HINCRBY', key, 'attempts', 1)), f[3], f[4] or '0'}
+  end
+  undue(id)
+end
+return {}
 `)
 
 // ClaimJob leases the job of a lane that has been due for longest, for JobLease; nil: none is due. Without a lane it
@@ -144,8 +149,12 @@ func (j *Job) parse(row []any) error {
 		f = append(f, text)
 	}
 	j.Kind, j.data, j.Since = f[1], f[2], moment(f[4])
-	j.Attempts, _ = strconv.Atoi(f[3])
-	j.Done, _ = strconv.Atoi(f[5])
+	var wrong [2]error
+	j.Attempts, wrong[0] = strconv.Atoi(f[3])
+	j.Done, wrong[1] = strconv.Atoi(f[5])
+	if err := errors.Join(wrong[:]...); err != nil || j.Since.IsZero() {
+		return fmt.Errorf("job %s is damaged: a count or moment of it is not a number", j.ID)
+	}
 	return nil
 }
 

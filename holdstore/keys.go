@@ -43,6 +43,8 @@ import (
 //	bytes, late     counters: bytes that wait; how late the last release began (ms)
 //	secret          the gateway's secret, sealed when there is a key
 //	probe           written to see whether the replicas follow
+//	aside:NAME      a key that was of another type than it should be; aside: their names by when (damage.go)
+//	damage          list: lines about damage that no daemon has logged yet
 //	schema          layout and number of shards, see nodes.Layout
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
 

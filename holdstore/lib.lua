@@ -1,24 +1,72 @@
--- The moves that all scripts share. P is what all names of the shard begin with; times are in ms.
+-- The moves that all scripts share. P is what all names of the shard begin with; times are in ms. What is damaged costs
+-- only itself: a key of another type than a command wants is set aside, and the command finds none; a number that can't
+-- be read is 0; a hold whose record can't be relied on is parked. damage.go has the idea.
 --
 -- KEYS: what all names of the shard begin with
 -- ARGV: none
 -- Returns: nothing; defines functions
+local kind = type
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function int(n) return string.format('%d', n) end
+local heal, raw = true, redis -- a check that repairs nothing sets heal to false
+-- tell keeps a line for the log of a daemon: Reap gives it to one of them.
+local function tell(line)
+  local kept = raw.pcall('LLEN', P .. 'damage')
+  if kind(kept) == 'number' and kept < DAMAGE_MOST then raw.pcall('RPUSH', P .. 'damage', line) end
+end
+-- setAside renames a key, so that nothing meets it any more.
+local function setAside(key)
+  local name, is = string.sub(key, #P + 1), raw.call('TYPE', key).ok
+  local to = 'aside:' .. name
+  local moved = raw.pcall('RENAMENX', key, P .. to)
+  if moved == 0 then
+    to = to .. ':' .. int(now)
+    moved = raw.pcall('RENAMENX', key, P .. to)
+  end
+  if moved ~= 1 then return false end
+  raw.pcall('ZADD', P .. 'aside', int(now), to)
+  tell('key ' .. P .. name .. ' was a ' .. is .. ', which nothing can use there; it was renamed to ' .. P .. to)
+  return true
+end
+-- healed removes what made a command fail, when that was a key of another type, or a counter that is not a number.
+local function healed(why, command, key, field)
+  if not heal or kind(key) ~= 'string' or string.sub(key, 1, #P) ~= P then return false end
+  if string.sub(why, 1, 9) == 'WRONGTYPE' then return setAside(key) end
+  if not string.find(why, 'not an integer', 1, true) then return false end
+  if command == 'HINCRBY' then return raw.call('HDEL', key, field) == 1 end
+  return setAside(key)
+end
+local redis = {pcall = raw.pcall, sha1hex = raw.sha1hex}
+function redis.call(command, key, ...)
+  local answer = raw.pcall(command, key, ...)
+  if kind(answer) ~= 'table' or not answer.err then return answer end
+  if not healed(answer.err, command, key, ...) then error(answer) end
+  return raw.call(command, key, ...)
+end
+-- number reads one, in ms or bytes, or what is counted; nil where that is none.
+local function number(text)
+  return text and string.find(text, '^%d+$') and #text < 16 and tonumber(text) or nil
+end
 local originals = {}
--- original is the hold's field p, taken apart; false where there is none.
+-- apart is a hold's field p, taken apart; without what it has when it can't be read.
+local function apart(p)
+  local o = {}
+  local held, grace, size, nrcpt, nonce, chunks, ix, meta =
+    string.match(p, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) ([^\n]*)\n([^\n]*)')
+  if not held or #held > 15 or #grace > 15 or #size > 15 or #nrcpt > 6 or #chunks > 6 then return o end
+  o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks = held, grace, size, nrcpt, nonce, chunks
+  o.ix, o.meta = ix, meta
+  o.state, o.due = 'held', int(held + grace)
+  return o
+end
+-- original is apart of what a hold has; false where there is none.
 local function original(id)
   local o = originals[id]
   if o == nil then
     local p = redis.call('HGET', P .. 'h:' .. id, 'p')
-    if p then
-      o = {}
-      o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix, o.meta =
-        string.match(p, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) ([^\n]*)\n([^\n]*)')
-      if o.held_at then o.state, o.due = 'held', int(o.held_at + o.grace) end
-    end
-    originals[id] = o or false
+    o = p and apart(p) or false
+    originals[id] = o
   end
   return o
 end
@@ -28,7 +76,7 @@ local function get(id, field)
   if o and o[field] and not became[field] then return o[field] end
   return redis.call('HGET', P .. 'h:' .. id, field) or o and o[field]
 end
-local function num(id, field) return tonumber(get(id, field) or 0) end
+local function num(id, field) return number(get(id, field)) or 0 end
 local function set(id, ...) return redis.call('HSET', P .. 'h:' .. id, ...) end
 -- move takes the hold out of one state's set and into another's.
 local function move(id, from, to, score)
@@ -62,7 +110,7 @@ local function ageAt(moment) return int(math.floor(moment / AGE_STEP)) end
 local function ageOf(id) return ageAt(num(id, 'held_at')) end
 -- waits counts a hold that is held or releasing from now on, or is not any more.
 local function waits(id, yes)
-  redis.call('INCRBY', P .. 'bytes', (yes and '' or '-') .. get(id, 'size'))
+  redis.call('INCRBY', P .. 'bytes', (yes and '' or '-') .. int(num(id, 'size')))
   aged(ageOf(id), yes and 1 or -1)
 end
 -- group is an owner without the sender behind it.
@@ -84,7 +132,7 @@ local function uncharge(id, all)
   local owner, content, record = string.match(get(id, 'o') or '', '^(%S+) (%S+) (%d+)$')
   if not owner then return end
   if content ~= '-' then
-    owe(owner, -1, -(content + record))
+    owe(owner, -1, -((number(content) or 0) + record))
     if not all then set(id, 'o', owner .. ' - ' .. record) end
   end
   if all then own(group(owner) .. ':r', -record) end
@@ -92,7 +140,8 @@ end
 -- recordTime is how long a record is kept: less, when its owner has more records than their part of the store.
 local function recordTime(owner, normal, least)
   local f = redis.call('HMGET', P .. 'own', 'room', group(owner) .. ':r')
-  return f[1] and f[2] and tonumber(f[2]) > tonumber(f[1]) and math.min(normal, least) or normal
+  local room, has = number(f[1]), number(f[2])
+  return room and has and has > room and math.min(normal, least) or normal
 end
 -- erase removes everything of a hold that nothing counts; its content may stay.
 local function erase(id, contentStays)
@@ -112,11 +161,13 @@ local function forget(id)
   erase(id)
 end
 -- open is how many recipients have no final result yet.
-local function open(id) return tonumber(get(id, 'np') or '') or num(id, 'nrcpt') end
--- result is what is known of recipient n; what can't be read says nothing.
+local function open(id) return number(get(id, 'np')) or num(id, 'nrcpt') end
+-- result is what is known of recipient n, as a table; what can't be read says nothing.
 local function result(id, n)
-  local fine, r = pcall(cjson.decode, get(id, 'r' .. n) or '{"o":"pending"}')
-  return fine and type(r) == 'table' and r or {o = 'pending'}
+  local r = get(id, 'r' .. n)
+  if not r then return {o = 'pending'} end
+  local fine, read = pcall(cjson.decode, r)
+  return fine and kind(read) == 'table' and read or {o = 'pending', unread = true}
 end
 -- pending says whether recipient n has no final result yet.
 local function pending(id, n) return result(id, n).o == 'pending' end
@@ -125,4 +176,51 @@ local function pending(id, n) return result(id, n).o == 'pending' end
 local function audit(id, verb, by, from, reason, detail)
   redis.call('XADD', P .. 'log', 'MAXLEN', '~', TRAIL_MOST, '*', 'verb', verb, 'id', id, 'by', by, 'from', from,
     'reason', reason, 'detail', detail)
+end
+local states = {held = true, releasing = true, released = true, recalled = true}
+-- damage says what of a hold's fields, a table by name, can't be read; nil: nothing. Go reads the rest when it claims.
+local function damage(f)
+  if not f.p or not apart(f.p).held_at then return 'what it was at first (p) can not be read' end
+  if f.state and not states[f.state] then return 'it has no known state but ' .. f.state end
+  for _, name in ipairs({'due', 'attempts', 'late', 'np', 'defects'}) do
+    if f[name] and not number(f[name]) then return name .. ' is no number but ' .. f[name] end
+  end
+end
+-- fieldsOf is the hash of a hold as a table, and as Redis returns it.
+local function fieldsOf(id)
+  local flat, f = redis.call('HGETALL', P .. 'h:' .. id), {}
+  for i = 1, #flat, 2 do f[flat[i]] = flat[i + 1] end
+  return f, flat
+end
+-- unread takes numbers that can't be read out of a record.
+local function unread(id)
+  for _, name in ipairs({'due', 'attempts', 'late', 'np', 'defects'}) do
+    local text = redis.call('HGET', P .. 'h:' .. id, name)
+    if text and not number(text) then redis.call('HDEL', P .. 'h:' .. id, name) end
+  end
+end
+-- parkDamaged puts a hold where no loop looks, until a person has looked at it. Numbers that can't be read go: why says
+-- what they were. Its state stays: what was recalled must not be sent because nobody can read that it was.
+local function parkDamaged(id, why)
+  local key = P .. 'h:' .. id
+  unread(id)
+  if (get(id, 'state') or 'held') == 'held' then
+    local np, all = 0, num(id, 'nrcpt')
+    for n = 0, all - 1 do if pending(id, n) then np = np + 1 end end
+    if np < all then set(id, 'np', np) end
+  end
+  why = 'its record is damaged: ' .. string.gsub(string.sub(why, 1, 200), '%c', '?')
+  redis.call('HDEL', key, 'tok')
+  set(id, 'parked', why, 'due', int(NEVER))
+  redis.call('ZREM', P .. 'z:releasing', id)
+  redis.call('ZADD', P .. 'z:held', int(NEVER), id)
+  if get(id, 'state') == 'releasing' then set(id, 'state', 'held', 'cut', 1) end
+  tell('hold ' .. id .. ' is parked: ' .. why .. '; recallctl fsck says more')
+end
+-- place puts a hold where the loops meet it.
+local function place(id, state, recordTime)
+  local score = num(id, 'due')
+  if state == 'releasing' then score = now end
+  if state == 'released' or state == 'recalled' then score = now + recordTime end
+  redis.call('ZADD', P .. 'z:' .. state, int(score), id)
 end

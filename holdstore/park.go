@@ -19,7 +19,7 @@ const (
 )
 
 // parking is the part of scripts that counts a defect of a hold or job.
-var parking = lua("park", "PARK_AFTER", ParkAfter, "NEVER", never)
+var parking = lua("park", "PARK_AFTER", ParkAfter)
 
 // breakScript ends a claim whose outcome a defect keeps from being settled.
 // ARGV: id, token, retry ms, event, first line of the defect. Output: "ok" or "lost".

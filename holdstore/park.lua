@@ -5,6 +5,6 @@
 -- Returns: nothing; defines defect(key, first line of the defect)
 local function defect(key, what)
   if redis.call('HINCRBY', key, 'defects', 1) < PARK_AFTER then return nil end
-  redis.call('HSET', key, 'parked', what)
+  redis.call('HSET', key, 'parked', 'a defect of the daemon has ended each attempt: ' .. what)
   return NEVER
 end

@@ -30,31 +30,16 @@ type Reaped struct {
 // reapScript takes expired leases back and forgets what has ended: reap.lua.
 var reapScript = drain(lua("reap"))
 
-// repairScript puts a hold that no state's set knows back to where a loop meets it: one that is releasing without
-// a lease would otherwise be stuck forever. ARGV: record ms, ids... Output: how many were put back.
-var repairScript = drain(`
-local repaired = 0
-for i = 2, #ARGV do
-  local id, state = ARGV[i], get(ARGV[i], 'state')
-  if state and not redis.call('ZSCORE', P .. 'z:' .. state, id) then
-    repaired = repaired + 1
-    if state == 'held' then redis.call('ZADD', P .. 'z:held', get(id, 'due'), id)
-    elseif state == 'releasing' then redis.call('ZADD', P .. 'z:releasing', int(now), id)
-    else redis.call('ZADD', P .. 'z:' .. state, int(now + ARGV[1]), id) end
-  end
-end
-return repaired
-`)
+// repairScript puts holds and jobs back to where loops and searches meet them: repair.lua.
+var repairScript = drain(lanes + lua("repair"))
 
 // unlistScript takes the IDs of holds that are gone out of indexes. It looks at the oldest only: what is listed before
 // them goes with its record, in time. ARGV: how many of each, names of sorted sets... Output: how many IDs left.
 var unlistScript = drain(`
 local left = 0
 for i = 2, #ARGV do
-  if redis.call('TYPE', P .. ARGV[i]).ok == 'zset' then
-    for _, id in ipairs(redis.call('ZRANGE', P .. ARGV[i], 0, ARGV[1] - 1)) do
-      if redis.call('EXISTS', P .. 'h:' .. id) == 0 then left = left + redis.call('ZREM', P .. ARGV[i], id) end
-    end
+  for _, id in ipairs(redis.call('ZRANGE', P .. ARGV[i], 0, ARGV[1] - 1)) do
+    if redis.call('EXISTS', P .. 'h:' .. id) == 0 then left = left + redis.call('ZREM', P .. ARGV[i], id) end
   end
 end
 return left
@@ -85,14 +70,13 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 		return done, nodes.Explain(err)
 	}
 	for _, at := range shards {
-		counts, err := s.nodes.Run(ctx, at, reapScript, reapBatch, eventLine(Event{Verb: "lease expired"}),
-			unconfirmedFor.Milliseconds()).Int64Slice()
-		if err != nil || len(counts) != 2 {
-			return done, nodes.Explain(err)
+		leases, records, err := s.reapShard(ctx, node, at)
+		if err != nil {
+			return done, err
 		}
-		done.LeasesExpired += int(counts[0])
-		done.RecordsForgotten += int(counts[1])
-		done.More = done.More || counts[0] >= reapBatch || counts[1] >= reapBatch
+		done.LeasesExpired += leases
+		done.RecordsForgotten += records
+		done.More = done.More || leases >= reapBatch || records >= reapBatch
 		more, err := s.giveWay(ctx, at)
 		if done.More = done.More || more; err != nil {
 			return done, err
@@ -103,8 +87,32 @@ func (s *Store) reapNode(ctx context.Context, node redis.UniversalClient, shards
 	}
 	if !done.More {
 		done.Repaired, err = s.repairSome(ctx, node)
+		done.More = err == nil && s.scanned.hurries(node)
 	}
 	return done, err
+}
+
+// reapShard runs reapScript, and tells what is damaged.
+func (s *Store) reapShard(ctx context.Context, node redis.UniversalClient, at nodes.Shard) (leases, records int,
+	err error) {
+	lines := 0
+	if s.damaged != nil {
+		lines = damageLines
+	}
+	args := []any{reapBatch, eventLine(Event{Verb: "lease expired"}), unconfirmedFor.Milliseconds(), lines}
+	parts, err := s.nodes.Run(ctx, at, reapScript, append(args, sharedKeys...)...).Slice()
+	if err != nil || len(parts) != 3 {
+		return 0, 0, nodes.Explain(err)
+	}
+	ended, _ := parts[0].(int64)
+	forgotten, _ := parts[1].(int64)
+	told, _ := parts[2].([]any)
+	for _, line := range told {
+		text, _ := line.(string)
+		s.damaged(text)
+		s.scanned.hurry(node) // what it made loops and searches miss is put back at once
+	}
+	return int(ended), int(forgotten), nil
 }
 
 // repairSome goes on with the slow walk over all keys of a server, so fast that it is round in about an hour.
@@ -113,7 +121,11 @@ func (s *Store) repairSome(ctx context.Context, node redis.UniversalClient) (rep
 	if err != nil {
 		return 0, nodes.Explain(err)
 	}
-	for range min(size/(scanBatch*reapsInRound)+1, scansMost) {
+	steps := min(size/(scanBatch*reapsInRound)+1, scansMost)
+	if s.scanned.hurries(node) {
+		steps = scansMost
+	}
+	for range steps {
 		names, cursor, err := node.Scan(ctx, s.scanned.at(node), s.everything(), scanBatch).Result()
 		if err != nil {
 			return repaired, nodes.Explain(err)
@@ -129,22 +141,25 @@ func (s *Store) repairSome(ctx context.Context, node redis.UniversalClient) (rep
 
 // repair looks at what some keys say, and repairs what does not fit.
 func (s *Store) repair(ctx context.Context, names []string) (repaired int, err error) {
-	ids, indexes := map[nodes.Shard][]string{}, map[nodes.Shard][]string{}
+	indexes := map[nodes.Shard][]string{}
+	put := map[string]map[nodes.Shard][]string{"h:": {}, "j:": {}}
 	for _, name := range names {
 		at, rest := s.shardOf(name)
-		id, isHold := strings.CutPrefix(rest, "h:")
+		begin := rest[:min(len(rest), 2)]
 		switch {
 		case at == "":
-		case isHold:
-			ids[at] = append(ids[at], id)
-		case strings.HasPrefix(rest, "i:"):
+		case put[begin] != nil:
+			put[begin][at] = append(put[begin][at], rest[2:])
+		case begin == "i:":
 			indexes[at] = append(indexes[at], rest)
 		}
 	}
-	for _, at := range nodes.InOrder(ids) {
-		n, err := s.repairHolds(ctx, at, ids[at])
-		if repaired += n; err != nil {
-			return repaired, err
+	for _, begin := range []string{"h:", "j:"} {
+		for _, at := range nodes.InOrder(put[begin]) {
+			n, err := s.putBack(ctx, at, begin, put[begin][at])
+			if repaired += n; err != nil {
+				return repaired, err
+			}
 		}
 	}
 	for _, at := range nodes.InOrder(indexes) {
@@ -158,10 +173,10 @@ func (s *Store) repair(ctx context.Context, names []string) (repaired int, err e
 	return repaired, nil
 }
 
-func (s *Store) repairHolds(ctx context.Context, at nodes.Shard, ids []string) (repaired int, err error) {
-	for some := range slices.Chunk(ids, reapBatch) {
-		n, err := s.nodes.Run(ctx, at, repairScript, append([]any{s.recordTime().Milliseconds()},
-			anys(some)...)...).Int()
+func (s *Store) putBack(ctx context.Context, at nodes.Shard, begin string, names []string) (repaired int, err error) {
+	for some := range slices.Chunk(names, reapBatch) {
+		args := append([]any{begin, s.recordTime().Milliseconds()}, anys(some)...)
+		n, err := s.nodes.Run(ctx, at, repairScript, args...).Int()
 		if repaired += n; err != nil {
 			return repaired, nodes.Explain(err)
 		}
@@ -176,6 +191,26 @@ func (s *Store) everything() string { return globQuote(s.opt.Prefix) + ":{mh*}:*
 type scan struct {
 	mu      sync.Mutex
 	cursors map[redis.UniversalClient]uint64
+	rounds  map[redis.UniversalClient]int // at full speed: ends of the walk that are still to come
+}
+
+// hurry makes the walk over a server go at full speed, until it has been everywhere once more.
+func (s *scan) hurry(node redis.UniversalClient) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rounds == nil {
+		s.rounds = map[redis.UniversalClient]int{}
+	}
+	s.rounds[node] = 1
+	if s.cursors[node] != 0 {
+		s.rounds[node] = 2
+	}
+}
+
+func (s *scan) hurries(node redis.UniversalClient) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rounds[node] > 0
 }
 
 func (s *scan) at(node redis.UniversalClient) uint64 {
@@ -191,6 +226,9 @@ func (s *scan) set(node redis.UniversalClient, cursor uint64) {
 		s.cursors = map[redis.UniversalClient]uint64{}
 	}
 	s.cursors[node] = cursor
+	if cursor == 0 && s.rounds[node] > 0 {
+		s.rounds[node]--
+	}
 }
 
 // globQuote keeps Redis from reading a name as a pattern.

@@ -1,21 +1,34 @@
 -- Takes expired leases back: of an attempt that was cut off nobody knows whether the port took it. It also forgets
--- expired records, and of some fingerprints that nobody confirmed those that are too old.
+-- expired records, and of some fingerprints that nobody confirmed those that are too old. First it sets keys aside that
+-- all holds share and that have become of another type.
 --
 -- KEYS: as lib
--- ARGV: at most how many of each, event, how long a message is unconfirmed (ms)
--- Returns: {leases, records}
+-- ARGV: at most how many of each, event, how long a message is unconfirmed (ms), how many lines for the log, then
+--   names and types of keys that holds share
+-- Returns: {leases, records, {lines for the log...}}
 local leases, records = 0, 0
+for i = 5, #ARGV, 2 do
+  local is = redis.call('TYPE', P .. ARGV[i]).ok
+  if is ~= 'none' and is ~= ARGV[i + 1] then setAside(P .. ARGV[i]) end
+end
+-- alone does something to one hold; when that fails, the hold is put out of the way of the others.
+local function alone(id, f)
+  local fine, why = pcall(f, id)
+  if not fine then parkDamaged(id, kind(why) == 'table' and why.err or why) end
+end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:releasing', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   leases = leases + 1
-  if get(id, 'state') ~= 'releasing' then
-    redis.call('ZREM', P .. 'z:releasing', id)
-  else
+  alone(id, function()
+    local f, flat = fieldsOf(id)
+    local wrong = flat[1] and not (f.state and states[f.state] and f.state ~= 'releasing') and damage(f)
+    if wrong then return parkDamaged(id, wrong) end
+    if f.state ~= 'releasing' then return redis.call('ZREM', P .. 'z:releasing', id) end
     hurry(num(id, 'due'))
     move(id, 'releasing', 'held', num(id, 'due'))
     redis.call('HDEL', P .. 'h:' .. id, 'tok')
     set(id, 'cut', 1)
     note(id, ARGV[2])
-  end
+  end)
 end
 for _, st in ipairs({'released', 'recalled'}) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:' .. st, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
@@ -31,4 +44,10 @@ local some = redis.call('HRANDFIELD', P .. 'u', ARGV[1], 'WITHVALUES')
 for i = 1, #some, 2 do
   if now >= num(some[i + 1], 'held_at') + ARGV[3] then redis.call('HDEL', P .. 'u', some[i]) end
 end
-return {leases, records}
+local lines = {}
+while #lines < tonumber(ARGV[4]) do
+  local line = redis.call('LPOP', P .. 'damage')
+  if not line then break end
+  lines[#lines + 1] = line
+end
+return {leases, records, lines}

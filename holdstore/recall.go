@@ -22,14 +22,17 @@ type Action struct {
 }
 
 // actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is
-// done to, and one entry in the audit trail. act returns the word for one of them. ARGV: event, verb, by, from, reason,
-// detail, two arguments of act, ids... Output: a word for each.
+// done to, and one entry in the audit trail. act returns the word for one of them; of a record that can't be read it is
+// "damaged". ARGV: event, verb, by, from, reason, detail, two arguments of act, ids... Output: a word for each.
 func actionScript(act string) *redis.Script {
 	return drain(takeback + act + `
 local words, did = {}, {}
 for i = 9, #ARGV do
   local id = ARGV[i]
-  local word = act(id, ARGV[7], ARGV[8])
+  local fine, word = pcall(act, id, ARGV[7], ARGV[8])
+  if not fine or not get(id, 'state') and redis.call('EXISTS', P .. 'h:' .. id, P .. 'aside:h:' .. id) > 0 then
+    word = 'damaged'
+  end
   if word == 'ok' or word == 'partly' then
     note(id, ARGV[1])
     did[#did + 1] = id
@@ -50,7 +53,7 @@ local function act(id, later)
   local state = get(id, 'state')
   if not state then return 'none' end
   if state == 'recalled' then return state end
-  if state ~= 'held' then return 'late' end
+  if state ~= 'held' then return states[state] and 'late' or 'damaged' end
   local due = now
   local parked = redis.call('HDEL', P .. 'h:' .. id, 'parked', 'defects') > 0
   if later ~= '' then due = (parked and now or num(id, 'due')) + later end

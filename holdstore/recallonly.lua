@@ -17,7 +17,7 @@ for i = 11, #ARGV do
   local n = tonumber(ARGV[i])
   local r = result(id, n)
   if gets(r, n, lets) then
-    taken[n], some = back(id), true
+    taken[n], some = back(id, n), true
   elseif wasBack(r) then
     before = true
   end

@@ -128,9 +128,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	h.Size, _ = strconv.ParseInt(f["size"], 10, 64)
 	h.Attempts, _ = strconv.Atoi(f["attempts"])
 	h.chunks, _ = strconv.Atoi(f["chunks"])
-	if err := s.readResults(h, f); err != nil {
-		return nil, err
-	}
+	s.readResults(h, f)
 	h.Timeline = append([]Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}, events(f["tl"])...)
 	return h, nil
 }

@@ -32,7 +32,7 @@ end
 local function within(room, spare, most)
   for _, network in ipairs(redis.call('ZRANDMEMBER', P .. 'inload', SAMPLED_NETWORKS)) do expire(network) end
   local sum = redis.call('HMGET', P .. 'insum', 'n', 'bytes')
-  local n, b = sum[1] or 0, sum[2] or 0
+  local n, b = tonumber(sum[1] or 0) or 0, tonumber(sum[2] or 0) or 0
   room = math.min(room, math.max(0, b + bytes + spare))
   local left = GIVE_WAY_MOST
   local function over() return b + bytes > room or n + count > most end

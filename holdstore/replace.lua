@@ -9,7 +9,7 @@
 local function replace(id, what, contentTime, recordTime)
   local taken = {}
   for _, old in ipairs(what.ids) do
-    local by = {id, get(old, 'due')}
+    local by = {id, int(num(old, 'due'))}
     for n = 0, num(old, 'nrcpt') - 1 do
       if pending(old, n) then by[#by + 1] = n end
     end

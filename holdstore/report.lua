@@ -22,8 +22,8 @@ end
 local function news(id, kind)
   local job = redis.call('HMGET', P .. 'j:report:' .. id, 'done', 'ended', 'gather')
   if job[2] then
-    local due = now + (job[3] or 0)
-    if tonumber(job[1]) > 1 then due = math.max(due, job[2] + REPORT_PAUSE) end
+    local due = now + (number(job[3]) or 0)
+    if (number(job[1]) or 0) > 1 then due = math.max(due, (number(job[2]) or now) + REPORT_PAUSE) end
     return reportAt(id, kind, due, 'LT')
   end
   for n = 0, num(id, 'nrcpt') - 1 do

@@ -28,7 +28,7 @@ func (s *Store) subject(h *Hold) string {
 }
 
 // readResults reads the fields rN of a hold, and believes of them what is proven.
-func (s *Store) readResults(h *Hold, f map[string]string) error {
+func (s *Store) readResults(h *Hold, f map[string]string) {
 	lets := sync.OnceValue(func() func(n int) bool { return s.letting(h, f) })
 	if h.State == Recalled && lets() != nil {
 		h.State = Held // somebody wrote that; a recall would have taken the ticket away
@@ -36,8 +36,9 @@ func (s *Store) readResults(h *Hold, f map[string]string) error {
 	for n := range h.Recipients {
 		r := storedResult{Outcome: Pending}
 		if text, ok := f["r"+strconv.Itoa(n)]; ok {
-			if err := json.Unmarshal([]byte(text), &r); err != nil && !s.seal.Seals() {
-				return fmt.Errorf("hold %s: %w: result %d can't be read: %w", h.ID, ErrDamaged, n, err)
+			if err := json.Unmarshal([]byte(text), &r); (err != nil || !knownOutcomes[r.Outcome]) && !s.seal.Seals() {
+				h.misread = fmt.Errorf("%w: result %d can't be read", ErrDamaged, n)
+				r = storedResult{Outcome: Unknown, Detail: "what is stored of it can't be read"}
 			}
 		}
 		if s.seal.Seals() && !s.seal.ProvesResult(r.Proof, h.ID, n, string(proven(r.Outcome)), r.Detail) {
@@ -49,7 +50,6 @@ func (s *Store) readResults(h *Hold, f map[string]string) error {
 		h.Results = append(h.Results, Result{Outcome: r.Outcome, Detail: r.Detail,
 			At: moment(strconv.FormatInt(r.At, 10)), Reported: r.Reported, CutOff: r.CutOff})
 	}
-	return nil
 }
 
 // letting returns the function that says for whom the ticket of a hold is; nil: it has none, or nothing is sealed.

@@ -32,7 +32,8 @@ func lua(name string, constants ...any) string {
 }
 
 // moves is what all scripts share: lib.lua.
-var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost)
+var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost, "NEVER", never, "DAMAGE_MOST",
+	damageMost)
 
 // script makes a script that must not add to a full store.
 func script(body string) *redis.Script {

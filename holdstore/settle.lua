@@ -15,7 +15,7 @@ local function settle(a, last)
   local state, token, np, began, charge = unpack(fields)
   if state ~= 'releasing' or token ~= ARGV[a + 1] then return 'lost' end
   local changed = {}
-  np = tonumber(np or get(id, 'nrcpt')) or 0
+  np = number(np) or num(id, 'nrcpt')
   if ARGV[a + 5] ~= '' then
     local never = defect(P .. 'h:' .. id, ARGV[a + 5])
     if never then retry = never - now end
@@ -57,7 +57,7 @@ local function settle(a, last)
   some(changed, function(...) set(id, ...) end)
   each(id, function(piece) pieces[#pieces + 1] = piece end)
   local age = ageOf(id)
-  ages[age], bytes = (ages[age] or 0) - 1, bytes + get(id, 'size')
+  ages[age], bytes = (ages[age] or 0) - 1, bytes + num(id, 'size')
   ended[#ended + 1], ends[#ends + 1], ends[#ends + 2], late = id, int(now + keep), id, began or 0
   return 'ok'
 end

@@ -14,8 +14,9 @@ local function takenBack(id, contentTime, recordMost)
   redis.call('ZADD', P .. 'debts', int(now + contentTime), id)
   waits(id, false)
 end
-local function back(id)
-  if get(id, 'cut') then return cjson.encode({o = 'unknown', c = true, t = now}) end
+-- back is the result of recipient n once it is taken back; what can't be read may have been sent.
+local function back(id, n)
+  if get(id, 'cut') or result(id, n).unread then return cjson.encode({o = 'unknown', c = true, t = now}) end
   return cjson.encode({o = 'recalled', t = now})
 end
 local function wasBack(r) return r.o == 'recalled' or r.c == true end
@@ -36,16 +37,17 @@ local function takeBack(id, contentTime, recordMost)
     redis.call('HDEL', P .. 'h:' .. id, 'by')
     return state
   end
+  if not states[state] then return 'damaged' end
   if state ~= 'held' then return 'late' end
   local lets, cut, all, word = letting(id), get(id, 'cut'), {}, 'ok'
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = result(id, n)
     if gets(r, n, lets) then all[#all + 1] = n end
-    if r.o == 'sent' or cut then word = 'partly' end
+    if r.o == 'sent' or r.unread or cut then word = 'partly' end
   end
   if #all == 0 then return 'late' end
   noTicket(id)
-  for _, n in ipairs(all) do set(id, 'r' .. n, back(id)) end
+  for _, n in ipairs(all) do set(id, 'r' .. n, back(id, n)) end
   set(id, 'np', 0)
   takenBack(id, contentTime, recordMost)
   return word
@@ -54,7 +56,7 @@ end
 local function heldAgain(id, due, undone)
   local state = get(id, 'state')
   if not state then return 'none' end
-  if state ~= 'recalled' then return state end
+  if state ~= 'recalled' then return states[state] and state or 'damaged' end
   local gone = false
   each(id, function(key) if redis.call('EXISTS', key) == 0 then gone = true end end)
   if gone then return 'gone' end

@@ -147,6 +147,12 @@ func liveAct(t *testing.T, s *Store, must check) {
 			t.Errorf("%+v finds %d", q, n)
 		}
 	}
+	must("damage", s.nodes.Client.Set(ctx, string(s.nodes.Shards[0])+"debts", "x", 0).Err())
+	_, err = s.Reap(ctx)
+	must("setting aside", err)
+	if aside, err := s.Aside(ctx, 2); len(aside) != 1 || err != nil {
+		t.Errorf("set aside: %q, %v", aside, err)
+	}
 	_, err = s.Latest(ctx, Whose{Login: "alice"}, 2, nil)
 	must("latest", err)
 	ids, err := s.WaitingIDs(ctx)

@@ -38,6 +38,7 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	g := &gateway{daemon: d, store: store, log: monitor.New(d.log, store, version)}
 	g.log.Read(d.config.Sum)
 	store.OnDefect(g.log.Panicked)
+	store.OnDamage(g.log.Damaged)
 	var err error
 	if g.late, err = wiring.Retractor(d.config, d.texts, store, &d.marker, g.log); err != nil {
 		return nil, err

@@ -62,7 +62,8 @@ func (s *Site) overdue(ctx context.Context, r report) {
 // namedMost is how many of what is parked a finding names.
 const namedMost = 10
 
-// parked looks for what a defect of the daemon has ended several times, and which nothing tries any more.
+// parked looks for what nothing tries any more: a defect of the daemon has ended it several times, or its record can't
+// be read. It also looks for keys that were of a type that nothing can use.
 func (s *Site) parked(ctx context.Context, r report) {
 	holds, jobs, err := s.Store.Parked(ctx, namedMost)
 	if err != nil && !errors.Is(err, holdstore.ErrPartial) {
@@ -70,9 +71,9 @@ func (s *Site) parked(ctx context.Context, r report) {
 	}
 	if len(holds) > 0 {
 		r.bad("holds.parked",
-			"recallctl release "+strings.Join(holds, " ")+" # and report the defect with its stack from the log",
-			"a defect of the daemon has ended %d attempts to send each of these messages, and they wait until somebody "+
-				"releases or recalls them: %s",
+			"recallctl fsck # says why; then: recallctl release "+strings.Join(holds, " "),
+			"these messages wait until somebody releases or recalls them, since a defect of the daemon has ended %d attempts "+
+				"to send them, or their record is damaged: %s",
 			holdstore.ParkAfter, strings.Join(holds, " "))
 	}
 	if len(jobs) > 0 {
@@ -80,6 +81,11 @@ func (s *Site) parked(ctx context.Context, r report) {
 			"a defect of the daemon has ended %d attempts of each of these requests, retractions or reports, and nothing "+
 				"tries them any more: %s",
 			holdstore.ParkAfter, strings.Join(jobs, " "))
+	}
+	if aside, err := s.Store.Aside(ctx, namedMost); err == nil && len(aside) > 0 {
+		r.warn("holds.aside", "recallctl fsck --repair # says what to do with each",
+			"something else than this program wrote to Redis: these keys were of a type that nothing can use, and were "+
+				"renamed: %s", strings.Join(aside, " "))
 	}
 }
 

@@ -35,7 +35,41 @@ func TestWhatADefectHasParkedIsNamed(t *testing.T) {
 	s.Store = store
 	found := gathered(func(r report) { holds(context.Background(), s, r) })
 	if got := strings.Join(checks(found), " "); got != "holds.parked" ||
-		!strings.HasPrefix(found[0].Fix, "recallctl release "+receipt.ID+" #") {
+		!strings.HasSuffix(found[0].Fix, "recallctl release "+receipt.ID) {
+		t.Errorf("%+v", found)
+	}
+	fixed(t, found)
+}
+
+// A key of a type that nothing can use is named, and so is the damaged record of a message.
+func TestWhatIsDamagedInTheStoreIsNamed(t *testing.T) {
+	t.Parallel()
+	redis := server.StartRedis(t)
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	put := store.Put(holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"},
+		Recipients: []holdstore.Path{{Address: "b@x.test"}}}, []byte("Subject: x\r\n"))
+	receipt, err := put.Commit(t.Context(), holdstore.Terms{Rule: "default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	redis.Do("HSET recall:{mh0}:h:" + receipt.ID + " due abc")
+	redis.Do("DEL recall:{mh0}:own")
+	redis.Do("RPUSH recall:{mh0}:own x")
+	if _, err := store.Reap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if claims, err := store.Claim(t.Context(), 1); len(claims) > 0 || err != nil {
+		t.Fatalf("claimed %d, %v", len(claims), err)
+	}
+	s := siteOf(t, "[redis]\naddresses = [\""+redis.Addr+"\"]\n")
+	s.Store = store
+	found := gathered(func(r report) { holds(context.Background(), s, r) })
+	if got := strings.Join(checks(found), " "); got != "holds.parked holds.aside" ||
+		!strings.Contains(found[0].Text, receipt.ID) || !strings.Contains(found[1].Text, "aside:own") {
 		t.Errorf("%+v", found)
 	}
 	fixed(t, found)

@@ -7,6 +7,7 @@ package maillog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -174,6 +175,9 @@ func (l *Log) Bounced(h *holdstore.Hold, to, detail string) {
 func (l *Log) Panicked(what string, v any, stack []byte) {
 	l.Trouble("a defect ended "+what+", please report it", fmt.Errorf("%v; %s", v, bytes.TrimSpace(stack)))
 }
+
+// Damaged logs that something in the store can't be used, which is out of the way of all else now.
+func (l *Log) Damaged(what string) { l.Trouble("damage in the store costs only what it is in", errors.New(what)) }
 
 // Started logs that the daemon runs, with this config.
 func (l *Log) Started(version, config string, addresses ...string) {

@@ -102,6 +102,13 @@ func (m *Metrics) Panicked(what string, v any, stack []byte) {
 	m.Log.Panicked(what, v, stack)
 }
 
+// Damaged counts and logs.
+func (m *Metrics) Damaged(what string) {
+	m.troubles.Inc()
+	m.unreadable.Inc()
+	m.Log.Damaged(what)
+}
+
 // Trouble counts and logs.
 func (m *Metrics) Trouble(msg string, err error) {
 	if m.troubles.Inc(); errors.Is(err, holdstore.ErrNoKey) || errors.Is(err, holdstore.ErrDamaged) {

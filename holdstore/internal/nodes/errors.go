@@ -85,6 +85,11 @@ var refusals = []string{"OOM", "SCHEMA", "LOADING", "READONLY", "MISCONF", "NORE
 	"NOPERM",
 	"BUSY", "NOSCRIPT", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "CROSSSLOT"}
 
+// WrongType says whether Redis refused a command because the key is of another type, or not a number.
+func WrongType(err error) bool {
+	return begins(err, "WRONGTYPE") || begins(err, "ERR value is not an integer")
+}
+
 // Refused says whether Redis answered that it did nothing.
 func Refused(err error) bool {
 	return slices.ContainsFunc(refusals, func(word string) bool { return begins(err, word) })

@@ -28,7 +28,8 @@ type Upgrade func(ctx context.Context, at Shard) error
 // Check begins every script of ours: it lets none run in a layout that it does not know.
 var Check = fmt.Sprintf(`
 local P = KEYS[1]
-local schema = redis.call('GET', P .. 'schema')
+local schema = redis.pcall('GET', P .. 'schema')
+if type(schema) == 'table' then schema = 'of another type' end
 if not schema or string.sub(schema, 1, %d) ~= '%s' then return redis.error_reply('SCHEMA ' .. (schema or 'none')) end
 `, len(Checked), Checked)
 
@@ -162,6 +163,10 @@ func (ns *Nodes) enter(ctx context.Context, at Shard) error {
 			}
 		}
 		text, err = ns.replaceSchema(ctx, at, "", ns.Schema())
+	}
+	if WrongType(err) {
+		return schemaError(fmt.Sprintf("the store's key %s is no text, and no version of recall-milter made it so: "+
+			"delete it with redis-cli DEL; the next daemon writes it again", at.key("schema")))
 	}
 	if err != nil {
 		return Explain(err)

@@ -1,0 +1,35 @@
+-- Puts back what no loop and no search would meet: holds, and the jobs of word "j:". One that is releasing without a
+-- lease would otherwise be stuck forever. A hold of which nobody can read the state is parked.
+--
+-- KEYS: as lib
+-- ARGV: what the names are of, "h:" or "j:", record ms, names...
+-- Returns: how many were put back
+local repaired = 0
+local function hold(id)
+  local state, put = get(id, 'state'), false
+  if not states[state] then
+    if redis.call('EXISTS', P .. 'h:' .. id) == 1 and not redis.call('ZSCORE', P .. 'z:held', id) then
+      parkDamaged(id, damage(fieldsOf(id)) or 'it has no state')
+    end
+    return
+  end
+  if not redis.call('ZSCORE', P .. 'z:' .. state, id) then
+    place(id, state, ARGV[2])
+    put = true
+  end
+  for e in string.gmatch(get(id, 'ix') or '', '%S+') do
+    put = redis.call('ZADD', P .. 'i:' .. e, 'NX', int(num(id, 'held_at')), id) == 1 or put
+  end
+  if put then repaired = repaired + 1 end
+end
+local function job(id)
+  local waits = redis.call('ZSCORE', lane(id), id) or redis.call('ZSCORE', P .. 'jobs', id)
+  if not waits and redis.call('HEXISTS', P .. 'j:' .. id, 'data') == 1 then
+    dueAt(id, now)
+    repaired = repaired + 1
+  end
+end
+for i = 3, #ARGV do
+  if ARGV[1] == 'h:' then pcall(hold, ARGV[i]) else pcall(job, ARGV[i]) end
+end
+return repaired
