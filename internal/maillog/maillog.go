@@ -177,7 +177,9 @@ func (l *Log) Panicked(what string, v any, stack []byte) {
 }
 
 // Damaged logs that something in the store can't be used, which is out of the way of all else now.
-func (l *Log) Damaged(what string) { l.Trouble("damage in the store costs only what it is in", errors.New(what)) }
+func (l *Log) Damaged(what string) {
+	l.Trouble("damage in the store costs only what it is in", errors.New(what))
+}
 
 // Started logs that the daemon runs, with this config.
 func (l *Log) Started(version, config string, addresses ...string) {
