@@ -93,7 +93,7 @@ func (s *Store) claimed(ctx context.Context, rows []any, token string, until tim
 		err := s.nodes.Guard("the claim of hold "+id, func() error {
 			h, err := s.parseHold(id, fields)
 			if err == nil {
-				err = misread(h, unpacked(fields))
+				err = h.misread
 			}
 			if err != nil {
 				return err
@@ -221,7 +221,7 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Actor) (*Cla
 	}
 	h, fields, err := s.get(ctx, id)
 	if err == nil {
-		err = misread(h, unpacked(fields))
+		err = h.misread
 	}
 	if err != nil {
 		_ = s.word(context.WithoutCancel(ctx), giveBackScript, id, token)

@@ -2,7 +2,6 @@ package holdstore
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -162,21 +161,4 @@ func (s *Store) gone(ctx context.Context, id string) error {
 			"; its content is kept: restore the record from a copy of the store"}
 	}
 	return &notDone{id, ErrNotFound, ""}
-}
-
-// misread is what is wrong with the results of a hold that is to be sent; nil: nothing.
-func misread(h *Hold, f map[string]string) error {
-	if h.misread != nil {
-		return h.misread
-	}
-	pending := 0
-	for _, r := range h.Results {
-		if r.Outcome == Pending {
-			pending++
-		}
-	}
-	if np, counted := f["np"]; counted && np != fmt.Sprint(pending) {
-		return fmt.Errorf("%w: it counts %s recipients without a result, and has %d", ErrDamaged, np, pending)
-	}
-	return nil
 }

@@ -38,12 +38,12 @@ func ailing(t *testing.T, server string, prefix string) *hurt {
 	s.OnDamage(func(line string) { *h.told = append(*h.told, line) })
 	ctx := t.Context()
 	h.victim, h.other = put(t, s, "victim", 0, "body").ID, put(t, s, "other", time.Hour, "body").ID
-	came := Received{MessageID: "<in@x.test>", From: "a@x.test", Recipients: []string{"b@corp.test"}, At: time.Now()}
+	came := Remembered{MessageID: "<in@x.test>", From: "a@x.test", Recipients: []string{"b@corp.test"}, At: time.Now()}
 	_, err := s.FirstUse(ctx, "recall", "user", time.Hour)
 	_, wrong := s.Count(ctx, time.Hour, Tally{"name", 1})
 	for _, err := range []error{
 		err, wrong,
-		s.Remember(ctx, []Received{came}, time.Hour),
+		s.Remember(ctx, []Remembered{came}, time.Hour),
 		s.RememberUnheld(ctx, []Unheld{NewUnheld("<un@held.test>", "bert", time.Now())}, time.Hour),
 		s.AddJob(ctx, "victim", JobRequest, "data", 0),
 		s.AddJob(ctx, "in:site:victim", JobRequest, "data", time.Hour),
@@ -95,9 +95,9 @@ func (h *hurt) othersWork(t *testing.T) {
 	check("secret", err)
 	_, err = s.UnheldUse(ctx, "<un@held.test>", "anna", time.Now(), time.Hour)
 	check("unheld", err)
-	_, err = s.Remembered(ctx, "a@x.test", "<in@x.test>", "", []string{"b@corp.test"})
+	_, err = s.FindRemembered(ctx, "a@x.test", "<in@x.test>", "", []string{"b@corp.test"})
 	check("remembered", err)
-	check("remember", s.Remember(ctx, []Received{{MessageID: "<2@x.test>", From: "a@x.test", At: time.Now()}}, time.Hour))
+	check("remember", s.Remember(ctx, []Remembered{{MessageID: "<2@x.test>", From: "a@x.test", At: time.Now()}}, time.Hour))
 	if err := errors.Join(wrong...); err != nil {
 		t.Errorf("%s: others are hurt:\n%v", t.Name(), err)
 	}
@@ -223,8 +223,8 @@ func TestADamagedFieldCostsOnlyItsMessage(t *testing.T) {
 		{"due is inf", field("due", "inf"), true},
 		{"attempts", field("attempts", "x"), true},
 		{"late", field("late", "x"), true},
-		{"np", field("np", "x"), true},
-		{"np is wrong", field("np", "7"), true},
+		{"np", field("np", "x"), false},
+		{"np is wrong", field("np", "7"), false},
 		{"defects", field("defects", "x"), true},
 		{"state", field("state", "lost"), true},
 		{"a result is no JSON", field("r0", "x"), true},
@@ -274,7 +274,7 @@ func TestADamagedFieldCostsOnlyItsMessage(t *testing.T) {
 // A parked hold can be recalled and released. What could not be read is gone from it then.
 func TestWhatIsParkedForDamageCanBeActedOn(t *testing.T) {
 	addr := server.StartRedis(t, "--appendfsync", "no").Addr
-	for n, name := range []string{"due", "attempts", "late", "np", "defects"} {
+	for n, name := range []string{"due", "attempts", "late", "defects"} {
 		h := ailing(t, addr, fmt.Sprint("act", n))
 		h.r.HSet(t.Context(), holdKey(h.at, h.victim), name, "x")
 		h.Claim(t.Context(), 10)

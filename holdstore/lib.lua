@@ -178,11 +178,12 @@ local function audit(id, verb, by, from, reason, detail)
     'reason', reason, 'detail', detail)
 end
 local states = {held = true, releasing = true, released = true, recalled = true}
--- damage says what of a hold's fields, a table by name, can't be read; nil: nothing. Go reads the rest when it claims.
+-- damage says what of a hold's fields, a table by name, can't be read; nil: nothing. Go reads the rest when it claims,
+-- and what np should say is counted.
 local function damage(f)
   if not f.p or not apart(f.p).held_at then return 'what it was at first (p) can not be read' end
   if f.state and not states[f.state] then return 'it has no known state but ' .. f.state end
-  for _, name in ipairs({'due', 'attempts', 'late', 'np', 'defects'}) do
+  for _, name in ipairs({'due', 'attempts', 'late', 'defects'}) do
     if f[name] and not number(f[name]) then return name .. ' is no number but ' .. f[name] end
   end
 end

@@ -92,7 +92,7 @@ func (s *Store) Paused(ctx context.Context) (p *Pause, err error) {
 	goOn := false
 	for _, r := range replies {
 		if nodes.WrongType(r.Err()) { // the releases are paused all the same
-			p = cmp.Or(p, &Pause{Act: Act{By: "somebody unknown"}})
+			p = cmp.Or(p, &Pause{Actor: Actor{By: "somebody unknown"}})
 			continue
 		}
 		switch f := r.Val(); {

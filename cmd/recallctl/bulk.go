@@ -94,7 +94,8 @@ func (t *tally) told(ids []string, errs []error) {
 		case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall":
 			t.late++
 			t.tooLate = append(t.tooLate, id)
-		case errors.Is(err, holdstore.ErrTooLate), errors.Is(err, holdstore.ErrNotNow):
+		case errors.Is(err, holdstore.ErrTooLate), errors.Is(err, holdstore.ErrNotNow),
+			errors.Is(err, holdstore.ErrNoKey), errors.Is(err, holdstore.ErrDamaged):
 			t.refused[id] = err
 		case errors.Is(err, holdstore.ErrNotFound):
 			t.gone++
