@@ -31,6 +31,8 @@ require (
 
 require golang.org/x/sync v0.24.0
 
+require golang.org/x/oauth2 v0.38.0 // indirect
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect

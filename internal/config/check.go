@@ -34,11 +34,8 @@ func (c *Config) check(s *source) {
 	for name, address := range c.Release.SMTPByDaemon {
 		s.is("release.smtp_by_daemon."+name, checkAddress(address))
 	}
-	s.is("inbound.mailbox.unread", checkFolder(c.Inbound.Mailbox.Unread, "delete", "replace"))
-	s.is("inbound.mailbox.read", checkFolder(c.Inbound.Mailbox.Read, "keep"))
 	s.is("hold.request_header", checkFieldName(c.Hold.RequestHeader))
-	for path, v := range map[string]string{"inbound.dns": c.Inbound.DNS, "http.listen": c.HTTP.Listen,
-		"inbound.mailbox.imap.address": c.Inbound.Mailbox.IMAP.Address} {
+	for path, v := range map[string]string{"inbound.dns": c.Inbound.DNS, "http.listen": c.HTTP.Listen} {
 		if v != "" {
 			s.is(path, named(v, checkHostPort(v)))
 		}
@@ -57,15 +54,7 @@ func (c *Config) check(s *source) {
 	s.demand("hold.max_size", c.Hold.MaxSize > 0, "must be above 0")
 	c.checkRules(s)
 	c.checkInboundRules(s)
-	if m := c.Inbound.Mailbox.IMAP; c.Inbound.Mailbox.Backend == "imap" {
-		const at = "inbound.mailbox.imap."
-		s.demand(at+"address", m.Address != "", "must not be empty with backend = \"imap\"")
-		s.demand(at+"master_user", m.MasterUser != "", "must not be empty with backend = \"imap\"")
-		s.demand(at+"password_file", m.PasswordFile != "", "must not be empty with backend = \"imap\"")
-		s.demand(at+"separator", m.Separator != "", "must not be empty with backend = \"imap\"")
-		s.demand(at+"tls", m.TLS != "none" || isLoopback(m.Address),
-			"must be starttls or tls: the server is on another machine, and the password would cross the network unencrypted")
-	}
+	c.checkMailbox(s)
 }
 
 // ownMail is the rule that the store names for reports and requests (holdstore.OwnMailRule).

@@ -144,9 +144,35 @@ type Mailbox struct {
 	Read    string `toml:"read"`   // keep, move:Folder
 	DryRun  bool   `toml:"dry_run"`
 	IMAP    IMAP   `toml:"imap"`
+
+	Servers []MailServer `toml:"server"`
 }
 
-// IMAP says how to reach the mailboxes.
+// MailServer is one table [[inbound.mailbox.server]]: the mailboxes of some domains. The first that has a recipient's
+// domain is asked.
+type MailServer struct {
+	Domains      []string    `toml:"domains"`
+	Backend      string      `toml:"backend" allowed:"imap,none"`
+	Address      string      `toml:"address"`
+	TLS          string      `toml:"tls" allowed:"none,starttls,implicit"`
+	Auth         string      `toml:"auth" allowed:"login,plain,xoauth2,oauthbearer"`
+	Login        string      `toml:"login"`
+	MasterUser   string      `toml:"master_user"`
+	PasswordFile string      `toml:"password_file"`
+	Token        TokenSource `toml:"token"`
+}
+
+// TokenSource says where the access tokens of a [[inbound.mailbox.server]] come from.
+type TokenSource struct {
+	URL                string `toml:"url"`
+	ClientID           string `toml:"client_id"`
+	ClientSecretFile   string `toml:"client_secret_file"`
+	Scope              string `toml:"scope"`
+	ServiceAccountFile string `toml:"service_account_file"`
+	File               string `toml:"file"`
+}
+
+// IMAP is the one server of all domains that no [[inbound.mailbox.server]] has, with a master user.
 type IMAP struct {
 	Address      string `toml:"address"`
 	TLS          string `toml:"tls" allowed:"none,starttls,tls"`

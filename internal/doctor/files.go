@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -27,11 +28,14 @@ func files(_ context.Context, s *Site, r report) {
 		{"secret_file", s.Config.SecretFile},
 		{"seal.key_file", s.Config.Seal.KeyFile},
 		{"redis.password_file", s.Config.Redis.PasswordFile},
-		{"inbound.mailbox.imap.password_file", s.Config.Inbound.Mailbox.IMAP.PasswordFile},
 	} {
 		if f.path != "" {
 			look(f.key, f.path, who, counted)
 		}
+	}
+	secrets := s.Config.Inbound.Mailbox.MailSecrets()
+	for _, key := range slices.Sorted(maps.Keys(secrets)) {
+		look(key, secrets[key], who, counted)
 	}
 	s.contents(counted)
 	if found == 0 {

@@ -87,7 +87,7 @@ func siteWith(t *testing.T, key, path string) *Site {
 	case "redis.password_file":
 		c.Redis.PasswordFile = path
 	default:
-		c.Inbound.Mailbox.IMAP.PasswordFile = path
+		c.Inbound.Mailbox.Backend, c.Inbound.Mailbox.IMAP.PasswordFile = "imap", path
 	}
 	return s
 }

@@ -95,7 +95,7 @@ func (o *box) move(t Target, c found, target string, r Result) (Result, bool, er
 	if err != nil || c.folder.name == target { // an earlier try moved it
 		return r, false, err
 	}
-	if o.s.s.DryRun {
+	if o.s.p.DryRun {
 		return o.tried(r), false, nil
 	}
 	if !o.caps.Has(imap.CapMove) && !o.caps.Has(imap.CapIMAP4rev2) && !o.canExpunge() {

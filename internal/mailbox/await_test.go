@@ -74,7 +74,7 @@ func ends(t *testing.T, step, way, answer string) {
 	})
 	if policy := map[string]string{"APPEND": "replace", "CREATE": "move:X", "SUBSCRIBE": "move:X",
 		"MOVE": "move:X"}[step]; policy != "" {
-		b.s.Unread = policy
+		b.p.Unread = policy
 	}
 	r, err := b.Retract(ctx, target(id), func(Result) error { return nil })
 	if took := time.Since(reached); took > enough || len(b.slots) > 0 { // reached is zero when the step never came

@@ -6,18 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 
-	"github.com/recall-milter/recall-milter/internal/file"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
-
-// ErrLogin says that the server refused the master user for this user.
-var ErrLogin = errors.New("login refused")
 
 // maxSaid is how many bytes a server may say in one job: about a thousand folders, and the headers of some copies.
 const maxSaid = 2 << 20
@@ -30,6 +25,7 @@ type box struct {
 	ctx     context.Context // of the job: its end closes the connection
 	s       *IMAP
 	user    string
+	kept    bool // the access token was got for an earlier login
 	release func() bool
 	caps    imap.CapSet
 }
@@ -52,8 +48,21 @@ func (c *bounded) Read(p []byte) (int, error) {
 func (c *bounded) SetReadDeadline(time.Time) error  { return nil }
 func (c *bounded) SetWriteDeadline(time.Time) error { return nil }
 
-// open connects and logs in as a user; without one it does not log in.
+// open is connect. A token that was kept may have been withdrawn: then another is fetched.
 func (b *IMAP) open(ctx context.Context, user string) (*box, error) {
+	o, err := b.connect(ctx, user)
+	if errors.Is(err, ErrLogin) && o.kept {
+		b.tokens.forget(user)
+		o, err = b.connect(ctx, user)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// connect connects and logs in for a user; without one it does not log in. With an error the box is closed.
+func (b *IMAP) connect(ctx context.Context, user string) (*box, error) {
 	conn, err := b.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the IMAP server at %s can't be reached: %w", b.s.Address, err)
@@ -64,12 +73,12 @@ func (b *IMAP) open(ctx context.Context, user string) (*box, error) {
 	}
 	if err != nil {
 		o.close()
-		return nil, because(ctx, err)
+		return o, because(ctx, err)
 	}
 	return o, nil
 }
 
-// dial connects, and with tls = "tls" makes it private at once.
+// dial connects, and with tls = "implicit" makes it private at once.
 func (b *IMAP) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", b.s.Address)
 	if err != nil {
@@ -78,7 +87,7 @@ func (b *IMAP) dial(ctx context.Context) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok {
 		conn.SetDeadline(deadline)
 	}
-	if b.s.TLS == "tls" {
+	if b.s.TLS == "implicit" {
 		private := tls.Client(conn, b.tlsConfig())
 		if err := private.HandshakeContext(ctx); err != nil {
 			conn.Close()
@@ -111,41 +120,6 @@ func (b *IMAP) greet(conn net.Conn) (*imapclient.Client, error) {
 	return c, nil
 }
 
-// login logs in as the user with the master user's password (RFC 4616 would need AUTHENTICATE PLAIN, which not all
-// servers give a master user; all know user*master).
-func (o *box) login() error {
-	password, err := o.s.password()
-	if err != nil {
-		return err
-	}
-	name := o.user + o.s.s.Separator + o.s.s.MasterUser
-	if err := o.do(func() error { return o.Login(name, password).Wait() }); err != nil {
-		var said *imap.Error
-		if errors.As(err, &said) && said.Code != imap.ResponseCodeUnavailable {
-			return fmt.Errorf("%w as %s (%s): the password in %s is wrong, %s is no master user, or there is no such mailbox",
-				ErrLogin, name, sanitize.ServerReply(said.Text), o.s.s.PasswordFile, o.s.s.MasterUser)
-		}
-		return err
-	}
-	if o.caps, _ = await(o, func() (imap.CapSet, error) { return o.Caps(), nil }); o.caps == nil {
-		return errors.New("the IMAP server does not say what it can")
-	}
-	return nil
-}
-
-// password reads the password file; its last line end is no part of the password.
-func (b *IMAP) password() (string, error) {
-	text, err := file.ReadSecret(b.s.PasswordFile)
-	if err != nil {
-		return "", err
-	}
-	password := strings.TrimRight(string(text), "\r\n")
-	if password == "" {
-		return "", fmt.Errorf("%s is empty", b.s.PasswordFile)
-	}
-	return password, nil
-}
-
 // close ends the connection; a server that does not answer LOGOUT has had its time.
 func (o *box) close() {
 	if o.Client != nil {
@@ -173,7 +147,7 @@ func because(ctx context.Context, err error) error {
 // refusal says why a server refuses for good; empty: it doesn't, so err is worth another try.
 func refusal(err error) string {
 	var said *imap.Error
-	if !errors.As(err, &said) || said.Type == imap.StatusResponseTypeBye {
+	if !errors.As(err, &said) || said.Type == imap.StatusResponseTypeBye || throttled(said) || notConnected(said) {
 		return ""
 	}
 	switch said.Code {

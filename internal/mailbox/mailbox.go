@@ -1,6 +1,8 @@
-// Package mailbox takes delivered messages out of the mailboxes of this gateway's own users, by IMAP as a master user.
+// Package mailbox takes delivered messages out of the mailboxes of this gateway's own users, by IMAP: on the server of
+// each recipient's domain, with a login that opens all mailboxes there.
 //
-//	log in as the recipient -> every folder of his own: search, verify -> plan -> mark, look again -> expunge | move
+//	server of the domain -> log in for the recipient -> every folder of their own: search, verify -> plan -> mark, look
+//	again -> expunge | move
 //
 // Failure rules: no other message is ever touched: the search only proposes, and a copy is the message when its
 // Message-ID, its author and its date are, and it came by mail. Whatever may end differently later is an error, and
@@ -17,6 +19,11 @@ import (
 	"sync/atomic"
 	"text/template"
 	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Target is one message in one recipient's mailbox.
@@ -46,17 +53,24 @@ type Result struct {
 	Folder  string `json:"f,omitempty"` // where it was, for our own log only
 }
 
-// Settings say how to reach the mailboxes, and what to do there.
-type Settings struct {
-	Address      string // host:port
-	TLS          string // none, starttls, tls; the config allows none on loopback only
-	MasterUser   string
-	PasswordFile string // read at each login
-	Separator    string // between the user and the master user: "*" makes anna@corp.test*master
-	Unread       string // delete, replace, move:Folder
-	Read         string // keep, move:Folder
-	DryRun       bool   // says what would be done
-	Texts        string // a folder whose file mailbox-notice.txt replaces our text; empty: none
+// Server says how to reach the mailboxes of some domains.
+type Server struct {
+	Domains      policy.Patterns // of recipients; empty: all that no server before it has
+	Address      string          // host:port; empty: nobody's mailbox can be reached there
+	TLS          string          // none, starttls, implicit; the config allows none on loopback only
+	Auth         string          // AuthLogin, AuthPlain, AuthXOAUTH2, AuthOAuthBearer
+	Login        string          // template: {address} {local} {domain} {master}; empty: as Auth needs it
+	MasterUser   string          // for AuthLogin and AuthPlain
+	PasswordFile string          // of the master user; read at each login
+	Token        Token           // for AuthXOAUTH2 and AuthOAuthBearer
+}
+
+// Policy says what to do in the mailboxes of all servers.
+type Policy struct {
+	Unread string // delete, replace, move:Folder
+	Read   string // keep, move:Folder
+	DryRun bool   // says what would be done
+	Texts  string // a folder whose file mailbox-notice.txt replaces our text; empty: none
 }
 
 const (
@@ -64,29 +78,74 @@ const (
 	atOnce  = 4           // connections
 )
 
-// IMAP is the way into the mailboxes of one server.
-type IMAP struct {
-	s      Settings
-	notice *template.Template
-	slots  chan struct{}
-	known  atomic.Pointer[string] // a user whose mailbox was opened
-	roots  *x509.CertPool         // nil: the system's
-}
+// Mailboxes are those behind some servers, of which the first that has a recipient's domain is asked.
+type Mailboxes struct{ servers []*IMAP }
 
 // New reads the text of the notice; it connects to nothing.
-func New(s Settings) (*IMAP, error) {
-	notice, err := readNotice(s.Texts)
+func New(servers []Server, p Policy) (*Mailboxes, error) {
+	notice, err := readNotice(p.Texts)
 	if err != nil {
 		return nil, err
 	}
-	return &IMAP{s: s, notice: notice, slots: make(chan struct{}, atOnce)}, nil
+	m := &Mailboxes{}
+	for _, s := range servers {
+		m.servers = append(m.servers, &IMAP{s: s, p: p, notice: notice, slots: make(chan struct{}, atOnce),
+			tokens: &tokens{from: s.Token}})
+	}
+	return m, nil
+}
+
+// of is the server of a recipient's mailbox; nil: there is none.
+func (m *Mailboxes) of(recipient string) *IMAP {
+	_, domain := split(recipient)
+	for _, b := range m.servers {
+		if len(b.s.Domains) == 0 || b.s.Domains.Match(domain) {
+			if b.s.Address == "" {
+				return nil
+			}
+			return b
+		}
+	}
+	return nil
+}
+
+// Reaches says whether there is a way into a recipient's mailbox.
+func (m *Mailboxes) Reaches(recipient string) bool { return m.of(recipient) != nil }
+
+// Retract is IMAP.Retract at the server of the recipient's domain.
+func (m *Mailboxes) Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
+	b := m.of(t.Recipient)
+	if b == nil {
+		return Result{Outcome: Refused, Detail: "this gateway has no way into the mailbox"}, nil
+	}
+	return b.Retract(ctx, t, plan)
+}
+
+// Check is IMAP.Check at the server of a user's domain.
+func (m *Mailboxes) Check(ctx context.Context, user string) error {
+	b := m.of(user)
+	if b == nil {
+		return fmt.Errorf("no server is configured for the mailbox of <%s>", user)
+	}
+	return b.Check(ctx, user)
+}
+
+// IMAP is the way into the mailboxes of one server.
+type IMAP struct {
+	s      Server
+	p      Policy
+	notice *template.Template
+	tokens *tokens
+	slots  chan struct{}
+	known  atomic.Pointer[string] // a user whose mailbox was opened
+	roots  *x509.CertPool         // nil: the system's
 }
 
 // Retract takes a message out of its recipient's mailbox, as the policy says. plan hears what is about to be done,
 // before each act that a later try could not see; its error ends the try. An error means that a later try may succeed;
 // one that is ErrLogin needs the administrator. Trying again does nothing twice.
 func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
-	if defect := t.defect(b.s.Separator); defect != "" {
+	if defect := t.defect(b.s); defect != "" {
 		return Result{Outcome: NotFound, Detail: defect}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
@@ -105,6 +164,10 @@ func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (
 	b.known.Store(&t.Recipient)
 	defer box.close()
 	r, err := box.take(t, plan)
+	if said := new(imap.Error); errors.As(err, &said) && notConnected(said) {
+		return Result{}, fmt.Errorf("mailbox of <%s>: %w: the login may not open it (%s)", t.Recipient, ErrLogin,
+			sanitize.ServerReply(said.Text))
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("mailbox of <%s>: message %s stays for now: %w", t.Recipient, t.MessageID,
 			because(ctx, err))
@@ -139,7 +202,7 @@ func (b *IMAP) Check(ctx context.Context, user string) error {
 		return because(ctx, err)
 	}
 	defer box.close()
-	if user != "" && !box.canExpunge() && (b.s.Unread == "delete" || b.s.Unread == "replace") {
+	if user != "" && !box.canExpunge() && (b.p.Unread == "delete" || b.p.Unread == "replace") {
 		return errors.New("the IMAP server has no UIDPLUS, so one message can't be removed alone: set unread to move:Folder")
 	}
 	return nil
@@ -161,7 +224,7 @@ const (
 )
 
 // defect says why a target can mean no message here; empty: it can.
-func (t Target) defect(separator string) string {
+func (t Target) defect(at Server) string {
 	control := func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' }
 	switch {
 	case len(t.MessageID) < 3 || len(t.MessageID) > maxMessageID || strings.ContainsFunc(t.MessageID, control):
@@ -169,7 +232,7 @@ func (t Target) defect(separator string) string {
 	case t.From == "":
 		return "the author is not known"
 	case t.Recipient == "" || len(t.Recipient) > maxLogin || strings.ContainsFunc(t.Recipient, control) ||
-		strings.Contains(t.Recipient, separator): // it would name another login
+		!at.means(t.Recipient): // it would name another login
 		return "the recipient's address can't be a login"
 	}
 	return ""

@@ -25,7 +25,7 @@ func TestTLS(t *testing.T) {
 	if err != nil || !roots.AppendCertsFromPEM(pem) {
 		t.Fatal(err)
 	}
-	for mode, address := range map[string]string{"starttls": s.box.IMAP, "tls": s.box.IMAPS} {
+	for mode, address := range map[string]string{"starttls": s.box.IMAP, "implicit": s.box.IMAPS} {
 		settings := s.settings()
 		settings.TLS, settings.Address = mode, address
 		s.with(settings)
@@ -130,12 +130,8 @@ func actor(t testing.TB, play func(command, tag string) string) *IMAP {
 	if err := os.WriteFile(password, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b, err := New(Settings{Address: l.Addr().String(), TLS: "none", MasterUser: "recall", PasswordFile: password,
-		Separator: "*", Unread: "delete", Read: "keep"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return one(t, settings{Server{Address: l.Addr().String(), TLS: "none", Auth: AuthLogin, MasterUser: "recall",
+		PasswordFile: password}, Policy{Unread: "delete", Read: "keep"}})
 }
 
 func act(c net.Conn, play func(command, tag string) string) {

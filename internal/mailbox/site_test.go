@@ -43,9 +43,15 @@ func start(t *testing.T, unread, read string, more ...string) *site {
 	return s
 }
 
-func (s *site) settings() Settings {
-	return Settings{Address: s.box.IMAP, TLS: "none", MasterUser: s.box.Master, PasswordFile: s.box.MasterPassword,
-		Separator: "*", Unread: "delete", Read: "keep"}
+// settings are those of the one server of a test.
+type settings struct {
+	Server
+	Policy
+}
+
+func (s *site) settings() settings {
+	return settings{Server{Address: s.box.IMAP, TLS: "none", Auth: AuthLogin, MasterUser: s.box.Master,
+		PasswordFile: s.box.MasterPassword}, Policy{Unread: "delete", Read: "keep"}}
 }
 
 func (s *site) policy(unread, read string) {
@@ -54,13 +60,19 @@ func (s *site) policy(unread, read string) {
 	s.with(settings)
 }
 
-func (s *site) with(settings Settings) {
+func (s *site) with(its settings) {
 	s.t.Helper()
-	b, err := New(settings)
+	s.IMAP = one(s.t, its)
+}
+
+// one is the way into the mailboxes of one server.
+func one(t testing.TB, its settings) *IMAP {
+	t.Helper()
+	m, err := New([]Server{its.Server}, its.Policy)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s.IMAP = b
+	return m.servers[0]
 }
 
 // program is a user's own mail program, logged in.

@@ -48,7 +48,7 @@ func combined(all []Result) Result {
 
 // absent is the answer when no copy is there: a notice tells that an earlier try replaced it.
 func (o *box) absent(t Target, skipped string) (Result, error) {
-	if o.s.s.Unread == "replace" {
+	if o.s.p.Unread == "replace" {
 		left, _, err := o.find(Target{Recipient: t.Recipient, MessageID: noticeID(t), From: noticeFrom(t)})
 		if err != nil || len(left) > 0 {
 			return Result{Outcome: Replaced, Detail: "unread"}, err
@@ -70,7 +70,7 @@ var errChanges = errors.New("the message's flags change while it is looked at")
 
 // takeOne treats one copy: as its user has left it at this moment.
 func (o *box) takeOne(t Target, c found, plan func(Result) error) (Result, error) {
-	validity, err := o.selects(c.folder.name, o.s.s.DryRun)
+	validity, err := o.selects(c.folder.name, o.s.p.DryRun)
 	if err != nil {
 		return c.failed(err)
 	}
@@ -82,9 +82,9 @@ func (o *box) takeOne(t Target, c found, plan func(Result) error) (Result, error
 		if err != nil || !there {
 			return Result{Outcome: NotFound, Detail: "its user has just removed it"}, err
 		}
-		policy, r := o.s.s.Unread, Result{Outcome: Retracted, Detail: "unread, " + c.folder.of(), Folder: c.folder.name}
+		policy, r := o.s.p.Unread, Result{Outcome: Retracted, Detail: "unread, " + c.folder.of(), Folder: c.folder.name}
 		if why := touched(now.flags); why != "" {
-			policy, r.Outcome, r.Detail = o.s.s.Read, Read, why+", "+c.folder.of()
+			policy, r.Outcome, r.Detail = o.s.p.Read, Read, why+", "+c.folder.of()
 		}
 		r, again, err := o.act(t, c, now, policy, r, plan)
 		if err != nil {
@@ -123,7 +123,7 @@ func (o *box) act(t Target, c found, now state, policy string, r Result, plan fu
 	case policy == "replace":
 		r.Outcome = Replaced
 	}
-	if o.s.s.DryRun {
+	if o.s.p.DryRun {
 		return o.tried(r), false, nil
 	}
 	if err := plan(r); err != nil {

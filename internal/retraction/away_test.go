@@ -40,6 +40,8 @@ func must(t *testing.T, op func() error) {
 // away is a mail server that can't be reached for a while, gets a message late, or takes all the time there is.
 type away struct{ yes, missing, slow bool }
 
+func (*away) Reaches(string) bool { return true }
+
 func (a *away) Retract(ctx context.Context, _ mailbox.Target, _ func(mailbox.Result) error) (mailbox.Result, error) {
 	switch {
 	case a.slow:

@@ -24,6 +24,8 @@ type slowBoxes struct {
 	hold    chan struct{}
 }
 
+func (*slowBoxes) Reaches(string) bool { return true }
+
 func (b *slowBoxes) Retract(ctx context.Context, t mailbox.Target, _ func(mailbox.Result) error) (mailbox.Result,
 	error) {
 	if holdstore.DomainOf(t.From) == "flood.test" || holdstore.DomainOf(t.From) == "mx.flood.test" {

@@ -105,7 +105,7 @@ func (x *Retractor) ask(ctx context.Context, asked holdstore.Request) error {
 		}
 	}
 	x.log.Asked(h, asked.Domain, asked.RequestID)
-	if x.boxes != nil && holdstore.DomainOf(post.Author(h)) == asked.Domain { // colleagues: their mailboxes are ours
+	if x.reachesAll(q.Recipients) && holdstore.DomainOf(post.Author(h)) == asked.Domain { // colleagues
 		return x.order(ctx, Order{RequestID: asked.RequestID, MessageID: h.MessageID,
 			From: post.Author(h), Recipients: q.Recipients, Received: h.HeldAt, Date: h.Date, Gateway: h.Gateway, Hold: h.ID})
 	}

@@ -35,21 +35,34 @@ type Order struct {
 	Looks int                       `json:"l,omitempty"` // how often a message that was not found was looked for again
 }
 
-// AcceptOrder takes an order, once it returns true; then the command needs no delivery. False: there is no way into the
-// mailboxes here, so the command goes to the recipient, and a gateway that asked hears so.
+// AcceptOrder takes an order, once it returns true; then the command needs no delivery. False: there is no way into
+// some mailboxes here, so the command goes to the recipients, and a gateway that asked hears so. The other mailboxes
+// are looked into.
 func (x *Retractor) AcceptOrder(ctx context.Context, o Order, request bool) (bool, error) {
-	if x.boxes == nil {
-		if !request {
-			return false, nil
+	var closed []string
+	for _, r := range o.Recipients {
+		if !x.reachesAll([]string{r}) {
+			closed = append(closed, r)
 		}
-		s := protocol.Status{RequestID: o.RequestID, MessageID: o.MessageID}
-		for _, r := range o.Recipients {
-			s.Recipients = append(s.Recipients, protocol.StatusOf{Address: r, Outcome: protocol.StatusRefused,
-				Diagnostic: "this gateway has no way into the mailbox; the recipient has got the request"})
-		}
-		return false, x.answer(ctx, &o, s)
 	}
-	return true, x.order(ctx, o)
+	o.Recipients = slices.DeleteFunc(slices.Clone(o.Recipients), func(r string) bool { return slices.Contains(closed, r) })
+	if err := x.order(ctx, o); err != nil || len(closed) == 0 {
+		return err == nil, err
+	}
+	if !request {
+		return false, nil
+	}
+	s := protocol.Status{RequestID: o.RequestID, MessageID: o.MessageID}
+	for _, r := range closed {
+		s.Recipients = append(s.Recipients, protocol.StatusOf{Address: r, Outcome: protocol.StatusRefused,
+			Diagnostic: "this gateway has no way into the mailbox; the recipient has got the request"})
+	}
+	return false, x.answer(ctx, &o, s)
+}
+
+// reachesAll says whether there is a way into all of these mailboxes.
+func (x *Retractor) reachesAll(recipients []string) bool {
+	return x.boxes != nil && !slices.ContainsFunc(recipients, func(r string) bool { return !x.boxes.Reaches(r) })
 }
 
 // orderMost is how many recipients one job is for: one for thousands would keep others waiting, and is written each

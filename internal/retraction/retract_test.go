@@ -20,6 +20,8 @@ func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 // empty is a mailbox that has nothing.
 type empty struct{}
 
+func (empty) Reaches(string) bool { return true }
+
 func (empty) Retract(context.Context, mailbox.Target, func(mailbox.Result) error) (mailbox.Result, error) {
 	return mailbox.Result{Outcome: protocol.StatusNotFound}, nil
 }

@@ -49,8 +49,9 @@ type Store interface {
 	Wake(ctx context.Context) <-chan struct{}
 }
 
-// Mailbox takes delivered messages out of mailboxes; mailbox.IMAP says what Retract promises.
+// Mailbox takes delivered messages out of mailboxes; mailbox.Mailboxes says what its methods promise.
 type Mailbox interface {
+	Reaches(recipient string) bool
 	Retract(ctx context.Context, t mailbox.Target, plan func(mailbox.Result) error) (mailbox.Result, error)
 }
 

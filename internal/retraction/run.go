@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailbox"
 )
 
 // jobRetract is the kind of a job whose data is an Order.
@@ -138,7 +139,7 @@ func (x *Retractor) end(ctx context.Context, j *holdstore.Job, err error) error 
 	if err == nil || errors.Is(err, holdstore.ErrLost) {
 		return x.store.FinishJob(ctx, j, x.o.Keep)
 	}
-	in := backOff(j)
+	in := max(backOff(j), mailbox.Wait(err))
 	var look later
 	var broken defect
 	switch {

@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -28,10 +29,10 @@ func Retractor(c *config.Config, texts *post.Texts, store *holdstore.Store, mark
 		address = c.Recall.Addresses[0]
 	}
 	var boxes retraction.Mailbox
-	if imap, err := Mailbox(c, texts); err != nil {
+	if all, err := Mailboxes(c, texts); err != nil {
 		return nil, err
-	} else if imap != nil {
-		boxes = imap
+	} else if all != nil {
+		boxes = all
 	}
 	return retraction.New(store, post.New(store, texts, address), boxes, marker, log, retraction.Options{
 		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
@@ -39,16 +40,47 @@ func Retractor(c *config.Config, texts *post.Texts, store *holdstore.Store, mark
 			time.Duration(c.Inbound.Remember))}), nil
 }
 
-// Mailbox makes the way into the mailboxes; nil: there is none.
-func Mailbox(c *config.Config, texts *post.Texts) (*mailbox.IMAP, error) {
+// Mailboxes makes the way into the mailboxes; nil: there is none.
+func Mailboxes(c *config.Config, texts *post.Texts) (*mailbox.Mailboxes, error) {
 	m, folder := c.Inbound.Mailbox, ""
-	if m.Backend != "imap" {
-		return nil, nil
-	}
 	if texts != nil {
 		folder = texts.Folder
 	}
-	return mailbox.New(mailbox.Settings{Address: m.IMAP.Address, TLS: m.IMAP.TLS, MasterUser: m.IMAP.MasterUser,
-		PasswordFile: m.IMAP.PasswordFile, Separator: m.IMAP.Separator, Unread: m.Unread, Read: m.Read,
-		DryRun: m.DryRun, Texts: folder})
+	servers, err := mailServers(c)
+	if err != nil || len(servers) == 0 {
+		return nil, err
+	}
+	return mailbox.New(servers, mailbox.Policy{Unread: m.Unread, Read: m.Read, DryRun: m.DryRun, Texts: folder})
+}
+
+func mailServers(c *config.Config) (all []mailbox.Server, err error) {
+	for _, s := range c.Inbound.Mailbox.MailServers() {
+		domains, err := policy.ParsePatterns(s.Domains)
+		if err != nil {
+			return nil, err
+		}
+		one := mailbox.Server{Domains: domains}
+		if s.Backend == "imap" {
+			one = mailbox.Server{Domains: domains, Address: s.Address, TLS: s.TLS, Auth: s.Auth, Login: s.Login,
+				MasterUser: s.MasterUser, PasswordFile: s.PasswordFile, Token: mailbox.Token{URL: s.Token.URL,
+					ClientID: s.Token.ClientID, ClientSecretFile: s.Token.ClientSecretFile, Scope: s.Token.Scope,
+					ServiceAccountFile: s.Token.ServiceAccountFile, File: s.Token.File}}
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// mailSecrets looks at logins and secrets of the servers with mailboxes, without a connection to them.
+func mailSecrets(c *config.Config) error {
+	servers, err := mailServers(c)
+	if err != nil {
+		return err
+	}
+	for n, s := range servers {
+		if err := s.Defect(); err != nil {
+			return fmt.Errorf("%s: %w", c.Inbound.Mailbox.Path(n), err)
+		}
+	}
+	return nil
 }

@@ -71,10 +71,5 @@ func Secrets(c *config.Config) error {
 	if _, err := redisPassword(c.Redis.PasswordFile); err != nil {
 		return err
 	}
-	if m := c.Inbound.Mailbox; m.Backend == "imap" && m.IMAP.PasswordFile != "" {
-		if _, err := file.ReadSecret(m.IMAP.PasswordFile); err != nil {
-			return fmt.Errorf("inbound.mailbox.imap.password_file: %w", err)
-		}
-	}
-	return nil
+	return mailSecrets(c)
 }
