@@ -63,7 +63,7 @@ func (f *fsck) run(ctx context.Context) error {
 	if !f.repair {
 		ctx = context.WithValue(ctx, observing{}, true)
 	}
-	for _, look := range []func(context.Context, []nodes.Shard) error{f.schemas, f.shared, f.allSets, f.servers, f.allCounters} {
+	for _, look := range []func(context.Context, []nodes.Shard) error{f.schemas, f.shared, f.allTypes, f.allSets, f.allKeys, f.allCounters} {
 		if err := look(ctx, shards); err != nil {
 			return err
 		}
@@ -71,8 +71,18 @@ func (f *fsck) run(ctx context.Context) error {
 	return partly
 }
 
-// servers looks at all keys of the servers that have some shards.
-func (f *fsck) servers(ctx context.Context, shards []nodes.Shard) error {
+// allTypes looks at the types of all keys: what has another one is out of the way of the other checks then.
+func (f *fsck) allTypes(ctx context.Context, shards []nodes.Shard) error {
+	return f.servers(ctx, shards, f.types)
+}
+
+// allKeys looks at what all keys say.
+func (f *fsck) allKeys(ctx context.Context, shards []nodes.Shard) error {
+	return f.servers(ctx, shards, f.keys)
+}
+
+// servers calls look with the names of all keys of the servers that have some shards.
+func (f *fsck) servers(ctx context.Context, shards []nodes.Shard, look func(context.Context, []string) error) error {
 	servers := map[redis.UniversalClient]bool{}
 	for _, at := range shards {
 		node, err := f.s.nodes.Node(ctx, at)
@@ -89,7 +99,7 @@ func (f *fsck) servers(ctx context.Context, shards []nodes.Shard) error {
 		f.of += int(n)
 	}
 	for node := range servers {
-		if err := f.scan(ctx, node); err != nil {
+		if err := f.scan(ctx, node, look); err != nil {
 			return err
 		}
 	}
@@ -211,14 +221,15 @@ func (f *fsck) sets(ctx context.Context, at nodes.Shard) error {
 	return nil
 }
 
-// scan looks at all keys of a server.
-func (f *fsck) scan(ctx context.Context, node redis.UniversalClient) error {
+// scan calls look with the names of all keys of a server.
+func (f *fsck) scan(ctx context.Context, node redis.UniversalClient,
+	look func(context.Context, []string) error) error {
 	for cursor := uint64(0); ; {
 		names, next, err := node.Scan(ctx, cursor, f.s.everything(), fsckScan).Result()
 		if err != nil {
 			return nodes.Explain(err)
 		}
-		if err := f.keys(ctx, names); err != nil {
+		if err := look(ctx, names); err != nil {
 			return err
 		}
 		if f.looked += fsckScan; f.progress != nil {
@@ -291,19 +302,13 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 				What: "no version of recall-milter up to this one makes such a key"}); err != nil {
 				return err
 			}
-		case kinds[kind].check != nil || strings.HasSuffix(kinds[kind].begin, ":"):
+		case kinds[kind].check != nil:
 			g := group{at, kind}
 			groups[g] = append(groups[g], strings.TrimPrefix(rest, kinds[kind].begin))
 		}
 	}
 	for g, some := range groups {
 		k := kinds[g.kind]
-		if err := f.types(ctx, g.at, k, some); err != nil {
-			return err
-		}
-		if k.check == nil {
-			continue
-		}
 		if err := f.look(ctx, g.at, k.check, k.what, some, k.begin); err != nil {
 			return err
 		}
@@ -316,16 +321,25 @@ func (f *fsck) keys(ctx context.Context, names []string) error {
 	return nil
 }
 
-// types looks for keys of a kind that have another type.
-func (f *fsck) types(ctx context.Context, at nodes.Shard, k keyKind, names []string) error {
-	if k.is == "" {
-		return nil
+// types looks for keys of another type than their names say.
+func (f *fsck) types(ctx context.Context, names []string) error {
+	type group struct {
+		at nodes.Shard
+		is string
 	}
-	var whole []string
+	groups := map[group][]string{}
 	for _, name := range names {
-		whole = append(whole, k.begin+name)
+		at, rest := f.s.shardOf(name)
+		if is := typeOf(rest); at != "" && is != "" {
+			groups[group{at, is}] = append(groups[group{at, is}], rest)
+		}
 	}
-	return f.look(ctx, at, checkTypeScript, "", whole, k.is)
+	for g, some := range groups {
+		if err := f.look(ctx, g.at, checkTypeScript, "", some, g.is); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // largeIndexes walks index sets that are too large for one script.
