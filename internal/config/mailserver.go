@@ -35,7 +35,7 @@ func (m Mailbox) Path(n int) string {
 func (c *Config) checkMailbox(s *source) {
 	m := c.Inbound.Mailbox
 	s.is("inbound.mailbox.unread", checkFolder(m.Unread, "delete", "replace"))
-	s.is("inbound.mailbox.read", checkFolder(m.Read, "keep"))
+	s.is("inbound.mailbox.read", checkFolder(m.Read, "keep", "delete"))
 	for n, server := range m.MailServers() {
 		server.check(s, m.Path(n))
 	}

@@ -141,7 +141,7 @@ type InboundRule struct {
 type Mailbox struct {
 	Backend string `toml:"backend" allowed:"none,imap"`
 	Unread  string `toml:"unread"` // delete, replace, move:Folder
-	Read    string `toml:"read"`   // keep, move:Folder
+	Read    string `toml:"read"`   // keep, delete, move:Folder
 	DryRun  bool   `toml:"dry_run"`
 	IMAP    IMAP   `toml:"imap"`
 

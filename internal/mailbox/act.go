@@ -127,7 +127,7 @@ func (o *box) moved(t Target, target string, r Result) (Result, bool, error) {
 		if err != nil {
 			return r, false, err
 		}
-		if why := touched(now.flags); why != "" && r.Outcome == Moved {
+		if why := touched(now.flags); why != "" && r.Outcome != Read {
 			r.Outcome, r.Detail = Read, why+" at the last moment; moved by the policy"
 		}
 	}

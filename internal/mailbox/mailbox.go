@@ -68,7 +68,7 @@ type Server struct {
 // Policy says what to do in the mailboxes of all servers.
 type Policy struct {
 	Unread string // delete, replace, move:Folder
-	Read   string // keep, move:Folder
+	Read   string // keep, delete, move:Folder
 	DryRun bool   // says what would be done
 	Texts  string // a folder whose file mailbox-notice.txt replaces our text; empty: none
 }

@@ -110,6 +110,15 @@ func TestDeletedByPOP(t *testing.T) {
 // actor is an IMAP server that plays a part: it answers each command by name.
 func actor(t testing.TB, play func(command, tag string) string) *IMAP {
 	t.Helper()
+	return actorOfLines(t, func(line, tag string) string {
+		command, _, _ := strings.Cut(line, " ")
+		return play(command, tag)
+	})
+}
+
+// actorOfLines is an actor that hears all of a command, without its tag and "UID".
+func actorOfLines(t testing.TB, play func(line, tag string) string) *IMAP {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -134,15 +143,14 @@ func actor(t testing.TB, play func(command, tag string) string) *IMAP {
 		PasswordFile: password}, Policy{Unread: "delete", Read: "keep"}})
 }
 
-func act(c net.Conn, play func(command, tag string) string) {
+func act(c net.Conn, play func(line, tag string) string) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(long))
 	fmt.Fprint(c, play("", "*"))
 	in := bufio.NewScanner(c)
 	for in.Scan() {
 		tag, rest, _ := strings.Cut(in.Text(), " ")
-		command, _, _ := strings.Cut(strings.TrimPrefix(rest, "UID "), " ")
-		if _, err := fmt.Fprint(c, play(command, tag)); err != nil {
+		if _, err := fmt.Fprint(c, play(strings.TrimPrefix(rest, "UID "), tag)); err != nil {
 			return
 		}
 	}

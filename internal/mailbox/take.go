@@ -117,11 +117,15 @@ func (o *box) act(t Target, c found, now state, policy string, r Result, plan fu
 			r.Outcome = Moved
 		}
 		return o.move(t, c, target, r)
+	case o.archives() && c.folder.special != imap.MailboxAttrTrash:
+		return o.toTrash(t, c, r, plan)
 	case !o.canExpunge():
 		r.Outcome, r.Detail = Refused, "the mail server can't remove one message alone"
 		return r, false, nil
 	case policy == "replace":
 		r.Outcome = Replaced
+	case r.Outcome == Read:
+		r.Detail += "; removed by the policy"
 	}
 	if o.s.p.DryRun {
 		return o.tried(r), false, nil

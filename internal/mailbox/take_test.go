@@ -285,3 +285,14 @@ func TestNobodyElsesMailboxIsOpened(t *testing.T) {
 	}
 	s.has("INBOX", id)
 }
+
+// The policy may take away what was read as well; who asked still hears that it was read.
+func TestWhatWasReadIsRemovedWhereThePolicySaysSo(t *testing.T) {
+	s := start(t, "delete", "delete")
+	s.deliver(message(other(1)), message(id))
+	s.flag("INBOX", id, imap.FlagSeen)
+	if r := s.takes(target(id), Read); !strings.Contains(r.Detail, "removed by the policy") {
+		t.Errorf("it says %q", r.Detail)
+	}
+	s.has("INBOX", other(1))
+}

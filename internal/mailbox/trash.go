@@ -1,0 +1,61 @@
+package mailbox
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// archives says whether the server only takes a label off what is expunged, and keeps the message, as Gmail does.
+// Source: https://developers.google.com/workspace/gmail/imap/imap-extensions
+func (o *box) archives() bool { return o.caps.Has("X-GM-EXT-1") }
+
+// toTrash moves a copy to the server's trash, and looks that it is gone from everywhere else.
+func (o *box) toTrash(t Target, c found, r Result, plan func(Result) error) (Result, bool, error) {
+	listed, err := o.list("*")
+	if err != nil {
+		return r, false, err
+	}
+	trash, all := withAttr(listed, imap.MailboxAttrTrash), withAttr(listed, imap.MailboxAttrAll)
+	if trash == "" {
+		r.Outcome, r.Detail = Refused, "the mail server archives what is removed, and shows no trash"
+		return r, false, nil
+	}
+	if o.s.p.DryRun {
+		return o.tried(r), false, nil
+	}
+	r.Detail += "; now in the trash, where its user can still find it"
+	if err := plan(r); err != nil {
+		return r, false, err
+	}
+	if _, err := await(o, func() (*imapclient.MoveData, error) {
+		return o.Move(imap.UIDSetNum(c.uid), trash).Wait()
+	}); err != nil {
+		return r, false, err
+	}
+	if all != "" {
+		left, err := o.findIn(folder{name: all}, t)
+		if err != nil {
+			return r, false, err
+		}
+		if len(left) > 0 {
+			r.Outcome, r.Detail = Refused, "the mail server keeps it among all mail"
+			return r, false, nil
+		}
+	}
+	return o.moved(t, trash, r)
+}
+
+// withAttr is the name of the folder with a special use (RFC 6154); empty: there is none.
+func withAttr(listed []*imap.ListData, attr imap.MailboxAttr) string {
+	for _, l := range listed {
+		if slices.ContainsFunc(l.Attrs, func(have imap.MailboxAttr) bool {
+			return strings.EqualFold(string(have), string(attr))
+		}) {
+			return l.Mailbox
+		}
+	}
+	return ""
+}
