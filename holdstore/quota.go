@@ -19,11 +19,12 @@ import (
 // hold that would be more is refused. Records of what was sent are counted as well: who has more than their part of
 // them keeps them for crowdedRecord only.
 //
-// A quarter of maxmemory is more than any person sends within a grace; and a newsletter of 100,000 messages, a
-// gateway's fastest for four minutes, fits.
+// Each sender of an owner has half of the owner's room, also where there is only one: nobody but the config knows which
+// logins are shared, and behind those everybody can type an envelope sender like the login. A sixth of maxmemory is more
+// than any person sends within a grace; and a newsletter of 100,000 messages, a gateway's fastest for four minutes, fits.
 const (
-	ownParts      = 4       // an owner's part is one of so many parts of maxmemory
-	ownMessages   = 100_000 // that wait
+	ownParts      = 3       // an owner's part is one of so many parts of maxmemory
+	ownMessages   = 200_000 // that wait
 	crowdedRecord = time.Hour
 
 	recordCost = 300 // bytes that a hold takes besides its record and its content, by measurement
@@ -42,13 +43,12 @@ func ownerOf(sub *Submission, t Terms) string {
 	return "c" + digest(machine(sub.Client.Address)) + behind(sub)
 }
 
-// behind names the sender behind an owner that many may share; "": the login names its sender, or there is none.
+// behind names the sender behind an owner; "": there is none.
 func behind(sub *Submission) string {
-	sender := sub.Sender.Address
-	if sender == "" || sub.Login != "" && len(sub.owners()) == 1 {
+	if sub.Sender.Address == "" {
 		return ""
 	}
-	return "@" + digest(sender)
+	return "@" + digest(sub.Sender.Address)
 }
 
 // machine is a client's address, or its /64.

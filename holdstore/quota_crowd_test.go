@@ -35,10 +35,17 @@ func takeAll(t *testing.T, s *Store, login, client, sender string) int64 {
 func TestOneOfManyBehindAnOwnerLeavesTheOthersRoom(t *testing.T) {
 	t.Parallel()
 	const most = 48 << 20
-	for login, parts := range map[string]int64{"": ownParts, "groupware": 2 * ownParts} {
+	for _, c := range []struct {
+		login, sender string
+		parts         int64
+	}{
+		{"", "mallory@corp.test", ownParts}, {"groupware", "mallory@corp.test", 2 * ownParts},
+		{"groupware", "groupware@evil.test", 2 * ownParts}, {"groupware@corp.test", "groupware@corp.test", 2 * ownParts},
+	} {
+		login, parts := c.login, c.parts
 		s, _ := cramped(t, fmt.Sprint(most))
-		if took := takeAll(t, s, login, "192.0.2.1", "mallory@corp.test"); took > most/parts*3/2 {
-			t.Errorf("login %q: one sender has %d of %d bytes", login, took, most)
+		if took := takeAll(t, s, login, "192.0.2.1", c.sender); took > most/parts*3/2 {
+			t.Errorf("login %q: %s has %d of %d bytes", login, c.sender, took, most)
 		}
 		if took := takeAll(t, s, login, "192.0.2.1", "anna@corp.test"); took < most/parts/3 {
 			t.Errorf("login %q: another one gets %d bytes", login, took)

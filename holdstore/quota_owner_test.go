@@ -38,9 +38,8 @@ func TestNobodyIsManyOwners(t *testing.T) {
 	}
 }
 
-// A login or a client that many may share has senders behind it, of whom none takes all; a login that names its sender
-// has none.
-func TestOnlySharedOwnersHaveSendersBehindThem(t *testing.T) {
+// Every owner has senders behind it, of whom none takes all: nothing that a sender can type makes them the only one.
+func TestEveryOwnerHasSendersBehindIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		sub  Submission
 		want bool
@@ -48,8 +47,8 @@ func TestOnlySharedOwnersHaveSendersBehindThem(t *testing.T) {
 		"a client":                    {Submission{Client: Client{Address: "192.0.2.1"}, Sender: Path{Address: "m@x.test"}}, true},
 		"a client, the null sender":   {Submission{Client: Client{Address: "192.0.2.1"}}, false},
 		"the login of a groupware":    {Submission{Login: "groupware", Sender: Path{Address: "m@x.test"}}, true},
-		"a login that is the address": {Submission{Login: "M@x.test", Sender: Path{Address: "m@X.test"}}, false},
-		"a login that is its name":    {Submission{Login: "M", Sender: Path{Address: "m@x.test"}}, false},
+		"a login that is the address": {Submission{Login: "M@x.test", Sender: Path{Address: "m@X.test"}}, true},
+		"a login that is its name":    {Submission{Login: "M", Sender: Path{Address: "m@x.test"}}, true},
 	} {
 		if got := strings.Contains(ownerOf(&c.sub, Terms{}), "@"); got != c.want {
 			t.Errorf("%s: %v", name, got)
