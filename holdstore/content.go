@@ -85,9 +85,13 @@ func (s *Store) Header(ctx context.Context, h *Hold) ([]byte, error) {
 	return p.Text, err
 }
 
-func (s *Store) piece(ctx context.Context, h *Hold, n int) (seal.Piece, error) {
+// piece reads a piece of the content, the first one only once.
+func (s *Store) piece(ctx context.Context, h *Hold, n int) (p seal.Piece, err error) {
 	if n == 0 && h.first.Text != nil {
 		return h.first, nil
+	}
+	if n == 0 {
+		defer func() { h.first = p }()
 	}
 	b, err := s.nodes.Client.Get(ctx, pieceKey(s.nodes.Of(h.ID), h.ID, h.staging, n)).Bytes()
 	if errors.Is(err, redis.Nil) {

@@ -155,14 +155,19 @@ func stamps(fields []policy.Field) (all []string) {
 // ours says, now that all of its body is known, whether the message has left a hold of ours before.
 func (s *session) ours() bool {
 	m := &s.msg
-	m.known = len(m.stamps) > 0 && slices.ContainsFunc(m.stamps, func(stamp string) bool {
-		return s.server.Mark.Genuine(stamp, m.digest.Sum(), m.sub.Subject) && s.leftNow(stamp)
+	if len(m.stamps) == 0 {
+		return false
+	}
+	content := mark.Content(m.digest.Sum(), m.fields)
+	m.known = slices.ContainsFunc(m.stamps, func(stamp string) bool {
+		return s.server.Mark.Genuine(stamp, content, m.sub.Subject) && s.leftNow(stamp)
 	})
 	return m.known
 }
 
 // A mark counts for a while after its message has left: filters bring a message back at once, and whoever keeps the
-// mark could send the same text to others later. What comes back later is held once more.
+// mark could send the same text to others later. What comes back later is held once more; and so is what its own sender
+// submits again: nothing that brings a message back logs in as them.
 const (
 	markTime = time.Hour
 	leftTime = 5 * time.Second // for the store to answer
@@ -176,11 +181,12 @@ func (s *session) leftNow(stamp string) bool {
 	ctx, cancel := context.WithTimeout(s.ctx, leftTime)
 	defer cancel()
 	id, _, _ := strings.Cut(stamp, ".")
-	at, err := s.server.Left(ctx, id)
+	at, login, err := s.server.Left(ctx, id)
 	if err != nil {
 		return !errors.Is(err, holdstore.ErrNotFound)
 	}
-	return time.Since(at) <= markTime
+	again := login != "" && holdstore.Same(login, s.msg.sub.Login)
+	return time.Since(at) <= markTime && !again
 }
 
 // digestBody takes a piece of the body, when something depends on it.

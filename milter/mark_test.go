@@ -3,20 +3,27 @@ package milter
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// marked is a Received field of release for a message with this body and subject.
-func (r *rig) marked(body, subject string) string {
+// marked is a Received field of release for a message with this body, subject and further fields.
+func (r *rig) marked(body, subject string, header ...string) string {
 	var d holdstore.BodyDigest
 	d.Write([]byte(body))
-	return "Received: by gw.corp.test (Recall Milter) with ESMTP id " + r.Mark.Stamp("7K3MPQ2A9BCDE", d.Sum(), subject) +
-		"; Tue, 24 Nov 2026 09:00:00 +0000"
+	var fields []policy.Field
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ":")
+		fields = append(fields, policy.Field{Name: name, Value: value})
+	}
+	return "Received: by gw.corp.test (Recall Milter) with ESMTP id " +
+		r.Mark.Stamp("7K3MPQ2A9BCDE", mark.Content(d.Sum(), fields), subject) + "; Tue, 24 Nov 2026 09:00:00 +0000"
 }
 
 // passesOurs is holdAll that knows a mark.
@@ -67,6 +74,55 @@ func TestAMarkVouchesForBodyAndSubjectWhateverBecameOfTheRest(t *testing.T) {
 	}
 }
 
+// With another boundary, charset or transfer encoding the same bytes are another text to whoever reads it.
+func TestAMarkVouchesForWhatAReaderSees(t *testing.T) {
+	const body = "--A\r\n\r\nfine\r\n--A--\r\n--B\r\n\r\nsecret\r\n--B--\r\n"
+	mime := []string{"MIME-Version: 1.0", `Content-Type: multipart/mixed; boundary="A"`}
+	for name, c := range map[string]struct {
+		header []string
+		want   byte
+	}{
+		"as it was":                    {mime, 'a'},
+		"folded anew":                  {[]string{"Mime-Version:1.0", "Content-type:  multipart/mixed;\r\n\tboundary=\"A\""}, 'a'},
+		"among others":                 {append([]string{"X-Spam: no", "Content-Language: de"}, mime...), 'a'},
+		"another boundary":             {[]string{"MIME-Version: 1.0", `Content-Type: multipart/mixed; boundary="B"`}, 'd'},
+		"a second Content-Type before": {append([]string{`Content-Type: multipart/mixed; boundary="B"`}, mime...), 'd'},
+		"a second Content-Type behind": {append(mime[:2:2], `Content-Type: text/html`), 'd'},
+		"no Content-Type":              {mime[:1], 'd'},
+		"no MIME-Version":              {mime[1:], 'd'},
+		"a transfer encoding":          {append(mime[:2:2], "Content-Transfer-Encoding: base64"), 'd'},
+		"a charset":                    {[]string{mime[0], mime[1] + "; charset=utf-16le"}, 'd'},
+		"an attachment":                {append(mime[:2:2], "Content-Disposition: attachment; filename=x.html"), 'd'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				r.Policy = func() Policy { return verdicts(passesOurs) }
+				m := r.mta()
+				m.begin("a@corp.test", "b@x.test")
+				m.header('c', append([]string{r.marked(body, "x", mime...), "Subject: x"}, c.header...)...)
+				m.ask('E', body, c.want)
+			})
+		})
+	}
+}
+
+// Whoever logs in and sends their own message again is no filter that brings it back.
+func TestAMarkDoesNotServeItsOwnSenderAgain(t *testing.T) {
+	for login, want := range map[string]byte{"": 'a', "anna": 'd', "ANNA": 'd', "filter": 'a'} {
+		t.Run("by "+login, func(t *testing.T) {
+			bubble(t, func(r *rig) {
+				r.Policy = func() Policy { return verdicts(passesOurs) }
+				r.Left = func(context.Context, string) (time.Time, string, error) { return time.Now(), "anna", nil }
+				m := r.mta()
+				m.send('D', "M", "{auth_authen}", login)
+				m.begin("a@corp.test", "b@x.test")
+				m.header('c', r.marked("text\r\n", "x"), "Subject: x")
+				m.ask('E', "text\r\n", want)
+			})
+		})
+	}
+}
+
 // A command that was obeyed and sent on, to other recipients, is not obeyed again when it comes back.
 func TestAReleasedCommandIsNotObeyedAgain(t *testing.T) {
 	withClerk(t, func(r *rig, c *clerk) {
@@ -101,11 +157,11 @@ func TestAMarkCountsForAWhile(t *testing.T) {
 	} {
 		bubble(t, func(r *rig) {
 			r.Policy = func() Policy { return verdicts(passesOurs) }
-			r.Left = func(_ context.Context, id string) (time.Time, error) {
+			r.Left = func(_ context.Context, id string) (time.Time, string, error) {
 				if id != "7K3MPQ2A9BCDE" {
 					t.Errorf("%s: asked about %s", name, id)
 				}
-				return time.Now().Add(-c.ago), c.err
+				return time.Now().Add(-c.ago), "anna", c.err
 			}
 			m := r.mta()
 			m.begin("a@corp.test", "b@x.test")

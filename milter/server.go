@@ -71,8 +71,9 @@ type Server struct {
 	// may take seconds. nil: the MTA takes back any size.
 	TooLarge func(sub holdstore.Submission, size int64) string
 
-	// Left says when a message left its hold, as holdstore.Store.LeftAt does; nil: all have just left.
-	Left func(ctx context.Context, id string) (time.Time, error)
+	// Left says when a message left its hold, and by whose login it came, as holdstore.Store.LeftAt does; nil: all have
+	// just left.
+	Left func(ctx context.Context, id string) (at time.Time, login string, err error)
 
 	// Unheld is told of outbound mail that goes on without a hold, and never waits; nil: nobody wants to know.
 	Unheld func(sub holdstore.Submission)

@@ -2,9 +2,9 @@
 // mail, the keys to the locks of released messages, and the tokens that name its requests.
 //
 // The mark is the id clause of the Received field that release adds (RFC 5321 section 4.4): "id HOLDID.MAC". It is
-// bound to the hold, to the body and to the subject. Address mapping, SRS and filters change envelope and header of a
-// message that was released, and it must not be held again. So the envelope does not count, nor a tag in the subject;
-// and a copied mark vouches for no other text.
+// bound to the hold, to the body, to the fields by which the body is read, and to the subject. Address mapping, SRS and
+// filters change envelope and header of a message that was released, and it must not be held again. So the envelope does
+// not count, nor From, nor a tag in the subject; and a copied mark vouches for no other text.
 //
 // Each purpose has a key of its own, derived from the secret by HKDF (RFC 5869): nothing that is made for one of them
 // serves as another.
@@ -53,10 +53,9 @@ func derived(secret []byte, purpose string) []byte {
 	return key
 }
 
-// Stamp returns "ID.MAC" for a message of ours: its hold ID, the digest of its body (holdstore.BodyDigest), and the
-// text of its subject.
-func (m *Marker) Stamp(id string, body []byte, subject string) string {
-	return m.stamp(id, body, strings.Fields(subject))
+// Stamp returns "ID.MAC" for a message of ours: its hold ID, its Content, and the text of its subject.
+func (m *Marker) Stamp(id string, content []byte, subject string) string {
+	return m.stamp(id, content, strings.Fields(subject))
 }
 
 // Filters put a few words before a subject or behind it ("[EXTERNAL]", "*** SPAM ***"). Of a long one its beginning
@@ -67,14 +66,14 @@ const (
 	subjectBytes = 300
 )
 
-func (m *Marker) stamp(id string, body []byte, subject []string) string {
+func (m *Marker) stamp(id string, content []byte, subject []string) string {
 	words := strings.Join(subject[:min(len(subject), subjectWords)], " ")
-	return id + "." + text(m.keys.Load().mark, macLen, id, string(body), words[:min(len(words), subjectBytes)])
+	return id + "." + text(m.keys.Load().mark, macLen, id, string(content), words[:min(len(words), subjectBytes)])
 }
 
-// Genuine says whether stamp was made by Stamp, with the same secret, for this body and this subject, or for a part of
-// the subject that lacks a few words.
-func (m *Marker) Genuine(stamp string, body []byte, subject string) bool {
+// Genuine says whether stamp was made by Stamp, with the same secret, for this content and this subject, or for a part
+// of the subject that lacks a few words.
+func (m *Marker) Genuine(stamp string, content []byte, subject string) bool {
 	id, _, ok := strings.Cut(stamp, ".")
 	if !ok || m.keys.Load() == nil {
 		return false
@@ -82,7 +81,7 @@ func (m *Marker) Genuine(stamp string, body []byte, subject string) bool {
 	words := strings.Fields(subject)
 	for before := range min(len(words), tagWords) + 1 {
 		for behind := range min(len(words), tagWords) - before + 1 {
-			if hmac.Equal([]byte(stamp), []byte(m.stamp(id, body, words[before:len(words)-behind]))) {
+			if hmac.Equal([]byte(stamp), []byte(m.stamp(id, content, words[before:len(words)-behind]))) {
 				return true
 			}
 		}

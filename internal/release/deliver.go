@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
 // portMost is how many recipients the re-injection port takes in one transaction, as it has shown; 0: any number. A
@@ -138,7 +139,7 @@ func (s *sender) sendHold(ctx context.Context, c *holdstore.Claim, to []int) (se
 func (l *Loop) envelope(ctx context.Context, c *holdstore.Claim) (envelope, error) {
 	h := &c.Hold
 	e := envelope{client: h, gateway: h.Gateway, from: h.Sender, own: h.Own(), ready: leased(c)}
-	lock, err := l.lock(ctx, h)
+	text, err := l.store.Header(ctx, h)
 	if err != nil {
 		return e, err
 	}
@@ -146,19 +147,13 @@ func (l *Loop) envelope(ctx context.Context, c *holdstore.Claim) (envelope, erro
 	if err != nil {
 		return e, err
 	}
-	e.trace = received(h, l.marker.Stamp(h.ID, body, h.Subject), l.o.Received) + lock
-	demanded := h.Sender.HasArg("REQUIRETLS")
-	if local := h.Client.Address == "" && !h.Own(); local || demanded {
-		header, err := l.store.Header(ctx, h)
-		if err != nil {
-			return e, err
-		}
-		if demanded {
-			e.demand = demand(string(header))
-		}
-		if local {
-			e.implied = impliedBy(h, string(header))
-		}
+	header := fields(string(text))
+	e.trace = received(h, l.marker.Stamp(h.ID, mark.Content(body, header), h.Subject), l.o.Received) + l.lock(h, header)
+	if h.Sender.HasArg("REQUIRETLS") {
+		e.demand = demand(string(text))
+	}
+	if h.Client.Address == "" && !h.Own() {
+		e.implied = impliedBy(h, string(text))
 	}
 	e.content = l.store.Content(ctx, h)
 	return e, nil

@@ -1,7 +1,6 @@
 package release
 
 import (
-	"context"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -10,21 +9,16 @@ import (
 
 // lock returns the Cancel-Lock field for a message (RFC 8315), "" for one that must do without: our own mails, one that
 // has such a field already, and one with a DKIM signature that forbids to add it.
-func (l *Loop) lock(ctx context.Context, h *holdstore.Hold) (string, error) {
+func (l *Loop) lock(h *holdstore.Hold, header []policy.Field) string {
 	if !l.o.CancelLock || h.MessageID == "" || h.Own() {
-		return "", nil
+		return ""
 	}
-	header, err := l.store.Header(ctx, h)
-	if err != nil {
-		return "", err
+	if policy.Signed(header, "Cancel-Lock") {
+		return ""
 	}
-	found := fields(string(header))
-	if policy.Signed(found, "Cancel-Lock") {
-		return "", nil
-	}
-	for _, f := range found {
+	for _, f := range header {
 		if holdstore.Same(f.Name, "Cancel-Lock") {
-			return "", nil
+			return ""
 		}
 	}
 	var domains, elements []string
@@ -35,20 +29,17 @@ func (l *Loop) lock(ctx context.Context, h *holdstore.Hold) (string, error) {
 		elements = append(elements, e.String())
 	}
 	if elements == nil { // there is no secret yet
-		return "", nil
+		return ""
 	}
-	return "Cancel-Lock: " + strings.Join(elements, "\r\n\t") + "\r\n", nil
+	return "Cancel-Lock: " + strings.Join(elements, "\r\n\t") + "\r\n"
 }
 
-// fields are the two kinds of fields of a held header block that decide about a lock, with their folds.
+// fields are those of a held header block, with their folds.
 func fields(header string) (all []policy.Field) {
 	for header != "" {
 		end := endOfField(header)
 		name, value, _ := strings.Cut(header[:end], ":")
-		if name = strings.TrimRight(name, " \t"); holdstore.Same(name, "DKIM-Signature") ||
-			holdstore.Same(name, "Cancel-Lock") {
-			all = append(all, policy.Field{Name: name, Value: value})
-		}
+		all = append(all, policy.Field{Name: strings.TrimRight(name, " \t"), Value: value})
 		header = header[end:]
 	}
 	return all
