@@ -46,6 +46,8 @@ import (
 //	aside:NAME      a key that was of another type than it should be; aside: their names by when (damage.go)
 //	damage          list: lines about damage that no daemon has logged yet
 //	schema          layout and number of shards, see nodes.Layout
+//	tokens          hash: the records of API tokens by their digests
+//	ended:HASH      when somebody's sessions with the page were ended
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
 
 func loadKey(at nodes.Shard) string { return string(at) + "inload" }
@@ -74,6 +76,8 @@ func jobsKey(at nodes.Shard) string                  { return string(at) + "jobs
 func requestersKey(at nodes.Shard) string            { return string(at) + "jobs:in" }
 func requestKey(at nodes.Shard, id string) string    { return string(at) + "rq:" + id }
 func secretKey(at nodes.Shard) string                { return string(at) + "secret" }
+func tokensKey(at nodes.Shard) string                { return string(at) + "tokens" }
+func endedKey(at nodes.Shard, h string) string       { return string(at) + "ended:" + h }
 
 func pieceKey(at nodes.Shard, id, nonce string, n int) string {
 	return string(at) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)

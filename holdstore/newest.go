@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -13,8 +14,11 @@ import (
 )
 
 // Whose says whose messages a search wants: those of a login, with a Sender only those that it sent as that address;
-// without a login those of an envelope sender, from one client (an IP address).
-type Whose struct{ Login, Sender, Client string }
+// without a login those of an envelope sender, from one client (an IP address); with AnyLogin all of an envelope sender.
+type Whose struct {
+	Login, Sender, Client string
+	AnyLogin              bool
+}
 
 // Latest returns up to n holds in any state, the newest first, that are somebody's, and that keep lets stay (nil: all).
 // Nobody else's mail takes their place: it looks at the newest 20,000 of that person, however many messages others have
@@ -56,13 +60,18 @@ var latestMost = LatestMost
 
 // newestFew sorts holds, the newest first, and keeps the first n.
 func newestFew(all []*Hold, n int) []*Hold {
-	slices.SortStableFunc(all, func(a, b *Hold) int { return b.HeldAt.Compare(a.HeldAt) })
+	slices.SortStableFunc(all, func(a, b *Hold) int {
+		return cmp.Or(b.HeldAt.Compare(a.HeldAt), strings.Compare(b.ID, a.ID))
+	})
 	clear(all[min(n, len(all)):])
 	return all[:min(n, len(all))]
 }
 
 // sent says whether somebody sent a hold.
 func (w Whose) sent(h *Hold) bool {
+	if w.AnyLogin {
+		return Same(h.Sender.Address, w.Sender)
+	}
 	return Same(h.Login, w.Login) && (w.Sender == "" || Same(h.Sender.Address, w.Sender))
 }
 
@@ -76,6 +85,9 @@ func (w Whose) entries(s *Store) []string {
 
 // charged says whether somebody is charged for a hold, by its field o: this tells whose it is without its record.
 func (w Whose) charged(o string) bool {
+	if w.AnyLogin {
+		return true
+	}
 	owner, _, _ := strings.Cut(o, " ")
 	if w.Sender == "" {
 		owner, _, _ = strings.Cut(owner, "@")

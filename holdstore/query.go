@@ -73,6 +73,15 @@ func glob(flags, pattern string) *regexp.Regexp {
 
 func fits(re *regexp.Regexp, text string) bool { return re == nil || re.MatchString(text) }
 
+// Matcher returns what says whether a hold matches; States must be named. An error says what is wrong with the query.
+func (q Query) Matcher() (func(*Hold) bool, error) {
+	m, err := newMatcher(q)
+	if err != nil {
+		return nil, err
+	}
+	return m.matches, nil
+}
+
 // matches says whether a hold matches.
 func (m *matcher) matches(h *Hold) bool {
 	toOne := func(p Path) bool { return fits(m.recipient, Fold(p.Address)) }

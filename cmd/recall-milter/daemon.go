@@ -27,7 +27,7 @@ type daemon struct {
 
 // newDaemon checks all that can be checked without listening.
 func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error) {
-	log, err := newLog(c.Log, stderr)
+	log, err := wiring.Log(c.Log, stderr)
 	if err != nil {
 		return nil, err
 	}

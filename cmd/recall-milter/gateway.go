@@ -47,7 +47,8 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 		return nil, err
 	}
 	rule := func(name string) policy.Rule { return d.outbound.Load().Rule(name) }
-	if g.desk, err = wiring.Desk(d.config, d.texts, store, rule, g.late, g.log); err != nil {
+	if g.desk, err = wiring.Desk(d.config, d.texts, store, rule, g.late,
+		wiring.HoldLink(d.config, &d.marker), g.log); err != nil {
 		return nil, err
 	}
 	g.loop = release.New(g.log.Timed(store), &d.marker, g.log, d.releaseOptions())

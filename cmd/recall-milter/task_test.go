@@ -9,12 +9,13 @@ import (
 
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/monitor"
+	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
 func TestATaskBeginsAnewAfterAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
-		lines, err := newLog(config.Log{Level: "info", Format: "text"}, &out)
+		lines, err := wiring.Log(config.Log{Level: "info", Format: "text"}, &out)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/holdjson"
 )
 
 // exportTo writes each message that waits into a folder: ID.eml, which is what would be sent, and ID.json, which has
@@ -55,7 +56,7 @@ func (c *ctl) exportFiles(ctx context.Context, h *holdstore.Hold, dir string) er
 	return whole(filepath.Join(dir, h.ID+".json"), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
-		return e.Encode(asJSON(h))
+		return e.Encode(holdjson.Of(h))
 	})
 }
 

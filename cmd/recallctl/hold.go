@@ -7,41 +7,8 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/holdjson"
 )
-
-// hold is a hold in JSON; the names are the contract's.
-type hold struct {
-	ID         string      `json:"id"`
-	State      string      `json:"state"`
-	QueueID    string      `json:"queue_id"`
-	MessageID  string      `json:"message_id"`
-	Sender     string      `json:"sender"`
-	Recipients []recipient `json:"recipients"`
-	Login      string      `json:"login"`
-	Client     string      `json:"client"`
-	Size       int64       `json:"size"`
-	Subject    string      `json:"subject"`
-	Rule       string      `json:"rule"`
-	Grace      string      `json:"grace"`
-	HeldAt     time.Time   `json:"held_at"`
-	DueAt      time.Time   `json:"due_at"`
-}
-
-type recipient struct {
-	Address string `json:"address"`
-	Result  string `json:"result"`
-	Detail  string `json:"detail"`
-}
-
-func asJSON(h *holdstore.Hold) hold {
-	out := hold{ID: h.ID, State: string(h.State), QueueID: h.QueueID, MessageID: h.MessageID, Sender: h.Sender.Address,
-		Login: h.Login, Client: h.Client.Address, Size: h.Size, Subject: h.Subject, Rule: h.Rule, Grace: h.Grace.String(),
-		HeldAt: h.HeldAt, DueAt: h.Due, Recipients: []recipient{}}
-	for i, r := range h.Results {
-		out.Recipients = append(out.Recipients, recipient{h.Recipients[i].Address, string(r.Outcome), r.Detail})
-	}
-	return out
-}
 
 // listPage is how many holds are laid out at a time.
 const listPage = 200
@@ -72,7 +39,7 @@ func (l *lister) flush() error {
 	l.mixed = l.mixed || slices.ContainsFunc(l.page, func(h *holdstore.Hold) bool { return h.State != holdstore.Held })
 	for _, h := range l.page {
 		if l.s.json {
-			l.s.encode(asJSON(h))
+			l.s.encode(holdjson.Of(h))
 		} else {
 			rows = append(rows, row(h, l.mixed))
 		}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
-	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
@@ -49,16 +48,9 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Actor) (string, e
 
 // retractor asks other gateways as the daemon does, which writes the mails.
 func (a *act) retractor(ctx context.Context) (*retraction.Retractor, error) {
-	secret, err := a.secret(ctx)
+	m, err := a.marker(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return wiring.Retractor(a.config, nil, a.store, mark.New(secret), nil)
-}
-
-func (a *act) secret(ctx context.Context) ([]byte, error) {
-	if a.config.SecretFile != "" {
-		return wiring.Secret(a.config.SecretFile)
-	}
-	return a.store.Secret(ctx)
+	return wiring.Retractor(a.config, nil, a.store, m, nil)
 }

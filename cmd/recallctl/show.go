@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/holdjson"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
@@ -31,18 +32,10 @@ func (c *ctl) show() *cobra.Command {
 	return cmd
 }
 
-// details is what show --json adds to a hold.
-type details struct {
-	hold
-	Attempts int               `json:"attempts"`
-	Timeline []holdstore.Event `json:"timeline"`
-	Header   string            `json:"header"`
-}
-
 func (c *ctl) showOne(ctx context.Context, h *holdstore.Hold) {
 	header, err := c.store.Header(ctx, h)
 	if c.json {
-		c.encode(details{asJSON(h), h.Attempts, h.Timeline, string(header)})
+		c.encode(holdjson.Details{Hold: holdjson.Of(h), Attempts: h.Attempts, Timeline: h.Timeline, Header: string(header)})
 		return
 	}
 	c.envelope(h)

@@ -55,6 +55,7 @@ func (c *Config) check(s *source) {
 	c.checkRules(s)
 	c.checkInboundRules(s)
 	c.checkMailbox(s)
+	c.checkWeb(s)
 }
 
 // ownMail is the rule that the store names for reports and requests (holdstore.OwnMailRule).

@@ -26,6 +26,7 @@ type Config struct {
 	Recall          Recall   `toml:"recall"`
 	Inbound         Inbound  `toml:"inbound"`
 	HTTP            HTTP     `toml:"http"`
+	Web             Web      `toml:"web"`
 
 	Environment []string // keys that the environment set, over the file
 	Doubts      []Doubt  // what of it its author hardly wants
@@ -63,6 +64,8 @@ func Default() *Config {
 			Mailbox: Mailbox{Backend: "none", Unread: "delete", Read: "keep",
 				IMAP: IMAP{Address: "127.0.0.1:143", TLS: "none", Separator: "*"}}},
 		HTTP: HTTP{Listen: "127.0.0.1:8891"},
+		Web: Web{Listen: []string{}, TrustedProxies: []string{"127.0.0.1/32", "::1/128"}, Session: d(12 * time.Hour),
+			Preview: true, Operators: []string{}, SignIn: SignIn{Link: true}},
 	}
 }
 

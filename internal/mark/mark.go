@@ -11,6 +11,7 @@
 package mark
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -30,7 +31,7 @@ var alphabet = base32.NewEncoding(characters).WithPadding(base32.NoPadding)
 type Marker struct{ keys atomic.Pointer[keys] }
 
 // keys are derived from one secret.
-type keys struct{ mark, lock, token []byte }
+type keys struct{ secret, mark, lock, token []byte }
 
 // New returns a marker for a secret; any length will do, 32 bytes is usual.
 func New(secret []byte) *Marker {
@@ -41,7 +42,7 @@ func New(secret []byte) *Marker {
 
 // Use sets the secret. A zero Marker, whose secret the store could not give yet, finds no mark genuine.
 func (m *Marker) Use(secret []byte) {
-	m.keys.Store(&keys{mark: derived(secret, "mark"), lock: derived(secret, "cancel-lock"),
+	m.keys.Store(&keys{secret: bytes.Clone(secret), mark: derived(secret, "mark"), lock: derived(secret, "cancel-lock"),
 		token: derived(secret, "token")})
 }
 

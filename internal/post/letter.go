@@ -27,6 +27,7 @@ type letter struct {
 	Again     bool   // an earlier report has gone out
 	Told      []told // recipients, as another gateway is told, or as it has told
 	Address   string // where to send recall commands; empty: there is none
+	Link      string // of a page; empty: there is none
 }
 
 // told is what another gateway is told of a recipient.

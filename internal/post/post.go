@@ -65,11 +65,17 @@ func (p *Post) Answer(ctx context.Context, to *holdstore.Submission, a *Answer, 
 	return p.send(ctx, d)
 }
 
-// Notice tells the sender of a message that it is held, and how to recall it.
-func (p *Post) Notice(ctx context.Context, h *holdstore.Hold) error {
+// Notice tells the sender of a message that it is held, and how to recall it; link is the page for it, or empty.
+func (p *Post) Notice(ctx context.Context, h *holdstore.Hold, link string) error {
 	d := p.toSender(&h.Submission, &Answer{Done: []*holdstore.Hold{h}}, h.MessageID)
-	d.text = "notice"
+	d.text, d.letter.Link = "notice", link
 	return p.send(ctx, d)
+}
+
+// SignIn sends somebody the link by which they sign in to the page; gateway is the host name that the mail comes from.
+func (p *Post) SignIn(ctx context.Context, to, link, gateway string) error {
+	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: to}}, gateway: gateway, auto: "auto-generated",
+		text: "sign-in", letter: letter{Link: link, Address: p.address}})
 }
 
 func (p *Post) toSender(to *holdstore.Submission, a *Answer, thread string) dispatch {

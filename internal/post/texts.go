@@ -19,7 +19,7 @@ var english embed.FS
 
 // names lists the texts; a site's file of the same name, NAME.txt, replaces ours.
 var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice",
-	"request", "status", "outcome"}
+	"request", "status", "outcome", "sign-in"}
 
 // Texts are the words of our mails. The first line of each is its subject.
 type Texts struct {
@@ -47,7 +47,7 @@ func ReadTexts(folder string) (*Texts, error) {
 			t.all[name] = tmpl
 			_, _, err = t.write(name,
 				letter{Rcpt: []RecipientOutcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""},
-					Address: "x", AnswerBy: "x"})
+					Address: "x", AnswerBy: "x", Link: "x"})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("text of reports: %s: %w", file, err)

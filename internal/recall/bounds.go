@@ -41,7 +41,7 @@ func (d *Desk) beyond(ctx context.Context, m *Mail) (bool, error) {
 // office names what many senders may be behind: a client, or a login that is no single person's.
 func (d *Desk) office(m *Mail) (name string, shared bool) {
 	if m.Login == "" {
-		return "client " + clientNetwork(m.Client.Address), true
+		return "client " + ClientNetwork(m.Client.Address), true
 	}
 	return "login " + m.Login, !d.personal(m.Login)
 }
@@ -64,8 +64,8 @@ func (d *Desk) above(ctx context.Context, name string, most int) (bool, error) {
 	return err == nil && n[0] > most, err
 }
 
-// clientNetwork is a client's address, or for IPv6 the network that one machine easily has.
-func clientNetwork(client string) string {
+// ClientNetwork is a client's address, or for IPv6 the network that one machine easily has.
+func ClientNetwork(client string) string {
 	a, err := netip.ParseAddr(client)
 	if err != nil || a.Unmap().Is4() {
 		return client

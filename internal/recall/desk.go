@@ -61,6 +61,9 @@ type Options struct {
 	Per             time.Duration
 	Texts           *post.Texts
 	Late            Late // nil: too late is too late
+
+	// Link makes the address of a page that shows a hold and can recall it, for the notice. nil, or "": there is none.
+	Link func(h *holdstore.Hold) string
 }
 
 // Desk takes commands. Safe for concurrent use.

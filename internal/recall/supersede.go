@@ -83,10 +83,18 @@ func (d *Desk) Held(ctx context.Context, m *Mail, r holdstore.Committed) {
 	case len(m.replaced) > 0:
 		err = d.replaced(ctx, m, d.supersedes(m), m.replaced)
 	case d.o.Notice == "always" && !r.Found && automatic(m) == "" && d.o.People.Has(&m.Submission):
-		err = d.post.Notice(ctx, &holdstore.Hold{ID: r.ID, HeldAt: r.HeldAt, Due: r.Due, Submission: m.Submission,
+		err = d.notice(ctx, &holdstore.Hold{ID: r.ID, HeldAt: r.HeldAt, Due: r.Due, Submission: m.Submission,
 			Results: make([]holdstore.Result, len(m.Recipients))})
 	}
 	if err != nil {
 		d.log.Trouble("hold "+r.ID+" is safe, but its sender could not be told of it", err)
 	}
+}
+
+func (d *Desk) notice(ctx context.Context, h *holdstore.Hold) error {
+	link := ""
+	if d.o.Link != nil {
+		link = d.o.Link(h)
+	}
+	return d.post.Notice(ctx, h, link)
 }

@@ -32,7 +32,7 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 			refused = append(refused, h)
 			continue
 		}
-		after, err := d.takeBack(ctx, m, h, asked, only)
+		after, err := d.takeBack(ctx, h, only, act(m, asked))
 		if errors.Is(err, holdstore.ErrNotFound) { // forgotten meanwhile, or it has no such recipient
 			continue
 		}
@@ -71,19 +71,23 @@ func (d *Desk) ask(ctx context.Context, m *Mail, a *answer) error {
 	if !d.o.People.Has(&m.Submission) { // nobody would believe us in their name, and their own recall travels on
 		return nil
 	}
+	return d.askGateways(ctx, a, act(m, a.Asked))
+}
+
+func (d *Desk) askGateways(ctx context.Context, a *answer, by holdstore.Act) error {
 	for n, h := range a.Done {
 		if d.o.Late == nil || h.State != holdstore.Released {
 			continue
 		}
-		after, by, err := d.o.Late.RequestRetraction(ctx, h.ID, a.Only, act(m, a.Asked))
+		after, until, err := d.o.Late.RequestRetraction(ctx, h.ID, a.Only, by)
 		if errors.Is(err, holdstore.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if a.Done[n] = after; !by.IsZero() {
-			a.AnswerBy = by
+		if a.Done[n] = after; !until.IsZero() {
+			a.AnswerBy = until
 		}
 	}
 	return nil
@@ -96,18 +100,18 @@ const (
 )
 
 // takeBack recalls one hold and returns it as it is then, whether that was in time or not.
-func (d *Desk) takeBack(ctx context.Context, m *Mail, h *holdstore.Hold, asked string, only []string) (*holdstore.Hold,
+func (d *Desk) takeBack(ctx context.Context, h *holdstore.Hold, only []string, by holdstore.Act) (*holdstore.Hold,
 	error) {
 	for try := 1; ; try++ {
 		var after *holdstore.Hold
 		var err error
 		if only == nil {
-			after, err = d.store.Recall(ctx, h.ID, act(m, asked))
+			after, err = d.store.Recall(ctx, h.ID, by)
 		} else {
-			after, err = d.store.RecallOnly(ctx, h.ID, only, act(m, asked))
+			after, err = d.store.RecallOnly(ctx, h.ID, only, by)
 		}
 		if err == nil {
-			d.log.Acted(after, "recall", act(m, asked), only...)
+			d.log.Acted(after, "recall", by, only...)
 		}
 		if !errors.Is(err, holdstore.ErrTooLate) && !errors.Is(err, holdstore.ErrNotNow) {
 			return after, err

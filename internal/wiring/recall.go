@@ -16,9 +16,10 @@ func Texts(file string) (*post.Texts, error) {
 	return post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"))
 }
 
-// Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held.
+// Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held, and link makes
+// the address of its page (nil: there is no page).
 func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late,
-	log recall.Log) (*recall.Desk, error) {
+	link func(*holdstore.Hold) string, log recall.Log) (*recall.Desk, error) {
 	r := c.Recall
 	personal, err := policy.ParsePatterns(r.PersonalLogins)
 	if err != nil {
@@ -30,7 +31,8 @@ func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func
 	}
 	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, People: people, Outlook: r.Outlook,
 		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
-		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Late: late, PersonalLogins: personal}), nil
+		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Late: late, Link: link,
+		PersonalLogins: personal}), nil
 }
 
 // People tells the site's own people from others.

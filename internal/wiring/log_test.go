@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 func TestNoLogObeysWhatASenderTyped(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var out bytes.Buffer
-		log, err := newLog(config.Log{Level: "info", Format: format}, &out)
+		log, err := Log(config.Log{Level: "info", Format: format}, &out)
 		if err != nil {
 			t.Fatal(err)
 		}

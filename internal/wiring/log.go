@@ -1,4 +1,4 @@
-package main
+package wiring
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// newLog builds the log of the [log] table; it goes to standard error, where systemd or a person reads it.
-func newLog(c config.Log, stderr io.Writer) (*maillog.Log, error) {
+// Log builds the log of the [log] table; it goes to standard error, where systemd or a person reads it.
+func Log(c config.Log, stderr io.Writer) (*maillog.Log, error) {
 	level, err := zapcore.ParseLevel(c.Level)
 	if err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)

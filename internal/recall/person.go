@@ -1,0 +1,97 @@
+package recall
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Person is somebody who has proven to the page or the API who they are. Their rights are those that their mail to the
+// recall address would have.
+type Person struct {
+	Login     string   // proven; empty: none
+	Addresses []string // proven: mail to these reaches them
+	Hold      string   // ID of the one hold that a signed link is for
+	Operator  bool     // sees and acts on everybody's mail
+}
+
+// Sees says whether a hold is one of those that a person may see, send now, keep for longer, and restore: their own,
+// and those of the rules that name them as a delegate. The gateway's own mails are nobody's.
+func (d *Desk) Sees(p Person, h *holdstore.Hold) bool {
+	rule := d.rule(h.Rule)
+	rule.NoRecall = false
+	return d.refusesPerson(p, h, rule) == ""
+}
+
+// Refuses says why a person may not recall a hold that they see; empty: they may.
+func (d *Desk) Refuses(p Person, h *holdstore.Hold) string {
+	return d.refusesPerson(p, h, d.rule(h.Rule))
+}
+
+func (d *Desk) refusesPerson(p Person, h *holdstore.Hold, rule policy.Rule) (why string) {
+	why = "it was not sent with the login that asks for it"
+	if h.Own() {
+		return why
+	}
+	if p.Operator {
+		return ""
+	}
+	if p.Login != "" {
+		// A sign-in proves the login itself. Behind one that many share, by mail, only the envelope sender tells them apart.
+		by := h.Submission
+		by.Login = p.Login
+		if why = d.refuses(&by, h, rule); why == "" {
+			return ""
+		}
+	}
+	ownAddress := func(a string) bool { return a != "" && holdstore.Same(a, h.Sender.Address) }
+	if p.Hold == h.ID || slices.ContainsFunc(p.Addresses, ownAddress) {
+		rule.Delegates = nil // for logins that are proven
+		return d.refuses(&h.Submission, h, rule)
+	}
+	return why
+}
+
+// Outcome is what a recall by a person has brought.
+type Outcome struct {
+	Kind     string          // recalled, partly, too-late, or not-found: none of its recipients was named
+	Hold     *holdstore.Hold // as it is now
+	Results  []post.Outcome  // of the recipients that were asked about
+	Missing  []string        // addresses that were named and did not get the message
+	AnswerBy time.Time       // until when other gateways may answer; zero: none was asked
+}
+
+// RecallFor recalls a hold that the caller has found not to be refused, for some recipients or (nil) for all. With ask,
+// the gateways of recipients who have it already are asked to take it back.
+func (d *Desk) RecallFor(ctx context.Context, h *holdstore.Hold, only []string, ask bool, by holdstore.Act) (Outcome,
+	error) {
+	after, err := d.takeBack(ctx, h, only, by)
+	if errors.Is(err, holdstore.ErrNotFound) && only != nil {
+		after, err = d.store.Get(ctx, h.ID)
+		return Outcome{Kind: "not-found", Hold: after, Missing: only}, err
+	}
+	if err != nil {
+		return Outcome{}, err
+	}
+	a := &answer{Answer: post.Answer{Done: []*holdstore.Hold{after}, Asked: by.Reason}}
+	a.judge(only)
+	if ask && d.o.People.Has(&h.Submission) {
+		if err := d.askGateways(ctx, a, by); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return Outcome{a.Kind, a.Done[0], a.Outcomes(), a.Missing(), a.AnswerBy}, nil
+}
+
+// RefusedFor notes a recall that was refused in the audit trail.
+func (d *Desk) RefusedFor(ctx context.Context, h *holdstore.Hold, why string, by holdstore.Act) error {
+	return d.store.Audit(ctx, "recall refused", h.ID, by, why)
+}
+
+// OfOurs says whether one of the site's own people has sent a hold.
+func (d *Desk) OfOurs(h *holdstore.Hold) bool { return !h.Own() && d.o.People.Has(&h.Submission) }

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// card is a hold as the page shows it.
+type card struct {
+	ID, State, Subject string
+	To                 string // the first recipient
+	More               int    // recipients that are not shown
+	Rule, Grace        string
+	Default            bool // no rule, but all mail waits
+	Due, Now           time.Time
+	Held, Overdue      bool
+	Recallable         bool // by this person
+	Recipients         []recipient
+	Timeline           []holdstore.Event
+	May                acts
+}
+
+// recipient is one recipient with what became of them.
+type recipient struct {
+	Address, Class, Detail string
+	Pending                bool
+}
+
+// acts are what can be done to a hold as it is. The store decides again when it is done.
+type acts struct {
+	Recall, Some, Release, Restore, Ask bool
+	Extend                              []time.Duration
+}
+
+// Any says whether there is one.
+func (a acts) Any() bool { return a.Recall || a.Release || a.Restore || a.Ask || len(a.Extend) > 0 }
+
+// recipientsShown bounds the recipients on a page.
+const recipientsShown = 200
+
+// margin is how much sooner than its due moment a message is said to leave, so that a click in the last second is not
+// too late while it travels.
+const margin = 2 * time.Second
+
+func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
+	now := s.now()
+	v := card{ID: h.ID, State: string(h.State), Subject: h.Subject, Rule: h.Rule, Default: h.Rule == "default",
+		Grace: span(h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held, Timeline: h.Timeline,
+		Recallable: s.desk.Refuses(c.Person, h) == ""}
+	v.Overdue = !v.Due.After(now)
+	if strings.TrimSpace(v.Subject) == "" {
+		v.Subject = s.texts.say(lang, "no-subject")
+	}
+	asked := false
+	for n, r := range h.Results {
+		if r.Outcome == holdstore.Sent {
+			asked = true
+		}
+		if n < recipientsShown {
+			v.Recipients = append(v.Recipients, recipient{h.Recipients[n].Address,
+				strings.ReplaceAll(string(r.Outcome), " ", "-"), r.Detail, r.Outcome == holdstore.Pending})
+		}
+	}
+	if len(h.Recipients) > 0 {
+		v.To = h.Recipients[0].Address
+	}
+	v.More = len(h.Recipients) - len(v.Recipients)
+	switch h.State {
+	case holdstore.Held:
+		v.May.Recall, v.May.Release = v.Recallable, true
+		v.May.Some = v.Recallable && len(h.Recipients) > 1 && len(h.Recipients) <= recipientsShown
+		v.May.Extend = s.extensions(c, h)
+	case holdstore.Releasing:
+		v.May.Recall = v.Recallable
+	case holdstore.Recalled:
+		v.May.Restore = true
+	case holdstore.Released:
+		v.May.Ask = v.Recallable && asked
+	}
+	return v
+}
+
+// extensions are by how much a hold can wait longer.
+func (s *Server) extensions(c *caller, h *holdstore.Hold) (all []time.Duration) {
+	for _, d := range []time.Duration{10 * time.Minute, time.Hour} {
+		if c.Operator || !h.Due.Add(d).After(h.HeldAt.Add(max(s.o.MaxGrace, h.Grace))) {
+			all = append(all, d)
+		}
+	}
+	return all
+}

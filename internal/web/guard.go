@@ -1,0 +1,62 @@
+package web
+
+import (
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// policyOfContent lets a page load nothing but our own style sheet, script and pictures, and be shown in no frame.
+const policyOfContent = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guarded adds what holds for every answer: headers that bind the browser, no request from another site, a bound for
+// what is posted, and that a panic costs only its own request.
+func (s *Server) guarded(next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, forbidden("the request comes from another site"))
+	}))
+	inner := origins.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil && v != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+				s.log.Panicked("a request to the page", v, debug.Stack())
+				s.fail(w, r, holdstore.ErrDefect)
+			}
+		}()
+		h := w.Header()
+		h.Set("Content-Security-Policy", policyOfContent)
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+		h.Set("X-Robots-Tag", "noindex, nofollow")
+		h.Set("Cache-Control", "no-store")
+		if s.secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		inner.ServeHTTP(w, r)
+	})
+}
+
+// forwarded lists the addresses of X-Forwarded-For, the client's first; an invalid one ends it.
+func forwarded(r *http.Request) (hops []netip.Addr) {
+	all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for n := len(all) - 1; n >= 0 && n >= len(all)-maxHops; n-- {
+		a, err := netip.ParseAddr(strings.TrimSpace(all[n]))
+		if err != nil {
+			break
+		}
+		hops = append([]netip.Addr{a.Unmap()}, hops...)
+	}
+	return hops
+}
+
+const maxHops = 10

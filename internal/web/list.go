@@ -1,0 +1,191 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// search is what a list shows.
+type search struct {
+	holdstore.Query
+	queueID string
+	limit   int
+	after   place // zero: from the newest on
+}
+
+// place is where a page of a list ends: lists are the newest first.
+type place struct {
+	at time.Time
+	id string
+}
+
+func placeOf(h *holdstore.Hold) place { return place{h.HeldAt, h.ID} }
+
+// before says whether a hold comes behind a place in a list.
+func (p place) before(h *holdstore.Hold) bool {
+	if p.id == "" || h.HeldAt.Before(p.at) {
+		return true
+	}
+	return h.HeldAt.Equal(p.at) && h.ID < p.id
+}
+
+func (p place) String() string { return strconv.FormatInt(p.at.UnixMilli(), 36) + "-" + p.id }
+
+// readPlace reads a cursor; anybody can type one, and it only says where to begin.
+func readPlace(text string) (p place, ok bool) {
+	at, id, ok := strings.Cut(text, "-")
+	ms, err := strconv.ParseInt(at, 36, 64)
+	return place{time.UnixMilli(ms), id}, ok && err == nil && id != "" && len(id) < 20
+}
+
+var (
+	waiting   = []holdstore.State{holdstore.Held, holdstore.Releasing}
+	anyStates = []holdstore.State{holdstore.Held, holdstore.Releasing, holdstore.Released, holdstore.Recalled}
+)
+
+// page is a part of a list.
+type page struct {
+	holds   []*holdstore.Hold
+	more    bool
+	missing string // what could not be seen; empty: nothing
+}
+
+// list finds what the caller may see of a search. With a part of the store away it says what is missing.
+func (s *Server) list(ctx context.Context, c *caller, q search) (p page, err error) {
+	matches, err := q.Matcher()
+	if err != nil {
+		return p, invalid(400, err.Error())
+	}
+	n := &newest{most: q.limit + 1, seen: map[string]bool{}, keep: func(h *holdstore.Hold) bool {
+		return q.after.before(h) && matches(h) && (q.queueID == "" || h.QueueID == q.queueID) && s.desk.Sees(c.Person, h)
+	}}
+	if q.queueID != "" {
+		err = n.resolve(ctx, s.store, q.queueID)
+	} else if c.Operator {
+		err = n.find(ctx, s.store, q.Query, 0)
+	} else {
+		err = s.own(ctx, c, q, n)
+	}
+	switch {
+	case errors.Is(err, holdstore.ErrPartial):
+		p.missing = "a part of the store is away: there may be more"
+	case errors.Is(err, holdstore.ErrMany):
+		p.missing = "only the newest were searched"
+	case err != nil:
+		return p, err
+	}
+	p.holds = n.holds
+	if p.more = len(p.holds) > q.limit; p.more {
+		p.holds = p.holds[:q.limit]
+	}
+	return p, nil
+}
+
+// own finds what a person has sent, and what they may see as a delegate.
+func (s *Server) own(ctx context.Context, c *caller, q search, n *newest) error {
+	var all []holdstore.Whose
+	if c.Hold != "" {
+		return n.resolve(ctx, s.store, c.Hold)
+	}
+	if c.Login != "" {
+		all = append(all, holdstore.Whose{Login: c.Login})
+	}
+	for _, a := range c.Addresses {
+		all = append(all, holdstore.Whose{Sender: a, AnyLogin: true})
+	}
+	scan := false
+	for _, d := range s.o.Delegates {
+		if c.Login == "" || !d.Logins.Match(c.Login) {
+			continue
+		}
+		scan = scan || d.Senders == nil
+		for _, a := range d.Senders {
+			all = append(all, holdstore.Whose{Sender: a, AnyLogin: true})
+		}
+	}
+	for _, who := range all {
+		if err := n.latest(ctx, s.store, who); err != nil {
+			return err
+		}
+	}
+	if scan { // the rule names its senders by a pattern: nothing lists their mail
+		return n.find(ctx, s.store, q.Query, scanMost)
+	}
+	return nil
+}
+
+// scanMost bounds how many holds are looked at for a delegate.
+const scanMost = 20_000
+
+// newest gathers holds, and keeps the newest of those that fit.
+type newest struct {
+	most  int
+	keep  func(*holdstore.Hold) bool
+	seen  map[string]bool
+	holds []*holdstore.Hold
+}
+
+func (n *newest) add(h *holdstore.Hold) {
+	if n.seen[h.ID] || !n.keep(h) {
+		return
+	}
+	n.seen[h.ID] = true
+	if n.holds = append(n.holds, h); len(n.holds) > 2*n.most {
+		n.cut()
+	}
+}
+
+func (n *newest) cut() {
+	slices.SortFunc(n.holds, func(a, b *holdstore.Hold) int {
+		return -strings.Compare(placeKey(a), placeKey(b))
+	})
+	clear(n.holds[min(n.most, len(n.holds)):])
+	n.holds = n.holds[:min(n.most, len(n.holds))]
+}
+
+// placeKey sorts holds by when they were held.
+func placeKey(h *holdstore.Hold) string { return h.HeldAt.UTC().Format("20060102150405.000") + h.ID }
+
+func (n *newest) latest(ctx context.Context, store Store, who holdstore.Whose) error {
+	holds, err := store.Latest(ctx, who, n.most, n.keep)
+	for _, h := range holds {
+		n.add(h)
+	}
+	n.cut()
+	return err
+}
+
+func (n *newest) resolve(ctx context.Context, store Store, ref string) error {
+	holds, err := store.Resolve(ctx, ref)
+	for _, h := range holds {
+		n.add(h)
+	}
+	n.cut()
+	return err
+}
+
+// find looks at all that a query finds, or at so many.
+func (n *newest) find(ctx context.Context, store Store, q holdstore.Query, most int) error {
+	defer n.cut()
+	q.AnyOrder = true
+	looked := 0
+	q.Progress = func(now, _ int) { looked = now }
+	for h, err := range store.Find(ctx, q) {
+		switch {
+		case errors.Is(err, holdstore.ErrDamaged):
+			continue // recallctl fsck tells of it
+		case err != nil:
+			return err
+		}
+		if n.add(h); most > 0 && looked > most {
+			return holdstore.ErrMany
+		}
+	}
+	return nil
+}

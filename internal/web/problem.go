@@ -1,0 +1,113 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/holdjson"
+)
+
+// problem is an answer that is none: RFC 9457, and an error. Its kind ends its type.
+type problem struct {
+	Type   string         `json:"type"`
+	Title  string         `json:"title"`
+	Status int            `json:"status"`
+	Detail string         `json:"detail,omitempty"`
+	Hold   *holdjson.Hold `json:"hold,omitempty"`  // as it is, of too-late and not-now: with each recipient's result
+	Holds  []string       `json:"holds,omitempty"` // of ambiguous
+	After  int            `json:"-"`               // Retry-After in seconds
+	hold   *holdstore.Hold
+}
+
+// Error says what is wrong.
+func (p *problem) Error() string { return p.Detail }
+
+// kind is the last part of the type.
+func (p *problem) kind() string { return p.Type[strings.LastIndexByte(p.Type, '/')+1:] }
+
+func notFound() *problem {
+	return &problem{Type: "/not-found", Title: "Not found", Status: http.StatusNotFound,
+		Detail: "there is no such message, or not for you"}
+}
+
+func forbidden(why string) *problem {
+	return &problem{Type: "/forbidden", Title: "Not allowed", Status: http.StatusForbidden, Detail: why}
+}
+
+func unauthorized(why string) *problem {
+	return &problem{Type: "/unauthorized", Title: "Sign in first", Status: http.StatusUnauthorized, Detail: why}
+}
+
+func invalid(status int, why string) *problem {
+	return &problem{Type: "/invalid", Title: "Invalid request", Status: status, Detail: why}
+}
+
+func tooLate(h *holdstore.Hold) *problem {
+	out := holdjson.Of(h)
+	return &problem{Type: "/too-late", Title: "Too late", Status: http.StatusConflict,
+		Detail: "the message has left, or is being sent", Hold: &out, hold: h}
+}
+
+func notNow(h *holdstore.Hold, why string) *problem {
+	out := holdjson.Of(h)
+	return &problem{Type: "/not-now", Title: "Not possible in this state", Status: http.StatusConflict, Detail: why,
+		Hold: &out, hold: h}
+}
+
+func tooMany(seconds int) *problem {
+	return &problem{Type: "/rate", Title: "Too many requests", Status: http.StatusTooManyRequests,
+		Detail: "try again later", After: seconds}
+}
+
+// asProblem says in HTTP what an error is. What the store says of itself is for the log, not for strangers.
+func asProblem(err error) *problem {
+	var p *problem
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &large):
+		return invalid(http.StatusRequestEntityTooLarge, "the request is too large")
+	case errors.Is(err, holdstore.ErrNotFound):
+		return notFound()
+	}
+	return &problem{Type: "/store-away", Title: "The hold store can't be reached", Status: http.StatusServiceUnavailable,
+		Detail: "nothing can be said of the message now, and whether the request was carried out is unknown: look again",
+		After:  5}
+}
+
+// fail answers with a problem, as a page or as JSON.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := asProblem(err)
+	if p.Status == http.StatusServiceUnavailable {
+		s.log.Trouble("the page could not answer", err)
+	}
+	if p.After > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.After))
+	}
+	if !isAPI(r) {
+		s.failPage(w, r, p)
+		return
+	}
+	if p.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="Recall Milter"`)
+	}
+	out := *p
+	out.Type = s.o.BaseURL + "/problems" + p.Type
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	s.encode(w, out)
+}
+
+// encode writes JSON; the client may be gone, which is no trouble of ours.
+func (s *Server) encode(w http.ResponseWriter, v any) {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(true)
+	_ = e.Encode(v)
+}
+
+func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }

@@ -1,0 +1,143 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+//go:embed static
+var staticFiles embed.FS
+
+// assets are the static files by the names under which they are served: these change with what is in them, so that a
+// browser may keep them.
+var assets, assetNames = readAssets()
+
+func readAssets() (files map[string][]byte, names map[string]string) {
+	files, names = map[string][]byte{}, map[string]string{}
+	entries, _ := staticFiles.ReadDir("static")
+	for _, e := range entries {
+		text, _ := staticFiles.ReadFile("static/" + e.Name())
+		sum := sha256.Sum256(text)
+		kind := path.Ext(e.Name())
+		name := strings.TrimSuffix(e.Name(), kind) + "." + hex.EncodeToString(sum[:6]) + kind
+		files[name], names[e.Name()] = text, name
+	}
+	return files, names
+}
+
+var mediaTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml"}
+
+func (s *Server) static(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	text, ok := assets[name]
+	if !ok {
+		s.fail(w, r, notFound())
+		return
+	}
+	w.Header().Set("Content-Type", mediaTypes[path.Ext(name)])
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(text)
+}
+
+// section is a part of the list.
+type section struct {
+	ID    string
+	Cards []card
+	None  string
+}
+
+// templates makes the templates of each language.
+func (t *Texts) templates() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	for _, name := range t.names {
+		say := func(key string, with ...any) string { return t.say(name, key, with...) }
+		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "clock": clock, "span": span,
+			"asset": func(name string) string { return assetNames[name] },
+			"section": func(_ any, id string, cards []card, none string) section {
+				return section{id, cards, none}
+			}}).ParseFS(templateFiles, "templates/*.html"))
+	}
+	return all
+}
+
+// clock writes a moment in the gateway's zone.
+func clock(at time.Time) string { return at.Local().Format("2006-01-02 15:04:05 MST") }
+
+// span writes a duration without zeros: 10m, 1h30m.
+func span(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if d >= time.Minute {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if d >= time.Hour {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// view is what every page shows.
+type view struct {
+	Lang, Title          string
+	Who                  string // who is signed in; empty: nobody
+	Session              bool   // a sign-in of ours, which can be ended
+	Outcome, OutcomeKind string // of an act: good, bad
+}
+
+// view fills in what is the same on all pages. c may be nil.
+func (s *Server) view(r *http.Request, c *caller, titleKey string) view {
+	v := view{Lang: s.texts.choose(r.Header.Get("Accept-Language"))}
+	v.Title = s.texts.say(v.Lang, titleKey)
+	if c != nil && !c.nobody() && c.Hold == "" {
+		v.Who, v.Session = firstOf(append([]string{c.Login}, c.Addresses...)...), c.session != nil
+	}
+	return v
+}
+
+func firstOf(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+// render writes a page.
+func (s *Server) render(w http.ResponseWriter, lang, name string, status int, data any) {
+	var b bytes.Buffer
+	if err := s.pageTemplates[lang].ExecuteTemplate(&b, name+".html", data); err != nil {
+		panic(fmt.Errorf("page %s: %w", name, err))
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Vary", "Accept-Language, Cookie")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+}
+
+// failPage shows a problem as a page.
+func (s *Server) failPage(w http.ResponseWriter, r *http.Request, p *problem) {
+	v := s.view(r, nil, "problem-"+p.kind())
+	if v.Title == "problem-"+p.kind() {
+		v.Title = s.texts.say(v.Lang, "problem-other")
+	}
+	detail := ""
+	if p.kind() == "forbidden" || p.kind() == "invalid" {
+		detail = p.Detail
+	}
+	s.render(w, v.Lang, "problem", p.Status, struct {
+		view
+		Detail string
+	}{v, detail})
+}

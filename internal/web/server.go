@@ -1,0 +1,160 @@
+// Package web is the page where senders see their held mail and take it back, and the API for programs. Both are views
+// of the same few acts (acts.go), and these ask the desk who may do what: the rights of a person here are those that
+// their mail to the recall address would have.
+//
+// Rules that hold: GET and HEAD change nothing. An answer says what the store says after the act, never what was hoped
+// for. Whether something exists is told only to those who may see it. What comes from the network is bounded before it
+// is read.
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"html/template"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Options are the table [web].
+type Options struct {
+	BaseURL   string          // without a slash at its end
+	Proxies   policy.Networks // whose X-Forwarded-For and sign-in header are believed
+	Header    string          // by which a proxy says who has signed in; empty: none
+	LinkMail  bool            // whether a mail to an address proves that it is somebody's
+	Session   time.Duration   // how long a sign-in lasts
+	Preview   bool            // whether the text of mail is shown
+	Operators policy.Patterns // logins and addresses
+	MaxGrace  time.Duration   // how long a sender may hold their own mail, from its beginning
+	Delegates []Delegates
+}
+
+// Delegates are those who may act for the senders of a rule.
+type Delegates struct {
+	Rule    string
+	Logins  policy.Patterns
+	Senders []string // all senders of the rule, where it names them one by one; nil: it does not
+}
+
+// Server answers browsers and programs. Safe for concurrent use.
+type Server struct {
+	o      Options
+	store  Store
+	desk   *recall.Desk
+	post   Mail
+	marker *mark.Marker
+	log    Log
+	texts  *Texts
+	now    func() time.Time
+	host   string      // of BaseURL
+	secure bool        // BaseURL begins with https
+	wanted chan string // addresses that want a link to sign in
+
+	pageTemplates map[string]*template.Template // by language
+}
+
+// Log is told what is done.
+type Log interface {
+	Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string)
+	Trouble(msg string, err error)
+	Panicked(what string, v any, stack []byte)
+}
+
+// Mail writes the mails that prove an address; post.Post says what each method promises.
+type Mail interface {
+	SignIn(ctx context.Context, to, link string, gateway string) error
+}
+
+// New returns a server. The marker needs its secret before anybody can sign in.
+func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *Texts, log Log, o Options) *Server {
+	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: time.Now,
+		wanted: make(chan string, 100), pageTemplates: texts.templates()}
+	if u, err := url.Parse(o.BaseURL); err == nil {
+		s.host, s.secure = u.Host, u.Scheme == "https"
+	}
+	return s
+}
+
+// Bounds of one connection. An event stream sets its own deadlines.
+const (
+	readTime  = 10 * time.Second
+	writeTime = 60 * time.Second
+	idleTime  = 2 * time.Minute
+	maxHeader = 16 << 10
+	maxBody   = 64 << 10 // of what is posted
+)
+
+// Serve answers on a listener until ctx ends, and returns when nothing is answered any more.
+func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Config) error {
+	server := &http.Server{Handler: s.Handler(), ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: maxHeader, TLSConfig: certificate,
+		BaseContext: func(net.Listener) context.Context { return ctx }}
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { s.mailLinks(ctx) })
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if server.Shutdown(end) != nil {
+			server.Close()
+		}
+	})
+	var err error
+	if certificate != nil {
+		err = server.ServeTLS(l, "", "")
+	} else {
+		err = server.Serve(l)
+	}
+	if !stop() {
+		<-stopped
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Handler returns what answers all requests.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	s.pages(mux)
+	s.api(mux)
+	return s.guarded(mux)
+}
+
+// client is the address of whoever asks, as the nearest proxy that is not believed says it.
+func (s *Server) client(r *http.Request) netip.Addr {
+	peer, proxied := s.peer(r)
+	if !proxied {
+		return peer
+	}
+	hops := forwarded(r)
+	for n := len(hops) - 1; n >= 0; n-- {
+		if peer = hops[n]; !s.o.Proxies.Contains(peer) {
+			break
+		}
+	}
+	return peer
+}
+
+// peer is the other end of the connection, and whether it is a proxy that is believed. A unix socket is one from this
+// machine.
+func (s *Server) peer(r *http.Request) (netip.Addr, bool) {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		return local, s.o.Proxies.Contains(local)
+	}
+	return a.Addr().Unmap(), s.o.Proxies.Contains(a.Addr())
+}

@@ -1,0 +1,31 @@
+package web
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// Store is what the page needs of the hold store; holdstore.Store says what each method promises.
+type Store interface {
+	Get(ctx context.Context, id string) (*holdstore.Hold, error)
+	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
+	Latest(ctx context.Context, who holdstore.Whose, n int, keep func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
+	Find(ctx context.Context, q holdstore.Query) iter.Seq2[*holdstore.Hold, error]
+	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
+	Content(ctx context.Context, h *holdstore.Hold) io.Reader
+
+	Release(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
+	Extend(ctx context.Context, id string, d time.Duration, a holdstore.Act) (*holdstore.Hold, error)
+	Restore(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
+
+	Token(ctx context.Context, digest string) (string, error)
+	EndSessions(ctx context.Context, name string, keep time.Duration) error
+	SessionsEnded(ctx context.Context, name string) (time.Time, error)
+	FirstUse(ctx context.Context, what, user string, keep time.Duration) (bool, error)
+	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
+	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
+}
