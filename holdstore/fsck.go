@@ -280,6 +280,8 @@ var kinds = []keyKind{
 	{"paused", "", nil, ""}, // whatever it is, its presence pauses
 	{"aside", "", nil, "zset"},
 	{"damage", "", nil, "list"},
+	{"tokens", "", nil, "hash"},
+	{"ended:", "remembered ended:", checkTimeScript, "string"},
 }
 
 // keys sorts names by shard and kind, and checks them.

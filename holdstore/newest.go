@@ -14,7 +14,8 @@ import (
 )
 
 // Whose says whose messages a search wants: those of a login, with a Sender only those that it sent as that address;
-// without a login those of an envelope sender, from one client (an IP address); with AnyLogin all of an envelope sender.
+// without a login those of an envelope sender, from one client (an IP address); with AnyLogin all of an
+// envelope sender.
 type Whose struct {
 	Login, Sender, Client string
 	AnyLogin              bool

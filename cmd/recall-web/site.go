@@ -43,11 +43,7 @@ func newSite(c *config.Config, file string, stderr io.Writer) (*site, error) {
 		return nil, err
 	}
 	w := &site{config: c, file: file, log: log}
-	reads := *c
-	if !c.Web.Preview {
-		reads.Seal.KeyFile = "" // without previews it needs no key, and should have none
-	}
-	if w.store, err = wiring.Store(&reads); err != nil {
+	if w.store, err = wiring.Store(c); err != nil {
 		return nil, err
 	}
 	w.store.OnDefect(log.Panicked)

@@ -45,16 +45,18 @@ var helps = map[string]help{
 		"Make a token for a program, and print it. It is shown only once: the store keeps a hash of it. Without --for it " +
 			"speaks for the site: it sees, and with the scope act changes, everybody's mail. With --for each call names a " +
 			"login, and has exactly the rights of that sender.\n\nExit codes: 0 made; " + storeCodes,
-		"  recallctl token new helpdesk --scope act --expires 90d\n  recallctl token new webmail --scope act --for '*@corp.test'"},
+		"  recallctl token new helpdesk --scope act --expires 90d\n" +
+			"  recallctl token new webmail --scope act --for '*@corp.test'"},
 	"token list": {"List the tokens: names, scopes and when they end",
 		"List the tokens. The tokens themselves are kept nowhere.\n\nExit codes: 0 listed; " + storeCodes,
 		"  recallctl token list\n  recallctl --json token list"},
 	"token revoke": {"Revoke a token: it is not valid any more, on all gateways",
-		"Revoke a token, on all gateways of the store at once.\n\nExit codes: 0 revoked; 1 there is no such token; " + storeCodes,
+		"Revoke a token, on all gateways of the store at once.\n\n" +
+			"Exit codes: 0 revoked; 1 there is no such token; " + storeCodes,
 		"  recallctl token revoke webmail\n  recallctl token revoke helpdesk"},
 	"link": {"Print the link to the page of a message",
-		"Print the link by which a sender sees a message on the page, and can take it back. Whoever has the link can do so, " +
-			"without signing in: give it only to the sender.\n\nExit codes: 0 printed; 1 nothing matched; " + storeCodes,
+		"Print the link by which a sender sees a message on the page, and can take it back. Whoever has the link can do " +
+			"so, without signing in: give it only to the sender.\n\nExit codes: 0 printed; 1 nothing matched; " + storeCodes,
 		"  recallctl link 32VWE3H4VYYPX\n  recallctl link <6f2c@corp.test>"},
 	"list": {"List what is held, soonest due first",
 		"List what is held, soonest due first. REFs, or filters and --state, choose; -q gives IDs for another command.\n\n" +

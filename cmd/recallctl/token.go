@@ -40,7 +40,8 @@ func (c *ctl) tokenNew() *cobra.Command {
 	cmd.Flags().StringVar(&t.Scope, "scope", "", "what it may do: `read`, act or admin")
 	cmd.Flags().StringArrayVar(&t.For, "for", nil,
 		"act only for logins that match this `pattern`, several times for several; each call names one of them")
-	cmd.Flags().StringVar(&expires, "expires", "", "how long it is valid, as a `duration` like 90d (default: until it is revoked)")
+	cmd.Flags().StringVar(&expires, "expires", "",
+		"how long it is valid, as a `duration` like 90d (default: until it is revoked)")
 	cmd.RunE = c.onStore(func(ctx context.Context, args []string) error {
 		if !slices.Contains(web.Scopes, t.Scope) {
 			return usage("token new needs --scope read, act or admin; %q is not one of them", t.Scope)

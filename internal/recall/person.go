@@ -59,16 +59,16 @@ func (d *Desk) refusesPerson(p Person, h *holdstore.Hold, rule policy.Rule) (why
 
 // Outcome is what a recall by a person has brought.
 type Outcome struct {
-	Kind     string          // recalled, partly, too-late, or not-found: none of its recipients was named
-	Hold     *holdstore.Hold // as it is now
-	Results  []post.Outcome  // of the recipients that were asked about
-	Missing  []string        // addresses that were named and did not get the message
-	AnswerBy time.Time       // until when other gateways may answer; zero: none was asked
+	Kind     string                  // recalled, partly, too-late, or not-found: none of its recipients was named
+	Hold     *holdstore.Hold         // as it is now
+	Results  []post.RecipientOutcome // of the recipients that were asked about
+	Missing  []string                // addresses that were named and did not get the message
+	AnswerBy time.Time               // until when other gateways may answer; zero: none was asked
 }
 
 // RecallFor recalls a hold that the caller has found not to be refused, for some recipients or (nil) for all. With ask,
 // the gateways of recipients who have it already are asked to take it back.
-func (d *Desk) RecallFor(ctx context.Context, h *holdstore.Hold, only []string, ask bool, by holdstore.Act) (Outcome,
+func (d *Desk) RecallFor(ctx context.Context, h *holdstore.Hold, only []string, ask bool, by holdstore.Actor) (Outcome,
 	error) {
 	after, err := d.takeBack(ctx, h, only, by)
 	if errors.Is(err, holdstore.ErrNotFound) && only != nil {
@@ -79,7 +79,9 @@ func (d *Desk) RecallFor(ctx context.Context, h *holdstore.Hold, only []string, 
 		return Outcome{}, err
 	}
 	a := &answer{Answer: post.Answer{Done: []*holdstore.Hold{after}, Asked: by.Reason}}
-	a.judge(only)
+	if a.judge(only); only == nil && after.State != holdstore.Recalled { // some may have been recalled before
+		a.Kind = "too-late"
+	}
 	if ask && d.o.People.Has(&h.Submission) {
 		if err := d.askGateways(ctx, a, by); err != nil {
 			return Outcome{}, err
@@ -89,7 +91,7 @@ func (d *Desk) RecallFor(ctx context.Context, h *holdstore.Hold, only []string, 
 }
 
 // RefusedFor notes a recall that was refused in the audit trail.
-func (d *Desk) RefusedFor(ctx context.Context, h *holdstore.Hold, why string, by holdstore.Act) error {
+func (d *Desk) RefusedFor(ctx context.Context, h *holdstore.Hold, why string, by holdstore.Actor) error {
 	return d.store.Audit(ctx, "recall refused", h.ID, by, why)
 }
 

@@ -74,7 +74,7 @@ func (d *Desk) ask(ctx context.Context, m *Mail, a *answer) error {
 	return d.askGateways(ctx, a, act(m, a.Asked))
 }
 
-func (d *Desk) askGateways(ctx context.Context, a *answer, by holdstore.Act) error {
+func (d *Desk) askGateways(ctx context.Context, a *answer, by holdstore.Actor) error {
 	for n, h := range a.Done {
 		if d.o.Late == nil || h.State != holdstore.Released {
 			continue
@@ -100,7 +100,7 @@ const (
 )
 
 // takeBack recalls one hold and returns it as it is then, whether that was in time or not.
-func (d *Desk) takeBack(ctx context.Context, h *holdstore.Hold, only []string, by holdstore.Act) (*holdstore.Hold,
+func (d *Desk) takeBack(ctx context.Context, h *holdstore.Hold, only []string, by holdstore.Actor) (*holdstore.Hold,
 	error) {
 	for try := 1; ; try++ {
 		var after *holdstore.Hold

@@ -90,8 +90,8 @@ func (s *Server) release(ctx context.Context, c *caller, id, reason string) (*ho
 }
 
 // extend holds a hold for longer: a sender's at most for as long as a sender may wish.
-func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.Duration, reason string) (*holdstore.Hold,
-	error) {
+func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.Duration, reason string) (
+	*holdstore.Hold, error) {
 	h, err := s.may(ctx, c, id)
 	if err != nil {
 		return nil, err

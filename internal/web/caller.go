@@ -35,8 +35,8 @@ func (c *caller) may(scope string) bool {
 }
 
 // act says in the audit trail who does something, from where and why.
-func (c *caller) act(reason string) holdstore.Act {
-	return holdstore.Act{By: c.name, From: c.from, Reason: reason}
+func (c *caller) act(reason string) holdstore.Actor {
+	return holdstore.Actor{By: c.name, From: c.from, Reason: reason}
 }
 
 // caller finds out who makes a request. One who has proven nothing is no error; a proof that is wrong is one.
@@ -114,7 +114,7 @@ func (s *Server) wrong(r *http.Request, what string, err error) error {
 		if n[0] > 1 {
 			detail = "many of these: no more are noted within this minute"
 		}
-		by := holdstore.Act{By: "somebody unknown", From: "page, " + from}
+		by := holdstore.Actor{By: "somebody unknown", From: "page, " + from}
 		if failed := s.store.Audit(r.Context(), "web refused", "", by, detail); failed != nil {
 			return failed
 		}

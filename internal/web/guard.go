@@ -10,8 +10,8 @@ import (
 )
 
 // policyOfContent lets a page load nothing but our own style sheet, script and pictures, and be shown in no frame.
-const policyOfContent = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+const policyOfContent = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; " +
+	"img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // guarded adds what holds for every answer: headers that bind the browser, no request from another site, a bound for
 // what is posted, and that a panic costs only its own request.

@@ -136,8 +136,8 @@ func (s *Server) holdPage(w http.ResponseWriter, r *http.Request, c *caller, id 
 	s.render(w, v.Lang, "hold", http.StatusOK, v)
 }
 
-// outcome says what an act has brought. Anybody can type the address of a page, so it says only what is true of the hold
-// as it is now.
+// outcome says what an act has brought. Anybody can type the address of a page, so it says only what is true of the
+// hold as it is now.
 func (s *Server) outcome(lang, did string, h *holdstore.Hold) (text, kind string) {
 	gone := h.State == holdstore.Releasing || h.State == holdstore.Released
 	is := map[string]bool{

@@ -17,9 +17,8 @@ type problem struct {
 	Title  string         `json:"title"`
 	Status int            `json:"status"`
 	Detail string         `json:"detail,omitempty"`
-	Hold   *holdjson.Hold `json:"hold,omitempty"`  // as it is, of too-late and not-now: with each recipient's result
-	Holds  []string       `json:"holds,omitempty"` // of ambiguous
-	After  int            `json:"-"`               // Retry-After in seconds
+	Hold   *holdjson.Hold `json:"hold,omitempty"` // of too-late and not-now: with each recipient's result
+	After  int            `json:"-"`              // Retry-After in seconds
 	hold   *holdstore.Hold
 }
 

@@ -64,7 +64,7 @@ type Server struct {
 
 // Log is told what is done.
 type Log interface {
-	Acted(h *holdstore.Hold, verb string, by holdstore.Act, only ...string)
+	Acted(h *holdstore.Hold, verb string, by holdstore.Actor, only ...string)
 	Trouble(msg string, err error)
 	Panicked(what string, v any, stack []byte)
 }

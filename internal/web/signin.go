@@ -143,7 +143,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 	if err == nil && !first {
 		err = notFound()
 	}
-	by := holdstore.Act{By: "<" + holdstore.Fold(p.Address) + ">", From: "page, " + s.client(r).String()}
+	by := holdstore.Actor{By: "<" + holdstore.Fold(p.Address) + ">", From: "page, " + s.client(r).String()}
 	if err == nil {
 		err = s.store.Audit(r.Context(), "sign-in", "", by, "by a link that was mailed")
 	}

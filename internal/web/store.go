@@ -18,14 +18,14 @@ type Store interface {
 	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
 	Content(ctx context.Context, h *holdstore.Hold) io.Reader
 
-	Release(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
-	Extend(ctx context.Context, id string, d time.Duration, a holdstore.Act) (*holdstore.Hold, error)
-	Restore(ctx context.Context, id string, a holdstore.Act) (*holdstore.Hold, error)
+	Release(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
+	Extend(ctx context.Context, id string, d time.Duration, a holdstore.Actor) (*holdstore.Hold, error)
+	Restore(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
 
 	Token(ctx context.Context, digest string) (string, error)
 	EndSessions(ctx context.Context, name string, keep time.Duration) error
 	SessionsEnded(ctx context.Context, name string) (time.Time, error)
 	FirstUse(ctx context.Context, what, user string, keep time.Duration) (bool, error)
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
-	Audit(ctx context.Context, verb, id string, a holdstore.Act, detail string) error
+	Audit(ctx context.Context, verb, id string, a holdstore.Actor, detail string) error
 }

@@ -16,8 +16,8 @@ func Texts(file string) (*post.Texts, error) {
 	return post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"))
 }
 
-// Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held, and link makes
-// the address of its page (nil: there is no page).
+// Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held, and link
+// makes the address of its page (nil: there is no page).
 func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late,
 	link func(*holdstore.Hold) string, log recall.Log) (*recall.Desk, error) {
 	r := c.Recall

@@ -8,10 +8,10 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
-	"github.com/recall-milter/recall-milter/internal/exchange"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/internal/web"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -20,7 +20,7 @@ import (
 type WebLog interface {
 	web.Log
 	recall.Log
-	exchange.Log
+	retraction.Log
 }
 
 // Web makes the page and the API of the config in a file. The marker needs its secret before anybody is served.
@@ -31,7 +31,7 @@ func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Mar
 	}
 	bare := *c
 	bare.Inbound.Mailbox.Backend = "none" // the daemon has the password of the mailboxes, not the page
-	late, err := Exchange(&bare, texts, store, marker, log)
+	late, err := Retractor(&bare, texts, store, marker, log)
 	if err != nil {
 		return nil, err
 	}

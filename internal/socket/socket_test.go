@@ -1,4 +1,4 @@
-package main
+package socket
 
 import (
 	"net"
@@ -13,8 +13,8 @@ func TestAPortThatIsTakenIsNamedWithWhoMightHaveIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_, err = (&daemon{}).listenAt("inet:" + port + "@127.0.0.1")
+
+	_, err = Listen("tcp", l.Addr().String(), 0, "")
 	if err == nil || !strings.Contains(err.Error(), "another daemon answers at this address") {
 		t.Errorf("%v", err)
 	}
