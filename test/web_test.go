@@ -95,7 +95,10 @@ func (v *visitor) do(method, address, kind, body string) (int, string) {
 	return answer.StatusCode, string(text)
 }
 
-func (v *visitor) get(address string) (int, string) { v.t.Helper(); return v.do("GET", address, "", "") }
+func (v *visitor) get(address string) (int, string) {
+	v.t.Helper()
+	return v.do("GET", address, "", "")
+}
 
 // press sends a form with the button that has a value.
 func (v *visitor) press(address, button string, fields ...string) (int, string) {
