@@ -26,6 +26,7 @@ deps: ## Install what the tests need, if it is missing; make run and make bench 
 	test/deps/install $(NEEDED_TO_TEST)
 	test/deps/unpack sendmail sendmail-bin sendmail-base sendmail-cf
 	test/deps/unpack sasl sasl2-bin
+	test/deps/unpack cyrus cyrus-imapd cyrus-common
 	test/deps/unpack prometheus prometheus
 
 lint: ## Check format, vet, staticcheck, unread errors, comments, spelling
