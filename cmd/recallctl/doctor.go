@@ -23,7 +23,10 @@ const (
 )
 
 // surroundings are what of the machine is looked at.
-type surroundings struct{ postfix, sendmail, user, probe string }
+type surroundings struct {
+	postfix, sendmail, user, probe string
+	mailboxes                      []string
+}
 
 func (c *ctl) doctor() *cobra.Command {
 	var o surroundings
@@ -34,12 +37,19 @@ func (c *ctl) doctor() *cobra.Command {
 			"docs/doctor.md explains each finding under its name, which --json gives as \"check\".\n\n" +
 			"Exit codes: 0 no errors and no warnings, 1 warnings, 2 errors.",
 		Example: "  recallctl doctor\n  recallctl doctor --probe you@corp.test   # also sends a message by every way in, " +
-			"and takes it back",
+			"and takes it back\n  recallctl doctor --mailbox you@corp.test # also opens that mailbox, as a recall would",
 		Args: noREF}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.probe, "probe", "",
 		"send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
+	cmd.Flags().StringArrayVar(&o.mailboxes, "mailbox", nil, "open the mailbox of the user `ADDRESS`, as a recall "+
+		"would, and change nothing there (again for more)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for _, address := range o.mailboxes {
+			if a, err := mail.ParseAddress(address); err != nil || a.Address != address {
+				return usage("invalid --mailbox %q: use an address like you@corp.test", address)
+			}
+		}
 		if a, err := mail.ParseAddress(o.probe); o.probe != "" && (err != nil || a.Address != o.probe) {
 			return usage("invalid --probe %q: use an address like you@corp.test", o.probe)
 		}
@@ -73,7 +83,7 @@ func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
 		c.store, err = wiring.Store(&keyless)
 	}
 	s := &doctor.Site{File: c.file, Config: c.config, Store: c.store, NoStore: err, Version: version, User: o.user,
-		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe,
+		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe, Mailboxes: o.mailboxes,
 		Act: (&act{ctl: c, name: "doctor", reason: "a probe"}).who()}
 	if s.Postfix == "" && s.Sendmail == "" {
 		s.Postfix, s.Sendmail = "/etc/postfix", "/etc/mail/sendmail.cf"

@@ -41,16 +41,17 @@ type Finding struct {
 
 // Site is what is looked at.
 type Site struct {
-	File     string           // the config file
-	Config   *config.Config   // what it says
-	Store    *holdstore.Store // nil: it can't even be opened
-	NoStore  error            // why it can't be, then why it does not answer
-	Version  string           // of this program
-	User     string           // whom the daemon runs as
-	Postfix  string           // its configuration folder; "": it is not looked at
-	Sendmail string           // its configuration file; "": it is not looked at
-	Probe    string           // an address for probes; "": none are made
-	Act      holdstore.Actor  // who takes probes back
+	File      string           // the config file
+	Config    *config.Config   // what it says
+	Store     *holdstore.Store // nil: it can't even be opened
+	NoStore   error            // why it can't be, then why it does not answer
+	Version   string           // of this program
+	User      string           // whom the daemon runs as
+	Postfix   string           // its configuration folder; "": it is not looked at
+	Sendmail  string           // its configuration file; "": it is not looked at
+	Probe     string           // an address for probes; "": none are made
+	Mailboxes []string         // addresses of users whose mailboxes are opened
+	Act       holdstore.Actor  // who takes probes back
 
 	mta   *postfix.Config // nil: no Postfix here
 	noMTA error           // why
@@ -92,7 +93,7 @@ func Examine(ctx context.Context, s *Site) []Finding {
 	if s.Store != nil {
 		s.NoStore = s.Store.Ready(bounded)
 	}
-	found := s.pasteable(causes(inParallel(bounded, s, settings, files, redis, holds, daemon, port, mtas, dns)))
+	found := s.pasteable(causes(inParallel(bounded, s, settings, files, redis, holds, daemon, port, mtas, dns, mailboxes)))
 	if s.Probe != "" {
 		s.sick = slices.ContainsFunc(found, func(f Finding) bool {
 			return f.Level == Error && (strings.HasPrefix(f.Check, "daemon.") || strings.HasPrefix(f.Check, "redis."))

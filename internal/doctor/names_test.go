@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-const aName = `(?:config|files|redis|holds|daemon|port|mta|postfix|sendmail|dns|probe)\.[a-z0-9-]+`
+const aName = `(?:config|files|redis|holds|daemon|port|mta|postfix|sendmail|dns|mailbox|probe)\.[a-z0-9-]+`
 
 // Each finding is explained in docs/doctor.md, and named by a test that breaks just that.
 func TestEachFindingIsExplainedAndTested(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"text/template"
@@ -109,6 +110,14 @@ func (m *Mailboxes) of(recipient string) *IMAP {
 	return nil
 }
 
+// Servers are those that have an address.
+func (m *Mailboxes) Servers() []*IMAP {
+	return slices.DeleteFunc(slices.Clone(m.servers), func(b *IMAP) bool { return b.s.Address == "" })
+}
+
+// Address is host:port of the server.
+func (b *IMAP) Address() string { return b.s.Address }
+
 // Reaches says whether there is a way into a recipient's mailbox.
 func (m *Mailboxes) Reaches(recipient string) bool { return m.of(recipient) != nil }
 
@@ -125,10 +134,16 @@ func (m *Mailboxes) Retract(ctx context.Context, t Target, plan func(Result) err
 func (m *Mailboxes) Check(ctx context.Context, user string) error {
 	b := m.of(user)
 	if b == nil {
-		return fmt.Errorf("no server is configured for the mailbox of <%s>", user)
+		return ErrNoServer
 	}
 	return b.Check(ctx, user)
 }
+
+// Why a mailbox would stay as it is.
+var (
+	ErrNoServer  = errors.New("no server is configured for its domain")
+	ErrNoExpunge = errors.New("the IMAP server has no UIDPLUS, so one message can't be removed alone")
+)
 
 // IMAP is the way into the mailboxes of one server.
 type IMAP struct {
@@ -202,8 +217,8 @@ func (b *IMAP) Check(ctx context.Context, user string) error {
 		return because(ctx, err)
 	}
 	defer box.close()
-	if user != "" && !box.canExpunge() && (b.p.Unread == "delete" || b.p.Unread == "replace") {
-		return errors.New("the IMAP server has no UIDPLUS, so one message can't be removed alone: set unread to move:Folder")
+	if user != "" && !box.canExpunge() && !box.archives() && (b.p.Unread == "delete" || b.p.Unread == "replace") {
+		return ErrNoExpunge
 	}
 	return nil
 }

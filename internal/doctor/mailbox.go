@@ -1,0 +1,61 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/wiring"
+)
+
+// mailboxTime is how long a server with mailboxes may take for all that is asked here.
+const mailboxTime = 10 * time.Second
+
+// mailboxes looks whether the servers with mailboxes answer, and opens the mailboxes that were named.
+func mailboxes(ctx context.Context, s *Site, r report) {
+	all, err := wiring.Mailboxes(s.Config, nil)
+	if err != nil || all == nil {
+		for _, user := range s.Mailboxes {
+			noServer(user, s, r)
+		}
+		return // what is wrong with the config is said elsewhere
+	}
+	ctx, cancel := context.WithTimeout(ctx, mailboxTime)
+	defer cancel()
+	for _, b := range all.Servers() {
+		if err := b.Check(ctx, ""); err != nil {
+			r.warn("mailbox.reachable", byHand+"only you know where the mailboxes are: see the address and tls of "+
+				"[inbound.mailbox] in "+s.File+", and whether the server runs", "the IMAP server at %s does not answer: "+
+				"what is recalled after delivery stays in its mailboxes: %s", b.Address(), words(err))
+			continue
+		}
+		r.fine("mailbox", "the IMAP server at %s answers", b.Address())
+	}
+	for _, user := range s.Mailboxes {
+		s.opens(ctx, all, user, r)
+	}
+}
+
+// opens opens one mailbox, as a recall would.
+func (s *Site) opens(ctx context.Context, all *mailbox.Mailboxes, user string, r report) {
+	switch err := all.Check(ctx, user); {
+	case err == nil:
+		r.fine("mailbox", "the mailbox of %s can be opened", user)
+	case errors.Is(err, mailbox.ErrNoServer):
+		noServer(user, s, r)
+	case errors.Is(err, mailbox.ErrNoExpunge):
+		r.warn("mailbox.expunge", byHand+"only you know the folder: write unread = \"move:FOLDER\" under [inbound.mailbox] "+
+			"in "+s.File+", then: systemctl restart recall-milter", "the mailbox of %s can be opened, and unread mail can't "+
+			"be removed from it: %s", user, words(err))
+	default:
+		r.warn("mailbox.login", byHand+"only you know the right login: see docs/mailbox.md for what this server must allow",
+			"the mailbox of %s can't be opened: what is recalled after delivery stays there: %s", user, words(err))
+	}
+}
+
+func noServer(user string, s *Site, r report) {
+	r.warn("mailbox.server", byHand+"only you know where the mailbox is: add its domain to a [[inbound.mailbox.server]] "+
+		"in "+s.File+" (docs/mailbox.md)", "no server is configured for the mailbox of %s: a recall is delivered there, "+
+		"and the message stays", user)
+}
