@@ -7,10 +7,10 @@ export GOTOOLCHAIN ?= auto
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak packages run clean
+.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms arm64 run clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
 
 build: ## Build the programs into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -80,10 +80,32 @@ fuzz: ## Run every fuzz target, FUZZ=1m each
 soak: deps ## Run the mail of 8 hours in minutes; nothing may grow
 	SOAK=$(or $(SOAK),8m) $(GO) test -run TestSoak -v -count=1 -timeout 60m ./test
 
+deb: ## Build the deb, in dist/
+	packaging/build dist deb
+
+rpm: ## Build the rpm, in dist/
+	packaging/build dist rpm
+
+# All that is published, in dist/release: packages for both architectures, sums, a list of parts, repositories. KEY is
+# the gpg key that signs it.
+release: ## Build all that is published, in dist/release; KEY=ID signs it
+	test/deps/install --upgrade-nothing apt-utils createrepo-c gnupg
+	packaging/release dist/release $(KEY)
+
 # The deb and the rpm, in dist/; checked by what distributions check with, and tried in scratch systems (as root).
 packages: ## Build the deb and the rpm, and try them in scratch systems (as root)
-	test/deps/install lintian shellcheck rpm rpmlint cpio man-db redis-server systemd systemd-container mmdebstrap
+	test/deps/install --upgrade-nothing lintian shellcheck rpm rpmlint cpio man-db redis-server systemd systemd-container mmdebstrap
 	packaging/check
+
+# Debian 12, 13 and testing, each with Redis and with Valkey: one small system after the other, ten minutes in all.
+platforms: ## Try the deb on Debian 12, 13 and testing (as root)
+	test/deps/install --upgrade-nothing systemd-container mmdebstrap
+	packaging/platforms
+
+# The unit and sealing tests of the other architecture, in an emulator.
+arm64: ## Run the tests of policy, sealing and IDs for arm64, under qemu
+	test/deps/install --upgrade-nothing qemu-user-static
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64-static ./policy ./holdstore/internal/...
 
 # It installs what it runs, and nothing that only the tests need.
 run: ## Run the whole gateway on loopback

@@ -34,7 +34,8 @@ func (c *ctl) doctor() *cobra.Command {
 		Short: "Look for every cause of lost, unheld, late or duplicate mail, and say how to fix it",
 		Long: "Look for every cause of lost, unheld, late or duplicate mail, and say how to fix it. Nothing is changed.\n" +
 			"Notes are for some sites only: nothing is known to be wrong. What can't be looked at is a warning.\n" +
-			"docs/doctor.md explains each finding under its name, which --json gives as \"check\".\n\n" +
+			"/usr/share/doc/recall-milter/docs/doctor.md explains each finding under its name, " +
+			"which --json gives as \"check\".\n\n" +
 			"Exit codes: 0 no errors and no warnings, 1 warnings, 2 errors.",
 		Example: "  recallctl doctor\n  recallctl doctor --probe you@corp.test   # also sends a message by every way in, " +
 			"and takes it back\n  recallctl doctor --mailbox you@corp.test # also opens that mailbox, as a recall would",

@@ -22,7 +22,8 @@ var helps = map[string]help{
 		"Look at everything in the store for what does not fit together. It can run while daemons work.\n\n" +
 			"Exit codes: 0 nothing found; 1 something was found or repaired; " + storeCodes,
 		"  recallctl fsck\n  recallctl fsck --repair"},
-	"key": {"Make, rotate and check seal keys", "Work with the keys that seal held mail (docs/sealing.md).\n\n" +
+	"key": {"Make, rotate and check seal keys", "Work with the keys that seal held mail " +
+		"(/usr/share/doc/recall-milter/docs/sealing.md).\n\n" +
 		"Exit codes: 0 done; 64 wrong command; 77 not allowed, or a key is missing; 78 invalid config.",
 		"  recallctl key new /etc/recall-milter/seal.keys\n  recallctl key status"},
 	"key new": {"Make a key file with one key",

@@ -17,7 +17,7 @@ func (c *ctl) setup() *cobra.Command {
 	var apply, undo, bypass, resume, reload bool
 	cmd := &cobra.Command{Use: "setup", Short: "Show the lines that a hold needs in Postfix, and write them on request",
 		Long: `Check what the hold needs, and show which lines of main.cf and master.cf it needs, next to what is there. Without a flag nothing is
-changed. For Sendmail see docs/sendmail.md.
+changed. For Sendmail see /usr/share/doc/recall-milter/docs/sendmail.md.
 
 --undo takes out what --apply wrote, and nothing else, whatever was edited since. --bypass takes the milter, and nothing else,
 out of every list of milters: new mail passes unheld, and signers and filters go on. --resume puts it back where it was.
@@ -104,7 +104,8 @@ func (c *ctl) planned(ctx context.Context, o *surroundings) (*postfix.Config, []
 	}
 	mta, err := postfix.Read(ctx, o.postfix)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w; Sendmail's lines are in recall-milter.m4, see docs/sendmail.md", err)
+		return nil, nil, fmt.Errorf("%w; Sendmail's lines are in recall-milter.m4, "+
+			"see /usr/share/doc/recall-milter/docs/sendmail.md", err)
 	}
 	changes, err := mta.Plan(site.Needs())
 	for _, f := range doctor.BeforeTheHold(site, mta) {

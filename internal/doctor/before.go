@@ -27,7 +27,8 @@ func (s *Site) beforeTheHold(r report) {
 		for _, check := range service.Treatment().Unseen {
 			rule, table, _ := strings.Cut(check, " ")
 			const fix = byHand +
-				`whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, or the action into a table of senders (docs/before-the-hold.md)`
+				`whom it concerns only you know: write a [[hold.rule]] with grace = "0s" for these senders, ` +
+				"or the action into a table of senders (/usr/share/doc/recall-milter/docs/before-the-hold.md)"
 			if s.mta.Acts(table) == postfix.Yes {
 				r.bad("postfix.unseen", fix, "%s: %s has HOLD, FILTER, REDIRECT or BCC, which is lost with a held message: the "+
 					"re-injection port does not see the client or login", service, check)
@@ -123,7 +124,8 @@ func (s *Site) editors(service *postfix.Service, list string, asked map[string]b
 			may = append(may, "put mail into quarantine")
 		}
 		say("postfix.envelope",
-			byHand+"what it does with your mail only you know (docs/before-the-hold.md), and if it does that, "+
+			byHand+"what it does with your mail only you know (/usr/share/doc/recall-milter/docs/before-the-hold.md), "+
+				"and if it does that, "+
 				"it belongs to the re-injection port: "+s.moved(m.Address),
 			"the milter %s before ours may %s: that is lost with a held message", m.Address, strings.Join(may, ", "))
 	}

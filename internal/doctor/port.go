@@ -119,7 +119,7 @@ func (s *Site) size(said int64, r report) {
 	most := s.largest()
 	if behind := s.behindThePort(); behind > 0 && behind <= most && (said == 0 || said > behind) {
 		r.bad("port.size", byHand+"which limit you want is your decision: take -o message_size_limit out of the service, "+
-			"or give it a cleanup service without a limit (docs/postfix.md), then: postfix reload",
+			"or give it a cleanup service without a limit (/usr/share/doc/recall-milter/docs/postfix.md), then: postfix reload",
 			"the re-injection port says that it takes more than the %s of the cleanup service behind it: mail of about that "+
 				"size comes back as a bounce when its grace ends", sized(behind))
 		return

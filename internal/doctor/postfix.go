@@ -215,7 +215,7 @@ func (s *Site) locally(r report) {
 		s.socket(cleanup, *m, r)
 		r.note("postfix.programs",
 			byHand+"most programs ask for none of it: where one does, what programs submit needs a port "+
-				"of its own (docs/before-the-hold.md has the lines)",
+				"of its own (/usr/share/doc/recall-milter/docs/before-the-hold.md has the lines)",
 			"what a program asks for by sendmail -v, -N, -R and -V is lost with a held message: no milter is told")
 	}
 }

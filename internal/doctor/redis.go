@@ -127,7 +127,7 @@ func (s *Site) secrets(h holdstore.Health, r report) {
 		r.warn("redis.gives-away",
 			byHand+"only the administrator of Redis can do it: take "+name+" out of redis.conf, give whoever needs it a user "+
 				"of their own, "+
-				"and restart Redis (docs/redis.md, \"Login\")",
+				"and restart Redis (/usr/share/doc/recall-milter/docs/redis.md, \"Login\")",
 			"CONFIG GET shows the password in %s to this gateway's login: whoever has the login has that password too", name)
 	}
 }

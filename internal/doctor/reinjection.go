@@ -88,7 +88,8 @@ func (s *Site) actions(service *postfix.Service, port postfix.Port, wanted postf
 	if !missing {
 		return
 	}
-	const fix = "recallctl setup --apply --reload # docs/before-the-hold.md says what it does"
+	const fix = "recallctl setup --apply --reload # " +
+		"/usr/share/doc/recall-milter/docs/before-the-hold.md says what it does"
 	all, told := wanted.Tables(), map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for _, table := range all[name] {

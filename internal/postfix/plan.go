@@ -54,7 +54,7 @@ func (c *Config) Plan(n Needs) ([]Change, error) {
 	p := &plan{c: c, needs: n, ours: MilterAddress(c, n.Milter[0])}
 	if queue := c.Get("queue_directory"); p.chrooted() && strings.HasPrefix(p.ours, "unix:/") {
 		return nil, fmt.Errorf("smtpd is chrooted to %s and can't see the daemon's socket %s: set listen = "+
-			"[\"inet:8890@127.0.0.1\"], or a socket below %s (docs/install.md)",
+			"[\"inet:8890@127.0.0.1\"], or a socket below %s (/usr/share/doc/recall-milter/docs/install.md)",
 			queue, n.Milter[0].Address, queue)
 	}
 	for _, port := range n.Ports() {

@@ -5,6 +5,10 @@ set -e
 
 if [ "$1" = purge ]; then
 	rm -f /etc/recall-milter/secret
+	# The copies that "recallctl setup" kept for a way back.
+	for kind in before after; do
+		rm -f /etc/postfix/main.cf.$kind-recall-milter[.-]* /etc/postfix/master.cf.$kind-recall-milter[.-]*
+	done
 	if [ -e /var/lib/recall-milter/store/appendonlydir ]; then
 		echo "recall-milter: /var/lib/recall-milter and /etc/recall-milter/seal.keys are left: they may hold mail, and its key" >&2
 	else
