@@ -85,7 +85,9 @@ func (h healer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (h healer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		if err == nil || cmds[0].Name() == "multi" {
+		// What failed on the way to Redis is in err, and in no command.
+		met := func(cmd redis.Cmder) bool { return nodes.WrongType(cmd.Err()) }
+		if cmds[0].Name() == "multi" || !slices.ContainsFunc(cmds, met) {
 			return err
 		}
 		for _, cmd := range cmds {

@@ -424,3 +424,17 @@ func TestFsckOnlyLooksAtKeysOfAnotherType(t *testing.T) {
 	}
 	h.othersWork(t)
 }
+
+// What failed on the way to Redis is no command's own error; a server that is away must not look like an empty store.
+func TestHealingHidesNoOtherError(t *testing.T) {
+	away, h := errors.New("no connection"), healer{open(t, "127.0.0.1:1")}
+	cmd := redis.NewStatusCmd(t.Context(), "ping")
+	err := h.ProcessPipelineHook(func(context.Context, []redis.Cmder) error { return away })(t.Context(), []redis.Cmder{cmd})
+	if !errors.Is(err, away) {
+		t.Errorf("a pipeline: %v", err)
+	}
+	err = h.ProcessHook(func(context.Context, redis.Cmder) error { return away })(t.Context(), cmd)
+	if !errors.Is(err, away) {
+		t.Errorf("a command: %v", err)
+	}
+}

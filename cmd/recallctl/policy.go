@@ -47,7 +47,12 @@ func (c *ctl) policy() *cobra.Command {
 	flags.StringVar(&s.queueID, "queue-id", "",
 		"the MTA's queue `ID`: with it, fields of earlier milters named in inbound.trust are believed")
 	flags.StringSliceVar(&s.recipients, "recipient", nil, "envelope recipients, `addresses`")
-	test.RunE = c.onStore(func(ctx context.Context, args []string) error { return c.judged(ctx, &s, args[0]) })
+	test.RunE = func(cmd *cobra.Command, args []string) error { // a store that is away is one of its answers
+		if err := c.open(); err != nil {
+			return err
+		}
+		return c.outcome(c.judged(cmd.Context(), &s, args[0]))
+	}
 	cmd.AddCommand(test)
 	return cmd
 }

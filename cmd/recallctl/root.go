@@ -86,7 +86,7 @@ func meant(cmd *cobra.Command, err error) string {
 // onStore runs a verb that needs the store.
 func (c *ctl) onStore(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := c.open(); err != nil {
+		if err := c.reach(cmd.Context()); err != nil {
 			return err
 		}
 		return c.outcome(do(cmd.Context(), args))
@@ -126,6 +126,14 @@ func (c *ctl) partly(what string, err error) error {
 
 // needed are the keys without which another store could be opened, or held mail be kept too short.
 var needed = []string{"redis", "seal", "record_retention", "recall.retention"}
+
+// reach opens the store, which must answer.
+func (c *ctl) reach(ctx context.Context) error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	return c.store.Answers(ctx)
+}
 
 // open opens the store. In an emergency other parts of the config may have errors, and the seal keys may be gone: it
 // goes on without them, and says so.

@@ -150,7 +150,7 @@ func (c *ctl) putBack(ctx context.Context, dir string) error {
 // stillHeld says why the re-injection port may be needed; "" when it is not. Without a config nothing can be.
 func (c *ctl) stillHeld(ctx context.Context) string {
 	const unknown = "the store does not say whether mail is held"
-	switch err := c.open(); {
+	switch err := c.reach(ctx); {
 	case err != nil:
 		return unknown
 	}

@@ -29,6 +29,23 @@ func (ns *Nodes) Ping(ctx context.Context) error {
 	})
 }
 
+// Answers says within dialTimeout whether the only server answers anything; nil in a Cluster.
+func (ns *Nodes) Answers(ctx context.Context) error {
+	if len(ns.Shards) > 1 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	err := ns.Client.Ping(ctx).Err()
+	if Answered(err) {
+		return nil // what it says counts for each command
+	}
+	if node, wrong := ns.Node(ctx, ns.Shards[0]); wrong == nil {
+		err = ns.saidBy(node, err)
+	}
+	return Explain(err)
+}
+
 // Health asks every server that keeps holds. With an error it returns what the others say.
 func (ns *Nodes) Health(ctx context.Context) (all []Health, err error) {
 	var mu sync.Mutex
