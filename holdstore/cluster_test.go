@@ -33,9 +33,11 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	defer cancel()
 	for n := range 60 {
 		mark := fmt.Sprint("m", n)
-		if _, err := holdOne(s, mark, time.Hour); err != nil {
+		r, err := holdOne(s, mark, time.Hour)
+		if err != nil {
 			t.Fatal(err)
 		}
+		s.nodes.Client.Set(ctx, requestKey(s.nodes.Of(r.ID), r.ID), s.seal.WrapSmall([]byte("{}"), requestPlace(r.ID)), 0)
 	}
 	away := c.Nodes[0]
 	for _, n := range c.Nodes {
@@ -54,6 +56,14 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	}
 	if !errors.Is(err, ErrPartial) || !errors.Is(err, ErrUnavailable) || len(live) < 10 || len(live) > 50 {
 		t.Fatalf("%d of 60 are seen, %v", len(live), err)
+	}
+	for _, id := range live {
+		if _, err := s.Request(ctx, id); err != nil {
+			t.Errorf("a request that a live server has: %v", err)
+		}
+	}
+	if _, err := s.Request(ctx, "another"); !errors.Is(err, ErrPartial) || errors.Is(err, ErrNotFound) {
+		t.Errorf("a request that nobody sees: %v", err)
 	}
 	if st, err := s.Stats(ctx); !errors.Is(err, ErrPartial) || st.Count[Held] != len(live) {
 		t.Errorf("stats: %+v, %v", st, err)

@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,20 +120,22 @@ func requestPlace(id string) seal.Place {
 // Request returns what a request is about. ErrNotFound: we never made it, or long ago.
 func (s *Store) Request(ctx context.Context, requestID string) (Request, error) {
 	var a Request
+	shards, away := s.nodes.Visible(ctx) // where a server is away, the request may be there, or at another one
 	pipe := s.nodes.Client.Pipeline()
 	// it is kept with its hold, whose ID the request does not tell
-	replies := make([]*redis.StringCmd, len(s.nodes.Shards))
-	for n, at := range s.nodes.Shards {
+	replies := make([]*redis.StringCmd, len(shards))
+	for n, at := range shards {
 		replies[n] = pipe.Get(ctx, requestKey(at, requestID))
 	}
 	pipe.Exec(ctx)
 	for _, r := range replies {
 		text, err := r.Bytes()
-		if errors.Is(err, redis.Nil) {
+		switch {
+		case errors.Is(err, redis.Nil):
 			continue
-		}
-		if err != nil {
-			return a, nodes.Explain(err)
+		case err != nil:
+			away = cmp.Or(away, nodes.Explain(err))
+			continue
 		}
 		text, err = s.seal.Unwrap(text, requestPlace(requestID))
 		if errors.Is(err, ErrDamaged) { // somebody else wrote it into the store
@@ -143,7 +146,7 @@ func (s *Store) Request(ctx context.Context, requestID string) (Request, error) 
 		}
 		return a, json.Unmarshal(text, &a)
 	}
-	return a, fmt.Errorf("no request has this ID: %w", ErrNotFound)
+	return a, cmp.Or(away, fmt.Errorf("no request has this ID: %w", ErrNotFound))
 }
 
 // answerScript writes what became of recipients. What is retracted stays retracted, and what was said of a recipient
