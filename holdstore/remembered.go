@@ -51,6 +51,10 @@ func (r Remembered) bare() string {
 const (
 	namesAtOnce = 8  // messages
 	waysAtOnce  = 64 // transactions of each, about
+
+	// locksMost is how many locks of one name are told apart, those of the oldest messages: a message has one lock, and
+	// whoever claims its Message-ID with locks of their own comes later.
+	locksMost = 16
 )
 
 // FindRemembered returns the message with a Message-ID from an address, and without a Message-ID those with a bare
@@ -137,10 +141,16 @@ func (j *joined) add(stored string) {
 		return
 	}
 	n := slices.IndexFunc(j.all, func(other Remembered) bool { return other.Lock == r.Lock })
-	if n < 0 {
+	switch {
+	case n < 0 && len(j.all) < locksMost:
 		n = len(j.all)
 		j.all, j.others = append(j.all, r), append(j.others, false)
-	} else {
+	case n < 0:
+		if n = j.newest(); !r.At.Before(j.all[n].At) {
+			return
+		}
+		j.all[n], j.others[n] = r, false
+	default:
 		m := &j.all[n]
 		m.Recipients, m.Ways = append(m.Recipients, r.Recipients...), append(m.Ways, r.Ways...)
 		if r.At.Before(m.At) {
@@ -151,4 +161,14 @@ func (j *joined) add(stored string) {
 		j.all[n].Recipients = append(j.all[n].Recipients, base64.RawStdEncoding.EncodeToString([]byte(other)))
 		j.others[n] = true
 	}
+}
+
+// newest is which of the messages came last.
+func (j *joined) newest() (n int) {
+	for i, m := range j.all {
+		if m.At.After(j.all[n].At) {
+			n = i
+		}
+	}
+	return n
 }

@@ -77,3 +77,23 @@ func TestAMessageToMillionsTakesLittleMemory(t *testing.T) {
 		}
 	}
 }
+
+// Whoever claims a Message-ID with thousands of locks of their own costs little, and hides no message that was there
+// before.
+func TestThousandsOfLocksOfOneMessageIDCostLittle(t *testing.T) {
+	var j joined
+	now := time.Now()
+	genuine := Remembered{MessageID: "<1@x.test>", From: "a@x.test", Lock: "sha256:genuine", At: now}
+	stored := []string{string(packReceived(genuine))}
+	for n := range 5000 {
+		stored = append(stored, string(packReceived(Remembered{MessageID: "<1@x.test>", From: "a@x.test",
+			Lock: fmt.Sprint("sha256:", n), At: now.Add(time.Duration(n+1) * time.Second)})))
+	}
+	slices.Reverse(stored) // in no order that helps
+	for _, s := range stored {
+		j.add(s)
+	}
+	if len(j.all) > locksMost || !slices.ContainsFunc(j.all, func(r Remembered) bool { return r.Lock == genuine.Lock }) {
+		t.Errorf("%d are kept", len(j.all))
+	}
+}
