@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +32,9 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Committed, error) {
 		}
 	}
 	p.replaces = t.Replaces
+	if err := p.noteTickets(ctx); err != nil {
+		return Committed{}, err
+	}
 	p.sent, p.print = true, hex.EncodeToString(p.s.seal.Fingerprint(p.sum.Sum(nil)))[:printLength]
 	c, err := p.send(ctx, t, whole)
 	for tries := 1; err == nil && whole && c.row == "taken" && tries < idTries; tries++ {
@@ -220,7 +225,7 @@ func (p *Put) fence(cause error) (Committed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()
 	var reply []string
-	mays, _, err := p.s.mays(ctx, p.replaced(p.replaces), takenBefore) // what gets none stays taken back
+	mays, _, err := p.s.mays(ctx, slices.Collect(maps.Keys(p.tickets)), p.takenBefore) // the others stay taken back
 	if err == nil {
 		reply, err = p.s.nodes.Run(ctx, p.at, fenceScript, p.id, time.Hour.Milliseconds(), p.nonce, mays).StringSlice()
 	}

@@ -41,10 +41,11 @@ type Put struct {
 	wide     bool // header or body has a byte above 127
 	sum      hash.Hash
 	digest   BodyDigest
-	replaces []string // IDs of holds that its commit takes back
-	print    string   // the fingerprint of envelope and content, once all is known
-	chunks   int      // pieces sent or being sent, the header's among them
-	sent     bool     // the commit left: from here on the pieces may be a hold's
+	replaces []string         // IDs of holds that its commit takes back
+	tickets  map[string][]int // of them that had a ticket, sealed, whom it was not for
+	print    string           // the fingerprint of envelope and content, once all is known
+	chunks   int              // pieces sent or being sent, the header's among them
+	sent     bool             // the commit left: from here on the pieces may be a hold's
 
 	elsewhere string // what its owner has in other shards of the server, as Store.elsewhere says it
 

@@ -7,6 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 // replacing is the part of a commit that takes back what the new hold replaces, and of a fence that undoes it.
@@ -22,8 +27,35 @@ func (p *Put) replaced(ids []string) (here []string) {
 	return here
 }
 
+// noteTickets keeps what the tickets of sealed holds let before this commit replaces them. Whatever somebody writes into
+// their records meanwhile, a fence that undoes it lets no more than that.
+func (p *Put) noteTickets(ctx context.Context) error {
+	here := p.replaced(p.replaces)
+	if !p.s.seal.Seals() || len(here) == 0 {
+		return nil
+	}
+	pipe := p.s.nodes.Client.Pipeline()
+	replies := make([]*redis.SliceCmd, len(here))
+	for n, old := range here {
+		replies[n] = pipe.HMGet(ctx, holdKey(p.at, old), "p", "may")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nodes.Explain(err)
+	}
+	p.tickets = map[string][]int{}
+	for n, old := range here {
+		f := replies[n].Val()
+		record, _ := f[0].(string)
+		may, _ := f[1].(string)
+		if without, err := p.s.seal.Without(old, seal.ProofOf(record), may); err == nil {
+			p.tickets[old] = without
+		}
+	}
+	return nil
+}
+
 // takenBefore lists the recipients of a replaced hold that had been recalled before it was replaced.
-func takenBefore(f map[string]string, h *Hold) (indexes []int) {
+func (p *Put) takenBefore(f map[string]string, h *Hold) (indexes []int) {
 	by := strings.Fields(f["by"])
 	for n, r := range h.Results {
 		recalled := r.Outcome == TakenBack || r.CutOff
@@ -31,7 +63,7 @@ func takenBefore(f map[string]string, h *Hold) (indexes []int) {
 			indexes = append(indexes, n)
 		}
 	}
-	return indexes
+	return append(indexes, p.tickets[h.ID]...)
 }
 
 // replacing is what the commit script takes back in its shard: JSON, or empty.
