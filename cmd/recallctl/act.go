@@ -107,6 +107,11 @@ func (a *act) run(ctx context.Context, refs []string) error {
 		}
 	}
 	ids, err := a.chosen(ctx, refs, &a.filter, a.from)
+	if isNothing(err) && len(refs) == 0 {
+		if done, wrong := a.allAlready(ctx); done || wrong != nil {
+			return wrong
+		}
+	}
 	if isNothing(err) && len(refs) > 1 {
 		return &exit{exitNothing, err.Error() + "; nothing was changed"}
 	}

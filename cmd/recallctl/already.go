@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,44 @@ import (
 // stateAfter is how a message is after a verb. Asking for a state that is already there is success.
 var stateAfter = map[string]holdstore.State{"recall": holdstore.Recalled, "release": holdstore.Released,
 	"restore": holdstore.Held}
+
+// alreadyMost is how many messages are counted that are already what was asked for: there may be records of millions.
+const alreadyMost = 10_000
+
+// allAlready says, where a filter matches nothing that an act could change, what matches and is already as it should be;
+// false: nothing does.
+func (a *act) allAlready(ctx context.Context) (bool, error) {
+	wanted := stateAfter[a.name]
+	if wanted == "" || len(a.only) > 0 {
+		return false, nil
+	}
+	var first *holdstore.Hold
+	n := 0
+	table := lister{s: a.screen, store: a.store}
+	err := a.find(ctx, &a.filter, true, func(h *holdstore.Hold) error {
+		first = cmp.Or(first, h)
+		if n++; n == alreadyMost {
+			return errEnough
+		}
+		if a.json {
+			return table.add(ctx, h)
+		}
+		return nil
+	}, wanted)
+	switch {
+	case isNothing(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	case n == 1:
+		a.say("%s: %s", first.ID, since(first))
+	case n == alreadyMost:
+		a.say("%d messages and more are %s already; nothing was changed", n, wanted)
+	default:
+		a.say("%s %s already; nothing was changed", isOrAre(n), wanted)
+	}
+	return true, table.flush()
+}
 
 // lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for,
 // since when.

@@ -74,3 +74,27 @@ func TestWhatIsDamagedInTheStoreIsNamed(t *testing.T) {
 	}
 	fixed(t, found)
 }
+
+// A Redis that hangs is named within a few seconds.
+func TestARedisThatHangsIsNamedSoon(t *testing.T) {
+	t.Parallel()
+	srv := server.StartRedis(t)
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{srv.Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	s := siteOf(t, "[redis]\naddresses = [\""+srv.Addr+"\"]\n")
+	s.Store = store
+	srv.Pause()
+	defer srv.Resume()
+	began := time.Now()
+	s.NoStore = store.Ready(t.Context())
+	found := gathered(func(r report) { redis(t.Context(), s, r); holds(t.Context(), s, r) })
+	if got := strings.Join(checks(found), " "); got != "redis.reachable" || !strings.Contains(found[0].Fix, "hangs") {
+		t.Errorf("%+v", found)
+	}
+	if took := time.Since(began); took > 9*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
