@@ -14,9 +14,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/post"
-	"github.com/recall-milter/recall-milter/internal/recall/command"
 	"github.com/recall-milter/recall-milter/internal/sender"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -68,12 +66,13 @@ type Options struct {
 
 // Desk takes commands. Safe for concurrent use.
 type Desk struct {
-	o     Options
-	store Store
-	rule  func(name string) policy.Rule // the rule under which a message was held
-	log   Log
-	post  *post.Post
-	room  *semaphore.Weighted // of the records that commands have read, in bytes
+	o         Options
+	store     Store
+	rule      func(name string) policy.Rule // the rule under which a message was held
+	log       Log
+	post      *post.Post
+	room      *semaphore.Weighted // of the records that commands have read, in bytes
+	addresses holdstore.Addresses // for recall commands
 }
 
 // New returns a desk.
@@ -83,7 +82,7 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *D
 		address = o.Addresses[0]
 	}
 	return &Desk{o: o, store: store, post: post.New(store, o.Texts, address), rule: rule, log: log,
-		room: semaphore.NewWeighted(roomBytes)}
+		room: semaphore.NewWeighted(roomBytes), addresses: holdstore.NewAddresses(o.Addresses)}
 }
 
 // Mail is a message that leaves, as far as commands are concerned.
@@ -92,7 +91,7 @@ type Mail struct {
 	mailmsg.Message      // Body has at most MaxBody
 	Holds           bool // the policy holds it
 
-	replaced []*holdstore.Hold // what the commit of this mail takes back
+	replaced func(context.Context) error // answers what the commit of this mail took back; nil: nothing
 }
 
 // Disposition is what becomes of a mail that may be a command.
@@ -102,94 +101,76 @@ type Disposition struct {
 	Replaces []string         // the holds to take back in the step that holds this mail
 }
 
-// Candidate is what the header of a mail says of it.
-type Candidate struct {
-	May    bool             // it may be a command
-	Body   int              // bytes of its body that tell, at most
-	Others []holdstore.Path // who gets it whatever it says: everybody but the recall address
-}
-
-// Examine says at the end of the header whether a mail may be a command.
-func (d *Desk) Examine(sub holdstore.Submission, fields []policy.Field) (c Candidate) {
-	for _, r := range sub.Recipients {
-		if !d.isOurs(r.Address) {
-			c.Others = append(c.Others, r)
-		}
-	}
-	m := &Mail{Submission: sub, Message: mailmsg.Message{Fields: fields}}
-	switch {
-	case len(c.Others) < len(sub.Recipients):
-		c.Body = mailmsg.MaxBody
-	case d.o.Outlook:
-		c.Body = d.recalls().Body(&m.Message)
-	}
-	c.May = c.Body > 0 || d.supersedes(m) != "" // whose body says nothing
-	return c
-}
-
-// recalls knows what Outlook sends.
-func (d *Desk) recalls() outlook.Recalls { return outlook.Recalls(d.o.SubjectPrefixes) }
-
-func (d *Desk) isOurs(address string) bool {
-	for _, a := range d.o.Addresses {
-		if holdstore.Same(a, address) {
-			return true
-		}
-	}
-	return false
-}
-
-// Act does what the mail asks for, and answers it. After an error the client must try again; that is safe.
+// Act does what the mail asks for, and answers it: it reads the mail, counts it, finds what is meant and whose it is,
+// recalls, and answers. After an error the client must try again; that is safe.
 func (d *Desk) Act(ctx context.Context, m *Mail) (Disposition, error) {
-	others := d.Examine(m.Submission, m.Fields).Others
-	if len(others) < len(m.Recipients) {
-		return d.addressed(ctx, m, others)
-	}
-	var subjects []policy.Subject
-	outlook := false
-	if d.o.Outlook && d.recalls().Body(&m.Message) > 0 && !m.Cut {
-		subjects, outlook = d.recalls().Subjects(&m.Message)
-	}
-	old := d.supersedes(m)
-	switch why := notOwn(m); {
-	case !outlook && old == "":
-	case why != "":
-		d.log.Commanded(m.Submission, map[bool]string{true: "outlook", false: "supersedes"}[outlook], "ignored", why)
-	case outlook:
-		return d.outlook(ctx, m, subjects)
-	default:
-		return d.supersede(ctx, m, old)
-	}
-	return Disposition{Keep: others}, nil
-}
-
-// addressed does a command to the recall address.
-func (d *Desk) addressed(ctx context.Context, m *Mail, others []holdstore.Path) (Disposition, error) {
-	if why := automatic(m); why != "" {
-		d.log.Commanded(m.Submission, "address", "ignored", why)
-		if len(others) > 0 {
-			return Disposition{Keep: others}, nil
+	r := d.read(m)
+	switch {
+	case r.form == "":
+		return Disposition{Keep: r.keep}, nil
+	case r.ignored != "":
+		d.log.Commanded(m.Submission, r.form, "ignored", r.ignored)
+		if len(r.keep) == 0 {
+			return Disposition{Refusal: "550 5.7.1 automatic mail, lists and redirected mail can't recall messages"}, nil
 		}
-		return Disposition{Refusal: "550 5.7.1 automatic mail, lists and redirected mail can't recall messages"}, nil
+		return Disposition{Keep: r.keep}, nil
 	}
-	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
-		return Disposition{Refusal: refusal}, err
-	}
-	t := command.Read(&m.Message, d.o.Addresses)
-	leave, err := d.enter(ctx, m, t.Refs, lastLooked)
-	if err != nil {
+	leave, refusal, err := d.admit(ctx, r)
+	switch {
+	case err != nil:
 		return Disposition{}, err
+	case refusal != "" && r.form == formSupersedes: // the mail goes out also beyond the rate
+		return Disposition{Keep: r.keep}, d.answerBeyondRate(ctx, r)
+	case refusal != "":
+		return Disposition{Refusal: refusal}, nil
 	}
 	defer leave()
-	answers, err := d.recallNamed(ctx, m, t)
+	all, err := d.find(ctx, r)
 	if err != nil {
 		return Disposition{}, err
 	}
+	if r.form == formSupersedes && m.Holds && len(all[0].mine) > 0 { // the step that holds the mail takes them back
+		m.replaced = func(ctx context.Context) error {
+			_, err := d.carryOut(ctx, r, all)
+			return err
+		}
+		return Disposition{Keep: r.keep, Replaces: idsOf(all[0].mine)}, nil
+	}
+	return d.carryOut(ctx, r, all)
+}
+
+// carryOut recalls what was found, then answers: each message that is meant has an answer of its own.
+func (d *Desk) carryOut(ctx context.Context, r *request, all []found) (Disposition, error) {
+	var answers []*answer
+	for _, f := range all {
+		a, err := d.recall(ctx, r, f)
+		if err != nil {
+			return Disposition{}, err
+		}
+		answers = append(answers, a)
+	}
+	if r.form == formOutlook { // whose copy was taken back gets no recall mail, the others get it as it is
+		r.keep = answers[0].left(r.keep)
+	}
 	for _, a := range answers {
-		a.form = "address"
-		if err := d.answer(ctx, m, a); err != nil {
+		if err := d.answer(ctx, r, a); err != nil {
 			return Disposition{}, err
 		}
 	}
-	return Disposition{Keep: others}, nil
+	return Disposition{Keep: r.keep}, nil
+}
+
+// Held is told of each message that is held: its sender may have to know that, or what it has replaced.
+func (d *Desk) Held(ctx context.Context, m *Mail, c holdstore.Committed) {
+	var err error
+	switch {
+	case m.replaced != nil:
+		err = m.replaced(ctx)
+	case d.o.Notice == "always" && !c.Found && automatic(m) == "" && d.o.People.Has(&m.Submission):
+		err = d.post.Notice(ctx, &holdstore.Hold{ID: c.ID, HeldAt: c.HeldAt, Due: c.Due, Submission: m.Submission,
+			Results: make([]holdstore.Result, len(m.Recipients))})
+	}
+	if err != nil {
+		d.log.Trouble("hold "+c.ID+" is safe, but its sender could not be told of it", err)
+	}
 }

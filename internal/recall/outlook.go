@@ -4,72 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/mail"
 	"slices"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
-	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/policy"
 )
-
-// outlook does Outlook's recall: those whose copy was taken back get no recall mail, the others get it as it is.
-func (d *Desk) outlook(ctx context.Context, m *Mail, subjects []policy.Subject) (Disposition, error) {
-	if refusal, err := d.limited(ctx, m); err != nil || refusal != "" {
-		return Disposition{Refusal: refusal, Keep: m.Recipients}, err
-	}
-	keep := Disposition{Keep: m.Recipients}
-	leave, err := d.enter(ctx, m, nil, latestLooked)
-	if err != nil {
-		return keep, err
-	}
-	defer leave()
-	found, later, err := d.originals(ctx, m, subjects)
-	a := &answer{Answer: post.Answer{Kind: "not-found"}}
-	if errors.Is(err, holdstore.ErrMany) {
-		a.Why, err = tooManyOwn, nil
-	}
-	if err != nil {
-		return keep, err
-	}
-	switch {
-	case len(found) > 1:
-		a.Kind = "ambiguous"
-		for _, o := range found {
-			a.Held = append(a.Held, o.holds...)
-		}
-	case len(found) == 1:
-		if a, err = d.recall(ctx, m, "Outlook's recall", found[0].holds, addresses(m.Recipients), nil); err != nil {
-			return keep, err
-		}
-		keep.Keep = a.left(m.Recipients)
-	case len(inState(later, holdstore.Held)) > 0: // by their Date; clocks may be wrong
-		a.Kind, a.Held = "ambiguous", inState(later, holdstore.Held)
-	}
-	a.form, a.Asked = "outlook", m.Text("Subject")
-	return keep, d.answer(ctx, m, a)
-}
-
-// tooManyOwn is why a message may not be found.
-var tooManyOwn = fmt.Sprintf("only the %d messages that you sent last were searched", holdstore.LatestMost)
-
-// left returns the recipients whose copy was not taken back.
-func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
-	back := map[string]bool{}
-	for _, o := range a.Outcomes() {
-		if o.Outcome == holdstore.TakenBack {
-			back[holdstore.Fold(o.Address)] = true
-		}
-	}
-	for _, p := range all {
-		if !back[holdstore.Fold(p.Address)] {
-			some = append(some, p)
-		}
-	}
-	return some
-}
 
 // original is one message that a recall without a Message-ID can mean. It has several holds when it was split over
 // several envelopes.
@@ -83,12 +25,12 @@ type original struct {
 // originals finds the sender's messages that a recall can mean, all those that fit best. From exact to loose: the
 // subject that the recall names, and those who got it; what waits comes before what has left. holdstore.ErrMany: none
 // of those that were searched.
-func (d *Desk) originals(ctx context.Context, m *Mail, subjects []policy.Subject) (best []original,
+func (d *Desk) originals(ctx context.Context, r *request, subjects []policy.Subject) (best []original,
 	later []*holdstore.Hold, err error) {
-	recipients := 0
-	holds, err := d.latest(ctx, m, latestLooked, func(h *holdstore.Hold) bool {
-		if h.Proven() != nil || !holdstore.Same(h.Sender.Address, m.Sender.Address) || subjectFit(subjects, h) == policy.AnotherSubject ||
-			h.State == holdstore.Recalled && time.Since(h.HeldAt) >= repeated {
+	m, recipients := r.mail, 0
+	holds, err := d.latest(ctx, r, latestLooked, func(h *holdstore.Hold) bool {
+		if h.Proven() != nil || !holdstore.Same(h.Sender.Address, m.Sender.Address) ||
+			subjectFit(subjects, h) == policy.AnotherSubject || h.State == holdstore.Recalled && time.Since(h.HeldAt) >= repeated {
 			return false
 		}
 		recipients += len(h.Recipients)

@@ -13,26 +13,19 @@ import (
 	"github.com/recall-milter/recall-milter/internal/sender"
 )
 
-// recall takes back what the submitter may recall of holds, for some recipients or (nil) for all.
-func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holdstore.Hold, only []string,
-	err error) (*answer, error) {
-	if err != nil {
-		return nil, err
-	}
-	a := &answer{Answer: post.Answer{Kind: "not-found", Asked: asked}}
-	var refused []*holdstore.Hold
-	for _, h := range holds {
-		if why := d.refuses(&m.Submission, h, d.rule(h.Rule)); why != "" {
-			if len(a.Done) == 0 {
-				a.Kind, a.Why = "refused", why
-			}
-			if err := h.Proven(); err != nil {
-				d.log.Trouble("hold "+h.ID+" was asked for by mail, and nothing was done: look with recallctl show "+h.ID, err)
-			}
-			refused = append(refused, h)
-			continue
+// recall takes back what was found of a message. The kind of its answer comes from what the store says then.
+func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error) {
+	if f.instead != nil {
+		a := &answer{Answer: *f.instead}
+		if a.Kind != "help" {
+			return a, nil
 		}
-		after, err := d.takeBack(ctx, h, only, act(m, asked))
+		return a, d.help(ctx, r, &a.Answer)
+	}
+	by := actor(r.mail, f.asked)
+	a := &answer{Answer: post.Answer{Kind: "not-found", Asked: f.asked}}
+	for _, h := range f.mine {
+		after, err := d.takeBack(ctx, h, r.target.Only, by)
 		if errors.Is(err, holdstore.ErrNotFound) { // forgotten meanwhile, or it has no such recipient
 			continue
 		}
@@ -41,39 +34,41 @@ func (d *Desk) recall(ctx context.Context, m *Mail, asked string, holds []*holds
 		}
 		a.Done = append(a.Done, after)
 	}
-	if err := d.auditRefusal(ctx, m, asked, refused); err != nil {
+	switch {
+	case len(a.Done) > 0:
+		a.judge(r.target.Only)
+	case len(f.refused) > 0:
+		a.Kind, a.Why = "refused", f.why
+	case r.target.Only != nil && len(f.mine) > 0:
+		a.Why = "it was not sent to " + strings.Join(r.target.Only, " or ")
+	}
+	if err := d.auditRefusal(ctx, f, by); err != nil {
 		return nil, err
 	}
-	if len(a.Done) == 0 {
-		if a.Kind == "not-found" && only != nil && len(holds) > 0 {
-			a.Why = "it was not sent to " + strings.Join(only, " or ")
-		}
+	if !d.o.People.Has(&r.mail.Submission) { // nobody would believe us in their name, and their own recall travels on
 		return a, nil
 	}
-	a.judge(only)
-	return a, d.ask(ctx, m, a)
+	return a, d.askGateways(ctx, a, by)
 }
 
 // auditRefusal notes a refused command in one line, however many holds have the name that it gave.
-func (d *Desk) auditRefusal(ctx context.Context, m *Mail, asked string, refused []*holdstore.Hold) error {
-	if len(refused) == 0 {
+func (d *Desk) auditRefusal(ctx context.Context, f found, by holdstore.Actor) error {
+	for _, h := range f.refused {
+		if err := h.Proven(); err != nil {
+			d.log.Trouble("hold "+h.ID+" was asked for by mail, and nothing was done: look with recallctl show "+h.ID, err)
+		}
+	}
+	if len(f.refused) == 0 {
 		return nil
 	}
-	why := d.refuses(&m.Submission, refused[0], d.rule(refused[0].Rule))
-	if more := len(refused) - 1; more > 0 {
+	why := f.why
+	if more := len(f.refused) - 1; more > 0 {
 		why += fmt.Sprintf("; and %d more messages of that name", more)
 	}
-	return d.store.Audit(ctx, "recall refused", refused[0].ID, act(m, asked), why)
+	return d.store.Audit(ctx, "recall refused", f.refused[0].ID, by, why)
 }
 
-// ask has the gateways asked of who got a message that could not be recalled here.
-func (d *Desk) ask(ctx context.Context, m *Mail, a *answer) error {
-	if !d.o.People.Has(&m.Submission) { // nobody would believe us in their name, and their own recall travels on
-		return nil
-	}
-	return d.askGateways(ctx, a, act(m, a.Asked))
-}
-
+// askGateways requests retraction from the recipients' gateways where it was too late to recall here.
 func (d *Desk) askGateways(ctx context.Context, a *answer, by holdstore.Actor) error {
 	for n, h := range a.Done {
 		if d.o.Late == nil || h.State != holdstore.Released {
@@ -134,8 +129,8 @@ func open(h *holdstore.Hold, only []string) bool {
 	return slices.ContainsFunc(a.Outcomes(), func(o post.RecipientOutcome) bool { return o.Outcome == holdstore.Pending })
 }
 
-// act says in the audit trail who asked.
-func act(m *Mail, asked string) holdstore.Actor {
+// actor says in the audit trail who asked.
+func actor(m *Mail, asked string) holdstore.Actor {
 	from := m.Client.Address
 	if from == "" {
 		from = "sendmail on the gateway"

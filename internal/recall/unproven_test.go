@@ -71,7 +71,7 @@ func TestOutlooksRecallMeansNoRecordThatNothingProves(t *testing.T) {
 		o    *office
 		want int
 	}{"without a key": {o, 1}, "with a key": {sealed, 0}} {
-		found, _, err := c.o.originals(t.Context(), m, []policy.Subject{policy.ReadSubject("prices")})
+		found, _, err := c.o.originals(t.Context(), c.o.read(m), []policy.Subject{policy.ReadSubject("prices")})
 		if err != nil || len(found) != c.want {
 			t.Errorf("%s: %d are found: %v", name, len(found), err)
 		}

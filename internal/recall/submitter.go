@@ -1,0 +1,81 @@
+package recall
+
+import (
+	"net/netip"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// submitter is who a command comes from, as far as the session proves it. Nothing that they typed counts behind a
+// login; a relay without one vouches for the envelope sender of what it sends.
+type submitter struct {
+	*holdstore.Submission
+	personal bool            // the login belongs to one person, who may have several addresses
+	whose    holdstore.Whose // their messages, for the store
+	name     string          // one sender, as sent tells them apart, for the rate
+	office   string          // what many senders may be behind, a client or a login; empty: the login is personal
+}
+
+// submitter says who sent a mail. Only the config can say that a login belongs to one person: behind a login that many
+// share, everybody may type an envelope sender that looks like the login.
+func (d *Desk) submitter(sub *holdstore.Submission) submitter {
+	s := submitter{Submission: sub, personal: sub.Login != "" && d.o.PersonalLogins.Match(sub.Login)}
+	sender := sub.Sender.Address
+	switch {
+	case s.personal:
+		s.name, s.whose = "login "+sub.Login, holdstore.Whose{Login: sub.Login}
+		return s
+	case sub.Login != "":
+		s.office, s.name = "login "+sub.Login, "login "+sub.Login+" sender "+sender
+	default:
+		s.office = "client " + ClientNetwork(sub.Client.Address)
+		s.name = "client " + sub.Client.Address + " sender " + sender
+	}
+	s.whose = holdstore.Whose{Login: sub.Login, Sender: sender, Client: sub.Client.Address}
+	return s
+}
+
+// sent says whether a hold comes from the same person. A login may be shared by many, as that of a groupware server
+// which relays for all its users: then login and envelope sender tell together. Without a login it is the relay and the
+// envelope sender.
+func (s *submitter) sent(h *holdstore.Hold) bool {
+	same := s.Sender.Address != "" && holdstore.Same(s.Sender.Address, h.Sender.Address)
+	switch {
+	case !holdstore.Same(s.Login, h.Login):
+		return false
+	case s.Login == "":
+		return same && s.Client.Address == h.Client.Address
+	}
+	return same || s.personal
+}
+
+// refused says why the submitter may not recall a hold, which a rule held; empty: they may.
+func (s *submitter) refused(h *holdstore.Hold, rule policy.Rule) string {
+	switch {
+	case h.Proven() != nil: // whose it is was perhaps written by somebody else
+		return unproven
+	case s.Login != "" && rule.Delegates.Match(s.Login):
+		return ""
+	case s.Login != "" && holdstore.Same(s.Login, h.Login) && !s.sent(h):
+		return "it was sent with this login, but from another address. Ask from that address"
+	case !s.sent(h):
+		return "it was not sent with the login that asks for it"
+	case rule.NoRecall:
+		return "mail of the rule " + rule.Name + " can't be recalled by its sender"
+	}
+	return ""
+}
+
+// unproven is why nothing is done, or told, on account of a record that nothing proves.
+const unproven = "the gateway can't prove whose message this is. It is not sent as it is; ask your administrator"
+
+// ClientNetwork is a client's address, or for IPv6 the network that one machine easily has.
+func ClientNetwork(client string) string {
+	a, err := netip.ParseAddr(client)
+	if err != nil || a.Unmap().Is4() {
+		return client
+	}
+	network, _ := a.WithZone("").Prefix(64)
+	return network.String()
+}
