@@ -132,25 +132,6 @@ func (s *Store) indexEntries(sub *Submission) []string {
 	return slices.Compact(all)
 }
 
-// owners are the names that a submission is found by: its login, and its sender unless the login tells the same.
-func (sub *Submission) owners() []string {
-	for _, name := range names(sub.Sender.Address) {
-		if indexText("s", name) == indexText("s", sub.Login) {
-			return []string{sub.Login}
-		}
-	}
-	return []string{sub.Sender.Address, sub.Login}
-}
-
-// names are those that a sender's mail may be listed under: the address, and the part before the @, which is the
-// login at many sites.
-func names(sender string) []string {
-	if at := strings.LastIndexByte(sender, '@'); at > 0 {
-		return []string{sender, sender[:at]}
-	}
-	return []string{sender}
-}
-
 func heldKey(at nodes.Shard) string { return stateKey(at, Held) }
 
 // trailMost is how many entries of a shard's audit trail stay however young they are: a bound for the memory, some

@@ -10,16 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
-
-// Whose says whose messages a search wants: those of a login, with a Sender only those that it sent as that address;
-// without a login those of an envelope sender, from one client (an IP address); with AnyLogin all of an
-// envelope sender.
-type Whose struct {
-	Login, Sender, Client string
-	AnyLogin              bool
-}
 
 // Latest returns up to n holds in any state, the newest first, that are somebody's, and that keep lets stay (nil: all).
 // Nobody else's mail takes their place: it looks at the newest 20,000 of that person, however many messages others have
@@ -66,35 +59,6 @@ func newestFew(all []*Hold, n int) []*Hold {
 	})
 	clear(all[min(n, len(all)):])
 	return all[:min(n, len(all))]
-}
-
-// sent says whether somebody sent a hold.
-func (w Whose) sent(h *Hold) bool {
-	if w.AnyLogin {
-		return Same(h.Sender.Address, w.Sender)
-	}
-	return Same(h.Login, w.Login) && (w.Sender == "" || Same(h.Sender.Address, w.Sender))
-}
-
-// entries are the index entries of what somebody has sent.
-func (w Whose) entries(s *Store) []string {
-	if w.Sender != "" {
-		return s.entries("s", names(w.Sender)...)
-	}
-	return s.entries("s", w.Login)
-}
-
-// charged says whether somebody is charged for a hold, by its field o: this tells whose it is without its record.
-func (w Whose) charged(o string) bool {
-	if w.AnyLogin {
-		return true
-	}
-	owner, _, _ := strings.Cut(o, " ")
-	if w.Sender == "" {
-		owner, _, _ = strings.Cut(owner, "@")
-	}
-	sub := Submission{Login: w.Login, Sender: Path{Address: w.Sender}, Client: Client{Address: w.Client}}
-	return owner == ownerOf(&sub, Terms{})
 }
 
 // newestPage is how many IDs of an index entry one round trip reads.
@@ -178,4 +142,60 @@ func (s *Store) chargedTo(ctx context.Context, who Whose, ids []string) (some []
 		}
 	}
 	return some, nil
+}
+
+const (
+	weighedMost = 2 * findPage // how many records of one name are weighed, the newest
+	resultBytes = 128          // of a recipient's result, about
+)
+
+// RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that
+// are read take some twenty times as much memory, so whoever reads many at a time asks first.
+func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newest int) (bytes int64, err error) {
+	var ids []string
+	for _, ref := range refs {
+		if id, ok := holdid.Parse(ref); ok {
+			ids = append(ids, id)
+		}
+		_, entries := s.named(ref)
+		some, _, err := s.newestPage(ctx, entries, 0, weighedMost)
+		if err != nil {
+			return 0, err
+		}
+		ids = append(ids, newestIDs(some, weighedMost)...)
+	}
+	if newest > 0 {
+		var own []string
+		err := s.newestOf(ctx, who, 2*newest, func(some []string, _ time.Time) (more bool, err error) {
+			own = append(own, some...)
+			return len(own) < newest, nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		ids = append(ids, newestIDs(own, newest)...)
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	pipe := s.nodes.Client.Pipeline()
+	var records, results []*redis.IntCmd
+	for _, id := range distinct(ids) {
+		key := holdKey(s.nodes.Of(id), id)
+		records, results = append(records, pipe.HStrLen(ctx, key, "p")), append(results, pipe.HLen(ctx, key))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, nodes.Explain(err)
+	}
+	for n := range records {
+		bytes += records[n].Val() + resultBytes*results[n].Val()
+	}
+	return bytes, nil
+}
+
+// newestIDs are the newest so many of some IDs, which sort by time.
+func newestIDs(ids []string, most int) []string {
+	ids = distinct(ids)
+	slices.Reverse(ids)
+	return ids[:min(len(ids), most)]
 }

@@ -3,7 +3,6 @@ package holdstore
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,39 +29,6 @@ const (
 	recordCost = 300 // bytes that a hold takes besides its record and its content, by measurement
 	entryCost  = 80  // bytes of each entry in an index
 )
-
-// ownerOf names who is charged for a hold; "": nobody, it is a mail of the gateway. An IPv6 client counts as the
-// network that one machine easily has; all programs on the gateway itself are one client.
-func ownerOf(sub *Submission, t Terms) string {
-	switch {
-	case t.Rule == OwnMailRule:
-		return ""
-	case sub.Login != "":
-		return "l" + digest(sub.Login) + behind(sub)
-	}
-	return "c" + digest(machine(sub.Client.Address)) + behind(sub)
-}
-
-// behind names the sender behind an owner; "": there is none.
-func behind(sub *Submission) string {
-	if sub.Sender.Address == "" {
-		return ""
-	}
-	return "@" + digest(sub.Sender.Address)
-}
-
-// machine is a client's address, or its /64.
-func machine(client string) string {
-	a, err := netip.ParseAddr(client)
-	if err != nil {
-		return client
-	}
-	if a = a.Unmap().WithZone(""); a.Is4() {
-		return a.String()
-	}
-	network, _ := a.Prefix(64)
-	return network.String()
-}
 
 // quota is what the commit script wants to know: bytes and messages of one owner on a server.
 func (s *Store) quota(at nodes.Shard) []any {

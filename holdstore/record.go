@@ -194,3 +194,11 @@ func mapTexts(s Submission, f func(string) string) Submission {
 	}
 	return s
 }
+
+// cut shortens a text to so many bytes, and says that it did.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len(moreFollow)], "") + moreFollow
+}

@@ -79,7 +79,7 @@ func rememberRow(r Remembered) []any {
 	subject, network := digest(r.From+"\n"+r.bare()), sha256.Sum256([]byte(networkOf(r.Ways)))
 	r.From = digest(r.From)
 	to := r.Recipients[:min(len(r.Recipients), MaxRemembered)]
-	r.Recipients, r.Subjects = digests(to), digests(r.Subjects)
+	r.Recipients, r.Subjects = Digests(to), Digests(r.Subjects)
 	if len(r.Lock) > maxLock {
 		r.Lock = ""
 	}

@@ -207,14 +207,6 @@ func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answe
 	return outcome(w, id)
 }
 
-// cut shortens a text to so many bytes, and says that it did.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most-len(moreFollow)], "") + moreFollow
-}
-
 // silentScript ends the wait for answers. ARGV: id, event, detail. Output: "ok" or "none".
 var silentScript = drain(`
 local id, ended = ARGV[1], false

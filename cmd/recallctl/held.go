@@ -9,8 +9,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/config"
 )
 
-// sayHeld says after a setup which mail is held from now on, and which is not, so that nobody finds out by surprise that
-// mail of cron or a one-time password passes unheld, or waits.
+// sayHeld says after a setup which mail is held from now on, and which is not, so that nobody finds out by surprise
+// that mail of cron or a one-time password passes unheld, or waits.
 func (c *ctl) sayHeld() {
 	for _, line := range heldLines(c.config) {
 		c.say("%s", line)

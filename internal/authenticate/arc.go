@@ -70,12 +70,12 @@ func (e *Evidence) takeSeal(m Message, newest instance, strict bool) error {
 		switch {
 		case r.Value != Pass:
 		case r.Method == "dmarc" && r.Properties["header.from"] == e.From:
-			e.passed(m, "arc="+e.ARC.Domain, e.From, these(signed(newest.of)), true)
+			e.proofs = append(e.proofs, proof{"arc=" + e.ARC.Domain, e.From, these(signed(newest.of)), true})
 		case r.Method == "dkim":
-			e.passed(m, "arc="+e.ARC.Domain, r.Properties["header.d"], these(signed(newest.of)), strict)
+			e.proofs = append(e.proofs, proof{"arc=" + e.ARC.Domain, r.Properties["header.d"], these(signed(newest.of)), strict})
 		}
 	}
-	if !e.Aligned {
+	if e.align(m); !e.Aligned {
 		return errors.New("its sealer found nothing that is aligned")
 	}
 	return nil
@@ -86,7 +86,7 @@ func readChain(header []policy.Field) (chain, error) {
 	all, last := make(chain, maxInstances), 0
 	for n := range header {
 		f := &header[n]
-		if !isField(*f, arcResults) && !isField(*f, arcSignature) && !isField(*f, arcSeal) {
+		if !f.Is(arcResults) && !f.Is(arcSignature) && !f.Is(arcSeal) {
 			continue
 		}
 		i, err := all.add(f)
@@ -111,7 +111,7 @@ func (c chain) add(f *policy.Field) (int, error) {
 	if len(f.Value) > maxARCField {
 		return 0, fmt.Errorf("an %.40s is too long", f.Name)
 	}
-	text, isSet := f.Value, !isField(*f, arcResults)
+	text, isSet := f.Value, !f.Is(arcResults)
 	if !isSet {
 		text, _, _ = strings.Cut(text, ";") // what follows i= is no tag list
 	}
@@ -122,7 +122,7 @@ func (c chain) add(f *policy.Field) (int, error) {
 	}
 	place := &c[i-1].results
 	switch {
-	case isField(*f, arcSignature):
+	case f.Is(arcSignature):
 		place, c[i-1].of = &c[i-1].signature, tag
 	case isSet:
 		place, c[i-1].by = &c[i-1].seal, tag
@@ -168,6 +168,6 @@ func (q *query) seals(all chain, i int) error {
 		}
 	}
 	text.WriteString(strings.TrimSuffix(relaxedField(unsigned(*all[i].seal)), "\r\n"))
-	_, err := q.verify(all[i].by, text.String())
+	_, err := q.verify(all[i].by, domainOf(all[i].by), text.String())
 	return err
 }

@@ -7,13 +7,9 @@ package authenticate
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
-
-	"golang.org/x/net/publicsuffix"
 
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -30,74 +26,6 @@ type Message struct {
 	Header   []policy.Field
 	Body     []byte
 	Cover    []string // fields that a signature must cover besides From
-}
-
-// Results of a method (RFC 8601 section 2.7).
-const (
-	Pass      = "pass"
-	Fail      = "fail"
-	None      = "none"
-	TempError = "temperror"
-	PermError = "permerror"
-)
-
-// Signature is one DKIM signature.
-type Signature struct {
-	Domain string
-	Result string
-	Reason string // why it did not pass
-}
-
-// Evidence is what a check brought.
-type Evidence struct {
-	DKIM      []Signature
-	Unseen    int // DKIM signatures that were not looked at: a message may have any number
-	SPF       string
-	SPFDomain string // of MAIL FROM, or HELO for the null sender
-	DMARC     string
-	ARC       Signature // of the newest seal; no result: there is none, or nobody asked
-	From      string    // domain
-	Believed  []string  // methods whose results an earlier milter brought
-	Doubt     string    // why claims of earlier milters are not believed
-	Aligned   bool      // a method passed whose domain is aligned with From
-	// a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
-	Bare      string
-	Names     bool   // what is aligned covers To and Cc as well, so nobody else wrote an address there
-	By        string // "dkim=DOMAIN", "spf=DOMAIN" or "arc=SEALER": what is aligned
-	Temporary bool   // not aligned, and something could not be asked now: a later try may end differently
-}
-
-// coverage says which of some fields a piece of evidence leaves uncovered; empty: none.
-type coverage func(fields []string) (bare string)
-
-// whole is the coverage of what comes straight from where it was written.
-func whole([]string) string { return "" }
-
-// these is the coverage of a signature.
-func these(signed []string) coverage {
-	return func(fields []string) string { return missing(signed, fields) }
-}
-
-// passed notes that a domain is authentic, which counts when it is aligned.
-func (e *Evidence) passed(m Message, by, domain string, covers coverage, strict bool) {
-	bare, names := covers(m.Cover), covers(m.names()) == ""
-	better := e.Bare != "" && bare == "" || (e.Bare == "") == (bare == "") && !e.Names && names
-	if !aligned(domain, e.From, strict) || e.Aligned && !better {
-		return
-	}
-	e.Aligned, e.By, e.Bare, e.Names = true, by, bare, names
-}
-
-// names lists the fields of the message that name its recipients.
-func (m Message) names() (fields []string) {
-	for _, name := range []string{"To", "Cc"} {
-		for _, f := range m.Header {
-			if isField(f, name) {
-				fields = append(fields, name)
-			}
-		}
-	}
-	return fields
 }
 
 // Options say what is checked here and who is believed.
@@ -155,9 +83,11 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 	} else if v.checks("dkim") {
 		v.dkim(q, m, e, strict.dkim)
 	}
+	e.SPFDomain = m.SPFDomain()
 	if !e.takeSPF(m, believed["spf"], strict.spf) && v.checks("spf") {
 		v.spf(q, m, e, strict.spf)
 	}
+	e.align(m)
 	switch {
 	case e.DMARC == Fail && told: // whoever asks for the record has the last word
 		e.Aligned, e.By, e.Bare, e.Names = false, "", "", false
@@ -165,62 +95,4 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 		e.DMARC = Pass
 	}
 	return strict.dkim
-}
-
-// Sealed says whether what is aligned rests on the ARC seal of a list or forwarder that is believed.
-func (e Evidence) Sealed() bool { return e.Aligned && strings.HasPrefix(e.By, "arc=") }
-
-// aligned compares an authenticated domain with From's (RFC 7489 section 3.1): equal, or when it is not strict, of the
-// same organisation.
-func aligned(domain, from string, strict bool) bool {
-	if domain == "" || from == "" {
-		return false
-	}
-	return domain == from || !strict && Organisation(domain) == Organisation(from)
-}
-
-// Organisation is the organisational domain by the public suffix list; a domain that has none is its own.
-func Organisation(domain string) string {
-	if org, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
-		return org
-	}
-	return domain
-}
-
-// Field returns the value of an Authentication-Results field (RFC 8601 section 2.2). recall is the result of
-// "x-recall".
-func (e Evidence) Field(authservID, recall string) string {
-	var b strings.Builder
-	b.WriteString(authservID)
-	for _, s := range e.DKIM {
-		fmt.Fprintf(&b, ";\r\n\tdkim=%s header.d=%s", token(s.Result), token(s.Domain))
-	}
-	if len(e.DKIM) == 0 {
-		b.WriteString(";\r\n\tdkim=none")
-	}
-	fmt.Fprintf(&b, ";\r\n\tspf=%s smtp.mailfrom=%s;\r\n\tdmarc=%s header.from=%s", token(e.SPF), token(e.SPFDomain),
-		token(e.DMARC), token(e.From))
-	if e.ARC.Result != "" {
-		b.WriteString(";\r\n\tarc=" + e.ARC.Result)
-	}
-	if recall != "" {
-		b.WriteString(";\r\n\tx-recall=" + recall)
-	}
-	return b.String()
-}
-
-// token keeps a domain, or a result, that somebody typed from ending the field, forging a result in it, or making its
-// line too long.
-func token(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == '-' || r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' ||
-			r >= 0x80 {
-			return r
-		}
-		return '?'
-	}, s)
-	if s == "" || len(s) > 255 {
-		return "unknown"
-	}
-	return s
 }

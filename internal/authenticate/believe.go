@@ -17,7 +17,7 @@ const maxSignatureFields = 50
 func (v *Verifier) believe(m Message, e *Evidence) map[string][]Result {
 	believed := map[string][]Result{}
 	for _, f := range m.Header {
-		if !isField(f, "Authentication-Results") {
+		if !f.Is("Authentication-Results") {
 			continue
 		}
 		name, queueID := SplitID(ServID(f.Value))
@@ -58,6 +58,18 @@ func (v *Verifier) Vouched(id, queueID string) bool {
 	return queueID != "" && job == queueID && v.trusts(name)
 }
 
+// SameID compares two names of authentication servers.
+func SameID(a, b string) bool {
+	return holdstore.Same(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
+}
+
+// SplitID parts an authserv-id as OpenDKIM and OpenDMARC write it with AuthservIDWithJobID, "NAME/QUEUEID". Queue IDs
+// have no slash.
+func SplitID(id string) (name, queueID string) {
+	name, queueID, _ = strings.Cut(id, "/")
+	return name, queueID
+}
+
 func overlap(believed map[string][]Result, results []Result) bool {
 	for _, r := range results {
 		if len(believed[r.Method]) > 0 {
@@ -87,7 +99,8 @@ func (e *Evidence) takeDKIM(m Message, results []Result, strict bool) {
 			continue
 		}
 		if s.Result == Pass {
-			e.passed(m, "dkim="+s.Domain, s.Domain, func(fields []string) string { return m.bare(r, fields) }, strict)
+			e.proofs = append(e.proofs,
+				proof{"dkim=" + s.Domain, s.Domain, func(fields []string) string { return m.bare(r, fields) }, strict})
 		}
 		e.Temporary = e.Temporary || s.Result == TempError
 		e.DKIM = append(e.DKIM, s)
@@ -99,7 +112,7 @@ func (e *Evidence) takeDKIM(m Message, results []Result, strict bool) {
 func (m Message) bare(r Result, fields []string) string {
 	found, seen := false, 0
 	for _, f := range m.Header {
-		if !isField(f, "DKIM-Signature") {
+		if !f.Is("DKIM-Signature") {
 			continue
 		}
 		tag, ok := tags(f.Value)
@@ -126,7 +139,6 @@ func (m Message) bare(r Result, fields []string) string {
 
 // takeSPF takes a believed result about the envelope sender that we know; other results say nothing.
 func (e *Evidence) takeSPF(m Message, results []Result, strict bool) bool {
-	e.SPFDomain = m.SPFDomain()
 	if len(results) != 1 {
 		return false
 	}
@@ -141,7 +153,7 @@ func (e *Evidence) takeSPF(m Message, results []Result, strict bool) bool {
 	e.Believed = append(e.Believed, "spf")
 	e.Temporary = e.Temporary || e.SPF == TempError
 	if e.SPF == Pass {
-		e.passed(m, "spf="+e.SPFDomain, e.SPFDomain, whole, strict)
+		e.proofs = append(e.proofs, proof{"spf=" + e.SPFDomain, e.SPFDomain, whole, strict})
 	}
 	return true
 }

@@ -17,7 +17,7 @@ const (
 func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
 	var own, others []signature
 	for _, f := range m.Header {
-		if !isField(f, "DKIM-Signature") {
+		if !f.Is("DKIM-Signature") {
 			continue
 		}
 		if len(own)+len(others) == maxRead {
@@ -38,7 +38,7 @@ func (v *Verifier) dkim(q *query, m Message, e *Evidence, strict bool) {
 		if err := q.checkDKIM(s, m); err != nil {
 			found.Result, found.Reason = resultOf(err), err.Error()
 		} else {
-			e.passed(m, "dkim="+s.domain, s.domain, these(signed(s.tag)), strict)
+			e.proofs = append(e.proofs, proof{"dkim=" + s.domain, s.domain, these(signed(s.tag)), strict})
 		}
 		e.Temporary = e.Temporary || found.Result == TempError
 		e.DKIM = append(e.DKIM, found)

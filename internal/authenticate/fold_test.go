@@ -27,7 +27,7 @@ func TestNoDomainIsAnotherThatItResembles(t *testing.T) {
 	if SameID("gate\u212a.test", "gatek.test") {
 		t.Error("an authserv-id is another one")
 	}
-	if isField(policy.Field{Name: "\u017fubject"}, "Subject") ||
+	if (policy.Field{Name: "\u017fubject"}).Is("Subject") ||
 		missing([]string{"\u017fubject"}, []string{"Subject"}) == "" {
 		t.Error("a field is another one")
 	}

@@ -33,18 +33,6 @@ func ServID(value string) string {
 	return strings.TrimSpace(id)
 }
 
-// SameID compares two names of authentication servers.
-func SameID(a, b string) bool {
-	return holdstore.Same(strings.TrimSuffix(a, "."), strings.TrimSuffix(b, "."))
-}
-
-// SplitID parts an authserv-id as OpenDKIM and OpenDMARC write it with AuthservIDWithJobID, "NAME/QUEUEID". Queue IDs
-// have no slash.
-func SplitID(id string) (name, queueID string) {
-	name, queueID, _ = strings.Cut(id, "/")
-	return name, queueID
-}
-
 // parseResults reads a field strictly: what two programs could read in two ways is an error.
 func parseResults(value string) ([]Result, error) {
 	if len(value) > maxResults {

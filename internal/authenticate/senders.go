@@ -45,8 +45,9 @@ func (v *Verifier) Senders(ctx context.Context, from string) func(client netip.A
 }
 
 func (v *Verifier) sends(q *query, m Message, strict bool) bool {
-	e := Evidence{From: m.From}
+	e := Evidence{From: m.From, SPFDomain: m.SPFDomain()}
 	defer func() { _ = recover() }() // a panic in the library
 	v.spf(q, m, &e, strict)
+	e.align(m)
 	return e.Aligned
 }

@@ -2,16 +2,10 @@ package authenticate
 
 import (
 	"bytes"
-	"cmp"
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/subtle"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -45,6 +39,68 @@ func resultOf(err error) string {
 		return f.result
 	}
 	return PermError
+}
+
+var tagName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,62}$`)
+
+// tags reads a tag list (RFC 6376 section 3.2). One with a tag twice, or with an empty place in it, is invalid.
+func tags(value string) (map[string]string, bool) {
+	all := map[string]string{}
+	list := strings.Split(value, ";")
+	if strings.TrimSpace(list[len(list)-1]) == "" {
+		list = list[:len(list)-1]
+	}
+	for _, pair := range list {
+		name, value, ok := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		if _, twice := all[name]; !ok || twice || !tagName.MatchString(name) {
+			return nil, false
+		}
+		all[name] = strings.TrimSpace(value)
+	}
+	return all, true
+}
+
+// sound says whether a DKIM-Signature field is one that each verifier takes for a signature, and so reports about:
+// OpenDKIM is silent about a message with another one.
+func sound(value string, tag map[string]string) bool {
+	if strings.ContainsFunc(value, func(r rune) bool {
+		return (r < ' ' || r > '~') &&
+			!strings.ContainsRune("\t\r\n", r)
+	}) {
+		return false
+	}
+	for _, name := range []string{"a", "b", "bh", "h", "v"} {
+		if tag[name] == "" {
+			return false
+		}
+	}
+	number := func(s string) bool { return len(s) <= 12 && strings.Trim(s, "0123456789") == "" }
+	return tag["v"] == "1" && only(packed(tag["d"]), ".-_") && only(packed(tag["s"]), ".-_") && number(tag["t"]) &&
+		number(tag["x"])
+}
+
+// only says whether a text has letters, digits and some others, and at least one of them.
+func only(text, others string) bool {
+	return text != "" && len(text) <= 253 && !strings.ContainsFunc(text, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(others, r))
+	})
+}
+
+// packed is a value without blanks and folds.
+func packed(value string) string { return strings.Join(strings.Fields(value), "") }
+
+// signed lists the fields that a signature covers.
+func signed(tag map[string]string) []string { return strings.Split(packed(tag["h"]), ":") }
+
+// missing returns the first field that is wanted and not signed.
+func missing(signed, wanted []string) string {
+	for _, field := range wanted {
+		if !slices.ContainsFunc(signed, func(s string) bool { return holdstore.Same(strings.TrimSpace(s), field) }) {
+			return field
+		}
+	}
+	return ""
 }
 
 // signature is a field that signs the message: DKIM-Signature, or ARC-Message-Signature.
@@ -108,105 +164,7 @@ func (q *query) checkSigned(s signature, m Message) (key keyRecord, err error) {
 		text.WriteString(head(f))
 	}
 	text.WriteString(strings.TrimSuffix(head(unsigned(s.field)), "\r\n"))
-	return q.verify(s.tag, text.String())
-}
-
-// verify checks the signature of a tag list over a text with the key that its d= and s= name.
-func (q *query) verify(tag map[string]string, text string) (keyRecord, error) {
-	algorithm := holdstore.Fold(packed(tag["a"])) // in any case, as OpenDKIM reads it
-	value, err := base64.StdEncoding.DecodeString(packed(tag["b"]))
-	switch {
-	case err != nil:
-		return keyRecord{}, permanent("its value can't be read")
-	case algorithm == "rsa-sha1": // RFC 8301 section 3.1
-		return keyRecord{}, permanent("its algorithm is too weak")
-	case algorithm != "rsa-sha256" && algorithm != "ed25519-sha256":
-		return keyRecord{}, permanent("its algorithm is unknown")
-	}
-	key, err := q.key(packed(tag["s"])+"._domainkey."+domainOf(tag), strings.TrimSuffix(algorithm, "-sha256"))
-	if err != nil {
-		return key, err
-	}
-	hash, ok := sha256.Sum256([]byte(text)), false
-	switch k := key.public.(type) {
-	case *rsa.PublicKey:
-		if k.Size()*8 < minRSA {
-			return key, permanent("its key is too short")
-		}
-		ok = rsa.VerifyPKCS1v15(k, crypto.SHA256, hash[:], value) == nil
-	case ed25519.PublicKey:
-		ok = ed25519.Verify(k, hash[:], value)
-	}
-	if !ok {
-		return key, failed("it was changed, or the key is another")
-	}
-	return key, nil
-}
-
-// emptyPlaces are what people leave in a key record.
-var emptyPlaces = regexp.MustCompile(`;(\s*;)+`)
-
-// keyIn finds the key in a record: other records, as of SPF, may have the same name.
-var keyIn = regexp.MustCompile(`(^|;)\s*p\s*=`)
-
-// keyRecord is a key as DNS has it.
-type keyRecord struct {
-	public crypto.PublicKey
-	exact  bool // t=s: i= must be of the very domain d=
-}
-
-// key asks for the key record at a name (RFC 6376 section 3.6.1).
-func (q *query) key(name, kind string) (key keyRecord, err error) {
-	records, err := q.txt(name)
-	switch {
-	case isTemporaryDNS(err):
-		return key, temporary("its key can't be asked for now")
-	case err != nil || len(records) == 0:
-		return key, permanent("there is no key for it")
-	}
-	records = slices.DeleteFunc(slices.Clone(records), func(r string) bool { return !keyIn.MatchString(r) })
-	if len(records) != 1 {
-		return key, permanent(fmt.Sprintf("there are %d keys for it", len(records)))
-	}
-	tag, ok := tags(emptyPlaces.ReplaceAllString(records[0], ";"))
-	if ok {
-		tag["k"] = cmp.Or(holdstore.Fold(packed(tag["k"])), "rsa")
-	}
-	if !ok || tag["k"] != kind || tag["v"] != "" && tag["v"] != "DKIM1" ||
-		!allows(tag, "h", "sha256") || !allows(tag, "s", "email", "*") {
-		return key, permanent("its key record is for something else")
-	}
-	key.exact = slices.Contains(strings.Split(packed(tag["t"]), ":"), "s")
-	key.public, err = publicKey(tag)
-	return key, err
-}
-
-// allows says whether a tag, where it is there, lists one of the words.
-func allows(tag map[string]string, name string, words ...string) bool {
-	list, has := tag[name]
-	return !has || slices.ContainsFunc(strings.Split(packed(list), ":"), func(w string) bool {
-		return slices.Contains(words, holdstore.Fold(w))
-	})
-}
-
-func publicKey(tag map[string]string) (crypto.PublicKey, error) {
-	raw, err := base64.StdEncoding.DecodeString(packed(tag["p"]))
-	switch {
-	case err != nil || len(raw) == 0:
-		return nil, permanent("its key is withdrawn or can't be read")
-	case tag["k"] == "ed25519" && len(raw) == ed25519.PublicKeySize:
-		return ed25519.PublicKey(raw), nil
-	case tag["k"] != "rsa":
-		return nil, permanent("its key is of an unknown kind")
-	}
-	if key, err := x509.ParsePKCS1PublicKey(raw); err == nil {
-		return key, nil
-	}
-	key, err := x509.ParsePKIXPublicKey(raw)
-	if err != nil {
-		return nil, permanent("its key can't be read: " + err.Error())
-	}
-	return key, nil
+	return q.verify(s.tag, s.domain, text.String())
 }
 
 // picked returns the fields that names mean: of several with one name the last first (RFC 6376 section 5.4.2).
@@ -216,7 +174,7 @@ func picked(header []policy.Field, names []string) (all []policy.Field) {
 		key := holdstore.Fold(name)
 		skip := taken[key]
 		for n := len(header) - 1; n >= 0; n-- {
-			if !isField(header[n], name) {
+			if !header[n].Is(name) {
 				continue
 			}
 			if skip--; skip < 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"blitiri.com.ar/go/spf"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
@@ -23,7 +24,6 @@ func (m Message) SPFDomain() string {
 }
 
 func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
-	e.SPFDomain = m.SPFDomain()
 	if !m.Client.IsValid() || e.SPFDomain == "" {
 		return
 	}
@@ -32,7 +32,8 @@ func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
 	case TempError:
 		e.Temporary = true
 	case Pass:
-		e.passed(m, "spf="+e.SPFDomain, e.SPFDomain, whole, strict) // it comes straight from there, as it is
+		// it comes straight from there, as it is
+		e.proofs = append(e.proofs, proof{"spf=" + e.SPFDomain, e.SPFDomain, whole, strict})
 	}
 }
 

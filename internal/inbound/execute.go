@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/retraction"
 	"github.com/recall-milter/recall-milter/policy"
@@ -13,16 +12,16 @@ import (
 
 // execute hands a command that passed over to the retractor. When that fails, the client tries again; that is safe. A
 // mailing list has no mailbox: it gets the command with its verdict, which its own program or the members can read.
-func (g *Gate) execute(ctx context.Context, m *Mail, o *Assessment) {
+func (g *Gate) execute(ctx context.Context, m *arrival, o *Assessment) {
 	id, target := o.Recall.ID, o.Verdict.Target
 	if id == "" {
 		id = m.MessageID
 	}
-	people := slices.DeleteFunc(addresses(m), g.isList)
+	people := slices.DeleteFunc(slices.Clone(m.to), g.isList)
 	if len(people) == 0 {
 		return
 	}
-	order := retraction.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: o.Facts.From,
+	order := retraction.Order{RequestID: id, CommandID: m.MessageID, MessageID: target, From: m.from,
 		Recipients: people, Date: o.Recall.Date, Gateway: m.Gateway}
 	for _, t := range o.Facts.Targets {
 		if t.MessageID == target && (order.Received.IsZero() || t.At.Before(order.Received)) {
@@ -43,36 +42,33 @@ const gatewayUser = "postmaster"
 // status takes what another gateway says of a request of ours. Only one that is authentic, comes from a gateway and not
 // from a user, and answers a request to that very domain, counts; a report of some gateway to its own user is ordinary
 // mail.
-func (g *Gate) status(ctx context.Context, m *Mail, s protocol.Status) Disposition {
+func (g *Gate) status(ctx context.Context, m *arrival, s protocol.Status) Disposition {
 	if !g.retractor.MayAnswerUs(s) {
 		return Disposition{}
 	}
-	from, defect := author(m)
-	domain := holdstore.DomainOf(from)
-	v := policy.InboundVerdict{Result: policy.InboundFail, Reason: defect}
+	v := policy.InboundVerdict{Result: policy.InboundFail, Reason: m.defect}
 	switch {
-	case defect != "":
+	case m.defect != "":
 	case m.Sender.Address != "":
 		v.Reason = "its envelope sender is not <>"
-	case from != gatewayUser+"@"+domain:
+	case m.from != gatewayUser+"@"+m.domain:
 		v.Reason = "From is not the " + gatewayUser + " of the domain"
 	default:
-		v = g.answered(ctx, m, s, from)
+		v = g.answered(ctx, m, s)
 	}
-	g.log.Judged(m.Submission, "status", domain, v)
+	g.log.Judged(m.Submission, "status", m.domain, v)
 	switch v.Result {
 	case policy.InboundPass:
 		return Disposition{Command: true, Done: true}
 	case policy.InboundTemp:
 		return Disposition{Command: true, Reply: "451 4.7.1 the recall status can't be checked now, try again later"}
 	}
-	g.refusedStatus(ctx, m, s, from, v)
+	g.refusedStatus(ctx, m, s, v)
 	return Disposition{Command: true, Reply: "550 5.7.1 recall status refused: " + printable(v.Reason)}
 }
 
-func (g *Gate) answered(ctx context.Context, m *Mail, s protocol.Status, from string) policy.InboundVerdict {
-	domain := holdstore.DomainOf(from)
-	e := g.evidence(ctx, m, nil, domain) // the ID of the request, which nobody else knows, binds it
+func (g *Gate) answered(ctx context.Context, m *arrival, s protocol.Status) policy.InboundVerdict {
+	e := g.evidence(ctx, m, nil) // the ID of the request, which nobody else knows, binds it
 	switch {
 	case e.Temporary:
 		return policy.InboundVerdict{Result: policy.InboundTemp, Reason: "DNS could not be asked, " + e.Why()}
@@ -81,7 +77,7 @@ func (g *Gate) answered(ctx context.Context, m *Mail, s protocol.Status, from st
 	}
 	told, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	err := g.retractor.AcceptStatus(told, s, from)
+	err := g.retractor.AcceptStatus(told, s, m.from)
 	switch {
 	case err == nil:
 		return policy.InboundVerdict{Result: policy.InboundPass, Reason: "aligned", Target: s.MessageID}

@@ -7,8 +7,6 @@ package inbound
 
 import (
 	"context"
-	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/protocol"
 	"github.com/recall-milter/recall-milter/internal/retraction"
-	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -101,13 +98,6 @@ func (g *Gate) Examine(m *Mail) Needs {
 	return l
 }
 
-func (g *Gate) id(m *Mail) string {
-	if g.o.Load().AuthservID != "" {
-		return g.o.Load().AuthservID
-	}
-	return m.Gateway
-}
-
 // Disposition is what becomes of a message.
 type Disposition struct {
 	Command    bool           // it is a recall command: nobody can recall it
@@ -119,8 +109,9 @@ type Disposition struct {
 
 // Judge looks at the whole of what may be a command.
 func (g *Gate) Judge(ctx context.Context, m *Mail) Disposition {
+	a := g.read(m)
 	if s, ok := protocol.ParseStatus(&m.Message); ok {
-		return g.status(ctx, m, s)
+		return g.status(ctx, a, s)
 	}
 	if receipts := protocol.ParseReceipts(&m.Message); len(receipts) > 0 {
 		if err := g.retractor.Receipts(ctx, receipts); err != nil {
@@ -128,124 +119,16 @@ func (g *Gate) Judge(ctx context.Context, m *Mail) Disposition {
 		}
 		return Disposition{}
 	}
-	o := g.Assess(ctx, m)
+	o := g.assess(ctx, a)
 	if o.Recall.Form == "" {
 		return o.Disposition
 	}
 	g.log.Judged(m.Submission, o.Recall.Form, o.Evidence.From, o.Verdict)
 	switch {
 	case o.Verdict.Result == policy.InboundFail:
-		g.refusedCommand(ctx, m, &o)
+		g.refusedCommand(ctx, a, &o)
 	case o.Verdict.Result == policy.InboundPass && o.Rule.Execute:
-		g.execute(ctx, m, &o)
+		g.execute(ctx, a, &o)
 	}
 	return o.Disposition
 }
-
-// command gathers the facts, the cheap ones first: what is wrong in itself costs no DNS, and what is not authentic
-// costs no rate of the domain that it claims.
-func (g *Gate) command(ctx context.Context, m *Mail, recall Recall) (policy.Command, policy.InboundRule,
-	authenticate.Evidence) {
-	from, defect := author(m)
-	domain := holdstore.DomainOf(from)
-	rule := g.o.Load().Rules.For(domain)
-	c := policy.Command{From: from, Defect: defect, Domain: domain, NullSender: m.Sender.Address == "", Now: time.Now()}
-	e := authenticate.Evidence{SPF: authenticate.None, DMARC: authenticate.None, From: domain}
-	c.Local = isLocal(m, domain)
-	c.Sent, c.Expires = moment(m, "Date"), moment(m, "Expiry-Date")
-	if defect != "" || c.NullSender {
-		return c, rule, e
-	}
-	e = g.evidence(ctx, m, recall.Signed, domain)
-	c.Aligned, c.Why = e.Aligned && e.Bare == "", e.Why()
-	if e.Temporary {
-		c.Temporary = "DNS could not be asked, " + c.Why
-	}
-	if e.Names && recall.Form != FormRequest {
-		recall.Recipients = named(m)
-	}
-	authentic, err := e.Aligned, error(nil)
-	if !authentic && len(recall.Keys) > 0 {
-		authentic, err = g.opens(ctx, m, recall, &c)
-	}
-	if err == nil && authentic {
-		err = g.recalls(ctx, m, recall, rule, &c)
-	}
-	if err != nil {
-		c.Aligned, c.Temporary = false, "the store could not be asked"
-		g.log.Trouble("a recall command can't be checked, and does nothing", err)
-		return c, rule, e
-	}
-	c.List = g.throughList(m) && (!e.Sealed() || g.shared(m, from))
-	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other
-	// mail made into a recall. Many signers leave Content-Type out.
-	if target := c.Target(); e.Aligned && target != nil && target.Unlocked {
-		c.Aligned = true
-	}
-	return c, rule, e
-}
-
-func (g *Gate) evidence(ctx context.Context, m *Mail, cover []string, domain string) authenticate.Evidence {
-	address, _ := netip.ParseAddr(m.Client.Address)
-	return g.o.Load().Verifier.Check(ctx, authenticate.Message{Client: address, HELO: m.Client.HELO,
-		MailFrom: m.Sender.Address,
-		From:     domain, QueueID: m.QueueID, Header: m.Fields, Body: m.Body, Cover: cover})
-}
-
-// opens says whether a Cancel-Key opens the lock of the message meant. It notes nothing, so that a stranger uses up
-// nothing of the domain that they claim: no rate, no Message-ID, no text.
-func (g *Gate) opens(ctx context.Context, m *Mail, recall Recall, c *policy.Command) (yes bool, err error) {
-	found, err := g.found(ctx, m, recall, c.From)
-	c.Targets = meant(m, recall, c.From, found)
-	target := c.Target()
-	return target != nil && target.Unlocked, err
-}
-
-// disposition is the verdict as the MTA and those behind it see it.
-func (g *Gate) disposition(m *Mail, e authenticate.Evidence, v policy.InboundVerdict, onFail string) Disposition {
-	failed := v.Result == policy.InboundFail || v.Result == policy.InboundTemp
-	switch {
-	case v.Result == policy.InboundTemp && onFail == "reject":
-		return Disposition{Command: true, Reply: "451 4.7.1 the recall can't be checked now, try again later"}
-	case failed && onFail == "reject":
-		return Disposition{Command: true, Reply: "550 5.7.1 recall refused: " + printable(v.Reason)}
-	}
-	r := Disposition{Command: true, Add: []policy.Field{{Name: "X-Recall-Policy", Value: header(e.From, v)},
-		{Name: "Authentication-Results", Value: e.Field(g.id(m), word(v))}}}
-	if failed && onFail == "quarantine" {
-		r.Quarantine = "recall refused: " + printable(v.Reason)
-	}
-	return r
-}
-
-// word is the result as programs behind us read it: none is no pass.
-func word(v policy.InboundVerdict) string {
-	if v.Result == policy.InboundPass {
-		return "pass"
-	}
-	return "fail"
-}
-
-func header(domain string, v policy.InboundVerdict) string {
-	result := v.Result
-	if result == policy.InboundTemp {
-		result = policy.InboundFail
-	}
-	all := []string{result, "reason=" + printable(v.Reason), "domain=" + printable(domain)}
-	if v.Target != "" {
-		all = append(all, "target="+sanitize.Parameter(v.Target, maxLine-len("\ttarget=")))
-	}
-	if text := strings.Join(all, "; "); len("X-Recall-Policy: "+text) <= maxLine {
-		return text
-	}
-	return strings.Join(all, ";\r\n\t")
-}
-
-// maxLine is how many bytes a line of a header may have (RFC 5322 section 2.1.1); more is folded.
-const maxLine = 998
-
-// maxShown is how many bytes of what others typed a reply or a field shows.
-const maxShown = 400
-
-// printable keeps what others typed from ending a line or a parameter, or from being one.
-func printable(text string) string { return sanitize.Parameter(text, maxShown) }

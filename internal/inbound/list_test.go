@@ -34,7 +34,7 @@ func TestLists(t *testing.T) {
 		"X-Mailing-List: <staff@lists.test>":                               {true, false},
 		"Listing: x":                                                       {false, false},
 	} {
-		m := arrival("From: "+list+"\r\n"+fields+"\r\n\r\nbody\r\n", "staff-bounces@lists.test", bert, "192.0.2.1")
+		m := mailFrom("From: "+list+"\r\n"+fields+"\r\n\r\nbody\r\n", "staff-bounces@lists.test", bert, "192.0.2.1")
 		if got := g.throughList(m); got != want.through || g.shared(m, list) != want.shared {
 			t.Errorf("%q: through a list %v, shared %v", fields, got, g.shared(m, list))
 		}
@@ -106,7 +106,7 @@ func TestListsThatOnlyTheConfigKnows(t *testing.T) {
 		}
 		g := &Gate{}
 		g.SetOptions(Options{Lists: lists})
-		m := arrival("From: "+cmp.Or(c.header, anna)+"\r\n\r\n", c.from, c.to, "192.0.2.1")
+		m := mailFrom("From: "+cmp.Or(c.header, anna)+"\r\n\r\n", c.from, c.to, "192.0.2.1")
 		if g.throughList(m) != c.through || g.toList(m) != c.toList || g.shared(m, cmp.Or(c.header, anna)) != c.share {
 			t.Errorf("%+v: through %v, to %v, shared %v", c, g.throughList(m), g.toList(m), g.shared(m, cmp.Or(c.header, anna)))
 		}
@@ -146,7 +146,7 @@ func TestACommandForAListIsDeliveredToIt(t *testing.T) {
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
 			var r Disposition
 			server.Eventually(t, "the store answers", func() bool {
-				r = g.Judge(t.Context(), arrival(mail, anna, to, "192.0.2.1"))
+				r = g.Judge(t.Context(), mailFrom(mail, anna, to, "192.0.2.1"))
 				return !strings.HasPrefix(r.Reply, "4")
 			})
 			oneAnswer(t, form+" to "+to, r)

@@ -66,7 +66,7 @@ func TestARecallThatComesInMeansTheMessageThatFitsBest(t *testing.T) {
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
 			var o Assessment
 			server.Eventually(t, "the store answers", func() bool {
-				o = g.Assess(t.Context(), arrival(mail, anna, bert, "192.0.2.1"))
+				o = g.Assess(t.Context(), mailFrom(mail, anna, bert, "192.0.2.1"))
 				return o.Verdict.Result != policy.InboundTemp
 			})
 			oneAnswer(t, name+", "+form, o.Disposition)

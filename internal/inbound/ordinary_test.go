@@ -64,7 +64,7 @@ func TestWhatOnlyLooksLikeARecallComesInAsOrdinaryMail(t *testing.T) {
 		head, text, _ := strings.Cut(strings.ReplaceAll(string(raw), "\n", "\r\n"), "\r\n")
 		text = strings.ReplaceAll(text, "From: Anna <anna@corp.test>", "From: Anna <anna@partner.test>")
 		sender := strings.TrimSuffix(strings.TrimPrefix(head, "Return-Path: <"), ">")
-		m := arrival(sign(t, text, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type", "Message-ID"),
+		m := mailFrom(sign(t, text, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type", "Message-ID"),
 			sender, "b@x.test", "192.0.2.7")
 		look := g.Examine(m)
 		var r Disposition

@@ -33,7 +33,7 @@ func TestOneAuthorUsesUpNobodyElsesRate(t *testing.T) {
 			c.Targets = []policy.Arrived{{SameFrom: true, SameTo: true}}
 		}
 		for range 2 {
-			if err := g.count(t.Context(), m, Recall{}, rule, &c); err != nil {
+			if err := g.count(t.Context(), g.read(m), Recall{}, rule, &c); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -18,11 +18,11 @@ const (
 )
 
 // refusedCommand notes a recall command that was refused.
-func (g *Gate) refusedCommand(ctx context.Context, m *Mail, o *Assessment) {
+func (g *Gate) refusedCommand(ctx context.Context, a *arrival, o *Assessment) {
 	targets := o.Facts.Targets
 	if len(targets) == 0 { // who isn't authentic costs no look into the memory before
-		found, _ := g.found(ctx, m, o.Recall, o.Facts.From)
-		targets = meant(m, o.Recall, o.Facts.From, found)
+		found, _ := g.found(ctx, a, o.Recall)
+		targets = meant(a, o.Recall, found)
 	}
 	detail, target := o.Verdict.Reason, o.Recall.Target
 	if len(targets) > 0 {
@@ -31,31 +31,30 @@ func (g *Gate) refusedCommand(ctx context.Context, m *Mail, o *Assessment) {
 	if target != "" {
 		detail = target + ": " + detail
 	}
-	g.refused(ctx, m, refusal{verb: "request refused", from: o.Facts.From, known: len(targets) > 0, detail: detail})
+	g.refused(ctx, a, refusal{verb: "request refused", known: len(targets) > 0, detail: detail})
 }
 
 // refusedStatus notes a recall status that was refused.
-func (g *Gate) refusedStatus(ctx context.Context, m *Mail, s protocol.Status, from string,
+func (g *Gate) refusedStatus(ctx context.Context, a *arrival, s protocol.Status,
 	v policy.InboundVerdict) {
 	asked, err := g.memory.Request(ctx, s.RequestID)
-	g.refused(ctx, m, refusal{verb: "status refused", hold: asked.Hold, from: from, known: err == nil, detail: v.Reason})
+	g.refused(ctx, a, refusal{verb: "status refused", hold: asked.Hold, known: err == nil, detail: v.Reason})
 }
 
 // refusal is what the audit trail says of one.
 type refusal struct {
 	verb   string
 	hold   string // that it is about; empty: none of ours
-	from   string // address in From, which may be forged
 	known  bool   // it names something of ours
 	detail string
 }
 
-func (g *Gate) refused(ctx context.Context, m *Mail, r refusal) {
+func (g *Gate) refused(ctx context.Context, a *arrival, r refusal) {
 	kind := map[bool]string{true: "known", false: "unknown"}[r.known]
 	if !g.audits.allow(kind, time.Now()) {
 		return
 	}
-	by := holdstore.Actor{By: "who says to be <" + printable(r.from) + ">", From: "mail from " + m.Client.Address}
+	by := holdstore.Actor{By: "who says to be <" + printable(a.from) + ">", From: "mail from " + a.Client.Address}
 	if err := g.memory.Audit(ctx, r.verb, r.hold, by, printable(r.detail)); err != nil {
 		g.log.Trouble("a refusal is not in the audit trail", err)
 	}

@@ -24,15 +24,14 @@ const (
 
 // Remember notes a message that came in. Never waits.
 func (g *Gate) Remember(m *Mail) {
-	from, defect := author(m)
-	if g.o.Load().Remember <= 0 || defect != "" || m.MessageID == "" || len(m.MessageID) > holdstore.MaxNamed {
+	a := g.read(m)
+	if g.o.Load().Remember <= 0 || a.defect != "" || m.MessageID == "" || len(m.MessageID) > holdstore.MaxNamed {
 		return
 	}
-	some := *m
-	some.Recipients = m.Recipients[:min(len(m.Recipients), holdstore.MaxRemembered)]
-	r := holdstore.Remembered{MessageID: m.MessageID, From: from, Recipients: addresses(&some),
-		Ways:     []holdstore.Way{g.way(m, from)},
-		Subjects: policy.ReadSubject(mailmsg.Subject(m.Field("Subject"))).Forms(), Lock: m.Field("Cancel-Lock"),
+	r := holdstore.Remembered{MessageID: m.MessageID, From: a.from,
+		Recipients: a.to[:min(len(a.to), holdstore.MaxRemembered)],
+		Ways:       []holdstore.Way{g.way(a)},
+		Subjects:   policy.ReadSubject(mailmsg.Subject(m.Field("Subject"))).Forms(), Lock: m.Field("Cancel-Lock"),
 		At: time.Now()}
 	r.MessageID = strings.Clone(r.MessageID) // the rest of its field may be large
 	if sent, err := mail.ParseDate(m.Field("Date")); err == nil {

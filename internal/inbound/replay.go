@@ -12,39 +12,34 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// recalls asks the store what the command means, and whether it may be used. Each step is taken only while all before
-// it were ours: of copies that come in at the same moment, by whichever gateways, exactly one gets to the end.
-func (g *Gate) recalls(ctx context.Context, m *Mail, recall Recall, rule policy.InboundRule,
-	c *policy.Command) (err error) {
+// useOnce asks the store whether a command may be used. Each step is taken only while all before it were ours: of
+// copies that come in at the same moment, by whichever gateways, exactly one gets to the end.
+func (g *Gate) useOnce(ctx context.Context, a *arrival, recall Recall, rule policy.InboundRule, c *policy.Command,
+	found []holdstore.Remembered) (err error) {
 	first := func(what string) bool {
-		yes, failed := g.memory.FirstUse(ctx, what, user(m, recall), 2*rule.MaxAge)
+		yes, failed := g.memory.FirstUse(ctx, what, user(a, recall), 2*rule.MaxAge)
 		err = errors.Join(err, failed)
 		return yes
 	}
-	found, failed := g.found(ctx, m, recall, c.From)
-	if err = errors.Join(err, failed); err != nil {
-		return err
-	}
-	c.Targets = meant(m, recall, c.From, found)
 	// What is beyond the rate leaves nothing else in the store.
-	if err = g.count(ctx, m, recall, rule, c); err != nil || !rule.Keeps(*c) {
+	if err = g.count(ctx, a, recall, rule, c); err != nil || !rule.Keeps(*c) {
 		return err
 	}
 	// The same again: by its Message-ID, which not every signature covers, or by the ID of a request.
-	c.Used = !first("m " + c.Domain + " " + m.MessageID) // a stranger uses up nothing of the domain's
+	c.Used = !first("m " + c.Domain + " " + a.MessageID) // a stranger uses up nothing of the domain's
 	if !c.Used && recall.ID != "" {
 		c.Used = !first("q " + c.Domain + " " + recall.ID)
 	}
 	g.tellApart(ctx, c, found)
 	// And by what it says, blanks aside, which every signature covers.
 	if t := c.Target(); t != nil && !c.Used {
-		c.Used = !first("b " + t.MessageID + "\n" + strings.Join(strings.Fields(string(m.Body)), ""))
+		c.Used = !first("b " + t.MessageID + "\n" + strings.Join(strings.Fields(string(a.Body)), ""))
 	}
 	if !c.Used { // a key is public once it was sent: with another command it opens nothing
 		recall.Keys = slices.DeleteFunc(slices.Clone(recall.Keys),
 			func(k cancel.Element) bool { return !first("k " + k.String()) })
-		for n, t := range meant(m, recall, c.From, found) {
-			c.Targets[n].Unlocked = t.Unlocked
+		for n, r := range found {
+			c.Targets[n].Unlocked = unlocked(recall.Keys, found, r)
 		}
 	}
 	return err
@@ -53,13 +48,13 @@ func (g *Gate) recalls(ctx context.Context, m *Mail, recall Recall, rule policy.
 // count counts a command: for the organisation that it comes from, for its author, and by its recipients. What means no
 // message that is known counts apart, so that it uses up nothing of those that do. A command that comes in by several
 // transactions, since an MTA gives only so many recipients to one, is one command.
-func (g *Gate) count(ctx context.Context, m *Mail, recall Recall, rule policy.InboundRule,
+func (g *Gate) count(ctx context.Context, a *arrival, recall Recall, rule policy.InboundRule,
 	c *policy.Command) error {
 	if rule.Rate <= 0 {
 		return nil
 	}
 	// What it says belongs to what it is: one Message-ID for many recalls makes them no single one.
-	names := []string{m.MessageID, recall.ID, recall.Target}
+	names := []string{a.MessageID, recall.ID, recall.Target}
 	for _, s := range recall.Subjects {
 		names = append(names, s.Forms()...)
 	}
@@ -68,7 +63,7 @@ func (g *Gate) count(ctx context.Context, m *Mail, recall Recall, rule policy.In
 		kind = "recalls of nothing"
 	}
 	from := holdstore.Tally{Name: kind + " from " + authenticate.Organisation(c.Domain), By: 1}
-	n, err := g.memory.Count(ctx, rule.Per, from, holdstore.Tally{Name: from.Name + " to users", By: len(m.Recipients)})
+	n, err := g.memory.Count(ctx, rule.Per, from, holdstore.Tally{Name: from.Name + " to users", By: len(a.Recipients)})
 	if err != nil {
 		return err
 	}
@@ -92,11 +87,11 @@ func (g *Gate) count(ctx context.Context, m *Mail, recall Recall, rule policy.In
 // user is who may send the same command again: the client that could not know that it was taken, with the same sender,
 // to the same recipients. A command that names its recipients may be handed over in pieces: an MTA gives only so many
 // recipients to one transaction.
-func user(m *Mail, recall Recall) string {
+func user(a *arrival, recall Recall) string {
 	named := map[string]bool{}
-	for _, a := range recall.Recipients {
-		named[a] = true
+	for _, to := range recall.Recipients {
+		named[to] = true
 	}
-	others := slices.DeleteFunc(addresses(m), func(a string) bool { return named[a] })
-	return m.Client.Address + "\n" + m.Sender.Address + "\n" + strings.Join(others, "\n")
+	others := slices.DeleteFunc(slices.Clone(a.to), func(to string) bool { return named[to] })
+	return a.Client.Address + "\n" + a.Sender.Address + "\n" + strings.Join(others, "\n")
 }

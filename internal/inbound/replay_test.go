@@ -28,7 +28,7 @@ func TestARecallToManyServesEachWhomItNamesAndNobodyElse(t *testing.T) {
 		store, nil, quiet{})
 	assess := func(mail, to, client string) (o Assessment) { // a client tries again, too
 		server.Eventually(t, "the store answers", func() bool {
-			o = g.Assess(t.Context(), arrival(mail, anna, to, client))
+			o = g.Assess(t.Context(), mailFrom(mail, anna, to, client))
 			return o.Verdict.Result != policy.InboundTemp
 		})
 		oneAnswer(t, "to "+to, o.Disposition)
@@ -94,7 +94,7 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 			Rules: policy.InboundRules{rule}}, store, nil, quiet{})
 		assess := func(mail, client string) (o Assessment) {
 			server.Eventually(t, "the store answers", func() bool {
-				o = g.Assess(t.Context(), arrival(mail, anna, bert, client))
+				o = g.Assess(t.Context(), mailFrom(mail, anna, bert, client))
 				return o.Verdict.Result != policy.InboundTemp
 			})
 			oneAnswer(t, "from "+client, o.Disposition)
@@ -153,7 +153,7 @@ func TestALockThatCameLaterProvesNothing(t *testing.T) {
 			}
 			var o Assessment
 			server.Eventually(t, "the store answers", func() bool {
-				o = g.Assess(t.Context(), arrival("Cancel-Key: "+keyless.String()+"\r\n"+mail, anna, c.to, "192.0.2.99"))
+				o = g.Assess(t.Context(), mailFrom("Cancel-Key: "+keyless.String()+"\r\n"+mail, anna, c.to, "192.0.2.99"))
 				return o.Verdict.Result != policy.InboundTemp
 			})
 			if oneAnswer(t, name, o.Disposition); o.Verdict.Result != policy.InboundFail {
@@ -214,7 +214,7 @@ func TestACommandByTwoGatewaysAtOnceActsOnce(t *testing.T) {
 				var done sync.WaitGroup
 				for n := range 6 {
 					copied := strings.Replace(mail, "\nMessage-ID: <", "\nMessage-ID: <"+strings.Repeat("x", n/2), 1)
-					m := arrival(copied, anna, bert, "192.0.2."+strconv.Itoa(10+n))
+					m := mailFrom(copied, anna, bert, "192.0.2."+strconv.Itoa(10+n))
 					done.Go(func() { oneAnswer(t, form, gates[n%2].Judge(t.Context(), m)) })
 				}
 				if done.Wait(); len(d.taken) != 1 || d.taken[0] != known.MessageID {

@@ -38,7 +38,7 @@ func TestOriginalsAndRecallsThatAnMTASplitAreServedWhole(t *testing.T) {
 						"\r\nOriginal-Message-ID:", 1)
 				mail = sign(t, mail, "partner.test", key, "From", "To", "Subject", "Date", "Content-Type")
 				for _, to := range recalls {
-					o := g.Assess(t.Context(), arrival(mail, anna, to, "192.0.2.1"))
+					o := g.Assess(t.Context(), mailFrom(mail, anna, to, "192.0.2.1"))
 					if oneAnswer(t, form+" to "+to, o.Disposition); o.Verdict.Result != policy.InboundPass {
 						t.Errorf("%s, originals %q, recalls %q, to %s: %+v", form, originals, recalls, to, o.Verdict)
 					}

@@ -18,11 +18,10 @@ const (
 )
 
 // way is how a message came in, for tellApart.
-func (g *Gate) way(m *Mail, from string) holdstore.Way {
-	a := authenticate.Message{MailFrom: m.Sender.Address, From: holdstore.DomainOf(from), QueueID: m.QueueID,
-		Header: m.Fields}
-	w := holdstore.Way{Client: m.Client.Address, Domain: a.SPFDomain(), Aligned: g.o.Load().Verifier.TrustedAligned(a),
-		Shared: g.shared(m, from)}
+func (g *Gate) way(a *arrival) holdstore.Way {
+	m := authenticate.Message{MailFrom: a.Sender.Address, From: a.domain, QueueID: a.QueueID, Header: a.Fields}
+	w := holdstore.Way{Client: a.Client.Address, Domain: m.SPFDomain(), Aligned: g.o.Load().Verifier.TrustedAligned(m),
+		Shared: a.shared}
 	if len(w.Domain) > maxDomain {
 		w.Domain = ""
 	}
@@ -30,37 +29,39 @@ func (g *Gate) way(m *Mail, from string) holdstore.Way {
 }
 
 // found lists what a command could mean, by the Message-ID that it names, else by sender and subject.
-func (g *Gate) found(ctx context.Context, m *Mail, recall Recall, from string) ([]holdstore.Remembered, error) {
+func (g *Gate) found(ctx context.Context, a *arrival, recall Recall) ([]holdstore.Remembered, error) {
 	switch {
 	case recall.Target != "":
-		return g.memory.FindRemembered(ctx, from, recall.Target, "", addresses(m))
+		return g.memory.FindRemembered(ctx, a.from, recall.Target, "", a.to)
 	case len(recall.Subjects) > 0:
-		return g.memory.FindRemembered(ctx, from, "", recall.Subjects[0].Bare(), addresses(m))
+		return g.memory.FindRemembered(ctx, a.from, "", recall.Subjects[0].Bare(), a.to)
 	}
 	return nil, nil
 }
 
 // meant says of each what the policy wants to know.
-func meant(m *Mail, recall Recall, from string, found []holdstore.Remembered) (all []policy.Arrived) {
-	var to []string
-	for _, a := range addresses(m) {
-		to = append(to, holdstore.Digest(a))
-	}
+func meant(a *arrival, recall Recall, found []holdstore.Remembered) (all []policy.Arrived) {
+	to := holdstore.Digests(a.to)
 	for _, r := range found {
-		locks, _ := cancel.Parse(r.Lock)
-		a := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(from),
-			SameTo: r.WentTo(addresses(m)),
-			Shared: ofList(r), Unlocked: cancel.Opens(recall.Keys, locks) && !second(found, r),
+		t := policy.Arrived{MessageID: r.MessageID, At: r.At, Sent: r.Sent, SameFrom: r.IsFrom(a.from),
+			SameTo: r.WentTo(a.to),
+			Shared: ofList(r), Unlocked: unlocked(recall.Keys, found, r),
 			Fit: policy.Fit{Recipients: policy.FitRecipients(to, r.Recipients)}}
 		if recall.Target != "" { // the clock of whoever wrote the message is not that of the gateway which names it
-			a.Sent = time.Time{}
+			t.Sent = time.Time{}
 		}
 		if len(recall.Subjects) > 0 {
-			a.Fit.Subject = recall.Subjects[0].Each(holdstore.Digest).Fit(r.Subjects)
+			t.Fit.Subject = recall.Subjects[0].Each(holdstore.Digest).Fit(r.Subjects)
 		}
-		all = append(all, a)
+		all = append(all, t)
 	}
 	return all
+}
+
+// unlocked says whether one of some keys opens the lock of a message.
+func unlocked(keys []cancel.Element, found []holdstore.Remembered, r holdstore.Remembered) bool {
+	locks, _ := cancel.Parse(r.Lock)
+	return cancel.Opens(keys, locks) && !second(found, r)
 }
 
 // ofList says whether a message has come under the address of a mailing list: in every way, since anybody can send it

@@ -55,7 +55,7 @@ func TestARecallMeansTheSendersOwnMessage(t *testing.T) {
 			mail = sign(t, mail, "partner.test", key, "From", "Subject", "Date", "Content-Type")
 			var o Assessment
 			server.Eventually(t, "the store answers", func() bool {
-				o = g.Assess(t.Context(), arrival(mail, anna, bert, "192.0.2.1"))
+				o = g.Assess(t.Context(), mailFrom(mail, anna, bert, "192.0.2.1"))
 				return o.Verdict.Result != policy.InboundTemp
 			})
 			if want := known[c.want].MessageID; o.Verdict.Target != want {
@@ -111,7 +111,7 @@ func TestHowAMessageCameInIsRemembered(t *testing.T) {
 			g := New(Options{Remember: time.Hour, Verifier: verifier}, w, nil, quiet{})
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			g.Remember(arrival(c.mail+"\r\n", c.from, bert, "192.0.2.1"))
+			g.Remember(mailFrom(c.mail+"\r\n", c.from, bert, "192.0.2.1"))
 			g.Run(ctx)
 			if c.none != (len(w.all) == 0) || len(w.all) > 0 && w.all[0].Ways[0] != c.want {
 				t.Errorf("%s: %+v", name, w.all)

@@ -213,7 +213,7 @@ func (quiet) Judged(holdstore.Submission, string, string, policy.InboundVerdict)
 func (quiet) Trouble(string, error)                                              {}
 
 // arrival makes a mail as the milter gathers it; to has blanks between.
-func arrival(text, from, to, client string) *Mail {
+func mailFrom(text, from, to, client string) *Mail {
 	head, body, _ := strings.Cut(text, "\r\n\r\n")
 	m := &Mail{Message: mailmsg.Message{Body: []byte(body)[:min(len(body), mailmsg.MaxBody)],
 		Cut: len(body) > mailmsg.MaxBody}}
@@ -305,11 +305,11 @@ func try(t *testing.T, r row, form string, key ed25519.PrivateKey, verifier *aut
 		t.Fatal(err)
 	}
 	if x.before != "" {
-		m := arrival(text, x.from, x.to, x.before)
+		m := mailFrom(text, x.from, x.to, x.before)
 		m.MessageID = cmp.Or(x.other, m.MessageID)
 		g.Assess(t.Context(), m)
 	}
-	o := g.Assess(t.Context(), arrival(text, x.from, x.to, x.client))
+	o := g.Assess(t.Context(), mailFrom(text, x.from, x.to, x.client))
 	if o.Recall.Form != "" {
 		oneAnswer(t, r.evidence+", "+form, o.Disposition)
 	}

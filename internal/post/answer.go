@@ -94,8 +94,6 @@ func (o RecipientOutcome) Words() string {
 	return string(o.Outcome) + ": " + o.Detail
 }
 
-func clock(t time.Time) string { return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)") }
-
 // status is what programs read; without recipients there is only what became of the command.
 func (a *Answer) status(to *holdstore.Submission) *protocol.Status {
 	s := &protocol.Status{RequestID: to.MessageID, MessageID: policy.BracketedID(a.Asked)}

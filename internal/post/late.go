@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
@@ -122,12 +121,4 @@ func NobodyHasIt(h *holdstore.Hold) bool {
 		}
 	}
 	return true
-}
-
-// until says a moment, or nothing for the zero time.
-func until(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return clock(t)
 }

@@ -2,6 +2,7 @@ package post
 
 import (
 	"strings"
+	"time"
 
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
@@ -67,3 +68,13 @@ func (a *Answer) letter(address string) letter {
 	}
 	return l
 }
+
+// until says a moment, or nothing for the zero time.
+func until(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return clock(t)
+}
+
+func clock(t time.Time) string { return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)") }

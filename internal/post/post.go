@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
@@ -94,13 +95,6 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	if host == "" {
 		host = "localhost"
 	}
-	from := "Message recall <" + p.address + ">"
-	switch {
-	case d.author != "":
-		from = "<" + sanitize.HeaderValue(d.author) + ">"
-	case p.address == "":
-		from = "Message recall <MAILER-DAEMON@" + host + ">"
-	}
 	name := rand.Text()
 	if d.about != "" {
 		name = d.about + "." + name
@@ -109,27 +103,37 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 	if sent, err := p.sent(ctx, d, id); sent || err != nil {
 		return err
 	}
-	var to []string
-	for _, r := range d.to {
-		to = append(to, "<"+sanitize.HeaderValue(r.Address)+">")
-	}
-	header := "From: " + from + "\r\nTo: " + strings.Join(to, ",\r\n\t") + "\r\n" +
-		"Subject: " + mailmsg.Encode(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id +
-		"\r\n" +
-		inReply(d.thread) + "Auto-Submitted: " + d.auto + "\r\nMIME-Version: 1.0\r\n"
 	more, content := multipartReport(body, d)
 	sub := holdstore.Submission{MessageID: id, Subject: subject, Gateway: d.gateway,
 		Sender: holdstore.Path{Address: d.sender, Args: []string{"BODY=8BITMIME"}}, Recipients: d.to}
 	if international(d) {
 		sub.Sender.Args = append(sub.Sender.Args, "SMTPUTF8")
 	}
-	put := p.store.Put(sub, []byte(header+more))
+	put := p.store.Put(sub, []byte(p.header(d, host, id, subject)+more))
 	if err := put.Write(ctx, []byte(content)); err != nil {
 		put.Abandon()
 		return err
 	}
 	_, err = put.Commit(ctx, holdstore.Terms{Rule: holdstore.OwnMailRule})
 	return err
+}
+
+// header writes the fields of a mail, but for those of its parts.
+func (p *Post) header(d dispatch, host, id, subject string) string {
+	from := "Message recall <" + p.address + ">"
+	switch {
+	case d.author != "":
+		from = "<" + sanitize.HeaderValue(d.author) + ">"
+	case p.address == "":
+		from = "Message recall <MAILER-DAEMON@" + host + ">"
+	}
+	var to []string
+	for _, r := range d.to {
+		to = append(to, "<"+sanitize.HeaderValue(r.Address)+">")
+	}
+	return "From: " + from + "\r\nTo: " + strings.Join(to, ",\r\n\t") + "\r\n" +
+		"Subject: " + mailmsg.Encode(subject) + "\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: " + id +
+		"\r\n" + inReply(d.thread) + "Auto-Submitted: " + d.auto + "\r\nMIME-Version: 1.0\r\n"
 }
 
 // sent says whether a mail was sent before: by a daemon that died before it could say so.
@@ -183,4 +187,27 @@ func inReply(messageID string) string {
 		return ""
 	}
 	return "In-Reply-To: " + id + "\r\nReferences: " + id + "\r\n"
+}
+
+// maxLineLength is what a line of a mail may have, without its CRLF (RFC 5322 section 2.1.1). Servers refuse longer
+// ones, or cut them in two.
+const maxLineLength = 998
+
+// foldLines breaks the lines that are too long, at a blank where there is one, and never within a character. What goes
+// on begins with indent: a blank where lines are fields, so that it belongs to the field.
+func foldLines(text, indent string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		for most := maxLineLength; len(strings.TrimRight(line, "\r\n")) > most; most = maxLineLength - len(indent) {
+			n := strings.LastIndexByte(line[:most], ' ') + 1
+			if n < most/2 {
+				for n = most; !utf8.RuneStart(line[n]) && n > most-utf8.UTFMax; n-- {
+				}
+			}
+			b.WriteString(line[:n] + "\r\n" + indent)
+			line = line[n:]
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }

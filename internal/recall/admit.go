@@ -24,8 +24,8 @@ const (
 	originalsMost = 200_000 // recipients of the messages that a recall without a Message-ID chooses from
 )
 
-// admit refuses commands beyond the rate, and waits until there is room for the records that a command reads. leave must
-// be called when the command is answered.
+// admit refuses commands beyond the rate, and waits until there is room for the records that a command reads. leave
+// must be called when the command is answered.
 func (d *Desk) admit(ctx context.Context, r *request) (leave func(), refusal string, err error) {
 	beyond, err := d.beyondRate(ctx, r)
 	switch {

@@ -11,29 +11,6 @@ import (
 // answer is what came of one command.
 type answer struct{ post.Answer }
 
-// judge finds the kind from what the store says now.
-func (a *answer) judge(only []string) {
-	a.Only = only
-	back, gone := 0, 0
-	for _, o := range a.Outcomes() {
-		switch o.Outcome {
-		case holdstore.TakenBack:
-			back++
-		case holdstore.Failed:
-		default: // pending after a recall: it is being sent
-			gone++
-		}
-	}
-	switch {
-	case back == 0:
-		a.Kind = "too-late"
-	case gone == 0:
-		a.Kind = "recalled"
-	default:
-		a.Kind = "partly"
-	}
-}
-
 // left returns the recipients whose copy was not taken back.
 func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
 	back := map[string]bool{}
@@ -63,7 +40,7 @@ func (d *Desk) answer(ctx context.Context, r *request, a *answer) error {
 		a.Asked = m.Text("Subject")
 	}
 	d.log.Commanded(m.Submission, r.form, a.Kind, strings.TrimSpace(id+" "+a.Why))
-	if r.form != formAddress && !d.o.People.Has(&m.Submission) {
+	if r.form != formAddress && !r.by.ours {
 		return nil
 	}
 	if d.o.Reports == "never" || d.o.Reports == "failures" && a.Kind == "recalled" && len(a.Missing()) == 0 {

@@ -139,27 +139,6 @@ func (d *Desk) Act(ctx context.Context, m *Mail) (Disposition, error) {
 	return d.carryOut(ctx, r, all)
 }
 
-// carryOut recalls what was found, then answers: each message that is meant has an answer of its own.
-func (d *Desk) carryOut(ctx context.Context, r *request, all []found) (Disposition, error) {
-	var answers []*answer
-	for _, f := range all {
-		a, err := d.recall(ctx, r, f)
-		if err != nil {
-			return Disposition{}, err
-		}
-		answers = append(answers, a)
-	}
-	if r.form == formOutlook { // whose copy was taken back gets no recall mail, the others get it as it is
-		r.keep = answers[0].left(r.keep)
-	}
-	for _, a := range answers {
-		if err := d.answer(ctx, r, a); err != nil {
-			return Disposition{}, err
-		}
-	}
-	return Disposition{Keep: r.keep}, nil
-}
-
 // Held is told of each message that is held: its sender may have to know that, or what it has replaced.
 func (d *Desk) Held(ctx context.Context, m *Mail, c holdstore.Committed) {
 	var err error
@@ -167,10 +146,18 @@ func (d *Desk) Held(ctx context.Context, m *Mail, c holdstore.Committed) {
 	case m.replaced != nil:
 		err = m.replaced(ctx)
 	case d.o.Notice == "always" && !c.Found && automatic(m) == "" && d.o.People.Has(&m.Submission):
-		err = d.post.Notice(ctx, &holdstore.Hold{ID: c.ID, HeldAt: c.HeldAt, Due: c.Due, Submission: m.Submission,
+		err = d.notice(ctx, &holdstore.Hold{ID: c.ID, HeldAt: c.HeldAt, Due: c.Due, Submission: m.Submission,
 			Results: make([]holdstore.Result, len(m.Recipients))})
 	}
 	if err != nil {
 		d.log.Trouble("hold "+c.ID+" is safe, but its sender could not be told of it", err)
 	}
+}
+
+func (d *Desk) notice(ctx context.Context, h *holdstore.Hold) error {
+	link := ""
+	if d.o.Link != nil {
+		link = d.o.Link(h)
+	}
+	return d.post.Notice(ctx, h, link)
 }

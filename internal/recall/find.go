@@ -111,11 +111,14 @@ func (d *Desk) findLast(ctx context.Context, r *request) (found, error) {
 
 // findOriginal finds the message that Outlook's recall means, which names no Message-ID.
 func (d *Desk) findOriginal(ctx context.Context, r *request) (found, error) {
-	best, later, err := d.originals(ctx, r, r.subjects)
+	holds, err := d.latest(ctx, r, latestLooked, canMean(r))
 	instead := &post.Answer{Kind: "not-found"}
 	if errors.Is(err, holdstore.ErrMany) {
-		instead.Why, err = fmt.Sprintf("only the %d messages that you sent last were searched", holdstore.LatestMost), nil
+		if err = nil; len(holds) == 0 {
+			instead.Why = fmt.Sprintf("only the %d messages that you sent last were searched", holdstore.LatestMost)
+		}
 	}
+	best, later := originals(r, holds)
 	later = inState(later, holdstore.Held)
 	switch {
 	case err != nil:

@@ -2,8 +2,6 @@ package recall
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"net/mail"
 	"slices"
 	"time"
@@ -20,31 +18,35 @@ type original struct {
 	waits   bool // some of it is held, or being sent
 	fit     policy.Fit
 	sentNot bool // it was sent after the recall, which can't mean it
+	forAll  bool // all that the recall is for got it
 }
 
-// originals finds the sender's messages that a recall can mean, all those that fit best. From exact to loose: the
-// subject that the recall names, and those who got it; what waits comes before what has left. holdstore.ErrMany: none
-// of those that were searched.
-func (d *Desk) originals(ctx context.Context, r *request, subjects []policy.Subject) (best []original,
-	later []*holdstore.Hold, err error) {
-	m, recipients := r.mail, 0
-	holds, err := d.latest(ctx, r, latestLooked, func(h *holdstore.Hold) bool {
-		if h.Proven() != nil || !holdstore.Same(h.Sender.Address, m.Sender.Address) ||
-			subjectFit(subjects, h) == policy.AnotherSubject || h.State == holdstore.Recalled && time.Since(h.HeldAt) >= repeated {
+// canMean says of which holds an Outlook recall may mean one. There are bounds to their recipients.
+func canMean(r *request) func(*holdstore.Hold) bool {
+	recipients := 0
+	return func(h *holdstore.Hold) bool {
+		if h.Proven() != nil || !holdstore.Same(h.Sender.Address, r.mail.Sender.Address) ||
+			subjectFit(r.subjects, h) == policy.AnotherSubject ||
+			h.State == holdstore.Recalled && time.Since(h.HeldAt) >= repeated {
 			return false
 		}
 		recipients += len(h.Recipients)
 		return recipients <= originalsMost
-	})
-	if err != nil && (!errors.Is(err, holdstore.ErrMany) || len(holds) == 0) {
-		return nil, nil, err
 	}
-	shown := append(m.shownRecipients(), addresses(m.Recipients)...)
+}
+
+// originals picks, of the sender's holds, the messages that a recall can mean, all those that fit best. From exact to
+// loose: the subject that the recall names, and those who got it; what waits comes before what has left. later were
+// sent after the recall.
+func originals(r *request, holds []*holdstore.Hold) (best []original, later []*holdstore.Hold) {
+	to := folded(addresses(r.mail.Recipients))
+	shown := append(folded(r.mail.shownRecipients()), to...)
 	var all []original
 	for _, holds := range messages(holds) {
-		if o := candidate(m, subjects, shown, holds); o.sentNot {
+		switch o := candidate(r, to, shown, holds); {
+		case o.sentNot:
 			later = append(later, holds...)
-		} else if within(m.Recipients, recipientsOf(holds)) {
+		case o.forAll:
 			all = append(all, o)
 		}
 	}
@@ -57,7 +59,7 @@ func (d *Desk) originals(ctx context.Context, r *request, subjects []policy.Subj
 	if len(best) > 1 && !best[0].waits {
 		best = best[:1] // the newest of what has left
 	}
-	return best, later, nil
+	return best, later
 }
 
 // repeated is how long a recall that comes again is taken for the client's retry of one that was done.
@@ -78,13 +80,16 @@ func messages(holds []*holdstore.Hold) (all [][]*holdstore.Hold) {
 	return all
 }
 
-func candidate(m *Mail, subjects []policy.Subject, shown []string, holds []*holdstore.Hold) original {
-	o := original{holds: holds, sentNot: m.sentBefore(holds[0])}
+// candidate says how well a recall for some addresses, which shows others as well, fits a message.
+func candidate(r *request, to, shown []string, holds []*holdstore.Hold) original {
+	o := original{holds: holds, sentNot: r.mail.sentBefore(holds[0])}
 	for _, h := range holds {
 		o.waits = o.waits || h.State == holdstore.Held || h.State == holdstore.Releasing
 	}
-	o.fit = policy.Fit{Subject: subjectFit(subjects, holds[0]), Recipients: policy.FitRecipients(folded(shown),
-		folded(addresses(recipientsOf(holds))))}
+	got := folded(addresses(recipientsOf(holds)))
+	o.fit.Subject = subjectFit(r.subjects, holds[0])
+	o.fit.Recipients = policy.FitRecipients(shown, got)
+	o.forAll = policy.FitRecipients(to, got) != policy.OtherRecipients
 	return o
 }
 
@@ -114,7 +119,8 @@ func subjectFit(subjects []policy.Subject, h *holdstore.Hold) policy.SubjectFit 
 
 // sentBefore says whether the command was sent before a message, which it can't mean then.
 func (m *Mail) sentBefore(h *holdstore.Hold) bool {
-	return policy.SentAfter(moment(h.Date), h.HeldAt, moment(m.Field("Date")))
+	written, asked := moment(h.Date), moment(m.Field("Date"))
+	return policy.SentAfter(written, h.HeldAt, asked)
 }
 
 // moment is the value of a Date field; the zero time when it can't be read.
@@ -142,11 +148,6 @@ func recipientsOf(holds []*holdstore.Hold) (all []holdstore.Path) {
 		all = append(all, h.Recipients...)
 	}
 	return all
-}
-
-// within says whether all of some are in all.
-func within(some, all []holdstore.Path) bool {
-	return policy.FitRecipients(folded(addresses(some)), folded(addresses(all))) != policy.OtherRecipients
 }
 
 func addresses(paths []holdstore.Path) (list []string) {

@@ -45,14 +45,16 @@ func (d *Desk) refusesPerson(p Person, h *holdstore.Hold, rule policy.Rule) (why
 		// A sign-in proves the login itself. Behind one that many share, by mail, only the envelope sender tells them apart.
 		by := h.Submission
 		by.Login = p.Login
-		if why = d.refuses(&by, h, rule); why == "" {
+		submitter := d.submitter(&by)
+		if why = submitter.refused(h, rule); why == "" {
 			return ""
 		}
 	}
 	ownAddress := func(a string) bool { return a != "" && holdstore.Same(a, h.Sender.Address) }
 	if p.Hold == h.ID || slices.ContainsFunc(p.Addresses, ownAddress) {
 		rule.Delegates = nil // for logins that are proven
-		return d.refuses(&h.Submission, h, rule)
+		submitter := d.submitter(&h.Submission)
+		return submitter.refused(h, rule)
 	}
 	return why
 }

@@ -62,7 +62,8 @@ func (d *Desk) recalls() outlook.Recalls { return outlook.Recalls(d.o.SubjectPre
 
 // read reads what a mail asks for. A mail in doubt asks for nothing.
 func (d *Desk) read(m *Mail) *request {
-	r := &request{mail: m, keep: d.others(m), by: d.submitter(&m.Submission)}
+	r := &request{mail: m, by: d.submitter(&m.Submission), keep: d.others(m)}
+	old, notOwn := d.supersedes(m), notOwn(m)
 	if len(r.keep) < len(m.Recipients) {
 		if r.form, r.ignored = formAddress, automatic(m); r.ignored == "" {
 			r.target = command.Read(&m.Message, d.o.Addresses)
@@ -74,11 +75,11 @@ func (d *Desk) read(m *Mail) *request {
 			r.form, r.subjects, r.target.Only = formOutlook, subjects, addresses(m.Recipients)
 		}
 	}
-	if old := d.supersedes(m); r.form == "" && old != "" {
+	if r.form == "" && old != "" {
 		r.form, r.target.Refs = formSupersedes, []string{old}
 	}
 	if r.form != "" {
-		r.ignored = notOwn(m)
+		r.ignored = notOwn
 	}
 	return r
 }

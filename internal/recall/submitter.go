@@ -1,9 +1,11 @@
 package recall
 
 import (
+	"cmp"
 	"net/netip"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/sender"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -15,24 +17,29 @@ type submitter struct {
 	whose    holdstore.Whose // their messages, for the store
 	name     string          // one sender, as sent tells them apart, for the rate
 	office   string          // what many senders may be behind, a client or a login; empty: the login is personal
+	actor    holdstore.Actor // the submitter, for the audit trail
+	ours     bool            // one of the site's own people
 }
 
 // submitter says who sent a mail. Only the config can say that a login belongs to one person: behind a login that many
 // share, everybody may type an envelope sender that looks like the login.
 func (d *Desk) submitter(sub *holdstore.Submission) submitter {
-	s := submitter{Submission: sub, personal: sub.Login != "" && d.o.PersonalLogins.Match(sub.Login)}
-	sender := sub.Sender.Address
+	s := submitter{Submission: sub, personal: sub.Login != "" && d.o.PersonalLogins.Match(sub.Login),
+		ours: d.o.People.Has(sub)}
+	s.actor = holdstore.Actor{By: sender.Name(*sub),
+		From: "mail from " + cmp.Or(sub.Client.Address, "sendmail on the gateway")}
+	address := sub.Sender.Address
 	switch {
 	case s.personal:
 		s.name, s.whose = "login "+sub.Login, holdstore.Whose{Login: sub.Login}
 		return s
 	case sub.Login != "":
-		s.office, s.name = "login "+sub.Login, "login "+sub.Login+" sender "+sender
+		s.office, s.name = "login "+sub.Login, "login "+sub.Login+" sender "+address
 	default:
 		s.office = "client " + ClientNetwork(sub.Client.Address)
-		s.name = "client " + sub.Client.Address + " sender " + sender
+		s.name = "client " + sub.Client.Address + " sender " + address
 	}
-	s.whose = holdstore.Whose{Login: sub.Login, Sender: sender, Client: sub.Client.Address}
+	s.whose = holdstore.Whose{Login: sub.Login, Sender: address, Client: sub.Client.Address}
 	return s
 }
 

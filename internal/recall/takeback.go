@@ -10,8 +10,28 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/post"
-	"github.com/recall-milter/recall-milter/internal/sender"
 )
+
+// carryOut recalls what was found, then answers: each message that is meant has an answer of its own.
+func (d *Desk) carryOut(ctx context.Context, r *request, all []found) (Disposition, error) {
+	var answers []*answer
+	for _, f := range all {
+		a, err := d.recall(ctx, r, f)
+		if err != nil {
+			return Disposition{}, err
+		}
+		answers = append(answers, a)
+	}
+	if r.form == formOutlook { // whose copy was taken back gets no recall mail, the others get it as it is
+		r.keep = answers[0].left(r.keep)
+	}
+	for _, a := range answers {
+		if err := d.answer(ctx, r, a); err != nil {
+			return Disposition{}, err
+		}
+	}
+	return Disposition{Keep: r.keep}, nil
+}
 
 // recall takes back what was found of a message. The kind of its answer comes from what the store says then.
 func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error) {
@@ -22,7 +42,8 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 		}
 		return a, d.help(ctx, r, &a.Answer)
 	}
-	by := actor(r.mail, f.asked)
+	by := r.by.actor
+	by.Reason = "asked by mail: " + f.asked
 	a := &answer{Answer: post.Answer{Kind: "not-found", Asked: f.asked}}
 	for _, h := range f.mine {
 		after, err := d.takeBack(ctx, h, r.target.Only, by)
@@ -45,10 +66,33 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 	if err := d.auditRefusal(ctx, f, by); err != nil {
 		return nil, err
 	}
-	if !d.o.People.Has(&r.mail.Submission) { // nobody would believe us in their name, and their own recall travels on
+	if !r.by.ours { // nobody would believe us in their name, and their own recall travels on
 		return a, nil
 	}
 	return a, d.askGateways(ctx, a, by)
+}
+
+// judge finds the kind from what the store says now.
+func (a *answer) judge(only []string) {
+	a.Only = only
+	back, gone := 0, 0
+	for _, o := range a.Outcomes() {
+		switch o.Outcome {
+		case holdstore.TakenBack:
+			back++
+		case holdstore.Failed:
+		default: // pending after a recall: it is being sent
+			gone++
+		}
+	}
+	switch {
+	case back == 0:
+		a.Kind = "too-late"
+	case gone == 0:
+		a.Kind = "recalled"
+	default:
+		a.Kind = "partly"
+	}
 }
 
 // auditRefusal notes a refused command in one line, however many holds have the name that it gave.
@@ -127,13 +171,4 @@ func (d *Desk) takeBack(ctx context.Context, h *holdstore.Hold, only []string, b
 func open(h *holdstore.Hold, only []string) bool {
 	a := &answer{Answer: post.Answer{Done: []*holdstore.Hold{h}, Only: only}}
 	return slices.ContainsFunc(a.Outcomes(), func(o post.RecipientOutcome) bool { return o.Outcome == holdstore.Pending })
-}
-
-// actor says in the audit trail who asked.
-func actor(m *Mail, asked string) holdstore.Actor {
-	from := m.Client.Address
-	if from == "" {
-		from = "sendmail on the gateway"
-	}
-	return holdstore.Actor{By: sender.Name(m.Submission), From: "mail from " + from, Reason: "asked by mail: " + asked}
 }

@@ -62,7 +62,8 @@ func TestOutlooksRecallMeansNoRecordThatNothingProves(t *testing.T) {
 	r := server.StartRedis(t)
 	o := officeWith(t, holdstore.Options{Addresses: []string{r.Addr}})
 	o.message("anna", "prices", "b@x.test") // before there is a key
-	sealed := officeWith(t, holdstore.Options{Addresses: []string{r.Addr}, SealKeys: [][]byte{bytes.Repeat([]byte{1}, 32)}})
+	sealed := officeWith(t,
+		holdstore.Options{Addresses: []string{r.Addr}, SealKeys: [][]byte{bytes.Repeat([]byte{1}, 32)}})
 	sealed.troubles = &[]string{}
 	m := arriving("Subject: Recall: prices\r\n\r\n")
 	m.Sender.Address, m.Login = "anna@corp.test", "anna"
@@ -71,7 +72,10 @@ func TestOutlooksRecallMeansNoRecordThatNothingProves(t *testing.T) {
 		o    *office
 		want int
 	}{"without a key": {o, 1}, "with a key": {sealed, 0}} {
-		found, _, err := c.o.originals(t.Context(), c.o.read(m), []policy.Subject{policy.ReadSubject("prices")})
+		ask := c.o.read(m)
+		ask.subjects = []policy.Subject{policy.ReadSubject("prices")}
+		holds, err := c.o.latest(t.Context(), ask, latestLooked, canMean(ask))
+		found, _ := originals(ask, holds)
 		if err != nil || len(found) != c.want {
 			t.Errorf("%s: %d are found: %v", name, len(found), err)
 		}

@@ -17,6 +17,26 @@ import (
 var single = []string{"From", "Subject", "Date", "Message-ID", "Content-Type", "Content-Transfer-Encoding", "Sender",
 	"To"}
 
+// arrival is a mail that comes in, and what it says of people, read once.
+type arrival struct {
+	*Mail
+	from   string   // the one address in From, in lower case and with the domain in A-labels; empty: see defect
+	domain string   // of from
+	defect string   // why there is no such address
+	to     []string // recipients, in lower case
+	passed bool     // a mailing list has passed the mail on
+	shared bool     // From is the address of a list, which all its members write under
+}
+
+// read reads what a mail says of people. Nothing of it is proved.
+func (g *Gate) read(m *Mail) *arrival {
+	a := &arrival{Mail: m, to: addresses(m), passed: g.throughList(m)}
+	a.from, a.defect = author(m)
+	a.domain = holdstore.DomainOf(a.from)
+	a.shared = a.passed && a.defect == "" && g.shared(m, a.from)
+	return a
+}
+
 // author returns the one address in From, in lower case and with the domain in A-labels, or why there is none.
 func author(m *Mail) (address, defect string) {
 	if m.Cut {
@@ -109,12 +129,52 @@ func addresses(m *Mail) (all []string) {
 	return all
 }
 
-// isLocal says whether a domain is one of ours: mail for it comes in.
-func isLocal(m *Mail, domain string) bool {
-	for _, a := range addresses(m) {
-		if domain != "" && strings.HasSuffix(a, "@"+domain) {
-			return true
+// isLocal says whether the author's domain is one of ours: mail for it comes in.
+func (a *arrival) isLocal() bool {
+	return a.domain != "" && slices.ContainsFunc(a.to, func(to string) bool {
+		return strings.HasSuffix(to, "@"+a.domain)
+	})
+}
+
+// throughList says whether a mailing list has passed a mail on: it says so itself, or wants the bounces of another's
+// mail.
+func (g *Gate) throughList(m *Mail) bool {
+	if m.ThroughList() {
+		return true
+	}
+	from, err := mailmsg.Address(m.Field("From"))
+	return g.isList(m.Sender.Address) && (err != nil || !holdstore.Same(from, m.Sender.Address))
+}
+
+// toList says whether a mail is for a mailing list.
+func (g *Gate) toList(m *Mail) bool {
+	return slices.ContainsFunc(m.Recipients, func(p holdstore.Path) bool { return g.isList(p.Address) })
+}
+
+// isList says whether the site's config tells that an address is one of a mailing list.
+func (g *Gate) isList(address string) bool { return g.o.Load().Lists.Match(address) }
+
+// shared says whether a mail's From is the address of a list, which all its members write under: lists put it there for
+// the sake of DMARC. It is the address to write to as well: List-Post, To or Cc has it, or List-Id (RFC 2919 section
+// 2).
+func (g *Gate) shared(m *Mail, from string) bool {
+	switch {
+	case !g.throughList(m):
+		return false
+	case g.isList(from):
+		return true
+	}
+	for _, name := range []string{"To", "Cc", "Mail-Followup-To"} {
+		for _, value := range m.Values(name) {
+			all, _ := mailmsg.Addresses(value)
+			for _, address := range all {
+				if holdstore.Same(address, from) {
+					return true
+				}
+			}
 		}
 	}
-	return false
+	posts := holdstore.Fold(strings.Join(append(m.Values("List-Post"), m.Values("X-BeenThere")...), " "))
+	id := holdstore.Fold(strings.Join(m.Values("List-Id"), " "))
+	return strings.Contains(posts, from) || strings.Contains(id, strings.Replace(from, "@", ".", 1))
 }

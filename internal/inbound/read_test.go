@@ -27,17 +27,17 @@ func TestAuthors(t *testing.T) {
 		anna + ", " + bert:                                     "",
 		"J\xf6rg <j\xf6rg@partner.test>":                       "",
 	} {
-		m := arrival("From: "+from+"\r\nSubject: x\r\n\r\nbody\r\n", anna, bert, "192.0.2.1")
+		m := mailFrom("From: "+from+"\r\nSubject: x\r\n\r\nbody\r\n", anna, bert, "192.0.2.1")
 		got, defect := author(m)
 		if got != want || (defect == "") != (want != "") {
 			t.Errorf("%q: %q, %q, want %q", from, got, defect, want)
 		}
 	}
-	odd := arrival("From: "+anna+"\r\n\u017fubject: Recall: x\r\n\r\nbody\r\n", anna, bert, "192.0.2.1")
+	odd := mailFrom("From: "+anna+"\r\n\u017fubject: Recall: x\r\n\r\nbody\r\n", anna, bert, "192.0.2.1")
 	if got, defect := author(odd); got != "" || defect == "" {
 		t.Errorf("a field that others don't take for Subject: %q, %q", got, defect)
 	}
-	long := arrival("From: "+anna+"\r\nTo: "+strings.Repeat(bert+", ", 10_000)+bert+"\r\n\r\n", anna, bert, "192.0.2.1")
+	long := mailFrom("From: "+anna+"\r\nTo: "+strings.Repeat(bert+", ", 10_000)+bert+"\r\n\r\n", anna, bert, "192.0.2.1")
 	if got := named(long); len(got) != 0 {
 		t.Errorf("a To that is too long names %d", len(got))
 	}
