@@ -8,7 +8,7 @@ local function pieces(id, state)
     local left = redis.call('PTTL', key)
     if state == 'recalled' then
       if left == -1 then
-        fault(id, 'its content stays for ever, although it is recalled', 'it expires',
+        fault(id, 'its content stays forever, although it is recalled', 'it expires',
           function() redis.call('PEXPIRE', key, contentTime) end)
       end
     elseif left == -2 then

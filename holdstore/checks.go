@@ -40,7 +40,7 @@ every(function(name)
   if id and (redis.call('EXISTS', P .. 'aside:h:' .. id) == 1 or type(P .. 'h:' .. id) == 'hash' and not get(id, 'nonce'))
   then return end -- its record is damaged, and nobody knows what belongs to it
   if not belongs and redis.call('PTTL', key) == -1 then
-    fault(name, 'it belongs to no message, and stays for ever', 'it expires',
+    fault(name, 'it belongs to no message, and stays forever', 'it expires',
       function() redis.call('PEXPIRE', key, contentTime) end)
   end
 end)
@@ -55,7 +55,7 @@ every(function(id)
     if redis.call('HEXISTS', key, 'data') == 1 then
       fault(id, 'nobody would do it', 'it is due now', function() dueAt(id, now) end)
     else
-      fault(id, 'it is done, and is known for ever', 'it expires',
+      fault(id, 'it is done, and is known forever', 'it expires',
         function() redis.call('PEXPIRE', key, recordTime) end)
     end
   end
@@ -67,7 +67,7 @@ var checkTimeScript = drain(checking(`
 every(function(name)
   local key = P .. word .. name
   if redis.call('PTTL', key) == -1 then
-    fault(name, 'it stays for ever', 'it expires', function() redis.call('PEXPIRE', key, recordTime) end)
+    fault(name, 'it stays forever', 'it expires', function() redis.call('PEXPIRE', key, recordTime) end)
   end
 end)
 `))

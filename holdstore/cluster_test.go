@@ -24,7 +24,7 @@ func openPatient(t *testing.T, c *server.Cluster) *Store {
 }
 
 // A server that hangs, with the replica that could replace it, delays what it keeps and nothing else: who waited for it
-// would wait for ever. What can't be seen is said, and what can be is shown and recalled.
+// would wait forever. What can't be seen is said, and what can be is shown and recalled.
 func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	t.Parallel()
 	c := server.StartCluster(t, server.Never)

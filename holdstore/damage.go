@@ -12,12 +12,6 @@ import (
 
 // What is damaged in the store costs only itself.
 //
-//   - A key of another type than the command wants that meets it (a string where a hash belongs) is renamed to
-//     aside:NAME, and the command finds none. What all holds share, as sets and indexes, is then built again by the walk
-//     of Reap, at full speed. The content of a hold whose record is set aside stays.
-//   - A hold with a field that can't be read is parked when it is met (park.go): nothing sends it until a person has
-//     looked at it. It can be recalled. A job like this is parked after some tries.
-//   - A counter that is not a number begins again, and Fsck counts.
 //
 // Each is told once, by OnDamage, and shown by Aside, Parked and Fsck until somebody has looked.
 
@@ -26,8 +20,8 @@ const (
 	damageLines = 20   // of one Reap
 )
 
-// OnDamage sets what is told of each damaged record and key, once for all clients of the store. Call it before the store
-// is used.
+// OnDamage sets what is told of each damaged record and key, once for all clients of the store. Call it before the
+// store is used.
 func (s *Store) OnDamage(tell func(line string)) { s.damaged = tell }
 
 // sharedKeys are names and types of the keys that all holds of a shard share, for reapScript.
@@ -81,7 +75,8 @@ func (h healer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook repeats those of its commands that met a key of another type. In a transaction it repeats nothing.
+// ProcessPipelineHook repeats those of its commands that met a key of another type. In a transaction it repeats
+// nothing.
 func (h healer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)

@@ -8,7 +8,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Whoever gives up on a commit takes nothing with him that is somebody else's, or that somebody was told of meanwhile.
+// Whoever gives up on a commit removes nothing that is somebody else's, or that somebody was told of meanwhile.
 func TestAFenceTakesNothingOfOthers(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)

@@ -127,7 +127,7 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 		{"2222222222222", "stands in z:held, and has no record",
 			func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
 		{held, "its content would expire", func() { r.PExpire(ctx, piece(Held, 1), time.Hour) }, ""},
-		{recalled, "its content stays for ever", func() { r.Persist(ctx, piece(Recalled, 0)) }, ""},
+		{recalled, "its content stays forever", func() { r.Persist(ctx, piece(Recalled, 0)) }, ""},
 		{held, "a search by index would miss it", func() { r.ZRem(ctx, indexKey(at, listed(s, held)[0]), held) }, ""},
 		{held, "counts 7 pending recipients, and has 2", func() { r.HSet(ctx, holdKey(at, held), "np", 7) }, ""},
 		{"index s9: 2222222222222", "its record does not say so",
@@ -140,11 +140,11 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 			func() { r.Set(ctx, pieceKey(at, held, "OTHER", 0), "x", 0) }, pieceKey(at, held, "OTHER", 0)},
 		{"piece " + released + ":N:0", "belongs to no message",
 			func() { r.Set(ctx, pieceKey(at, released, "N", 0), "x", 0) }, pieceKey(at, released, "N", 0)},
-		{"tombstone X", "stays for ever", func() { r.Set(ctx, string(at)+"x:X", 1, 0) }, string(at) + "x:X"},
-		{"request R", "stays for ever", func() { r.Set(ctx, requestKey(at, "R"), 1, 0) }, requestKey(at, "R")},
-		{"remembered in:m:H", "stays for ever", func() { r.HSet(ctx, receivedKey(at, "H"), "a", 1) }, receivedKey(at, "H")},
+		{"tombstone X", "stays forever", func() { r.Set(ctx, string(at)+"x:X", 1, 0) }, string(at) + "x:X"},
+		{"request R", "stays forever", func() { r.Set(ctx, requestKey(at, "R"), 1, 0) }, requestKey(at, "R")},
+		{"remembered in:m:H", "stays forever", func() { r.HSet(ctx, receivedKey(at, "H"), "a", 1) }, receivedKey(at, "H")},
 		{"job ask:1", "nobody would do it", func() { r.ZRem(ctx, jobsKey(at), "ask:1") }, ""},
-		{"job old", "is known for ever", func() { r.HSet(ctx, string(at)+"j:old", "kind", "ask") }, string(at) + "j:old"},
+		{"job old", "is known forever", func() { r.HSet(ctx, string(at)+"j:old", "kind", "ask") }, string(at) + "j:old"},
 		{"job none", "there is nothing to do", func() { r.ZAdd(ctx, jobsKey(at), redis.Z{Score: 1, Member: "none"}) }, ""},
 		{"shard " + string(at), "bytes waiting", func() { r.IncrBy(ctx, bytesKey(at), 17) }, ""},
 		{"shard " + string(at) + ", owner " + owner, "it counts {4 ", func() { r.HIncrBy(ctx, ownKey(at), owner+":n", 1) },
@@ -176,7 +176,7 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 		}
 		if c.left != "" {
 			if r.PTTL(ctx, c.left).Val() <= 0 {
-				t.Errorf("%s stays for ever, or was deleted at once", c.left)
+				t.Errorf("%s stays forever, or was deleted at once", c.left)
 			}
 			r.Del(ctx, c.left)
 		}
@@ -214,7 +214,7 @@ func TestFsckLeavesWhatItCantFix(t *testing.T) {
 	}
 }
 
-// Beside a busy gateway nothing is taken for a fault, and nothing is touched.
+// Next to a busy gateway nothing is taken for a fault, and nothing is touched.
 func TestFsckBesideABusyGateway(t *testing.T) {
 	s := openWith(t, Options{Addresses: []string{server.StartRedis(t, "--appendfsync", "no").Addr}, Durability: "relaxed"})
 	ended := make(chan bool)

@@ -66,7 +66,7 @@ func claimed(p spot) (spot, error) {
 	return p, nil
 }
 
-// byOwner is what somebody does with a claim, whose hold must still be his.
+// byOwner is what somebody does with a claim, whose hold must still be theirs.
 func byOwner(n *known, c *Claim, do func(p *spot)) arrow {
 	return func(p spot) (spot, error) {
 		if p.state != Releasing || n.claim != c {
@@ -101,7 +101,7 @@ type known struct {
 	receipt   Committed
 	owed      bool    // somebody relies on it: who was told that it is held, or that something was done to it
 	confirmed bool    // perhaps: an identical message may be a new one
-	claim     *Claim  // of its owner; nil: nobody has heard that it is his
+	claim     *Claim  // of its owner; nil: nobody has heard that it is theirs
 	sending   bool    // the owner has begun
 	back      [2]bool // recipients of whom somebody was told that they won't get it
 	by        string  // the hold that took its place, as long as that may be fenced off

@@ -54,7 +54,7 @@ func checkPicture(t *testing.T, srv *server.Redis, o Options, short time.Duratio
 	t.Logf("%d lives of a store in %v", runs, time.Since(begin).Round(time.Millisecond))
 }
 
-// modelled is the store beside the picture of it.
+// modelled is the store next to the picture of it.
 type modelled struct {
 	chart
 	ctx      context.Context

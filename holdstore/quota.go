@@ -19,8 +19,9 @@ import (
 // them keeps them for crowdedRecord only.
 //
 // Each sender of an owner has half of the owner's room, also where there is only one: nobody but the config knows which
-// logins are shared, and behind those everybody can type an envelope sender like the login. A sixth of maxmemory is more
-// than any person sends within a grace; and a newsletter of 100,000 messages, a gateway's fastest for four minutes, fits.
+// logins are shared, and behind those everybody can type an envelope sender like the login. A sixth of maxmemory is
+// more than any person sends within a grace; and a newsletter of 100,000 messages, a gateway's fastest for four
+// minutes, fits.
 const (
 	ownParts      = 3       // an owner's part is one of so many parts of maxmemory
 	ownMessages   = 200_000 // that wait

@@ -242,7 +242,7 @@ func TestNewsThatAReportHasMissedMakeAnother(t *testing.T) {
 	r.goesOut(0)
 }
 
-// An answer that comes before the first report, of somebody asked earlier, waits for who was asked later.
+// An answer that comes before the first report, of somebody asked earlier, waits for those who were asked later.
 func TestAReportWaitsForWhoWasAskedLast(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	r := reports{t, s, released(t, s, "b@x.test", "c@x.test")}

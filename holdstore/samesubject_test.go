@@ -52,7 +52,7 @@ func networks(n int) (ways []Way) {
 	return ways
 }
 
-// Whoever types somebody's address and subject, before or after him, pushes none of his messages out of what a recall
+// Whoever types somebody's address and subject, before or after them, pushes none of their messages out of what a recall
 // can mean.
 func TestAFloodPushesNoOtherNetworksMessagesOut(t *testing.T) {
 	t.Parallel()

@@ -136,7 +136,7 @@ func TestASettlementBringsTheNextHoldThatIsDue(t *testing.T) {
 	if _, err := s.Resume(ctx, alice); err != nil {
 		t.Fatal(err)
 	}
-	// Who has lost his lease takes no other hold.
+	// A daemon that has lost its lease takes no other hold.
 	c = claimOne(t, s)
 	c.token = "another"
 	nobodys := put(t, s, "nobody's", 0, "body")

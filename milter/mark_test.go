@@ -37,7 +37,7 @@ func passesOurs(f policy.Facts) policy.Verdict {
 }
 
 // What the MTA does behind the re-injection port changes envelope and header, and a message that comes by a port with
-// milters again is not held again. Nobody gets another message past the hold with a mark that came with his own.
+// milters again is not held again. Nobody gets another message past the hold with a mark that came with their own.
 func TestAMarkVouchesForBodyAndSubjectWhateverBecameOfTheRest(t *testing.T) {
 	const body = "the body of it\r\n"
 	for name, c := range map[string]struct {

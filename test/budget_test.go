@@ -105,7 +105,7 @@ func (s *siege) strangers(ctx context.Context, hand int) {
 	}
 }
 
-// mallory has one login, and sends large and small messages to few and to many that wait for a day; she recalls some of
+// mallory has one login, and sends large and small messages to few and to many that wait for a day; mallory recalls some of
 // them.
 func (s *siege) mallory(ctx context.Context, hand int) {
 	for n := 0; ctx.Err() == nil; n++ {

@@ -103,7 +103,7 @@ func TestForgedStatusesAndRequestsChangeNothing(t *testing.T) {
 	if out, _ := w.corp.ctl("--json", "show", "m@corp.test"); !strings.Contains(out, `"result":"requested"`) {
 		t.Errorf("a forged status counts:\n%s", out)
 	}
-	// A colleague of the author asks for her message: authentic, and without effect.
+	// A colleague of the author asks for the author's message: authentic, and without effect.
 	request := strings.NewReplacer(partnerFrom, "carl@corp.test", insider, "bert@far.test", "request@partner.test",
 		"r@corp.test").Replace(request("m@corp.test"))
 	w.corp.must(w.corp.signedFrom("carl@corp.test", "bert@far.test", request))

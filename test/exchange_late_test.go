@@ -10,7 +10,7 @@ import (
 
 const laterNews = "There is an update on your recall"
 
-// reports are what anna was told of her recall after the release, oldest first, without what follows the texts for
+// reports are what anna was told of a recall after the release, oldest first, without what follows the texts for
 // people.
 func (o *organisation) reports() (all []string) {
 	for _, d := range o.sink.Got() {

@@ -113,7 +113,7 @@ func TestAListDoesNotProveARecallWhereAlignmentIsRequired(t *testing.T) {
 	}
 }
 
-// Anna's own site has no gateway like ours: her Outlook recalls, and bert's mailbox obeys.
+// Anna's own site has no gateway like ours: Outlook recalls, and bert's mailbox obeys.
 func TestOutlooksRecallsEmptyTheMailbox(t *testing.T) {
 	t.Parallel()
 	w := (&world{signing: []string{"SignHeaders *,+content-type"}}).start(t, true)

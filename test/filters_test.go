@@ -24,7 +24,7 @@ type filtered struct {
 
 const (
 	ally      = "anna@ally.test" // of a partner
-	colleague = "anna@corp.test" // of ours, who sends from outside: her mailbox is in a cloud
+	colleague = "anna@corp.test" // of ours, who sends from outside: that mailbox is in a cloud
 )
 
 // What else the site refuses: mail that is bad, also when it is a recall.

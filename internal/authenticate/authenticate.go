@@ -83,7 +83,6 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 	} else if v.checks("dkim") {
 		v.dkim(q, m, e, strict.dkim)
 	}
-	e.SPFDomain = m.SPFDomain()
 	if !e.takeSPF(m, believed["spf"], strict.spf) && v.checks("spf") {
 		v.spf(q, m, e, strict.spf)
 	}

@@ -139,6 +139,7 @@ func (m Message) bare(r Result, fields []string) string {
 
 // takeSPF takes a believed result about the envelope sender that we know; other results say nothing.
 func (e *Evidence) takeSPF(m Message, results []Result, strict bool) bool {
+	e.SPFDomain = m.SPFDomain()
 	if len(results) != 1 {
 		return false
 	}

@@ -44,7 +44,7 @@ func TestEarlierMiltersAreBelieved(t *testing.T) {
 		{"bare", []string{strings.Replace(ok, "/Q1", "", 1), genuine}, "", "no DKIM signature"},
 		{"another queue ID", []string{strings.Replace(ok, "Q1", "Q2", 1), genuine}, "", "with another queue ID"},
 		{"queue ID in another case", []string{strings.Replace(ok, "Q1", "q1", 1), genuine}, "", "with another queue ID"},
-		{"one that guessed beside", []string{ok, strings.Replace(ok, "Q1", "Q2", 1), genuine}, "", "with another queue ID"},
+		{"one that guessed wrong", []string{ok, strings.Replace(ok, "Q1", "Q2", 1), genuine}, "", "with another queue ID"},
 		{"two fields for one method", []string{ok, ok, genuine}, "", "two fields claim"},
 		{"another name", []string{strings.Replace(ok, "MX", "other", 1), genuine}, "", "no DKIM signature"},
 		{"in doubt", []string{ok + "(x", genuine}, "", "without doubt"},
@@ -90,7 +90,7 @@ func TestATemporaryErrorOfAnEarlierMilterIsOurs(t *testing.T) {
 	}
 }
 
-// About such signatures OpenDKIM says nothing, so a guessed queue ID would have no field of its own beside it.
+// About such signatures OpenDKIM says nothing, so a guessed queue ID would have no field of its own next to it.
 func TestSignaturesOfWhichOpenDKIMIsSilentProveNothing(t *testing.T) {
 	v := New(NewResolver("127.0.0.1:1"), Options{Trust: []string{"mx.test"}})
 	const ok = "Authentication-Results: mx.test/Q1; dkim=pass header.d=p.test header.b=abcdefg"

@@ -45,7 +45,7 @@ func (v *Verifier) Senders(ctx context.Context, from string) func(client netip.A
 }
 
 func (v *Verifier) sends(q *query, m Message, strict bool) bool {
-	e := Evidence{From: m.From, SPFDomain: m.SPFDomain()}
+	e := Evidence{From: m.From}
 	defer func() { _ = recover() }() // a panic in the library
 	v.spf(q, m, &e, strict)
 	e.align(m)

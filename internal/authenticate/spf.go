@@ -24,6 +24,7 @@ func (m Message) SPFDomain() string {
 }
 
 func (v *Verifier) spf(q *query, m Message, e *Evidence, strict bool) {
+	e.SPFDomain = m.SPFDomain()
 	if !m.Client.IsValid() || e.SPFDomain == "" {
 		return
 	}

@@ -103,7 +103,7 @@ func Examine(ctx context.Context, s *Site) []Finding {
 	return found
 }
 
-// consequences are findings that say nothing new beside their cause.
+// consequences are findings that say nothing new next to their cause.
 var consequences = map[string][]string{
 	"postfix.port":    {"port.reachable", "port.xforward"},
 	"postfix.stopped": {"port.own", "port.reachable"},

@@ -31,7 +31,7 @@ func (s *Site) socket(service *postfix.Service, m postfix.Milter, r report) {
 	if at != path {
 		fix = "chgrp " + who.group + " " + quoted(at) + " && chmod g+x " + quoted(at)
 	}
-	r.bad("postfix.socket", fix, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops him", service,
+	r.bad("postfix.socket", fix, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops it", service,
 		who.name, path, at)
 }
 

@@ -26,7 +26,7 @@ func (unconcerned) AcceptStatus(context.Context, protocol.Status, string) error 
 func (unconcerned) Receipts(context.Context, []protocol.Receipt) error          { return nil }
 
 // recalls are look-alikes that have the form of a recall, and what the gate says of each. Two are genuine here: their
-// author recalls her own message. The others must stay as they are.
+// author recalls a message of their own. The others must stay as they are.
 var recalls = map[string]string{
 	"list-passes-a-recall-on.eml":           "fail; reason=came through a mailing list",
 	"recall-null-sender.eml":                "550 5.7.1 recall refused: null sender",

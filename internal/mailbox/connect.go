@@ -131,7 +131,7 @@ func (o *box) close() {
 	o.release()
 }
 
-// canExpunge says whether one message can be removed without those that the user has marked himself (RFC 4315).
+// canExpunge says whether one message can be removed without those that the user has marked (RFC 4315).
 func (o *box) canExpunge() bool { return o.caps.Has(imap.CapUIDPlus) || o.caps.Has(imap.CapIMAP4rev2) }
 
 func (o *box) knowsChanges() bool { return o.caps.Has(imap.CapCondStore) }

@@ -22,7 +22,7 @@ type found struct {
 	uid      imap.UID
 }
 
-// folder is one that the user calls his own.
+// folder is one that the user calls their own.
 type folder struct {
 	name    string
 	special imap.MailboxAttr // \Trash, \Junk, or empty
@@ -47,7 +47,7 @@ func (o *box) find(t Target) (all []found, skipped string, err error) {
 	}
 	for _, f := range folders {
 		copies, err := o.findIn(f, t)
-		if err != nil && refusal(err) != "" { // gone meanwhile, or closed to the user himself
+		if err != nil && refusal(err) != "" { // gone meanwhile, or closed to its own user
 			skipped = f.name
 			continue
 		}
@@ -59,7 +59,7 @@ func (o *box) find(t Target) (all []found, skipped string, err error) {
 	return all, skipped, nil
 }
 
-// folders lists the user's own, the inbox first. Folders of others and shared ones are not his, and folders that show
+// folders lists the user's own, the inbox first. Folders of others and shared ones are not theirs, and folders that show
 // what is elsewhere hold nothing (RFC 6154: \All, \Flagged).
 func (o *box) folders() ([]folder, error) {
 	listed, err := o.list("*")

@@ -50,7 +50,7 @@ const (
 // Result is what became of it. Of several copies it is the worst.
 type Result struct {
 	Outcome string `json:"o"`
-	Detail  string `json:"d,omitempty"` // why, for who asked: names no folder that its user named
+	Detail  string `json:"d,omitempty"` // why, for the asker: names no folder that its user named
 	Folder  string `json:"f,omitempty"` // where it was, for our own log only
 }
 

@@ -59,7 +59,7 @@ func noticeID(t Target) string {
 	return "<recalled." + hex.EncodeToString(sum[:16]) + "@" + domainOf(t.Recipient) + ">"
 }
 
-// replace puts a notice beside a copy that is about to go, unless an earlier try did.
+// replace puts a notice next to a copy that is about to go, unless an earlier try did.
 func (o *box) replace(t Target, c found) error {
 	there, err := o.propose(Target{MessageID: noticeID(t)})
 	if err != nil || len(there) > 0 {

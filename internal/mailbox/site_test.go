@@ -24,7 +24,7 @@ const (
 	id   = "<price-list@corp.test>"
 )
 
-// site is a mail server, bert's own mail program, and the way into his mailbox.
+// site is a mail server, bert's own mail program, and the way into that mailbox.
 type site struct {
 	t   *testing.T
 	box *server.Mailboxes

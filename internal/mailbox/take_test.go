@@ -74,7 +74,7 @@ func TestAMessageThatIsNotTheOneIsNotTouched(t *testing.T) {
 	older := strings.Replace(message(id), "24 Nov", "23 Nov", 1)
 	twice := message(id, "Message-ID: <x@y>")
 	s.deliver(message("<my-price-list@corp.test>"), message("<price-list@corp.test.example>"), liar, older, twice)
-	copied := message(id) // anna's own copy, had she written to herself: it has no trace
+	copied := message(id) // anna's own copy, of a mail to anna: it has no trace
 	a := s.Append("INBOX", int64(len(copied)), nil)
 	a.Write([]byte(copied))
 	a.Close()

@@ -3,8 +3,8 @@
 //
 // The mark is the id clause of the Received field that release adds (RFC 5321 section 4.4): "id HOLDID.MAC". It is
 // bound to the hold, to the body, to the fields by which the body is read, and to the subject. Address mapping, SRS and
-// filters change envelope and header of a message that was released, and it must not be held again. So the envelope does
-// not count, nor From, nor a tag in the subject; and a copied mark vouches for no other text.
+// filters change envelope and header of a message that was released, and it must not be held again. So the envelope
+// does not count, nor From, nor a tag in the subject; and a copied mark vouches for no other text.
 //
 // Each purpose has a key of its own, derived from the secret by HKDF (RFC 5869): nothing that is made for one of them
 // serves as another.

@@ -33,7 +33,7 @@ func dashboard(t *testing.T) []panel {
 	return d.Panels
 }
 
-// asked matches our metrics in an expression, and those of Go and the process that /metrics has beside them.
+// asked matches our metrics in an expression, and those of Go and the process that /metrics has next to them.
 var asked = regexp.MustCompile(`\b(recall_milter|go|process)_\w+`)
 
 func TestTheDashboardShowsMetricsThatThereAre(t *testing.T) {

@@ -110,7 +110,7 @@ func asTemporary(err error) error {
 	return err
 }
 
-// deadlineWriter bounds each write: a port that stops reading must not hold a worker for ever.
+// deadlineWriter bounds each write: a port that stops reading must not hold a worker forever.
 type deadlineWriter struct{ conn net.Conn }
 
 func (d deadlineWriter) Write(p []byte) (int, error) {

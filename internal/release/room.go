@@ -35,7 +35,7 @@ func (s *sizeLimit) keep(c *client) {
 	s.asked = time.Now()
 }
 
-// now is the limit, 0 for none. Who finds it old asks the port, and the others wait for him; a port that does not
+// now is the limit, 0 for none. The first worker that finds it old asks the port, and the others wait for it; a port that does not
 // answer means what it said before.
 func (s *sizeLimit) now(port, gateway string) int64 {
 	s.mu.Lock()

@@ -17,7 +17,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// slowBoxes take a while for each mailbox, and for ever for those of whom the flood asks until it is let go.
+// slowBoxes take a while for each mailbox, and forever for those of whom the flood asks until it is let go.
 type slowBoxes struct {
 	flooded atomic.Int64
 	served  sync.Map // From -> true

@@ -17,8 +17,8 @@ const (
 )
 
 // passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has
-// passed the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. Who got the
-// message directly as well has lost it when his own gateway says so: his own request finds nothing then.
+// passed the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. A recipient who got the
+// message directly as well has lost it when their own gateway says so: the request to them finds nothing then.
 func (x *Retractor) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s protocol.Status,
 	domain string) error {
 	var answers []holdstore.Answer
@@ -50,7 +50,7 @@ func (x *Retractor) passedOn(ctx context.Context, h *holdstore.Hold, asked holds
 	return nil
 }
 
-// notePassedOn notes what is new; the sender hears of it also when his report has gone out.
+// notePassedOn notes what is new; the sender hears of it also when their report has gone out.
 func (x *Retractor) notePassedOn(ctx context.Context, h *holdstore.Hold, address, words, by string) error {
 	e := holdstore.Event{Verb: post.PassedOn, By: address,
 		Detail: words + ", says its own gateway, which has the request by way of " + by}

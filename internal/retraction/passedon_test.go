@@ -36,7 +36,7 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 		{"LIST", "member.test", "dora@member.test", "retracted", false, "requested", "requested", 1},
 		{"LIST", "member.test", "dora@member.test", "retracted", false, "requested", "requested", 1}, // again
 		{"LIST", "member.test", "emil@MEMBER.test", "already-read", false, "requested", "requested", 2},
-		// his own request is the one that counts
+		// the request to that recipient is the one that counts
 		{"LIST", "far.test", "bert@far.test", "not-found", false, "requested", "requested", 2},
 		{"LIST", "far.test", "bert@far.test", "retracted", false, "requested", "retracted", 2}, // but it finds nothing now
 		{"BERT", "far.test", "bert@far.test", "not-found", false, "requested", "retracted", 2},

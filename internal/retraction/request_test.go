@@ -52,7 +52,7 @@ func TestNobodyIsAskedForACopyOfAnothersMessage(t *testing.T) {
 	x := New(store, post, nil, mark.New([]byte("secret")), &notes{},
 		Options{Ask: true, Domains: domains, Within: time.Hour})
 	annas := released(t, store, "anna", "bert@far.test")
-	again := released(t, store, "anna", "carl@far.test") // she may write it twice
+	again := released(t, store, "anna", "carl@far.test") // a message may go to carl twice
 	at := get(t, store, again).HeldAt
 	server.Eventually(t, "it is later", func() bool { return time.Since(at) > 2*time.Millisecond })
 	mallorys := released(t, store, "mallory", "bert@far.test")

@@ -47,7 +47,7 @@ func (x *Retractor) locked(h *holdstore.Hold, domain string) bool {
 	return slices.Contains(mark.Locked(domains), domain)
 }
 
-// What was not held is remembered in batches, beside the mail: no message waits for it.
+// What was not held is remembered in batches, apart from the mail: no message waits for it.
 const (
 	maxUnheld   = 10_000 // that wait while the store is slow or away; what is more is forgotten
 	unheldBatch = 200

@@ -11,7 +11,7 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// Texts reads the words of our mails: a site's own lie beside its config file, in the folder texts.
+// Texts reads the words of our mails: a site's own are next to its config file, in the folder texts.
 func Texts(file string) (*post.Texts, error) {
 	return post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"))
 }
