@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -29,7 +31,11 @@ func TestSetupSaysWhatIsHeldAndWhatIsNot(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := config.Parse("test", []byte(test.config))
+			file := filepath.Join(t.TempDir(), "c.toml")
+			if err := os.WriteFile(file, []byte(test.config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c, err := config.Load(file)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,11 +22,11 @@ func TestTheRecipesOfTheManualWork(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?s)```(toml|console)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		if block[1] == "toml" {
 			recipes++
-			if c, err := config.Parse("recipe", []byte(block[2])); err != nil || len(c.Doubts) > 0 {
-				t.Errorf("%v %v:\n%s", err, c, block[2])
-			}
 			if err := os.WriteFile(file, []byte(block[2]), 0o600); err != nil {
 				t.Fatal(err)
+			}
+			if c, err := config.Load(file); err != nil || len(c.Doubts) > 0 {
+				t.Errorf("%v %v:\n%s", err, c, block[2])
 			}
 			continue
 		}

@@ -86,9 +86,6 @@ func Load(path string) (*Config, error) {
 // maxFile bounds a config file.
 const maxFile = 1 << 20
 
-// Parse reads the text of the file called name, without an environment.
-func Parse(name string, text []byte) (*Config, error) { return parse(name, text, nil, "") }
-
 func parse(name string, text []byte, environ []string, folder string) (*Config, error) {
 	c, problems, _ := tryParse(name, text, environ, folder)
 	if len(problems) > 0 {

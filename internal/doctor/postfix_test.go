@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	gomilter "github.com/emersion/go-milter"
+
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 	"github.com/recall-milter/recall-milter/test/server"
@@ -228,7 +229,11 @@ func withSettings(main, settings string) string {
 
 func siteOf(t *testing.T, text string) *Site {
 	t.Helper()
-	c, err := config.Parse("c.toml", []byte(text))
+	file := filepath.Join(t.TempDir(), "c.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
