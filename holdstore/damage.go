@@ -15,10 +15,7 @@ import (
 //
 // Each is told once, by OnDamage, and shown by Aside, Parked and Fsck until somebody has looked.
 
-const (
-	damageMost  = 1000 // lines that wait for a daemon to log them
-	damageLines = 20   // of one Reap
-)
+const damageLines = 20 // of one Reap
 
 // OnDamage sets what is told of each damaged record and key, once for all clients of the store. Call it before the
 // store is used.

@@ -217,7 +217,7 @@ func TestADamagedFieldCostsOnlyItsMessage(t *testing.T) {
 		harm   func(*hurt)
 		parked bool // else it is sent all the same: nothing reads the field
 	}{
-		{"due is no number", field("due", "abc"), true},
+		{"due is not a number", field("due", "abc"), true},
 		{"due is too large", field("due", "99999999999999999999"), true},
 		{"due is negative", field("due", "-1"), true},
 		{"due is inf", field("due", "inf"), true},

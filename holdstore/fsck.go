@@ -455,25 +455,34 @@ func (w waiting) write(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard
 	}
 }
 
-// waiting counts what is in the sets of what waits.
-func (f *fsck) waiting(ctx context.Context, at nodes.Shard) (is waiting, err error) {
-	is.ages = map[string]int64{}
+// eachPage calls do with the IDs of a shard's holds in some states, a page at a time.
+func (f *fsck) eachPage(ctx context.Context, at nodes.Shard, states []State, do func(ids []string) error) error {
 	m := &merge{}
-	for _, st := range []State{Releasing, Held} {
+	for _, st := range states {
 		m.walks = append(m.walks, &walk{s: f.s, set: stateKey(at, st), min: "-inf", max: "+inf", page: findPage})
 	}
 	for {
 		ids, err := m.next(ctx, findPage)
 		if err != nil || len(ids) == 0 {
-			return is, err
+			return err
 		}
+		if err := do(ids); err != nil {
+			return err
+		}
+	}
+}
+
+// waiting counts what is in the sets of what waits.
+func (f *fsck) waiting(ctx context.Context, at nodes.Shard) (is waiting, err error) {
+	is.ages = map[string]int64{}
+	err = f.eachPage(ctx, at, []State{Releasing, Held}, func(ids []string) error {
 		pipe := f.s.nodes.Client.Pipeline()
 		replies := make([]*redis.MapStringStringCmd, len(ids))
 		for n, id := range ids {
 			replies[n] = pipe.HGetAll(ctx, holdKey(at, id))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
-			return is, nodes.Explain(err)
+			return nodes.Explain(err)
 		}
 		for _, r := range replies {
 			if fields := unpacked(r.Val()); len(fields) > 0 {
@@ -483,5 +492,7 @@ func (f *fsck) waiting(ctx context.Context, at nodes.Shard) (is waiting, err err
 				is.ages[strconv.FormatInt(held/ageStep.Milliseconds(), 10)]++
 			}
 		}
-	}
+		return nil
+	})
+	return is, err
 }

@@ -102,15 +102,8 @@ func (f *fsck) counted(ctx context.Context, at nodes.Shard) (map[string]charges,
 
 // charged counts what the holds of a shard say that their owners are charged for.
 func (f *fsck) charged(ctx context.Context, at nodes.Shard) (map[string]charges, error) {
-	is, m := map[string]charges{}, &merge{}
-	for _, st := range []State{Held, Releasing, Released, Recalled} {
-		m.walks = append(m.walks, &walk{s: f.s, set: stateKey(at, st), min: "-inf", max: "+inf", page: findPage})
-	}
-	for {
-		ids, err := m.next(ctx, findPage)
-		if err != nil || len(ids) == 0 {
-			return is, err
-		}
+	is := map[string]charges{}
+	err := f.eachPage(ctx, at, []State{Held, Releasing, Released, Recalled}, func(ids []string) error {
 		pipe := f.s.nodes.Client.Pipeline()
 		replies := make([]*redis.StringCmd, len(ids))
 		for n, id := range ids {
@@ -119,11 +112,13 @@ func (f *fsck) charged(ctx context.Context, at nodes.Shard) (map[string]charges,
 		pipe.Exec(ctx) // a hold without an owner has no such field
 		for _, r := range replies {
 			if r.Err() != nil && !errors.Is(r.Err(), redis.Nil) {
-				return nil, nodes.Explain(r.Err())
+				return nodes.Explain(r.Err())
 			}
 			addCharge(is, strings.Fields(r.Val()))
 		}
-	}
+		return nil
+	})
+	return is, err
 }
 
 // addCharge adds what field o of a hold says: owner, bytes of its content or "-", bytes of its record.

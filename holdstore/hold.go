@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -162,4 +163,16 @@ type Committed struct {
 	Due    time.Time
 
 	print string // of envelope and content
+}
+
+// fenceTime is how long a commit that nobody answered, or a message that was given up, may take to be fenced off.
+const fenceTime = 3 * time.Second
+
+// moment reads milliseconds since 1970; anything else is the zero time.
+func moment(ms string) time.Time {
+	n, err := strconv.ParseInt(ms, 10, 64)
+	if err != nil || n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
 }

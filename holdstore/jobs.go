@@ -14,6 +14,12 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
+// Kinds of jobs that RequestRecall adds.
+const (
+	JobRequest = "ask"    // write one request; its data is an Request
+	JobReport  = "report" // tell the sender what came of it; its data is the hold's ID
+)
+
 // Job is work that must be done even when the daemon that began it dies: to ask another gateway, to take a message out
 // of a mailbox, to report. They are in sorted sets by when they are due (see Lane); whoever claims one moves it behind
 // its lease, and so it is due again when nobody finishes it.

@@ -132,6 +132,15 @@ func (s *Store) indexEntries(sub *Submission) []string {
 	return slices.Compact(all)
 }
 
+// entries are the index entries of what somebody has sent.
+func (w Whose) entries(s *Store) []string {
+	listed := []string{w.Login}
+	if w.Sender != "" {
+		listed = names(w.Sender)
+	}
+	return s.entries("s", listed...)
+}
+
 func heldKey(at nodes.Shard) string { return stateKey(at, Held) }
 
 // trailMost is how many entries of a shard's audit trail stay however young they are: a bound for the memory, some
@@ -148,4 +157,12 @@ func (s *Store) shardOf(name string) (at nodes.Shard, rest string) {
 		return "", name
 	}
 	return nodes.Shard(name[:n]), name[n:]
+}
+
+// everything is the pattern of the names of all keys.
+func (s *Store) everything() string { return globQuote(s.opt.Prefix) + ":{mh*}:*" }
+
+// globQuote keeps Redis from reading a name as a pattern.
+func globQuote(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(name)
 }

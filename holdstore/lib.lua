@@ -184,7 +184,7 @@ local function damage(f)
   if not f.p or not apart(f.p).held_at then return 'what it was at first (p) can not be read' end
   if f.state and not states[f.state] then return 'it has no known state but ' .. f.state end
   for _, name in ipairs({'due', 'attempts', 'late', 'defects'}) do
-    if f[name] and not number(f[name]) then return name .. ' is no number but ' .. f[name] end
+    if f[name] and not number(f[name]) then return name .. ' is not a number but ' .. f[name] end
   end
 end
 -- fieldsOf is the hash of a hold as a table, and as Redis returns it.

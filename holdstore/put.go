@@ -22,7 +22,6 @@ const (
 	inFlight  = 1
 	idTries   = 3         // another gateway may have made the same ID in the same millisecond
 	stagedFor = time.Hour // what is never committed goes away by itself
-	fenceTime = 3 * time.Second
 
 	printLength = 32 // hex digits of a fingerprint that are kept
 )

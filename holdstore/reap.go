@@ -3,7 +3,6 @@ package holdstore
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -184,9 +183,6 @@ func (s *Store) putBack(ctx context.Context, at nodes.Shard, begin string, names
 	return repaired, nil
 }
 
-// everything is the pattern of the names of all keys.
-func (s *Store) everything() string { return globQuote(s.opt.Prefix) + ":{mh*}:*" }
-
 // scan remembers how far a slow walk over the keys of each server is.
 type scan struct {
 	mu      sync.Mutex
@@ -229,9 +225,4 @@ func (s *scan) set(node redis.UniversalClient, cursor uint64) {
 	if cursor == 0 && s.rounds[node] > 0 {
 		s.rounds[node]--
 	}
-}
-
-// globQuote keeps Redis from reading a name as a pattern.
-func globQuote(name string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(name)
 }

@@ -213,7 +213,7 @@ func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a
 	if err != nil {
 		return nil, err
 	}
-	detail := cut("only for "+strings.Join(addresses, " "), maxAnswer)
+	detail := cut("only for "+strings.Join(addresses, " "), maxLine)
 	args := []any{s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds(), detail}
 	indexes := h.indexes(addresses)
 	if len(indexes) == 0 {

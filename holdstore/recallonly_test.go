@@ -15,7 +15,7 @@ func TestSomeRecipientsAreRecalledAndTheOthersGetIt(t *testing.T) {
 	ctx := t.Context()
 	r := put(t, s, "m", time.Hour, "body\r\n")
 	if _, err := s.RecallOnly(ctx, r.ID, []string{"nobody@far.test"}, alice); !errors.Is(err, ErrNotFound) {
-		t.Errorf("for an address that is no recipient: %v", err)
+		t.Errorf("for an address that is not a recipient: %v", err)
 	}
 	h, err := s.RecallOnly(ctx, r.ID, []string{"BOB@far.test"}, alice)
 	if err != nil || h.State != Held || h.Results[0].Outcome != TakenBack || h.Results[1].Outcome != Pending {

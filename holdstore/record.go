@@ -12,28 +12,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
-// storedResult is a Result as the scripts read and write it: its moment in milliseconds.
-type storedResult struct {
-	Outcome  Outcome `json:"o"`
-	Detail   string  `json:"d,omitempty"`
-	At       int64   `json:"t,omitempty"`
-	Reported bool    `json:"b,omitempty"`
-	CutOff   bool    `json:"c,omitempty"`
-	Proof    string  `json:"k,omitempty"`
-}
-
-// cutOffDetail is what people read of a result whose release was cut off; it is not stored.
-const cutOffDetail = "a release was cut off before, and may have sent it; no further copy leaves"
-
-// moment reads milliseconds since 1970; anything else is the zero time.
-func moment(ms string) time.Time {
-	n, err := strconv.ParseInt(ms, 10, 64)
-	if err != nil || n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(n).UTC()
-}
-
 // stamp is the opposite of moment.
 func stamp(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
@@ -194,6 +172,11 @@ func mapTexts(s Submission, f func(string) string) Submission {
 	}
 	return s
 }
+
+const (
+	maxLine    = 2000 // bytes of a line in timeline and trail that names addresses or answers
+	moreFollow = " ..."
+)
 
 // cut shortens a text to so many bytes, and says that it did.
 func cut(text string, most int) string {

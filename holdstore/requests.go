@@ -16,12 +16,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
-// Kinds of jobs that RequestRecall adds.
-const (
-	JobRequest = "ask"    // write one request; its data is an Request
-	JobReport  = "report" // tell the sender what came of it; its data is the hold's ID
-)
-
 // Request is what one recall request is about.
 type Request struct {
 	RequestID  string `json:"q"`
@@ -46,12 +40,8 @@ const maxAnswers = 10
 // seenLen is how many characters of its digest an answer is known by.
 const seenLen = 16
 
-// Bounds, in bytes, of what is kept of an answer.
-const (
-	maxDetail  = 300  // of one recipient's
-	maxAnswer  = 2000 // of its line in timeline and trail
-	moreFollow = " ..."
-)
+// maxDetail is how many bytes are kept of one recipient's answer.
+const maxDetail = 300
 
 // reportMoves is the part of scripts that knows the report on a hold, which is one job however often it is written.
 var reportMoves = jobMoves + lua("report", "REPORT_PAUSE", reportPause.Milliseconds())
@@ -81,7 +71,7 @@ func (s *Store) RequestRecall(
 		args = append(args, b, s.seal.WrapSmall(b, requestPlace(asked.RequestID)), job)
 		domains = append(domains, asked.Domain)
 	}
-	detail := cut("the gateways of "+strings.Join(domains, " "), maxAnswer)
+	detail := cut("the gateways of "+strings.Join(domains, " "), maxLine)
 	h, err := s.act(ctx, requestScript, "asked", id, detail, a, args...)
 	if err == nil && h.MessageID != "" {
 		s.noteRequest(ctx, h, keep)
@@ -194,7 +184,7 @@ func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answe
 		args = append(args, a.Recipient, b)
 		words += fmt.Sprintf("; recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail)
 	}
-	detail := cut(strings.TrimPrefix(words, "; "), maxAnswer)
+	detail := cut(strings.TrimPrefix(words, "; "), maxLine)
 	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
 	args = append([]any{id, event, JobReport, from, detail}, args...)
 	w, err := s.nodes.RunDurable(ctx, s.nodes.Of(id), answerScript, args...).Text()

@@ -305,7 +305,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		if e.Verb == "answered" {
 			answers++
 		}
-		if len(e.Detail) > maxAnswer || !utf8.ValidString(e.Detail) {
+		if len(e.Detail) > maxLine || !utf8.ValidString(e.Detail) {
 			t.Errorf("a line of %d bytes", len(e.Detail))
 		}
 	}

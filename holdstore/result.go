@@ -86,3 +86,16 @@ func believed(r storedResult, state State, lets func() bool) storedResult {
 	}
 	return r
 }
+
+// storedResult is a Result as the scripts read and write it: its moment in milliseconds.
+type storedResult struct {
+	Outcome  Outcome `json:"o"`
+	Detail   string  `json:"d,omitempty"`
+	At       int64   `json:"t,omitempty"`
+	Reported bool    `json:"b,omitempty"`
+	CutOff   bool    `json:"c,omitempty"`
+	Proof    string  `json:"k,omitempty"`
+}
+
+// cutOffDetail is what people read of a result whose release was cut off; it is not stored.
+const cutOffDetail = "a release was cut off before, and may have sent it; no further copy leaves"

@@ -31,6 +31,11 @@ func lua(name string, constants ...any) string {
 	return lines.String() + string(text) + "\n"
 }
 
+const (
+	never      = 253370764800000 // 9999-01-01 in milliseconds since 1970: the due moment of what is parked
+	damageMost = 1000            // lines about damage that wait for a daemon to log them
+)
+
 // moves is what all scripts share: lib.lua.
 var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost, "NEVER", never, "DAMAGE_MOST",
 	damageMost)

@@ -134,15 +134,6 @@ func (w Whose) sent(h *Hold) bool {
 	return Same(h.Login, w.Login) && (w.Sender == "" || Same(h.Sender.Address, w.Sender))
 }
 
-// entries are the index entries of what somebody has sent.
-func (w Whose) entries(s *Store) []string {
-	listed := []string{w.Login}
-	if w.Sender != "" {
-		listed = names(w.Sender)
-	}
-	return s.entries("s", listed...)
-}
-
 // charged says whether somebody is charged for a hold, by its field o: this tells whose it is without its record.
 func (w Whose) charged(o string) bool {
 	if w.AnyLogin {

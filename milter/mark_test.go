@@ -106,7 +106,7 @@ func TestAMarkVouchesForWhatAReaderSees(t *testing.T) {
 	}
 }
 
-// Whoever logs in and sends their own message again is no filter that brings it back.
+// Whoever logs in and sends their own message again is not a filter that brings it back.
 func TestAMarkDoesNotServeItsOwnSenderAgain(t *testing.T) {
 	for login, want := range map[string]byte{"": 'a', "anna": 'd', "ANNA": 'd', "filter": 'a'} {
 		t.Run("by "+login, func(t *testing.T) {

@@ -197,7 +197,7 @@ func readItems(line string) (addresses []string, left string, comma bool) {
 			return addresses, line, false
 		}
 		known := func(a string) bool { return equalFold(a, address) }
-		if items > maxItems || !slices.ContainsFunc(addresses, known) { // so many of the same are no list
+		if items > maxItems || !slices.ContainsFunc(addresses, known) { // so many of the same are not a list
 			addresses = append(addresses, address)
 		}
 		rest = strings.TrimSpace(rest)

@@ -34,7 +34,7 @@ func TestOnlyIsUnderstoodHoweverItIsWritten(t *testing.T) {
 		"ONLY mailto:b@x.test":                                      "b@x.test",
 		"ONLY Bert <mailto:b@x.test>":                               "b@x.test",
 		"> ONLY b@x.test":                                           "",
-		// who calls takes quotes out; here it is no line of a command
+		// who calls takes quotes out; here it is not a line of a command
 		"* ONLY b@x.test": "b@x.test",
 		"- only b@x.test": "b@x.test",
 		"(ONLY b@x.test)": "b@x.test",

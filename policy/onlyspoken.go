@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// elsewhere are words for "only" in other languages. They are no commands, but whoever writes one before an address
+// elsewhere are words for "only" in other languages. They are not commands, but whoever writes one before an address
 // means that recipient alone.
 var elsewhere = set(`nur bloß ausschließlich seulement uniquement solo sólo solamente únicamente
 	soltanto somente apenas só alleen slechts uitsluitend tylko wyłącznie pouze jen jenom iba csak sadece yalnız yalnızca
@@ -15,7 +15,7 @@ var elsewhere = set(`nur bloß ausschließlich seulement uniquement solo sólo s
 // together are words for "only" that are written together with what is before them.
 var together = regexp.MustCompile(`@\S*(のみ|だけ|만)`)
 
-// prose reads the lines of a text that are no list.
+// prose reads the lines of a text that are not a list.
 type prose struct {
 	paragraph []string
 	lines     int  // with text in them

@@ -60,7 +60,7 @@ var hostile = map[string]string{
 	"a line of 5000":           plainHeader + "Subject: x\r\n\r\n" + strings.Repeat("z", 5000) + "\r\nend\r\n",
 	"From_ lines":              plainHeader + "Subject: x\r\n\r\nFrom here on\r\n>From there\r\n",
 	"a body like a header":     plainHeader + "Subject: x\r\n\r\nBcc: secret@x.test\r\nX-Hold-For: 10m\r\n\r\nReceived: x\r\n",
-	"a header like a body":     plainHeader + "Subject: x\r\nthis is no field\r\nX-After: y\r\n\r\nbody\r\n",
+	"a header like a body":     plainHeader + "Subject: x\r\nthis is not a field\r\nX-After: y\r\n\r\nbody\r\n",
 	"chunk ends inside CRLF": plainHeader + "Subject: x\r\n\r\n" + strings.Repeat("a", 65533) + "\r\n" +
 		strings.Repeat("b", 65535) + "\r\n.\r\nend\r\n",
 	"multipart without its end": plainHeader + "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; " +

@@ -18,7 +18,7 @@ type unfit struct {
 	site   site
 	check  string         // what doctor names
 	level  string         // and how badly
-	byHand func(p *place) // writes what of the fix is no command; nil: all of it is one
+	byHand func(p *place) // writes what of the fix is not a command; nil: all of it is one
 }
 
 // handMade is a re-injection port that was written by hand, without what "recallctl setup" finds in the site.

@@ -7,7 +7,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// tell says a state to systemd (sd_notify(3)); without systemd it does nothing. A socket that is gone is no reason to
+// tell says a state to systemd (sd_notify(3)); without systemd it does nothing. A socket that is gone is not a reason to
 // stop holding mail.
 func tell(state string) { systemd.SdNotify(false, state) }
 

@@ -32,7 +32,7 @@ func TestATaskBeginsAnewAfterAPanic(t *testing.T) {
 	})
 }
 
-// -h is no error, and what is wrong with the arguments is said on standard error.
+// -h is not an error, and what is wrong with the arguments is said on standard error.
 func TestHelpAndArguments(t *testing.T) {
 	for _, c := range []struct {
 		args           []string

@@ -78,7 +78,7 @@ func (w *site) serve(ctx context.Context) error {
 	for _, l := range listeners {
 		wg.Go(func() {
 			ended <- w.server.Serve(ctx, l, certificate)
-			cancel() // one port without the other is no page
+			cancel() // one port without the other is not a page
 		})
 	}
 	wg.Wait()

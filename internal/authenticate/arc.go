@@ -113,7 +113,7 @@ func (c chain) add(f *policy.Field) (int, error) {
 	}
 	text, isSet := f.Value, !f.Is(arcResults)
 	if !isSet {
-		text, _, _ = strings.Cut(text, ";") // what follows i= is no tag list
+		text, _, _ = strings.Cut(text, ";") // what follows i= is not a tag list
 	}
 	tag, ok := tags(text)
 	i, err := strconv.Atoi(packed(tag["i"]))

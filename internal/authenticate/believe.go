@@ -80,7 +80,7 @@ func overlap(believed map[string][]Result, results []Result) bool {
 }
 
 // takeDMARC takes a believed result about From's domain. Pass says that its record allows domains of the same
-// organisation; alone it is no evidence, since it does not tell what covers which field.
+// organisation; alone it is not evidence, since it does not tell what covers which field.
 func (e *Evidence) takeDMARC(results []Result) (loose, ok bool) {
 	if len(results) != 1 || results[0].Properties["header.from"] != e.From {
 		return false, false

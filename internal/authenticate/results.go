@@ -64,7 +64,7 @@ func parseResults(value string) ([]Result, error) {
 	return all, nil
 }
 
-// result reads up to the next semicolon; "none", and nothing at all, are no result.
+// result reads up to the next semicolon; "none", and nothing at all, are not results.
 func (s *scanner) result() (r Result, err error) {
 	for s.skip(); s.at < len(s.text) && s.peek() != ';'; s.skip() {
 		key, value, err := s.pair()

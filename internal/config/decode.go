@@ -144,7 +144,7 @@ func (s *source) open(root reflect.Value, e *unstable.Node) (reflect.Value, stri
 		}
 		s.places[path] = int(key.Raw.Offset)
 		if keys.IsLast() && s.tables[path] {
-			s.problemAt(int(key.Raw.Offset), "the table [%s] is there twice", path)
+			s.problemAt(int(key.Raw.Offset), "the table [%s] is defined twice", path)
 		}
 	}
 	s.tables[path] = true
@@ -166,7 +166,7 @@ func (s *source) keyValue(table reflect.Value, path string, e *unstable.Node) {
 		path = join(path, string(key.Data))
 		if keys.IsLast() {
 			if s.tables[path] {
-				s.problemAt(int(key.Raw.Offset), "%q is there twice", path)
+				s.problemAt(int(key.Raw.Offset), "%q is defined twice", path)
 				return
 			}
 			s.tables[path], s.places[path] = true, int(key.Raw.Offset)

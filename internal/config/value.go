@@ -71,7 +71,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// SizeBound is a condition on a size, written ">5MB" or "<64KB"; zero values are no bound.
+// SizeBound is a condition on a size, written ">5MB" or "<64KB"; zero values do not bound it.
 type SizeBound struct{ Above, Below Size }
 
 // UnmarshalText reads a bound.

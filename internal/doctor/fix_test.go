@@ -12,7 +12,7 @@ func runs(t *testing.T, f Finding) {
 	t.Helper()
 	if reason, ok := strings.CutPrefix(f.Fix, byHand); ok {
 		if !strings.Contains(reason, ": ") {
-			t.Errorf("%s: %q does not say why it is no command", f.Check, f.Fix)
+			t.Errorf("%s: %q does not say why it is not a command", f.Check, f.Fix)
 		}
 		return
 	}
@@ -23,7 +23,7 @@ func runs(t *testing.T, f Finding) {
 	for _, part := range regexp.MustCompile(`&&|\|\||;`).Split(command, -1) {
 		program := regexp.MustCompile(`^(postconf -|postfix (-c \S+ )?(reload|start|check)$|recallctl |recall-milter -t |systemctl (enable|restart|reload) |journalctl |redis-cli -[hs] |ch(mod|own|grp) |sudo )`)
 		if !program.MatchString(strings.TrimSpace(part)) {
-			t.Errorf("%s: %q is no command, and does not say why", f.Check, f.Fix)
+			t.Errorf("%s: %q is not a command, and does not say why", f.Check, f.Fix)
 		}
 	}
 }

@@ -2,7 +2,7 @@ package doctor
 
 import "context"
 
-// settings looks at what of our own config lets mail go unheld. Somebody may want that, so it is no error.
+// settings looks at what of our own config lets mail go unheld. Somebody may want that, so it is not an error.
 func settings(_ context.Context, s *Site, r report) {
 	c := s.Config
 	if c.OnStoreFailure == "deliver" {

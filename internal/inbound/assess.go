@@ -123,7 +123,7 @@ func (g *Gate) disposition(m *Mail, e authenticate.Evidence, v policy.InboundVer
 	return r
 }
 
-// word is the result as programs behind us read it: none is no pass.
+// word is the result as programs behind us read it: none is not a pass.
 func word(v policy.InboundVerdict) string {
 	if v.Result == policy.InboundPass {
 		return "pass"

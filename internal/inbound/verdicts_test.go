@@ -63,7 +63,7 @@ func (t *trial) dated(at time.Time) {
 var lockedKey = cancel.Key([]byte("ExampleSecret"), "", "<o@partner.test>")
 
 // row is one kind of evidence, what it is worth in each form (outlook, exchange, cloud, request), and what a verdict
-// that is no pass says.
+// that is not a pass says.
 type row struct {
 	evidence string
 	verdicts [4]string

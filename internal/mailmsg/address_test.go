@@ -25,7 +25,7 @@ func TestAddresses(t *testing.T) {
 		"J\xf6rg <anna@partner.test>":                             "anna@partner.test",
 		"\"J\xf6rg\" <anna@partner.test>":                         "anna@partner.test",
 		"Jörg <jörg@bücher.test>":                                 "jörg@bücher.test",
-		// What is encoded is no address.
+		// What is encoded is not an address.
 		"=?utf-8?Q?=3Cevil=40evil.test=3E?= <anna@partner.test>": "anna@partner.test",
 		"=?utf-8?Q?evil=40evil.test,?= <anna@partner.test>":      "",
 		"=?utf-8?Q?anna=40partner.test?=":                        "",

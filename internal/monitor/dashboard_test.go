@@ -56,7 +56,7 @@ func TestTheDashboardShowsMetricsThatThereAre(t *testing.T) {
 			for _, name := range asked.FindAllString(target.Expr, -1) {
 				name = strings.TrimSuffix(name, "_bucket")
 				if shown[name] = true; !known[name] {
-					t.Errorf("%s: %s is no metric", p.Title, name)
+					t.Errorf("%s: %s is not a metric", p.Title, name)
 				}
 			}
 		}

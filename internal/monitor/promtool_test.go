@@ -72,7 +72,7 @@ func TestAlertsAskForMetricsThatThereAre(t *testing.T) {
 	known := names(t)
 	for _, name := range regexp.MustCompile(`recall_milter_\w+`).FindAllString(read(t, alerts), -1) {
 		if !known[strings.TrimSuffix(name, "_bucket")] {
-			t.Errorf("%s is no metric", name)
+			t.Errorf("%s is not a metric", name)
 		}
 	}
 }

@@ -111,7 +111,7 @@ func (p Recalls) Original(subject string) (original string, ok bool) {
 	return subject, false
 }
 
-// Subjects returns what the original's subject may be; ok is false when the mail is no recall of Outlook. A
+// Subjects returns what the original's subject may be; ok is false when the mail is not a recall of Outlook. A
 // subject alone does not make one: people write "Recall: ..." too.
 func (p Recalls) Subjects(m *mailmsg.Message) (subjects []policy.Subject, ok bool) {
 	t := Winmail(m)

@@ -151,7 +151,7 @@ func TestUndoAndApplyAfterABypass(t *testing.T) {
 	}
 }
 
-// A configuration that Postfix refuses already is no reason to leave the milter in it.
+// A configuration that Postfix refuses already is not a reason to leave the milter in it.
 func TestABypassWorksInAConfigurationThatPostfixRefuses(t *testing.T) {
 	t.Parallel()
 	dir := server.PostfixConf(t, bypassMain+"data_directory = /dev/null\n", "")

@@ -87,7 +87,7 @@ func TestASetupWithChecksIsWholeAndUndone(t *testing.T) {
 		t.Errorf("a second setup wants %v", again)
 	}
 	if judges := c.At(needs.Release).Judges(); len(judges) > 0 {
-		t.Errorf("actions on the queue file are no judgement: %v", judges)
+		t.Errorf("actions on the queue file are not judgements: %v", judges)
 	}
 	undo(t, dir, true)
 	if kept := read(t, dir).Find("recall-cleanup", "unix"); kept == nil ||

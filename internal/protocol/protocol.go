@@ -217,7 +217,7 @@ const (
 	maxReceipts    = 50
 )
 
-// ParseReceipts reads what a mail says of recipients of one message; none: it is no receipt.
+// ParseReceipts reads what a mail says of recipients of one message; none: it is not a receipt.
 func ParseReceipts(m *mailmsg.Message) (all []Receipt) {
 	var messageID string
 	add := func(recipient, what string) {

@@ -44,7 +44,7 @@ func TestWhatOnlyLooksLikeARecallIsOrdinaryMail(t *testing.T) {
 			continue
 		}
 		if _, err := o.store.Release(t.Context(), passed,
-			holdstore.Actor{}); err != nil { // so that it is no message of anna's that waits
+			holdstore.Actor{}); err != nil { // so that no message of anna's waits
 			t.Errorf("%s: %v", file, err)
 		}
 	}

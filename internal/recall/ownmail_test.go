@@ -10,7 +10,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
-// A request has the envelope sender of the message that it is about. It is no message of that sender's, who submits by
+// A request has the envelope sender of the message that it is about. It is not a message of that sender's, who submits by
 // sendmail(1) here and so has neither a login nor a client, as all mails of the gateway.
 func TestARequestOfTheGatewayIsNoMessageOfItsSender(t *testing.T) {
 	o := newOffice(t)

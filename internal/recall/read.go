@@ -96,7 +96,7 @@ func (d *Desk) supersedes(m *Mail) string {
 	return old
 }
 
-// automatic says why a mail was not written by a person, so that it is no command; empty: it was.
+// automatic says why a mail was not written by a person, so that it is not a command; empty: it was.
 func automatic(m *Mail) string {
 	if m.Sender.Address == "" {
 		return "null sender"

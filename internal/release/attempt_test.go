@@ -82,7 +82,7 @@ func TestEveryAnswerOfThePort(t *testing.T) {
 
 func TestTheClientsRetryTimeCountsFromTheFirstRefusal(t *testing.T) {
 	m, c := &memory{content: message}, claim("a@x.test")
-	c.HeldAt = time.Now().Add(-30 * 24 * time.Hour) // a long grace is no reason to give up
+	c.HeldAt = time.Now().Add(-30 * 24 * time.Hour) // a long grace is not a reason to give up
 	p := startPort(t, to("RCPT TO:<a@x.test>", "450 4.2.0 later"))
 	attempted(t, m, p, c)
 	if outcomes(c) != "pending" {

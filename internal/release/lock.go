@@ -45,7 +45,7 @@ func fields(header string) (all []policy.Field) {
 	return all
 }
 
-// endOfField is where the next field begins: at the first line that is no continuation.
+// endOfField is where the next field begins: at the first line that is not a continuation.
 func endOfField(header string) int {
 	end := 0
 	for {

@@ -24,7 +24,7 @@ func parts(t *testing.T, raw string) (header gomessage.Header, all [][2]string) 
 	}
 	r := m.MultipartReader()
 	if r == nil {
-		t.Fatalf("the bounce is no multipart:\n%s", raw)
+		t.Fatalf("the bounce is not a multipart:\n%s", raw)
 	}
 	for {
 		p, err := r.NextPart()

@@ -35,7 +35,7 @@ func Listen(network, address string, mode os.FileMode, group string) (net.Listen
 	return l, nil
 }
 
-// removeStale removes what a killed daemon left, and nothing that answers or is no socket.
+// removeStale removes what a killed daemon left, and nothing that answers or is not a socket.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {

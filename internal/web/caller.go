@@ -39,7 +39,7 @@ func (c *caller) act(reason string) holdstore.Actor {
 	return holdstore.Actor{By: c.name, From: c.from, Reason: reason}
 }
 
-// caller finds out who makes a request. One who has proven nothing is no error; a proof that is wrong is one.
+// caller finds out who makes a request. One who has proven nothing is not an error; a proof that is wrong is one.
 func (s *Server) caller(r *http.Request) (*caller, error) {
 	c := &caller{from: "page, " + s.client(r).String()}
 	if isAPI(r) {

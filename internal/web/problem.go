@@ -102,7 +102,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.encode(w, out)
 }
 
-// encode writes JSON; the client may be gone, which is no trouble of ours.
+// encode writes JSON; the client may be gone, which is not our trouble.
 func (s *Server) encode(w http.ResponseWriter, v any) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(true)

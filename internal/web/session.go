@@ -62,7 +62,7 @@ func (s *Server) setCookie(w http.ResponseWriter, value string, seconds int) {
 func (s *Server) bySession(r *http.Request, c *caller) error {
 	cookie, err := r.Cookie(s.cookieName())
 	if err != nil {
-		return nil //nolint:nilerror // no cookie is no sign-in
+		return nil //nolint:nilerror // without a cookie nobody is signed in
 	}
 	n, ok := s.readSession(cookie.Value)
 	if !ok {

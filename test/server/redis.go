@@ -168,7 +168,7 @@ func readReply(r *bufio.Reader) (reply string, err error) {
 // NextStart adds settings for the next start.
 func (r *Redis) NextStart(extra ...string) { r.args = append(r.args, extra...) }
 
-// Kill ends the server at once (SIGKILL) and waits for its end. Killing a dead server is no error.
+// Kill ends the server at once (SIGKILL) and waits for its end. Killing a dead server is not an error.
 func (r *Redis) Kill() { r.end(syscall.SIGKILL) }
 
 // Stop ends the server in order (SIGTERM) and waits for its end.

@@ -165,7 +165,7 @@ func (ns *Nodes) enter(ctx context.Context, at Shard) error {
 		text, err = ns.replaceSchema(ctx, at, "", ns.Schema())
 	}
 	if WrongType(err) {
-		return schemaError(fmt.Sprintf("the store's key %s is no text, and no version of recall-milter made it so: "+
+		return schemaError(fmt.Sprintf("the store's key %s is not text, and no version of recall-milter made it so: "+
 			"delete it with redis-cli DEL; the next daemon writes it again", at.key("schema")))
 	}
 	if err != nil {

@@ -205,7 +205,7 @@ func (f *file) reportTag(value []byte) error {
 	return nil
 }
 
-// fileTime converts 100 ns since 1601; the end of time is no time.
+// fileTime converts 100 ns since 1601; the end of time is not a time.
 func fileTime(ticks uint64) time.Time {
 	const epoch, perSecond = 11644473600, 10_000_000
 	seconds := int64(ticks / perSecond)

@@ -105,7 +105,7 @@ var (
 	// Encrypted, or signed in a form that has no text for others (RFC 8551, RFC 3156), or not the whole mail (RFC 2046).
 	sealedTypes = map[string]bool{"application/pkcs7-mime": true, "application/x-pkcs7-mime": true,
 		"application/pgp-encrypted": true, "message/partial": true}
-	// Texts that only some programs can read, when they are no file.
+	// Texts that only some programs can read, when they are not a file.
 	strangeTypes = map[string]bool{"application/rtf": true, "application/xhtml+xml": true}
 	// What a program writes, and no sender.
 	unwrittenTypes = map[string]bool{"text/rfc822-headers": true, "text/vcard": true, "text/x-vcard": true,

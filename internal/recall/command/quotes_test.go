@@ -9,7 +9,7 @@ import (
 	"github.com/recall-milter/recall-milter/test/outlook"
 )
 
-// What mail programs quote, each in its way, is no command; what stands above it, or below lines with marks, is one.
+// What mail programs quote, each in its way, is not a command; what stands above it, or below lines with marks, is one.
 func TestWhatIsQuotedInAnyWayIsNoCommand(t *testing.T) {
 	addresses := []string{"recall@corp.test"}
 	const quoted = "ONLY c@x.test\n"
