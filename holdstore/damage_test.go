@@ -97,7 +97,8 @@ func (h *hurt) othersWork(t *testing.T) {
 	check("unheld", err)
 	_, err = s.FindRemembered(ctx, "a@x.test", "<in@x.test>", "", []string{"b@corp.test"})
 	check("remembered", err)
-	check("remember", s.Remember(ctx, []Remembered{{MessageID: "<2@x.test>", From: "a@x.test", At: time.Now()}}, time.Hour))
+	check("remember",
+		s.Remember(ctx, []Remembered{{MessageID: "<2@x.test>", From: "a@x.test", At: time.Now()}}, time.Hour))
 	if err := errors.Join(wrong...); err != nil {
 		t.Errorf("%s: others are hurt:\n%v", t.Name(), err)
 	}
@@ -429,7 +430,8 @@ func TestFsckOnlyLooksAtKeysOfAnotherType(t *testing.T) {
 func TestHealingHidesNoOtherError(t *testing.T) {
 	away, h := errors.New("no connection"), healer{open(t, "127.0.0.1:1")}
 	cmd := redis.NewStatusCmd(t.Context(), "ping")
-	err := h.ProcessPipelineHook(func(context.Context, []redis.Cmder) error { return away })(t.Context(), []redis.Cmder{cmd})
+	err := h.ProcessPipelineHook(func(context.Context, []redis.Cmder) error { return away })(t.Context(),
+		[]redis.Cmder{cmd})
 	if !errors.Is(err, away) {
 		t.Errorf("a pipeline: %v", err)
 	}

@@ -63,7 +63,8 @@ func (f *fsck) run(ctx context.Context) error {
 	if !f.repair {
 		ctx = context.WithValue(ctx, observing{}, true)
 	}
-	for _, look := range []func(context.Context, []nodes.Shard) error{f.schemas, f.shared, f.allTypes, f.allSets, f.allKeys, f.allCounters} {
+	for _, look := range []func(context.Context, []nodes.Shard) error{f.schemas, f.shared, f.allTypes, f.allSets,
+		f.allKeys, f.allCounters} {
 		if err := look(ctx, shards); err != nil {
 			return err
 		}

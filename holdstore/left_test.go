@@ -28,7 +28,8 @@ func TestWhenAMessageLeftIsToldByItsLastRecipient(t *testing.T) {
 	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{1: {Outcome: Sent}}}); err != nil {
 		t.Fatal(err)
 	}
-	if left, login, err := s.LeftAt(t.Context(), c.ID); err != nil || login != c.Login || login == "" || left.Before(before.Truncate(time.Millisecond)) {
+	if left, login, err := s.LeftAt(t.Context(), c.ID); err != nil || login != c.Login || login == "" ||
+		left.Before(before.Truncate(time.Millisecond)) {
 		t.Errorf("left at %v, %v; its last recipient was settled after %v", left, err, before)
 	}
 }

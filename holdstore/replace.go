@@ -27,8 +27,8 @@ func (p *Put) replaced(ids []string) (here []string) {
 	return here
 }
 
-// noteTickets keeps what the tickets of sealed holds let before this commit replaces them. Whatever somebody writes into
-// their records meanwhile, a fence that undoes it lets no more than that.
+// noteTickets keeps what the tickets of sealed holds let before this commit replaces them. Whatever somebody writes
+// into their records meanwhile, a fence that undoes it lets no more than that.
 func (p *Put) noteTickets(ctx context.Context) error {
 	here := p.replaced(p.replaces)
 	if !p.s.seal.Seals() || len(here) == 0 {

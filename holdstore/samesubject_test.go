@@ -52,8 +52,8 @@ func networks(n int) (ways []Way) {
 	return ways
 }
 
-// Whoever types somebody's address and subject, before or after them, pushes none of their messages out of what a recall
-// can mean.
+// Whoever types somebody's address and subject, before or after them, pushes none of their messages out of what a
+// recall can mean.
 func TestAFloodPushesNoOtherNetworksMessagesOut(t *testing.T) {
 	t.Parallel()
 	redis := server.StartRedis(t, "--appendfsync", "no")

@@ -15,8 +15,8 @@ func (s *Store) Ready(ctx context.Context) error { return s.nodes.Ready(ctx) }
 // Ping says whether every server that keeps holds answers now. Ready believes for a while what it found.
 func (s *Store) Ping(ctx context.Context) error { return s.nodes.Ping(ctx) }
 
-// Answers says within a few seconds whether a single Redis, or the primary of Sentinels, answers at all. Of a Cluster it
-// says nothing: each search bounds what it waits for each server.
+// Answers says within a few seconds whether a single Redis, or the primary of Sentinels, answers at all. Of a Cluster
+// it says nothing: each search bounds what it waits for each server.
 func (s *Store) Answers(ctx context.Context) error { return s.nodes.Answers(ctx) }
 
 // Health asks every server that keeps holds. With an error it returns what the others say.

@@ -105,8 +105,8 @@ func (s *siege) strangers(ctx context.Context, hand int) {
 	}
 }
 
-// mallory has one login, and sends large and small messages to few and to many that wait for a day; mallory recalls some of
-// them.
+// mallory has one login, and sends large and small messages to few and to many that wait for a day; mallory recalls
+// some of them.
 func (s *siege) mallory(ctx context.Context, hand int) {
 	for n := 0; ctx.Err() == nil; n++ {
 		sub := holdstore.Submission{Login: "mallory", MessageID: fmt.Sprintf("<m%d.%d@corp.test>", hand, n),

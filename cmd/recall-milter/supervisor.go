@@ -7,8 +7,8 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// tell says a state to systemd (sd_notify(3)); without systemd it does nothing. A socket that is gone is not a reason to
-// stop holding mail.
+// tell says a state to systemd (sd_notify(3)); without systemd it does nothing. A socket that is gone is not a reason
+// to stop holding mail.
 func tell(state string) { systemd.SdNotify(false, state) }
 
 // watchdog feeds systemd's watchdog while releases go on, until ctx ends.

@@ -110,8 +110,8 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	}
 }
 
-// Redis dies after it has said "too late", and before the gateways of the recipients are asked: that is not the end of the
-// matter, and the same command goes on.
+// Redis dies after it has said "too late", and before the gateways of the recipients are asked: that is not the end of
+// the matter, and the same command goes on.
 func TestARecallWhoseGatewaysCouldNotBeAskedIsRepeated(t *testing.T) {
 	redis, proxy := server.StartRedis(t), server.StartProxy(t)
 	proxy.To(redis.Addr)

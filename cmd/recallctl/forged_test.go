@@ -18,7 +18,8 @@ import (
 // proves a record.
 func TestWhatSomebodyWroteIntoTheStoreIsShownHarmlessly(t *testing.T) {
 	redis, dir := server.StartRedis(t), t.TempDir()
-	keyFile, plain, sealed := filepath.Join(dir, "keys"), filepath.Join(dir, "plain.toml"), filepath.Join(dir, "sealed.toml")
+	keyFile, plain, sealed := filepath.Join(dir, "keys"), filepath.Join(dir, "plain.toml"), filepath.Join(dir,
+		"sealed.toml")
 	says := func(args ...string) string {
 		var out bytes.Buffer
 		code := run(t.Context(), args, strings.NewReader(""), &out, &out)
@@ -63,7 +64,8 @@ func TestWhatSomebodyWroteIntoTheStoreIsShownHarmlessly(t *testing.T) {
 	}
 	redis.Do(`EVAL "return redis.call('HSET',KEYS[1],'p',(string.gsub(redis.call('HGET',KEYS[1],'p'),'\\n[^\\n]*$','')))" 1 ` +
 		key)
-	for args, want := range map[string]string{"show " + r.ID: "nothing of this is proven", "list": "nothing proves the records of"} {
+	for args, want := range map[string]string{"show " + r.ID: "nothing of this is proven",
+		"list": "nothing proves the records of"} {
 		if text := says(append([]string{"-c", sealed}, strings.Fields(args)...)...); !strings.Contains(text, want) {
 			t.Errorf("%s does not say %q:\n%s", args, want, text)
 		}

@@ -34,7 +34,8 @@ func heldLines(c *config.Config) []string {
 	if origins := origins(&c.Outbound); origins == "" || c.Hold.Grace == 0 {
 		lines = append(lines, "not held: all other mail")
 	} else {
-		lines = append(lines, fmt.Sprintf("held for %s: all other mail that is outbound (%s)", lasting(c.Hold.Grace), origins))
+		lines = append(lines,
+			fmt.Sprintf("held for %s: all other mail that is outbound (%s)", lasting(c.Hold.Grace), origins))
 	}
 	return append(lines, "not held: mail that comes in, and bounces (the empty sender)",
 		"what a message of yours meets: recallctl test FILE --sender ADDRESS --recipient ADDRESS")

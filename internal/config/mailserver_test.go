@@ -47,9 +47,10 @@ func TestMailServers(t *testing.T) {
 
 func TestTheOneServerOfImapComesLast(t *testing.T) {
 	t.Parallel()
-	c, err := Parse("test.toml", []byte("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = \"a:993\", tls = \"tls\", "+
-		"master_user = \"m\", password_file = \"/p\", separator = \"%\" }\n"+server+"domains = [\"b.test\"]\n"+
-		"address = \"b:993\"\nauth = \"xoauth2\"\ntoken = { file = \"/t\" }\n"))
+	c, err := Parse("test.toml",
+		[]byte("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = \"a:993\", tls = \"tls\", "+
+			"master_user = \"m\", password_file = \"/p\", separator = \"%\" }\n"+server+"domains = [\"b.test\"]\n"+
+			"address = \"b:993\"\nauth = \"xoauth2\"\ntoken = { file = \"/t\" }\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,8 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 		"an encoding that is wrong": {nextTo(whole,
 			"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n!eJ8+Ig=="), ""},
 		"a multipart that we can't read": {nextTo(whole,
-			"Content-Type: multipart/mixed; boundary=b; boundary=b\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n"+note+"\r\n--b--"), ""},
+			"Content-Type: multipart/mixed; boundary=b; boundary=b\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n"+note+
+				"\r\n--b--"), ""},
 		"two types of one part": {nextTo(whole,
 			"Content-Type: text/plain\r\nContent-Type: application/ms-tnef\r\n\r\nx"), ""},
 		"a mail next to it": {nextTo(whole,

@@ -59,8 +59,8 @@ func (o *box) find(t Target) (all []found, skipped string, err error) {
 	return all, skipped, nil
 }
 
-// folders lists the user's own, the inbox first. Folders of others and shared ones are not theirs, and folders that show
-// what is elsewhere hold nothing (RFC 6154: \All, \Flagged).
+// folders lists the user's own, the inbox first. Folders of others and shared ones are not theirs, and folders that
+// show what is elsewhere hold nothing (RFC 6154: \All, \Flagged).
 func (o *box) folders() ([]folder, error) {
 	listed, err := o.list("*")
 	if err != nil {

@@ -63,8 +63,9 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 		"Dies":     {true, func(l *Log) { l.Dies(away) }},
 		"Ended":    {true, func(l *Log) { l.Ended() }},
 		"Panicked": {true, func(l *Log) { l.Panicked("a milter session", "index out of range", []byte("goroutine 1\n")) }},
-		"Damaged":  {true, func(l *Log) { l.Damaged("hold 7K3MPQ2A9BCDE is parked: its record is damaged: due is no number") }},
-		"Trouble":  {true, func(l *Log) { l.Trouble("nothing is released until the store answers again", away) }},
+		"Damaged": {true,
+			func(l *Log) { l.Damaged("hold 7K3MPQ2A9BCDE is parked: its record is damaged: due is no number") }},
+		"Trouble": {true, func(l *Log) { l.Trouble("nothing is released until the store answers again", away) }},
 	}
 	for n := range reflect.TypeFor[*Log]().NumMethod() {
 		name := reflect.TypeFor[*Log]().Method(n).Name

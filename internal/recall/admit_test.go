@@ -54,7 +54,8 @@ func TestACommandThatFindsNoRoomInTimeIsTriedAgain(t *testing.T) {
 	o.room.Acquire(t.Context(), roomBytes)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := o.enter(ctx, &request{form: formAddress, by: submitter{whose: holdstore.Whose{Login: "anna"}}}); err == nil {
+	if _, err := o.enter(ctx,
+		&request{form: formAddress, by: submitter{whose: holdstore.Whose{Login: "anna"}}}); err == nil {
 		t.Error("it goes on")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
-// A request has the envelope sender of the message that it is about. It is not a message of that sender's, who submits by
-// sendmail(1) here and so has neither a login nor a client, as all mails of the gateway.
+// A request has the envelope sender of the message that it is about. It is not a message of that sender's, who submits
+// by sendmail(1) here and so has neither a login nor a client, as all mails of the gateway.
 func TestARequestOfTheGatewayIsNoMessageOfItsSender(t *testing.T) {
 	o := newOffice(t)
 	local := letterOf{from: "root@corp.test", to: []string{"b@x.test"}, grace: time.Hour, rule: "default"}

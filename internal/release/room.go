@@ -35,8 +35,8 @@ func (s *sizeLimit) keep(c *client) {
 	s.asked = time.Now()
 }
 
-// now is the limit, 0 for none. The first worker that finds it old asks the port, and the others wait for it; a port that does not
-// answer means what it said before.
+// now is the limit, 0 for none. The first worker that finds it old asks the port, and the others wait for it; a port
+// that does not answer means what it said before.
 func (s *sizeLimit) now(port, gateway string) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,8 +17,9 @@ const (
 )
 
 // passedOn takes what another domain than the one that was asked says of its own users: a list or a forwarder has
-// passed the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. A recipient who got the
-// message directly as well has lost it when their own gateway says so: the request to them finds nothing then.
+// passed the request on, and nobody else knows its ID. It is noted, and is no answer of whoever was asked. A recipient
+// who got the message directly as well has lost it when their own gateway says so: the request to them finds nothing
+// then.
 func (x *Retractor) passedOn(ctx context.Context, h *holdstore.Hold, asked holdstore.Request, s protocol.Status,
 	domain string) error {
 	var answers []holdstore.Answer
