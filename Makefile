@@ -7,7 +7,7 @@ export GOTOOLCHAIN ?= auto
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms arm64 run clean
+.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms container arm64 run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -101,6 +101,10 @@ packages: ## Build the deb and the rpm, and try them in scratch systems (as root
 platforms: ## Try the deb on Debian 12, 13 and testing (as root)
 	test/deps/install --upgrade-nothing systemd-container mmdebstrap
 	packaging/platforms
+
+container: ## Build the image, and have it hold and recall a message (as root)
+	test/deps/install --upgrade-nothing $(NEEDED_TO_RUN) buildah
+	packaging/container/check
 
 # The unit and sealing tests of the other architecture, in an emulator. It is too slow for a bound on time.
 arm64: ## Run the tests of policy, sealing and IDs for arm64, under qemu
