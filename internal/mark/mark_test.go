@@ -89,6 +89,13 @@ func TestNothingMadeForOnePurposeServesAnother(t *testing.T) {
 	if _, mac, _ := strings.Cut(stamp, "."); strings.HasPrefix(token, mac) {
 		t.Error("a token is a mark")
 	}
+	made := map[string]bool{"secret": true}
+	for _, k := range [][]byte{m.keys.Load().mark, m.keys.Load().lock, m.keys.Load().token} {
+		made[string(k)] = true
+	}
+	if len(made) != 4 {
+		t.Error("two purposes have one key")
+	}
 	key, _ := m.CancelKey("a", "b", "c")
 	if key == cancel.Key([]byte("secret"), "a\nb\n", "c") {
 		t.Error("a key is made of the secret itself")
