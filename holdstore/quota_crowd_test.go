@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"testing"
@@ -70,5 +71,28 @@ func TestManyWhoTakeAllTheyCanLeaveRoom(t *testing.T) {
 		if _, err := putAs(t, s, who, "192.0.2.50", who, time.Hour, incompressible(30_000, uint64(user+1))); err != nil {
 			t.Errorf("%s: %v, while %d of %d bytes are used", who, err, usedBy(t, s), most)
 		}
+	}
+}
+
+// Messages of one sender that never end take no more of the store than one sender may have.
+func TestMessagesThatNeverEndHaveASendersRoomOnly(t *testing.T) {
+	t.Parallel()
+	const most = 48 << 20
+	s, _ := cramped(t, fmt.Sprint(most))
+	before := usedBy(t, s)
+	var err error
+	for n := 0; n < 60 && err == nil; n++ {
+		sub := submission(fmt.Sprint("endless", n))
+		sub.Login = "mallory"
+		p := s.Put(sub, []byte(header("x")))
+		defer p.Abandon()
+		for piece := 0; piece < 4 && err == nil; piece++ {
+			err = p.Write(t.Context(), []byte(incompressible(300_000, uint64(4*n+piece+1))))
+		}
+		p.work.Wait()
+		err = cmp.Or(err, p.err())
+	}
+	if used := usedBy(t, s) - before; !errors.Is(err, ErrQuota) || used > most/2 { // with what Redis rounds up
+		t.Errorf("%d of %d bytes are staged, %v", used, most, err)
 	}
 }
