@@ -38,7 +38,7 @@ func startTrial(t *testing.T) *trial {
 		ended: make(chan error, 1)}
 	run := exec.Command("run/gateway")
 	run.Env = append(os.Environ(), "RUN_DIR="+r.dir, "PROGRAMS="+programs, "GRACE=1h", "SMTP_PORT="+port(r.smtp))
-	for _, name := range []string{"REINJECT_PORT", "MILTER_PORT", "REDIS_PORT"} {
+	for _, name := range []string{"REINJECT_PORT", "MILTER_PORT", "REDIS_PORT", "WEB_PORT"} {
 		run.Env = append(run.Env, name+"="+port(server.FreeAddr(t)))
 	}
 	out, err := os.Create(r.said)

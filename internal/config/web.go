@@ -15,6 +15,7 @@ type Web struct {
 	Session        Duration `toml:"session"`         // how long a sign-in lasts
 	Preview        bool     `toml:"preview"`         // show the text of mail
 	Operators      []string `toml:"operators"`       // patterns of logins and addresses
+	Languages      []string `toml:"languages"`       // that are offered; the first is the default
 	SignIn         SignIn   `toml:"sign_in"`
 }
 
@@ -36,6 +37,7 @@ func (c *Config) checkWeb(s *source) {
 	s.each("web.trusted_proxies", w.TrustedProxies, checkNetwork)
 	s.each("web.operators", w.Operators, checkPattern)
 	s.is("web.sign_in.header", checkFieldName(w.SignIn.Header))
+	s.demand("web.languages", len(w.Languages) > 0, "must name at least one language")
 	s.demand("web.session", w.Session > 0, "must be longer than 0")
 	s.demand("web.tls.key_file", (w.TLS.CertFile == "") == (w.TLS.KeyFile == ""),
 		"cert_file and key_file belong together: set both or none")

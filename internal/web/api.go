@@ -27,6 +27,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/openapi.json", s.describe)
 	mux.HandleFunc("GET /api/v1/me", s.asked(s.apiMe))
 	mux.HandleFunc("GET /api/v1/holds", s.asked(s.apiHolds))
+	mux.HandleFunc("GET /api/v1/events", s.asked(s.apiEvents))
 	mux.HandleFunc("GET /api/v1/holds/{id}", s.asked(s.apiHold))
 	mux.HandleFunc("GET /api/v1/holds/{id}/message", s.asked(s.apiMessage))
 	mux.HandleFunc("POST /api/v1/holds/{id}/recall", s.asked(s.apiRecall))

@@ -15,6 +15,8 @@ import (
 func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", s.listPage)
 	mux.HandleFunc("GET /m/{id}", s.signedIn(s.holdPage))
+	mux.HandleFunc("GET /m/{id}/events", s.signedIn(s.holdEvents))
+	mux.HandleFunc("GET /l/{token}/events", s.linked(s.holdEvents))
 	mux.HandleFunc("POST /m/{id}", s.signedIn(s.actOnHold))
 	mux.HandleFunc("GET /l/{token}", s.linked(s.holdPage))
 	mux.HandleFunc("POST /l/{token}", s.linked(s.actOnHold))

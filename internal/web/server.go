@@ -59,6 +59,7 @@ type Server struct {
 	secure bool        // BaseURL begins with https
 	wanted chan string // addresses that want a link to sign in
 
+	streams       streams
 	pageTemplates map[string]*template.Template // by language
 }
 

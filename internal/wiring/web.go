@@ -43,7 +43,7 @@ func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Mar
 	if err != nil {
 		return nil, err
 	}
-	words, err := web.ReadTexts(filepath.Join(filepath.Dir(file), "texts", "web"))
+	words, err := web.ReadTexts(filepath.Join(filepath.Dir(file), "texts", "web"), c.Web.Languages...)
 	if err != nil {
 		return nil, err
 	}

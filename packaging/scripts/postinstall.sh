@@ -81,6 +81,9 @@ fi
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 	# After an upgrade, what ran goes on with the new version, and what did not run stays as it is.
+	if systemctl --quiet is-active recall-web.service && recall-web -t >/dev/null; then
+		systemctl restart recall-web.service || true
+	fi
 	if systemctl --quiet is-active recall-milter.service; then
 		if recall-milter -t >/dev/null; then
 			systemctl restart recall-milter.service || true

@@ -19,6 +19,7 @@ if command -v postconf >/dev/null && { postconf -h smtpd_milters non_smtpd_milte
 	echo "recall-milter: smtpd_milters and non_smtpd_milters in main.cf or master.cf, and type: postfix reload" >&2
 fi
 if [ -d /run/systemd/system ]; then
+	systemctl --no-reload disable --now recall-web.service >/dev/null 2>&1 || true
 	systemctl --no-reload disable --now recall-milter.service >/dev/null 2>&1 || true
 	# Its unit goes with us; its data stay.
 	systemctl --no-reload disable --now recall-milter-store.service >/dev/null 2>&1 || true

@@ -1,0 +1,186 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/holdjson"
+)
+
+// Bounds of the streams of events.
+const (
+	streamsMost = 2000            // of one server
+	streamsPer  = 20              // of one person or token
+	streamTime  = time.Hour       // then a client connects again
+	streamPause = 2 * time.Second // between two looks at the store
+	streamBeat  = 15 * time.Second
+	streamWrite = 10 * time.Second
+	streamHolds = 100 // the newest of a person that are watched
+)
+
+// streams counts who listens.
+type streams struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int
+}
+
+// enter says whether one more stream of somebody has room; leave must be called at its end.
+func (s *streams) enter(name string) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of == nil {
+		s.of = map[string]int{}
+	}
+	if s.all >= streamsMost || s.of[name] >= streamsPer {
+		return nil, false
+	}
+	s.all++
+	s.of[name]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all--
+		if s.of[name]--; s.of[name] == 0 {
+			delete(s.of, name)
+		}
+	}, true
+}
+
+// apiEvents streams each change of what the caller may see (server-sent events). A client that comes back with the
+// Last-Event-ID of what it has seen hears of what changed since.
+func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
+	return s.stream(c, func(ctx context.Context) ([]*holdstore.Hold, error) {
+		q := search{limit: streamHolds}
+		q.States = anyStates
+		p, err := s.list(ctx, c, q)
+		return p.holds, err
+	})
+}
+
+// holdEvents streams the changes of one hold to its page.
+func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, id string) {
+	to, err := s.stream(c, func(ctx context.Context) ([]*holdstore.Hold, error) {
+		h, err := s.one(ctx, c, id)
+		return []*holdstore.Hold{h}, err
+	})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	to.ServeHTTP(w, r)
+}
+
+// stream answers with the changes of what look returns.
+func (s *Server) stream(c *caller, look func(context.Context) ([]*holdstore.Hold, error)) (http.Handler, error) {
+	leave, ok := s.streams.enter(c.name + c.Hold)
+	if !ok {
+		return nil, tooMany(60)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer leave()
+		seen := map[string]string{}
+		var last int64
+		if id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
+			last = id
+		}
+		holds, err := look(r.Context())
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		for _, h := range holds {
+			if last == 0 || changedAt(h) <= last {
+				seen[h.ID] = fingerprint(h)
+			}
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		f := &flow{w: w, out: http.NewResponseController(w), seen: seen}
+		f.run(r.Context(), holds, look)
+	}), nil
+}
+
+// flow is one stream under way.
+type flow struct {
+	w    http.ResponseWriter
+	out  *http.ResponseController
+	seen map[string]string // what the client knows of each hold
+}
+
+// run writes until the client goes, the time is over, or the store can't be asked: then the client connects again.
+func (f *flow) run(ctx context.Context, holds []*holdstore.Hold,
+	look func(context.Context) ([]*holdstore.Hold, error)) {
+	ctx, cancel := context.WithTimeout(ctx, streamTime)
+	defer cancel()
+	tick := time.NewTicker(streamPause)
+	defer tick.Stop()
+	text, beat := ": hello\n\n", time.Now()
+	for {
+		for _, h := range holds {
+			text += f.event(h)
+		}
+		if text == "" && time.Since(beat) > streamBeat {
+			text = ": still here\n\n"
+		}
+		if text != "" && !f.write(text) {
+			return
+		} else if text != "" {
+			text, beat = "", time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var err error
+		if holds, err = look(ctx); err != nil {
+			return
+		}
+	}
+}
+
+func (f *flow) write(text string) bool {
+	return f.out.SetWriteDeadline(time.Now().Add(streamWrite)) == nil && writeAll(f.w, text) && f.out.Flush() == nil
+}
+
+func writeAll(w http.ResponseWriter, text string) bool {
+	_, err := w.Write([]byte(text))
+	return err == nil
+}
+
+// event is what a client hears of a hold; empty: it knows it as it is.
+func (f *flow) event(h *holdstore.Hold) string {
+	now := fingerprint(h)
+	if f.seen[h.ID] == now {
+		return ""
+	}
+	f.seen[h.ID] = now
+	body, _ := json.Marshal(holdjson.Of(h))
+	return fmt.Sprintf("event: hold\nid: %d\ndata: %s\n\n", changedAt(h), body)
+}
+
+// changedAt is when something last happened to a hold, in milliseconds.
+func changedAt(h *holdstore.Hold) int64 {
+	last := h.HeldAt
+	for _, e := range h.Timeline {
+		if e.At.After(last) {
+			last = e.At
+		}
+	}
+	return last.UnixMilli()
+}
+
+// fingerprint tells whether a hold has changed.
+func fingerprint(h *holdstore.Hold) string {
+	text := string(h.State) + h.Due.String()
+	for _, r := range h.Results {
+		text += "\n" + string(r.Outcome)
+	}
+	return holdstore.Digest(text)
+}
