@@ -46,8 +46,8 @@ func open(t *testing.T, web string) *house {
 	h := &house{t: t, redis: server.StartRedis(t), marker: mark.New([]byte("secret")), ids: map[string]string{}}
 	listener := httptest.NewUnstartedServer(nil)
 	h.url = "http://" + listener.Listener.Addr().String()
-	text := fmt.Sprintf("[redis]\naddresses = [%q]\n%s\n[web]\nlisten = [\"127.0.0.1:1\"]\nbase_url = %q\n%s", h.redis.Addr,
-		rules, h.url, web)
+	text := fmt.Sprintf("[redis]\naddresses = [%q]\n%s\n[web]\nlisten = [\"127.0.0.1:1\"]\nbase_url = %q\n%s",
+		h.redis.Addr, rules, h.url, web)
 	c, err := config.Parse("test", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -331,3 +331,31 @@ func TestWithTheStoreAwayThePageSaysSo(t *testing.T) {
 }
 
 func encode(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+
+func TestAPreviewShowsTextAndNamesOnly(t *testing.T) {
+	t.Parallel()
+	h := open(t, "[web.sign_in]\nheader = \"Remote-User\"\n")
+	body := "--x\r\nContent-Type: multipart/alternative; boundary=y\r\n\r\n--y\r\n" +
+		"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
+		"Preise f=C3=BCr <script>\r\n--y\r\n" +
+		"Content-Type: text/html\r\n\r\n" +
+		"<img src=https://mallory.test/x>\r\n--y--\r\n--x\r\nContent-Type: application/pdf; name=a.pdf\r\n" +
+		"Content-Disposition: attachment; filename=\"prices <b>.pdf\"\r\n\r\nJVBERi0=\r\n--x--\r\n"
+	put := h.store.Put(holdstore.Submission{Subject: "mime", Login: "anna", MessageID: "<mime@corp.test>",
+		Sender: holdstore.Path{Address: "anna@corp.test"}, Recipients: []holdstore.Path{{Address: "x@far.test"}}},
+		[]byte("Content-Type: multipart/mixed; boundary=x\r\n"))
+	if err := put.Write(t.Context(), []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := put.Commit(t.Context(), holdstore.Terms{Rule: "default", Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := h.guest("Remote-User", "anna").ask("GET", "/m/"+r.ID, "")
+	for part, want := range map[string]bool{"Preise für &lt;script&gt;": true, "mallory.test": false, "JVBER": false,
+		"prices &lt;b&gt;.pdf": true} {
+		if strings.Contains(text, part) != want {
+			t.Errorf("%s is there: %v\n%s", part, !want, text)
+		}
+	}
+}

@@ -18,7 +18,8 @@
       const s = left(el);
       if (clock && el.closest("#message")) {
         clock.hidden = false;
-        clock.textContent = s > 0 ? clock.dataset.in + " " + span(s) : clock.dataset.over;
+        clock.firstElementChild.textContent = s > 0 ? clock.dataset.in : "";
+        clock.lastElementChild.textContent = s > 0 ? span(s) : clock.dataset.over;
         announce(s);
       } else {
         let note = el.querySelector(".left");
