@@ -90,7 +90,7 @@ func TestASenderTakesAMessageBackInABrowser(t *testing.T) {
 	link := w.linkIn(g.report("anna", "Waiting until"))
 	b := openBrowser(t, "en")
 	b.do("open the link", chromedp.Navigate(link))
-	b.sees("Leaves in ")
+	b.sees("Leaves in")
 	b.picture("hold-320", 320)
 	b.picture("hold-1280", 1280)
 	b.do("take it back", chromedp.Click(button("recall")))
