@@ -8,6 +8,8 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +50,11 @@ func open(t *testing.T, web string) *house {
 	h.url = "http://" + listener.Listener.Addr().String()
 	text := fmt.Sprintf("[redis]\naddresses = [%q]\n%s\n[web]\nlisten = [\"127.0.0.1:1\"]\nbase_url = %q\n%s",
 		h.redis.Addr, rules, h.url, web)
-	c, err := config.Parse("test", []byte(text))
+	file := filepath.Join(t.TempDir(), "recall-milter.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +62,7 @@ func open(t *testing.T, web string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.store.Close() })
-	page, err := wiring.Web(c, t.TempDir()+"/recall-milter.toml", h.store, h.marker, maillog.Silent())
+	page, err := wiring.Web(c, file, h.store, h.marker, maillog.Silent())
 	if err != nil {
 		t.Fatal(err)
 	}
