@@ -42,7 +42,7 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	close(let)
 	callers.Wait()
 	if err := c.do(gone, &work, 9); !errors.Is(err, context.Canceled) {
-		t.Errorf("who has gone hears %v", err)
+		t.Errorf("a caller that has gone hears %v", err)
 	}
 	work.Wait()
 	do(10) // it begins anew

@@ -99,7 +99,7 @@ func (c *crowd) holds(ctx context.Context, s *Store) {
 			c.later = append(c.later, mark)
 		}
 		c.mu.Unlock()
-		rest(ctx, c.pause)
+		idleFor(ctx, c.pause)
 	}
 }
 
@@ -126,7 +126,7 @@ func holdOne(s *Store, mark string, grace time.Duration) (Committed, error) {
 
 func (c *crowd) recalls(ctx context.Context, s *Store) {
 	for ctx.Err() == nil {
-		rest(ctx, 5*time.Millisecond)
+		idleFor(ctx, 5*time.Millisecond)
 		c.mu.Lock()
 		mark := ""
 		if n := len(c.acked); n > 0 {
@@ -155,7 +155,7 @@ func (c *crowd) releases(ctx context.Context, s *Store) {
 	for ctx.Err() == nil {
 		claims, err := s.Claim(ctx, 8)
 		if err != nil || len(claims) == 0 {
-			rest(ctx, 10*time.Millisecond)
+			idleFor(ctx, 10*time.Millisecond)
 			continue
 		}
 		for len(claims) > 0 {
@@ -179,7 +179,7 @@ func settleSurely(ctx context.Context, s *Store, c *Claim) *Claim {
 	st := Settlement{Results: map[int]Result{0: {Outcome: Sent}}}
 	next, err := s.SettleNext(ctx, c, st)
 	for errors.Is(err, ErrUnavailable) && c.LeaseLeft() > 0 && ctx.Err() == nil {
-		rest(ctx, 50*time.Millisecond)
+		idleFor(ctx, 50*time.Millisecond)
 		err = s.Settle(ctx, c, st)
 	}
 	return next
@@ -188,11 +188,11 @@ func settleSurely(ctx context.Context, s *Store, c *Claim) *Claim {
 func reaps(ctx context.Context, s *Store) {
 	for ctx.Err() == nil {
 		s.Reap(ctx)
-		rest(ctx, 200*time.Millisecond)
+		idleFor(ctx, 200*time.Millisecond)
 	}
 }
 
-func rest(ctx context.Context, d time.Duration) {
+func idleFor(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):

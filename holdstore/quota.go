@@ -15,8 +15,8 @@ import (
 
 // No sender fills the store. Every hold has an owner: its login, or without one the client that it came from. What an
 // owner has waiting is counted in the scripts that make, release, recall and forget holds, in bytes and messages, and a
-// hold that would be more is refused. Records of what was sent are counted as well: who has more than their part of
-// them keeps them for crowdedRecord only.
+// hold that would be more is refused. Records of what was sent are counted as well: an owner with more than their part
+// of them keeps them for crowdedRecord only.
 //
 // Each sender of an owner has half of the owner's room, also where there is only one: nobody but the config knows which
 // logins are shared, and behind those everybody can type an envelope sender like the login. A sixth of maxmemory is

@@ -123,7 +123,7 @@ func TestAnOwnerIsChargedForWhatIsThere(t *testing.T) {
 	})
 }
 
-// Who has more than their part of the records keeps them for a short time only; nobody else does.
+// An owner with more than their part of the records keeps them for a short time only; nobody else does.
 func TestRecordsOfABusySenderGoSooner(t *testing.T) {
 	t.Parallel()
 	s, _ := cramped(t, "16mb")

@@ -123,7 +123,7 @@ func (s *session) inOrder(code byte) error {
 func (s *session) reset() {
 	s.forget()
 	s.forgetMacros()
-	s.conn.Rest()
+	s.conn.Idle()
 }
 
 // forget drops the message, and what is staged of it.

@@ -106,8 +106,8 @@ func (r InboundRule) Judge(c Command) InboundVerdict {
 	return v
 }
 
-// Who has asked for little may still recall when others of their organisation have used up its rate: a part of the
-// rate, up to several times of it. One command is for as many recipients as MTAs give to one transaction.
+// A sender who has asked for little may still recall when others of their organisation have used up its rate: a part of
+// the rate, up to several times of it. One command is for as many recipients as MTAs give to one transaction.
 const (
 	quietPart     = 10
 	quietTimes    = 10

@@ -121,12 +121,12 @@ func (c *ctl) listed(ctx context.Context, f *filter, limit int, states ...holdst
 	if err := l.flush(); err != nil || !more {
 		return err
 	}
-	c.say("and %s: --limit 0 shows all", c.rest(ctx, f, shown, states))
+	c.say("and %s: --limit 0 shows all", c.howManyMore(ctx, f, shown, states))
 	return nil
 }
 
-// rest says how many more there are, where it is known at once.
-func (c *ctl) rest(ctx context.Context, f *filter, shown int, states []holdstore.State) string {
+// howManyMore says how many more there are, where it is known at once.
+func (c *ctl) howManyMore(ctx context.Context, f *filter, shown int, states []holdstore.State) string {
 	plain := *f
 	plain.all = false
 	s, err := c.store.Stats(ctx)

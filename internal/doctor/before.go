@@ -91,8 +91,8 @@ const (
 	milterAddsRcptPar = 0x80
 )
 
-// milterNothing is an action that no protocol has. Who asks for it as well asks for all that it is offered, as Rspamd
-// does, and says nothing of what it does.
+// milterNothing is an action that no protocol has. A milter that asks for it as well asks for all that it is offered,
+// as Rspamd does, and says nothing of what it does.
 const milterNothing = 1 << 30
 
 // editors asks the milters before ours what they may do. What they do to the envelope is in the queue file.

@@ -290,7 +290,7 @@ func (s *Site) reinjection(port postfix.Port, r report) {
 	if !service.Loopback() {
 		r.warn("postfix.open", byHand+"who connects to it from outside only you know: let it listen at 127.0.0.1 (the "+
 			"first word of its line in master.cf), then: postfix reload",
-			"%s can be reached from outside: who uses it goes round the hold", service)
+			"%s can be reached from outside: mail that comes in there goes round the hold", service)
 	}
 	s.throttled(service, r)
 }

@@ -242,7 +242,7 @@ func (s *Site) wayBack(name string, c *cf, r report) {
 	case firstOf(c.ports[n], "", "Addr", "A") == "":
 		r.warn("sendmail.open", byHand+"sendmail.cf is made from sendmail.mc: write Addr=127.0.0.1 into its "+
 			"DAEMON_OPTIONS line, then: make -C /etc/mail",
-			"the re-injection port can be reached from outside: who uses it goes round the hold")
+			"the re-injection port can be reached from outside: mail that comes in there goes round the hold")
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 // refusedCommand notes a recall command that was refused.
 func (g *Gate) refusedCommand(ctx context.Context, a *arrival, o *Assessment) {
 	targets := o.Facts.Targets
-	if len(targets) == 0 { // who isn't authentic costs no look into the memory before
+	if len(targets) == 0 { // a sender who isn't authentic costs no earlier look into the memory
 		found, _ := g.found(ctx, a, o.Recall)
 		targets = meant(a, o.Recall, found)
 	}

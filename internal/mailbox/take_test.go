@@ -286,7 +286,7 @@ func TestNobodyElsesMailboxIsOpened(t *testing.T) {
 	s.has("INBOX", id)
 }
 
-// The policy may take away what was read as well; who asked still hears that it was read.
+// The policy may take away what was read as well; the asker still hears that it was read.
 func TestWhatWasReadIsRemovedWhereThePolicySaysSo(t *testing.T) {
 	s := start(t, "delete", "delete")
 	s.deliver(message(other(1)), message(id))

@@ -18,7 +18,7 @@ type Message struct {
 	Body   []byte
 	Cut    bool // the message has more than Body
 
-	rest *Rest // of the body, when it is cut; nil: the mail has no parts
+	search *PartSearch // of the body, when it is cut; nil: the mail has no parts
 }
 
 // Field returns the first field of a name on one line, "" when there is none.
@@ -69,16 +69,16 @@ func (m *Message) IsReport(reportType string) bool {
 // Skip takes a piece of the body behind Body, the first of which says that the mail is cut.
 func (m *Message) Skip(piece []byte) {
 	if !m.Cut {
-		m.Cut, m.rest = true, NewRest(m.Field("Content-Type"), m.Body)
+		m.Cut, m.search = true, NewPartSearch(m.Field("Content-Type"), m.Body)
 	}
-	if m.rest != nil {
-		m.rest.Skip(piece)
+	if m.search != nil {
+		m.search.Skip(piece)
 	}
 }
 
 // GoesOn says of a mail that is cut whether what was skipped can belong to a further part: it has no parts, or another
 // one has begun.
-func (m *Message) GoesOn() bool { return m.rest == nil || m.rest.GoesOn() }
+func (m *Message) GoesOn() bool { return m.search == nil || m.search.GoesOn() }
 
 // Parts calls visit for each leaf of the mail, as the function Parts does.
 func (m *Message) Parts(visit func(Part) bool) Extent {

@@ -32,7 +32,7 @@ type round struct {
 	reply   string // of the final dot
 	detail  string // one line about all of it
 	refused map[int]error
-	rest    []int // to be offered again at once: the port has not judged them
+	again   []int // to be offered again at once: the port has not judged them
 	err     error // concerns all that are not in refused
 }
 
@@ -49,8 +49,8 @@ func (s *sender) sendAll(ctx context.Context, c *holdstore.Claim, todo []int, re
 			s.judge(c, todo, r, results)
 			return r.detail, false
 		}
-		s.judge(c, slices.DeleteFunc(slices.Clone(now), func(i int) bool { return slices.Contains(r.rest, i) }), r, results)
-		if todo = slices.Concat(r.rest, todo[len(now):]); len(todo) == 0 {
+		s.judge(c, slices.DeleteFunc(slices.Clone(now), func(i int) bool { return slices.Contains(r.again, i) }), r, results)
+		if todo = slices.Concat(r.again, todo[len(now):]); len(todo) == 0 {
 			return r.detail, false
 		}
 		why := l.store.Progress(ctx, c, results)
@@ -76,11 +76,11 @@ func (s *sender) round(ctx context.Context, c *holdstore.Claim, now []int) round
 	}
 	switch news := s.loop.most.learn(got.most); {
 	case err == nil:
-		for _, n := range got.rest {
-			r.rest = append(r.rest, now[n])
+		for _, n := range got.again {
+			r.again = append(r.again, now[n])
 		}
 	case brokeOff(got, err) && (final || news):
-		r.rest = slices.DeleteFunc(slices.Clone(now), func(i int) bool { return r.refused[i] != nil })
+		r.again = slices.DeleteFunc(slices.Clone(now), func(i int) bool { return r.refused[i] != nil })
 	default:
 		r.err = err
 	}

@@ -30,7 +30,7 @@ type envelope struct {
 type sent struct {
 	reply   string        // of the final dot
 	refused map[int]error // recipients that the port refused by themselves
-	rest    []int         // recipients that must be offered in another transaction: the port takes no more in this one
+	again   []int         // recipients that must be offered in another transaction: the port takes no more in this one
 	taken   int           // recipients that the port accepted before DATA
 	most    int           // so many recipients the port takes in one transaction; 0: it did not say
 	begun   bool          // the port has answered something about this message
@@ -91,10 +91,10 @@ func (c *client) send(e envelope) (s sent, err error) {
 		if err := c.talk(steps[:n], &s); err != nil {
 			return s, err
 		}
-		if steps = steps[n:]; len(s.rest) > 0 && len(steps) > 0 { // further recipients would be refused as well
+		if steps = steps[n:]; len(s.again) > 0 && len(steps) > 0 { // further recipients would be refused as well
 			last := len(steps) - 1
 			for _, st := range steps[:last] {
-				s.rest = append(s.rest, st.to)
+				s.again = append(s.again, st.to)
 			}
 			steps = steps[last:]
 		}
@@ -131,7 +131,7 @@ func (c *client) recipients(e envelope, s *sent) (steps []step) {
 		refused := func(err error) error {
 			switch full, limit := tooMany(err); {
 			case full && s.taken > 0:
-				s.rest = append(s.rest, i)
+				s.again = append(s.again, i)
 				if limit && s.most == 0 {
 					s.most = s.taken
 				}

@@ -90,7 +90,7 @@ func waiting(t *testing.T, s *holdstore.Store) (all []string) {
 	return all
 }
 
-// Who asked hears after ten minutes that it takes longer, once; then what came of it; and after a day that nothing did.
+// The asker hears after ten minutes that it takes longer, once; then what came of it; and after a day that nothing did.
 func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
 	store, post := site(t)
 	boxes := &away{}
@@ -134,7 +134,7 @@ func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
 	}
 }
 
-// A recall is faster than its message, which comes at some look, or never. Who asked hears of the second look and of
+// A recall is faster than its message, which comes at some look, or never. The asker hears of the second look and of
 // what comes later, or of the only one when the message came in long ago.
 func TestAMessageThatIsNotThereYetIsLookedForAgain(t *testing.T) {
 	store, post := site(t)
@@ -184,7 +184,7 @@ func TestAMessageThatIsNotThereYetIsLookedForAgain(t *testing.T) {
 			}
 		}
 		if slices.Sort(said); !slices.Equal(said, c.said) {
-			t.Errorf("%d: who asked hears %q, want %q", n, said, c.said)
+			t.Errorf("%d: the asker hears %q, want %q", n, said, c.said)
 		}
 		must(t, func() error { return store.FinishJob(t.Context(), j, time.Hour) })
 	}

@@ -91,8 +91,8 @@ func (c *Conn) Allows(actions gomilter.OptAction) bool { return c.offer.actions&
 // Skips says whether the MTA understands that no more of a body is wanted.
 func (c *Conn) Skips() bool { return c.offer.protocol&gomilter.OptSkip != 0 }
 
-// Rest says that no message is under way.
-func (c *Conn) Rest() { c.state(false, false) }
+// Idle says that no message is under way.
+func (c *Conn) Idle() { c.state(false, false) }
 
 // Progress keeps the MTA waiting for an answer. An MTA that is gone shows at the next read.
 func (c *Conn) Progress() { _ = c.reply('p') }

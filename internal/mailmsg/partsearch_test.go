@@ -27,7 +27,7 @@ func TestRestFindsFurtherPartsOfTheMailItself(t *testing.T) {
 				if before := body[:cut]; strings.Contains(before, "\n--b b") {
 					continue // what is known is read elsewhere
 				}
-				r := NewRest(kind, []byte(body[:cut]))
+				r := NewPartSearch(kind, []byte(body[:cut]))
 				for rest := body[cut:]; rest != ""; rest = rest[min(size, len(rest)):] {
 					r.Skip([]byte(rest[:min(size, len(rest))]))
 				}
@@ -39,7 +39,7 @@ func TestRestFindsFurtherPartsOfTheMailItself(t *testing.T) {
 	}
 	for _, none := range []string{"", "text/plain", "multipart/mixed", "multipart/mixed; boundary=\"",
 		"message/rfc822; boundary=x"} {
-		if NewRest(none, nil) != nil {
+		if NewPartSearch(none, nil) != nil {
 			t.Errorf("%q has parts", none)
 		}
 	}

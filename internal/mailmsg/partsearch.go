@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Rest looks through the end of a body that is too large to keep, for further parts of the mail itself, also in a
+// PartSearch looks through the end of a body that is too large to keep, for further parts of the mail itself, also in a
 // multipart within it. What is inside of a message that is attached does not count.
-type Rest struct {
+type PartSearch struct {
 	delimiters []string // of the mail's parts; the first is that of the mail itself
 	longest    int      // of their lengths
 	line       []byte   // the present line, as far as it is known
@@ -18,15 +18,16 @@ type Rest struct {
 	goesOn     bool     // another part has begun
 }
 
-// NewRest returns one for the mail with a Content-Type, of whose body the beginning is known; nil when it has no parts.
-func NewRest(contentType string, body []byte) *Rest {
+// NewPartSearch returns one for the mail with a Content-Type, of whose body the beginning is known; nil when it has no
+// parts.
+func NewPartSearch(contentType string, body []byte) *PartSearch {
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil || !strings.HasPrefix(kind, "multipart/") || params["boundary"] == "" {
 		return nil
 	}
 	w := walk{visit: func(Part) bool { return true }, left: maxParts}
 	w.entity(EntityHeader{ContentType: contentType}, body, 0)
-	r := &Rest{}
+	r := &PartSearch{}
 	for _, boundary := range w.boundaries {
 		r.delimiters = append(r.delimiters, "--"+boundary)
 		r.longest = max(r.longest, len("--"+boundary))
@@ -36,7 +37,7 @@ func NewRest(contentType string, body []byte) *Rest {
 }
 
 // Skip takes the next piece of the body.
-func (r *Rest) Skip(piece []byte) {
+func (r *PartSearch) Skip(piece []byte) {
 	for len(piece) > 0 && !r.ended && !r.goesOn {
 		n := bytes.IndexByte(piece, '\n') + 1
 		ends := n > 0
@@ -64,4 +65,4 @@ func (r *Rest) Skip(piece []byte) {
 const maxBlanks = 100
 
 // GoesOn says whether another part has begun.
-func (r *Rest) GoesOn() bool { return r.goesOn }
+func (r *PartSearch) GoesOn() bool { return r.goesOn }

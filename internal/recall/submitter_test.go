@@ -14,7 +14,7 @@ func relayed(client, from, text string, to ...string) letterOf {
 	return letterOf{from: from, client: client, to: to, text: text, grace: time.Hour, rule: "default"}
 }
 
-// Unicode folds "ſ" onto "s" and the Kelvin sign onto "k": who is called so is somebody else.
+// Unicode folds "ſ" onto "s" and the Kelvin sign onto "k": a person of such a name is somebody else.
 func TestNobodyRecallsMailOfSomebodyWhoseNameLooksLikeTheirs(t *testing.T) {
 	o := newOffice(t)
 	id := o.mustSubmit(relayed("10.0.0.1", "boss@corp.test", "Subject: x\r\nMessage-ID: <r@corp.test>\r\n\r\n",
