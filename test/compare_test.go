@@ -79,7 +79,7 @@ type outcome map[string][]string
 
 func TestAHeldMessageArrivesAsIfItHadNeverBeenHeld(t *testing.T) {
 	t.Parallel()
-	for _, s := range slices.Concat(sites, filterSites) {
+	for _, s := range slices.Concat(sites, filterSites, siblingSites) {
 		if !s.short && os.Getenv("COMPARE") == "" {
 			continue
 		}
