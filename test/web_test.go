@@ -224,7 +224,7 @@ func TestAProgramTakesAMessageBackForItsSender(t *testing.T) {
 		{"", "GET", "/holds", "", 403, "/forbidden"},
 		{"anna", "GET", "/holds/32VWE3H4VYYPX", "", 404, "/not-found"},
 		{"anna", "POST", "/holds/" + id + "/extend", `{"for": "10 minutes"}`, 422, "/invalid"},
-		{"anna", "POST", "/holds/" + id + "/recall", `{"onyl": ["b@x.test"]}`, 400, "/invalid"},
+		{"anna", "POST", "/holds/" + id + "/recall", `{"recipients": ["b@x.test"]}`, 400, "/invalid"},
 		{"anna", "POST", "/holds/" + id + "/recall", `{"only": ["z@x.test"]}`, 422, "/invalid"},
 		{"anna", "GET", "/holds?sort=x", "", 400, "/invalid"},
 	} {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -23,7 +24,8 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	inner := origins.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if v := recover(); v != nil && v != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
+			v := recover()
+			if err, ok := v.(error); v != nil && !(ok && errors.Is(err, http.ErrAbortHandler)) {
 				s.log.Panicked("a request to the page", v, debug.Stack())
 				s.fail(w, r, holdstore.ErrDefect)
 			}
