@@ -13,7 +13,9 @@ import (
 // What meets a defect of ours each time is parked, so that it stands in the way of nothing else and of no other
 // gateway: its due moment is further away than any loop looks. A hold stays held: it can be recalled, released (which
 // is another try) and extended. Doctor and Fsck show what is parked, and Fsck's repair puts jobs back.
-const ParkAfter = 3 // defects
+
+// ParkAfter is how many defects park a hold or a job.
+const ParkAfter = 3
 
 // parking is the part of scripts that counts a defect of a hold or job.
 var parking = lua("park", "PARK_AFTER", ParkAfter)
