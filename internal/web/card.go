@@ -10,6 +10,7 @@ import (
 // card is a hold as the page shows it.
 type card struct {
 	ID, State, Subject string
+	Seen               string // what the page knows of the hold, for its stream of events
 	To                 string // the first recipient
 	More               int    // recipients that are not shown
 	Rule, Grace        string
@@ -46,7 +47,7 @@ const margin = 2 * time.Second
 
 func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	now := s.now()
-	v := card{ID: h.ID, State: string(h.State), Subject: h.Subject, Rule: h.Rule, Default: h.Rule == "default",
+	v := card{ID: h.ID, Seen: fingerprint(h), State: string(h.State), Subject: h.Subject, Rule: h.Rule, Default: h.Rule == "default",
 		Grace: span(h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held, Timeline: h.Timeline,
 		Recallable: s.desk.Refuses(c.Person, h) == ""}
 	v.Overdue = !v.Due.After(now)

@@ -56,7 +56,7 @@ func (s *streams) enter(name string) (leave func(), ok bool) {
 // apiEvents streams each change of what the caller may see (server-sent events). A client that comes back with the
 // Last-Event-ID of what it has seen hears of what changed since.
 func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
-	return s.stream(c, func(ctx context.Context) ([]*holdstore.Hold, error) {
+	return s.stream(c, nil, func(ctx context.Context) ([]*holdstore.Hold, error) {
 		q := search{limit: streamHolds}
 		q.States = anyStates
 		p, err := s.list(ctx, c, q)
@@ -64,9 +64,11 @@ func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
 	})
 }
 
-// holdEvents streams the changes of one hold to its page.
+// holdEvents streams the changes of one hold to its page, which says what it has seen: the hold may have changed between
+// the page and its stream.
 func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, id string) {
-	to, err := s.stream(c, func(ctx context.Context) ([]*holdstore.Hold, error) {
+	seen := map[string]string{id: r.FormValue("seen")}
+	to, err := s.stream(c, seen, func(ctx context.Context) ([]*holdstore.Hold, error) {
 		h, err := s.one(ctx, c, id)
 		return []*holdstore.Hold{h}, err
 	})
@@ -77,15 +79,15 @@ func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, i
 	to.ServeHTTP(w, r)
 }
 
-// stream answers with the changes of what look returns.
-func (s *Server) stream(c *caller, look func(context.Context) ([]*holdstore.Hold, error)) (http.Handler, error) {
+// stream answers with the changes of what look returns; seen is what the client knows, nil: what Last-Event-ID says.
+func (s *Server) stream(c *caller, seen map[string]string, look func(context.Context) ([]*holdstore.Hold, error)) (
+	http.Handler, error) {
 	leave, ok := s.streams.enter(c.name + c.Hold)
 	if !ok {
 		return nil, tooMany(60)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer leave()
-		seen := map[string]string{}
 		var last int64
 		if id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
 			last = id
@@ -95,15 +97,24 @@ func (s *Server) stream(c *caller, look func(context.Context) ([]*holdstore.Hold
 			s.fail(w, r, err)
 			return
 		}
-		for _, h := range holds {
-			if last == 0 || changedAt(h) <= last {
-				seen[h.ID] = fingerprint(h)
-			}
+		if seen == nil {
+			seen = knownSince(holds, last)
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
 		f := &flow{w: w, out: http.NewResponseController(w), seen: seen}
 		f.run(r.Context(), holds, look)
 	}), nil
+}
+
+// knownSince is what a client knows that has seen all changes until a moment; 0: until now.
+func knownSince(holds []*holdstore.Hold, last int64) map[string]string {
+	seen := map[string]string{}
+	for _, h := range holds {
+		if last == 0 || changedAt(h) <= last {
+			seen[h.ID] = fingerprint(h)
+		}
+	}
+	return seen
 }
 
 // flow is one stream under way.

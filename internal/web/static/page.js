@@ -67,7 +67,7 @@
   setInterval(tick, 1000);
   const message = document.getElementById("message");
   if (message && window.EventSource) {
-    const events = new EventSource(location.pathname + "/events");
+    const events = new EventSource(location.pathname + "/events?seen=" + encodeURIComponent(message.dataset.seen));
     events.addEventListener("hold", renew);
   }
 })();
