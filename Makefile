@@ -48,7 +48,7 @@ vulnerabilities: ## Look up known defects of the dependencies
 # Tests wait for servers far more than they compute: more of them at a time than there are processors. The two longest
 # packages are named first, so that they begin first.
 test: deps lint vulnerabilities ## Install what is missing, lint, and run every test against real servers
-	$(GO) test -race -shuffle on -parallel 4 -timeout 14m ./test ./holdstore ./...
+	$(GO) test -race -shuffle on -parallel 4 -timeout 18m ./test ./holdstore ./...
 
 # The suite of ARC is fetched, not copied: it is at a commit of its own.
 suites: ## Run the public suites of SPF and ARC
@@ -68,6 +68,7 @@ bench: deps ## Measure speed next to peers; some minutes, needs the machine for 
 # Kills everything at random under load for some minutes, and counts what arrives.
 torture: deps ## Kill everything at random under load, and count what arrives
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
+	TORTURE=yes $(GO) test -run TestTheOutcomeOfALateRecallSurvivesKills -v -count=1 -timeout 30m ./test
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestNobodyFillsTheStoreForOthers -v -count=1 -timeout 30m ./test
 	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
 	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 30m ./holdstore -rapid.checks=1000

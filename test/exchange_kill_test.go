@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -223,6 +224,9 @@ func (w *world) kills(r *reaper, d *death) {
 // deaths gives each step a message of its own, which it kills somebody at; turn chooses which of the ways to die.
 func (w *world) deaths(turn int) (all []*death) {
 	for n, s := range steps {
+		if os.Getenv("TORTURE") == "" && rand.IntN(2) == 0 { // each takes seconds; "make torture" has them all
+			continue
+		}
 		d := &death{step: s, id: fmt.Sprintf("%d.%s@corp.test", turn, strings.ReplaceAll(s.name, " ", "."))}
 		way := n + turn
 		d.after = way%2 == 1 && !s.from
