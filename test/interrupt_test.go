@@ -146,7 +146,7 @@ func (d *desk) finishes(sender, reason string) (said int) {
 		c.Stderr = &words
 		c.Run()
 		said += counted(words.String())
-		return c.ProcessState.ExitCode() == 1
+		return c.ProcessState.ExitCode() == 0
 	})
 	return said
 }

@@ -64,8 +64,8 @@ func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
 	})
 }
 
-// holdEvents streams the changes of one hold to its page, which says what it has seen: the hold may have changed between
-// the page and its stream.
+// holdEvents streams the changes of one hold to its page, which says what it has seen: the hold may have changed
+// between the page and its stream.
 func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, id string) {
 	seen := map[string]string{id: r.FormValue("seen")}
 	to, err := s.stream(c, seen, func(ctx context.Context) ([]*holdstore.Hold, error) {
