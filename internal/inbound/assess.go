@@ -69,8 +69,8 @@ func (g *Gate) facts(ctx context.Context, a *arrival, recall Recall, rule policy
 		return c, e
 	}
 	c.List = a.passed && (!e.Sealed() || a.shared)
-	// Nobody but the sending gateway knows the key, so with it a mail whose marking fields are unsigned is no other
-	// mail made into a recall. Many signers leave Content-Type out.
+	// Only the sending gateway knows the key. So with it nobody has made a recall of another mail, even when the fields
+	// that mark a recall are unsigned. Many signers leave Content-Type out.
 	if target := c.Target(); e.Aligned && target != nil && target.Unlocked {
 		c.Aligned = true
 	}
