@@ -28,7 +28,12 @@ type webSite struct {
 // withPage starts the page of a gateway; settings are further lines of [web] and tables behind it.
 func (g *gateway) withPage(settings ...string) *webSite {
 	g.t.Helper()
-	address := server.FreeAddr(g.t)
+	return g.withPageAt(server.FreeAddr(g.t), settings...)
+}
+
+// withPageAt is withPage at an address that the caller has chosen.
+func (g *gateway) withPageAt(address string, settings ...string) *webSite {
+	g.t.Helper()
 	w := &webSite{g, "http://" + address}
 	g.configure(fmt.Sprintf("[web]\nlisten = [%q]\nbase_url = %q\n%s\n", address, w.base, strings.Join(settings, "\n")))
 	w.start()

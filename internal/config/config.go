@@ -66,7 +66,8 @@ func Default() *Config {
 		HTTP: HTTP{Listen: "127.0.0.1:8891"},
 		Web: Web{Listen: []string{}, TrustedProxies: []string{"127.0.0.1/32", "::1/128"}, Session: d(12 * time.Hour),
 			Preview: true, Operators: []string{},
-			Languages: []string{"en", "de", "fr", "es", "ja", "zh"}, SignIn: SignIn{Link: true}},
+			Languages: []string{"en", "de", "fr", "es", "ja", "zh"}, SignIn: SignIn{Link: true,
+				OIDC: OIDC{LoginClaim: "preferred_username", AddressClaim: "email"}}},
 	}
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -29,6 +30,17 @@ type WebTLS struct {
 type SignIn struct {
 	Link   bool   `toml:"link"`   // by a mail to their address
 	Header string `toml:"header"` // by a reverse proxy's header field; empty: none
+	OIDC   OIDC   `toml:"oidc"`   // at an OpenID Connect provider
+}
+
+// OIDC is the table oidc of [web.sign_in].
+type OIDC struct {
+	Issuer           string `toml:"issuer"` // empty: none
+	ClientID         string `toml:"client_id"`
+	ClientSecretFile string `toml:"client_secret_file"` // empty: a public client
+	LoginClaim       string `toml:"login_claim"`        // names the login; empty: none
+	AddressClaim     string `toml:"address_claim"`      // names the address; empty: none
+	OperatorClaim    string `toml:"operator_claim"`     // CLAIM that is true, or CLAIM=VALUE
 }
 
 func (c *Config) checkWeb(s *source) {
@@ -44,6 +56,7 @@ func (c *Config) checkWeb(s *source) {
 	if w.BaseURL != "" {
 		s.is("web.base_url", checkBaseURL(w.BaseURL))
 	}
+	w.SignIn.OIDC.check(s)
 	s.demand("web.base_url", w.BaseURL != "" || len(w.Listen) == 0,
 		"must say where browsers find the page, like \"https://recall.corp.test\"")
 }
@@ -56,4 +69,29 @@ func checkBaseURL(v string) error {
 		return errors.New("invalid base_url: use a value like \"https://recall.corp.test\", without a path")
 	}
 	return nil
+}
+
+func (o OIDC) check(s *source) {
+	const key = "web.sign_in.oidc."
+	if o.Issuer == "" {
+		s.demand(key+"issuer", o.ClientID == "" && o.ClientSecretFile == "" && o.OperatorClaim == "",
+			"is missing: name the provider, as it writes itself in its discovery document")
+		return
+	}
+	s.is(key+"issuer", checkIssuer(o.Issuer))
+	s.demand(key+"client_id", o.ClientID != "", "must be the ID that the provider has given to this page")
+	s.demand(key+"login_claim", o.LoginClaim+o.AddressClaim != "",
+		"login_claim and address_claim are empty: one of them must say who has signed in")
+	s.demand(key+"operator_claim", !strings.HasPrefix(o.OperatorClaim, "=") && !strings.HasSuffix(o.OperatorClaim, "="),
+		"invalid: use a value like \"recall_operator\" for a claim that is true, or \"groups=recall-operators\"")
+}
+
+// checkIssuer takes https, and http on this machine: what the provider signs is checked, but a secret goes there.
+func checkIssuer(v string) error {
+	u, err := url.Parse(v)
+	if err == nil && u.Host != "" && u.User == nil && u.RawQuery+u.Fragment == "" && (u.Scheme == "https" ||
+		u.Scheme == "http" && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost")) {
+		return nil
+	}
+	return fmt.Errorf("invalid issuer %q: use a value like \"https://login.corp.test/realms/corp\"", v)
 }

@@ -14,6 +14,7 @@ type Purpose string
 const (
 	Link    Purpose = "link"      // the page of one hold
 	SignIn  Purpose = "sign-in"   // a mail that proves an address
+	Attempt Purpose = "attempt"   // a sign-in at an identity provider that a browser has begun
 	Session Purpose = "session"   // a browser that has signed in
 	Token   Purpose = "web-token" // the record of an API token
 )

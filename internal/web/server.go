@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/identity"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/policy"
@@ -27,14 +28,15 @@ import (
 
 // Options are the table [web].
 type Options struct {
-	BaseURL   string          // without a slash at its end
-	Proxies   policy.Networks // whose X-Forwarded-For and sign-in header are believed
-	Header    string          // by which a proxy says who has signed in; empty: none
-	LinkMail  bool            // whether a mail to an address proves that it is somebody's
-	Session   time.Duration   // how long a sign-in lasts
-	Preview   bool            // whether the text of mail is shown
-	Operators policy.Patterns // logins and addresses
-	MaxGrace  time.Duration   // how long a sender may hold their own mail, from its beginning
+	BaseURL   string             // without a slash at its end
+	Proxies   policy.Networks    // whose X-Forwarded-For and sign-in header are believed
+	Header    string             // by which a proxy says who has signed in; empty: none
+	LinkMail  bool               // whether a mail to an address proves that it is somebody's
+	Identity  *identity.Provider // at which people sign in; nil: none
+	Session   time.Duration      // how long a sign-in lasts
+	Preview   bool               // whether the text of mail is shown
+	Operators policy.Patterns    // logins and addresses
+	MaxGrace  time.Duration      // how long a sender may hold their own mail, from its beginning
 	Delegates []Delegates
 }
 
@@ -130,6 +132,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Con
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	s.pages(mux)
+	s.oidc(mux)
 	s.api(mux)
 	return s.guarded(mux)
 }

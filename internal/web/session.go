@@ -11,7 +11,6 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
-	"github.com/recall-milter/recall-milter/internal/recall"
 )
 
 const wrongTime = time.Minute
@@ -22,6 +21,8 @@ type session struct {
 	Login     string    `json:"l,omitempty"`
 	Addresses []string  `json:"a,omitempty"`
 	Operator  bool      `json:"o,omitempty"` // an identity provider says so
+	Subject   string    `json:"u,omitempty"` // at the identity provider
+	There     string    `json:"t,omitempty"` // ID of the session at the identity provider
 	Made      time.Time `json:"m"`
 	Ends      time.Time `json:"e"`
 }
@@ -34,6 +35,18 @@ func (n *session) name() string {
 	return "<" + holdstore.Fold(strings.Join(n.Addresses, ", ")) + ">"
 }
 
+// endings are the names under which a session may have been ended.
+func (n *session) endings() []string {
+	all := []string{"session " + n.ID, "person " + n.name()}
+	if n.Subject != "" {
+		all = append(all, subjectName(n.Subject))
+	}
+	if n.There != "" {
+		all = append(all, thereName(n.There))
+	}
+	return all
+}
+
 func (s *Server) cookieName() string {
 	if s.secure {
 		return "__Host-recall"
@@ -41,20 +54,19 @@ func (s *Server) cookieName() string {
 	return "recall" // browsers keep __Host- cookies for HTTPS only
 }
 
-// begin begins a session for a person.
-func (s *Server) begin(w http.ResponseWriter, p recall.Person) bool {
-	n := session{ID: rand.Text(), Login: p.Login, Addresses: p.Addresses, Operator: p.Operator, Made: s.now(),
-		Ends: s.now().Add(s.o.Session)}
+// begin begins a session; n says for whom.
+func (s *Server) begin(w http.ResponseWriter, n session) bool {
+	n.ID, n.Made, n.Ends = rand.Text(), s.now(), s.now().Add(s.o.Session)
 	body, _ := json.Marshal(n)
 	signed, ok := s.marker.Sign(mark.Session, base64.RawURLEncoding.EncodeToString(body))
 	if ok {
-		s.setCookie(w, signed, int(s.o.Session.Seconds()))
+		s.setCookie(w, s.cookieName(), signed, int(s.o.Session.Seconds()))
 	}
 	return ok
 }
 
-func (s *Server) setCookie(w http.ResponseWriter, value string, seconds int) {
-	http.SetCookie(w, &http.Cookie{Name: s.cookieName(), Value: value, Path: "/", MaxAge: seconds, HttpOnly: true,
+func (s *Server) setCookie(w http.ResponseWriter, name, value string, seconds int) {
+	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true,
 		Secure: s.secure, SameSite: http.SameSiteLaxMode})
 }
 
@@ -68,7 +80,7 @@ func (s *Server) bySession(r *http.Request, c *caller) error {
 	if !ok {
 		return nil
 	}
-	for _, name := range []string{"session " + n.ID, "person " + n.name()} {
+	for _, name := range n.endings() {
 		ended, err := s.store.SessionsEnded(r.Context(), name)
 		if err != nil {
 			return err

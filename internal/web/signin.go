@@ -17,14 +17,22 @@ import (
 // signInView is the page to sign in.
 type signInView struct {
 	view
-	LinkMail, Elsewhere bool
-	Confirm, Action     string
+	LinkMail, Elsewhere, OIDC bool
+	Confirm, Action           string
+	SignOutThere              string // where somebody who has signed out here does so at their provider
 }
 
 func (s *Server) signInPage(w http.ResponseWriter, r *http.Request) {
-	v := signInView{view: s.view(r, nil, "sign-in"), LinkMail: s.o.LinkMail, Elsewhere: s.o.Header != ""}
-	if r.URL.Query().Get("did") == "mailed" {
+	v := signInView{view: s.view(r, nil, "sign-in"), LinkMail: s.o.LinkMail, Elsewhere: s.o.Header != "",
+		OIDC: s.o.Identity != nil}
+	switch r.URL.Query().Get("did") {
+	case "mailed":
 		v.Outcome, v.OutcomeKind = s.texts.say(v.Lang, "mail-sent"), "good"
+	case "signed-out":
+		v.Outcome, v.OutcomeKind = s.texts.say(v.Lang, "signed-out"), "good"
+		if v.OIDC {
+			v.SignOutThere = s.o.Identity.SignOutURL()
+		}
 	}
 	s.render(w, v.Lang, "signin", http.StatusOK, v)
 }
@@ -151,7 +159,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.begin(w, recall.Person{Addresses: []string{p.Address}})
+	s.begin(w, session{Addresses: []string{p.Address}})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
@@ -168,6 +176,6 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.setCookie(w, "", -1)
-	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+	s.setCookie(w, s.cookieName(), "", -1)
+	http.Redirect(w, r, SignedOut+"#outcome", http.StatusSeeOther)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/identity"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/recall"
@@ -67,6 +68,15 @@ func webOptions(c *config.Config) (o web.Options, err error) {
 	}
 	if o.Operators, err = policy.ParsePatterns(w.Operators); err != nil {
 		return o, err
+	}
+	if i := w.SignIn.OIDC; i.Issuer != "" {
+		o.Identity, err = identity.New(identity.Options{Issuer: i.Issuer, ClientID: i.ClientID,
+			ClientSecretFile: i.ClientSecretFile, RedirectURL: o.BaseURL + web.OIDCCallback,
+			SignedOutURL: o.BaseURL + web.SignedOut, LoginClaim: i.LoginClaim, AddressClaim: i.AddressClaim,
+			OperatorClaim: i.OperatorClaim})
+		if err != nil {
+			return o, err
+		}
 	}
 	for _, r := range c.Hold.Rules {
 		if len(r.Delegates) == 0 {
