@@ -16,6 +16,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/doctor"
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/socket"
@@ -50,7 +51,22 @@ func newSite(c *config.Config, file string, stderr io.Writer) (*site, error) {
 	if w.server, err = wiring.Web(c, file, w.store, &w.marker, log); err != nil {
 		return nil, errors.Join(err, w.store.Close())
 	}
+	w.server.ExamineBy(examiner(c, file, w.store))
 	return w, nil
+}
+
+// examiner looks at the site for operators, once at a time: each look asks all servers.
+func examiner(c *config.Config, file string, store *holdstore.Store) func(context.Context) []web.Finding {
+	var one sync.Mutex
+	return func(ctx context.Context) (all []web.Finding) {
+		one.Lock()
+		defer one.Unlock()
+		site := &doctor.Site{File: file, Config: c, Store: store, Version: version}
+		for _, f := range doctor.FromAfar(ctx, site) {
+			all = append(all, web.Finding{Level: string(f.Level), Text: f.Text, Fix: f.Fix})
+		}
+		return all
+	}
 }
 
 // serve answers until ctx ends.

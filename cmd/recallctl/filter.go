@@ -1,12 +1,12 @@
 package main
 
 import (
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/criteria"
 )
 
 // filter is the flags that select messages in place of REFs.
@@ -31,18 +31,6 @@ func (f *filter) flags(cmd *cobra.Command) {
 	flags.BoolVar(&f.all, "all", false, "every message")
 }
 
-// addressPattern reads an address as people paste it: "<a@b>" is a@b, and "@b" is everybody at b.
-func addressPattern(text string) string {
-	text = strings.TrimSpace(text)
-	if inner, ok := strings.CutPrefix(text, "<"); ok && text != "<>" {
-		text = strings.TrimSuffix(inner, ">")
-	}
-	if strings.HasPrefix(text, "@") {
-		return "*" + text
-	}
-	return text
-}
-
 // given says whether any flag selects.
 func (f *filter) given() bool {
 	q := f.query
@@ -59,7 +47,7 @@ func (f *filter) everything() bool {
 // ready returns the query for holds in these states.
 func (f *filter) ready(states ...holdstore.State) (q holdstore.Query, err error) {
 	q = f.query
-	q.Sender, q.Recipient = addressPattern(q.Sender), addressPattern(q.Recipient)
+	q.Sender, q.Recipient = criteria.Address(q.Sender), criteria.Address(q.Recipient)
 	q.States = states
 	now := time.Now()
 	if q.Since, err = moment("since", f.since, now); err != nil {

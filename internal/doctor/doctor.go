@@ -191,3 +191,17 @@ func (s *Site) Listening() []postfix.Endpoint {
 	}
 	return all
 }
+
+// FromAfar makes the checks that need no more than the store and the daemon's port for monitoring: what a program can
+// see that runs as a user of its own, perhaps on another machine.
+func FromAfar(ctx context.Context, s *Site) []Finding {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	s.NoStore = s.Store.Ready(bounded)
+	monitored := func(ctx context.Context, s *Site, r report) {
+		if s.Config.HTTP.Listen != "" {
+			s.monitoring(ctx, r)
+		}
+	}
+	return causes(inParallel(bounded, s, redis, holds, monitored))
+}

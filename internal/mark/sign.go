@@ -17,6 +17,7 @@ const (
 	Attempt Purpose = "attempt"   // a sign-in at an identity provider that a browser has begun
 	Session Purpose = "session"   // a browser that has signed in
 	Token   Purpose = "web-token" // the record of an API token
+	Outcome Purpose = "outcome"   // what an act on many messages has brought
 )
 
 // Sign returns a text with a proof behind it that only a gateway with the secret can make. ok is false while there is

@@ -11,7 +11,9 @@ import (
 type card struct {
 	ID, State, Subject string
 	Seen               string // what the page knows of the hold, for its stream of events
+	From               string // who sent it
 	To                 string // the first recipient
+	Beyond             int    // recipients beyond the first
 	More               int    // recipients that are not shown
 	Rule, Grace        string
 	Default            bool // no rule, but all mail waits
@@ -51,6 +53,7 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 		Default: h.Rule == "default",
 		Grace:   span(h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held, Timeline: h.Timeline,
 		Recallable: s.desk.Refuses(c.Person, h) == ""}
+	v.From = firstOf(h.Sender.Address, "<>")
 	v.Overdue = !v.Due.After(now)
 	if strings.TrimSpace(v.Subject) == "" {
 		v.Subject = s.texts.say(lang, "no-subject")
@@ -68,6 +71,7 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	if len(h.Recipients) > 0 {
 		v.To = h.Recipients[0].Address
 	}
+	v.Beyond = len(h.Recipients) - 1
 	v.More = len(h.Recipients) - len(v.Recipients)
 	switch h.State {
 	case holdstore.Held:

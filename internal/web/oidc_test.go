@@ -115,6 +115,8 @@ func (g *guest) back(q url.Values) int {
 func (g *guest) sees(h *house) (all []string) {
 	g.h.t.Helper()
 	_, list, _ := g.ask("GET", "/", "")
+	_, everybodys, _ := g.ask("GET", "/operator/?state=all", "")
+	list += everybodys
 	for _, subject := range []string{"of anna", "of bert", "of the boss", "fixed", "no login"} {
 		if strings.Contains(list, h.ids[subject]) {
 			all = append(all, subject)

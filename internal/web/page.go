@@ -81,41 +81,21 @@ func (s *Server) listPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 		return
 	}
-	var p page
-	if err == nil {
-		var q search
-		if q, err = s.pageSearch(r, c); err != nil {
-			s.fail(w, r, err)
-			return
-		}
-		if p, err = s.list(r.Context(), c, q); err == nil {
-			s.showList(w, r, c, p)
-			return
-		}
+	if err != nil {
+		s.fail(w, r, err)
+		return
 	}
-	s.fail(w, r, err)
-}
-
-// pageSearch is what a list shows: of an operator what their form says, and everybody's mail.
-func (s *Server) pageSearch(r *http.Request, c *caller) (search, error) {
+	own := *c
+	own.Operator = false // everybody's messages are on the operators' page
 	q := search{limit: listShown}
-	if values := r.URL.Query(); c.Operator && len(values) > 0 {
-		var err error
-		for name := range values {
-			if values.Get(name) == "" {
-				values.Del(name) // a field that was left empty
-			}
-		}
-		if q, err = readSearch(values, s.now()); err != nil {
-			return q, err
-		}
-	}
 	q.States = anyStates
-	return q, nil
+	p, err := s.list(r.Context(), &own, q)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.showList(w, r, c, p)
 }
-
-// searchField is one field of the operators' search.
-type searchField struct{ Name, Value string }
 
 func (s *Server) showList(w http.ResponseWriter, r *http.Request, c *caller, p page) {
 	v := struct {
@@ -123,14 +103,7 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, c *caller, p p
 		Waiting, Recalled, Left []card
 		More                    bool
 		Missing                 string
-		Search                  []searchField // of operators
 	}{view: s.view(r, c, "your-messages"), More: p.more}
-	if c.Operator {
-		v.Title = s.texts.say(v.Lang, "all-messages")
-		for _, name := range []string{"sender", "recipient", "subject", "login", "message_id"} {
-			v.Search = append(v.Search, searchField{name, r.URL.Query().Get(name)})
-		}
-	}
 	if p.missing != "" {
 		v.Missing = s.texts.say(v.Lang, "missing")
 	}

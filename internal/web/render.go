@@ -64,6 +64,7 @@ func (t *Texts) templates() map[string]*template.Template {
 	for _, name := range t.names {
 		say := func(key string, with ...any) string { return t.say(name, key, with...) }
 		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "clock": clock, "span": span,
+			"verb":  func(verb string) string { return t.verb(name, verb) },
 			"asset": func(name string) string { return assetNames[name] },
 			"section": func(_ any, id string, cards []card, none string) section {
 				return section{id, cards, none}
@@ -92,6 +93,8 @@ type view struct {
 	Lang, Title          string
 	Who                  string // who is signed in; empty: nobody
 	Session              bool   // a sign-in of ours, which can be ended
+	Operator             bool   // who sees the operators' pages
+	Path                 string // of the page
 	Outcome, OutcomeKind string // of an act: good, bad
 }
 
@@ -101,6 +104,7 @@ func (s *Server) view(r *http.Request, c *caller, titleKey string) view {
 	v.Title = s.texts.say(v.Lang, titleKey)
 	if c != nil && !c.nobody() && c.Hold == "" {
 		v.Who, v.Session = firstOf(append([]string{c.Login}, c.Addresses...)...), c.session != nil
+		v.Operator, v.Path = c.Operator, r.URL.Path
 	}
 	return v
 }

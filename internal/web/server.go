@@ -61,6 +61,7 @@ type Server struct {
 	secure bool        // BaseURL begins with https
 	wanted chan string // addresses that want a link to sign in
 
+	examine       func(context.Context) []Finding // nil: nothing does
 	streams       streams
 	pageTemplates map[string]*template.Template // by language
 }
@@ -133,6 +134,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	s.pages(mux)
 	s.oidc(mux)
+	s.operatorPages(mux)
 	s.api(mux)
 	return s.guarded(mux)
 }

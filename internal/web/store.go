@@ -15,12 +15,27 @@ type Store interface {
 	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 	Latest(ctx context.Context, who holdstore.Whose, n int, keep func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
 	Find(ctx context.Context, q holdstore.Query) iter.Seq2[*holdstore.Hold, error]
+	GetSome(ctx context.Context, ids []string) ([]*holdstore.Hold, error)
 	Header(ctx context.Context, h *holdstore.Hold) ([]byte, error)
 	Content(ctx context.Context, h *holdstore.Hold) io.Reader
 
 	Release(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
 	Extend(ctx context.Context, id string, d time.Duration, a holdstore.Actor) (*holdstore.Hold, error)
 	Restore(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
+
+	Bulk(ctx context.Context, d holdstore.Action, ids []string, a holdstore.Actor, told func([]string, []error)) error
+	Recalling() holdstore.Action
+	Releasing() holdstore.Action
+	Extending(d time.Duration) holdstore.Action
+	Restoring() holdstore.Action
+	Pause(ctx context.Context, a holdstore.Actor) error
+	Resume(ctx context.Context, a holdstore.Actor) (was bool, err error)
+
+	Ping(ctx context.Context) error
+	Ready(ctx context.Context) error
+	Stats(ctx context.Context) (holdstore.Stats, error)
+	Paused(ctx context.Context) (*holdstore.Pause, error)
+	Log(ctx context.Context, since time.Time, follow bool) iter.Seq2[holdstore.Entry, error]
 
 	Token(ctx context.Context, digest string) (string, error)
 	EndSessions(ctx context.Context, name string, keep time.Duration) error

@@ -107,6 +107,15 @@ func (t *Texts) say(name, key string, with ...any) string {
 	})
 }
 
+// verb says in a language what was done, as the timeline and the audit trail name it.
+func (t *Texts) verb(name, verb string) string {
+	key := "verb-" + strings.ReplaceAll(verb, " ", "-")
+	if words := t.say(name, key); words != key {
+		return words
+	}
+	return verb
+}
+
 // choose returns the offered language that fits what a browser accepts best.
 func (t *Texts) choose(accepted string) string {
 	tags, _, err := language.ParseAcceptLanguage(accepted)

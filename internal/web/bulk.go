@@ -1,0 +1,256 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
+)
+
+// manyVerbs are what can be done to many messages at once.
+var manyVerbs = []string{"recall", "release", "extend", "restore", "ask"}
+
+// manyFrom is the state in which a message must be for an act.
+var manyFrom = map[string]holdstore.State{"recall": holdstore.Held, "release": holdstore.Held,
+	"extend": holdstore.Held, "restore": holdstore.Recalled, "ask": holdstore.Released}
+
+// Bounds of an act on many messages.
+const (
+	manyMost    = 100_000 // messages
+	manyAsked   = 1000    // messages of which gateways are asked: each writes mail
+	manyBody    = 2 << 20 // bytes of the form that confirms
+	manyTime    = 10 * time.Minute
+	manySamples = 10 // messages that the page shows before the act
+)
+
+// chosen is the page that says to which messages an act would be done.
+type chosen struct {
+	view
+	Verb     string
+	Count    int
+	Others   int // chosen, but in another state
+	More     bool
+	Most     int
+	Missing  string
+	IDs      string // of exactly those that are counted
+	Samples  []card
+	Search   searchForm
+	Extended time.Duration
+}
+
+// confirmMany counts the messages to which an act would be done, and has the operator confirm it. The form carries
+// their IDs, so that the act is done to exactly those that were counted, whatever comes in meanwhile.
+func (s *Server) confirmMany(w http.ResponseWriter, r *http.Request, c *caller) {
+	form := r.URL.Query()
+	v := chosen{view: s.view(r, c, "all-messages"), Verb: form.Get("act"), Search: readSearchForm(form),
+		Most: manyMost, Extended: manyExtended}
+	from, known := manyFrom[v.Verb]
+	if !known {
+		s.fail(w, r, invalid(http.StatusBadRequest, "no button was pressed"))
+		return
+	}
+	if v.Verb == "ask" {
+		v.Most = manyAsked
+	}
+	var p page
+	var err error
+	if form.Get("which") == "all" {
+		p, err = s.allThatMatch(r.Context(), c, form, from, v.Most)
+	} else {
+		p, v.Others, err = s.theChosen(r.Context(), form["id"], from)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	v.Title = s.texts.say(v.Lang, "many-"+v.Verb)
+	v.Count, v.More = len(p.holds), p.more
+	if p.missing != "" && !p.more {
+		v.Missing = s.texts.say(v.Lang, "missing")
+	}
+	ids := make([]string, 0, len(p.holds))
+	for n, h := range p.holds {
+		if n < manySamples {
+			v.Samples = append(v.Samples, s.card(c, h, v.Lang))
+		}
+		ids = append(ids, h.ID)
+	}
+	v.IDs = strings.Join(ids, " ")
+	s.render(w, v.Lang, "confirm", http.StatusOK, v)
+}
+
+// allThatMatch finds the messages of a search that are in a state.
+func (s *Server) allThatMatch(ctx context.Context, c *caller, form url.Values, from holdstore.State, most int) (
+	page, error) {
+	q, err := operatorSearch(form, s.now())
+	if err != nil {
+		return page{}, err
+	}
+	if !slices.Contains(q.States, from) {
+		return page{}, nil
+	}
+	q.States, q.limit, q.after = []holdstore.State{from}, most, place{}
+	return s.list(ctx, c, q)
+}
+
+// theChosen loads the messages that were ticked, and counts those that are in another state.
+func (s *Server) theChosen(ctx context.Context, ids []string, from holdstore.State) (p page, others int, err error) {
+	if len(ids) > limitMost {
+		return p, 0, invalid(http.StatusBadRequest, "too many messages were chosen")
+	}
+	holds, err := s.store.GetSome(ctx, ids)
+	for _, h := range holds {
+		if h.State != from {
+			others++
+			continue
+		}
+		p.holds = append(p.holds, h)
+	}
+	return p, others, err
+}
+
+// many is an act on many messages, and what became of them.
+type many struct {
+	verb, reason                        string
+	ids                                 []string
+	done, late, other, gone, unanswered int
+}
+
+// String writes what an act has brought; readMany reads it.
+func (m *many) String() string {
+	return fmt.Sprintf("%s %d %d %d %d %d", m.verb, m.done, m.late, m.other, m.gone, m.unanswered)
+}
+
+func readMany(text string) (m many, ok bool) {
+	_, err := fmt.Sscanf(text, "%s %d %d %d %d %d", &m.verb, &m.done, &m.late, &m.other, &m.gone, &m.unanswered)
+	return m, err == nil
+}
+
+// count adds the outcome of one message.
+func (m *many) count(err error) {
+	switch {
+	case err == nil, errors.Is(err, holdstore.ErrPartly):
+		m.done++
+	case errors.Is(err, holdstore.ErrTooLate):
+		m.late++
+	case errors.Is(err, holdstore.ErrNotFound):
+		m.gone++
+	case errors.Is(err, holdstore.ErrUnavailable):
+		m.unanswered++
+	default:
+		m.other++
+	}
+}
+
+// actOnMany does what was confirmed, to the messages that were counted. It goes on when the browser goes away.
+func (s *Server) actOnMany(w http.ResponseWriter, r *http.Request, c *caller) {
+	control := http.NewResponseController(w)
+	if err := errors.Join(control.SetReadDeadline(time.Now().Add(time.Minute)),
+		control.SetWriteDeadline(time.Now().Add(manyTime))); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		s.fail(w, r, asProblemOfBody(err))
+		return
+	}
+	m := &many{verb: r.PostForm.Get("act"), ids: strings.Fields(r.PostForm.Get("ids")),
+		reason: strings.TrimSpace(r.PostForm.Get("reason"))}
+	back, err := url.ParseQuery(r.PostForm.Get("back"))
+	if _, known := manyFrom[m.verb]; !known || err != nil || len(m.ids) > manyMost {
+		s.fail(w, r, invalid(http.StatusBadRequest, "no button was pressed"))
+		return
+	}
+	if len(m.reason) > reasonMost {
+		s.fail(w, r, errReason)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), manyTime)
+	defer cancel()
+	if err := s.doMany(ctx, c, m); err != nil {
+		s.log.Trouble("an act on many messages did not come to its end", err)
+		m.unanswered += len(m.ids) - m.done - m.late - m.other - m.gone - m.unanswered
+	}
+	did, _ := s.marker.Sign(mark.Outcome, m.String())
+	http.Redirect(w, r, operatorPath+"?"+readSearchForm(back).With("did", did)+"#outcome", http.StatusSeeOther)
+}
+
+// doMany does an act. What has begun is finished when ctx ends, and no more is begun.
+func (s *Server) doMany(ctx context.Context, c *caller, m *many) error {
+	if m.verb == "ask" {
+		return s.askMany(ctx, c, m)
+	}
+	by := c.act(m.reason)
+	action := map[string]func() holdstore.Action{"recall": s.store.Recalling, "release": s.store.Releasing,
+		"restore": s.store.Restoring,
+		"extend":  func() holdstore.Action { return s.store.Extending(manyExtended) }}[m.verb]
+	return s.store.Bulk(ctx, action(), m.ids, by, func(ids []string, errs []error) {
+		var changed []string
+		for n, err := range errs {
+			if m.count(err); err == nil || errors.Is(err, holdstore.ErrPartly) {
+				changed = append(changed, ids[n])
+			}
+		}
+		holds, err := s.store.GetSome(ctx, changed)
+		for _, h := range holds {
+			s.log.Acted(h, logVerbs[m.verb], by)
+		}
+		if err != nil {
+			s.log.Trouble("not all messages of an act could be logged", err)
+		}
+	})
+}
+
+// logVerbs are the words of the mail log.
+var logVerbs = map[string]string{"recall": "recall", "release": "release-now", "extend": "extend",
+	"restore": "restore"}
+
+// askMany has the gateways of the recipients asked.
+func (s *Server) askMany(ctx context.Context, c *caller, m *many) error {
+	for n, id := range m.ids {
+		if n >= manyAsked {
+			return invalid(http.StatusBadRequest, "too many messages")
+		}
+		out, err := s.recall(ctx, c, id, wish{Reason: m.reason, Ask: true})
+		switch p := asProblem(err); {
+		case err == nil && !out.AnswerBy.IsZero():
+			m.done++
+		case err == nil || p.kind() == "too-late" || p.kind() == "forbidden":
+			m.other++ // there was nobody to ask
+		case p.kind() == "not-found":
+			m.gone++
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// outcomeOfMany says what an act has brought. Nobody can make an address that says something else.
+func (s *Server) outcomeOfMany(lang, did string) (text, kind string) {
+	signed, ok := s.marker.Signed(mark.Outcome, did)
+	m, readable := readMany(signed)
+	if !ok || !readable {
+		return "", ""
+	}
+	text = s.texts.say(lang, "many-"+m.verb) + " – " + s.texts.say(lang, "many-done", m.done)
+	for _, c := range []struct {
+		n   int
+		key string
+	}{{m.late, "many-late"}, {m.other, "many-other"}, {m.gone, "many-gone"}, {m.unanswered, "many-unanswered"}} {
+		if c.n > 0 {
+			text, kind = text+" "+s.texts.say(lang, c.key, c.n), "bad"
+		}
+	}
+	if kind == "" {
+		kind = "good"
+	}
+	return text, kind
+}

@@ -1,0 +1,174 @@
+package web_test
+
+import (
+	"fmt"
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+const withBoss = "operators = [\"boss\"]\n[web.sign_in]\nheader = \"Remote-User\"\n"
+
+func TestThePagesOfOperatorsAreForOperators(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	id := h.ids["of bert"]
+	stranger, anna := h.guest(), h.guest("Remote-User", "anna")
+	for _, path := range []string{"/operator/", "/operator/audit", "/operator/health",
+		"/operator/confirm?act=recall&id=" + id} {
+		if code, _, header := stranger.ask("GET", path, ""); code != 303 || header.Get("Location") != "/sign-in" {
+			t.Errorf("a stranger at %s: %d", path, code)
+		}
+		if code, text, _ := anna.ask("GET", path, ""); code != 403 || strings.Contains(text, "bert") {
+			t.Errorf("a sender at %s: %d %s", path, code, text)
+		}
+	}
+	for path, form := range map[string]string{"/operator/confirm": "act=recall&ids=" + id,
+		"/operator/health": "act=pause"} {
+		if code, _, _ := stranger.ask("POST", path, form); code != 401 {
+			t.Errorf("a stranger posts to %s: %d", path, code)
+		}
+		if code, _, _ := anna.ask("POST", path, form); code != 403 {
+			t.Errorf("a sender posts to %s: %d", path, code)
+		}
+	}
+	if p, err := h.store.Paused(t.Context()); p != nil || err != nil || h.state("of bert") != holdstore.Held {
+		t.Errorf("something was changed: %v %v %s", p, err, h.state("of bert"))
+	}
+	if got := h.trail("web refused", "login anna"); got != 2 {
+		t.Errorf("%d of anna's 2 acts are in the audit trail", got)
+	}
+}
+
+// trail counts the entries of a verb by somebody.
+func (h *house) trail(verb, by string) (n int) {
+	h.t.Helper()
+	for e, err := range h.store.Log(h.t.Context(), time.Time{}, false) {
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if e.Verb == verb && e.By == by {
+			n++
+		}
+	}
+	return n
+}
+
+var hiddenInput = regexp.MustCompile(`<input type="hidden" name="(ids|back)" value="([^"]*)">`)
+
+// confirmed presses the button of a page that says to how many messages an act would be done.
+func (g *guest) confirmed(page, act, reason string) (code int, location string) {
+	form := url.Values{"act": {act}, "reason": {reason}}
+	for _, m := range hiddenInput.FindAllStringSubmatch(page, -1) {
+		form.Set(m[1], html.UnescapeString(m[2]))
+	}
+	code, _, header := g.ask("POST", "/operator/confirm", form.Encode())
+	return code, header.Get("Location")
+}
+
+func TestAnOperatorActsOnExactlyWhatWasCounted(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	boss := h.guest("Remote-User", "boss")
+	code, page, _ := boss.ask("GET", "/operator/confirm?act=recall&which=all&sender=%40corp.test&subject=of+*", "")
+	if code != 200 || !strings.Contains(page, "Number of messages: 3<") {
+		t.Fatalf("the count: %d\n%s", code, page)
+	}
+	if h.state("of anna") != holdstore.Held {
+		t.Error("a look has recalled something")
+	}
+	h.hold("of carl", "carl", "carl@corp.test", "default") // comes in behind the count
+	code, where := boss.confirmed(page, "recall", "phishing")
+	if code != 303 {
+		t.Fatalf("the act: %d", code)
+	}
+	for subject, want := range map[string]holdstore.State{"of anna": holdstore.Recalled, "of bert": holdstore.Recalled,
+		"of the boss": holdstore.Recalled, "of carl": holdstore.Held, "no login": holdstore.Held} {
+		if got := h.state(subject); got != want {
+			t.Errorf("%q is %s, want %s", subject, got, want)
+		}
+	}
+	if _, text, _ := boss.ask("GET", where, ""); !strings.Contains(text, "Done: 3.") {
+		t.Errorf("the outcome:\n%s", text)
+	}
+	forged := strings.Replace(where, "recall+3", "recall+4", 1)
+	if _, text, _ := boss.ask("GET", forged, ""); strings.Contains(text, "Done:") {
+		t.Error("an outcome that nobody signed is shown")
+	}
+	if got := h.trail("recall", "login boss"); got != 3 {
+		t.Errorf("%d of 3 recalls are in the audit trail with their name", got)
+	}
+	if _, text, _ := boss.ask("GET", "/operator/audit?by=boss&verb=recall", ""); !strings.Contains(text, "phishing") ||
+		!strings.Contains(text, h.ids["of bert"]) {
+		t.Errorf("the page of the audit trail:\n%s", text)
+	}
+	_, page, _ = boss.ask("GET", fmt.Sprintf("/operator/confirm?act=restore&which=chosen&id=%s&id=%s",
+		h.ids["of bert"], h.ids["no login"]), "")
+	if !strings.Contains(page, "Number of messages: 1<") ||
+		!strings.Contains(page, "in another state, and left as they are: 1") {
+		t.Errorf("what was chosen:\n%s", page)
+	}
+	boss.confirmed(page, "restore", "")
+	if h.state("of bert") != holdstore.Held || h.state("of anna") != holdstore.Recalled {
+		t.Error("not exactly what was chosen is restored")
+	}
+}
+
+func TestEachFilterOfTheSearchSelects(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	boss := h.guest("Remote-User", "boss")
+	for query, want := range map[string]string{
+		"sender=anna@corp.test": "of anna", "sender=%3Canna@corp.test%3E": "of anna", "login=bert": "of bert",
+		"recipient=@far.test": "all", "subject=boss": "of the boss", "client=192.0.2.0/24": "all", "client=192.0.3.1": "",
+		"message_id=fixed@corp.test": "fixed", "since=1h": "all", "since=2099-01-01": "", "until=yesterday": "",
+		"state=recalled": "", "state=all&login=anna": "of anna", "queue_id=nothing": "", "": "all",
+	} {
+		code, text, _ := boss.ask("GET", "/operator/?"+query, "")
+		for subject, id := range h.ids {
+			if shown := strings.Contains(text, id); code != 200 || shown != (want == "all" || want == subject) {
+				t.Errorf("%s: %d, %q is shown: %v", query, code, subject, shown)
+			}
+		}
+	}
+	for _, query := range []string{"since=soon", "client=x", "state=lost"} {
+		if code, _, _ := boss.ask("GET", "/operator/?"+query, ""); code != 400 {
+			t.Errorf("%s: %d", query, code)
+		}
+	}
+	if _, text, _ := boss.ask("GET", "/", ""); strings.Contains(text, h.ids["of anna"]) {
+		t.Error("somebody else's mail is among the operator's own")
+	}
+}
+
+func TestAnOperatorPausesAndResumes(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	boss := h.guest("Remote-User", "boss")
+	boss.ask("GET", "/operator/health?act=pause", "")
+	boss.ask("POST", "/operator/health", "reason=x")
+	if p, _ := h.store.Paused(t.Context()); p != nil {
+		t.Fatal("without the button, releases are paused")
+	}
+	_, _, header := boss.ask("POST", "/operator/health", "act=pause&reason=a+wrong+mailing")
+	_, paused, _ := boss.ask("GET", header.Get("Location"), "")
+	p, err := h.store.Paused(t.Context())
+	if err != nil || p == nil || p.By != "login boss" || p.Reason != "a wrong mailing" ||
+		!strings.Contains(paused, "Mail can be held.") || !strings.Contains(paused, "by login boss") {
+		t.Fatalf("paused: %+v %v\n%s", p, err, paused)
+	}
+	boss.ask("POST", "/operator/health", "act=resume")
+	if p, _ := h.store.Paused(t.Context()); p != nil || h.trail("resume", "login boss") != 1 {
+		t.Errorf("resumed: %+v", p)
+	}
+	h.redis.Kill()
+	code, text, _ := boss.ask("GET", "/operator/health", "")
+	if code != 200 || !strings.Contains(text, "Mail can’t be held.") {
+		t.Errorf("with the store away: %d\n%s", code, text)
+	}
+}
