@@ -35,7 +35,7 @@ var filterSites = []*site{
 		master: behindAmavis + submitting +
 			"  -o content_filter=amavis:{amavis}\n  -o milter_macro_daemon_name=ORIGINATING\n",
 		messages: []letter{{name: "user", by: "submission"}}},
-	{name: "amavis before the queue", programs: withAmavis,
+	{name: "amavis before the queue", programs: withAmavis, held: []string{"user"},
 		master: "{submission} inet n - n - - smtpd\n  -o smtpd_proxy_filter={amavis}\n  -o smtpd_milters=\n" +
 			"{back} inet n - n - - smtpd\n  -o syslog_name=postfix/behind\n",
 		messages: []letter{{name: "user", by: "submission"}}},

@@ -153,7 +153,7 @@ virtual_alias_maps = inline:{ {cron@corp.test=b@x.test}, {e@corp.test=b@x.test} 
 			"receive_override_options=no_header_body_checks\n  -o cleanup_service_name=local-cleanup\nlocal-cleanup unix n - " +
 			"n - 0 cleanup\n  -o milter_macro_daemon_name=LOCAL\n",
 		messages: []letter{{name: "program hold", by: "sendmail", subject: "hold"}, {name: "hold", subject: "hold"}}},
-	{name: "a proxy filter before the queue", short: true,
+	{name: "a proxy filter before the queue", short: true, held: []string{"user"},
 		master: `{submission} inet n - n - - smtpd
   -o smtpd_proxy_filter={filter}
   -o smtpd_milters=

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/smtp"
 	"os"
 	"os/exec"
@@ -36,14 +37,15 @@ type site struct {
 	// the finding of doctor that says why it can't be the same; "": it is
 	differs string
 	warns   string   // a finding of doctor, although it is the same
-	unheld  []string // letters that come from outside
+	unheld  []string // letters that are not ours to hold: from outside, or from nobody
+	held    []string // letters that must wait, as nothing shows that any of the others does
 	short   bool     // also a part of "make test"
 }
 
 // letter is one message, and how it is submitted.
 type letter struct {
 	name     string
-	from     string   // a@corp.test
+	from     string   // a@corp.test; "<>": nobody
 	to       []string // b@x.test
 	header   string   // lines, besides the usual ones
 	subject  string
@@ -77,9 +79,16 @@ func (l letter) text() string {
 // stays.
 type outcome map[string][]string
 
+// and has all names of both.
+func (o outcome) and(other outcome) outcome {
+	both := maps.Clone(o)
+	maps.Copy(both, other)
+	return both
+}
+
 func TestAHeldMessageArrivesAsIfItHadNeverBeenHeld(t *testing.T) {
 	t.Parallel()
-	for _, s := range slices.Concat(sites, filterSites, siblingSites) {
+	for _, s := range slices.Concat(sites, filterSites, siblingSites, deciderSites) {
 		if !s.short && os.Getenv("COMPARE") == "" {
 			continue
 		}
@@ -120,12 +129,12 @@ func (s *site) compare(t *testing.T) {
 	held := p.deliver()
 	p.heldOnce()
 	same := true
-	for _, l := range p.letters {
-		if !slices.Equal(plain[l.name], held[l.name]) {
+	for _, name := range slices.Sorted(maps.Keys(plain.and(held))) {
+		if !slices.Equal(plain[name], held[name]) {
 			same = false
 			if s.differs == "" {
-				t.Errorf("%s: without the milter\n  %s\nheld\n  %s", l.name, strings.Join(plain[l.name], "\n  "),
-					strings.Join(held[l.name], "\n  "))
+				t.Errorf("%s: without the milter\n  %s\nheld\n  %s", name, strings.Join(plain[name], "\n  "),
+					strings.Join(held[name], "\n  "))
 			}
 		}
 	}
@@ -209,6 +218,9 @@ func (p *place) heldOnce() {
 		if n > most || n > 0 && slices.Contains(p.site.unheld, l.name) {
 			p.t.Errorf("%s was held %d times", l.name, n)
 		}
+		if n == 0 && slices.Contains(p.site.held, l.name) {
+			p.t.Errorf("%s was not held", l.name)
+		}
 	}
 	if !held {
 		p.t.Error("nothing was held")
@@ -270,7 +282,7 @@ func (p *place) deliver() outcome {
 	for _, d := range p.sink.Got()[seen:] {
 		for _, r := range d.Rcpt {
 			name := p.named(d.Data)
-			o[name] = append(o[name], "arrived: "+withoutSize(d.Mail)+" to "+r+"\n"+p.withoutTrace(d.Data))
+			o[name] = append(o[name], "arrived: "+withoutSize(d.Mail)+" to "+r+"\n"+p.comparable(d))
 		}
 	}
 	for id, text := range p.stays() {
@@ -287,8 +299,11 @@ func (p *place) deliver() outcome {
 
 func (p *place) submit(l letter) error {
 	from, to := l.from, l.to
-	if from == "" {
+	switch from {
+	case "":
 		from = "a@corp.test"
+	case "<>":
+		from = ""
 	}
 	if to == nil {
 		to = []string{"b@x.test"}
@@ -393,6 +408,22 @@ func (p *place) named(data []byte) string {
 var received = regexp.MustCompile(`(?mi)^Received:.*\r?\n(?:[ \t].*\r?\n)*`)
 
 var signature = regexp.MustCompile(`(?mi)^DKIM-Signature:.*\r?\n(?:[ \t].*\r?\n)*`)
+
+// reported are the fields of a bounce or report that say what became of which message (RFC 3464).
+var reported = regexp.MustCompile(`(?mi)^(Subject|From|To|Reporting-MTA|Original-Envelope-Id|Original-Recipient|` +
+	`Final-Recipient|Action|Status|Remote-MTA|Diagnostic-Code|Content-Type): .*(?:\r?\n[ \t].*)*`)
+
+// ofOneReport are the parts of it that no other report has.
+var ofOneReport = regexp.MustCompile(`(?s)\s+boundary="[^"]*"`)
+
+// comparable is a message without what differs each time. Of a report, it is what the report says of a message.
+func (p *place) comparable(d server.Delivery) string {
+	if !bytes.Contains(d.Data, []byte("multipart/report")) {
+		return p.withoutTrace(d.Data)
+	}
+	fields := bytes.Join(reported.FindAll(d.Data, -1), []byte("\n"))
+	return string(ofOneReport.ReplaceAll(fields, nil))
+}
 
 // withoutTrace is a message without the Received fields of this gateway, and a word on whether they name its client.
 func (p *place) withoutTrace(data []byte) string {

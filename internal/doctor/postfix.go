@@ -120,11 +120,7 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, fix
 		r.bad("postfix.order", fix, "%s: a milter stands behind ours: what it refuses is held, and sent, all the same",
 			service)
 	}
-	if service.Get("smtpd_proxy_filter") != "" {
-		r.bad("postfix.proxy",
-			byHand+"only you know which service stands behind the proxy: give smtpd_milters to that one instead",
-			"%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
-	}
+	s.proxied(service, r)
 	if service.Get("smtpd_milter_maps") != "" {
 		r.warn("postfix.maps",
 			byHand+"only you know whom the tables mean: see that each list in "+service.Get("smtpd_milter_maps")+" ends with "+
@@ -143,6 +139,25 @@ func (s *Site) milter(service *postfix.Service, m postfix.Milter, last bool, fix
 		}
 	}
 	s.socket(service, m, r)
+}
+
+// proxied looks at a service whose content goes to a filter while the client waits: no milter of it sees the content.
+// The service to which the filter hands on is named nowhere, but it is on loopback and has no such filter.
+func (s *Site) proxied(service *postfix.Service, r report) {
+	if service.Get("smtpd_proxy_filter") == "" {
+		return
+	}
+	for _, behind := range s.asking() {
+		if behind.Loopback() && behind.Get("smtpd_proxy_filter") == "" && !s.releases(behind) {
+			r.note("postfix.proxy", byHand+"only you know to which service the proxy hands on: see that it is "+behind.String(),
+				"%s: smtpd_proxy_filter keeps content from milters: its mail is held if the proxy hands it on to %s", service,
+				behind)
+			return
+		}
+	}
+	r.bad("postfix.proxy",
+		byHand+"only you know which service stands behind the proxy: give smtpd_milters to that one instead",
+		"%s: smtpd_proxy_filter keeps content from milters: no mail is held", service)
 }
 
 // fromOutside says whether a service with a list of its own is where only the world sends: there a filter stands behind

@@ -113,7 +113,11 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 		"accept in a service":   {"", healthyPort + submission + "  -o milter_default_action=accept\n", "", "postfix.default-action"},
 		"delay of a service": {"cleanup_service_name = slow\n", healthyPort +
 			"slow unix n - y - 0 cleanup\n  -o in_flow_delay=1s\n", "", "postfix.in-flow"},
-		"proxy filter":         {"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n", "", "postfix.proxy"},
+		"proxy filter": {"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n", "", "postfix.proxy"},
+		"and behind it, ours": {"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n" +
+			"127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_proxy_filter=\n", "", ""},
+		"behind it, no milter": {"smtpd_proxy_filter = inet:127.0.0.1:10024\n", healthyPort + "  -o smtpd_proxy_filter=\n" +
+			"127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_proxy_filter=\n  -o smtpd_milters=\n", "", "postfix.proxy"},
 		"milter maps":          {"smtpd_milter_maps = inline:{ 192.0.2.1=DISABLE }\n", healthyPort, "", "postfix.maps"},
 		"any size":             {"message_size_limit = 0\n", healthyPort, "", "postfix.size"},
 		"larger than held":     {"message_size_limit = 104857600\n", healthyPort, "", "postfix.size"},

@@ -155,10 +155,10 @@ func servicesCf() string {
 		"defer unix - - n - 0 bounce\nretry unix - - n - - error\nrewrite unix - - n - - trivial-rewrite\n" +
 		"bounce unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nanvil unix - - n - 1 anvil\nscache unix - - n - 1 " +
 		"scache\ntlsmgr unix - - n 1000? 1 tlsmgr\n"
-	for _, name := range []string{"smtp", "lmtp", "error", "proxymap", "verify"} {
+	for _, name := range []string{"smtp", "lmtp", "error", "discard", "proxymap"} {
 		text += name + " unix - - n - - " + name + "\n"
 	}
-	return text + "relay unix - - n - - smtp\nlocal unix - n n - - local\n"
+	return text + "relay unix - - n - - smtp\nverify unix - - n - 1 verify\nlocal unix - n n - - local\n"
 }
 
 // Command returns a run of the sendmail program with this configuration.
