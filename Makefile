@@ -19,7 +19,7 @@ build: ## Build the programs into bin/
 # Only what is missing is installed. Of names with | between them, one is enough.
 NEEDED_TO_RUN   = ca-certificates postfix 'valkey-server|redis-server'
 NEEDED_TO_TEST  = ca-certificates gcc libc6-dev redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new \
-	amavisd-milter postsrsd clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq chromium
+	amavisd-milter postsrsd clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq chromium fonts-noto-cjk
 NEEDED_TO_BENCH = libmilter-dev
 
 deps: ## Install what the tests need, if it is missing; make run and make bench install their own

@@ -51,7 +51,8 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	now := s.now()
 	v := card{ID: h.ID, Seen: fingerprint(h), State: string(h.State), Subject: h.Subject, Rule: h.Rule,
 		Default: h.Rule == "default",
-		Grace:   span(h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held, Timeline: h.Timeline,
+		Grace:   s.texts.span(lang, h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held,
+		Timeline:   h.Timeline,
 		Recallable: s.desk.Refuses(c.Person, h) == ""}
 	v.From = firstOf(h.Sender.Address, "<>")
 	v.Overdue = !v.Due.After(now)

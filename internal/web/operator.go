@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +94,20 @@ type searchForm struct {
 
 // searchField is one field of the operators' search.
 type searchField struct{ Name, Value string }
+
+// usual is how many of searchFields are always shown; the others are for rare searches.
+const usual = 3
+
+// Usual are the fields that are always shown.
+func (f searchForm) Usual() []searchField { return f.Fields[:usual] }
+
+// Rare are the other fields.
+func (f searchForm) Rare() []searchField { return f.Fields[usual:] }
+
+// Special says whether one of the rare fields selects.
+func (f searchForm) Special() bool {
+	return slices.ContainsFunc(f.Rare(), func(one searchField) bool { return one.Value != "" })
+}
 
 // Query writes the search as the query of an address, for links and forms that go on with it.
 func (f searchForm) Query() string {

@@ -63,7 +63,8 @@ func (t *Texts) templates() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range t.names {
 		say := func(key string, with ...any) string { return t.say(name, key, with...) }
-		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "clock": clock, "span": span,
+		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "clock": clock,
+			"span":  func(d time.Duration) string { return t.span(name, d) },
 			"verb":  func(verb string) string { return t.verb(name, verb) },
 			"asset": func(name string) string { return assetNames[name] },
 			"section": func(_ any, id string, cards []card, none string) section {
@@ -76,16 +77,22 @@ func (t *Texts) templates() map[string]*template.Template {
 // clock writes a moment in the gateway's zone.
 func clock(at time.Time) string { return at.Local().Format("2006-01-02 15:04:05 MST") }
 
-// span writes a duration without zeros: 10m, 1h30m.
-func span(d time.Duration) string {
-	text := d.Round(time.Second).String()
-	if d >= time.Minute {
-		text = strings.TrimSuffix(text, "0s")
+// span writes a duration in a language, without zeros: 10 min, 1 h 30 min.
+func (t *Texts) span(name string, d time.Duration) string {
+	d = d.Round(time.Second)
+	var words []string
+	for _, unit := range []struct {
+		key string
+		n   time.Duration
+	}{{"span-h", d / time.Hour}, {"span-m", d / time.Minute % 60}, {"span-s", d / time.Second % 60}} {
+		if unit.n > 0 {
+			words = append(words, t.say(name, unit.key, int(unit.n)))
+		}
 	}
-	if d >= time.Hour {
-		text = strings.TrimSuffix(text, "0m")
+	if len(words) == 0 {
+		return t.say(name, "span-s", 0)
 	}
-	return text
+	return strings.Join(words, " ")
 }
 
 // view is what every page shows.
