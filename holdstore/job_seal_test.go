@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -49,5 +51,43 @@ func TestJobsAndRequestsAreSealed(t *testing.T) {
 	s.nodes.Client.Set(ctx, requestKey(at, "TOKEN"), `{"q":"TOKEN","h":"2222222222222","d":"evil.test"}`, time.Hour)
 	if a, err := s.Request(ctx, "TOKEN"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a request that somebody wrote into Redis: %+v %v", a, err)
+	}
+}
+
+// Nobody who writes to Redis has a sender told of a recall: a report is about a hold for which a gateway has asked.
+func TestNobodyWhoWritesToRedisMakesAReport(t *testing.T) {
+	t.Parallel()
+	r := server.StartRedis(t)
+	s := openSealed(t, r.Addr, key(1))
+	ctx, at := t.Context(), s.nodes.Shards[0]
+	asked, other := released(t, s, "b@x.test"), released(t, s, "c@x.test")
+	reports{t, s, asked}.askFor(0, time.Hour)
+	read := func(id string, data any) error {
+		job := string(at) + "j:report:" + id
+		s.nodes.Client.HSet(ctx, job, "kind", JobReport, "data", data, "since", 1)
+		s.nodes.Client.ZAdd(ctx, string(at)+"jobs", redis.Z{Score: 1, Member: "report:" + id})
+		j, err := s.ClaimJob(ctx, OurLane)
+		if err != nil || j.Kind != JobReport {
+			t.Fatalf("%+v %v", j, err)
+		}
+		var about string
+		err = j.Read(&about)
+		if err == nil && about != id {
+			t.Errorf("the report on %s is about %s", id, about)
+		}
+		if err := s.FinishJob(ctx, j, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		return err
+	}
+	genuine := s.nodes.Client.HGet(ctx, string(at)+"j:report:"+asked, "data").Val()
+	if err := read(asked, genuine); err != nil {
+		t.Errorf("a genuine one: %v", err)
+	}
+	for name, data := range map[string]string{"in clear": `"` + other + `"`, "as if sealed": "\x00\"" + other + `"`,
+		"another hold's": genuine} {
+		if err := read(other, data); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -38,12 +38,9 @@ type Job struct {
 
 // Read fills what Add or Save wrote into v. ErrNoKey: its seal key is not here.
 func (j *Job) Read(v any) error {
-	data := []byte(j.data)
-	if j.Kind != JobReport { // scripts make those, of a hold's ID alone
-		var err error
-		if data, err = j.seal.Unwrap(data, jobPlace(j.ID, j.Kind)); err != nil {
-			return fmt.Errorf("job %s: %w", j.ID, err)
-		}
+	data, err := j.seal.Unwrap([]byte(j.data), jobPlace(j.ID, j.Kind))
+	if err != nil {
+		return fmt.Errorf("job %s: %w", j.ID, err)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("job %s is damaged: %w", j.ID, err)

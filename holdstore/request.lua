@@ -2,12 +2,13 @@
 --
 -- KEYS: as lib
 -- ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the two jobs, ms that later news are
---   gathered for, then of each request its JSON, and what is kept of it for the request and for the job
+--   gathered for, data of the report, then of each request its JSON, and what is kept of it for the request and for the
+--   job
 -- Returns: "ok", "none", "late" (not released yet), or "asked already"
 local id, state, asked = ARGV[1], get(ARGV[1], 'state'), false
 if not state then return 'none' end
 if state ~= 'released' then return state == 'recalled' and state or 'late' end
-for i = 11, #ARGV, 3 do
+for i = 12, #ARGV, 3 do
   local a, fresh = cjson.decode(ARGV[i]), false
   for _, n in ipairs(a.r) do
     local r = result(id, n)
@@ -24,7 +25,7 @@ for i = 11, #ARGV, 3 do
 end
 if not asked then return 'asked already' end
 redis.call('HDEL', P .. 'j:report:' .. id, 'done', 'ended')
-reportAt(id, ARGV[9], now + ARGV[6], 'GT')
+reportAt(id, ARGV[9], ARGV[11], now + ARGV[6], 'GT')
 redis.call('HSET', P .. 'j:report:' .. id, 'gather', ARGV[10])
 redis.call('ZADD', P .. 'z:released', 'GT', int(now + ARGV[7]), id)
 note(id, ARGV[2])

@@ -56,8 +56,12 @@ func (s *Store) RequestRecall(
 	ctx context.Context, id string, all []Request, within time.Duration, a Actor,
 ) (*Hold, error) {
 	keep := max(s.recordTime(), within+24*time.Hour)
+	report, err := s.reportData(id)
+	if err != nil {
+		return nil, err
+	}
 	args := []any{within.Milliseconds(), keep.Milliseconds(), JobRequest, JobReport,
-		min(within, newsGather).Milliseconds()}
+		min(within, newsGather).Milliseconds(), report}
 	var domains []string
 	for _, asked := range all {
 		b, err := json.Marshal(asked)
@@ -103,6 +107,10 @@ func (s *Store) RequestsOf(ctx context.Context, messageID string) ([]*Hold, erro
 	return slices.DeleteFunc(holds, func(h *Hold) bool { return h.MessageID != messageID }), err
 }
 
+// reportData is what is stored for the report on a hold. Only a gateway makes one, so nobody who writes to Redis has
+// a sender told of a recall that nobody has asked for.
+func (s *Store) reportData(id string) ([]byte, error) { return s.jobData("report:"+id, JobReport, id) }
+
 func requestPlace(id string) seal.Place {
 	return seal.Place{ID: id, Staging: "request", Last: true}
 }
@@ -140,12 +148,12 @@ func (s *Store) Request(ctx context.Context, requestID string) (Request, error) 
 }
 
 // answerScript writes what became of recipients. What is retracted stays retracted, and what was said of a recipient
-// before is not noted: it is somebody's copy of an old answer. ARGV: id, event, kind of the report, who answers, what,
-// then index and result of each. Output: "ok", "same", or "none".
+// before is not noted: it is somebody's copy of an old answer. ARGV: id, event, kind and data of the report, who answers,
+// what, then index and result of each. Output: "ok", "same", or "none".
 var answerScript = drain(reportMoves + `
 local id, changed = ARGV[1], false
 if not get(id, 'state') then return 'none' end
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local old, new = result(id, ARGV[i]), cjson.decode(ARGV[i + 1])
   local seen, said = old.s or '', string.sub(redis.sha1hex(ARGV[i + 1]), 1, ` + fmt.Sprint(seenLen) + `)
   local counts = #seen < ` + fmt.Sprint(maxAnswers*seenLen) + ` or new.o == 'retracted'
@@ -157,8 +165,8 @@ for i = 6, #ARGV, 2 do
 end
 if not changed then return 'same' end
 note(id, ARGV[2])
-audit(id, 'answered', ARGV[4], '', '', ARGV[5])
-news(id, ARGV[3])
+audit(id, 'answered', ARGV[5], '', '', ARGV[6])
+news(id, ARGV[3], ARGV[4])
 return 'ok'
 `)
 
@@ -186,7 +194,11 @@ func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answe
 	}
 	detail := cut(strings.TrimPrefix(words, "; "), maxLine)
 	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
-	args = append([]any{id, event, JobReport, from, detail}, args...)
+	report, err := s.reportData(id)
+	if err != nil {
+		return err
+	}
+	args = append([]any{id, event, JobReport, report, from, detail}, args...)
 	w, err := s.nodes.RunDurable(ctx, s.nodes.Of(id), answerScript, args...).Text()
 	if err != nil {
 		return nodes.Explain(err)
@@ -232,15 +244,19 @@ func (s *Store) Note(ctx context.Context, id string, e Event) error {
 	return s.word(ctx, noteScript, id, eventLine(e))
 }
 
-// newsScript: ARGV: id, event, kind of the report. Output: "ok" or "none".
+// newsScript: ARGV: id, event, kind and data of the report. Output: "ok" or "none".
 var newsScript = drain(reportMoves + `
 if not get(ARGV[1], 'state') then return 'none' end
 note(ARGV[1], ARGV[2])
-news(ARGV[1], ARGV[3])
+news(ARGV[1], ARGV[3], ARGV[4])
 return 'ok'
 `)
 
 // News adds a line to the timeline that its sender hears of: in the report, or when that has gone out, in another one.
 func (s *Store) News(ctx context.Context, id string, e Event) error {
-	return s.replicatedWord(ctx, newsScript, id, eventLine(e), JobReport)
+	report, err := s.reportData(id)
+	if err != nil {
+		return err
+	}
+	return s.replicatedWord(ctx, newsScript, id, eventLine(e), JobReport, report)
 }
