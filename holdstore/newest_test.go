@@ -62,7 +62,7 @@ func TestNobodyHidesAnothersNewest(t *testing.T) {
 	for _, who := range own {
 		nextMillisecond(t, sentBy(t, s, who, "own"))
 	}
-	for n := range 120 {
+	for n := range 180 { // more than a page of the index
 		for name, who := range own {
 			sentBy(t, s, Whose{Login: same[name], Sender: "mallory@corp.test"}, fmt.Sprint(name, n))
 			sentBy(t, s, Whose{Sender: who.Sender, Client: "198.51.100.9"}, fmt.Sprint("typed", name, n))
@@ -86,7 +86,8 @@ func sentBy(t *testing.T, s *Store, who Whose, queueID string) Committed {
 	t.Helper()
 	sub := Submission{QueueID: queueID, Login: who.Login, Sender: Path{Address: who.Sender},
 		Client: Client{Address: who.Client}, Recipients: []Path{{Address: "b@x.test"}}}
-	r, err := s.Put(sub, []byte("Subject: x\r\n")).Commit(t.Context(), Terms{Rule: "default", Grace: time.Hour})
+	head := []byte("Subject: " + queueID + "\r\n") // else it would be a retry of the one before
+	r, err := s.Put(sub, head).Commit(t.Context(), Terms{Rule: "default", Grace: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,6 +67,25 @@ func (l Patterns) MatchAll(values []string) bool {
 	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !l.has(v) })
 }
 
+// Names says whether a list that gives a right gives it to somebody who has all these names. One of them must be in the
+// list, and an exclusion of any of them counts: nobody escapes it by another address of theirs. Unlike in Match, a list
+// of exclusions alone names nobody, and a name that is empty is none.
+func (l Patterns) Names(names ...string) bool {
+	named := false
+	for _, name := range names {
+		for _, p := range l {
+			if name == "" || !p.re.MatchString(name) {
+				continue
+			}
+			if p.excludes {
+				return false
+			}
+			named = true
+		}
+	}
+	return named
+}
+
 func (l Patterns) has(value string) bool {
 	included, others := false, false
 	for _, p := range l {

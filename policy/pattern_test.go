@@ -130,3 +130,28 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A list that gives a right names people: exclusions alone name nobody, and nobody escapes one by another name.
+func TestAListThatGivesARightNamesPeople(t *testing.T) {
+	for _, c := range []struct {
+		list  string
+		names []string
+		want  bool
+	}{
+		{"anna", []string{"anna"}, true}, {"anna", []string{"bert", "anna"}, true}, {"anna", []string{"bert"}, false},
+		{"", []string{"anna"}, false}, {"anna", nil, false}, {"*", []string{""}, false}, {"*", []string{"", "bert"}, true},
+		{"!anna", []string{"bert"}, false}, {"!anna !carl", []string{"bert"}, false}, {"!/^a/", []string{"bert"}, false},
+		{"* !anna", []string{"bert"}, true}, {"* !anna", []string{"anna"}, false}, {"!anna *", []string{"anna"}, false},
+		{"*@it.test !anna", []string{"anna", "anna@it.test"}, false},
+		{"*@it.test !anna@it.test", []string{"anna@it.test", "helpdesk@it.test"}, false},
+		{"*@it.test !anna@it.test", []string{"helpdesk@it.test", "Anna@IT.test"}, false},
+	} {
+		list, err := ParsePatterns(strings.Fields(c.list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := list.Names(c.names...); got != c.want {
+			t.Errorf("%q names %q: %v", c.list, c.names, got)
+		}
+	}
+}

@@ -49,6 +49,9 @@ func (c *ctl) tokenNew() *cobra.Command {
 		if _, err := policy.ParsePatterns(t.For); err != nil {
 			return usage("--for: %v", err)
 		}
+		if config.OnlyExcludes(t.For) {
+			return usage("--for only excludes logins: add --for '*' if the token is for every other one")
+		}
 		if t.Scope == web.ScopeAdmin && len(t.For) > 0 {
 			return usage("a token for some logins can't have the scope admin, which is for the whole site")
 		}

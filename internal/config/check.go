@@ -21,6 +21,8 @@ func (c *Config) check(s *source) {
 	s.each("outbound.networks", c.Outbound.Networks, checkNetwork)
 	s.each("recall.addresses", c.Recall.Addresses, checkMailAddress)
 	s.each("recall.personal_logins", c.Recall.PersonalLogins, checkPattern)
+	s.demand("recall.personal_logins", !OnlyExcludes(c.Recall.PersonalLogins),
+		"only excludes logins: add \"*\" if every other login belongs to one person")
 	s.each("recall.request_domains", c.Recall.RequestDomains, checkPattern)
 	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, checkPattern)
 	s.each("inbound.trust", c.Inbound.Trust, checkServID)
@@ -40,7 +42,7 @@ func (c *Config) check(s *source) {
 			s.is(path, named(v, checkHostPort(v)))
 		}
 	}
-	s.demand("outbound.networks", !onlyExcludes(c.Outbound.Networks),
+	s.demand("outbound.networks", !OnlyExcludes(c.Outbound.Networks),
 		"names only what is not outbound: add the networks that are")
 	s.demand("listen", len(c.Listen) > 0, "must name at least one address")
 	s.demand("redis.addresses", len(c.Redis.Addresses) > 0, "must name at least one address")
@@ -72,7 +74,7 @@ func (c *Config) checkRules(s *source) {
 			"all_recipients": r.AllRecipients, "login": r.Login, "daemon_name": r.DaemonName, "delegates": r.Delegates} {
 			s.each(path+"."+key, list, checkPattern)
 		}
-		s.demand(path+".delegates", !onlyExcludes(r.Delegates),
+		s.demand(path+".delegates", !OnlyExcludes(r.Delegates),
 			"only excludes logins: add \"*\" if every other login may recall this mail")
 		s.each(path+".client", r.Client, checkNetwork)
 		for name, pattern := range r.Header {
@@ -156,8 +158,8 @@ func checkPattern(v string) error { _, err := policy.ParsePatterns([]string{v});
 
 func checkNetwork(v string) error { _, err := policy.ParseNetworks([]string{v}); return err }
 
-// onlyExcludes says whether a list names nothing but exclusions.
-func onlyExcludes(list []string) bool {
+// OnlyExcludes says whether a list names nothing but exclusions.
+func OnlyExcludes(list []string) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, func(v string) bool { return !strings.HasPrefix(v, "!") })
 }
 

@@ -51,15 +51,15 @@ func status(from string) string {
 func TestAStatusCountsFromTheGatewayOnly(t *testing.T) {
 	t.Parallel()
 	key, verifier, store, _ := surroundings(t)
-	const pass, fail = policy.InboundPass, policy.InboundFail
+	const pass, fail, gateway = policy.InboundPass, policy.InboundFail, "postmaster@partner.test"
 	for name, c := range map[string]struct {
 		from, envelope, signer string
 		add                    string // put on top after it was signed
 		result, says           string
 	}{
-		"from the gateway":             {"postmaster@partner.test", "", "partner.test", "", pass, "aligned"},
+		"from the gateway":             {gateway, "", "partner.test", "", pass, "aligned"},
 		"in another case":              {"Gateway <PostMaster@Partner.TEST>", "", "partner.test", "", pass, "aligned"},
-		"with an envelope sender":      {"postmaster@partner.test", "postmaster@partner.test", "partner.test", "", fail, "not <>"},
+		"with an envelope sender":      {gateway, gateway, "partner.test", "", fail, "not <>"},
 		"of a user":                    {"bert@partner.test", "", "partner.test", "", fail, "not the postmaster"},
 		"of a user with such a name":   {"postmaster <bert@partner.test>", "", "partner.test", "", fail, "not the postmaster"},
 		"of a longer name":             {"xpostmaster@partner.test", "", "partner.test", "", fail, "not the postmaster"},
@@ -68,8 +68,8 @@ func TestAStatusCountsFromTheGatewayOnly(t *testing.T) {
 		"of two":                       {"postmaster@partner.test, bert@partner.test", "", "partner.test", "", fail, "address"},
 		"with a second From": {"bert@partner.test", "", "partner.test", "From: postmaster@partner.test\r\n", fail,
 			"more than one"},
-		"signed by nobody":         {"postmaster@partner.test", "", "", "", fail, "not authenticated"},
-		"signed by another domain": {"postmaster@partner.test", "", "evil.test", "", fail, "not authenticated"},
+		"signed by nobody":         {gateway, "", "", "", fail, "not authenticated"},
+		"signed by another domain": {gateway, "", "evil.test", "", fail, "not authenticated"},
 	} {
 		a, l := &asker{}, &trail{}
 		g := New(Options{AuthservID: "gw.corp.test", Verifier: verifier}, store, a, l)

@@ -24,8 +24,7 @@ type submitter struct {
 // submitter says who sent a mail. Only the config can say that a login belongs to one person: behind a login that many
 // share, everybody may type an envelope sender that looks like the login.
 func (d *Desk) submitter(sub *holdstore.Submission) submitter {
-	s := submitter{Submission: sub, personal: sub.Login != "" && d.o.PersonalLogins.Match(sub.Login),
-		ours: d.o.People.Has(sub)}
+	s := submitter{Submission: sub, personal: d.o.PersonalLogins.Names(sub.Login), ours: d.o.People.Has(sub)}
 	s.actor = holdstore.Actor{By: sender.Name(*sub),
 		From: "mail from " + cmp.Or(sub.Client.Address, "sendmail on the gateway")}
 	address := sub.Sender.Address
@@ -62,7 +61,7 @@ func (s *submitter) refused(h *holdstore.Hold, rule policy.Rule) string {
 	switch {
 	case h.Proven() != nil: // whose it is was perhaps written by somebody else
 		return unproven
-	case s.Login != "" && rule.Delegates.Match(s.Login):
+	case rule.Delegates.Names(s.Login):
 		return ""
 	case s.Login != "" && holdstore.Same(s.Login, h.Login) && !s.sent(h):
 		return "it was sent with this login, but from another address. Ask from that address"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // relayed is mail without a login.
@@ -94,5 +95,20 @@ func TestAQueueIDMeansNoMessageID(t *testing.T) {
 	}
 	if o.state(later) != holdstore.Held {
 		t.Error("somebody else's was recalled")
+	}
+}
+
+// A list of delegates that says only who is none gives nobody a right.
+func TestDelegatesThatOnlyExcludeAreNobody(t *testing.T) {
+	o := newOffice(t)
+	for n, delegates := range []policy.Patterns{patterns(t, "!intern"), patterns(t, "*", "!bert"), nil} {
+		o.rules["executives"] = policy.Rule{Name: "executives", Delegates: delegates}
+		l := mailBy("ceo", fmt.Sprintf("Subject: plans\r\nMessage-ID: <%d@corp.test>\r\n\r\n", n), "b@x.test")
+		l.rule = "executives"
+		id := o.mustSubmit(l)
+		o.command("bert", fmt.Sprintf("Subject: RECALL <%d@corp.test>\r\n", n), "")
+		if o.state(id) != holdstore.Held {
+			t.Errorf("list %d: somebody is a delegate whom no pattern names", n)
+		}
 	}
 }

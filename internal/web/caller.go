@@ -54,7 +54,7 @@ func (s *Server) caller(r *http.Request) (*caller, error) {
 		return nil, err
 	}
 	c.Operator = c.session != nil && c.session.Operator ||
-		!c.nobody() && s.o.Operators.Match(append([]string{c.Login}, c.Addresses...)...)
+		s.o.Operators.Names(append([]string{c.Login}, c.Addresses...)...)
 	return c, nil
 }
 

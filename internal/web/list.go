@@ -101,7 +101,7 @@ func (s *Server) own(ctx context.Context, c *caller, q search, n *newest) error 
 	}
 	scan := false
 	for _, d := range s.o.Delegates {
-		if c.Login == "" || !d.Logins.Match(c.Login) {
+		if !d.Logins.Names(c.Login) {
 			continue
 		}
 		scan = scan || d.Senders == nil

@@ -132,7 +132,7 @@ func (t Token) actsFor(login string) bool {
 		return true
 	}
 	patterns, err := policy.ParsePatterns(t.For)
-	return err == nil && patterns.Match(login)
+	return err == nil && patterns.Names(login)
 }
 
 // may says whether a token has a scope.
