@@ -80,12 +80,20 @@ var ErrFewReplicas = errors.New("too few replicas acknowledged it")
 // Options.Replicas says, so that no failover undoes it. Both waits go with the script over one connection: they count
 // only what their own connection wrote.
 func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
+	return ns.RunDurableAfter(ctx, at, func(redis.Pipeliner) {}, sc, args...)
+}
+
+// RunDurableAfter is RunDurable with plain commands in front of the script, on the same connection. They may be sent
+// more than once, also when the script has run, and nobody looks at their replies: the script sees what they did.
+func (ns *Nodes) RunDurableAfter(ctx context.Context, at Shard, before func(redis.Pipeliner), sc *redis.Script,
+	args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
 	eval := sc.EvalSha
 	for n := 0; ; n++ {
 		cmd := ns.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd {
+			before(pipe)
 			return eval(ctx, pipe, []string{string(at)}, args...)
 		})
 		if n == maxMoves {
