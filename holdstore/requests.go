@@ -148,8 +148,8 @@ func (s *Store) Request(ctx context.Context, requestID string) (Request, error) 
 }
 
 // answerScript writes what became of recipients. What is retracted stays retracted, and what was said of a recipient
-// before is not noted: it is somebody's copy of an old answer. ARGV: id, event, kind and data of the report, who answers,
-// what, then index and result of each. Output: "ok", "same", or "none".
+// before is not noted: it is somebody's copy of an old answer. ARGV: id, event, kind and data of the report, who
+// answers, what, then index and result of each. Output: "ok", "same", or "none".
 var answerScript = drain(reportMoves + `
 local id, changed = ARGV[1], false
 if not get(id, 'state') then return 'none' end
