@@ -18,10 +18,41 @@ local function pieces(id, state)
     end
   end)
 end
+-- stateBy is what the results of a hold say of its state: nobody is pending any more when it has been sent or taken
+-- back. It is nil when one can't be read.
+local function stateBy(id)
+  local is
+  for n = 0, num(id, 'nrcpt') - 1 do
+    local r = result(id, n)
+    if r.unread then return nil end
+    if r.o == 'pending' then return 'held' end
+    is = (is == 'recalled' or r.o == 'recalled' or r.c == true) and 'recalled' or 'released'
+  end
+  return is
+end
+-- known gives a hold the state that its results say. One that waits is parked, so that a person decides.
+local function known(id, is, wrong)
+  unread(id)
+  set(id, 'state', is)
+  if is == 'held' then
+    set(id, 'cut', 1) -- it might have been on its way
+    return parkDamaged(id, wrong)
+  end
+  redis.call('HDEL', P .. 'h:' .. id, 'parked')
+  for _, st in ipairs({'held', 'releasing'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
+  place(id, is, recordTime)
+end
 local function one(id)
   if type(P .. 'h:' .. id) ~= 'hash' then return end
   local state, waiting = get(id, 'state'), nil
   local wrong, parked = damage(fieldsOf(id)), get(id, 'parked')
+  local is = state and not states[state] and original(id).held_at and stateBy(id)
+  if is then
+    fault(id, 'its record is damaged: ' .. wrong, 'it is ' .. is .. ' by the results of its recipients'
+      .. (is == 'held' and ', and parked until you release or recall it' or ''), function() known(id, is, wrong) end)
+    if not repair then return end
+    state, wrong, parked = is, damage(fieldsOf(id)), get(id, 'parked')
+  end
   if wrong and not (parked and states[state]) then
     local fix, how = 'it is parked, and its content stays', function() parkDamaged(id, wrong) end
     if state == 'released' or state == 'recalled' then

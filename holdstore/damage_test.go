@@ -296,6 +296,57 @@ func TestWhatIsParkedForDamageCanBeActedOn(t *testing.T) {
 	}
 }
 
+// A hold of a state that nobody knows is given the one that its results say. One that waits stays parked until somebody
+// releases or recalls it; what was recalled or sent is not sent.
+func TestAHoldOfUnknownStateIsKnownAfterARepair(t *testing.T) {
+	addr := server.StartRedis(t, "--appendfsync", "no").Addr
+	ctx := t.Context()
+	for n, c := range []struct {
+		name   string
+		before func(*hurt) error
+		want   State
+		after  func(*hurt) error
+	}{
+		{"held, to be sent", nil, Held, func(h *hurt) error {
+			_, err := h.Release(ctx, h.victim, alice)
+			return errors.Join(err, h.releases(h.victim))
+		}},
+		{"held, to be recalled", nil, Held, func(h *hurt) error {
+			_, err := h.Recall(ctx, h.victim, alice)
+			return err
+		}},
+		{"recalled", func(h *hurt) error { _, err := h.Recall(ctx, h.victim, alice); return err }, Recalled,
+			func(h *hurt) error { _, err := h.Restore(ctx, h.victim, alice); return err }},
+		{"released", func(h *hurt) error { return h.releases(h.victim) }, Released, func(*hurt) error { return nil }},
+	} {
+		h := ailing(t, addr, fmt.Sprint("unknown", n))
+		if c.before != nil {
+			if err := c.before(h); err != nil {
+				t.Fatal(c.name, err)
+			}
+		}
+		h.r.HSet(ctx, holdKey(h.at, h.victim), "state", "lost")
+		if all, err := h.Claim(ctx, 10); len(all) > 0 || err != nil {
+			t.Errorf("%s: claimed %d (%v)", c.name, len(all), err)
+		}
+		faults(t, h.Store, true)
+		if all, err := h.Claim(ctx, 10); len(all) > 0 || err != nil {
+			t.Errorf("%s: claimed %d after the repair (%v)", c.name, len(all), err)
+		}
+		left := slices.DeleteFunc(faults(t, h.Store, false), func(f Fault) bool {
+			return c.want == Held && strings.Contains(f.What, "it is parked")
+		})
+		hold, err := h.Get(ctx, h.victim)
+		if err != nil || hold.State != c.want || len(left) > 0 {
+			t.Errorf("%s: %v (%v); left: %+v", c.name, hold, err, left)
+		}
+		if err := c.after(h); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		h.othersWork(t)
+	}
+}
+
 // The same damage when it is met while a message is on its way.
 func TestADamagedLeaseCostsOnlyItself(t *testing.T) {
 	addr := server.StartRedis(t, "--appendfsync", "no").Addr

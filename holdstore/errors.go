@@ -95,7 +95,8 @@ func outcome(word, id string) error {
 	case "changed":
 		return refused(errChanged, "another recall was faster")
 	case "damaged":
-		return refused(ErrDamaged, "its record can't be read, and nothing was changed: recallctl fsck says what is wrong")
+		return refused(ErrDamaged,
+			"its record can't be read, and nothing was changed: recallctl fsck --repair fixes what can be fixed")
 	case "gone":
 		return refused(ErrNotNow, "its content is no longer kept")
 	}
