@@ -3,12 +3,10 @@ package recall
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/post"
-	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Person is somebody who has proven to the page or the API who they are. Their rights are those that their mail to the
@@ -18,45 +16,6 @@ type Person struct {
 	Addresses []string // proven: mail to these reaches them
 	Hold      string   // ID of the one hold that a signed link is for
 	Operator  bool     // sees and acts on everybody's mail
-}
-
-// Sees says whether a hold is one of those that a person may see, send now, keep for longer, and restore: their own,
-// and those of the rules that name them as a delegate. The gateway's own mails are nobody's.
-func (d *Desk) Sees(p Person, h *holdstore.Hold) bool {
-	rule := d.rule(h.Rule)
-	rule.NoRecall = false
-	return d.refusesPerson(p, h, rule) == ""
-}
-
-// Refuses says why a person may not recall a hold that they see; empty: they may.
-func (d *Desk) Refuses(p Person, h *holdstore.Hold) string {
-	return d.refusesPerson(p, h, d.rule(h.Rule))
-}
-
-func (d *Desk) refusesPerson(p Person, h *holdstore.Hold, rule policy.Rule) (why string) {
-	why = "it was not sent with the login that asks for it"
-	if h.Own() {
-		return why
-	}
-	if p.Operator {
-		return ""
-	}
-	if p.Login != "" {
-		// A sign-in proves the login itself. Behind one that many share, by mail, only the envelope sender tells them apart.
-		by := h.Submission
-		by.Login = p.Login
-		submitter := d.submitter(&by)
-		if why = submitter.refused(h, rule); why == "" {
-			return ""
-		}
-	}
-	ownAddress := func(a string) bool { return a != "" && holdstore.Same(a, h.Sender.Address) }
-	if p.Hold == h.ID || slices.ContainsFunc(p.Addresses, ownAddress) {
-		rule.Delegates = nil // for logins that are proven
-		submitter := d.submitter(&h.Submission)
-		return submitter.refused(h, rule)
-	}
-	return why
 }
 
 // Outcome is what a recall by a person has brought.

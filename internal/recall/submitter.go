@@ -6,7 +6,6 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/sender"
-	"github.com/recall-milter/recall-milter/policy"
 )
 
 // submitter is who a command comes from, as far as the session proves it. Nothing that they typed counts behind a
@@ -55,26 +54,6 @@ func (s *submitter) sent(h *holdstore.Hold) bool {
 	}
 	return same || s.personal
 }
-
-// refused says why the submitter may not recall a hold, which a rule held; empty: they may.
-func (s *submitter) refused(h *holdstore.Hold, rule policy.Rule) string {
-	switch {
-	case h.Proven() != nil: // whose it is was perhaps written by somebody else
-		return unproven
-	case rule.Delegates.Names(s.Login):
-		return ""
-	case s.Login != "" && holdstore.Same(s.Login, h.Login) && !s.sent(h):
-		return "it was sent with this login, but from another address. Ask from that address"
-	case !s.sent(h):
-		return "it was not sent with the login that asks for it"
-	case rule.NoRecall:
-		return "mail of the rule " + rule.Name + " can't be recalled by its sender"
-	}
-	return ""
-}
-
-// unproven is why nothing is done, or told, on account of a record that nothing proves.
-const unproven = "the gateway can't prove whose message this is. It is not sent as it is; ask your administrator"
 
 // ClientNetwork is a client's address, or for IPv6 the network that one machine easily has.
 func ClientNetwork(client string) string {
