@@ -18,7 +18,8 @@ const (
 	confirmPause    = time.Second            // after a failure
 )
 
-// confirmation says that an identical message is a new one from now on.
+// confirmation says that a client has heard of its hold: an identical message is no retry of it from now on, but a new
+// one.
 type confirmation struct{ id, print string }
 
 // confirmations wait here for the next commit of their shard, or for the background loop. An identical message is of

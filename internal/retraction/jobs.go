@@ -108,7 +108,8 @@ func sleep(ctx context.Context, wake <-chan struct{}, most time.Duration) {
 }
 
 // do makes one attempt, and ends it in time of its own: what became of it must be written also when the attempt had no
-// time left. It goes on when the daemon drains: it is short, and half of it would be done again.
+// time left. It goes on when the daemon drains: it is short, and half of it would be done again. A panic costs this job
+// an attempt (try), and after three of them the job is parked.
 func (x *Retractor) do(ctx context.Context, j *holdstore.Job) {
 	ctx = context.WithoutCancel(ctx)
 	err := x.timed(ctx, j)
