@@ -12,10 +12,10 @@
 //
 // The files follow a message's life: hold (the nouns), put, commit, confirm; wake, claim, content, settle, park;
 // recall, recallonly, ticket, bulk, replace, pause; find, samesubject, query, pager; jobs, requests; remembered and
-// unheld (what is remembered of other mail); owner, quota, recordbytes and rate (whose a hold is, and what they may have
-// and do), firstuse; tokens (what page and API remember); trail, left, stats, reap, damage, fsck. record and keys say
-// what is stored, secret and sealkeys with what, scripts how Lua is put together. Below them are nodes (which server, is
-// it durable), seal (pure cryptography) and holdid.
+// unheld (what is remembered of other mail); owner, quota, recordbytes and rate (whose a hold is, and what they may
+// have and do), firstuse; tokens (what page and API remember); trail, left, stats, reap, damage, fsck. record and keys
+// say what is stored, secret and sealkeys with what, scripts how Lua is put together. Below them are nodes (which
+// server, is it durable), seal (pure cryptography) and holdid.
 //
 // Failure rules: Commit answers without error only when Redis has made the hold durable (strict: the AOF is synced
 // before the reply). A commit whose reply never came is fenced off by a tombstone, so that it can't come to life after
