@@ -17,6 +17,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/internal/trial"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -93,16 +94,16 @@ func (s *stranger) mail(from io.Reader) (*inbound.Mail, error) {
 	if _, err := netip.ParseAddr(s.client); err != nil && s.client != "" {
 		return nil, usage("invalid IP address %q in --client", s.client)
 	}
-	r := bufio.NewReader(io.LimitReader(from, maxTested))
-	fields, err := readHeader(r)
+	r := bufio.NewReader(io.LimitReader(from, trial.Most))
+	fields, err := trial.ReadHeader(r)
 	if err != nil {
-		return nil, err
+		return nil, usage("%v", err)
 	}
 	body, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("the message can't be read: %w", err)
 	}
-	body = []byte(crlf(string(body)))
+	body = []byte(trial.CRLF(string(body)))
 	m := &inbound.Mail{Message: mailmsg.Message{Fields: fields, Body: body[:min(len(body), mailmsg.MaxBody)],
 		Cut: len(body) > mailmsg.MaxBody}}
 	m.QueueID = s.queueID

@@ -1,24 +1,19 @@
 package main
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/emersion/go-message/textproto"
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/internal/trial"
 	"github.com/recall-milter/recall-milter/internal/wiring"
-	"github.com/recall-milter/recall-milter/policy"
 )
-
-// maxTested bounds a message that is tested, in bytes.
-const maxTested = 1 << 30
 
 // verdict is what a message would meet, in JSON.
 type verdict struct {
@@ -29,14 +24,14 @@ type verdict struct {
 	Steps  []string `json:"steps"`
 }
 
-// trial is a message that is not sent, and its envelope.
-type trial struct {
+// attempt is what the flags say of a message that is not sent.
+type attempt struct {
 	sender, login, client, daemonName, at string
 	recipients                            []string
 }
 
 func (c *ctl) test() *cobra.Command {
-	var t trial
+	var t attempt
 	cmd := &cobra.Command{Use: "test FILE"}
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
@@ -55,7 +50,7 @@ func (c *ctl) test() *cobra.Command {
 	return cmd
 }
 
-func (c *ctl) tried(t *trial, file string) error {
+func (c *ctl) tried(t *attempt, file string) error {
 	if err := c.load(); err != nil {
 		return err
 	}
@@ -63,15 +58,21 @@ func (c *ctl) tried(t *trial, file string) error {
 	if err != nil {
 		return asConfig(err)
 	}
-	facts, err := t.facts(file, c.stdin)
+	m, err := t.message()
 	if err != nil {
 		return err
 	}
-	v := rules.Decide(facts)
-	if limit := int64(c.config.Hold.MaxSize); v.Hold && facts.Size > limit {
-		v.Hold = false
-		text := fmt.Sprintf("%d bytes are more than hold.max_size (%d)", facts.Size, limit)
-		v.Reason = policy.Reason{Code: policy.TooLarge, Text: text}
+	from, err := opened(file, c.stdin)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	v, err := trial.Rules{Outbound: rules, MaxSize: int64(c.config.Hold.MaxSize)}.Verdict(m, from)
+	if errors.Is(err, trial.ErrHeader) {
+		return usage("%v", err)
+	}
+	if err != nil {
+		return err
 	}
 	if c.json {
 		return c.encode(verdict{v.Hold, v.Rule, v.Grace.String(), v.Reason.Text, v.Steps})
@@ -87,29 +88,19 @@ func (c *ctl) tried(t *trial, file string) error {
 	return nil
 }
 
-// facts are what the milter would know at the end of the message.
-func (t *trial) facts(file string, stdin io.Reader) (policy.Facts, error) {
-	f := policy.Facts{Known: policy.AtEnd, Login: t.login, DaemonName: t.daemonName, Sender: strings.Trim(t.sender, "<>"),
-		Explain: true}
-	for _, r := range t.recipients {
-		f.Recipients = append(f.Recipients, strings.Trim(r, "<>"))
+// message is what the flags say of the message.
+func (t *attempt) message() (m trial.Message, err error) {
+	m = trial.Message{Sender: t.sender, Recipients: t.recipients, Login: t.login, DaemonName: t.daemonName}
+	if m.Client, err = netip.ParseAddr(t.client); err != nil && t.client != "" {
+		return m, usage("invalid IP address %q in --client", t.client)
 	}
-	var err error
-	if f.Client, err = netip.ParseAddr(t.client); err != nil && t.client != "" {
-		return f, usage("invalid IP address %q in --client", t.client)
+	if m.Now, err = moment("at", t.at, time.Now()); err != nil {
+		return m, err
 	}
-	if f.Now, err = moment("at", t.at, time.Now()); err != nil {
-		return f, err
+	if m.Now.IsZero() {
+		m.Now = time.Now()
 	}
-	if f.Now.IsZero() {
-		f.Now = time.Now()
-	}
-	from, err := opened(file, stdin)
-	if err != nil {
-		return f, err
-	}
-	defer from.Close()
-	return f, readMessage(from, &f)
+	return m, nil
 }
 
 // opened opens a file with a message; - is standard input.
@@ -122,52 +113,4 @@ func opened(file string, stdin io.Reader) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("the message can't be read: %w", err)
 	}
 	return open, nil
-}
-
-// readMessage reads fields and size.
-func readMessage(from io.Reader, f *policy.Facts) (err error) {
-	counted := &counter{from: io.LimitReader(from, maxTested)}
-	r := bufio.NewReader(counted)
-	if f.Header, err = readHeader(r); err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return fmt.Errorf("the message can't be read: %w", err)
-	}
-	f.Size = counted.n
-	return nil
-}
-
-// readHeader reads fields. The MTA gives a milter folds as CRLF, so a file with LF gets them too.
-func readHeader(r *bufio.Reader) (all []policy.Field, err error) {
-	header, err := textproto.ReadHeader(r)
-	if err != nil {
-		return nil, usage("the message's header can't be read: %v", err)
-	}
-	for fields := header.Fields(); fields.Next(); {
-		raw, err := fields.Raw()
-		if err != nil {
-			return nil, usage("the message's header can't be read: %v", err)
-		}
-		name, value, _ := strings.Cut(string(raw), ":")
-		all = append(all, policy.Field{Name: name, Value: strings.TrimRight(crlf(value), "\r\n")})
-	}
-	return all, nil
-}
-
-// crlf gives every line the end that it has on the wire.
-func crlf(text string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
-}
-
-// counter counts the bytes that are read.
-type counter struct {
-	from io.Reader
-	n    int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.from.Read(p)
-	c.n += int64(n)
-	return n, err
 }

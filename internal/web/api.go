@@ -2,7 +2,6 @@ package web
 
 import (
 	_ "embed"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -14,9 +13,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	strictjson "github.com/go-json-experiment/json"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/holdjson"
+	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
 //go:embed openapi.json
@@ -34,6 +36,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/holds/{id}/release", s.asked(s.apiRelease))
 	mux.HandleFunc("POST /api/v1/holds/{id}/extend", s.asked(s.apiExtend))
 	mux.HandleFunc("POST /api/v1/holds/{id}/restore", s.asked(s.apiRestore))
+	mux.HandleFunc("POST /api/v1/test", s.asked(s.apiTest))
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notFound()) })
 }
 
@@ -285,13 +288,11 @@ func readBody(r *http.Request, to any) error {
 	if !utf8.Valid(text) {
 		return invalid(http.StatusBadRequest, "the body is not UTF-8")
 	}
-	d := json.NewDecoder(strings.NewReader(string(text)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return invalid(http.StatusBadRequest, "the body is not valid: "+strings.TrimPrefix(err.Error(), "json: "))
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return invalid(http.StatusBadRequest, "the body must be one JSON object")
+	// Names in another case, twice, or unknown are refused: no two programs may read a request in two ways.
+	err = strictjson.Unmarshal(text, to, strictjson.RejectUnknownMembers(true))
+	if err != nil {
+		return invalid(http.StatusBadRequest, "the body is not the JSON object that this operation takes: "+
+			sanitize.ServerReply(err.Error()))
 	}
 	return nil
 }

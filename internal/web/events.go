@@ -101,6 +101,9 @@ func (s *Server) stream(c *caller, seen map[string]string, look func(context.Con
 			seen = knownSince(holds, last)
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
+		if r.Method == http.MethodHead {
+			return // whatever only looks gets no stream, which would hold its connection
+		}
 		f := &flow{w: w, out: http.NewResponseController(w), seen: seen}
 		f.run(r.Context(), holds, look)
 	}), nil

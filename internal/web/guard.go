@@ -25,10 +25,14 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			v := recover()
-			if err, ok := v.(error); v != nil && !(ok && errors.Is(err, http.ErrAbortHandler)) {
-				s.log.Panicked("a request to the page", v, debug.Stack())
-				s.fail(w, r, holdstore.ErrDefect)
+			if v == nil {
+				return
 			}
+			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(v) // net/http ends the connection: the client must not take a part for the whole
+			}
+			s.log.Panicked("a request to the page", v, debug.Stack())
+			s.fail(w, r, holdstore.ErrDefect)
 		}()
 		h := w.Header()
 		h.Set("Content-Security-Policy", policyOfContent)

@@ -79,7 +79,8 @@ func (p *provider) openWith(more string) *house {
 	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	return open(p.t, fmt.Sprintf("[web.sign_in]\noidc = { issuer = %q, client_id = \"page\", client_secret_file = %q%s }\n",
+	return open(p.t, fmt.Sprintf(
+		"[web.sign_in]\noidc = { issuer = %q, client_id = \"page\", client_secret_file = %q%s }\n",
 		p.url, secret, more))
 }
 

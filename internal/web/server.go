@@ -23,6 +23,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/identity"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/recall"
+	"github.com/recall-milter/recall-milter/internal/trial"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -38,6 +39,7 @@ type Options struct {
 	Operators policy.Patterns    // logins and addresses
 	MaxGrace  time.Duration      // how long a sender may hold their own mail, from its beginning
 	Delegates []Delegates
+	Rules     trial.Rules // for what would become of a message
 }
 
 // Delegates are those who may act for the senders of a rule.

@@ -166,11 +166,15 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 // signOut ends the session of this browser, or all of this person.
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request) {
 	c, err := s.caller(r)
-	if err == nil && c.session != nil {
+	if err == nil {
 		err = r.ParseForm()
 	}
+	act := r.PostForm.Get("act")
+	if err == nil && act != "here" && act != "everywhere" {
+		err = invalid(http.StatusBadRequest, "no button was pressed")
+	}
 	if err == nil && c.session != nil {
-		err = s.end(r.Context(), c.session, r.PostForm.Get("act") == "everywhere")
+		err = s.end(r.Context(), c.session, act == "everywhere")
 	}
 	if err != nil {
 		s.fail(w, r, err)

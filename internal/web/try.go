@@ -1,0 +1,86 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/trial"
+)
+
+// tried is a message that a caller asks about: the fields are those of recallctl test.
+type tried struct {
+	Message    string    `json:"message"` // or only its header
+	Size       int64     `json:"size"`    // bytes, where message is less than all of it
+	Sender     string    `json:"sender"`
+	Recipients []string  `json:"recipients"`
+	Login      string    `json:"login"`
+	Client     string    `json:"client"`
+	DaemonName string    `json:"daemon_name"`
+	At         time.Time `json:"at"` // zero: now
+}
+
+// fate is what would become of it.
+type fate struct {
+	Hold   bool     `json:"hold"`
+	Rule   string   `json:"rule"`
+	Grace  string   `json:"grace"`
+	Reason string   `json:"reason"`
+	Steps  []string `json:"steps"` // how the rules came to it; for operators
+}
+
+const recipientsTried = 1000
+
+// apiTest says what the rules would do with a message. A person asks for themselves: what the rules do with others'
+// mail is their own business.
+func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
+	var t tried
+	if err := readBody(r, &t); err != nil {
+		return nil, err
+	}
+	m := trial.Message{Sender: t.Sender, Recipients: t.Recipients, Login: t.Login, DaemonName: t.DaemonName, Now: t.At,
+		Size: t.Size}
+	if !c.Operator {
+		if t.Login != "" && !holdstore.Same(t.Login, c.Login) || t.Client != "" || t.DaemonName != "" {
+			return nil, forbidden("leave out login, client and daemon_name: the message is tested as one of yours")
+		}
+		if m.Login = c.Login; m.Login == "" && m.Sender == "" && len(c.Addresses) > 0 {
+			m.Sender = c.Addresses[0]
+		}
+	}
+	var err error
+	if m.Client, err = readClient(t.Client); err != nil || len(t.Recipients) > recipientsTried || t.Size < 0 {
+		return nil, invalid(http.StatusUnprocessableEntity,
+			"client must be an IP address, size not negative, and recipients at most 1000")
+	}
+	if m.Now.IsZero() {
+		m.Now = s.now()
+	}
+	text := t.Message
+	if !strings.Contains(text, "\n\n") && !strings.Contains(text, "\r\n\r\n") { // a header alone
+		text = strings.TrimRight(text, "\r\n") + "\r\n\r\n"
+	}
+	v, err := s.o.Rules.Verdict(m, strings.NewReader(text))
+	if errors.Is(err, trial.ErrHeader) {
+		return nil, invalid(http.StatusUnprocessableEntity, "the header of the message can't be read")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := fate{Hold: v.Hold, Rule: v.Rule, Grace: v.Grace.String(), Reason: v.Reason.Text, Steps: []string{}}
+	if c.Operator {
+		out.Steps = append(out.Steps, v.Steps...)
+	}
+	return out, nil
+}
+
+// readClient reads the address of a client; 127.0.0.1 when none is named.
+func readClient(text string) (netip.Addr, error) {
+	if text == "" {
+		text = "127.0.0.1"
+	}
+	return netip.ParseAddr(text)
+}
