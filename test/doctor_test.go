@@ -241,9 +241,14 @@ func stranger(t *testing.T, address string) (end func()) {
 	return func() { l.Close(); <-done }
 }
 
-// A gateway of which an ordinary user may read nothing says so, and does not call it well.
-func TestDoctorSaysWhatAnOrdinaryUserCanNotCheck(t *testing.T) {
-	t.Parallel()
+// nobody is an ordinary user who has recallctl, and a folder that everybody can read.
+type nobody struct {
+	t            *testing.T
+	program, dir string
+}
+
+func newNobody(t *testing.T) nobody {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to be somebody else")
 	}
@@ -253,22 +258,53 @@ func TestDoctorSaysWhatAnOrdinaryUserCanNotCheck(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	text, err := os.ReadFile(filepath.Join(programs, "recallctl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, conf := filepath.Join(dir, "recallctl"), filepath.Join(dir, "c.toml")
-	for _, err := range []error{os.Chmod(dir, 0o755), os.WriteFile(program, text, 0o755), os.WriteFile(conf, nil, 0o600)} {
+	n := nobody{t, filepath.Join(dir, "recallctl"), dir}
+	for _, err := range []error{err, os.Chmod(dir, 0o755), os.WriteFile(n.program, text, 0o755)} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	c := exec.Command(program, "-c", conf, "doctor")
+	return n
+}
+
+// file writes one of root's files, and returns its path.
+func (n nobody) file(name, text string, mode os.FileMode) string {
+	n.t.Helper()
+	path := filepath.Join(n.dir, name)
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		n.t.Fatal(err)
+	}
+	return path
+}
+
+func (n nobody) runs(args ...string) (out string, code int) {
+	c := exec.Command(n.program, args...)
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	out, _ := c.Output()
-	if code := c.ProcessState.ExitCode(); code != 2 ||
-		!strings.Contains(string(out),
-			"permission denied: nothing else could be checked — sudo recallctl -c "+conf+" doctor") {
+	text, _ := c.Output()
+	return string(text), c.ProcessState.ExitCode()
+}
+
+// A gateway of which an ordinary user may not read all says so, and does not call it well.
+func TestDoctorSaysWhatAnOrdinaryUserCanNotCheck(t *testing.T) {
+	t.Parallel()
+	n, redis := newNobody(t), server.StartRedis(t)
+	conf := n.file("closed.toml", "", 0o600)
+	if out, code := n.runs("-c", conf, "doctor"); code != 2 || !strings.Contains(out,
+		"permission denied: nothing else could be checked — sudo recallctl -c "+conf+" doctor") {
 		t.Errorf("exit %d: %s", code, out)
+	}
+	at := "[redis]\naddresses = [\"" + redis.Addr + "\"]\n"
+	password := n.file("password", "x", 0o600)
+	conf = n.file("password.toml", at+"password_file = \""+password+"\"\n", 0o644)
+	if out, _ := n.runs("-c", conf, "--json", "doctor"); !strings.Contains(out,
+		`{"check":"redis.unchecked","level":"warning","text":"Redis was not asked: `) {
+		t.Errorf("with a password: %s", out)
+	}
+	key := n.file("key", "x", 0o600)
+	conf = n.file("key.toml", at+"[seal]\nkey_file = \""+key+"\"\n", 0o644)
+	if out, _ := n.runs("-c", conf, "--json", "doctor"); !strings.Contains(out,
+		`{"check":"holds.unchecked","level":"warning","text":"whether all that is held can be opened was not looked at: `) {
+		t.Errorf("with a key: %s", out)
 	}
 }
 

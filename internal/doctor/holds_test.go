@@ -41,6 +41,34 @@ func TestWhatADefectHasParkedIsNamed(t *testing.T) {
 	fixed(t, found)
 }
 
+// A job is parked as a message is. What can't be counted, as the login may not read it, is named as well.
+func TestWhatIsParkedOrCanNotBeReadIsNamed(t *testing.T) {
+	t.Parallel()
+	redis := server.StartRedis(t)
+	s := siteAt(t, redis.Addr)
+	put := s.Store.Put(holdstore.Submission{Sender: holdstore.Path{Address: "a@corp.test"},
+		Recipients: []holdstore.Path{{Address: "b@x.test"}}}, []byte("Subject: x\r\n"))
+	if _, err := put.Commit(t.Context(), holdstore.Terms{Rule: "default", Grace: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Store.AddJob(t.Context(), "ask:one", holdstore.JobRequest, "data", 0); err != nil {
+		t.Fatal(err)
+	}
+	for range holdstore.ParkAfter {
+		server.Eventually(t, "the job is claimed", func() bool {
+			j, _ := s.Store.ClaimJob(t.Context())
+			return j != nil && s.Store.BreakJob(t.Context(), j, time.Millisecond, "boom") == nil
+		})
+	}
+	redis.Do("ACL SETUSER default -getrange")
+	found := gathered(func(r report) { holds(t.Context(), s, r) })
+	if got := strings.Join(checks(found), " "); got != "holds.parked_jobs holds.unchecked" ||
+		!strings.Contains(found[0].Text, "ask:one") {
+		t.Errorf("%+v", found)
+	}
+	fixed(t, found)
+}
+
 // A key of a type that nothing can use is named, and so is the damaged record of a message.
 func TestWhatIsDamagedInTheStoreIsNamed(t *testing.T) {
 	t.Parallel()

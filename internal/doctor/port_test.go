@@ -98,3 +98,33 @@ func TestThePortOfOurOwnMailsIsLookedAt(t *testing.T) {
 		t.Errorf("found %v", got)
 	}
 }
+
+// A port where nobody answers is fixed by what is behind it, so the fix depends on the MTA.
+func TestAPortThatDoesNotAnswerIsNamed(t *testing.T) {
+	t.Parallel()
+	const smtpd = " inet n - n - - smtpd\n"
+	at, other := server.FreeAddr(t), server.StartSink(t).Addr // Postfix runs, as another port of it answers
+	reads := func(master string) *postfix.Config {
+		c, err := postfix.Read(t.Context(), server.PostfixConf(t, "", master))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for name, c := range map[string]struct {
+		mta *postfix.Config
+		fix string
+	}{
+		"Postfix has not read it": {reads(other + smtpd + at + smtpd), "postfix reload"},
+		"no service of Postfix":   {reads(other + smtpd), "recallctl setup --apply --reload"},
+		"Sendmail":                {nil, byHand + "sendmail.cf is made from sendmail.mc: add the lines of recall-milter.m4"},
+	} {
+		s := siteOf(t, "[release]\nsmtp = \""+at+"\"\n")
+		s.mta = c.mta
+		found := gathered(func(r report) { port(context.Background(), s, r) })
+		if got := strings.Join(checks(found), " "); got != "port.reachable" || !strings.HasPrefix(found[0].Fix, c.fix) {
+			t.Errorf("%s: found %+v", name, found)
+		}
+		fixed(t, found)
+	}
+}

@@ -145,7 +145,10 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 			healthyPort + "  -o smtpd_client_restrictions=permit_mynetworks,reject\n", "", "postfix.unseen"},
 		"a policy server": {"smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:10040, permit_mynetworks\n", healthyPort +
 			"  -o smtpd_recipient_restrictions=\n", "", "postfix.unseen"},
-		"a filter of one": {"", healthyPort + submission + "  -o content_filter=scan:[127.0.0.1]:10024\n", "", "postfix.service"},
+		"a client table of a server": {"smtpd_client_restrictions = check_client_access socketmap:unix:/x:y\n", healthyPort +
+			"  -o smtpd_client_restrictions=permit_mynetworks,reject\n", "", "postfix.unseen"},
+		"a filter of the port": {"", healthyPort + "  -o content_filter=scan:[127.0.0.1]:10024\n", "", "postfix.filter"},
+		"a filter of one":      {"", healthyPort + submission + "  -o content_filter=scan:[127.0.0.1]:10024\n", "", "postfix.service"},
 		"a cleanup of one": {"", healthyPort + submission +
 			"  -o cleanup_service_name=sub\nsub unix n - n - 0 cleanup\n  -o always_bcc=a@corp.test\n", "", "postfix.service"},
 		"one's port does not": {"", healthyPort + submission +
@@ -219,6 +222,33 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 			fixed(t, found)
 			s.pasted(t, found, look)
 		})
+	}
+}
+
+// What might matter at some sites only is a note, and no warning.
+func TestWhatMightMatterIsANote(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ main, master, want string }{
+		"what programs ask for": {"", healthyPort, "postfix.programs"},
+		"programs have a port":  {"non_smtpd_milters =\n", healthyPort + programsPort, ""},
+		"ours behind a proxy": {"smtpd_proxy_filter = inet:127.0.0.1:10024\nnon_smtpd_milters =\n", healthyPort +
+			"  -o smtpd_proxy_filter=\n127.0.0.1:10025 inet n - n - - smtpd\n  -o smtpd_proxy_filter=\n" + programsPort,
+			"postfix.proxy"},
+	} {
+		s := siteOf(t, "")
+		s.Postfix = server.PostfixConf(t, withSettings(healthyMain, c.main), c.master)
+		s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+		found := gathered(func(r report) { mtas(context.Background(), s, r) })
+		fixed(t, found)
+		var notes []string
+		for _, f := range found {
+			if f.Level == Note {
+				notes = append(notes, f.Check)
+			}
+		}
+		if got := strings.Join(notes, " "); got != c.want {
+			t.Errorf("%s: noted %q, want %q: %+v", name, got, c.want, found)
+		}
 	}
 }
 
