@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -82,12 +83,28 @@ func (s *Store) claimAt(ctx context.Context, at nodes.Shard, max int) ([]*Claim,
 	if len(rows) == 1 && rows[0] == "paused" {
 		return nil, ErrPaused
 	}
-	return s.claimed(ctx, rows, token, until)
+	return s.claimed(ctx, at, rows, token, until)
 }
 
-// claimed reads the rows that claim returned in a script.
-func (s *Store) claimed(ctx context.Context, rows []any, token string, until time.Time) (claims []*Claim,
-	damaged error) {
+// ownRows leaves out holds that somebody has copied into another shard than their ID tells, and takes them out of the
+// queue there: a recall finds the original only, so that the copy would still be sent.
+func (s *Store) ownRows(ctx context.Context, at nodes.Shard, rows []any) (own []any, stray error) {
+	for _, row := range rows {
+		id, _, _ := claimRow(row)
+		if s.nodes.Of(id) == at {
+			own = append(own, row)
+			continue
+		}
+		stray = fmt.Errorf("%w: hold %s is not sent from %s, which is not its place in the store", ErrDamaged, id, at)
+		s.nodes.Client.ZRem(ctx, stateKey(at, Releasing), id)
+	}
+	return own, stray
+}
+
+// claimed reads the rows that claim returned in a script of a shard.
+func (s *Store) claimed(ctx context.Context, at nodes.Shard, rows []any, token string,
+	until time.Time) (claims []*Claim, damaged error) {
+	rows, damaged = s.ownRows(ctx, at, rows)
 	for _, row := range rows {
 		id, first, fields := claimRow(row)
 		err := s.nodes.Guard("the claim of hold "+id, func() error {

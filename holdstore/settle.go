@@ -116,7 +116,7 @@ func (s *Store) settleAll(at nodes.Shard, batch []*settling) {
 	if err == nil && len(words) != len(batch) {
 		err = fmt.Errorf("redis answered %d times for %d attempts", len(words), len(batch))
 	}
-	claims, _ := s.claimed(ctx, rows, token, until) // of what is damaged Claim tells
+	claims, _ := s.claimed(ctx, at, rows, token, until) // of what is damaged Claim tells
 	for n, x := range batch {
 		if x.err = nodes.Explain(err); err == nil {
 			x.err = wordOf(words[n], x.id)

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 	"github.com/recall-milter/recall-milter/test/server"
@@ -113,13 +116,14 @@ func getters(t *testing.T, s *Store, claims ...*Claim) string {
 	return strings.Join(all, " ")
 }
 
-// Whoever writes to Redis without the seal key can't send a message to others, to those for whom it was recalled, or
-// under another name.
-func TestAWriterToRedisCanNotRedirectMailOrUndoARecall(t *testing.T) {
-	for name, c := range map[string]struct {
-		do   func(w intruder, id string)
-		want string
-	}{
+// intrusion is what somebody does to a message to b@x.test and c@x.test, and who may get it then.
+type intrusion struct {
+	do   func(w intruder, id string)
+	want string
+}
+
+func intrusions() map[string]intrusion {
+	return map[string]intrusion{
 		"untouched":            {func(w intruder, id string) {}, "b@x.test c@x.test"},
 		"another recipient":    {func(w intruder, id string) { w.replace(id, "p", "b@x.test", "m@y.test") }, ""},
 		"another sender":       {func(w intruder, id string) { w.replace(id, "p", "alice@corp.test", "m@y.test") }, ""},
@@ -164,37 +168,107 @@ func TestAWriterToRedisCanNotRedirectMailOrUndoARecall(t *testing.T) {
 			w.recall(id)
 			w.restore(id)
 		}, "b@x.test c@x.test"},
-	} {
-		s := openSealed(t, server.StartRedis(t).Addr, key(1))
-		w := intruder{t, s}
-		sub := submission("one")
-		sub.Recipients, sub.MessageID, sub.Login = []Path{{Address: "b@x.test"},
-			{Address: "c@x.test"}}, "<one@corp.test>", "alice"
-		sub.Sender.Address = "alice@corp.test"
-		p := s.Put(sub, []byte(header("one")))
-		if err := p.Write(t.Context(), []byte("body")); err != nil {
+	}
+}
+
+// Whoever writes to Redis without the seal key can't send a message to others, to those for whom it was recalled, or
+// under another name.
+func TestAWriterToRedisCanNotRedirectMailOrUndoARecall(t *testing.T) {
+	s := openSealed(t, server.StartRedis(t).Addr, key(1))
+	for name, c := range intrusions() {
+		c.attempted(t, s, name)
+	}
+}
+
+// In a Cluster the same holds, and a copy in another shard than its ID tells is not sent: a recall would not reach it.
+func TestAWriterToAClusterCanNotRedirectMailOrUndoARecall(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, Options{Addresses: server.StartCluster(t, server.Never).Addrs(), SealKeys: [][]byte{key(1)}})
+	for name, c := range intrusions() {
+		c.attempted(t, s, name)
+	}
+	intrusion{func(w intruder, id string) {
+		at := s.nodes.Of(id)
+		other := s.nodes.Shards[0]
+		if other == at {
+			other = s.nodes.Shards[1]
+		}
+		for _, name := range w.keysOf(id) {
+			w.copyKey(name, string(other)+strings.TrimPrefix(name, string(at)))
+		}
+		w.recall(id)
+		w.s.nodes.Client.ZAdd(t.Context(), heldKey(other), redis.Z{Score: 1, Member: id})
+	}, ""}.attempted(t, s, "a copy in another shard")
+	for _, at := range s.nodes.Shards {
+		if ids := s.nodes.Client.ZRange(t.Context(), stateKey(at, Releasing), 0, -1).Val(); slices.ContainsFunc(ids,
+			func(id string) bool { return s.nodes.Of(id) != at }) {
+			t.Errorf("%s leases what is not its own: %v", at, ids)
+		}
+	}
+}
+
+// keysOf are the keys of a hold.
+func (w intruder) keysOf(id string) (names []string) {
+	w.t.Helper()
+	at := string(w.s.nodes.Of(id))
+	record := w.s.nodes.Client.HGet(w.t.Context(), w.key(id), "p").Val()
+	for _, word := range strings.Fields(record) { // one of them is the nonce that its content has
+		names = append(names, at+"b:"+id+":"+word+":0", at+"b:"+id+":"+word+":1")
+	}
+	return append(names, w.key(id))
+}
+
+func (w intruder) copyKey(from, to string) {
+	w.t.Helper()
+	ctx, c := w.t.Context(), w.s.nodes.Client
+	dump, err := c.Dump(ctx, from).Result()
+	if errors.Is(err, redis.Nil) {
+		return
+	}
+	if err == nil {
+		err = c.RestoreReplace(ctx, to, 0, dump).Err()
+	}
+	if err != nil {
+		w.t.Fatal(from, to, err)
+	}
+}
+
+// attempted holds a message, does it, and claims the message in both ways.
+func (c intrusion) attempted(t *testing.T, s *Store, name string) {
+	t.Helper()
+	w := intruder{t, s}
+	sub := submission("one")
+	sub.Recipients, sub.MessageID, sub.Login = []Path{{Address: "b@x.test"},
+		{Address: "c@x.test"}}, "<one@corp.test>", "alice"
+	sub.Sender.Address = "alice@corp.test"
+	p := s.Put(sub, []byte(header(name)))
+	if err := p.Write(t.Context(), []byte("body")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Commit(t.Context(), Terms{Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.do(w, r.ID)
+	w.due(r.ID)
+	if one, err := s.ClaimOne(t.Context(), r.ID, "by sendmail(1)", alice); err == nil {
+		if got := getters(t, s, one); got != c.want {
+			t.Errorf("%s: sent by a person to %q, want %q", name, got, c.want)
+		}
+		if err := s.GiveBack(t.Context(), one); err != nil {
 			t.Fatal(err)
 		}
-		r, err := p.Commit(t.Context(), Terms{Grace: time.Hour})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.do(w, r.ID)
-		w.due(r.ID)
-		if one, err := s.ClaimOne(t.Context(), r.ID, "by sendmail(1)", alice); err == nil {
-			if got := getters(t, s, one); got != c.want {
-				t.Errorf("%s: sent by a person to %q, want %q", name, got, c.want)
-			}
-			if err := s.GiveBack(t.Context(), one); err != nil {
-				t.Fatal(err)
-			}
-		} else if c.want != "" {
-			t.Errorf("%s: a person can't send it: %v", name, err)
-		}
-		w.due(r.ID)
-		if got := wouldGet(t, s); got != c.want {
-			t.Errorf("%s: sent to %q, want %q", name, got, c.want)
-		}
+	} else if c.want != "" {
+		t.Errorf("%s: a person can't send it: %v", name, err)
+	}
+	w.due(r.ID)
+	claims, err := s.Claim(t.Context(), 100)
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		t.Fatal(err)
+	}
+	claims = slices.DeleteFunc(claims, func(c *Claim) bool { return c.ID != r.ID })
+	if got := getters(t, s, claims...); got != c.want {
+		t.Errorf("%s: sent to %q, want %q", name, got, c.want)
 	}
 }
 
