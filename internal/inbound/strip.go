@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -57,9 +58,12 @@ func with(instead rune, s string) string {
 	}, s)
 }
 
-// mayClaim says whether the authserv-id of a value is ours as any program may read it.
+// mayClaim says whether the authserv-id of a value is ours as any program may read it. Some libraries decode encoded
+// words in every field before anybody parses it.
 func mayClaim(value, ours string) bool {
-	return slices.ContainsFunc([]string{value, with(' ', value), with(-1, value)}, func(reading string) bool {
+	decoded := mailmsg.Text(value)
+	return slices.ContainsFunc([]string{value, with(' ', value), with(-1, value), decoded, with(' ', decoded),
+		with(-1, decoded)}, func(reading string) bool {
 		return claims(authenticate.ServID(reading), ours)
 	})
 }

@@ -38,6 +38,23 @@ func TestFieldsAreRemovedFromTheLast(t *testing.T) {
 	}
 }
 
+// Programs that decode every field before they parse it see our name in encoded words.
+func TestEncodedWordsHideNoForgedResults(t *testing.T) {
+	for value, want := range map[string]int{
+		" =?utf-8?q?gw.test?=; recall=pass": 1, " =?US-ASCII?B?Z3cudGVzdA==?=; x": 1,
+		" =?utf-8?q?gw=2E?= =?utf-8?q?test?=; x": 1,
+		"\r\n\t=?iso-8859-1?q?gw.test=3B?= x":    1,
+		" =?utf-8?q?=E2=80=8Bgw.test?=; x":       1, " =?utf-8?q?gw.test/4A3B2C?=; x": 1,
+		" =?utf-8?q?other.test?=; gw.test": 0, " other.test; =?utf-8?q?gw.test?=": 0,
+	} {
+		got := forged([]policy.Field{{Name: "Authentication-Results", Value: value}}, "gw.test",
+			func(string) bool { return false })
+		if len(got) != want {
+			t.Errorf("%q: %v", value, got)
+		}
+	}
+}
+
 // Bytes that have no place there hide no field that only we may write, whatever an MTA makes of them.
 func TestOddBytesHideNoForgedField(t *testing.T) {
 	for _, odd := range []string{"\x00", "\r", "\v", "\x7f", "\x80", "\xa0", "\xff", "\u00a0", "\u200b", "\ufeff",
