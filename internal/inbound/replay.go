@@ -26,9 +26,9 @@ func (g *Gate) useOnce(ctx context.Context, a *arrival, recall Recall, rule poli
 		return err
 	}
 	// The same again: by its Message-ID, which not every signature covers, or by the ID of a request.
-	c.Used = !first("m " + c.Domain + " " + a.MessageID) // a stranger uses up nothing of the domain's
+	c.Used = !first("m " + c.From + " " + a.MessageID) // nobody uses up anything of another author, or colleague
 	if !c.Used && recall.ID != "" {
-		c.Used = !first("q " + c.Domain + " " + recall.ID)
+		c.Used = !first("q " + c.From + " " + recall.ID)
 	}
 	g.tellApart(ctx, c, found)
 	// And by what it says, blanks aside, which every signature covers.

@@ -122,6 +122,38 @@ func TestAKeyThatOpensNothingUsesUpNothing(t *testing.T) {
 	}
 }
 
+// A colleague of the author, who has seen their command, sends it under their own name before the author's arrives.
+func TestAColleagueUsesUpNobodysCommand(t *testing.T) {
+	t.Parallel()
+	key, verifier, store, redis := surroundings(t)
+	everybody, _ := policy.ParsePatterns([]string{"*"})
+	g := New(Options{AuthservID: "gw.corp.test", Prefixes: []string{"Recall:"}, Verifier: verifier,
+		Rules: policy.InboundRules{{Name: "default", Partners: everybody, Require: []string{"aligned"}, MaxAge: 7 * day,
+			Rate: 100, Per: time.Hour, OnFail: "reject"}}}, store, nil, quiet{})
+	for form, mail := range mails() {
+		redis.Do("FLUSHALL")
+		known := holdstore.Remembered{MessageID: "<o@partner.test>", From: anna, Recipients: []string{bert},
+			Subjects: []string{priceList}, At: time.Now()}
+		server.Eventually(t, "it is remembered", func() bool {
+			return store.Remember(t.Context(), []holdstore.Remembered{known}, time.Hour) == nil
+		})
+		verdict := func(from, client string) (o Assessment) {
+			text := sign(t, strings.ReplaceAll(mail, anna, from), "partner.test", key, "From", "Subject", "Date", "Content-Type")
+			server.Eventually(t, "the store answers", func() bool {
+				o = g.Assess(t.Context(), mailFrom(text, from, bert, client))
+				return o.Verdict.Result != policy.InboundTemp
+			})
+			return o
+		}
+		if o := verdict("max@partner.test", "192.0.2.66"); o.Verdict.Result == policy.InboundPass {
+			t.Errorf("%s: a colleague's: %+v", form, o.Verdict)
+		}
+		if o := verdict(anna, "192.0.2.1"); o.Verdict.Result != policy.InboundPass {
+			t.Errorf("%s: the author's own: %+v", form, o.Verdict)
+		}
+	}
+}
+
 // A stranger who knows a Message-ID sends a mail like it with a lock of their own, and then recalls with the key to
 // that.
 func TestALockThatCameLaterProvesNothing(t *testing.T) {
