@@ -40,7 +40,7 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 	if err := wiring.Secrets(c); err != nil {
 		return nil, err
 	}
-	if d.texts, err = wiring.Texts(file); err != nil {
+	if d.texts, err = wiring.Texts(d.config, file); err != nil {
 		return nil, err
 	}
 	return d, nil

@@ -64,7 +64,8 @@ type Rule struct {
 	Time          string            `toml:"time"`
 	Wish          string            `toml:"wish" allowed:"longer,any,ignore"` // "": hold.wish
 	Delegates     []string          `toml:"delegates"`
-	Recall        *bool             `toml:"recall"` // nil: true
+	Recall        *bool             `toml:"recall"`   // nil: true
+	Language      string            `toml:"language"` // of mails to the sender; empty: by recall.languages
 }
 
 // Release is the table [release].
@@ -100,6 +101,8 @@ type Recall struct {
 	RequestDomains  []string `toml:"request_domains"`
 	AnswerWithin    Duration `toml:"answer_within"`
 	Rate            Rate     `toml:"rate"`
+	// Languages of mails to senders by the domain of their address; others get the first of web.languages.
+	Languages map[string]string `toml:"languages"`
 }
 
 // Inbound is the table [inbound].

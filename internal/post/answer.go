@@ -2,10 +2,12 @@ package post
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/protocol"
+	"github.com/recall-milter/recall-milter/internal/words"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -71,27 +73,32 @@ func (o RecipientOutcome) word() string {
 	return protocol.StatusRefused
 }
 
-// Words says what became of the recipient, for people.
+// Words says in English what became of the recipient: for programs' diagnostics, and for a site's own texts.
 func (o RecipientOutcome) Words() string {
+	return o.in(english, func(key string, with ...any) string { return englishWords().Say(english, key, with...) })
+}
+
+// englishWords are ours, whatever a site writes.
+var englishWords = sync.OnceValue(words.English)
+
+// in says in a language what became of the recipient, for people.
+func (o RecipientOutcome) in(language string, say func(key string, with ...any) string) string {
 	switch o.Outcome {
 	case holdstore.TakenBack:
-		return "recalled, nothing was sent"
+		return say("outcome-recalled")
 	case holdstore.Sent:
-		return "sent " + clock(o.At) + ": " + o.Detail
+		return say("outcome-sent", clock(o.At, language), o.Detail)
 	case holdstore.Requested:
-		return "sent; its mail system was asked " + clock(o.At) + " to take it back"
+		return say("outcome-requested", clock(o.At, language))
 	case holdstore.Unknown:
 		if o.CutOff {
-			return "perhaps sent: " + o.Detail
+			return say("outcome-perhaps", o.Detail)
 		}
-		return "sent, and nothing is known: " + o.Detail
-	case holdstore.Failed:
-		return "not sent, it could not be delivered: " + o.Detail
+		return say("outcome-unknown", o.Detail)
+	case holdstore.Pending:
+		return say("outcome-pending")
 	}
-	if o.Outcome == holdstore.Pending {
-		return "being sent at this moment"
-	}
-	return string(o.Outcome) + ": " + o.Detail
+	return say("outcome-"+strings.ReplaceAll(string(o.Outcome), " ", "-"), o.Detail)
 }
 
 // status is what programs read; without recipients there is only what became of the command.

@@ -35,7 +35,7 @@ func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q protocol.Reques
 	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID,
 		auto: "auto-generated",
 		text: "request", letter: letter{Subject: sanitize.HeaderValue(h.Subject), MessageID: h.MessageID,
-			HeldAt: clock(h.HeldAt),
+			HeldAt: clock(h.HeldAt, english),
 			From:   sanitize.HeaderValue(Author(h)), Why: sanitize.HeaderValue(q.Reason)},
 		kind: "recall-request", part: q.String(), headers: headers})
 }
@@ -100,7 +100,8 @@ func (p *Post) Report(ctx context.Context, h *holdstore.Hold, again bool) error 
 		s.Recipients = append(s.Recipients, protocol.StatusOf{Address: o.Address, Outcome: o.word(), Diagnostic: o.Words()})
 		fmt.Fprintln(&says, o.Words(), o.At.UnixMilli())
 	}
-	l := a.letter(p.address)
+	lang := p.texts.languageFor(h.Rule, h.Sender.Address)
+	l := a.letter(p.address, lang)
 	l.Again = again
 	for _, e := range h.Timeline {
 		if e.Verb == PassedOn {
@@ -110,7 +111,7 @@ func (p *Post) Report(ctx context.Context, h *holdstore.Hold, again bool) error 
 	}
 	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: h.Sender.Address}}, gateway: h.Gateway,
 		id: idOf(h.ID, says.String()), auto: "auto-replied",
-		text: "outcome", letter: l, kind: "recall-status", part: s.String()})
+		text: "outcome", lang: lang, letter: l, kind: "recall-status", part: s.String()})
 }
 
 // NobodyHasIt says whether all recipients of a message have got rid of it.

@@ -37,14 +37,14 @@ type told struct{ Address, Words, Detail string }
 // waiting is one held message in a list.
 type waiting struct{ ID, Subject, To, Until string }
 
-func (a *Answer) letter(address string) letter {
+func (a *Answer) letter(address, language string) letter {
 	l := letter{Asked: sanitize.HeaderValue(a.Asked), Why: sanitize.HeaderValue(a.Why), Address: address,
-		AnswerBy: until(a.AnswerBy)}
+		AnswerBy: until(a.AnswerBy, language)}
 	if len(a.Done) > 0 {
 		h := a.Done[0]
 		l.Subject, l.MessageID = sanitize.HeaderValue(h.Subject), sanitize.HeaderValue(h.MessageID)
-		l.ID, l.HeldAt, l.Until = h.ID, clock(h.HeldAt),
-			clock(h.Due)
+		l.ID, l.HeldAt, l.Until = h.ID, clock(h.HeldAt, language),
+			clock(h.Due, language)
 	}
 	l.Rcpt = a.Outcomes()
 	if len(l.Rcpt) > maxTold {
@@ -64,17 +64,24 @@ func (a *Answer) letter(address string) letter {
 		if len(h.Recipients) > 3 {
 			to = append(to, "...")
 		}
-		l.Held = append(l.Held, waiting{h.ID, sanitize.HeaderValue(h.Subject), strings.Join(to, ", "), clock(h.Due)})
+		l.Held = append(l.Held, waiting{h.ID, sanitize.HeaderValue(h.Subject), strings.Join(to, ", "),
+			clock(h.Due, language)})
 	}
 	return l
 }
 
 // until says a moment, or nothing for the zero time.
-func until(t time.Time) string {
+func until(t time.Time, language string) string {
 	if t.IsZero() {
 		return ""
 	}
-	return clock(t)
+	return clock(t, language)
 }
 
-func clock(t time.Time) string { return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)") }
+// clock writes a moment in the gateway's zone: in English in words, else in the form that all languages read.
+func clock(t time.Time, language string) string {
+	if language == english {
+		return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)")
+	}
+	return t.Local().Format("2006-01-02 15:04:05 (MST)")
+}

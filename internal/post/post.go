@@ -52,6 +52,7 @@ type dispatch struct {
 	auto    string // value of Auto-Submitted
 	thread  string // Message-ID of what it answers
 	text    string // name of the text
+	lang    string // of the text; empty: English
 	letter  letter // what fills it in
 	kind    string // report-type; empty: only for people
 	part    string // what programs read
@@ -76,18 +77,23 @@ func (p *Post) Notice(ctx context.Context, h *holdstore.Hold, link string) error
 // SignIn sends somebody the link by which they sign in to the page; gateway is the host name that the mail comes from.
 func (p *Post) SignIn(ctx context.Context, to, link, gateway string) error {
 	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: to}}, gateway: gateway, auto: "auto-generated",
-		text: "sign-in", letter: letter{Link: link, Address: p.address}})
+		lang: p.texts.languageFor("", to), text: "sign-in", letter: letter{Link: link, Address: p.address}})
 }
 
 func (p *Post) toSender(to *holdstore.Submission, a *Answer, thread string) dispatch {
-	l := a.letter(p.address)
-	return dispatch{about: l.ID, to: []holdstore.Path{{Address: to.Sender.Address}}, gateway: to.Gateway,
+	rule := ""
+	if len(a.Done) > 0 {
+		rule = a.Done[0].Rule
+	}
+	lang := p.texts.languageFor(rule, to.Sender.Address)
+	l := a.letter(p.address, lang)
+	return dispatch{about: l.ID, lang: lang, to: []holdstore.Path{{Address: to.Sender.Address}}, gateway: to.Gateway,
 		auto: "auto-replied", thread: thread, letter: l}
 }
 
 // send puts a mail into the store.
 func (p *Post) send(ctx context.Context, d dispatch) error {
-	subject, body, err := p.texts.write(d.text, d.letter)
+	subject, body, err := p.texts.write(cmp.Or(d.lang, english), d.text, d.letter)
 	if err != nil {
 		return err
 	}

@@ -10,56 +10,112 @@ import (
 	"path/filepath"
 	"strings"
 	"text/template"
+	"unicode/utf8"
 
 	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/internal/words"
 )
 
 //go:embed texts
-var english embed.FS
+var forms embed.FS
 
-// names lists the texts; a site's file of the same name, NAME.txt, replaces ours.
+// parts are what several forms share.
+//
+//go:embed parts.txt
+var parts string
+
+// names lists the forms; a site's file of the same name, NAME.txt, replaces ours in all languages.
 var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice",
 	"request", "status", "outcome", "sign-in"}
 
-// Texts are the words of our mails. The first line of each is its subject.
+// Texts are the forms of our mails, filled with the words of each language. The first line of each is its subject.
 type Texts struct {
-	Folder string // with a site's own; empty: none
-	all    map[string]*template.Template
+	Folder   string // with a site's own; empty: none
+	Language Language
+	words    *words.Words
+	all      map[string]map[string]*template.Template // by language and name
 }
 
-// ReadTexts reads our texts and those of a site's folder, which need not exist. A text that can't be filled in is an
-// error now, and not when a sender waits for an answer.
-func ReadTexts(folder string) (*Texts, error) {
-	t := &Texts{Folder: folder, all: map[string]*template.Template{}}
-	for _, name := range names {
-		source, _ := english.ReadFile("texts/" + name + ".txt")
-		file := filepath.Join(folder, name+".txt")
-		if folder != "" {
-			own, err := os.ReadFile(file)
-			if err == nil {
-				source = own
-			} else if !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("text of reports: %w", err)
+// Language says in which language to write to a sender; rule is that of the message, or empty.
+type Language func(rule, sender string) string
+
+// ReadTexts reads our texts in some languages (the first is the default; none: English), and those of a site's folder,
+// which need not exist. A text that can't be filled in is an error now, and not when a sender waits for an answer.
+func ReadTexts(folder string, languages ...string) (*Texts, error) {
+	w, err := words.Read(folder, languages...)
+	if err != nil {
+		return nil, err
+	}
+	t := &Texts{Folder: folder, words: w, all: map[string]map[string]*template.Template{}}
+	for _, language := range append([]string{english}, w.Names...) {
+		if t.all[language] != nil {
+			continue
+		}
+		t.all[language] = map[string]*template.Template{}
+		for _, name := range names {
+			if err := t.read(language, name); err != nil {
+				return nil, err
 			}
-		}
-		tmpl, err := template.New(name).Parse(string(source))
-		if err == nil {
-			t.all[name] = tmpl
-			_, _, err = t.write(name,
-				letter{Rcpt: []RecipientOutcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""},
-					Address: "x", AnswerBy: "x", Link: "x"})
-		}
-		if err != nil {
-			return nil, fmt.Errorf("text of reports: %s: %w", file, err)
 		}
 	}
 	return t, nil
 }
 
+// english is the language of mails to other organisations.
+const english = "en"
+
+func (t *Texts) read(language, name string) error {
+	source, _ := forms.ReadFile("texts/" + name + ".txt")
+	file := filepath.Join(t.Folder, name+".txt")
+	if t.Folder != "" {
+		own, err := os.ReadFile(file)
+		if err == nil {
+			source = own
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("text of reports: %w", err)
+		}
+	}
+	say := func(key string, with ...any) string { return t.words.Say(language, key, with...) }
+	form, err := template.New("parts").Funcs(template.FuncMap{"t": say,
+		"field":   func(key string) string { return padded(say(key) + ":") },
+		"outcome": func(o RecipientOutcome) string { return o.in(language, say) },
+	}).Parse(parts)
+	if err == nil {
+		form, err = form.New(name).Parse(string(source))
+	}
+	if err == nil {
+		t.all[language][name] = form
+		_, _, err = t.write(language, name,
+			letter{Rcpt: []RecipientOutcome{{}}, Held: []waiting{{}}, Told: []told{{}}, Missing: []string{""},
+				Address: "x", AnswerBy: "x", Link: "x"})
+	}
+	if err != nil {
+		return fmt.Errorf("text of reports: %s: %w", file, err)
+	}
+	return nil
+}
+
+// padded is the name of a field, as wide as the longest one, Message-ID.
+func padded(name string) string {
+	return name + strings.Repeat(" ", max(1, len("Message-ID: ")-utf8.RuneCountInString(name)))
+}
+
+// languageFor says in which language to write to a sender.
+func (t *Texts) languageFor(rule, sender string) string {
+	language := t.words.Names[0]
+	if t.Language != nil {
+		language = t.Language(rule, sender)
+	}
+	if t.all[language] == nil {
+		return t.words.Names[0]
+	}
+	return language
+}
+
 // write fills a text in; lines end with CRLF.
-func (t *Texts) write(name string, l letter) (subject, body string, err error) {
+func (t *Texts) write(language, name string, l letter) (subject, body string, err error) {
 	var b bytes.Buffer
-	if err := t.all[name].Execute(&b, l); err != nil {
+	if err := t.all[language][name].Execute(&b, l); err != nil {
 		return "", "", err
 	}
 	subject, body, _ = strings.Cut(strings.ToValidUTF8(b.String(), "?"), "\n")

@@ -20,11 +20,11 @@ func TestASiteTranslatesATextAndHearsOfMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	subject, body, err := texts.write("refused", letter{Why: "x\r\nBcc: evil@x.test"})
+	subject, body, err := texts.write(english, "refused", letter{Why: "x\r\nBcc: evil@x.test"})
 	if err != nil || subject != "Rückruf abgelehnt" || !strings.HasPrefix(body, "Warum: x") {
 		t.Errorf("%v %q %q", err, subject, body)
 	}
-	if subject, _, err = texts.write("recalled", letter{Subject: "a\r\nBcc: evil@x.test"}); err != nil ||
+	if subject, _, err = texts.write(english, "recalled", letter{Subject: "a\r\nBcc: evil@x.test"}); err != nil ||
 		strings.ContainsAny(subject, "\r\n") {
 		t.Errorf("the subject %q, %v", subject, err)
 	}

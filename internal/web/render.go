@@ -61,7 +61,7 @@ type section struct {
 // templates makes the templates of each language.
 func (t *Texts) templates() map[string]*template.Template {
 	all := map[string]*template.Template{}
-	for _, name := range t.names {
+	for _, name := range t.Names {
 		say := func(key string, with ...any) string { return t.say(name, key, with...) }
 		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "clock": clock,
 			"span":  func(d time.Duration) string { return t.span(name, d) },
@@ -77,24 +77,6 @@ func (t *Texts) templates() map[string]*template.Template {
 // clock writes a moment in the gateway's zone.
 func clock(at time.Time) string { return at.Local().Format("2006-01-02 15:04:05 MST") }
 
-// span writes a duration in a language, without zeros: 10 min, 1 h 30 min.
-func (t *Texts) span(name string, d time.Duration) string {
-	d = d.Round(time.Second)
-	var words []string
-	for _, unit := range []struct {
-		key string
-		n   time.Duration
-	}{{"span-h", d / time.Hour}, {"span-m", d / time.Minute % 60}, {"span-s", d / time.Second % 60}} {
-		if unit.n > 0 {
-			words = append(words, t.say(name, unit.key, int(unit.n)))
-		}
-	}
-	if len(words) == 0 {
-		return t.say(name, "span-s", 0)
-	}
-	return strings.Join(words, " ")
-}
-
 // view is what every page shows.
 type view struct {
 	Lang, Title          string
@@ -107,7 +89,7 @@ type view struct {
 
 // view fills in what is the same on all pages. c may be nil.
 func (s *Server) view(r *http.Request, c *caller, titleKey string) view {
-	v := view{Lang: s.texts.choose(r.Header.Get("Accept-Language"))}
+	v := view{Lang: s.texts.Choose(r.Header.Get("Accept-Language"))}
 	v.Title = s.texts.say(v.Lang, titleKey)
 	if c != nil && !c.nobody() && c.Hold == "" {
 		v.Who, v.Session = firstOf(append([]string{c.Login}, c.Addresses...)...), c.session != nil

@@ -1,130 +1,46 @@
 package web
 
 import (
-	"embed"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
+	"time"
 
-	"golang.org/x/text/language"
+	"github.com/recall-milter/recall-milter/internal/words"
 )
 
-//go:embed texts
-var shipped embed.FS
-
-// english is the language that has every text: what another one lacks is taken from it.
-const english = "en"
-
 // Texts are the words of the page in all languages that are offered.
-type Texts struct {
-	names   []string // of the languages, the default first
-	texts   map[string]map[string]string
-	matcher language.Matcher
-}
+type Texts struct{ *words.Words }
 
-// Languages lists those that we ship.
-func Languages() (names []string) {
-	entries, _ := shipped.ReadDir("texts")
-	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".txt"))
-	}
-	return names
-}
-
-// ReadTexts reads the texts of some languages, the first being the default, and those that a site has in a folder under
-// the same names: LANGUAGE.txt, of which each text replaces ours. The folder need not exist.
+// ReadTexts reads the texts of some languages, the first being the default, and those that a site has in a folder.
 func ReadTexts(folder string, names ...string) (*Texts, error) {
-	if len(names) == 0 {
-		names = []string{english}
-	}
-	t := &Texts{names: names, texts: map[string]map[string]string{}}
-	var tags []language.Tag
-	for _, name := range append([]string{english}, names...) {
-		if t.texts[name] != nil {
-			continue
-		}
-		t.texts[name] = map[string]string{}
-		if err := t.read(name, folder); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range names {
-		tag, err := language.Parse(name)
-		if err != nil {
-			return nil, fmt.Errorf("web.languages: %q: %w", name, err)
-		}
-		tags = append(tags, tag)
-	}
-	t.matcher = language.NewMatcher(tags)
-	return t, nil
+	w, err := words.Read(folder, names...)
+	return &Texts{w}, err
 }
 
-func (t *Texts) read(name, folder string) error {
-	ours, err := shipped.ReadFile("texts/" + name + ".txt")
-	file := filepath.Join(folder, name+".txt")
-	own, wrong := os.ReadFile(file)
-	switch {
-	case wrong != nil && !errors.Is(wrong, fs.ErrNotExist):
-		return fmt.Errorf("texts of the page: %w", wrong)
-	case wrong != nil && err != nil:
-		return fmt.Errorf("web.languages: there are no texts for %q: offered are %s, or write %s", name,
-			strings.Join(Languages(), ", "), file)
-	}
-	t.parse(name, string(ours))
-	t.parse(name, string(own))
-	return nil
-}
-
-// parse reads lines like "take-back: Take it back"; lines that begin with # say nothing.
-func (t *Texts) parse(name, text string) {
-	for line := range strings.Lines(text) {
-		key, words, ok := strings.Cut(line, ":")
-		if words = strings.TrimSpace(words); ok && words != "" && !strings.HasPrefix(key, "#") {
-			t.texts[name][strings.TrimSpace(key)] = words
-		}
-	}
-}
-
-var placeholder = regexp.MustCompile(`\{\d\}`)
-
-// say returns a text in a language with its placeholders {0}, {1} filled in.
-func (t *Texts) say(name, key string, with ...any) string {
-	words, ok := t.texts[name][key]
-	if !ok {
-		if words, ok = t.texts[english][key]; !ok {
-			return key
-		}
-	}
-	return placeholder.ReplaceAllStringFunc(words, func(hole string) string {
-		if n := int(hole[1] - '0'); n < len(with) {
-			return fmt.Sprint(with[n])
-		}
-		return hole
-	})
-}
+func (t *Texts) say(name, key string, with ...any) string { return t.Say(name, key, with...) }
 
 // verb says in a language what was done, as the timeline and the audit trail name it.
 func (t *Texts) verb(name, verb string) string {
 	key := "verb-" + strings.ReplaceAll(verb, " ", "-")
-	if words := t.say(name, key); words != key {
+	if words := t.Say(name, key); words != key {
 		return words
 	}
 	return verb
 }
 
-// choose returns the offered language that fits what a browser accepts best.
-func (t *Texts) choose(accepted string) string {
-	tags, _, err := language.ParseAcceptLanguage(accepted)
-	if err != nil || len(tags) == 0 || len(accepted) > 1000 {
-		return t.names[0]
+// span writes a duration in a language, without zeros: 10 min, 1 h 30 min.
+func (t *Texts) span(name string, d time.Duration) string {
+	d = d.Round(time.Second)
+	var words []string
+	for _, unit := range []struct {
+		key string
+		n   time.Duration
+	}{{"span-h", d / time.Hour}, {"span-m", d / time.Minute % 60}, {"span-s", d / time.Second % 60}} {
+		if unit.n > 0 {
+			words = append(words, t.say(name, unit.key, int(unit.n)))
+		}
 	}
-	_, n, fit := t.matcher.Match(tags...)
-	if fit == language.No {
-		return t.names[0]
+	if len(words) == 0 {
+		return t.say(name, "span-s", 0)
 	}
-	return t.names[n]
+	return strings.Join(words, " ")
 }

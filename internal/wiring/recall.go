@@ -1,7 +1,11 @@
 package wiring
 
 import (
+	"cmp"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -12,8 +16,38 @@ import (
 )
 
 // Texts reads the words of our mails: a site's own are next to its config file, in the folder texts.
-func Texts(file string) (*post.Texts, error) {
-	return post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"))
+func Texts(c *config.Config, file string) (*post.Texts, error) {
+	texts, err := post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"), MailLanguages(c)...)
+	if err == nil {
+		texts.Language = languageOf(c)
+	}
+	return texts, err
+}
+
+// MailLanguages lists the languages that are offered, the default first, and those that only mails have.
+func MailLanguages(c *config.Config) []string {
+	all := slices.Clone(c.Web.Languages)
+	for _, r := range c.Hold.Rules {
+		all = append(all, r.Language)
+	}
+	all = slices.AppendSeq(all, maps.Values(c.Recall.Languages))
+	slices.Sort(all[len(c.Web.Languages):])
+	return slices.DeleteFunc(all, func(name string) bool { return name == "" })
+}
+
+// languageOf says in which language to write to a sender: that of the message's rule, of their domain, or the default.
+func languageOf(c *config.Config) post.Language {
+	rules, domains := map[string]string{}, map[string]string{}
+	for _, r := range c.Hold.Rules {
+		rules[r.Name] = r.Language
+	}
+	for domain, name := range c.Recall.Languages {
+		domains[strings.ToLower(domain)] = name
+	}
+	return func(rule, sender string) string {
+		domain := strings.ToLower(sender[strings.LastIndexByte(sender, '@')+1:])
+		return cmp.Or(rules[rule], domains[domain], append(c.Web.Languages, "en")[0])
+	}
 }
 
 // Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held, and link

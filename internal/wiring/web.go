@@ -27,7 +27,7 @@ type WebLog interface {
 
 // Web makes the page and the API of the config in a file. The marker needs its secret before anybody is served.
 func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Marker, log WebLog) (*web.Server, error) {
-	texts, err := Texts(file)
+	texts, err := Texts(c, file)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Mar
 	if err != nil {
 		return nil, err
 	}
-	words, err := web.ReadTexts(filepath.Join(filepath.Dir(file), "texts", "web"), c.Web.Languages...)
+	words, err := web.ReadTexts(filepath.Join(filepath.Dir(file), "texts"), c.Web.Languages...)
 	if err != nil {
 		return nil, err
 	}

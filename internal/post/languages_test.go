@@ -1,0 +1,117 @@
+package post
+
+import (
+	"bytes"
+	"mime"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/words"
+)
+
+// toSenders are the forms of mails to senders; the others go to people of other organisations, in English.
+var toSenders = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice",
+	"outcome", "sign-in"}
+
+func fullLetter() letter {
+	return letter{Subject: "価格表 – Preisliste", MessageID: "<a@b>", ID: "3F7KPRQ2M9ABC", HeldAt: "HELD", Until: "UNTIL",
+		More: 3, Rcpt: []RecipientOutcome{{"bert@far.test", holdstore.Result{Outcome: holdstore.Sent, Detail: "250 ok"}}},
+		Missing: []string{"m@far.test"}, Asked: "ASKED", Why: "WHY", Held: []waiting{{"ID", "S", "TO", "UNTIL"}},
+		AnswerBy: "BY", Again: true, Told: []told{{"t@far.test", "WORDS", ""}}, Address: "recall@corp.test", Link: "LINK"}
+}
+
+var filled = regexp.MustCompile(`HELD|UNTIL|WHY|ASKED|LINK|recall@corp\.test|3F7KPRQ2M9ABC|RECALL|LAST|ONLY|BY`)
+
+// Each language says what English says: with all that is filled in, and the words that the gateway reads.
+func TestEveryMailToASenderIsInEveryLanguage(t *testing.T) {
+	t.Parallel()
+	texts, err := ReadTexts("", words.Languages()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range toSenders {
+		_, inEnglish, _ := texts.write(english, name, fullLetter())
+		want := filled.FindAllString(inEnglish, -1)
+		slices.Sort(want)
+		for _, language := range words.Languages() {
+			subject, body, err := texts.write(language, name, fullLetter())
+			got := filled.FindAllString(body, -1)
+			slices.Sort(got)
+			if err != nil || !slices.Equal(got, want) || strings.Contains(subject+body, "mail-") || subject == "" {
+				t.Errorf("%s in %s: %v\nhas %v\nwant %v\n%s\n%s", name, language, err, got, want, subject, body)
+			}
+			if language != english && body == inEnglish {
+				t.Errorf("%s in %s is English", name, language)
+			}
+		}
+	}
+}
+
+// A mail is good on the wire in every language: ASCII fields, encoded words that are short enough (RFC 2047), no line
+// over 998 bytes (RFC 5322), and a reader gets the text back.
+func TestAMailInAnyLanguageIsGoodOnTheWire(t *testing.T) {
+	t.Parallel()
+	texts, err := ReadTexts("", words.Languages()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := New(nil, texts, "recall@corp.test")
+	l := fullLetter()
+	l.Subject = strings.Repeat("見積書と価格表", 40)
+	for _, language := range words.Languages() {
+		subject, body, err := texts.write(language, "notice", l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := dispatch{to: []holdstore.Path{{Address: "anna@corp.test"}}, auto: "auto-replied"}
+		more, content := multipartReport(body, d)
+		whole := p.header(d, "gw.corp.test", "<x@gw.corp.test>", subject) + more + "\r\n" + content
+		for line := range strings.Lines(whole) {
+			if len(line) > 1000 || !strings.HasSuffix(line, "\r\n") {
+				t.Errorf("%s: a line of %d bytes: %.60q", language, len(line), line)
+			}
+		}
+		m, err := mail.ReadMessage(strings.NewReader(whole))
+		if err != nil {
+			t.Fatal(err)
+		}
+		header, _, _ := strings.Cut(whole, "\r\n\r\n")
+		for _, word := range regexp.MustCompile(`=\?[^ ]*\?=`).FindAllString(header, -1) {
+			if len(word) > 75 {
+				t.Errorf("%s: an encoded word of %d characters", language, len(word))
+			}
+		}
+		read, err := (&mime.WordDecoder{}).DecodeHeader(m.Header.Get("Subject"))
+		var got bytes.Buffer
+		_, _ = got.ReadFrom(m.Body)
+		if err != nil || read != subject || !isASCII(header) || got.String() != body {
+			t.Errorf("%s: %v\n%q\n%q", language, err, read, subject)
+		}
+	}
+}
+
+func TestTheLanguageOfAMailIsThatOfTheRuleTheDomainOrTheSite(t *testing.T) {
+	t.Parallel()
+	texts, err := ReadTexts("", "fr", "de", "ja")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts.Language = func(rule, sender string) string { return rule + sender }
+	for want, given := range map[string][2]string{"de": {"de", ""}, "ja": {"", "ja"}, "fr": {"", "xx"}} {
+		if got := texts.languageFor(given[0], given[1]); got != want {
+			t.Errorf("%q: %s, want %s", given, got, want)
+		}
+	}
+	h := &holdstore.Hold{Due: time.Unix(0, 0)}
+	if got := (&Answer{Done: []*holdstore.Hold{h}}).letter("", "ja").Until; !strings.HasPrefix(got, "19") {
+		t.Errorf("a moment in Japanese: %s", got)
+	}
+	if _, err := ReadTexts("", "en", "xx"); err == nil {
+		t.Error("a language without texts was taken")
+	}
+}

@@ -1,0 +1,65 @@
+package words
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// A text that a language lacks is shown in English; this finds it, and texts that nothing shows.
+func TestEveryLanguageHasEveryText(t *testing.T) {
+	texts, err := Read("", Languages()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(texts.Names) < 6 {
+		t.Fatalf("only %v are there", texts.Names)
+	}
+	for _, name := range texts.Names {
+		for key, words := range texts.texts[english] {
+			own := texts.texts[name][key]
+			want, got := placeholder.FindAllString(words, -1), placeholder.FindAllString(own, -1)
+			slices.Sort(want)
+			slices.Sort(got)
+			if own == "" || !slices.Equal(got, want) {
+				t.Errorf("%s: %s: %q", name, key, own)
+			}
+		}
+		for key := range texts.texts[name] {
+			if texts.texts[english][key] == "" {
+				t.Errorf("%s: there is no text %s", name, key)
+			}
+		}
+	}
+}
+
+func TestTheBrowserChoosesTheLanguage(t *testing.T) {
+	texts, err := Read("", "en", "de", "zh", "ja")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for accepted, want := range map[string]string{"de-AT,de;q=0.9,en;q=0.8": "de", "zh-CN": "zh", "it": "en", "": "en",
+		"ja;q=0.5, it": "ja", "\x00": "en", "en-GB": "en"} {
+		if got := texts.Choose(accepted); got != want {
+			t.Errorf("%q: %s, want %s", accepted, got, want)
+		}
+	}
+}
+
+func TestASitesOwnTextReplacesOurs(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "de.txt"), []byte("# eigenes\ntake-back: Stopp\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	texts, err := Read(folder, "de")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := texts.Say("de", "take-back") + " " + texts.Say("de", "send-now"); got != "Stopp Jetzt senden" {
+		t.Errorf("%q", got)
+	}
+	if _, err := Read(folder, "xx"); err == nil {
+		t.Error("a language without texts was taken")
+	}
+}
