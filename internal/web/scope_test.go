@@ -1,0 +1,121 @@
+package web_test
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// Every operation with every scope, for the site and for a login, and without a token.
+func TestEachOperationDemandsItsScope(t *testing.T) {
+	t.Parallel()
+	h := open(t, "")
+	p := h.program()
+	id := h.ids["of anna"]
+	type holder struct{ name, token, login string }
+	holders := []holder{{name: "nobody"}, {name: "a wrong token", token: "rmt_x"}}
+	for _, scope := range []string{"read", "act", "admin"} {
+		holders = append(holders, holder{scope, h.token(scope, scope), ""},
+			holder{scope + " for anna", h.token(scope+"-for", scope, "anna"), "anna"},
+			holder{scope + " of the site for anna", h.token(scope+"-site", scope), "anna"})
+	}
+	for _, o := range h.operations(id) {
+		for _, with := range holders {
+			want := 200
+			switch {
+			case with.token == "" || with.token == "rmt_x":
+				want = 401
+			case strings.HasPrefix(with.name, "read") && strings.HasPrefix(o.path, "/holds/") && o.method == "POST":
+				want = 403
+			}
+			code, text := p.do(call{method: o.method, path: o.path, body: o.body, token: with.token, login: with.login})
+			if code != want {
+				t.Errorf("%s %s with %s: %d, want %d %s", o.method, o.path, with.name, code, want, text)
+			}
+		}
+	}
+}
+
+// What is not the body that an operation takes does nothing, and breaks nothing.
+func TestHostileBodiesDoNothing(t *testing.T) {
+	t.Parallel()
+	h := open(t, "")
+	p := h.program()
+	token := h.token("site", "admin")
+	deep := strings.Repeat(`{"only":[`, 5000) + strings.Repeat("]}", 5000)
+	for _, body := range []string{"{", "[]", `"x"`, "1", "true", "{}{}", "{} x", "{}\x00", "\xff",
+		`{"reason": "` + "\xff" + `"}`,
+		`{"reason": 1}`, `{"reason": null, "reason": "x"}`, `{"Reason": "x"}`, `{"reason": {}}`, `{"only": "x@far.test"}`,
+		`{"only": [1]}`, `{"only": []}`, `{"only": [null]}`, `{"only": [[]]}`, `{"ask": "yes"}`, `{"unknown": 1}`,
+		`{"reason": "\ud800"}`, `{"reason": "` + strings.Repeat("x", 1001) + `"}`, deep, strings.Repeat("[", 60_000),
+		`{"only": ["` + strings.Repeat("x", 66_000) + `"]}`, "\ufeff{}", `{"for": "1m", "for": "2m"}`, `{"for": 1e999}`,
+		`{"for": "-1m"}`, `{"for": "99999999d"}`, `{"size": 1e400}`, `{"size": -1}`, `{"at": "yesterday"}`,
+		`{"message": ["x"]}`} {
+		for _, verb := range []string{"recall", "release", "extend", "restore"} {
+			code, text := p.do(call{method: "POST", path: "/holds/" + h.ids["of anna"] + "/" + verb, token: token, body: body})
+			if code < 400 || code >= 500 {
+				t.Errorf("%s with %.40q: %d %s", verb, body, code, text)
+			}
+		}
+		if strings.HasPrefix(body, `{"message`) || strings.HasPrefix(body, `{"at`) || strings.HasPrefix(body, `{"size`) {
+			if code, text := p.do(call{method: "POST", path: "/test", token: token, body: body}); code < 400 || code >= 500 {
+				t.Errorf("test with %.40q: %d %s", body, code, text)
+			}
+		}
+	}
+	hold, err := h.store.Get(t.Context(), h.ids["of anna"])
+	if err != nil || hold.State != holdstore.Held || len(hold.Timeline) != 1 {
+		t.Errorf("it was changed: %v %+v", err, hold)
+	}
+}
+
+// A client that was away hears of what changed meanwhile, and of nothing that it knows.
+func TestEventsResume(t *testing.T) {
+	t.Parallel()
+	h := open(t, "")
+	token := h.token("anna", "act", "anna")
+	listen := func(last string) (id, data string) {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/api/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Recall-On-Behalf-Of", "anna")
+		r.Header.Set("Last-Event-ID", last)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+			if text, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
+				id = text
+			}
+			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				return id, text
+			}
+		}
+		return "", ""
+	}
+	first, err := h.store.Get(t.Context(), h.ids["of anna"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := fmt.Sprint(first.HeldAt.UnixMilli())
+	by := holdstore.Actor{By: "test"}
+	if _, err := h.store.Extend(t.Context(), first.ID, 1e9, by); err != nil {
+		t.Fatal(err)
+	}
+	id, data := listen(seen)
+	if !strings.Contains(data, first.ID) || id <= seen {
+		t.Errorf("after %s: %s %s", seen, id, data)
+	}
+	h.hold("new", "anna", "anna@corp.test", "default")
+	if _, data := listen(id); !strings.Contains(data, h.ids["new"]) {
+		t.Errorf("after %s: %s", id, data)
+	}
+}
