@@ -11,12 +11,13 @@ local function claim(most, lease, token, room)
     left[#left + 1] = id
     local f, flat = fieldsOf(id)
     local state = flat[1] and (f.state or 'held')
-    local wrong = (state == 'held' or state and not states[state]) and damage(f)
+    local wrong, o
+    if state == 'held' or state and not states[state] then wrong, o = damage(f) end
     if wrong then
       left[#left] = nil
       parkDamaged(id, wrong)
     elseif state == 'held' then
-      local o, attempts = apart(f.p), int((number(f.attempts) or 0) + 1)
+      local attempts = int((number(f.attempts) or 0) + 1)
       leased[#leased + 1], leased[#leased + 2] = int(now + lease), id
       local fresh = {'state', 'releasing', 'tok', token, 'attempts', attempts}
       if attempts == '1' then fresh[7], fresh[8] = 'late', int(now - (number(f.due) or o.due)) end

@@ -178,14 +178,16 @@ local function audit(id, verb, by, from, reason, detail)
     'reason', reason, 'detail', detail)
 end
 local states = {held = true, releasing = true, released = true, recalled = true}
--- damage says what of a hold's fields, a table by name, can't be read; nil: nothing. Go reads the rest when it claims,
--- and what np should say is counted.
+-- damage says what of a hold's fields, a table by name, can't be read; nil: nothing, and then comes its p taken apart.
+-- Go reads the rest when it claims, and what np should say is counted.
 local function damage(f)
-  if not f.p or not apart(f.p).held_at then return 'what it was at first (p) can not be read' end
+  local o = f.p and apart(f.p) or {}
+  if not o.held_at then return 'what it was at first (p) can not be read' end
   if f.state and not states[f.state] then return 'it has no known state but ' .. f.state end
   for _, name in ipairs({'due', 'attempts', 'late', 'defects'}) do
     if f[name] and not number(f[name]) then return name .. ' is not a number but ' .. f[name] end
   end
+  return nil, o
 end
 -- fieldsOf is the hash of a hold as a table, and as Redis returns it.
 local function fieldsOf(id)
