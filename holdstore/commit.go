@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
@@ -83,11 +81,10 @@ func (s *Store) sendBatch(at nodes.Shard, batch []*commit, confirmed []confirmat
 	for _, c := range batch {
 		args = append(args, c.args...)
 	}
-	contents := func(pipe redis.Pipeliner) {
-		for _, c := range batch {
-			if c.content != nil {
-				pipe.SetNX(ctx, c.piece, c.content, stagedFor)
-			}
+	var contents [][]any
+	for _, c := range batch {
+		if c.content != nil {
+			contents = append(contents, []any{"SET", c.piece, c.content, "PX", stagedFor.Milliseconds(), "NX"})
 		}
 	}
 	rows, err := s.nodes.RunDurableAfter(ctx, at, contents, commitScript, args...).Slice()
