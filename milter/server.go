@@ -2,7 +2,8 @@
 // lets it pass.
 //
 // When anything fails, the message is either certainly in the store before the MTA hears DISCARD, or it stays the
-// MTA's: tempfailed or delivered unheld, as on_store_failure says, and logged.
+// MTA's: tempfailed or delivered unheld, as on_store_failure says, and logged. Where nobody knows whether the store has
+// it, it is tempfailed in any case: delivered, it could arrive twice, and a recall would miss one of them.
 package milter
 
 import (

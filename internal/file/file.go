@@ -1,4 +1,4 @@
-// Package file replaces files that must never be seen half written.
+// Package file replaces files that must never be seen half written, and reads those that nobody else may read.
 package file
 
 import (

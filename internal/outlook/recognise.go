@@ -1,5 +1,6 @@
 // Package outlook recognises what Outlook and Exchange send for "Recall This Message", and reads the subject and the
-// time of the message that is to come back. Which message of the store that is, package recall finds.
+// time of the message that is to come back. Which message that is, package recall finds for our own senders, and
+// package inbound for mail that comes in.
 //
 // Outlook sends a mail with a winmail.dat (form A); Exchange makes it a plain text with fields of a voice message, or
 // says of itself that it is a recall (form B); Exchange Online sends it from the cloud (form C). Nothing here says who

@@ -1,4 +1,4 @@
-// Package wiring turns the config into the parts that the daemon and recallctl share.
+// Package wiring turns the config into the parts that the daemon, recallctl and recall-web share.
 package wiring
 
 import (
