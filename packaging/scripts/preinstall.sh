@@ -10,3 +10,4 @@ user() {
 }
 user recall-milter "Recall Milter"
 user recall-milter-store "Hold store of Recall Milter"
+user recall-web "Page of Recall Milter"
