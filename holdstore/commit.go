@@ -70,9 +70,7 @@ const (
 	batchTime  = nodes.IOTimeout // for the reply
 )
 
-// sendBatch commits a batch, and fills in each commit's answer. Contents travel in front of the script: Lua would hash
-// each byte of them. They are staged with NX, as a batch may be sent twice, and the content of a hold must not get an
-// end.
+// sendBatch commits a batch, and fills in each commit's answer.
 func (s *Store) sendBatch(at nodes.Shard, batch []*commit, confirmed []confirmation) error {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
@@ -81,13 +79,7 @@ func (s *Store) sendBatch(at nodes.Shard, batch []*commit, confirmed []confirmat
 	for _, c := range batch {
 		args = append(args, c.args...)
 	}
-	var contents [][]any
-	for _, c := range batch {
-		if c.content != nil {
-			contents = append(contents, []any{"SET", c.piece, c.content, "PX", stagedFor.Milliseconds(), "NX"})
-		}
-	}
-	rows, err := s.nodes.RunDurableAfter(ctx, at, contents, commitScript, args...).Slice()
+	rows, err := s.nodes.RunDurable(ctx, at, commitScript, args...).Slice()
 	if err != nil {
 		return err
 	}
@@ -112,16 +104,14 @@ func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
 
 // commit is one hold on its way into a batch.
 type commit struct {
-	args    []any  // of the script
-	piece   string // the key of the content
-	content []byte // nil: it is staged
-	size    int    // bytes that it adds to a batch, about
+	args []any // of the script
+	size int   // bytes that it adds to a batch, about
 
 	row  any       // the script's answer
 	held time.Time // when its batch was committed
 }
 
-// commit is the hold as it goes into a batch: whole, or with all of its content staged.
+// commit is the hold as it goes into a batch: with its content, or with all of it staged.
 func (p *Put) commit(t Terms, whole bool) *commit {
 	sub := p.sub
 	sub.Subject = p.s.seal.WrapSubject(sub.Subject, p.id)
@@ -129,17 +119,15 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 	entries := p.s.indexEntries(&p.sub)
 	terms := storedTerms{armour(sub), t.Rule, p.wide}
 	record := p.s.seal.Signed(p.id, firstRecord(t.Grace, p.size, p.nonce, p.chunks, entries, terms))
-	content, stored := []byte(nil), p.staged
+	staged, content, stored := p.chunks, []byte(nil), p.staged
 	if whole {
 		content = p.s.seal.WrapWhole(p.header, p.body, p.place(0, true))
-		stored = int64(len(content))
+		staged, stored = 0, int64(len(content))
 	}
 	return &commit{
-		piece:   pieceKey(p.at, p.id, p.nonce, 0),
-		content: content,
-		size:    len(content) + entryBytes*len(entries),
+		size: len(content) + entryBytes*len(entries),
 		args: []any{
-			p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size, p.chunks, p.replacing(t),
+			p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size, staged, content, p.replacing(t),
 			strings.Join(entries, " "), ownerOf(&p.sub, t), stored, recordCost + len(record) + entryCost*len(entries),
 			p.elsewhere,
 		},

@@ -1,5 +1,5 @@
-// Package policy decides what happens to a message: facts in, verdict out, no I/O. It also reads what rules and commands
-// name: patterns, subjects, and the recipients of ONLY.
+// Package policy decides what happens to a message: facts in, verdict out, no I/O. It also reads what rules and
+// commands name: patterns, subjects, and the recipients of ONLY.
 package policy
 
 import (

@@ -51,7 +51,7 @@ func (d *Desk) refusesPerson(p Person, h *holdstore.Hold, rule policy.Rule) (why
 		return ""
 	}
 	if p.Login != "" {
-		// A sign-in proves the login itself. Behind one that many share, by mail, only the envelope sender tells them apart.
+		// A sign-in proves the login itself. By mail, only the envelope sender tells those apart who share one.
 		by := h.Submission
 		by.Login = p.Login
 		submitter := d.submitter(&by)

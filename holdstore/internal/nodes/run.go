@@ -80,21 +80,14 @@ var ErrFewReplicas = errors.New("too few replicas acknowledged it")
 // Options.Replicas says, so that no failover undoes it. Both waits go with the script over one connection: they count
 // only what their own connection wrote.
 func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
-	return ns.RunDurableAfter(ctx, at, nil, sc, args...)
-}
-
-// RunDurableAfter is RunDurable with plain commands in front of the script, in one transaction: else Redis would sync
-// for each part of them that it reads. They may be sent more than once, also when the script has run, and nobody looks
-// at what they answer: the script sees what they did.
-func (ns *Nodes) RunDurableAfter(ctx context.Context, at Shard, before [][]any, sc *redis.Script,
-	args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
 	eval := sc.EvalSha
 	for n := 0; ; n++ {
-		run := func(pipe redis.Pipeliner) *redis.Cmd { return eval(ctx, pipe, []string{string(at)}, args...) }
-		cmd := ns.attempt(ctx, at, before, run)
+		cmd := ns.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd {
+			return eval(ctx, pipe, []string{string(at)}, args...)
+		})
 		if n == maxMoves {
 			return cmd
 		}
@@ -107,21 +100,14 @@ func (ns *Nodes) RunDurableAfter(ctx context.Context, at Shard, before [][]any, 
 	}
 }
 
-// attempt queues a script once, behind other commands, and behind it the waits for its write.
-func (ns *Nodes) attempt(ctx context.Context, at Shard, before [][]any,
-	script func(redis.Pipeliner) *redis.Cmd) *redis.Cmd {
+// attempt queues a script once, and behind it the waits for its write.
+func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipeliner) *redis.Cmd) *redis.Cmd {
 	node, err := ns.Node(ctx, at)
 	if err != nil {
 		return failed(ctx, err)
 	}
 	pipe := node.Pipeline()
-	ended := func() {}
-	var cmd *redis.Cmd
-	if len(before) == 0 {
-		cmd = script(pipe)
-	} else {
-		cmd, ended = transaction(ctx, pipe, before, script)
-	}
+	cmd := queue(pipe)
 	var synced, acks *redis.Cmd
 	if ns.opt.strict() && ns.durable.provable(node) {
 		synced = pipe.Do(ctx, "WAITAOF", 1, 0, diskWait.Milliseconds())
@@ -130,7 +116,6 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, before [][]any,
 		acks = pipe.Do(ctx, "WAIT", ns.opt.Replicas, replicaWait.Milliseconds())
 	}
 	_, err = pipe.Exec(ctx)
-	ended()
 	if cmd.Err() != nil {
 		return cmd
 	}
@@ -152,37 +137,6 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, before [][]any,
 		ns.silent.begin(ns, node, cmd.Err())
 	}
 	return cmd
-}
-
-// transaction queues commands and a script as one. After the pipe is sent, ended gives the script's command what the
-// script has answered, or why it did not run.
-func transaction(ctx context.Context, pipe redis.Pipeliner, before [][]any,
-	script func(redis.Pipeliner) *redis.Cmd) (cmd *redis.Cmd, ended func()) {
-	queued := []*redis.Cmd{pipe.Do(ctx, "MULTI")}
-	for _, args := range before {
-		queued = append(queued, pipe.Do(ctx, args...))
-	}
-	cmd = script(pipe)
-	exec := pipe.Do(ctx, "EXEC")
-	return cmd, func() {
-		for _, c := range append(queued, cmd, exec) {
-			if c.Err() != nil { // the first one is why: EXEC only says that there was one
-				cmd.SetErr(c.Err())
-				return
-			}
-		}
-		all, _ := exec.Slice()
-		if len(all) != len(before)+1 {
-			cmd.SetErr(fmt.Errorf("redis answered %d of the %d commands of a transaction", len(all), len(before)+1))
-			return
-		}
-		answer := all[len(before)]
-		if err, wrong := answer.(error); wrong {
-			cmd.SetErr(err)
-			return
-		}
-		cmd.SetVal(answer)
-	}
 }
 
 // onDisk reads what WAITAOF said: ErrNotDurable, unless the write is on the disk of the server, or it can't say.
