@@ -1,19 +1,17 @@
 package web_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
-	"github.com/pb33f/libopenapi-validator/config"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/web"
@@ -21,39 +19,98 @@ import (
 
 // program is a client of the API, all of whose answers are held against the document that the page serves.
 type program struct {
-	h     *house
-	check validator.Validator
-	want  map[string]bool // "GET /api/v1/me 200", of the document
-	seen  map[string]bool
+	h    *house
+	want map[string]map[string]*jsonschema.Schema // "GET /api/v1/me 200", of the document: what a body is, by media type
+	seen map[string]bool
 }
 
 func (h *house) program() *program {
 	h.t.Helper()
 	_, text, _ := h.guest().ask("GET", "/api/v1/openapi.json", "")
-	document, err := libopenapi.NewDocument([]byte(text))
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	check, errs := validator.NewValidator(document, config.WithStrictMode(), config.WithFormatAssertions())
-	if len(errs) > 0 {
-		h.t.Fatal(errs)
-	}
-	if ok, errs := check.ValidateDocument(); !ok {
-		h.t.Fatalf("the document: %v", errs)
-	}
-	p := &program{h, check, map[string]bool{}, map[string]bool{}}
-	model, err := document.BuildV3Model()
-	if err != nil {
+	closed(document, "")
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("openapi.json", document); err != nil {
 		h.t.Fatal(err)
 	}
-	for path, item := range model.Model.Paths.PathItems.FromOldest() {
-		for method, operation := range item.GetOperations().FromOldest() {
-			for code := range operation.Responses.Codes.FromOldest() {
-				p.want[strings.ToUpper(method)+" "+path+" "+code] = true
+	p := &program{h, map[string]map[string]*jsonschema.Schema{}, map[string]bool{}}
+	for path, item := range at(h.t, document, "paths") {
+		for method, operation := range item.(map[string]any) {
+			for code, answer := range at(h.t, operation, "responses") {
+				place := "/paths/" + escaped(path) + "/" + method + "/responses/" + code
+				if ref, ok := answer.(map[string]any)["$ref"].(string); ok {
+					place = strings.TrimPrefix(ref, "#")
+					answer = at(h.t, document, strings.Split(place[1:], "/")...)
+				}
+				kinds := map[string]*jsonschema.Schema{}
+				for kind := range at(h.t, answer, "content") {
+					kinds[kind] = compiler.MustCompile("openapi.json#" + place + "/content/" + escaped(kind) + "/schema")
+				}
+				p.want[strings.ToUpper(method)+" "+path+" "+code] = kinds
 			}
 		}
 	}
 	return p
+}
+
+// escaped writes a name as part of a JSON pointer (RFC 6901).
+func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+
+// at returns the object at a place of the document.
+func at(t *testing.T, value any, path ...string) map[string]any {
+	t.Helper()
+	object, ok := value.(map[string]any)
+	for _, name := range path {
+		object, ok = object[name].(map[string]any)
+	}
+	if !ok {
+		t.Fatalf("the document has no object at %q", path)
+	}
+	return object
+}
+
+// closed lets no object of the document have more than its properties: a field that nobody has described is a fault
+// here. For callers it is none, as later versions may have more.
+func closed(value any, under string) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, part := range v {
+			closed(part, name)
+			one, schema := part.(map[string]any)
+			if schema && (under == "properties" || name == "items" || name == "schema") {
+				one["unevaluatedProperties"] = false
+			}
+		}
+	case []any:
+		for _, part := range v {
+			closed(part, "")
+		}
+	}
+}
+
+// described says what is wrong with an answer by the document.
+func (p *program) described(answer, kind, text string) error {
+	kinds, known := p.want[answer]
+	if !known {
+		return nil // it is reported at the end
+	}
+	kind, _, _ = mime.ParseMediaType(kind)
+	schema, known := kinds[kind]
+	switch {
+	case !known:
+		return fmt.Errorf("the document has no body of %s", kind)
+	case kind != "application/json" && kind != "application/problem+json":
+		return nil // one text, or a stream of them
+	}
+	body, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(body)
 }
 
 // call is one request.
@@ -97,25 +154,17 @@ func (p *program) do(c call) (int, string) {
 	} else {
 		text, _ = io.ReadAll(answer.Body)
 	}
-	told := &http.Response{StatusCode: answer.StatusCode, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(text))}
-	for _, name := range []string{"Content-Type", "Retry-After"} { // the others are the same for all pages
-		if value := answer.Header.Get(name); value != "" {
-			told.Header.Set(name, value)
-		}
-	}
-	if ok, errs := p.check.ValidateHttpResponse(r, told); !ok {
-		for _, e := range errs {
-			p.h.t.Errorf("%s %s: %d %s: %s %v\n%s", c.method, c.path, answer.StatusCode, e.Message, e.Reason,
-				e.SchemaValidationErrors, text)
-		}
-	}
 	parts := strings.Split(c.path, "?")
 	path := "/api/v1" + parts[0]
 	if segments := strings.Split(parts[0], "/"); len(segments) > 2 && segments[1] == "holds" {
 		segments[2] = "{id}"
 		path = "/api/v1" + strings.Join(segments, "/")
 	}
-	p.seen[fmt.Sprintf("%s %s %d", c.method, path, answer.StatusCode)] = true
+	name := fmt.Sprintf("%s %s %d", c.method, path, answer.StatusCode)
+	p.seen[name] = true
+	if err := p.described(name, answer.Header.Get("Content-Type"), string(text)); err != nil {
+		p.h.t.Errorf("%s: %v\n%s", name, err, text)
+	}
 	return answer.StatusCode, string(text)
 }
 
@@ -176,7 +225,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 		}
 	}
 	for _, answer := range slices.Sorted(maps.Keys(p.seen)) {
-		if !p.want[answer] {
+		if p.want[answer] == nil {
 			t.Errorf("the API gave the answer %s, and the document does not have it", answer)
 		}
 	}
