@@ -32,6 +32,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each program sleeps for a second at its end
 	build := exec.Command("go", "build", "-buildvcs=false", "-race", "-o", dir, "../cmd/...")
 	if os.Getenv("TORTURE") != "" {
 		build = exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../cmd/...")

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -23,6 +26,7 @@ type daemon struct {
 	outbound atomic.Pointer[policy.Outbound] // replaced by SIGHUP
 	texts    *post.Texts
 	marker   mark.Marker
+	hangup   chan os.Signal
 }
 
 // newDaemon checks all that can be checked without listening.
@@ -31,7 +35,7 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{config: c, file: file, log: log}
+	d := &daemon{config: c, file: file, log: log, hangup: make(chan os.Signal, 1)}
 	rules, err := wiring.Outbound(c)
 	if err != nil {
 		return nil, err
@@ -48,6 +52,9 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 
 // serve listens and releases until ctx ends, then drains.
 func (d *daemon) serve(ctx context.Context) error {
+	// Before a port is open: whoever sees one may send SIGHUP, which would end a program that does not wait for it.
+	signal.Notify(d.hangup, syscall.SIGHUP)
+	defer signal.Stop(d.hangup)
 	store, err := wiring.Store(d.config)
 	if err != nil {
 		return err

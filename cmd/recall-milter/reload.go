@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -15,14 +12,11 @@ import (
 
 // reloadOnHangup reads the config again at SIGHUP; a bad file keeps what was in force.
 func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *holdstore.Store, log *monitor.Metrics) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hangup:
+		case <-d.hangup:
 			sum, waiting, err := d.reload(gate, store)
 			if err != nil {
 				log.ReloadRefused(err)
