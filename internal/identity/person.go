@@ -17,7 +17,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
-// Person is who has signed in.
+// Person is somebody who has signed in.
 type Person struct {
 	Subject   string // at the provider
 	Session   string // there; empty: it does not say

@@ -71,6 +71,24 @@ func (g *guest) confirmed(page, act, reason string) (code int, location string) 
 	return code, header.Get("Location")
 }
 
+// A report is the gateway's own mail: nobody recalls it, also not by a form with its ID.
+func TestNoActOnManyTouchesAMailOfTheGateway(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	boss := h.guest("Remote-User", "boss")
+	_, page, _ := boss.ask("GET", "/operator/confirm?act=recall&which=chosen&id="+h.ids["of anna"], "")
+	h.hold("a report", "", "postmaster@gw.test", holdstore.OwnMailRule)
+	both := h.ids["a report"] + " " + h.ids["of anna"]
+	boss.confirmed(strings.ReplaceAll(page, `value="`+h.ids["of anna"], `value="`+both), "recall", "")
+	if h.state("a report") != holdstore.Held || h.state("of anna") != holdstore.Recalled {
+		t.Errorf("the report is %s, the message %s", h.state("a report"), h.state("of anna"))
+	}
+	_, page, _ = boss.ask("GET", "/operator/confirm?act=recall&which=chosen&id="+h.ids["a report"], "")
+	if strings.Contains(page, "a report") {
+		t.Errorf("the form shows a mail of the gateway:\n%s", page)
+	}
+}
+
 func TestAnOperatorActsOnExactlyWhatWasCounted(t *testing.T) {
 	t.Parallel()
 	h := open(t, withBoss)

@@ -34,8 +34,7 @@ type fate struct {
 
 const recipientsTried = 1000
 
-// apiTest says what the rules would do with a message. A person asks for themselves: what the rules do with others'
-// mail is their own business.
+// apiTest says what the rules would do with a message. A person's is tested with their own login.
 func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
 	var t tried
 	if err := readBody(r, &t); err != nil {
