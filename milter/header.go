@@ -211,7 +211,7 @@ func raw(fields []policy.Field, name string) string {
 	return ""
 }
 
-// author is the one address in From, "" when it is the sender's, or when there is no such address.
+// author is the one address in From, "" when it is the sender's, or when From does not name exactly one.
 func author(from, sender string) string {
 	a, err := mailmsg.Address(from)
 	if err != nil || holdstore.Same(a, sender) || len(a) > maxAuthor {

@@ -11,7 +11,7 @@ const storeCodes = "64 wrong command; 69 the store can't be reached; 77 not allo
 var helps = map[string]help{
 	"log": {"Show the audit trail: who did what, when, and from where",
 		"Show the audit trail, oldest entry first: all of it, or that of the messages that are named.\n\n" +
-			"Exit codes: 0 shown; 1 there is no such entry; " + storeCodes,
+			"Exit codes: 0 shown; 1 no entry matches; " + storeCodes,
 		"  recallctl log --since 1d\n  recallctl log 32VWE3H4VYYPX"},
 	"drain": {"Send everything now, and wait until it has left",
 		"Make everything due that waits at this moment, and wait until it has left. Mail that comes in meanwhile is held " +
@@ -40,7 +40,7 @@ var helps = map[string]help{
 			"64 wrong command; 69 the store can't be reached; 78 invalid config.",
 		"  recallctl key status\n  recallctl --json key status"},
 	"token": {"Make, list and revoke tokens for the API", "Work with the tokens by which programs use the API " +
-		"(docs/api.md).\n\nExit codes: 0 done; 1 there is no such token; " + storeCodes,
+		"(docs/api.md).\n\nExit codes: 0 done; 1 the token does not exist; " + storeCodes,
 		"  recallctl token new crm --scope read\n  recallctl token list"},
 	"token new": {"Make a token, and print it once",
 		"Make a token for a program, and print it. It is shown only once: the store keeps a hash of it. Without --for it " +
@@ -53,7 +53,7 @@ var helps = map[string]help{
 		"  recallctl token list\n  recallctl --json token list"},
 	"token revoke": {"Revoke a token: it is not valid any more, on all gateways",
 		"Revoke a token, on all gateways of the store at once.\n\n" +
-			"Exit codes: 0 revoked; 1 there is no such token; " + storeCodes,
+			"Exit codes: 0 revoked; 1 the token does not exist; " + storeCodes,
 		"  recallctl token revoke webmail\n  recallctl token revoke helpdesk"},
 	"link": {"Print the link to the page of a message",
 		"Print the link by which a sender sees a message on the page, and can take it back. Whoever has the link can do " +

@@ -113,7 +113,7 @@ func (c *ctl) tokenList(ctx context.Context, _ []string) error {
 		c.say("%d records of tokens were not made with this gateway's secret: they are not valid", foreign)
 	}
 	if len(all) == 0 {
-		c.say("there is no token")
+		c.say("no token has been made")
 		return nil
 	}
 	if !c.json {
@@ -133,7 +133,7 @@ func (c *ctl) tokenRevoke(ctx context.Context, args []string) error {
 	}
 	n := slices.IndexFunc(all, func(t web.Token) bool { return t.Name == args[0] })
 	if n < 0 {
-		return &exit{exitNothing, fmt.Sprintf("there is no token %q", args[0])}
+		return &exit{exitNothing, fmt.Sprintf("token %q does not exist", args[0])}
 	}
 	if err := c.store.RemoveToken(ctx, all[n].Digest); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (c *ctl) link() *cobra.Command {
 		}
 		link := wiring.HoldLink(c.config, m)
 		if link == nil || c.ignores("web") {
-			return usage("there is no page: set web.listen and web.base_url in the config")
+			return usage("the page is switched off: set web.listen and web.base_url in the config")
 		}
 		if len(refs) == 0 {
 			return usage("say which messages: a REF (hold ID, Message-ID or queue ID)")

@@ -23,7 +23,7 @@ func TestTokensAreListedByNameAndNeverShownAgain(t *testing.T) {
 		code = run(t.Context(), append([]string{"-c", conf}, args...), strings.NewReader(""), &stdout, &stderr)
 		return stdout.String() + stderr.String(), code
 	}
-	if out, code := ctl("token", "list"); code != 0 || !strings.Contains(out, "there is no token") {
+	if out, code := ctl("token", "list"); code != 0 || !strings.Contains(out, "no token has been made") {
 		t.Errorf("without a token: %d %s", code, out)
 	}
 	made, code := ctl("token", "new", "webmail", "--scope", "act", "--for", "*@corp.test", "--expires", "90d")

@@ -30,7 +30,7 @@ func newSource(name string, text []byte) *source {
 		tables: map[string]bool{}}
 }
 
-// problem notes what is wrong with the value at path, or with the whole file when there is no such value in it.
+// problem notes what is wrong with the value at path, or with the whole file when the file lacks it.
 func (s *source) problem(path, format string, args ...any) {
 	p := s.at(path, fmt.Sprintf(format, args...))
 	if p.Line == 0 {

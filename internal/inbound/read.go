@@ -22,7 +22,7 @@ type arrival struct {
 	*Mail
 	from   string   // the one address in From, in lower case and with the domain in A-labels; empty: see defect
 	domain string   // of from
-	defect string   // why there is no such address
+	defect string   // why From has no usable address
 	to     []string // recipients, in lower case
 	passed bool     // a mailing list has passed the mail on
 	shared bool     // From is the address of a list, which all its members write under

@@ -121,7 +121,7 @@ func (o *box) login() error {
 	}
 	if err := o.do(enter); err != nil {
 		if said := new(imap.Error); errors.As(err, &said) && said.Code != imap.ResponseCodeUnavailable && !throttled(said) {
-			return fmt.Errorf("%w as %s (%s): %s, or there is no such mailbox", ErrLogin, name,
+			return fmt.Errorf("%w as %s (%s): %s, or the mailbox does not exist", ErrLogin, name,
 				sanitize.ServerReply(said.Text), secret)
 		}
 		return err

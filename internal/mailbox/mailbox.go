@@ -191,7 +191,7 @@ func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (
 }
 
 // opensOthers says whether the master user still opens a mailbox that it has opened before: then a login that is
-// refused means that there is no such mailbox, and not that the master user's password is wrong.
+// refused means that the mailbox does not exist, and not that the master user's password is wrong.
 func (b *IMAP) opensOthers(ctx context.Context) bool {
 	user := b.known.Load()
 	if user == nil {

@@ -172,7 +172,7 @@ func checkURL(text string) error {
 		"unencrypted", text)
 }
 
-// refusedToken says why there is no token, without what the server's answer may contain besides. A refusal is ErrLogin;
+// refusedToken says why a token was not given, without what the server's answer may contain besides. A refusal is ErrLogin;
 // what may pass (429, 5xx, no answer) is tried again.
 func refusedToken(err error) error {
 	said := new(oauth2.RetrieveError)

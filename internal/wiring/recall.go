@@ -51,7 +51,7 @@ func languageOf(c *config.Config) post.Language {
 }
 
 // Desk makes the desk for recall commands of a config. rule finds the rule under which a message is held, and link
-// makes the address of its page (nil: there is no page).
+// makes the address of its page (nil: the page is switched off).
 func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late,
 	link func(*holdstore.Hold) string, log recall.Log) (*recall.Desk, error) {
 	r := c.Recall
