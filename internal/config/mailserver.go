@@ -3,6 +3,14 @@ package config
 import (
 	"cmp"
 	"strconv"
+	"strings"
+)
+
+// What [[inbound.mailbox.server]] means with backend = "graph" and nothing else: the global service, for which all
+// application permissions are asked that the administrator gave.
+const (
+	graphURL   = "https://graph.microsoft.com/v1.0"
+	graphScope = "https://graph.microsoft.com/.default"
 )
 
 // MailServers are the servers of [inbound.mailbox] in their order, with their defaults: first each
@@ -10,12 +18,20 @@ import (
 func (m Mailbox) MailServers() (all []MailServer) {
 	for _, s := range m.Servers {
 		s.Backend, s.TLS, s.Auth = cmp.Or(s.Backend, "imap"), cmp.Or(s.TLS, "implicit"), cmp.Or(s.Auth, "login")
+		if s.Backend == "graph" {
+			s.Address = strings.TrimSuffix(cmp.Or(s.Address, graphURL), "/")
+			if s.Token.URL != "" {
+				s.Token.Scope = cmp.Or(s.Token.Scope, graphScope)
+			}
+		}
+		s.Unread, s.Read = cmp.Or(s.Unread, m.Unread), cmp.Or(s.Read, m.Read)
 		all = append(all, s)
 	}
 	if i := m.IMAP; m.Backend == "imap" && (i.MasterUser != "" || len(all) == 0) {
 		all = append(all, MailServer{Domains: []string{"*"}, Backend: "imap", Address: i.Address,
 			TLS: map[string]string{"tls": "implicit"}[i.TLS], Auth: "login",
-			Login: "{address}" + i.Separator + "{master}", MasterUser: i.MasterUser, PasswordFile: i.PasswordFile})
+			Login: "{address}" + i.Separator + "{master}", MasterUser: i.MasterUser, PasswordFile: i.PasswordFile,
+			Unread: m.Unread, Read: m.Read})
 		if last := &all[len(all)-1]; last.TLS == "" {
 			last.TLS = i.TLS
 		}
@@ -36,6 +52,10 @@ func (c *Config) checkMailbox(s *source) {
 	m := c.Inbound.Mailbox
 	s.is("inbound.mailbox.unread", checkFolder(m.Unread, "delete", "replace"))
 	s.is("inbound.mailbox.read", checkFolder(m.Read, "keep", "delete"))
+	for n, server := range m.Servers {
+		s.is(m.Path(n)+".unread", checkFolder(cmp.Or(server.Unread, "delete"), "delete", "replace"))
+		s.is(m.Path(n)+".read", checkFolder(cmp.Or(server.Read, "keep"), "keep", "delete"))
+	}
 	for n, server := range m.MailServers() {
 		server.check(s, m.Path(n))
 	}
@@ -50,6 +70,13 @@ func (m MailServer) check(s *source, at string) {
 	if m.Backend == "none" {
 		return
 	}
+	if m.Backend == "graph" {
+		s.demand(at+".token", m.Token.ServiceAccountFile == "", "Graph takes tokens from url or file: see docs/mailbox.md")
+		m.Token.check(s, at+".token", "backend = \"graph\"")
+		s.demand(at+".unread", m.Unread != "replace", "Graph leaves no notice in a mailbox: write \"delete\" or "+
+			"\"move:Folder\" for this server")
+		return
+	}
 	s.demand(at, m.Address != "", "needs the address of the IMAP server")
 	if m.Address != "" {
 		s.is(at+".address", named(m.Address, checkHostPort(m.Address)))
@@ -61,18 +88,18 @@ func (m MailServer) check(s *source, at string) {
 		s.demand(at, m.PasswordFile != "", "needs password_file: the password of master_user")
 		return
 	}
-	m.Token.check(s, at+".token", m.Auth)
+	m.Token.check(s, at+".token", "auth = \""+m.Auth+"\"")
 }
 
 // check wants exactly one of the three sources of tokens.
-func (t TokenSource) check(s *source, at, auth string) {
+func (t TokenSource) check(s *source, at, way string) {
 	sources := 0
 	for _, named := range []bool{t.URL != "", t.ServiceAccountFile != "", t.File != ""} {
 		if named {
 			sources++
 		}
 	}
-	s.demand(at, sources == 1, "auth = \""+auth+"\" needs one source of access tokens: url with client_id and "+
+	s.demand(at, sources == 1, way+" needs one source of access tokens: url with client_id and "+
 		"client_secret_file, or service_account_file, or file")
 	s.demand(at, t.URL == "" || t.ClientID != "" && t.ClientSecretFile != "", "url needs client_id and client_secret_file")
 }
@@ -93,7 +120,7 @@ func (m MailServer) secrets() map[string]string {
 	for key, path := range map[string]string{"password_file": m.PasswordFile,
 		"token.client_secret_file": m.Token.ClientSecretFile, "token.service_account_file": m.Token.ServiceAccountFile,
 		"token.file": m.Token.File} {
-		if path != "" && m.Backend == "imap" {
+		if path != "" && m.Backend != "none" {
 			files[key] = path
 		}
 	}

@@ -28,6 +28,18 @@ func TestMailServers(t *testing.T) {
 			"token = { file = \"/t\", service_account_file = \"/s\" }\n", "needs one source"},
 		"no secret": {server + "domains = [\"a.test\"]\naddress = \"a:993\"\nauth = \"xoauth2\"\n" +
 			"token = { url = \"https://a\", client_id = \"c\" }\n", "needs client_id and client_secret_file"},
+		"graph, as short as can be": {server + "domains = [\"a.test\"]\nbackend = \"graph\"\n" +
+			"token = { url = \"https://a\", client_id = \"c\", client_secret_file = \"/s\" }\n", ""},
+		"graph without a token": {server + "domains = [\"a.test\"]\nbackend = \"graph\"\n",
+			"backend = \"graph\" needs one source"},
+		"graph with another's account": {server + "domains = [\"a.test\"]\nbackend = \"graph\"\n" +
+			"token = { service_account_file = \"/s\" }\n", "takes tokens from url or file"},
+		"graph leaves no notice": {"[inbound.mailbox]\nunread = \"replace\"\n" + server + "domains = [\"a.test\"]\n" +
+			"backend = \"graph\"\ntoken = { file = \"/t\" }\n", "leaves no notice"},
+		"graph with an act of its own": {"[inbound.mailbox]\nunread = \"replace\"\n" + server +
+			"domains = [\"a.test\"]\nbackend = \"graph\"\nunread = \"move:Recalled\"\ntoken = { file = \"/t\" }\n", ""},
+		"an unknown act of a server": {server + "domains = [\"a.test\"]\naddress = \"a:993\"\nread = \"burn\"\n" + master,
+			"invalid value \"burn\""},
 		"imap without a master": {"[inbound.mailbox]\nbackend = \"imap\"\n", "needs master_user"},
 		"imap in clear": {"[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = \"a:143\", master_user = \"m\", " +
 			"password_file = \"/p\" }\n", "must be starttls or implicit"},

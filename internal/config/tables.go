@@ -155,7 +155,7 @@ type Mailbox struct {
 // domain is asked.
 type MailServer struct {
 	Domains      []string    `toml:"domains"`
-	Backend      string      `toml:"backend" allowed:"imap,none"`
+	Backend      string      `toml:"backend" allowed:"imap,graph,none"`
 	Address      string      `toml:"address"`
 	TLS          string      `toml:"tls" allowed:"none,starttls,implicit"`
 	Auth         string      `toml:"auth" allowed:"login,plain,xoauth2,oauthbearer"`
@@ -163,6 +163,8 @@ type MailServer struct {
 	MasterUser   string      `toml:"master_user"`
 	PasswordFile string      `toml:"password_file"`
 	Token        TokenSource `toml:"token"`
+	Unread       string      `toml:"unread"` // in place of that of [inbound.mailbox]
+	Read         string      `toml:"read"`   // so
 }
 
 // TokenSource says where the access tokens of a [[inbound.mailbox.server]] come from.

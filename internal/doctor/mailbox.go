@@ -26,11 +26,11 @@ func mailboxes(ctx context.Context, s *Site, r report) {
 	for _, b := range all.Servers() {
 		if err := b.Check(ctx, ""); err != nil {
 			r.warn("mailbox.reachable", byHand+"only you know where the mailboxes are: see the address and tls of "+
-				"[inbound.mailbox] in "+s.File+", and whether the server runs", "the IMAP server at %s does not answer: "+
+				"[inbound.mailbox] in "+s.File+", and whether the server runs", "the mail server at %s does not answer: "+
 				"what is recalled after delivery stays in its mailboxes: %s", b.Address(), words(err))
 			continue
 		}
-		r.fine("mailbox", "the IMAP server at %s answers", b.Address())
+		r.fine("mailbox", "the mail server at %s answers", b.Address())
 	}
 	for _, user := range s.Mailboxes {
 		s.opens(ctx, all, user, r)

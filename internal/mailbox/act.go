@@ -96,7 +96,7 @@ func (o *box) move(t Target, c found, target string, r Result) (Result, bool, er
 		return r, false, err
 	}
 	if o.s.p.DryRun {
-		return o.tried(r), false, nil
+		return tried(r), false, nil
 	}
 	if !o.caps.Has(imap.CapMove) && !o.caps.Has(imap.CapIMAP4rev2) && !o.canExpunge() {
 		r.Outcome, r.Detail = Refused, "the mail server can't move one message alone"

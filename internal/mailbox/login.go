@@ -71,6 +71,12 @@ func (s Server) Defect() error {
 	if err := checkTemplate(s.template()); err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
+	if s.Graph {
+		if err := checkURL(s.Address); err != nil {
+			return fmt.Errorf("address: %w", err)
+		}
+		return s.Token.defect()
+	}
 	if s.Auth == AuthLogin || s.Auth == AuthPlain {
 		_, err := s.password()
 		return err

@@ -1,8 +1,9 @@
-// Package mailbox takes delivered messages out of the mailboxes of this gateway's own users, by IMAP: on the server of
-// each recipient's domain, with a login that opens all mailboxes there.
+// Package mailbox takes delivered messages out of the mailboxes of this gateway's own users, by IMAP or Microsoft
+// Graph: on the server of each recipient's domain, with a login that opens all mailboxes there.
 //
-//	server of the domain -> log in for the recipient -> every folder of their own: search, verify -> plan -> mark, look
-//	again -> expunge | move
+//	server of the domain -> log in for the recipient -> every folder of their own: search, verify -> plan
+//	IMAP:  -> mark, look again -> expunge | move
+//	Graph: -> move, look again -> delete for good | move back
 //
 // Failure rules: no other message is ever touched: the search only proposes, and a copy is the message when its
 // Message-ID, its author and its date are, and it came by mail. Whatever may end differently later is an error, and
@@ -11,11 +12,11 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"text/template"
@@ -57,16 +58,18 @@ type Result struct {
 // Server says how to reach the mailboxes of some domains.
 type Server struct {
 	Domains      policy.Patterns // of recipients; empty: all that no server before it has
-	Address      string          // host:port; empty: nobody's mailbox can be reached there
+	Graph        bool            // Microsoft Graph in place of IMAP, with a Token
+	Address      string          // host:port, or the URL of Graph; empty: nobody's mailbox can be reached there
 	TLS          string          // none, starttls, implicit; the config allows none on loopback only
 	Auth         string          // AuthLogin, AuthPlain, AuthXOAUTH2, AuthOAuthBearer
 	Login        string          // template: {address} {local} {domain} {master}; empty: as Auth needs it
 	MasterUser   string          // for AuthLogin and AuthPlain
 	PasswordFile string          // of the master user; read at each login
-	Token        Token           // for AuthXOAUTH2 and AuthOAuthBearer
+	Token        Token           // for AuthXOAUTH2, AuthOAuthBearer and Graph
+	Unread, Read string          // in place of those of the Policy; empty: those
 }
 
-// Policy says what to do in the mailboxes of all servers.
+// Policy says what to do in the mailboxes of all servers that don't say it themselves.
 type Policy struct {
 	Unread string // delete, replace, move:Folder
 	Read   string // keep, delete, move:Folder
@@ -79,8 +82,26 @@ const (
 	atOnce  = 4           // connections
 )
 
+// Backend is one server's way into its users' mailboxes.
+type Backend interface {
+	// Address is where the server is: host:port, or a URL.
+	Address() string
+	// Retract takes a message out of its recipient's mailbox, as the policy says. plan hears what is about to be done,
+	// before each act that a later try could not see; its error ends the try. An error means that a later try may
+	// succeed; one that is ErrLogin needs the administrator. Trying again does nothing twice.
+	Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error)
+	// Check looks whether the server answers, and opens a user's mailbox if one is given. An error says what is wrong.
+	Check(ctx context.Context, user string) error
+}
+
 // Mailboxes are those behind some servers, of which the first that has a recipient's domain is asked.
-type Mailboxes struct{ servers []*IMAP }
+type Mailboxes struct{ servers []place }
+
+// place is a server and what it has; Backend is nil where nobody's mailbox can be reached.
+type place struct {
+	domains policy.Patterns
+	Backend
+}
 
 // New reads the text of the notice; it connects to nothing.
 func New(servers []Server, p Policy) (*Mailboxes, error) {
@@ -90,29 +111,40 @@ func New(servers []Server, p Policy) (*Mailboxes, error) {
 	}
 	m := &Mailboxes{}
 	for _, s := range servers {
-		m.servers = append(m.servers, &IMAP{s: s, p: p, notice: notice, slots: make(chan struct{}, atOnce),
-			tokens: &tokens{from: s.Token}})
+		here := p
+		here.Unread, here.Read = cmp.Or(s.Unread, p.Unread), cmp.Or(s.Read, p.Read)
+		at := place{domains: s.Domains}
+		switch tokens := (&tokens{from: s.Token}); {
+		case s.Address == "":
+		case s.Graph:
+			at.Backend = &Graph{s: s, p: here, tokens: tokens, slots: make(slots, atOnce)}
+		default:
+			at.Backend = &IMAP{s: s, p: here, notice: notice, tokens: tokens, slots: make(slots, atOnce)}
+		}
+		m.servers = append(m.servers, at)
 	}
 	return m, nil
 }
 
 // of is the server of a recipient's mailbox; nil: there is none.
-func (m *Mailboxes) of(recipient string) *IMAP {
+func (m *Mailboxes) of(recipient string) Backend {
 	_, domain := split(recipient)
 	for _, b := range m.servers {
-		if len(b.s.Domains) == 0 || b.s.Domains.Match(domain) {
-			if b.s.Address == "" {
-				return nil
-			}
-			return b
+		if len(b.domains) == 0 || b.domains.Match(domain) {
+			return b.Backend
 		}
 	}
 	return nil
 }
 
 // Servers are those that have an address.
-func (m *Mailboxes) Servers() []*IMAP {
-	return slices.DeleteFunc(slices.Clone(m.servers), func(b *IMAP) bool { return b.s.Address == "" })
+func (m *Mailboxes) Servers() (all []Backend) {
+	for _, b := range m.servers {
+		if b.Backend != nil {
+			all = append(all, b.Backend)
+		}
+	}
+	return all
 }
 
 // Address is host:port of the server.
@@ -121,7 +153,7 @@ func (b *IMAP) Address() string { return b.s.Address }
 // Reaches says whether there is a way into a recipient's mailbox.
 func (m *Mailboxes) Reaches(recipient string) bool { return m.of(recipient) != nil }
 
-// Retract is IMAP.Retract at the server of the recipient's domain.
+// Retract is Backend.Retract at the server of the recipient's domain.
 func (m *Mailboxes) Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
 	b := m.of(t.Recipient)
 	if b == nil {
@@ -130,7 +162,7 @@ func (m *Mailboxes) Retract(ctx context.Context, t Target, plan func(Result) err
 	return b.Retract(ctx, t, plan)
 }
 
-// Check is IMAP.Check at the server of a user's domain.
+// Check is Backend.Check at the server of a user's domain.
 func (m *Mailboxes) Check(ctx context.Context, user string) error {
 	b := m.of(user)
 	if b == nil {
@@ -151,24 +183,22 @@ type IMAP struct {
 	p      Policy
 	notice *template.Template
 	tokens *tokens
-	slots  chan struct{}
+	slots  slots
 	known  atomic.Pointer[string] // a user whose mailbox was opened
 	roots  *x509.CertPool         // nil: the system's
 }
 
-// Retract takes a message out of its recipient's mailbox, as the policy says. plan hears what is about to be done,
-// before each act that a later try could not see; its error ends the try. An error means that a later try may succeed;
-// one that is ErrLogin needs the administrator. Trying again does nothing twice.
+// Retract is Backend.Retract.
 func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
 	if defect := t.defect(b.s); defect != "" {
 		return Result{Outcome: NotFound, Detail: defect}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
-	if err := b.enter(ctx); err != nil {
+	if err := b.slots.enter(ctx); err != nil {
 		return Result{}, err
 	}
-	defer func() { <-b.slots }()
+	defer b.slots.leave()
 	box, err := b.open(ctx, t.Recipient)
 	if errors.Is(err, ErrLogin) && b.opensOthers(ctx) {
 		return Result{Outcome: NotFound, Detail: "there is no mailbox of this name"}, nil
@@ -204,14 +234,14 @@ func (b *IMAP) opensOthers(ctx context.Context) bool {
 	return err == nil
 }
 
-// Check connects, and logs in as a user if one is given. An error says what is wrong.
+// Check is Backend.Check.
 func (b *IMAP) Check(ctx context.Context, user string) error {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
-	if err := b.enter(ctx); err != nil {
+	if err := b.slots.enter(ctx); err != nil {
 		return err
 	}
-	defer func() { <-b.slots }()
+	defer b.slots.leave()
 	box, err := b.open(ctx, user)
 	if err != nil {
 		return because(ctx, err)
@@ -223,10 +253,15 @@ func (b *IMAP) Check(ctx context.Context, user string) error {
 	return nil
 }
 
+// slots are as many as one server may have at once.
+type slots chan struct{}
+
+func (s slots) leave() { <-s }
+
 // enter waits until a connection more is not too many.
-func (b *IMAP) enter(ctx context.Context) error {
+func (s slots) enter(ctx context.Context) error {
 	select {
-	case b.slots <- struct{}{}:
+	case s <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("mailbox: all %d connections are in use: %w", atOnce, ctx.Err())

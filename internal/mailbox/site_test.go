@@ -56,7 +56,7 @@ func (s *site) settings() settings {
 
 func (s *site) policy(unread, read string) {
 	settings := s.settings()
-	settings.Unread, settings.Read = unread, read
+	settings.Policy.Unread, settings.Policy.Read = unread, read
 	s.with(settings)
 }
 
@@ -72,7 +72,7 @@ func one(t testing.TB, its settings) *IMAP {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m.servers[0]
+	return m.servers[0].Backend.(*IMAP)
 }
 
 // program is a user's own mail program, logged in.

@@ -128,7 +128,7 @@ func (o *box) act(t Target, c found, now state, policy string, r Result, plan fu
 		r.Detail += "; removed by the policy"
 	}
 	if o.s.p.DryRun {
-		return o.tried(r), false, nil
+		return tried(r), false, nil
 	}
 	if err := plan(r); err != nil {
 		return r, false, err
@@ -145,7 +145,7 @@ func (o *box) act(t Target, c found, now state, policy string, r Result, plan fu
 }
 
 // tried is the result of a dry run: nothing was done, and nothing is promised.
-func (o *box) tried(r Result) Result {
+func tried(r Result) Result {
 	r.Outcome, r.Detail = Refused, "dry run: would be "+r.Outcome+", "+r.Detail
 	return r
 }

@@ -191,7 +191,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			s := start(t, policy, "keep")
 			settings := s.settings()
-			settings.Unread, settings.DryRun = policy, true
+			settings.Policy.Unread, settings.DryRun = policy, true
 			s.with(settings)
 			s.deliver(message(id))
 			if r := s.takes(target(id), Refused); !strings.HasPrefix(r.Detail, "dry run: would be ") {
@@ -221,7 +221,7 @@ func TestReadWhileItIsMoved(t *testing.T) {
 	s := start(t, "move:Recalled", "keep")
 	s.deliver(message(id))
 	settings := s.settings()
-	settings.Unread, settings.Address = "move:Recalled", relay(t, s.box.IMAP, " MOVE ",
+	settings.Policy.Unread, settings.Address = "move:Recalled", relay(t, s.box.IMAP, " MOVE ",
 		func() { s.flag("INBOX", id, imap.FlagSeen) })
 	s.with(settings)
 	if r := s.takes(target(id), Read); r.Detail != "read at the last moment; moved by the policy" {

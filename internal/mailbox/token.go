@@ -48,6 +48,11 @@ func (t Token) defect() (err error) {
 	return err
 }
 
+// noRedirects is a client for requests with secrets: they go to the server that was named, and no further.
+var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+	return http.ErrUseLastResponse
+}}
+
 // tokens gets access tokens, and keeps them for as long as they are good.
 type tokens struct {
 	from Token
@@ -101,10 +106,7 @@ func (k *tokens) fetch(ctx context.Context, user string) (*oauth2.Token, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTime)
 	defer cancel()
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{CheckRedirect: func(*http.Request,
-		[]*http.Request) error {
-		return http.ErrUseLastResponse // a secret goes to the server that was named, and no further
-	}})
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, noRedirects)
 	t, err := source(ctx)
 	if err != nil {
 		return nil, refusedToken(err)
@@ -172,8 +174,8 @@ func checkURL(text string) error {
 		"unencrypted", text)
 }
 
-// refusedToken says why a token was not given, without what the server's answer may contain besides. A refusal is ErrLogin;
-// what may pass (429, 5xx, no answer) is tried again.
+// refusedToken says why a token was not given, without what the server's answer may contain besides. A refusal is
+// ErrLogin; what may pass (429, 5xx, no answer) is tried again.
 func refusedToken(err error) error {
 	said := new(oauth2.RetrieveError)
 	if !errors.As(err, &said) || said.Response == nil {

@@ -24,7 +24,7 @@ func (o *box) toTrash(t Target, c found, r Result, plan func(Result) error) (Res
 		return r, false, nil
 	}
 	if o.s.p.DryRun {
-		return o.tried(r), false, nil
+		return tried(r), false, nil
 	}
 	r.Detail += "; now in the trash, where its user can still find it"
 	if err := plan(r); err != nil {
