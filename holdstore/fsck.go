@@ -282,7 +282,7 @@ var kinds = []keyKind{
 	{"aside", "", nil, "zset"},
 	{"damage", "", nil, "list"},
 	{"tokens", "", nil, "hash"},
-	{"ended:", "remembered ended:", checkTimeScript, "string"},
+	{"ended:", "remembered ended:", checkTimeScript, "zset"},
 }
 
 // keys sorts names by shard and kind, and checks them.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/web"
@@ -94,9 +96,9 @@ func (c *ctl) tokenList(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	all, foreign, err := web.TokenList(ctx, c.store, m)
-	if err != nil {
-		return err
+	all, foreign, partly := web.TokenList(ctx, c.store, m)
+	if partly != nil && !errors.Is(partly, holdstore.ErrPartial) {
+		return partly
 	}
 	var rows [][]string
 	for _, t := range all {
@@ -112,14 +114,12 @@ func (c *ctl) tokenList(ctx context.Context, _ []string) error {
 	if foreign > 0 {
 		c.say("%d records of tokens were not made with this gateway's secret: they are not valid", foreign)
 	}
-	if len(all) == 0 {
+	if len(all) == 0 && partly == nil {
 		c.say("no token has been made")
-		return nil
-	}
-	if !c.json {
+	} else if len(all) > 0 && !c.json {
 		c.table([]string{"NAME", "SCOPE", "FOR", "MADE", "EXPIRES"}, rows)
 	}
-	return nil
+	return partly
 }
 
 func (c *ctl) tokenRevoke(ctx context.Context, args []string) error {
@@ -128,15 +128,15 @@ func (c *ctl) tokenRevoke(ctx context.Context, args []string) error {
 		return err
 	}
 	all, _, err := web.TokenList(ctx, c.store, m)
-	if err != nil {
+	if err != nil && !errors.Is(err, holdstore.ErrPartial) {
 		return err
 	}
 	n := slices.IndexFunc(all, func(t web.Token) bool { return t.Name == args[0] })
 	if n < 0 {
-		return &exit{exitNothing, fmt.Sprintf("token %q does not exist", args[0])}
+		return cmp.Or(err, error(&exit{exitNothing, fmt.Sprintf("token %q does not exist", args[0])}))
 	}
 	if err := c.store.RemoveToken(ctx, all[n].Digest); err != nil {
-		return err
+		return fmt.Errorf("token %s might still be valid, revoke it again: %w", args[0], err)
 	}
 	a := &act{ctl: c}
 	c.say("token %s is revoked", args[0])

@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -19,11 +20,12 @@ import (
 
 // Person is somebody who has signed in.
 type Person struct {
-	Subject   string // at the provider
-	Session   string // there; empty: it does not say
+	Subject   string    // at the provider
+	Session   string    // there; empty: it does not say
+	At        time.Time // of the sign-in, by the provider's clock
 	Login     string
 	Addresses []string // verified
-	Operator  bool
+	Operator  bool     // they meet the OperatorClaim
 }
 
 // Bounds of what a provider may say of a person: it must fit into a cookie.
@@ -51,9 +53,13 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, code string) (Person, 
 		return Person{}, refused(err)
 	}
 	raw, _ := tokens.Extra("id_token").(string)
-	token, err := e.verifier.Verify(ctx, raw)
+	var token *oidc.IDToken
+	err = e.tokens.read(func(v *oidc.IDTokenVerifier) (err error) {
+		token, err = v.Verify(ctx, raw)
+		return err
+	})
 	if err != nil {
-		return Person{}, fmt.Errorf("%w: %w", ErrRefused, err)
+		return Person{}, err
 	}
 	if subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(a.Nonce)) != 1 {
 		return Person{}, fmt.Errorf("%w: it was made for another attempt (nonce)", ErrRefused)
@@ -70,7 +76,7 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, code string) (Person, 
 			return Person{}, err
 		}
 	}
-	return p.person(token.Subject, said)
+	return p.person(token, said)
 }
 
 // refused says what an error of the token endpoint is: a code that it does not take, or that it can't be asked.
@@ -142,8 +148,8 @@ func (p *Provider) lacks(c claims) bool {
 }
 
 // person reads who somebody is.
-func (p *Provider) person(subject string, c claims) (Person, error) {
-	out := Person{Subject: subject, Session: c.text("sid"), Operator: p.operator(c)}
+func (p *Provider) person(token *oidc.IDToken, c claims) (Person, error) {
+	out := Person{Subject: token.Subject, At: token.IssuedAt, Session: c.text("sid"), Operator: p.operator(c)}
 	if len(out.Subject) > nameMost || len(out.Session) > nameMost {
 		return Person{}, fmt.Errorf("%w: its IDs are too long", ErrRefused)
 	}

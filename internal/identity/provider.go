@@ -14,11 +14,12 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/recall-milter/recall-milter/internal/file"
 )
@@ -41,20 +42,19 @@ type Options struct {
 type Provider struct {
 	o      Options
 	client *http.Client
+	known  atomic.Pointer[endpoints]
 
-	mu     sync.Mutex
-	known  *endpoints
-	failed error     // of the last try
-	tried  time.Time // when that was
-
-	logouts chan struct{} // has room for the one logout token that is verified at a time
+	asking singleflight.Group // the request for the endpoints, which all share that need them
+	failed error              // of the last such request, as asking sees it
+	tried  time.Time          // when that was
 }
 
 // endpoints are what the provider has published about itself.
 type endpoints struct {
 	oauth    oauth2.Config
 	provider *oidc.Provider
-	verifier *oidc.IDTokenVerifier
+	tokens   keys   // of ID tokens, which come from the provider itself
+	logouts  keys   // of logout tokens, which anybody can send
 	signOut  string // end_session_endpoint; empty: it has none
 }
 
@@ -77,8 +77,7 @@ const (
 
 // New returns a provider, or says what is wrong with the options, without asking it.
 func New(o Options) (*Provider, error) {
-	p := &Provider{o: o, logouts: make(chan struct{}, 1), client: &http.Client{Timeout: answerTime,
-		Transport: bounded{http.DefaultTransport},
+	p := &Provider{o: o, client: &http.Client{Timeout: answerTime, Transport: bounded{http.DefaultTransport},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // a secret goes to the server that was named, and no further
 		}}}
@@ -118,42 +117,48 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // ask returns the endpoints, which the provider is asked for once. After a failure the next try waits some seconds.
 func (p *Provider) ask(ctx context.Context) (*endpoints, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known != nil {
-		return p.known, nil
+	if known := p.known.Load(); known != nil {
+		return known, nil
 	}
-	if p.failed != nil && time.Since(p.tried) < retryAfter {
-		return nil, p.failed
-	}
-	known, err := p.discover(context.WithoutCancel(ctx)) // others wait for it as well; the client has a bound
-	p.known, p.failed, p.tried = known, err, time.Now()
+	found, err, _ := p.asking.Do("", func() (any, error) {
+		if p.known.Load() == nil && (p.failed == nil || time.Since(p.tried) >= retryAfter) {
+			var known *endpoints
+			known, p.failed = p.discover(context.WithoutCancel(ctx)) // others wait as well; the client has a bound
+			p.tried = time.Now()
+			p.known.Store(known)
+		}
+		return p.known.Load(), p.failed
+	})
+	known, _ := found.(*endpoints)
 	return known, err
 }
 
 func (p *Provider) discover(ctx context.Context) (*endpoints, error) {
-	found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.o.Issuer)
+	ctx = oidc.ClientContext(ctx, p.client)
+	found, err := oidc.NewProvider(ctx, p.o.Issuer)
 	if err != nil {
 		return nil, fmt.Errorf("%w: web.sign_in.oidc.issuer: %w", ErrAway, err)
 	}
 	var more struct {
-		SignOut string   `json:"end_session_endpoint"`
-		Methods []string `json:"token_endpoint_auth_methods_supported"`
+		SignOut    string   `json:"end_session_endpoint"`
+		Methods    []string `json:"token_endpoint_auth_methods_supported"`
+		Keys       string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
 	}
 	if err := found.Claims(&more); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	e := &endpoints{provider: found, signOut: more.SignOut,
-		verifier: found.Verifier(&oidc.Config{ClientID: p.o.ClientID}),
 		oauth: oauth2.Config{ClientID: p.o.ClientID, Endpoint: found.Endpoint(), RedirectURL: p.o.RedirectURL,
 			Scopes: []string{oidc.ScopeOpenID, "profile", "email"}}}
 	e.oauth.Endpoint.AuthStyle = p.style(more.Methods)
-	for _, address := range []string{e.oauth.Endpoint.AuthURL, e.oauth.Endpoint.TokenURL} {
+	for _, address := range []string{e.oauth.Endpoint.AuthURL, e.oauth.Endpoint.TokenURL, more.Keys} {
 		if u, err := url.Parse(address); err != nil || u.Host == "" ||
 			strings.HasPrefix(p.o.Issuer, "https:") && u.Scheme != "https" {
 			return nil, fmt.Errorf("%w: it publishes the endpoint %q, which is not https", ErrAway, address)
 		}
 	}
+	e.tokens, e.logouts = p.keysAt(ctx, more.Keys, more.Algorithms)
 	return e, nil
 }
 
@@ -184,12 +189,11 @@ func (p *Provider) Begin(ctx context.Context, a Attempt) (address string, err er
 
 // SignOutURL is where the person can sign out at the provider too; empty: it has no such page, or was not asked yet.
 func (p *Provider) SignOutURL() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known == nil || p.known.signOut == "" {
+	known := p.known.Load()
+	if known == nil || known.signOut == "" {
 		return ""
 	}
-	u, err := url.Parse(p.known.signOut)
+	u, err := url.Parse(known.signOut)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return ""
 	}
@@ -200,32 +204,13 @@ func (p *Provider) SignOutURL() string {
 	return u.String()
 }
 
-// SignedOut is what the provider says in a back-channel logout.
-type SignedOut struct {
-	ID      string    // of the logout token, which counts once
-	Subject string    // all sessions of this person; may be empty
-	Session string    // this session; may be empty
-	Ends    time.Time // when the logout token is not valid any more
+// Trust names what decides whom a sign-in is of: a sign-in counts as long as that is the same.
+func (p *Provider) Trust() string {
+	return strings.Join([]string{p.o.Issuer, p.o.ClientID, p.o.LoginClaim, p.o.AddressClaim}, "\n")
 }
 
-// ReadSignedOut verifies a logout token. Anybody can send one, so one at a time is looked at.
-func (p *Provider) ReadSignedOut(ctx context.Context, token string) (s SignedOut, err error) {
-	select {
-	case p.logouts <- struct{}{}:
-		defer func() { <-p.logouts }()
-	case <-ctx.Done():
-		return s, ErrAway
-	}
-	e, err := p.ask(ctx)
-	if err != nil {
-		return s, err
-	}
-	t, err := e.verifier.VerifyLogout(ctx, token)
-	if err != nil {
-		return s, fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	return SignedOut{ID: t.TokenID, Subject: t.Subject, Session: t.SessionID, Ends: t.Expiry}, nil
-}
+// OperatorClaim is what makes an operator; empty: nothing does.
+func (p *Provider) OperatorClaim() string { return p.o.OperatorClaim }
 
 // Issuer names the provider.
 func (p *Provider) Issuer() string { return p.o.Issuer }

@@ -16,6 +16,8 @@ type caller struct {
 	token   *Token // nil: a person
 	session *session
 	link    string // the signed link that the request came by; empty: none
+
+	prove func(*http.Request) (*caller, error) // finds out anew who makes a request
 }
 
 // nobody is a caller who has proven nothing.
@@ -41,7 +43,7 @@ func (c *caller) act(reason string) holdstore.Actor {
 
 // caller finds out who makes a request. One who has proven nothing is not an error; a proof that is wrong is one.
 func (s *Server) caller(r *http.Request) (*caller, error) {
-	c := &caller{from: "page, " + s.client(r).String()}
+	c := &caller{from: "page, " + s.client(r).String(), prove: s.caller}
 	if isAPI(r) {
 		c.from = "API, " + s.client(r).String()
 	}
@@ -53,9 +55,17 @@ func (s *Server) caller(r *http.Request) (*caller, error) {
 	} else if err := s.bySession(r, c); err != nil {
 		return nil, err
 	}
-	c.Operator = c.session != nil && c.session.Operator ||
-		s.o.Operators.Names(append([]string{c.Login}, c.Addresses...)...)
+	c.Operator = s.operates(c)
 	return c, nil
+}
+
+// operates says whether today's config makes somebody an operator.
+func (s *Server) operates(c *caller) bool {
+	if c.session != nil && c.session.Operator != "" && s.o.Identity != nil &&
+		c.session.Operator == s.o.Identity.OperatorClaim() {
+		return true
+	}
+	return s.o.Operators.Names(append([]string{c.Login}, c.Addresses...)...)
 }
 
 // proxyLogin is who the reverse proxy in front says has signed in. Anybody can send such a header field; it counts

@@ -15,13 +15,18 @@ import (
 
 // Bounds of the streams of events.
 const (
-	streamsMost = 2000            // of one server
-	streamsPer  = 20              // of one person or token
-	streamTime  = time.Hour       // then a client connects again
-	streamPause = 2 * time.Second // between two looks at the store
+	streamsMost = 2000      // of one server
+	streamsPer  = 20        // of one person or token
+	streamTime  = time.Hour // then a client connects again
 	streamBeat  = 15 * time.Second
 	streamWrite = 10 * time.Second
 	streamHolds = 100 // the newest of a person that are watched
+)
+
+// Times of a stream; tests set them lower.
+var (
+	streamPause = 2 * time.Second  // between two looks at the store
+	streamProof = 10 * time.Second // between two questions who the caller is
 )
 
 // streams counts who listens.
@@ -56,7 +61,7 @@ func (s *streams) enter(name string) (leave func(), ok bool) {
 // apiEvents streams each change of what the caller may see (server-sent events). A client that comes back with the
 // Last-Event-ID of what it has seen hears of what changed since.
 func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
-	return s.stream(c, nil, func(ctx context.Context) ([]*holdstore.Hold, error) {
+	return s.stream(c, nil, func(ctx context.Context, c *caller) ([]*holdstore.Hold, error) {
 		q := search{limit: streamHolds}
 		q.States = anyStates
 		p, err := s.list(ctx, c, q)
@@ -68,7 +73,7 @@ func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
 // between the page and its stream.
 func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, id string) {
 	seen := map[string]string{id: r.FormValue("seen")}
-	to, err := s.stream(c, seen, func(ctx context.Context) ([]*holdstore.Hold, error) {
+	to, err := s.stream(c, seen, func(ctx context.Context, c *caller) ([]*holdstore.Hold, error) {
 		h, err := s.one(ctx, c, id)
 		return []*holdstore.Hold{h}, err
 	})
@@ -79,9 +84,11 @@ func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, i
 	to.ServeHTTP(w, r)
 }
 
+// look returns what a caller may see of what a stream is about.
+type look func(ctx context.Context, c *caller) ([]*holdstore.Hold, error)
+
 // stream answers with the changes of what look returns; seen is what the client knows, nil: what Last-Event-ID says.
-func (s *Server) stream(c *caller, seen map[string]string, look func(context.Context) ([]*holdstore.Hold, error)) (
-	http.Handler, error) {
+func (s *Server) stream(c *caller, seen map[string]string, look look) (http.Handler, error) {
 	leave, ok := s.streams.enter(c.name + c.Hold)
 	if !ok {
 		return nil, tooMany(60)
@@ -92,7 +99,7 @@ func (s *Server) stream(c *caller, seen map[string]string, look func(context.Con
 		if id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {
 			last = id
 		}
-		holds, err := look(r.Context())
+		holds, err := look(r.Context(), c)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -104,8 +111,9 @@ func (s *Server) stream(c *caller, seen map[string]string, look func(context.Con
 		if r.Method == http.MethodHead {
 			return // whatever only looks gets no stream, which would hold its connection
 		}
-		f := &flow{w: w, out: http.NewResponseController(w), seen: seen}
-		f.run(r.Context(), holds, look)
+		f := &flow{w: w, out: http.NewResponseController(w), seen: seen, look: look,
+			again: func() (*caller, error) { return c.prove(r) }}
+		f.run(r.Context(), c, holds)
 	}), nil
 }
 
@@ -122,19 +130,21 @@ func knownSince(holds []*holdstore.Hold, last int64) map[string]string {
 
 // flow is one stream under way.
 type flow struct {
-	w    http.ResponseWriter
-	out  *http.ResponseController
-	seen map[string]string // what the client knows of each hold
+	w     http.ResponseWriter
+	out   *http.ResponseController
+	seen  map[string]string // what the client knows of each hold
+	look  look
+	again func() (*caller, error) // who the caller is now: their sign-in, token or rights may have ended
 }
 
-// run writes until the client goes, the time is over, or the store can't be asked: then the client connects again.
-func (f *flow) run(ctx context.Context, holds []*holdstore.Hold,
-	look func(context.Context) ([]*holdstore.Hold, error)) {
+// run writes until the client goes, the time is over, the caller may not see it any more, or the store can't be asked:
+// then the client connects again.
+func (f *flow) run(ctx context.Context, c *caller, holds []*holdstore.Hold) {
 	ctx, cancel := context.WithTimeout(ctx, streamTime)
 	defer cancel()
 	tick := time.NewTicker(streamPause)
 	defer tick.Stop()
-	text, beat := ": hello\n\n", time.Now()
+	text, beat, proven := ": hello\n\n", time.Now(), time.Now()
 	for {
 		for _, h := range holds {
 			text += f.event(h)
@@ -153,7 +163,13 @@ func (f *flow) run(ctx context.Context, holds []*holdstore.Hold,
 		case <-tick.C:
 		}
 		var err error
-		if holds, err = look(ctx); err != nil {
+		if time.Since(proven) > streamProof {
+			if c, err = f.again(); err != nil || c.nobody() {
+				return
+			}
+			proven = time.Now()
+		}
+		if holds, err = f.look(ctx, c); err != nil {
 			return
 		}
 	}

@@ -15,7 +15,7 @@ func TestAStreamTellsWhatChangedAfterThePage(t *testing.T) {
 	t.Parallel()
 	shown, now := &holdstore.Hold{ID: "a", State: holdstore.Held}, &holdstore.Hold{ID: "a", State: holdstore.Released}
 	to, err := (&Server{}).stream(&caller{}, map[string]string{"a": fingerprint(shown)},
-		func(context.Context) ([]*holdstore.Hold, error) { return []*holdstore.Hold{now}, nil })
+		func(context.Context, *caller) ([]*holdstore.Hold, error) { return []*holdstore.Hold{now}, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

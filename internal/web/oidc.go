@@ -82,7 +82,11 @@ func (s *Server) oidcBack(w http.ResponseWriter, r *http.Request) {
 		s.refuseSignIn(w, r, err)
 		return
 	}
-	n := session{Login: p.Login, Addresses: p.Addresses, Operator: p.Operator, Subject: p.Subject, There: p.Session}
+	n := session{Way: s.byProvider(), Login: p.Login, Addresses: p.Addresses, Subject: p.Subject, There: p.Session,
+		At: p.At}
+	if p.Operator {
+		n.Operator = s.o.Identity.OperatorClaim()
+	}
 	by := holdstore.Actor{By: n.name(), From: "page, " + s.client(r).String()}
 	if err := s.store.Audit(r.Context(), "sign-in", "", by, "at "+s.o.Identity.Issuer()); err != nil {
 		s.fail(w, r, err)
@@ -153,21 +157,14 @@ func (s *Server) oidcSignedOut(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// endSignedOut ends the sessions that a logout token names; a token counts once.
+// endSignedOut ends the sessions that a logout token names and that began before it. So a token that comes again, since
+// the first try failed or since somebody has kept it, ends nothing more.
 func (s *Server) endSignedOut(ctx context.Context, out identity.SignedOut) error {
-	keep := min(max(out.Ends.Sub(s.now()), 0)+time.Minute, 24*time.Hour)
-	first, err := s.store.FirstUse(ctx, "web logout "+out.ID, rand.Text(), keep)
-	if err != nil {
-		return err
-	}
-	if !first {
-		return identity.ErrRefused
-	}
 	name := thereName(out.Session)
 	if out.Session == "" { // all sessions of this person
 		name = subjectName(out.Subject)
 	}
-	if err := s.store.EndSessions(ctx, name, s.o.Session+time.Minute); err != nil {
+	if err := s.store.EndSessions(ctx, out.At, s.o.Session+time.Minute, name); err != nil {
 		return err
 	}
 	return s.store.Audit(ctx, "sign-out", "", holdstore.Actor{By: s.o.Identity.Issuer(), From: "page"},

@@ -19,6 +19,9 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
+
+	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // provider is an identity provider that says what a test wants.
@@ -72,16 +75,21 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"access_token": "a", "token_type": "Bearer", "id_token": %q}`, p.sign(p.claims))
 }
 
-// openWith opens a page whose people sign in at a provider.
-func (p *provider) openWith(more string) *house {
+// settings are those of a page whose people sign in at a provider.
+func (p *provider) settings(more string) string {
 	p.t.Helper()
 	secret := filepath.Join(p.t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	return open(p.t, fmt.Sprintf(
-		"[web.sign_in]\noidc = { issuer = %q, client_id = \"page\", client_secret_file = %q%s }\n",
-		p.url, secret, more))
+	return fmt.Sprintf("[web.sign_in]\noidc = { issuer = %q, client_id = \"page\", client_secret_file = %q%s }\n",
+		p.url, secret, more)
+}
+
+// openWith opens a page whose people sign in at a provider.
+func (p *provider) openWith(more string) *house {
+	p.t.Helper()
+	return open(p.t, p.settings(more))
 }
 
 // begin begins a sign-in, and returns what the browser comes back with.
@@ -277,8 +285,139 @@ func TestWhoSignsOutAtTheProviderIsSignedOutHere(t *testing.T) {
 	if code := out(all); code != 200 || g.sees(h) != nil {
 		t.Errorf("all sessions: %d, anna sees %q", code, g.sees(h))
 	}
-	if code := out(all); code != 400 {
-		t.Errorf("the same token once more: %d", code)
+	g = h.guest()
+	q = p.begin(g)
+	p.claims["iat"] = time.Now().Unix() + 2 // after the token
+	if code := g.back(q); code != 303 {
+		t.Fatalf("after the sign-out: %d", code)
+	}
+	if code := out(all); code != 200 || g.sees(h) == nil {
+		t.Errorf("the same token once more: %d, anna sees %q", code, g.sees(h))
+	}
+}
+
+// A provider whose clock is wrong, and who has to try twice, ends what began before, and nothing else.
+func TestALogoutCountsByTheClockOfTheProviderAndCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	h := p.openWith("")
+	slow := time.Now().Add(-10 * time.Minute).Unix()
+	g := h.guest()
+	q := p.begin(g)
+	p.claims["iat"] = slow
+	if code := g.back(q); code != 303 {
+		t.Fatalf("sign in: %d", code)
+	}
+	token := func(at int64) string {
+		return "logout_token=" + p.sign(map[string]any{"iss": p.url, "aud": "page", "jti": "1", "sub": "7", "iat": at,
+			"exp": time.Now().Add(time.Minute).Unix(), "events": map[string]any{
+				"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}})
+	}
+	if code, _, _ := h.guest().ask("POST", "/sign-out/oidc", token(slow-1)); code != 200 || g.sees(h) == nil {
+		t.Errorf("a sign-out of before: %d, anna sees %q", code, g.sees(h))
+	}
+	h.redis.Kill()
+	if code, _, _ := h.guest().ask("POST", "/sign-out/oidc", token(slow+1)); code != 503 {
+		t.Errorf("with the store away: %d", code)
+	}
+	h.redis.Start()
+	server.Eventually(t, "the second try is taken", func() bool {
+		code, _, _ := h.guest().ask("POST", "/sign-out/oidc", token(slow+1))
+		return code == 200
+	})
+	if got := g.sees(h); got != nil {
+		t.Errorf("anna sees %q", got)
+	}
+	h.guest().ask("POST", "/sign-out/oidc", token(slow-1))
+	if got := g.sees(h); got != nil {
+		t.Errorf("after an older token, anna sees %q", got)
+	}
+}
+
+// What was proven at a sign-in lasts; what that allows is for the config of today to say.
+func TestASessionHasTheRightsOfTheConfigOfToday(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	h := p.openWith(`, operator_claim = "groups=desk"`)
+	g := h.guest()
+	q := p.begin(g)
+	p.claims["groups"] = "desk"
+	if code := g.back(q); code != 303 || len(g.sees(h)) != 5 {
+		t.Fatalf("sign in: %d, they see %q", code, g.sees(h))
+	}
+	for settings, want := range map[string]string{
+		p.settings(`, operator_claim = "groups=desk"`): "all",
+		p.settings(``): "of anna",
+		p.settings(`, operator_claim = "groups=night"`):                                     "of anna",
+		p.settings(`, operator_claim = "groups=desk", login_claim = "upn"`):                 "",
+		strings.Replace(p.settings(`, operator_claim = "groups=desk"`), "page", "other", 1): "",
+		"operators = [\"anna\"]\n" + p.settings(``):                                         "all",
+		"session = \"1s\"\n" + p.settings(``):                                               "",
+		"[web.sign_in]\nlink = true\n":                                                      "",
+	} {
+		want = strings.ReplaceAll(want, "all", "of anna, of bert, of the boss, fixed, no login")
+		now := h.reopened(settings)
+		if strings.HasPrefix(settings, "session") {
+			server.Eventually(t, "a second is over", func() bool { return g.at(now).sees(h) == nil })
+		}
+		if got := strings.Join(g.at(now).sees(h), ", "); got != want {
+			t.Errorf("with %s they see %q, want %q", settings, got, want)
+		}
+	}
+}
+
+// One person's sessions end together: of their login, of their addresses, and of the addresses that they send from.
+func TestASignOutEverywhereEndsAllSessionsOfAPerson(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	h := p.openWith("")
+	h.hold("as relay", "anna", "anna.b@corp.test", "default")
+	n := 0
+	byMail := func(address string) *guest {
+		n++
+		signed, _ := h.marker.Sign(mark.SignIn,
+			encode(fmt.Sprintf(`{"i":"%d","a":%q,"e":"2099-01-01T00:00:00Z"}`, n, address)))
+		g := h.guest()
+		if code, _, _ := g.ask("POST", "/s/"+signed, "act=sign-in"); code != 303 {
+			t.Fatalf("by mail: %d", code)
+		}
+		return g
+	}
+	byLogin := func(claims map[string]any) *guest {
+		g := h.guest()
+		q := p.begin(g)
+		maps.Copy(p.claims, claims)
+		if code := g.back(q); code != 303 {
+			t.Fatalf("by login: %d", code)
+		}
+		return g
+	}
+	verified := map[string]any{"email": "anna.c@corp.test", "email_verified": true}
+	bert := byMail("bert@corp.test")
+	for name, c := range map[string]struct{ ends, too func() *guest }{
+		"the login ends its address": {
+			func() *guest { return byLogin(verified) }, func() *guest { return byMail("Anna.C@corp.test") }},
+		"an address ends its login": {
+			func() *guest { return byMail("anna.c@corp.test") }, func() *guest { return byLogin(verified) }},
+		"the login ends where it sends from": {
+			func() *guest { return byLogin(nil) }, func() *guest { return byMail("anna.b@corp.test") }},
+		"an address ends the login that has it": {
+			func() *guest { return byMail("anna.b@corp.test") }, func() *guest { return byLogin(nil) }},
+		"a login that is an address ends that": {
+			func() *guest { return byLogin(map[string]any{"preferred_username": "dora@corp.test"}) },
+			func() *guest { return byMail("dora@corp.test") }},
+	} {
+		ends, too := c.ends(), c.too()
+		if code, _, _ := too.ask("GET", "/", ""); code != 200 {
+			t.Fatalf("%s: before: %d", name, code)
+		}
+		ends.ask("POST", "/sign-out", "act=everywhere")
+		if code, _, _ := too.ask("GET", "/", ""); code != 303 {
+			t.Errorf("%s: the other session: %d", name, code)
+		}
+	}
+	if code, _, _ := bert.ask("GET", "/", ""); code != 200 {
+		t.Errorf("somebody else is signed out as well: %d", code)
 	}
 }
 

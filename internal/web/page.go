@@ -49,19 +49,27 @@ func (s *Server) signedIn(do onHold) http.HandlerFunc {
 	}
 }
 
-// linked makes a handler for whoever has a signed link. It gives the rights of the sender for one hold.
+// linked makes a handler for whoever has a signed link.
 func (s *Server) linked(do onHold) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token := r.PathValue("token")
-		id, ok := s.marker.ReadHoldLink(token, s.now())
-		if !ok {
-			s.fail(w, r, s.wrong(r, "link", notFound()))
+		c, err := s.byLink(r)
+		if err != nil {
+			s.fail(w, r, err)
 			return
 		}
-		c := &caller{Person: recall.Person{Hold: id}, name: "the link of " + id, link: token,
-			from: "page, " + s.client(r).String()}
-		do(w, r, c, id)
+		do(w, r, c, c.Hold)
 	}
+}
+
+// byLink gives whoever has a signed link the rights of the sender for one hold.
+func (s *Server) byLink(r *http.Request) (*caller, error) {
+	token := r.PathValue("token")
+	id, ok := s.marker.ReadHoldLink(token, s.now())
+	if !ok {
+		return nil, s.wrong(r, "link", notFound())
+	}
+	return &caller{Person: recall.Person{Hold: id}, name: "the link of " + id, link: token, prove: s.byLink,
+		from: "page, " + s.client(r).String()}, nil
 }
 
 // where is the path of the page of a hold, for this caller.

@@ -46,10 +46,22 @@ recall = false
 func open(t *testing.T, web string) *house {
 	t.Helper()
 	h := &house{t: t, redis: server.StartRedis(t), marker: mark.New([]byte("secret")), ids: map[string]string{}}
+	h.serve(fmt.Sprintf("[redis]\naddresses = [%q]\n%s", h.redis.Addr, rules), web)
+	h.hold("of anna", "anna", "anna@corp.test", "default")
+	h.hold("of bert", "bert", "bert@corp.test", "default")
+	h.hold("of the boss", "ceo", "ceo@corp.test", "executives")
+	h.hold("fixed", "fixed", "fixed@corp.test", "fixed")
+	h.hold("no login", "", "relay@corp.test", "default")
+	return h
+}
+
+// serve opens the store and the page of a config; web are the lines of its table, and tables behind it.
+func (h *house) serve(tables, web string) {
+	t := h.t
+	t.Helper()
 	listener := httptest.NewUnstartedServer(nil)
 	h.url = "http://" + listener.Listener.Addr().String()
-	text := fmt.Sprintf("[redis]\naddresses = [%q]\n%s\n[web]\nlisten = [\"127.0.0.1:1\"]\nbase_url = %q\n%s",
-		h.redis.Addr, rules, h.url, web)
+	text := fmt.Sprintf("%s\n[web]\nlisten = [\"127.0.0.1:1\"]\nbase_url = %q\n%s", tables, h.url, web)
 	file := filepath.Join(t.TempDir(), "recall-milter.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -61,7 +73,8 @@ func open(t *testing.T, web string) *house {
 	if h.store, err = wiring.Store(c); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.store.Close() })
+	store := h.store
+	t.Cleanup(func() { store.Close() })
 	page, err := wiring.Web(c, file, h.store, h.marker, maillog.Silent())
 	if err != nil {
 		t.Fatal(err)
@@ -69,13 +82,18 @@ func open(t *testing.T, web string) *house {
 	listener.Config.Handler = page.Handler()
 	listener.Start()
 	t.Cleanup(listener.Close)
-	h.hold("of anna", "anna", "anna@corp.test", "default")
-	h.hold("of bert", "bert", "bert@corp.test", "default")
-	h.hold("of the boss", "ceo", "ceo@corp.test", "executives")
-	h.hold("fixed", "fixed", "fixed@corp.test", "fixed")
-	h.hold("no login", "", "relay@corp.test", "default")
-	return h
 }
+
+// reopened is the same store with a page of another config.
+func (h *house) reopened(web string) *house {
+	h.t.Helper()
+	other := *h
+	other.serve(fmt.Sprintf("[redis]\naddresses = [%q]\n%s", h.redis.Addr, rules), web)
+	return &other
+}
+
+// at is the same browser at another page; hosts of one name share their cookies.
+func (g *guest) at(h *house) *guest { return &guest{h, g.client, g.header} }
 
 func (h *house) hold(subject, login, sender, rule string) {
 	h.t.Helper()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/mail"
 	"time"
@@ -18,7 +19,7 @@ import (
 type signInView struct {
 	view
 	LinkMail, Elsewhere, OIDC bool
-	Confirm, Action           string
+	Confirm, Action, Once     string
 	SignOutThere              string // where somebody who has signed out here does so at their provider
 }
 
@@ -103,17 +104,26 @@ func (s *Server) sendLink(ctx context.Context, address string) error {
 	if err != nil || len(holds) == 0 {
 		return err
 	}
-	n, err := s.store.Count(ctx, linkTime, holdstore.Tally{Name: "web link to " + address, By: 1},
-		holdstore.Tally{Name: "web links", By: 1})
+	address = holds[0].Sender.Address
+	tally := func(by int) ([]int, error) {
+		return s.store.Count(context.WithoutCancel(ctx), linkTime,
+			holdstore.Tally{Name: "web link to " + address, By: by}, holdstore.Tally{Name: "web links", By: by})
+	}
+	n, err := tally(1)
 	if err != nil || n[0] > linkPerAddress || n[1] > linkPerSite {
 		return err
 	}
-	body, _ := json.Marshal(proof{rand.Text(), holds[0].Sender.Address, s.now().Add(linkTime)})
+	body, _ := json.Marshal(proof{rand.Text(), address, s.now().Add(linkTime)})
 	token, ok := s.marker.Sign(mark.SignIn, base64.RawURLEncoding.EncodeToString(body))
 	if !ok {
 		return nil
 	}
-	return s.post.SignIn(ctx, holds[0].Sender.Address, s.o.BaseURL+"/s/"+token, holds[0].Gateway)
+	err = s.post.SignIn(ctx, address, s.o.BaseURL+"/s/"+token, holds[0].Gateway)
+	if err != nil { // they may ask again
+		_, failed := tally(-1)
+		err = errors.Join(err, failed)
+	}
+	return err
 }
 
 func (s *Server) readProof(token string) (p proof, ok bool) {
@@ -132,11 +142,11 @@ func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, s.wrong(r, "link to sign in", notFound()))
 		return
 	}
-	v := signInView{view: s.view(r, nil, "sign-in"), Confirm: p.Address, Action: r.URL.Path}
+	v := signInView{view: s.view(r, nil, "sign-in"), Confirm: p.Address, Action: r.URL.Path, Once: rand.Text()}
 	s.render(w, v.Lang, "signin", http.StatusOK, v)
 }
 
-// confirm signs in, once for each link.
+// confirm signs in, once for each link. The same form may come again: its first answer was perhaps an error.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.readProof(r.PathValue("token"))
 	if !ok {
@@ -147,7 +157,11 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, invalid(http.StatusBadRequest, "no button was pressed"))
 		return
 	}
-	first, err := s.store.FirstUse(r.Context(), "web sign-in "+p.ID, rand.Text(), linkTime+time.Minute)
+	once := r.PostForm.Get("once")
+	if once == "" || len(once) > 100 {
+		once = rand.Text()
+	}
+	first, err := s.store.FirstUse(r.Context(), "web sign-in "+p.ID, once, linkTime+time.Minute)
 	if err == nil && !first {
 		err = notFound()
 	}
@@ -159,7 +173,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.begin(w, session{Addresses: []string{p.Address}})
+	s.begin(w, session{Way: byMail, Addresses: []string{p.Address}})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 

@@ -38,8 +38,8 @@ type Store interface {
 	Log(ctx context.Context, since time.Time, follow bool) iter.Seq2[holdstore.Entry, error]
 
 	Token(ctx context.Context, digest string) (string, error)
-	EndSessions(ctx context.Context, name string, keep time.Duration) error
-	SessionsEnded(ctx context.Context, name string) (time.Time, error)
+	EndSessions(ctx context.Context, until time.Time, keep time.Duration, names ...string) error
+	SessionsEnded(ctx context.Context, names ...string) ([]time.Time, error)
 	FirstUse(ctx context.Context, what, user string, keep time.Duration) (bool, error)
 	Count(ctx context.Context, per time.Duration, all ...holdstore.Tally) ([]int, error)
 	Audit(ctx context.Context, verb, id string, a holdstore.Actor, detail string) error

@@ -70,12 +70,10 @@ func NewToken(ctx context.Context, store TokenStore, m *mark.Marker, t Token) (t
 	return token, store.SetToken(ctx, digest, signed)
 }
 
-// TokenList returns all tokens by name, and how many records in the store are not the gateway's own.
+// TokenList returns all tokens by name, and how many records in the store are not the gateway's own. With ErrPartial it
+// is what can be seen of the store.
 func TokenList(ctx context.Context, store TokenStore, m *mark.Marker) (all []Token, foreign int, err error) {
 	records, err := store.Tokens(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
 	for digest, record := range records {
 		t, ok := readToken(m, digest, record)
 		if !ok {
@@ -85,7 +83,7 @@ func TokenList(ctx context.Context, store TokenStore, m *mark.Marker) (all []Tok
 		all = append(all, t)
 	}
 	slices.SortFunc(all, func(a, b Token) int { return strings.Compare(a.Name, b.Name) })
-	return all, foreign, nil
+	return all, foreign, err
 }
 
 func readToken(m *mark.Marker, digest, record string) (t Token, ok bool) {
