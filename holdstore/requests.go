@@ -180,7 +180,7 @@ type Answer struct {
 // AddAnswers writes answers to a request. When nobody is left who was asked and has not answered, the report is due;
 // later news make another one.
 func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answer) error {
-	words := ""
+	var words []string
 	var args []any
 	for _, a := range answers {
 		a.Detail = cut(strings.ToValidUTF8(a.Detail, "\uFFFD"), maxDetail)
@@ -190,9 +190,9 @@ func (s *Store) AddAnswers(ctx context.Context, id, from string, answers []Answe
 			return err
 		}
 		args = append(args, a.Recipient, b)
-		words += fmt.Sprintf("; recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail)
+		words = append(words, strings.TrimSpace(fmt.Sprintf("recipient %d: %s %s", a.Recipient+1, a.Outcome, a.Detail)))
 	}
-	detail := cut(strings.TrimPrefix(words, "; "), maxLine)
+	detail := cut(strings.Join(words, "; "), maxLine)
 	event := eventLine(Event{Verb: "answered", By: from, Detail: detail})
 	report, err := s.reportData(id)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 
+	"github.com/recall-milter/recall-milter/test/browser"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -54,27 +55,27 @@ func TestASenderSignsInAtTheirProviderInABrowser(t *testing.T) {
 		"oidc = { issuer = %q, client_id = \"recall-page\", client_secret_file = %q }", issuer, secret))
 	g.message("anna", "provider@corp.test")
 	g.message("bert", "of-bert@corp.test")
-	b := openBrowser(t, "en")
-	b.do("open the page", chromedp.Navigate(w.base), chromedp.Click(`a[href="/sign-in/oidc"]`))
-	b.do("sign in at the provider", chromedp.SendKeys("#username", "anna"), chromedp.SendKeys("#password", "verysecure"),
+	b := browser.Open(t, "en")
+	b.Do("open the page", chromedp.Navigate(w.base), chromedp.Click(`a[href="/sign-in/oidc"]`))
+	b.Do("sign in at the provider", chromedp.SendKeys("#username", "anna"), chromedp.SendKeys("#password", "verysecure"),
 		chromedp.Click("button"))
-	b.sees("Signed in as anna")
-	if text := js[string](b, `document.body.innerHTML`); strings.Contains(text, g.id("of-bert@corp.test")) {
+	b.Sees("Signed in as anna")
+	if text := browser.JS[string](b, `document.body.innerHTML`); strings.Contains(text, g.id("of-bert@corp.test")) {
 		t.Error("an address that is not verified shows another person's mail")
 	}
-	b.picture("oidc-list-320", 320)
-	b.do("take it back", chromedp.Click(button("recall")))
-	b.sees("Taken back. Nobody will get it.")
+	b.Look("oidc-list", "320")
+	b.Click("recall")
+	b.Sees("Taken back. Nobody will get it.")
 	if got := g.state("provider@corp.test"); got != "recalled" {
 		t.Errorf("after the click it is %q", got)
 	}
-	b.do("sign out", chromedp.Click(button("everywhere")))
-	b.sees("You are signed out.")
-	b.picture("signed-out-320", 320)
-	b.do("the back button", chromedp.Navigate(w.base+"/m/"+g.id("provider@corp.test")))
-	b.sees("Enter the address") // the page to sign in
-	b.do("the page after a sign-out", chromedp.Navigate(w.base+"/sign-in?did=signed-out"))
-	there := js[string](b, `document.querySelector('a[href*="end_session"]').href`)
+	b.Click("everywhere")
+	b.Sees("You are signed out.")
+	b.Look("signed-out", "320")
+	b.Do("the back button", chromedp.Navigate(w.base+"/m/"+g.id("provider@corp.test")))
+	b.Sees("Enter the address") // the page to sign in
+	b.Do("the page after a sign-out", chromedp.Navigate(w.base+"/sign-in?did=signed-out"))
+	there := browser.JS[string](b, `document.querySelector('a[href*="end_session"]').href`)
 	if !strings.HasPrefix(there, issuer) || !strings.Contains(there, "client_id=recall-page") {
 		t.Errorf("the link to sign out at the provider: %s", there)
 	}

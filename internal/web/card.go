@@ -10,6 +10,7 @@ import (
 // card is a hold as the page shows it.
 type card struct {
 	ID, State, Subject string
+	Title              string // the subject, or its beginning
 	Seen               string // what the page knows of the hold, for its stream of events
 	From               string // who sent it
 	To                 string // the first recipient
@@ -21,7 +22,7 @@ type card struct {
 	Held, Overdue      bool
 	Recallable         bool // by this person
 	Recipients         []recipient
-	Timeline           []holdstore.Event
+	Timeline           []event
 	May                acts
 }
 
@@ -29,6 +30,12 @@ type card struct {
 type recipient struct {
 	Address, Class, Detail string
 	Pending                bool
+}
+
+// event is one line of the timeline.
+type event struct {
+	holdstore.Event
+	Self bool // whoever looks has done it
 }
 
 // acts are what can be done to a hold as it is. The store decides again when it is done.
@@ -52,21 +59,26 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	v := card{ID: h.ID, Seen: fingerprint(h), State: string(h.State), Subject: h.Subject, Rule: h.Rule,
 		Default: h.Rule == "default",
 		Grace:   s.texts.span(lang, h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held,
-		Timeline:   h.Timeline,
+		Timeline:   timeline(c, h),
 		Recallable: s.desk.Refuses(c.Person, h) == ""}
 	v.From = firstOf(h.Sender.Address, "<>")
 	v.Overdue = !v.Due.After(now)
 	if strings.TrimSpace(v.Subject) == "" {
 		v.Subject = s.texts.say(lang, "no-subject")
 	}
+	v.Title = shorten(v.Subject)
 	asked := false
 	for n, r := range h.Results {
 		if r.Outcome == holdstore.Sent {
 			asked = true
 		}
 		if n < recipientsShown {
-			v.Recipients = append(v.Recipients, recipient{h.Recipients[n].Address,
-				strings.ReplaceAll(string(r.Outcome), " ", "-"), r.Detail, r.Outcome == holdstore.Pending})
+			one := recipient{h.Recipients[n].Address, strings.ReplaceAll(string(r.Outcome), " ", "-"), r.Detail,
+				r.Outcome == holdstore.Pending}
+			if r.Outcome == holdstore.Sent && !c.Operator {
+				one.Detail = "" // a queue ID says nothing to a sender
+			}
+			v.Recipients = append(v.Recipients, one)
 		}
 	}
 	if len(h.Recipients) > 0 {
@@ -87,6 +99,29 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 		v.May.Ask = v.Recallable && asked
 	}
 	return v
+}
+
+// titleMost is how many characters of a subject fit above the buttons of a phone.
+const titleMost = 100
+
+// shorten returns the beginning of a subject that is long. All of it is in the timeline's part of the page.
+func shorten(subject string) string {
+	runes := []rune(subject)
+	if len(runes) <= titleMost {
+		return subject
+	}
+	return strings.TrimSpace(string(runes[:titleMost-1])) + "…"
+}
+
+// timeline is what happened to a hold, for somebody who looks at it.
+func timeline(c *caller, h *holdstore.Hold) (all []event) {
+	for n, e := range h.Timeline {
+		if n == 0 && h.Rule == "default" {
+			e.Detail = "" // no rule of the site's
+		}
+		all = append(all, event{e, e.By != "" && e.By == c.name})
+	}
+	return all
 }
 
 // extensions are by how much a hold can wait longer.

@@ -307,8 +307,13 @@ func (h *house) leave(id string) {
 	h.t.Helper()
 	c, err := h.store.ClaimOne(h.t.Context(), id, "", holdstore.Actor{By: "test"})
 	if err == nil {
-		err = h.store.Settle(h.t.Context(), c, holdstore.Settlement{Results: map[int]holdstore.Result{0: {
-			Outcome: holdstore.Sent}}})
+		results := map[int]holdstore.Result{}
+		for n, r := range c.Results {
+			if r.Outcome == holdstore.Pending {
+				results[n] = holdstore.Result{Outcome: holdstore.Sent, Detail: "250 2.0.0 Ok: queued as 4ZxKq01"}
+			}
+		}
+		err = h.store.Settle(h.t.Context(), c, holdstore.Settlement{Results: results})
 	}
 	if err != nil {
 		h.t.Fatal(err)

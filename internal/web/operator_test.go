@@ -186,7 +186,7 @@ func TestAnOperatorPausesAndResumes(t *testing.T) {
 	}
 	h.redis.Kill()
 	code, text, _ := boss.ask("GET", "/operator/health", "")
-	if code != 200 || !strings.Contains(text, "Mail can’t be held.") {
+	if code != 200 || !strings.Contains(text, "Mail can&#39;t be held.") {
 		t.Errorf("with the store away: %d\n%s", code, text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"html"
 	"html/template"
 	"net/http"
 	"path"
@@ -63,7 +64,10 @@ func (t *Texts) templates() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range t.Names {
 		say := func(key string, with ...any) string { return t.say(name, key, with...) }
-		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "clock": clock,
+		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "moment": moment, "now": time.Now,
+			"at": func(key string, at time.Time, more ...any) template.HTML {
+				return withMoment(t.say(name, key, append([]any{"\x00"}, more...)...), at)
+			},
 			"span":  func(d time.Duration) string { return t.span(name, d) },
 			"verb":  func(verb string) string { return t.verb(name, verb) },
 			"asset": func(name string) string { return assetNames[name] },
@@ -74,8 +78,25 @@ func (t *Texts) templates() map[string]*template.Template {
 	return all
 }
 
-// clock writes a moment in the gateway's zone.
-func clock(at time.Time) string { return at.Local().Format("2006-01-02 15:04:05 MST") }
+// clock writes a moment in the gateway's zone, without the date of today.
+func clock(at time.Time) string {
+	at = at.Local()
+	if y, m, d := time.Now().Date(); at.Year() == y && at.Month() == m && at.Day() == d {
+		return at.Format("15:04:05 MST")
+	}
+	return at.Format("2006-01-02 15:04:05 MST")
+}
+
+// moment marks a moment up, so that a browser can write it in its user's zone and language.
+func moment(at time.Time) template.HTML {
+	return template.HTML(`<time datetime="` + at.UTC().Format(time.RFC3339) + `">` + clock(at) + `</time>`)
+}
+
+// withMoment escapes a text, and puts a moment at the place that a NUL marks.
+func withMoment(text string, at time.Time) template.HTML {
+	before, after, _ := strings.Cut(text, "\x00")
+	return template.HTML(html.EscapeString(before)) + moment(at) + template.HTML(html.EscapeString(after))
+}
 
 // view is what every page shows.
 type view struct {
@@ -119,18 +140,27 @@ func (s *Server) render(w http.ResponseWriter, lang, name string, status int, da
 	_, _ = w.Write(b.Bytes())
 }
 
-// failPage shows a problem as a page.
+// failPage shows a problem as a page, with the way out of it.
 func (s *Server) failPage(w http.ResponseWriter, r *http.Request, p *problem) {
-	v := s.view(r, nil, "problem-"+p.kind())
+	v := struct {
+		view
+		Detail, Again string
+		SignIn        bool
+	}{view: s.view(r, nil, "problem-"+p.kind())}
+	switch p.kind() {
+	case "forbidden", "invalid":
+		v.Detail = p.Detail
+	case "store-away", "rate":
+		v.Again = "/" + strings.TrimLeft(r.URL.Path, "/")
+	case "unauthorized", "sign-in", "sign-in-away":
+		v.SignIn = true
+	case "not-found":
+		if strings.HasPrefix(r.URL.Path, "/l/") || strings.HasPrefix(r.URL.Path, "/s/") {
+			v.Title = s.texts.say(v.Lang, "problem-link")
+		}
+	}
 	if v.Title == "problem-"+p.kind() {
 		v.Title = s.texts.say(v.Lang, "problem-other")
 	}
-	detail := ""
-	if p.kind() == "forbidden" || p.kind() == "invalid" {
-		detail = p.Detail
-	}
-	s.render(w, v.Lang, "problem", p.Status, struct {
-		view
-		Detail string
-	}{v, detail})
+	s.render(w, v.Lang, "problem", p.Status, v)
 }

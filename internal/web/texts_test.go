@@ -1,9 +1,11 @@
 package web
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -19,10 +21,39 @@ func TestTheTemplatesNameOnlyTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\bt "([a-z-]+)"`).FindAllSubmatch(source, -1) {
+		for _, m := range regexp.MustCompile(`\b(?:t|at) "([a-z-]+)"`).FindAllSubmatch(source, -1) {
 			if texts.Say("en", string(m[1])) == string(m[1]) {
 				t.Errorf("%s: there is no text %s", f, m[1])
 			}
+		}
+	}
+}
+
+// Every verb that the timeline or the audit trail can have is in the texts: none is shown as the program writes it.
+func TestEveryVerbHasAText(t *testing.T) {
+	t.Parallel()
+	texts, err := ReadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := regexp.MustCompile(`(?:\b(?:[Vv]erb|event): *|\.Audit\([^"\n]*)"([a-z ]+)"`)
+	found := map[string]bool{}
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range written.FindAllSubmatch(source, -1) {
+			found[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil || len(found) < 15 {
+		t.Fatalf("only %v: %v", found, err)
+	}
+	for verb := range found {
+		if key := "verb-" + strings.ReplaceAll(verb, " ", "-"); texts.Say("en", key) == key {
+			t.Errorf("the verb %q has no text", verb)
 		}
 	}
 }

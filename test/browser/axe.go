@@ -1,0 +1,54 @@
+package browser
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"github.com/chromedp/chromedp"
+)
+
+const axeVersion = "4.14.1"
+
+// axe fetches the script of axe-core, which finds what keeps people with disabilities out; npm has it.
+var axe = sync.OnceValues(func() (script string, err error) {
+	dir, err := os.MkdirTemp("", "axe")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	for _, command := range [][]string{{"npm", "pack", "--silent", "axe-core@" + axeVersion},
+		{"tar", "-xzf", "axe-core-" + axeVersion + ".tgz", "package/axe.min.js"}} {
+		c := exec.Command(command[0], command[1:]...)
+		c.Dir = dir
+		if err := c.Run(); err != nil {
+			return "", err
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "package", "axe.min.js"))
+	return string(text), err
+})
+
+// barriers runs axe-core on the page, and gives what breaks WCAG 2.2 AA in it.
+const barriers = `window.barriers = null;
+axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r =>
+	window.barriers = r.violations.map(v => v.id + ": " + v.nodes.map(n =>
+		n.html.slice(0, 200) + " " + (n.any[0] || {}).message).join(" ")).join("\n"))`
+
+// Accessible fails for what keeps people out of the page that is shown. The test is skipped where npm has no axe-core.
+func (b *Browser) Accessible(name string) {
+	b.t.Helper()
+	script, err := axe()
+	if err != nil {
+		b.t.Skipf("axe-core can't be fetched: %v", err)
+	}
+	if !JS[bool](b, `"axe" in window`) {
+		b.Do("load axe-core", chromedp.Evaluate[chromedp.Void](script+"; undefined"))
+	}
+	b.Do("look for barriers", chromedp.Evaluate[chromedp.Void](barriers+"; undefined"))
+	b.Until("axe has looked", `window.barriers !== null`)
+	if found := JS[string](b, `window.barriers`); found != "" {
+		b.t.Errorf("%s:\n%s", name, found)
+	}
+}
