@@ -18,17 +18,28 @@ local function pieces(id, state)
     end
   end)
 end
+-- ended is how a hold ended by its timeline: before the last pending recipient was sent to, others may have been taken
+-- back, and before the last one was taken back, others may have been sent to.
+local function ended(id)
+  local last = 'released' -- a message that somebody has is never called recalled
+  for event in string.gmatch(get(id, 'tl') or '', '%d+ ([^\n]*)') do
+    local fine, e = pcall(cjson.decode, event)
+    if fine and kind(e) == 'table' and (e.verb == 'recalled' or e.verb == 'released') then last = e.verb end
+  end
+  return last
+end
 -- stateBy is what the results of a hold say of its state: nobody is pending any more when it has been sent or taken
 -- back. It is nil when one can't be read.
 local function stateBy(id)
-  local is
+  local back, gone = false, false
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = result(id, n)
     if r.unread then return nil end
     if r.o == 'pending' then return 'held' end
-    is = (is == 'recalled' or r.o == 'recalled' or r.c == true) and 'recalled' or 'released'
+    if r.o == 'recalled' or r.c == true then back = true else gone = true end
   end
-  return is
+  if back and gone then return ended(id) end
+  return back and 'recalled' or gone and 'released' or nil
 end
 -- known gives a hold the state that its results say. One that waits is parked, so that a person decides.
 local function known(id, is, wrong)
@@ -81,8 +92,7 @@ local function one(id)
   end
   if state ~= 'released' then pieces(id, state) end
   if waiting and parked then
-    fault(id, 'it is parked: ' .. parked .. '; recallctl release ' .. id .. ' tries again'
-      .. ', recallctl recall ' .. id .. ' takes it back')
+    fault(id, 'it is parked: ' .. parked .. '; release it to try again, or recall it')
   end
   local missing
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do

@@ -106,13 +106,17 @@ func (h *hurt) othersWork(t *testing.T) {
 
 // releases claims until a hold is among the claims, and settles it.
 func (h *hurt) releases(id string) error {
+	return h.settles(id, Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}})
+}
+
+// settles claims until a hold is among the claims, and settles it with what an attempt brought.
+func (h *hurt) settles(id string, st Settlement) error {
 	all, err := h.Claim(context.Background(), 10)
 	n := slices.IndexFunc(all, func(c *Claim) bool { return c.ID == id })
 	if n < 0 {
 		return fmt.Errorf("%s was not claimed: %w", id, errors.Join(err))
 	}
-	return h.Settle(context.Background(), all[n],
-		Settlement{Results: map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}})
+	return h.Settle(context.Background(), all[n], st)
 }
 
 func (h *hurt) jobIsDone() error {
@@ -318,6 +322,15 @@ func TestAHoldOfUnknownStateIsKnownAfterARepair(t *testing.T) {
 		{"recalled", func(h *hurt) error { _, err := h.Recall(ctx, h.victim, alice); return err }, Recalled,
 			func(h *hurt) error { _, err := h.Restore(ctx, h.victim, alice); return err }},
 		{"released", func(h *hurt) error { return h.releases(h.victim) }, Released, func(*hurt) error { return nil }},
+		{"taken back for one, and sent to the other", func(h *hurt) error {
+			_, err := h.RecallOnly(ctx, h.victim, []string{"bob@far.test"}, alice)
+			return errors.Join(err, h.settles(h.victim, Settlement{Results: map[int]Result{1: {Outcome: Sent}}}))
+		}, Released, func(*hurt) error { return nil }},
+		{"sent to one, and taken back for the other", func(h *hurt) error {
+			wrong := h.settles(h.victim, Settlement{Results: map[int]Result{0: {Outcome: Sent}}, RetryIn: time.Hour})
+			_, err := h.Recall(ctx, h.victim, alice)
+			return errors.Join(wrong, err)
+		}, Recalled, func(h *hurt) error { _, err := h.Restore(ctx, h.victim, alice); return err }},
 	} {
 		h := ailing(t, addr, fmt.Sprint("unknown", n))
 		if c.before != nil {
