@@ -8,7 +8,8 @@ import (
 )
 
 // StartAmavis starts an amavis that hands over what passes to nextHop, refuses spam from 6.31 points on, and returns
-// its host:port. Its SpamAssassin is s, and settings are further lines of its file.
+// its host:port. It keeps no connection: the MTA behind it may be started again meanwhile. Its SpamAssassin is s, and
+// settings are further lines of its file.
 func StartAmavis(t testing.TB, nextHop string, s SpamAssassin, settings string) string {
 	t.Helper()
 	dir, addr := openDir(t, "amavis"), FreeAddr(t)
@@ -25,6 +26,7 @@ $QUARANTINEDIR = undef;
 $enable_db = $enable_global_cache = $enable_zmq = 0;
 $DO_SYSLOG = 0; $LOGFILE = '%[1]s/var/log'; $log_level = 2;
 $max_servers = 1;
+$smtp_connection_cache_on_demand = $smtp_connection_cache_enable = 0;
 $myhostname = 'gw.corp.test'; $mydomain = 'corp.test';
 @mynetworks = ('127.0.0.0/8');
 @local_domains_maps = (['.corp.test']);
