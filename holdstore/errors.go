@@ -95,8 +95,7 @@ func outcome(word, id string) error {
 	case "changed":
 		return refused(errChanged, "another recall was faster")
 	case "damaged":
-		return refused(ErrDamaged,
-			"its record can't be read, and nothing was changed: recallctl fsck --repair fixes what can be fixed")
+		return refused(ErrDamaged, "its record can't be read, and nothing was changed")
 	case "gone":
 		return refused(ErrNotNow, "its content is no longer kept")
 	}

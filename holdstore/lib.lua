@@ -218,7 +218,7 @@ local function parkDamaged(id, why)
   redis.call('ZREM', P .. 'z:releasing', id)
   redis.call('ZADD', P .. 'z:held', int(NEVER), id)
   if get(id, 'state') == 'releasing' then set(id, 'state', 'held', 'cut', 1) end
-  tell('hold ' .. id .. ' is parked: ' .. why .. '; recallctl fsck says more')
+  tell('hold ' .. id .. ' is parked: ' .. why)
 end
 -- place puts a hold where the loops meet it.
 local function place(id, state, recordTime)

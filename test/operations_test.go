@@ -42,8 +42,8 @@ func TestAPauseStopsAllGatewaysOfAStore(t *testing.T) {
 	}
 	g.mustSend("one@corp.test")
 	other.mustSend("two@corp.test")
-	g.said("until somebody types recallctl resume")
-	other.said("until somebody types recallctl resume")
+	g.said("until somebody types recallctl -c " + g.conf + " resume")
+	other.said("until somebody types recallctl -c " + other.conf + " resume")
 	server.Eventually(t, "both are overdue", func() bool {
 		out, _ := g.ctl("list")
 		return strings.Count(out, " now ") == 2

@@ -215,8 +215,8 @@ func TestAPartOfTheStoreIsAway(t *testing.T) {
 func (d *desk) wholeAgain(left []string) {
 	d.t.Helper()
 	d.does(0,
-		`^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]*; but a part that was away then is not: recallctl pause again\n$`, "list")
-	d.does(0, "^nothing is released until recallctl resume; ", "pause")
+		`^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]*; but a part that was away then is not: recallctl -c [^\n]* pause again\n$`, "list")
+	d.does(0, "^nothing is released until you type recallctl -c [^\n]* resume; ", "pause")
 	d.does(0, `^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]* recallctl\n$`, "list")
 	d.does(0, "^releases go on\n$", "resume")
 	d.recalls(len(left), 0)
@@ -267,10 +267,10 @@ func (d *desk) partly(gone *server.Redis, seen, unseen []string, all map[string]
 	d.does(69, fmt.Sprintf("would send %d messages; nothing was changed\n", n)+more, "drain", "--dry-run")
 	d.does(69, lines(n, fmt.Sprintf("recallctl: 0 of %d messages sent; %d still wait after [^\n]*; there may be more: ",
 		n, n)+part), "drain", "--yes", "--timeout", "1s")
-	d.does(69, "^nothing of what can be reached is released until recallctl resume; [^\n]* held\nrecallctl: not all "+
-		"releases are paused: "+part, "pause")
+	d.does(69, "^nothing of what can be reached is released until you type [^\n]* resume; [^\n]* held\nrecallctl: "+
+		"not all releases are paused: "+part, "pause")
 	d.does(69, "\nreleases are paused since [^\n]*\n"+more, "list", "--limit", "3")
-	d.does(64, "^recallctl: releases are paused since [^\n]*: recallctl resume first; nothing was changed", "drain",
+	d.does(64, "^recallctl: releases are paused since [^\n]*: first type [^\n]* resume; nothing was changed", "drain",
 		"--yes")
 	d.does(69, "^releases go on\nrecallctl: not all releases go on: "+part, "resume")
 	d.does(69, " drain .* pause .* resume .*\n"+more, "log")

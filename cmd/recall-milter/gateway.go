@@ -10,6 +10,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/monitor"
 	"github.com/recall-milter/recall-milter/internal/recall"
@@ -38,7 +39,7 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	g := &gateway{daemon: d, store: store, log: monitor.New(d.log, store, version)}
 	g.log.Read(d.config.Sum)
 	store.OnDefect(g.log.Panicked)
-	store.OnDamage(g.log.Damaged)
+	store.OnDamage(func(what string) { g.log.Damaged(what + "; see " + hint.Recallctl(d.file, "fsck")) })
 	var err error
 	if g.late, err = wiring.Retractor(d.config, d.texts, store, &d.marker, g.log); err != nil {
 		return nil, err
@@ -165,5 +166,6 @@ func (d *daemon) releaseOptions() release.Options {
 		First:       time.Duration(r.Retry.First),
 		Max:         time.Duration(r.Retry.Max),
 		GiveUpAfter: time.Duration(r.Retry.GiveUpAfter),
+		Config:      d.file,
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/config"
 )
 
 // The page is written by hand; what it says of flags and exit codes is held against the program.
@@ -33,8 +35,8 @@ func TestTheManualPageHasEveryFlagAndExitCode(t *testing.T) {
 	if described := submatches(`(?m)^\.B (\d+)$`, status); !slices.Equal(described, codes) {
 		t.Errorf("the page has the exit codes %v, the program %v", described, codes)
 	}
-	if !strings.Contains(strings.ReplaceAll(page, `\-`, "-"), defaultConfig) {
-		t.Errorf("the page does not name %s", defaultConfig)
+	if !strings.Contains(strings.ReplaceAll(page, `\-`, "-"), config.DefaultFile) {
+		t.Errorf("the page does not name %s", config.DefaultFile)
 	}
 }
 

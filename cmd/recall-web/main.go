@@ -18,8 +18,6 @@ import (
 // version is set by the build.
 var version = "unknown"
 
-const defaultConfig = "/etc/recall-milter/recall-milter.toml"
-
 // Exit codes of sysexits.h that supervisors and scripts know.
 const (
 	exitUsage  = 64
@@ -38,7 +36,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("recall-web", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	file := flags.String("c", defaultConfig, "config `file`, that of the daemon")
+	file := flags.String("c", config.DefaultFile, "config `file`, that of the daemon")
 	check := flags.Bool("t", false, "check the config and exit")
 	showVersion := flags.Bool("V", false, "print the version and exit")
 	switch err := flags.Parse(args); {

@@ -98,7 +98,11 @@ func (t *tally) was(id string, h *holdstore.Hold, err error) {
 
 // notDone says why nothing was done to a hold.
 func (t *tally) notDone(id string, err error) {
-	t.failure(id, fmt.Errorf("not %s: %s", past(t.name), holdstore.Reason(err)))
+	why := holdstore.Reason(err)
+	if errors.Is(err, holdstore.ErrDamaged) {
+		why += ": " + t.command("fsck --repair") + " fixes what can be fixed"
+	}
+	t.failure(id, fmt.Errorf("not %s: %s", past(t.name), why))
 }
 
 // events are the lines of a timeline by which a hold came into a state.

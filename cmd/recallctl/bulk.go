@@ -64,7 +64,7 @@ func (t *tally) askedLine(id string) string {
 	case said == "":
 		return ""
 	}
-	return "; " + said + " (recallctl show " + id + ")"
+	return "; " + said + " (" + t.command("show "+id) + ")"
 }
 
 // oneByOne recalls for some of the recipients.
@@ -126,7 +126,7 @@ func (t *tally) show(ids []string, errs []error) error {
 		}
 		if why := short(h, t.only); t.name == "recall" && why != "" {
 			t.partly++
-			t.failure(h.ID, errors.New(why+": see recallctl show "+h.ID))
+			t.failure(h.ID, errors.New(why+": see "+t.command("show "+h.ID)))
 		}
 		if everyone && err == nil {
 			err = t.table.add(t.ctx, h)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/doctor"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
@@ -39,7 +40,7 @@ func (c *ctl) doctor() *cobra.Command {
 			"Exit codes: 0 no errors and no warnings, 1 warnings, 2 errors.",
 		Example: "  recallctl doctor\n  recallctl doctor --probe you@corp.test   # also sends a message by every way in, " +
 			"and takes it back\n  recallctl doctor --mailbox you@corp.test # also opens that mailbox, as a recall would",
-		Args: noREF}
+		Args: c.noREF}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&o.probe, "probe", "",
 		"send messages for `ADDRESS` by every way in, see that each is held, and recall them: nothing is sent")
@@ -68,7 +69,7 @@ func (o *surroundings) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.postfix, "postfix", "", "Postfix's configuration `DIR` (default /etc/postfix)")
 	cmd.Flags().StringVar(&o.sendmail, "sendmail", "",
 		"Sendmail's configuration `FILE` (default /etc/mail/sendmail.cf, when there is no Postfix)")
-	cmd.Flags().StringVar(&o.user, "user", "recall-milter", "the `USER` that the daemon runs as")
+	cmd.Flags().StringVar(&o.user, "user", doctor.DaemonUser, "the `USER` that the daemon runs as")
 }
 
 // site gathers what is looked at. Without a usable config there is nothing but the finding that says so.
@@ -87,7 +88,7 @@ func (c *ctl) site(o *surroundings) (*doctor.Site, []doctor.Finding) {
 		Postfix: o.postfix, Sendmail: o.sendmail, Probe: o.probe, Mailboxes: o.mailboxes,
 		Act: (&act{ctl: c, name: "doctor", reason: "a probe"}).who()}
 	if s.Postfix == "" && s.Sendmail == "" {
-		s.Postfix, s.Sendmail = "/etc/postfix", "/etc/mail/sendmail.cf"
+		s.Postfix, s.Sendmail = hint.PostfixDir, doctor.SendmailFile
 		if _, err := os.Stat(s.Postfix); err == nil {
 			s.Sendmail = ""
 		}
@@ -104,7 +105,7 @@ func (c *ctl) configFindings(err error) (found []doctor.Finding) {
 	errors.As(err, &wrong)
 	for _, p := range wrong {
 		add("config.valid", fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text),
-			"by hand: only you know what the line should say: correct it, then: recall-milter -t -c "+c.file)
+			"by hand: only you know what the line should say: correct it, then: recall-milter -t -c "+hint.Quoted(c.file))
 	}
 	switch beyond := ": nothing else could be checked"; {
 	case len(wrong) > 0:
@@ -112,7 +113,7 @@ func (c *ctl) configFindings(err error) (found []doctor.Finding) {
 		add("config.missing", err.Error()+beyond,
 			"by hand: only you know where it is: name it with -c FILE, or put the packaged one back")
 	default:
-		add("config.unreadable", err.Error()+beyond, "sudo recallctl -c "+c.file+" doctor")
+		add("config.unreadable", err.Error()+beyond, "sudo "+c.command("doctor"))
 	}
 	return found
 }

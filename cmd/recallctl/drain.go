@@ -41,7 +41,7 @@ func (c *ctl) drain() *cobra.Command {
 func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 	if words, _, err := a.paused(ctx); err != nil || words != "" {
 		if err == nil {
-			err = usage("releases are paused %s: recallctl resume first; nothing was changed", words)
+			err = usage("releases are paused %s: first type %s; nothing was changed", words, a.command("resume"))
 		}
 		return err
 	}

@@ -38,8 +38,8 @@ Exit codes: 0 all written; 1 nothing matched; 2 some could not be written, each 
 			return err
 		}
 		if len(ids) > 1 {
-			return usage("%s match: export writes one to standard output: name it, name a folder (recallctl export --all "+
-				"DIR), or add --json", count(len(ids)))
+			return usage("%s match: export writes one to standard output: name it, name a folder (%s), or add --json",
+				count(len(ids)), c.command("export --all DIR"))
 		}
 		h, err := c.store.Get(ctx, ids[0])
 		if err != nil {

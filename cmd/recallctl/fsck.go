@@ -59,7 +59,7 @@ func (c *ctl) fault(f holdstore.Fault) {
 	case f.Fix != "":
 		words += ": --repair fixes it, " + f.Fix
 	default:
-		words += ": nothing can fix it here"
+		words += ": --repair can't fix this"
 	}
 	fmt.Fprintln(c.stdout, sanitize.TerminalCell(words))
 }

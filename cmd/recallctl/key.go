@@ -14,6 +14,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/file"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
@@ -31,9 +32,9 @@ func (c *ctl) key() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{Use: "new FILE", Args: oneFile,
 			RunE: func(_ *cobra.Command, args []string) error { return c.newKey(args[0]) }},
-		&cobra.Command{Use: "rotate", Args: noREF,
+		&cobra.Command{Use: "rotate", Args: c.noREF,
 			RunE: func(*cobra.Command, []string) error { return c.rotateKey() }},
-		&cobra.Command{Use: "status", Args: noREF, RunE: c.onStore(c.keyStatus)})
+		&cobra.Command{Use: "status", Args: c.noREF, RunE: c.onStore(c.keyStatus)})
 	return cmd
 }
 
@@ -54,7 +55,8 @@ func (c *ctl) newKey(name string) error {
 	key, line := freshKey()
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
 	if errors.Is(err, fs.ErrExist) {
-		return usage("%s is there already: recallctl key rotate adds a key to it", name)
+		return usage("%s is there already: when seal.key_file names it, %s adds a key to it", name,
+			c.command("key rotate"))
 	}
 	if err != nil {
 		return fmt.Errorf("no key was made: %w", err)
@@ -67,9 +69,9 @@ func (c *ctl) newKey(name string) error {
 		return fmt.Errorf("no key was made: %w", err)
 	}
 	c.say("key %s is in %s. Keep a copy apart from the store: a lost key is lost mail", holdstore.KeyID(key), name)
-	c.say("next, so that no message is left behind: recallctl drain lets leave what is held now, which a daemon with " +
-		"the key refuses to send; " +
-		"let the daemon read the file (chgrp recall-milter), name it in seal.key_file, and restart the daemon")
+	c.say("next, so that no message is left behind: %s lets leave what is held now, which a daemon with the key "+
+		"refuses to send; let the daemon read the file (chgrp recall-milter %s), name it in seal.key_file, and restart "+
+		"the daemon", c.command("drain"), hint.Quoted(name))
 	return nil
 }
 
@@ -80,7 +82,7 @@ func (c *ctl) rotateKey() error {
 	}
 	name := c.config.Seal.KeyFile
 	if name == "" {
-		return usage("seal.key_file is not set: make a key with recallctl key new FILE, and name it there")
+		return usage("seal.key_file is not set: make a key with %s, and name it there", c.command("key new FILE"))
 	}
 	if _, err := wiring.SealKeys(name); err != nil {
 		return asConfig(err)

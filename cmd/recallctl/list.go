@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
 
@@ -165,11 +166,16 @@ func noArgument(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func noREF(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage("%s takes filters and no REF: for one message there is recallctl show %s", cmd.Name(), args[0])
+// noREF refuses arguments of a verb that has none.
+func (c *ctl) noREF(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case cmd.Flags().Lookup("sender") != nil:
+		return usage("%s takes filters and no REF: for one message use %s", cmd.Name(),
+			c.command("show "+hint.Quoted(args[0])))
 	}
-	return nil
+	return usage("unexpected argument %q: %s takes only flags, see %s --help", args[0], cmd.Name(), cmd.CommandPath())
 }
 
 func stateNames(states []holdstore.State) (names []string) {

@@ -10,7 +10,7 @@ import (
 
 // man writes the manual page recallctl(1) from the commands themselves; packages are built with it.
 func (c *ctl) man() *cobra.Command {
-	return &cobra.Command{Use: "man", Hidden: true, Args: noREF, RunE: func(cmd *cobra.Command, _ []string) error {
+	return &cobra.Command{Use: "man", Hidden: true, Args: c.noREF, RunE: func(cmd *cobra.Command, _ []string) error {
 		_, err := fmt.Fprint(c.stdout, page(cmd.Root()))
 		return err
 	}}

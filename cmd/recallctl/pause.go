@@ -39,7 +39,7 @@ func (c *ctl) pause() *cobra.Command {
 		if c.unseen != nil {
 			what = "nothing of what can be reached"
 		}
-		c.say("%s is released until recallctl resume; %s held", what, isOrAre(s.Count[holdstore.Held]))
+		c.say("%s is released until you type %s; %s held", what, c.command("resume"), isOrAre(s.Count[holdstore.Held]))
 		return nil
 	})
 	return cmd
@@ -84,7 +84,7 @@ func (c *ctl) paused(ctx context.Context) (words string, line *pauseLine, err er
 		words += ", reason: " + p.Reason
 	}
 	if p.Partly {
-		words += "; but a part that was away then is not: recallctl pause again"
+		words += "; but a part that was away then is not: " + c.command("pause") + " again"
 	}
 	return words, &pauseLine{p.At, p.By, p.From, p.Reason, p.Partly}, nil
 }

@@ -24,6 +24,7 @@ type ctl struct {
 	*screen
 
 	file    string
+	around  surroundings // of setup and doctor
 	config  *config.Config
 	ignored config.Problems // of the config, in what the verb does not need
 	warned  bool            // of them
@@ -44,10 +45,10 @@ func (c *ctl) close() {
 func (c *ctl) root() *cobra.Command {
 	root := &cobra.Command{Use: "recallctl", Short: "See, recall, release and restore held mail", Version: version,
 		SilenceErrors: true, SilenceUsage: true}
-	root.PersistentFlags().StringVarP(&c.file, "config", "c", "/etc/recall-milter/recall-milter.toml", "config `file`")
+	root.PersistentFlags().StringVarP(&c.file, "config", "c", config.DefaultFile, "config `file`")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "one JSON object a line")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%v%s; see recallctl %s --help", err, meant(cmd, err), cmd.Name())
+		return usage("%v%s; see %s --help", err, meant(cmd, err), cmd.CommandPath())
 	})
 	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(),
 		c.drain(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.token(), c.link(), c.fsck(),

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/internal/doctor"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
@@ -26,16 +27,17 @@ Exit codes: 0 done, or it was so already; 64 wrong command, nothing was changed;
 		Example: `  recallctl setup --apply --reload     # hold mail
   recallctl setup --undo --reload      # take our lines out again
   recallctl setup --bypass --reload    # emergency: new mail passes unheld
-  recallctl setup --resume --reload`, Args: noREF}
+  recallctl setup --resume --reload`, Args: c.noREF}
 	flags := cmd.Flags()
-	flags.StringVar(&o.postfix, "postfix", "/etc/postfix", "Postfix's configuration `DIR`")
-	flags.StringVar(&o.user, "user", "recall-milter", "the `USER` that the daemon runs as")
+	flags.StringVar(&o.postfix, "postfix", hint.PostfixDir, "Postfix's configuration `DIR`")
+	flags.StringVar(&o.user, "user", doctor.DaemonUser, "the `USER` that the daemon runs as")
 	flags.BoolVar(&apply, "apply", false, "write the lines with postconf; the old files are kept next to the new ones")
 	flags.BoolVar(&undo, "undo", false, "take out what --apply wrote")
 	flags.BoolVar(&bypass, "bypass", false, "take the milter out of every list of milters")
 	flags.BoolVar(&resume, "resume", false, "put the milter back where --bypass took it out")
 	flags.BoolVar(&reload, "reload", false, "have Postfix reload its configuration afterwards")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c.around = o
 		acts := map[bool]int{}
 		for _, chosen := range []bool{apply, undo, bypass, resume} {
 			acts[chosen]++
@@ -44,27 +46,28 @@ Exit codes: 0 done, or it was so already; 64 wrong command, nothing was changed;
 		case acts[true] > 1, reload && acts[true] == 0:
 			return usage("choose --apply, --undo, --bypass or --resume; --reload goes with each of them")
 		case undo:
-			return c.unset(cmd.Context(), o.postfix, reload)
+			return c.unset(cmd.Context(), reload)
 		case bypass:
-			return c.bypass(cmd.Context(), o.postfix, reload)
+			return c.bypass(cmd.Context(), reload)
 		case resume:
-			return c.unbypass(cmd.Context(), o.postfix, reload)
+			return c.unbypass(cmd.Context(), reload)
 		}
-		return c.set(cmd.Context(), &o, apply, reload)
+		return c.set(cmd.Context(), apply, reload)
 	}
 	return cmd
 }
 
 // set shows what is to be changed, and changes it when asked to.
-func (c *ctl) set(ctx context.Context, o *surroundings, apply, reload bool) error {
-	if since, ok := postfix.Bypassed(o.postfix); ok && !apply {
-		c.say("the milter is bypassed since %s: recallctl setup --resume puts it back where it was", local(since))
+func (c *ctl) set(ctx context.Context, apply, reload bool) error {
+	if since, ok := postfix.Bypassed(c.around.postfix); ok && !apply {
+		c.say("the milter is bypassed since %s: %s puts it back where it was", local(since),
+			c.setupCommand("--resume --reload"))
 	} else if ok {
-		if err := c.putBack(ctx, o.postfix); err != nil {
+		if err := c.putBack(ctx); err != nil {
 			return err
 		}
 	}
-	mta, changes, err := c.planned(ctx, o)
+	mta, changes, err := c.planned(ctx)
 	if err != nil {
 		return err
 	}
@@ -73,14 +76,16 @@ func (c *ctl) set(ctx context.Context, o *surroundings, apply, reload bool) erro
 	case len(changes) == 0:
 		c.say("%s has all lines that a hold needs", mta.Dir)
 	case !apply:
-		c.say("nothing was changed: recallctl setup --apply writes this, and recallctl setup --undo takes it back")
+		c.say("nothing was changed: %s writes this, and %s takes it back", c.setupCommand("--apply --reload"),
+			c.setupCommand("--undo --reload"))
 	default:
 		stamp, err := mta.Setup(ctx, changes)
 		if err != nil {
 			return fmt.Errorf("%s: %w", mta.Dir, err)
 		}
-		c.say("written; the old files are %s and %s; back: recallctl setup --undo --reload",
-			postfix.Before(filepath.Join(mta.Dir, "main.cf"), stamp), postfix.Before("master.cf", stamp))
+		c.say("written; the old files are %s and %s; back: %s",
+			postfix.Before(filepath.Join(mta.Dir, "main.cf"), stamp), postfix.Before("master.cf", stamp),
+			c.setupCommand("--undo --reload"))
 	}
 	if apply {
 		if err := c.reloaded(ctx, mta, reload); err != nil {
@@ -92,17 +97,17 @@ func (c *ctl) set(ctx context.Context, o *surroundings, apply, reload bool) erro
 }
 
 // planned says what is missing before and in Postfix.
-func (c *ctl) planned(ctx context.Context, o *surroundings) (*postfix.Config, []postfix.Change, error) {
+func (c *ctl) planned(ctx context.Context) (*postfix.Config, []postfix.Change, error) {
 	if err := c.load(); err != nil {
 		return nil, nil, err
 	}
-	site, _ := c.site(o)
+	site, _ := c.site(&c.around)
 	for _, f := range doctor.Before(ctx, site) {
 		if f.Level != doctor.OK {
 			c.say("%s", findingLines(f, 0)[0])
 		}
 	}
-	mta, err := postfix.Read(ctx, o.postfix)
+	mta, err := postfix.Read(ctx, c.around.postfix)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w; Sendmail's lines are in recall-milter.m4, "+
 			"see /usr/share/doc/recall-milter/docs/sendmail.md", err)
@@ -138,7 +143,7 @@ func (c *ctl) changes(mta *postfix.Config, changes []postfix.Change) {
 // reloaded reloads, or says how.
 func (c *ctl) reloaded(ctx context.Context, mta *postfix.Config, reload bool) error {
 	if !reload {
-		c.say("Postfix takes it at its next reload: postfix -c %s reload", mta.Dir)
+		c.say("Postfix takes it at its next reload: %s", hint.Postfix("postfix", mta.Dir, "reload"))
 		return nil
 	}
 	if err := mta.Reload(ctx); err != nil {

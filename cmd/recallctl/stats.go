@@ -24,7 +24,7 @@ type numbers struct {
 }
 
 func (c *ctl) stats() *cobra.Command {
-	cmd := &cobra.Command{Use: "stats", Args: noREF}
+	cmd := &cobra.Command{Use: "stats", Args: c.noREF}
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		s, err := c.store.Stats(ctx)
 		if err := c.part(err); err != nil {

@@ -168,7 +168,7 @@ func (c *ctl) find(ctx context.Context, f *filter, anyOrder bool, do func(*holds
 	for h, err := range c.store.Find(ctx, q) {
 		switch {
 		case errors.Is(err, holdstore.ErrDamaged):
-			c.say("left out: %v: see recallctl fsck", err)
+			c.say("left out: %v: see %s", err, c.command("fsck"))
 			continue
 		case c.part(err) != nil:
 			return err
@@ -205,8 +205,8 @@ func (u *unproven) add(h *holdstore.Hold) {
 
 func (u *unproven) say(c *ctl) {
 	if u.n > 0 {
-		c.say("nothing proves the records of %s among these, such as %s, so they are not sent: see recallctl show %s",
-			count(u.n), u.first, u.first)
+		c.say("nothing proves the records of %s among these, such as %s, so they are not sent: see %s",
+			count(u.n), u.first, c.command("show "+u.first))
 	}
 }
 

@@ -31,7 +31,8 @@ func isPostfix(dir string) error {
 }
 
 // unset takes all setups back. The port by which held mail returns stays as long as some may be held.
-func (c *ctl) unset(ctx context.Context, dir string, reload bool) error {
+func (c *ctl) unset(ctx context.Context, reload bool) error {
+	dir := c.around.postfix
 	if err := isPostfix(dir); err != nil {
 		return err
 	}
@@ -58,8 +59,8 @@ func (c *ctl) unset(ctx context.Context, dir string, reload bool) error {
 	}
 	switch {
 	case u.Kept:
-		c.say("%s: our lines are out, but for the re-injection port: %s; when all has left (recallctl drain), recallctl "+
-			"setup --undo takes the port out as well", dir, held)
+		c.say("%s: our lines are out, but for the re-injection port: %s; when all has left (%s), %s takes the port out "+
+			"as well", dir, held, c.command("drain"), c.setupCommand("--undo --reload"))
 	case u.Nothing:
 		c.say("%s: no line of ours is there; nothing was changed", dir)
 		return nil
@@ -81,7 +82,8 @@ func (c *ctl) stillNamed(ctx context.Context, dir string, endpoints []postfix.En
 }
 
 // bypass takes the milter out of all lists.
-func (c *ctl) bypass(ctx context.Context, dir string, reload bool) error {
+func (c *ctl) bypass(ctx context.Context, reload bool) error {
+	dir := c.around.postfix
 	if err := isPostfix(dir); err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (c *ctl) bypass(ctx context.Context, dir string, reload bool) error {
 		return err
 	}
 	if len(places) > 0 {
-		c.say("%s: new mail passes unheld; back: recallctl setup --resume --reload", dir)
+		c.say("%s: new mail passes unheld; back: %s", dir, c.setupCommand("--resume --reload"))
 	}
 	if len(places) == 0 && !bypassed {
 		return nil
@@ -112,12 +114,13 @@ func (c *ctl) bypass(ctx context.Context, dir string, reload bool) error {
 }
 
 // unbypass puts the milter back.
-func (c *ctl) unbypass(ctx context.Context, dir string, reload bool) error {
+func (c *ctl) unbypass(ctx context.Context, reload bool) error {
+	dir := c.around.postfix
 	if err := isPostfix(dir); err != nil {
 		return err
 	}
 	if _, ok := postfix.Bypassed(dir); ok {
-		if err := c.putBack(ctx, dir); err != nil {
+		if err := c.putBack(ctx); err != nil {
 			return err
 		}
 		return c.reloaded(ctx, &postfix.Config{Dir: dir}, reload)
@@ -128,14 +131,16 @@ func (c *ctl) unbypass(ctx context.Context, dir string, reload bool) error {
 	}
 	if len(places) == 0 {
 		return &exit{exitNothing, dir +
-			": there is no bypass to take back, and Postfix does not ask the milter: recallctl setup --apply --reload"}
+			": there is no bypass to take back, and Postfix does not ask the milter: " +
+			c.setupCommand("--apply --reload")}
 	}
 	c.say("%s: the milter is not bypassed; nothing was changed", dir)
 	return nil
 }
 
 // putBack ends a bypass, and says where that was not possible.
-func (c *ctl) putBack(ctx context.Context, dir string) error {
+func (c *ctl) putBack(ctx context.Context) error {
+	dir := c.around.postfix
 	stays, err := postfix.Resume(ctx, dir)
 	if err != nil {
 		return err

@@ -16,14 +16,14 @@ import (
 
 func (c *ctl) watch() *cobra.Command {
 	var f filter
-	cmd := &cobra.Command{Use: "watch", Args: noREF}
+	cmd := &cobra.Command{Use: "watch", Args: c.noREF}
 	f.flags(cmd)
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		if c.json {
 			return c.follow(ctx, &f)
 		}
 		if width, _ := c.size(); width == 0 {
-			return usage("watch needs a terminal: elsewhere there is recallctl watch --json")
+			return usage("watch needs a terminal: elsewhere use %s", c.command("watch --json"))
 		}
 		ctx, restore := untilKey(ctx, c.stdin)
 		defer restore()

@@ -15,6 +15,7 @@ func (c *ctl) sayHeld() {
 	for _, line := range heldLines(c.config) {
 		c.say("%s", line)
 	}
+	c.say("what a message of yours meets: %s", c.command("test FILE --sender ADDRESS --recipient ADDRESS"))
 }
 
 // heldLines describes what a config holds, in the order in which rules are tried.
@@ -37,8 +38,7 @@ func heldLines(c *config.Config) []string {
 		lines = append(lines,
 			fmt.Sprintf("held for %s: all other mail that is outbound (%s)", lasting(c.Hold.Grace), origins))
 	}
-	return append(lines, "not held: mail that comes in, and bounces (the empty sender)",
-		"what a message of yours meets: recallctl test FILE --sender ADDRESS --recipient ADDRESS")
+	return append(lines, "not held: mail that comes in, and bounces (the empty sender)")
 }
 
 // origins says which mail is outbound; "" when none is.

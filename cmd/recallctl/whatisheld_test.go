@@ -46,8 +46,8 @@ func TestSetupSaysWhatIsHeldAndWhatIsNot(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := heldLines(c)
-			if !slices.Equal(got[:len(got)-2], test.want) {
-				t.Errorf("got  %q\nwant %q", got[:len(got)-2], test.want)
+			if !slices.Equal(got[:len(got)-1], test.want) {
+				t.Errorf("got  %q\nwant %q", got[:len(got)-1], test.want)
 			}
 		})
 	}

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// DefaultFile is where all programs look for the config unless they are told otherwise.
+const DefaultFile = "/etc/recall-milter/recall-milter.toml"
+
 // Config is the whole file. What has the tag reload can change while the daemon runs; Reload does it.
 type Config struct {
 	Listen          []string `toml:"listen"`
@@ -30,6 +33,7 @@ type Config struct {
 
 	Environment []string // keys that the environment set, over the file
 	Doubts      []Doubt  // what of it its author hardly wants
+	File        string   // that Load has read
 	Sum         string   // SHA-256 of the file that Load has read, in hexadecimal digits
 }
 
@@ -80,6 +84,7 @@ func Load(path string) (*Config, error) {
 	}
 	c, err := parse(path, text, os.Environ(), os.Getenv("CREDENTIALS_DIRECTORY"))
 	if err == nil {
+		c.File = path
 		c.Sum = fmt.Sprintf("%x", sha256.Sum256(text))
 	}
 	return c, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -78,7 +79,7 @@ func (s *Site) stopped() bool {
 // serviceSetting is the command that sets a parameter of the re-injection port.
 func (s *Site) serviceSetting(name, value string) string {
 	if service := s.service(); service != nil {
-		return "postconf -P " + quoted(service.String()+"/"+name+"="+value) + " && postfix reload"
+		return "postconf -P " + hint.Quoted(service.String()+"/"+name+"="+value) + " && postfix reload"
 	}
 	return byHand + "the re-injection port is none of a Postfix here: set " + name + " = " + value + " where it is"
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/monitor"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
@@ -105,7 +106,7 @@ func (s *Site) monitoring(ctx context.Context, r report) {
 // reloads looks at what the daemon has not taken of its config.
 func (s *Site) reloads(metrics string, r report) {
 	if strings.Contains(metrics, "\n"+monitor.ReloadFailing+" 1\n") {
-		r.warn("daemon.reload", "recall-milter -t -c "+quoted(s.File)+" && systemctl reload recall-milter",
+		r.warn("daemon.reload", "recall-milter -t -c "+hint.Quoted(s.File)+" && systemctl reload recall-milter",
 			"the daemon refused %s at its last reload: what it had read before is in force", s.File)
 	}
 	if runs := configSum.FindStringSubmatch(metrics); runs != nil && runs[1] != s.Config.Sum &&

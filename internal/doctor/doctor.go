@@ -39,6 +39,12 @@ type Finding struct {
 	Fix string `json:"fix"`
 }
 
+// What is looked at unless somebody names something else.
+const (
+	DaemonUser   = "recall-milter"
+	SendmailFile = "/etc/mail/sendmail.cf"
+)
+
 // Site is what is looked at.
 type Site struct {
 	File      string           // the config file

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -93,7 +94,7 @@ func (s *Site) sendmail(ctx context.Context, from, message string) error {
 		program = found
 	}
 	args := []string{"-i", "-f", from, from}
-	if s.mta != nil && s.mta.Dir != "/etc/postfix" {
+	if s.mta != nil && s.mta.Dir != hint.PostfixDir {
 		args = append([]string{"-C", s.mta.Dir}, args...)
 	}
 	c := exec.CommandContext(ctx, program, args...)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
@@ -83,19 +84,22 @@ func look(key, path string, who *identity, r report) {
 	mode, owner := info.Mode().Perm(), info.Sys().(*syscall.Stat_t)
 	switch {
 	case mode&0o022 != 0:
-		r.bad("files.writable", "chmod 0640 "+quoted(path), "%s: %s can be written by more than its owner (mode %04o)", key,
+		r.bad("files.writable", "chmod 0640 "+hint.Quoted(path),
+			"%s: %s can be written by more than its owner (mode %04o)", key,
 			path, mode)
 	case mode&0o007 != 0 && key == configKey:
-		r.warn("files.open", "chmod 0640 "+quoted(path),
+		r.warn("files.open", "chmod 0640 "+hint.Quoted(path),
 			"%s: %s can be read by everybody (mode %04o): rules and addresses are in it", key, path, mode)
 	case mode&0o007 != 0:
-		r.bad("files.open", "chmod 0640 "+quoted(path), "%s: %s can be read by everybody (mode %04o)", key, path, mode)
+		r.bad("files.open", "chmod 0640 "+hint.Quoted(path),
+			"%s: %s can be read by everybody (mode %04o)", key, path, mode)
 	case who != nil && owner.Uid != 0 && int(owner.Uid) != who.uid && int(owner.Uid) != os.Getuid():
-		r.warn("files.owner", "chown root "+quoted(path), "%s: %s belongs to the user %d, who is neither root nor %s", key,
+		r.warn("files.owner", "chown root "+hint.Quoted(path),
+			"%s: %s belongs to the user %d, who is neither root nor %s", key,
 			path, owner.Uid, who.name)
 	}
 	if dir := replaceable(path, who); dir != "" {
-		r.bad("files.folder", "chown root "+quoted(dir)+" && chmod go-w "+quoted(dir),
+		r.bad("files.folder", "chown root "+hint.Quoted(dir)+" && chmod go-w "+hint.Quoted(dir),
 			"%s: %s can be replaced by others, who can write to %s", key, path, dir)
 	}
 	// systemd gives those to the daemon by a list of rights
@@ -103,9 +107,9 @@ func look(key, path string, who *identity, r report) {
 		return
 	}
 	if at := who.barrier(path, 0o4); at != "" {
-		fix := "chgrp " + who.group + " " + quoted(at) + " && chmod g+r " + quoted(at)
+		fix := "chgrp " + who.group + " " + hint.Quoted(at) + " && chmod g+r " + hint.Quoted(at)
 		if at != path {
-			fix = "chmod o+x " + quoted(at)
+			fix = "chmod o+x " + hint.Quoted(at)
 		}
 		r.bad("files.daemon", fix, "%s: %s can't be read by the daemon's user %s, whom %s stops: it does not start", key,
 			path, who.name, at)

@@ -31,9 +31,9 @@ func runs(t *testing.T, f Finding) {
 // Commands name the config and the Postfix that were looked at, where they are not the usual ones.
 func TestFixesNameWhatWasLookedAt(t *testing.T) {
 	s := siteOf(t, "")
-	s.File = "/srv/my mail/c.toml"
+	s.File, s.User = "/srv/my mail/c.toml", "milter"
 	found := s.pasteable([]Finding{{Fix: "recallctl setup --apply --reload"}})
-	if found[0].Fix != "recallctl -c '/srv/my mail/c.toml' setup --apply --reload" {
+	if found[0].Fix != "recallctl -c '/srv/my mail/c.toml' setup --user milter --apply --reload" {
 		t.Error(found[0].Fix)
 	}
 }

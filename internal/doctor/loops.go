@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -17,7 +18,7 @@ func (s *Site) loops(port *postfix.Service, r report) {
 		at = Endpoint(s.Config.Release.SMTP)
 	}
 	value := port.Get("content_filter")
-	clear := "postconf -P " + quoted(port.String()+"/content_filter=") + " && postfix reload"
+	clear := "postconf -P " + hint.Quoted(port.String()+"/content_filter=") + " && postfix reload"
 	if entry := s.entryAt(value); postfix.LeadsTo(value, at) {
 		r.bad("postfix.filter-loop", clear,
 			"%s: content_filter (%s) leads back to the re-injection port: mail goes round until it has too many hops", port,
@@ -90,7 +91,7 @@ func (s *Site) tableLoops(port *postfix.Service, at postfix.Endpoint, r report) 
 func (s *Site) unread(name, table string, r report) {
 	for _, one := range s.mta.Unread(table) {
 		r.note("postfix.unread",
-			byHand+"which addresses matter only you know: look at their entries with postmap -q ADDRESS "+quoted(one),
+			byHand+"which addresses matter only you know: look at their entries with postmap -q ADDRESS "+hint.Quoted(one),
 			"%s: the entries of %s can't be listed, so whether one leads to the re-injection port, or to a port that asks our "+
 				"milter, was not looked at", name, one)
 	}
@@ -130,12 +131,12 @@ func (s *Site) throttled(port *postfix.Service, r report) {
 	var wrong, settings []string
 	for _, name := range clientLimits {
 		if n := number(port.Get(name)); n > 0 {
-			wrong, settings = append(wrong, name), append(settings, quoted(port.String()+"/"+name+"=0"))
+			wrong, settings = append(wrong, name), append(settings, hint.Quoted(port.String()+"/"+name+"=0"))
 		}
 	}
 	const count = "smtpd_client_connection_count_limit"
 	if n := number(port.Get(count)); n > 0 && n < int64(s.Config.Release.Concurrency) {
-		wrong, settings = append(wrong, count), append(settings, quoted(port.String()+"/"+count+"=0"))
+		wrong, settings = append(wrong, count), append(settings, hint.Quoted(port.String()+"/"+count+"=0"))
 	}
 	if len(wrong) > 0 {
 		r.warn("postfix.throttled", "postconf -P "+strings.Join(settings, " ")+" && postfix reload",

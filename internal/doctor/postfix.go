@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -195,9 +196,9 @@ func setMilter(service *postfix.Service, m postfix.Milter, name, value string) s
 // set is the command that sets a parameter of a service: in its line where that has it, else for all.
 func set(service *postfix.Service, name, value string) string {
 	if service.Overrides(name) {
-		return "postconf -P " + quoted(service.String()+"/"+name+"="+value)
+		return "postconf -P " + hint.Quoted(service.String()+"/"+name+"="+value)
 	}
-	return "postconf -e " + quoted(name+"="+value)
+	return "postconf -e " + hint.Quoted(name+"="+value)
 }
 
 // locally looks at mail that programs submit by sendmail(1).

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/hint"
 )
 
 // cutFix divides what the store says into what is wrong and how it is fixed.
@@ -33,10 +34,10 @@ func (s *Site) redisCLI(command string) string {
 		return "redis-cli " + command
 	}
 	if path, ok := cutUnix(r.Addresses[0]); ok {
-		return "redis-cli -s " + quoted(path) + " " + command
+		return "redis-cli -s " + hint.Quoted(path) + " " + command
 	}
 	host, port, _ := net.SplitHostPort(r.Addresses[0])
-	return "redis-cli -h " + quoted(host) + " -p " + port + " " + command
+	return "redis-cli -h " + hint.Quoted(host) + " -p " + port + " " + command
 }
 
 // plainRedis says whether one server is reached without login and TLS.
@@ -48,9 +49,9 @@ func (s *Site) plainRedis() bool {
 // configSet changes a setting of Redis now, and in its own config file.
 func (s *Site) configSet(name, value string) string {
 	if s.plainRedis() {
-		return s.redisCLI("CONFIG SET "+name+" "+quoted(value)) + " && " + s.redisCLI("CONFIG REWRITE")
+		return s.redisCLI("CONFIG SET "+name+" "+hint.Quoted(value)) + " && " + s.redisCLI("CONFIG REWRITE")
 	}
-	return byHand + "doctor has no login that can change Redis: CONFIG SET " + name + " " + quoted(value) +
+	return byHand + "doctor has no login that can change Redis: CONFIG SET " + name + " " + hint.Quoted(value) +
 		" on each server, then CONFIG REWRITE"
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -26,10 +27,11 @@ func (s *Site) socket(service *postfix.Service, m postfix.Milter, r report) {
 	if at == "" {
 		return
 	}
-	fix := "chgrp " + who.group + " " + quoted(at) + " && chmod g+rw " + quoted(at) + " # for good: socket_group = \"" +
+	fix := "chgrp " + who.group + " " + hint.Quoted(at) + " && chmod g+rw " + hint.Quoted(at) +
+		" # for good: socket_group = \"" +
 		who.group + "\" in " + s.File
 	if at != path {
-		fix = "chgrp " + who.group + " " + quoted(at) + " && chmod g+x " + quoted(at)
+		fix = "chgrp " + who.group + " " + hint.Quoted(at) + " && chmod g+x " + hint.Quoted(at)
 	}
 	r.bad("postfix.socket", fix, "%s: Postfix's user %s may not open the daemon's socket %s: %s stops it", service,
 		who.name, path, at)

@@ -3,6 +3,8 @@ package doctor
 import (
 	"os"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/hint"
 )
 
 // asRoot is the fix of what an ordinary user can't look at.
@@ -20,16 +22,6 @@ func inConfig(s *Site, line string) string {
 // words makes one line of an error.
 func words(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// quoted is a word for the shell.
-func quoted(word string) string {
-	if word != "" && !strings.ContainsFunc(word, func(c rune) bool {
-		return c > 0x7e || c < '!' || strings.ContainsRune("!\"#$&'()*;<>?[\\]^`{|}~", c)
-	}) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -38,23 +30,30 @@ func exists(path string) bool {
 // cutUnix cuts unix:/path.
 func cutUnix(address string) (path string, ok bool) { return strings.CutPrefix(address, "unix:") }
 
-// defaultConfig is where recallctl looks by itself.
-const defaultConfig = "/etc/recall-milter/recall-milter.toml"
-
 // pasteable names in each command what is not where its program looks by itself: our config, and the folder of
 // Postfix's.
 func (s *Site) pasteable(found []Finding) []Finding {
 	var pairs []string
-	if s.mta != nil && s.mta.Dir != "/etc/postfix" {
-		dir := quoted(s.mta.Dir)
-		pairs = append(pairs, "postconf -", "postconf -c "+dir+" -", "postfix reload", "postfix -c "+dir+" reload", "postfix start", "postfix -c "+dir+" start",
-			"postfix check", "postfix -c "+dir+" check", "recallctl setup", "recallctl setup --postfix "+dir, "recallctl doctor", "recallctl doctor --postfix "+dir)
-	}
-	for n := range found {
-		found[n].Fix = strings.NewReplacer(pairs...).Replace(found[n].Fix)
-		if s.File != defaultConfig {
-			found[n].Fix = strings.NewReplacer("recallctl -c ", "recallctl -c ", "recallctl ", "recallctl -c "+quoted(s.File)+" ").Replace(found[n].Fix)
+	named := ""
+	if s.mta != nil && s.mta.Dir != hint.PostfixDir {
+		named = " --postfix " + hint.Quoted(s.mta.Dir)
+		pairs = append(pairs, "postconf -", hint.Postfix("postconf", s.mta.Dir, "-"))
+		for _, verb := range []string{"reload", "start", "check"} {
+			pairs = append(pairs, "postfix "+verb, hint.Postfix("postfix", s.mta.Dir, verb))
 		}
+	}
+	if s.User != "" && s.User != DaemonUser {
+		named += " --user " + hint.Quoted(s.User)
+	}
+	pairs = append(pairs, "recallctl -c ", "recallctl -c ", "recallctl setup", hint.Recallctl(s.File, "setup")+named)
+	if s.Sendmail != "" && s.Sendmail != SendmailFile {
+		named += " --sendmail " + hint.Quoted(s.Sendmail)
+	}
+	pairs = append(pairs, "recallctl doctor", hint.Recallctl(s.File, "doctor")+named,
+		"recallctl ", hint.Recallctl(s.File, ""))
+	typed := strings.NewReplacer(pairs...)
+	for n := range found {
+		found[n].Fix = typed.Replace(found[n].Fix)
 	}
 	return found
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/hint"
 )
 
 // Needs is what a hold needs of Postfix.
@@ -26,10 +28,7 @@ type Change struct {
 
 // Command is what makes the change in a folder; "": in the usual one.
 func (c Change) Command(dir string) string {
-	if dir != "" {
-		dir = "-c " + dir + " "
-	}
-	return "postconf " + dir + c.kind + " '" + strings.ReplaceAll(c.setting, "'", `'\''`) + "'"
+	return hint.Postfix("postconf", dir, c.kind+" '"+strings.ReplaceAll(c.setting, "'", `'\''`)+"'")
 }
 
 // Lines shows the change as a diff would.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/post"
 )
 
@@ -99,7 +100,8 @@ func (a *answer) judge(only []string) {
 func (d *Desk) auditRefusal(ctx context.Context, f found, by holdstore.Actor) error {
 	for _, h := range f.refused {
 		if err := h.Proven(); err != nil {
-			d.log.Trouble("hold "+h.ID+" was asked for by mail, and nothing was done: look with recallctl show "+h.ID, err)
+			d.log.Trouble("hold "+h.ID+" was asked for by mail, and nothing was done: see "+
+				hint.Recallctl(d.o.Config, "show "+h.ID), err)
 		}
 	}
 	if len(f.refused) == 0 {

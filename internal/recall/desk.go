@@ -58,7 +58,8 @@ type Options struct {
 	Rate            int    // commands of one login in Per; 0: no limit
 	Per             time.Duration
 	Texts           *post.Texts
-	Late            Late // nil: too late is too late
+	Config          string // the config file, for commands that the log tells
+	Late            Late   // nil: too late is too late
 
 	// Link makes the address of a page that shows a hold and can recall it, for the notice. nil, or "": there is none.
 	Link func(h *holdstore.Hold) string

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
@@ -178,8 +179,8 @@ func impliedBy(h *holdstore.Hold, header string) (all []string) {
 // alarm says when it is the store that doesn't give the message: a piece or its key is missing, or it was changed.
 func (l *Loop) alarm(c *holdstore.Claim, err error) error {
 	if unreadable(err) {
-		l.log.Trouble("hold "+c.ID+": its message can't be read from the store, so it can't be sent; it stays held: look "+
-			"with recallctl show "+c.ID, err)
+		l.log.Trouble("hold "+c.ID+": its message can't be read from the store, so it can't be sent; it stays held: see "+
+			hint.Recallctl(l.o.Config, "show "+c.ID), err)
 	}
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
@@ -57,6 +58,7 @@ type Options struct {
 	CancelLock              bool   // add Cancel-Lock to what is released
 	Concurrency             int
 	First, Max, GiveUpAfter time.Duration
+	Config                  string // the config file, for commands that the log tells
 }
 
 // Loop releases what is due.
@@ -204,7 +206,7 @@ func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sende
 const (
 	storeAway = "nothing is released until the store answers again"
 	partAway  = "what is held on a server that is away is not released until it answers again; all else goes on"
-	paused    = "nothing is released until somebody types recallctl resume; recallctl stats says who paused it"
+	paused    = "nothing is released until somebody types "
 )
 
 // say tells once why nothing is released.
@@ -212,7 +214,8 @@ func (l *Loop) say(failed error) {
 	why := ""
 	switch {
 	case errors.Is(failed, holdstore.ErrPaused):
-		why = paused
+		why = paused + hint.Recallctl(l.o.Config, "resume") + "; " + hint.Recallctl(l.o.Config, "stats") +
+			" says who paused it"
 	case errors.Is(failed, holdstore.ErrPartial):
 		why = partAway
 	case failed != nil:

@@ -65,7 +65,7 @@ func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func
 	}
 	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, People: people, Outlook: r.Outlook,
 		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
-		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Late: late, Link: link,
+		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Config: c.File, Late: late, Link: link,
 		PersonalLogins: personal}), nil
 }
 
