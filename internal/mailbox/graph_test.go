@@ -58,6 +58,10 @@ func TestGraphRemovesAnUnreadMessageForGoodAndNoOther(t *testing.T) {
 		}
 	}
 	x.takes(t, unreadOnly, NotFound)
+	r, err := x.way(t, unreadOnly).Retract(t.Context(), target(hostile), func(Result) error { return nil })
+	if err != nil || r.Outcome != Retracted || x.where(decoys[0]) != "Inbox" {
+		t.Errorf("%s: %+v, %v", hostile, r, err)
+	}
 }
 
 func TestGraphLeavesWhatItsUserHasSeen(t *testing.T) {

@@ -104,7 +104,9 @@ func (x *exchange) in(do func(*graphMailbox, http.ResponseWriter, *http.Request)
 // quoted is the text of a filter "property eq 'text'".
 func quoted(filter, property string) (text string, ok bool) {
 	text, ok = strings.CutPrefix(filter, property+" eq '")
-	return strings.ReplaceAll(strings.TrimSuffix(text, "'"), "''", "'"), ok && strings.HasSuffix(text, "'")
+	text, ended := strings.CutSuffix(text, "'")
+	alone := strings.Contains(strings.ReplaceAll(text, "''", ""), "'")
+	return strings.ReplaceAll(text, "''", "'"), ok && ended && !alone
 }
 
 func (x *exchange) list(box *graphMailbox, w http.ResponseWriter, r *http.Request) {
