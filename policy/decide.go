@@ -114,13 +114,17 @@ func (v *Verdict) choose(possible []outcome) {
 // meets asks the conditions of rule i until one does not hold.
 func (p *Outbound) meets(i int, f *Facts, v *Verdict) answer {
 	result := yes
-	for _, c := range p.conditions[i] {
-		a, words := unknown, "not known yet"
+	for n := range p.conditions[i] {
+		c := &p.conditions[i][n]
+		a, by := unknown, Mention{}
 		if c.known <= f.Known {
-			holds := c.holds(f)
-			a, words = truth(holds), map[bool]string{true: "holds", false: "does not hold"}[holds]
+			var holds bool
+			holds, by = c.holds(f)
+			a = truth(holds)
 		}
-		v.step("rule " + p.o.Rules[i].Name + ": " + c.words + ": " + words)
+		if v.explain {
+			v.step("rule " + p.o.Rules[i].Name + ": " + c.words + ": " + a.words(by))
+		}
 		if result = min(result, a); result == no {
 			return no
 		}

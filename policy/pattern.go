@@ -3,8 +3,8 @@ package policy
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Patterns is a list of globs, and of regular expressions between slashes; a leading "!" makes a pattern an exclusion.
@@ -13,23 +13,47 @@ import (
 //
 // ASCII case never matters; no other letters are folded, so that no name becomes another person's. In a glob, * stands
 // for any text, also with @ and dots in it, and ? for one character.
+//
+// "@NAME" stands for the patterns of a List, as if they were written in its place.
 type Patterns []pattern
 
-// pattern is one entry of a list.
+// pattern is one entry of a list: a text that a value equals, or ends with, an expression, or another list.
 type pattern struct {
 	text     string
-	re       *regexp.Regexp
 	excludes bool
+
+	form    form
+	literal string // of equals, ends and endsBelow: in lower case
+	re      *regexp.Regexp
+	list    List
 }
+
+// form is how a pattern is compared.
+type form int
+
+const (
+	matches   form = iota // re matches
+	equals                // the value is literal
+	ends                  // the value ends with literal, which begins with "@" or ".": "*@corp.test", "*.corp.test"
+	endsBelow             // so it does, and has an "@" before that: "*@*.corp.test"
+	listed                // the list has it
+)
 
 // maxPattern bounds a pattern, in bytes; RE2 has no pattern that takes exponential time.
 const maxPattern = 1000
 
-// ParsePatterns reads a list; an error names the first pattern that is invalid.
-func ParsePatterns(texts []string) (Patterns, error) {
+// ParsePatterns reads a list in which no other lists are named; an error names the first pattern that is invalid.
+func ParsePatterns(texts []string) (Patterns, error) { return ParseLists(texts, noList) }
+
+func noList(name string) (List, error) {
+	return nil, fmt.Errorf("invalid pattern \"@%s\": a list can't be named here; for a domain use \"*@%s\"", name, name)
+}
+
+// ParseLists reads a list in which open finds the lists that are named as "@NAME".
+func ParseLists(texts []string, open func(name string) (List, error)) (Patterns, error) {
 	var list Patterns
 	for _, text := range texts {
-		p, err := parsePattern(text)
+		p, err := parsePattern(text, open)
 		if err != nil {
 			return nil, err
 		}
@@ -38,33 +62,102 @@ func ParsePatterns(texts []string) (Patterns, error) {
 	return list, nil
 }
 
-func parsePattern(text string) (pattern, error) {
+func parsePattern(text string, open func(string) (List, error)) (p pattern, err error) {
 	body, excludes := strings.CutPrefix(text, "!")
-	if body == "" || len(body) > maxPattern {
-		return pattern{}, fmt.Errorf("invalid pattern %q: use a glob like \"*@corp.test\" or a \"/regexp/\"; a leading "+
+	if body == "" || len(body) > maxPattern || !utf8.ValidString(body) {
+		return p, fmt.Errorf("invalid pattern %q: use a glob like \"*@corp.test\" or a \"/regexp/\"; a leading "+
 			"\"!\" excludes", text)
 	}
+	p = pattern{text: text, excludes: excludes}
+	if name, ok := strings.CutPrefix(body, "@"); ok {
+		p.form = listed
+		p.list, err = open(name)
+		return p, err
+	}
+	if p.form, p.literal = formOf(body); p.form != matches {
+		return p, nil
+	}
 	expression := "^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(body)) + "$"
-	if len(body) > 2 && body[0] == '/' && body[len(body)-1] == '/' {
+	if isExpression(body) {
 		expression = body[1 : len(body)-1]
 	}
-	re, err := compileFolded(expression)
-	if err != nil {
-		return pattern{}, fmt.Errorf("invalid regular expression %q: %s", text,
+	if p.re, err = compileFolded(expression); err != nil {
+		return p, fmt.Errorf("invalid regular expression %q: %s", text,
 			strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
-	return pattern{text, re, excludes}, nil
+	return p, nil
+}
+
+func isExpression(body string) bool {
+	return len(body) > 2 && body[0] == '/' && body[len(body)-1] == '/'
+}
+
+// formOf finds the patterns that need no expression: most of those that people write, and all but a few of a long list.
+func formOf(body string) (form, string) {
+	literal := lowered(body)
+	if isExpression(body) {
+		return matches, ""
+	}
+	if !strings.ContainsAny(body, "*?") {
+		return equals, literal
+	}
+	for lead, f := range map[string]form{"*@": ends, "*.": ends, "*@*.": endsBelow} {
+		if tail, ok := strings.CutPrefix(literal, lead); ok && !strings.ContainsAny(tail, "*?") {
+			return f, lead[len(lead)-1:] + tail
+		}
+	}
+	return matches, ""
 }
 
 // String is the pattern as it was written.
 func (p pattern) String() string { return p.text }
 
+// matches says whether the pattern, which is not a list, matches a value.
+func (p *pattern) matches(value string) bool {
+	tail := max(0, len(value)-len(p.literal))
+	switch p.form {
+	case equals:
+		return equalFold(value, p.literal)
+	case ends:
+		return equalFold(value[tail:], p.literal)
+	case endsBelow:
+		return equalFold(value[tail:], p.literal) && strings.Contains(value[:tail], "@")
+	}
+	return p.re.MatchString(value)
+}
+
 // Match says whether at least one of the values is in the list.
-func (l Patterns) Match(values ...string) bool { return slices.ContainsFunc(values, l.has) }
+func (l Patterns) Match(values ...string) bool {
+	in, _ := l.any(values)
+	return in
+}
 
 // MatchAll says whether there are values and all are in the list.
 func (l Patterns) MatchAll(values []string) bool {
-	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return !l.has(v) })
+	in, _ := l.every(values)
+	return in
+}
+
+// any is Match, with the entry that has decided.
+func (l Patterns) any(values []string) (in bool, by Mention) {
+	for _, v := range values {
+		s := l.look(v)
+		if by = s.by; s.in() {
+			return true, by
+		}
+	}
+	return false, by
+}
+
+// every is MatchAll, with the entry that has decided.
+func (l Patterns) every(values []string) (in bool, by Mention) {
+	for _, v := range values {
+		s := l.look(v)
+		if by = s.by; !s.in() {
+			return false, by
+		}
+	}
+	return len(values) > 0, by
 }
 
 // Names says whether a list that gives a right gives it to somebody who has all these names. One of them must be in the
@@ -73,28 +166,63 @@ func (l Patterns) MatchAll(values []string) bool {
 func (l Patterns) Names(names ...string) bool {
 	named := false
 	for _, name := range names {
-		for _, p := range l {
-			if name == "" || !p.re.MatchString(name) {
-				continue
-			}
-			if p.excludes {
-				return false
-			}
-			named = true
+		if name == "" {
+			continue
 		}
+		s := l.look(name)
+		if s.excluded {
+			return false
+		}
+		named = named || s.included
 	}
 	return named
 }
 
-func (l Patterns) has(value string) bool {
-	included, others := false, false
-	for _, p := range l {
+// sight is what a list says of one value.
+type sight struct {
+	excluded, included bool
+	others             bool // it does not only exclude
+	by                 Mention
+}
+
+func (s *sight) in() bool { return !s.excluded && (s.included || !s.others) }
+
+// Mention is the entry of a list that has decided; the zero value is none.
+type Mention struct {
+	List    string // the file; "": the config itself
+	Line    int    // of the file
+	Pattern string
+}
+
+// String is where the entry stands, and what it says; "" when it is in the config itself.
+func (m Mention) String() string {
+	if m.List == "" || m.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d: %s", m.List, m.Line, m.Pattern)
+}
+
+// look asks all entries for a value until one excludes it.
+func (l Patterns) look(value string) (s sight) {
+	s.others = len(l) == 0
+	for n := range l {
+		p := &l[n]
+		var found sight
+		if p.form == listed {
+			found = p.list.Entries().look(value, p.list.Name())
+		} else {
+			found = sight{included: p.matches(value), others: true, by: Mention{Pattern: p.text}}
+		}
+		if p.excludes {
+			found = sight{excluded: found.in(), by: found.by}
+		}
+		s.others = s.others || found.others
 		switch {
-		case p.excludes && p.re.MatchString(value):
-			return false
-		case !p.excludes:
-			others, included = true, included || p.re.MatchString(value)
+		case found.excluded:
+			return sight{excluded: true, others: true, by: found.by}
+		case found.included && !s.included:
+			s.included, s.by = true, found.by
 		}
 	}
-	return included || !others && len(l) > 0
+	return s
 }

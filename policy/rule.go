@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -43,6 +42,15 @@ const (
 	yes
 )
 
+// words says an answer to people, and which entry of a list has decided.
+func (a answer) words(by Mention) string {
+	words := [...]string{no: "does not hold", unknown: "not known yet", yes: "holds"}[a]
+	if where := by.String(); where != "" {
+		words += " (" + where + ")"
+	}
+	return words
+}
+
 func truth(b bool) answer {
 	if b {
 		return yes
@@ -54,18 +62,19 @@ func truth(b bool) answer {
 type condition struct {
 	words string
 	known Stage // from when on it can be answered
-	holds func(*Facts) bool
+	holds func(*Facts) (bool, Mention)
 }
 
 // conditions lists what a rule asks for.
 func (r *Rule) conditions(decode func(string) string) []condition {
 	var all []condition
 	add := func(known Stage, words string, holds func(*Facts) bool) {
-		all = append(all, condition{words, known, holds})
+		all = append(all, condition{words, known, func(f *Facts) (bool, Mention) { return holds(f), Mention{} }})
 	}
 	list := func(name string, l Patterns, known Stage, values func(*Facts) []string) {
 		if len(l) > 0 {
-			add(known, fmt.Sprintf("%s %v", name, l), func(f *Facts) bool { return l.Match(values(f)...) })
+			all = append(all, condition{fmt.Sprintf("%s %v", name, l), known,
+				func(f *Facts) (bool, Mention) { return l.any(values(f)) }})
 		}
 	}
 	list("sender", r.Sender, AtMail, func(f *Facts) []string { return []string{f.Sender} })
@@ -79,11 +88,12 @@ func (r *Rule) conditions(decode func(string) string) []condition {
 	}
 	list("recipient", r.Recipient, AtHeaders, func(f *Facts) []string { return f.Recipients })
 	if len(r.AllRecipients) > 0 {
-		add(AtHeaders, fmt.Sprintf("all_recipients %v", r.AllRecipients),
-			func(f *Facts) bool { return r.AllRecipients.MatchAll(f.Recipients) })
+		all = append(all, condition{fmt.Sprintf("all_recipients %v", r.AllRecipients), AtHeaders,
+			func(f *Facts) (bool, Mention) { return r.AllRecipients.every(f.Recipients) }})
 	}
 	for _, h := range r.Header {
-		add(AtHeaders, fmt.Sprintf("header %s %v", h.Name, h.Patterns), func(f *Facts) bool { return h.holds(f, decode) })
+		all = append(all, condition{fmt.Sprintf("header %s %v", h.Name, h.Patterns), AtHeaders,
+			func(f *Facts) (bool, Mention) { return h.holds(f, decode) }})
 	}
 	if r.Above > 0 {
 		add(AtEnd, fmt.Sprintf("size above %d bytes", r.Above), func(f *Facts) bool { return f.Size > r.Above })
@@ -94,10 +104,14 @@ func (r *Rule) conditions(decode func(string) string) []condition {
 	return all
 }
 
-func (h HeaderCondition) holds(f *Facts, decode func(string) string) bool {
-	return slices.ContainsFunc(f.Header, func(field Field) bool {
-		return equalFold(field.Name, h.Name) && h.Patterns.Match(decode(field.Value))
-	})
+func (h HeaderCondition) holds(f *Facts, decode func(string) string) (bool, Mention) {
+	var texts []string
+	for _, field := range f.Header {
+		if equalFold(field.Name, h.Name) {
+			texts = append(texts, decode(field.Value))
+		}
+	}
+	return h.Patterns.any(texts)
 }
 
 // present is a value that might not be there, as a list: a condition on a login needs a login.

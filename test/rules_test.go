@@ -3,6 +3,7 @@ package test
 import (
 	"net/smtp"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -88,5 +89,37 @@ func TestAnExcludedDelegateRecallsNothing(t *testing.T) {
 		"Subject: recall\r\nIn-Reply-To: <one@corp.test>\r\nMessage-ID: <c2@corp.test>\r\n", "recall\r\n")
 	if got := g.state("one@corp.test"); got != "recalled" {
 		t.Errorf("after a recall by a delegate it is %s", got)
+	}
+}
+
+// Who is added to a list has their mail held from then on, without a reload; a broken list changes nothing.
+func TestAListIsInForceWhenItsFileChanges(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "0s")
+	list := filepath.Join(filepath.Dir(g.conf), "vips.txt")
+	write := func(text string) { g.must(os.WriteFile(list, []byte(text), 0o644)) }
+	write("# nobody\n")
+	g.configure("[[hold.rule]]\nname = \"vips\"\nsender = [\"@vips.txt\"]\ngrace = \"1h\"\n")
+	submit := func(id string) {
+		g.submitted(id, func() error {
+			return smtp.SendMail(g.mta.smtp, nil, "anna@corp.test", []string{"b@x.test"},
+				[]byte("Message-ID: <"+id+">\r\n\r\nbody of "+id+"\r\n"))
+		})
+	}
+	submit("before@corp.test")
+	server.Eventually(t, "mail of somebody else passes", func() bool { return g.arrived("before@corp.test") == 1 })
+	write("anna@corp.test\n")
+	g.said("list: list=vips.txt, entries=1\n")
+	submit("after@corp.test")
+	write("/(/\n")
+	g.said("the list vips.txt is not taken, and the entries that it had stay in force: line 1: invalid regular expression")
+	submit("broken@corp.test")
+	for _, id := range []string{"after@corp.test", "broken@corp.test"} {
+		if got := g.state(id); got != "held" {
+			t.Errorf("%s is %s", id, got)
+		}
+	}
+	if checks, _ := g.doctor(); !strings.Contains(strings.Join(checks, " "), "config.list") {
+		t.Errorf("doctor: %v", checks)
 	}
 }

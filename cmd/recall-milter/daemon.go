@@ -35,6 +35,9 @@ func newDaemon(c *config.Config, file string, stderr io.Writer) (*daemon, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := c.Lists.Read(c.ListNames()); err != nil {
+		return nil, err
+	}
 	d := &daemon{config: c, file: file, log: log, hangup: make(chan os.Signal, 1)}
 	rules, err := wiring.Outbound(c)
 	if err != nil {

@@ -38,6 +38,7 @@ type gateway struct {
 func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	g := &gateway{daemon: d, store: store, log: monitor.New(d.log, store, version)}
 	g.log.Read(d.config.Sum)
+	g.log.Watch(d.config.Lists)
 	store.OnDefect(g.log.Panicked)
 	store.OnDamage(func(what string) { g.log.Damaged(what + "; see " + hint.Recallctl(d.file, "fsck")) })
 	var err error
@@ -80,6 +81,7 @@ func (g *gateway) run(ctx context.Context) error {
 	defer cancel()
 	run := func(name string, f func(context.Context)) { wg.Go(func() { task(ctx, g.log, name, f) }) }
 	run("a reload", func(ctx context.Context) { g.reloadOnHangup(ctx, g.gate, g.store, g.log) })
+	run("the look at lists", func(ctx context.Context) { g.config.Lists.Follow(ctx, g.log) })
 	run("the memory of mail that comes in", g.gate.Run)
 	run("the memory of mail that is not held", g.late.RememberUnheld)
 	g.answer(ctx, &wg)

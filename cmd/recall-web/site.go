@@ -90,6 +90,7 @@ func (w *site) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
+	wg.Go(func() { w.config.Lists.Follow(ctx, w.log) })
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		wg.Go(func() {

@@ -30,15 +30,13 @@ func TestTheRecipesOfTheManualWork(t *testing.T) {
 			}
 			continue
 		}
-		command := ""
-		for line := range strings.Lines(block[2]) {
-			if typed, ok := strings.CutPrefix(line, "$ "); ok {
-				command = strings.Replace(typed, "recallctl test", "recallctl -c "+file+" test", 1)
-				continue
-			}
-			out, err := exec.Command("sh", "-c", command).CombinedOutput()
-			if err != nil || !strings.HasSuffix("\n"+string(out), "\n"+line) {
-				t.Errorf("%s%v: %s, want %s", command, err, out, line)
+		for typed := range strings.SplitSeq(strings.TrimPrefix(block[2], "$ "), "\n$ ") {
+			command, want, _ := strings.Cut(typed, "\n")
+			run := exec.Command("sh", "-c", strings.Replace(command, "recallctl test", "recallctl -c "+file+" test", 1))
+			run.Dir = filepath.Dir(file)
+			out, err := run.CombinedOutput()
+			if err != nil || !strings.HasSuffix("\n"+strings.TrimSpace(string(out)), "\n"+strings.TrimSpace(want)) {
+				t.Errorf("%s: %v: %s, want %s", command, err, out, want)
 			}
 		}
 	}

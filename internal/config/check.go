@@ -20,14 +20,14 @@ func (c *Config) check(s *source) {
 	s.each("redis.addresses", c.Redis.Addresses, checkAddress)
 	s.each("outbound.networks", c.Outbound.Networks, checkNetwork)
 	s.each("recall.addresses", c.Recall.Addresses, checkMailAddress)
-	s.each("recall.personal_logins", c.Recall.PersonalLogins, checkPattern)
+	s.each("recall.personal_logins", c.Recall.PersonalLogins, c.checkPattern)
 	s.demand("recall.personal_logins", !OnlyExcludes(c.Recall.PersonalLogins),
 		"only excludes logins: add \"*\" if every other login belongs to one person")
-	s.each("recall.request_domains", c.Recall.RequestDomains, checkPattern)
-	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, checkPattern)
+	s.each("recall.request_domains", c.Recall.RequestDomains, c.checkPattern)
+	s.each("inbound.recall.partners", c.Inbound.Recall.Partners, c.checkPattern)
 	s.each("inbound.trust", c.Inbound.Trust, checkServID)
-	s.each("inbound.lists", c.Inbound.Lists, checkPattern)
-	s.each("outbound.local_domains", c.Outbound.LocalDomains, checkPattern)
+	s.each("inbound.lists", c.Inbound.Lists, c.checkPattern)
+	s.each("outbound.local_domains", c.Outbound.LocalDomains, c.checkPattern)
 	s.each("inbound.arc_sealers", c.Inbound.ARCSealers, checkDomain)
 	s.is("release.smtp", checkAddress(c.Release.SMTP))
 	if c.Release.OwnSMTP != "" {
@@ -72,13 +72,13 @@ func (c *Config) checkRules(s *source) {
 		s.ruleName(path, r.Name, seen)
 		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient,
 			"all_recipients": r.AllRecipients, "login": r.Login, "daemon_name": r.DaemonName, "delegates": r.Delegates} {
-			s.each(path+"."+key, list, checkPattern)
+			s.each(path+"."+key, list, c.checkPattern)
 		}
 		s.demand(path+".delegates", !OnlyExcludes(r.Delegates),
 			"only excludes logins: add \"*\" if every other login may recall this mail")
 		s.each(path+".client", r.Client, checkNetwork)
 		for name, pattern := range r.Header {
-			s.is(path+".header."+name, checkPattern(pattern))
+			s.is(path+".header."+name, c.checkPattern(pattern))
 			s.is(path+".header."+name, checkFieldName(name))
 		}
 		if r.Time != "" {
@@ -105,7 +105,7 @@ func (c *Config) checkInboundRules(s *source) {
 		path := "inbound.recall.rule." + strconv.Itoa(i)
 		s.ruleName(path, r.Name, seen)
 		s.demand(path, len(r.Partners) > 0, "a rule needs partners: the sender domains that it is for")
-		s.each(path+".partners", r.Partners, checkPattern)
+		s.each(path+".partners", r.Partners, c.checkPattern)
 		s.demand(path+".require", r.Require == nil || len(r.Require) > 0,
 			"must not be empty: leave it out, and it is as in [inbound.recall]")
 	}
@@ -153,8 +153,6 @@ func (s *source) demand(path string, ok bool, words string) {
 		s.problem(path, "%s: %s", path, words)
 	}
 }
-
-func checkPattern(v string) error { _, err := policy.ParsePatterns([]string{v}); return err }
 
 func checkNetwork(v string) error { _, err := policy.ParseNetworks([]string{v}); return err }
 

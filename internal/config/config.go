@@ -5,8 +5,11 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/recall-milter/recall-milter/internal/lists"
 )
 
 // DefaultFile is where all programs look for the config unless they are told otherwise.
@@ -35,11 +38,13 @@ type Config struct {
 	Doubts      []Doubt  // what of it its author hardly wants
 	File        string   // that Load has read
 	Sum         string   // SHA-256 of the file that Load has read, in hexadecimal digits
+
+	Lists *lists.Set // of the files that are named as "@FILE"; nothing is read before a list is asked for
 }
 
-// lists are the forms that list programs give to addresses of their own: of their owners, and for bounces of what they
-// send, with the subscriber's address in it or without.
-var lists = []string{"*@lists.*", "*-owner@*", "owner-*@*", "*-bounces@*", "*-bounces+*@*", "*+bounces-*@*",
+// listForms are the forms that list programs give to addresses of their own: of their owners, and for bounces of what
+// they send, with the subscriber's address in it or without.
+var listForms = []string{"*@lists.*", "*-owner@*", "owner-*@*", "*-bounces@*", "*-bounces+*@*", "*+bounces-*@*",
 	"*-return-*@*",
 	"*+bnc*@*", "*-request@*"}
 
@@ -62,7 +67,7 @@ func Default() *Config {
 			PersonalLogins: []string{}, Supersedes: true,
 			Reports: "always", Notice: "never", Retention: d(day), AfterRelease: "request", RequestDomains: []string{"*"},
 			AnswerWithin: d(time.Hour), Rate: Rate{60, time.Hour}},
-		Inbound: Inbound{Verify: []string{"dkim", "spf", "dmarc"}, Remember: d(7 * day), Lists: slices.Clone(lists),
+		Inbound: Inbound{Verify: []string{"dkim", "spf", "dmarc"}, Remember: d(7 * day), Lists: slices.Clone(listForms),
 			Recall: InboundRecall{Require: []string{"aligned"}, Partners: []string{"*"}, MaxAge: d(7 * day),
 				Rate: Rate{30, time.Hour}, OnPass: "execute", OnFail: "reject"},
 			Mailbox: Mailbox{Backend: "none", Unread: "delete", Read: "keep",
@@ -104,6 +109,7 @@ func parse(name string, text []byte, environ []string, folder string) (*Config, 
 // tryParse is parse with what could be read in spite of problems; broken: the file ends for us at the last of them.
 func tryParse(name string, text []byte, environ []string, folder string) (c *Config, problems Problems, broken bool) {
 	c, s := Default(), newSource(name, text)
+	c.Lists = lists.New(filepath.Dir(name))
 	if len(text) > maxFile {
 		s.problem("", "the file has %d bytes, and at most %d are read", len(text), maxFile)
 		s.broken = true

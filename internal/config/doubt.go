@@ -164,7 +164,7 @@ func swallowed(pattern string, list []string) bool {
 
 // noAddress says whether a pattern can't match a whole address.
 func noAddress(pattern string) bool {
-	if excludes(pattern) || strings.HasPrefix(pattern, "/") {
+	if _, list := listName(pattern); list || excludes(pattern) || strings.HasPrefix(pattern, "/") {
 		return false
 	}
 	local, _, at := strings.Cut(pattern, "@")

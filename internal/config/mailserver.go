@@ -57,6 +57,7 @@ func (c *Config) checkMailbox(s *source) {
 		s.is(m.Path(n)+".read", checkFolder(cmp.Or(server.Read, "keep"), "keep", "delete"))
 	}
 	for n, server := range m.MailServers() {
+		s.each(m.Path(n)+".domains", server.Domains, c.checkPattern)
 		server.check(s, m.Path(n))
 	}
 	s.demand("inbound.mailbox.imap.separator", m.Backend == "none" || m.IMAP.Separator != "", "must not be empty")
@@ -66,7 +67,6 @@ func (c *Config) checkMailbox(s *source) {
 func (m MailServer) check(s *source, at string) {
 	s.demand(at, len(m.Domains) > 0, "a server needs domains: those of the recipients whose mailboxes it has; "+
 		"\"*\" is all")
-	s.each(at+".domains", m.Domains, checkPattern)
 	if m.Backend == "none" {
 		return
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,14 +25,26 @@ func TestWhatTheManualShowsOfTheConfigIsValid(t *testing.T) {
 	for _, page := range append(pages, "../../README.md") {
 		for _, text := range shownIn(string(read(t, page))) {
 			shown++
-			if _, err := Parse(page, []byte(text)); err != nil {
-				t.Errorf("%v\n%s", err, text)
+			if _, err := Parse(nextToItsLists(t, text), []byte(text)); err != nil {
+				t.Errorf("%s: %v\n%s", page, err, text)
 			}
 		}
 	}
 	if shown < 15 {
 		t.Errorf("only %d pieces of config were found", shown)
 	}
+}
+
+// nextToItsLists returns the name of a file for a config, in a folder with the lists that it names.
+func nextToItsLists(t *testing.T, text string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, m := range regexp.MustCompile(`"!?@([\w.-]+)"`).FindAllStringSubmatch(text, -1) {
+		if err := os.WriteFile(filepath.Join(folder, m[1]), []byte("# nobody\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(folder, "recall-milter.toml")
 }
 
 // shownIn returns the pieces of config of a page: fenced, or indented up to the first line that is something else.

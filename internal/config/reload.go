@@ -6,6 +6,7 @@ import "reflect"
 // while it runs (tag reload), and c's of all others. waiting names the others that differ: they need a restart.
 func (c *Config) Reload(next *Config) (now *Config, waiting []string) {
 	merged := *next
+	merged.Lists = c.Lists // files that are read already
 	keep(reflect.ValueOf(&merged).Elem(), reflect.ValueOf(c).Elem(), "", &waiting)
 	return &merged, waiting
 }

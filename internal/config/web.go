@@ -47,7 +47,7 @@ func (c *Config) checkWeb(s *source) {
 	w := c.Web
 	s.each("web.listen", w.Listen, checkAddress)
 	s.each("web.trusted_proxies", w.TrustedProxies, checkNetwork)
-	s.each("web.operators", w.Operators, checkPattern)
+	s.each("web.operators", w.Operators, c.checkPattern)
 	s.demand("web.operators", !OnlyExcludes(w.Operators), "only excludes: name who is an operator")
 	s.is("web.sign_in.header", checkFieldName(w.SignIn.Header))
 	s.demand("web.languages", len(w.Languages) > 0, "must name at least one language")

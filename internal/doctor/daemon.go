@@ -114,6 +114,10 @@ func (s *Site) reloads(metrics string, r report) {
 		r.warn("daemon.stale", "systemctl reload recall-milter",
 			"%s was changed after the daemon had read it: what it says is not in force", s.File)
 	}
+	for _, m := range failingList.FindAllStringSubmatch(metrics, -1) {
+		r.warn("daemon.list", byHand+"the daemon's log says what is wrong with the file: journalctl -u recall-milter",
+			"the daemon does not take the list %s as it is now: the entries that it had stay in force", m[1])
+	}
 	var keys []string
 	for _, m := range needsRestart.FindAllStringSubmatch(metrics, -1) {
 		keys = append(keys, m[1])
@@ -125,6 +129,8 @@ func (s *Site) reloads(metrics string, r report) {
 }
 
 var needsRestart = regexp.MustCompile(`(?m)^` + monitor.NeedsRestart + `\{key="([^"]*)"\} 1`)
+
+var failingList = regexp.MustCompile(`(?m)^` + monitor.ListFailing + `\{list="([^"]*)"\} 1`)
 
 var configSum = regexp.MustCompile(`(?m)^` + monitor.ConfigSum + `\{sha256="([^"]*)"\} 1`)
 

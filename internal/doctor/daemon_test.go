@@ -15,12 +15,14 @@ func TestEachFaultThatTheDaemonTellsIsNamed(t *testing.T) {
 		ready, live int
 		version     string
 		want        string
+		more        string
 	}{
-		"healthy":       {200, 200, "1.2.3", ""},
-		"not ready":     {503, 200, "1.2.3", "daemon.ready"},
-		"stands still":  {200, 503, "1.2.3", "daemon.release"},
-		"older":         {200, 200, "1.2.2", "daemon.version"},
-		"says no words": {200, 200, "", ""},
+		"healthy":       {200, 200, "1.2.3", "", ""},
+		"not ready":     {503, 200, "1.2.3", "daemon.ready", ""},
+		"stands still":  {200, 503, "1.2.3", "daemon.release", ""},
+		"older":         {200, 200, "1.2.2", "daemon.version", ""},
+		"says no words": {200, 200, "", "", ""},
+		"a list":        {200, 200, "1.2.3", "daemon.list", "recall_milter_list_failing{list=\"vips.txt\"} 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -32,7 +34,8 @@ func TestEachFaultThatTheDaemonTellsIsNamed(t *testing.T) {
 					w.WriteHeader(c.live)
 				case "/metrics":
 					if c.version != "" {
-						fmt.Fprintf(w, "# HELP x\nrecall_milter_build_info{version=%q} 1\n", c.version)
+						fmt.Fprintf(w, "# HELP x\nrecall_milter_build_info{version=%q} 1\n%s\n", c.version,
+							c.more)
 					}
 				}
 				fmt.Fprintln(w, "words of the daemon")

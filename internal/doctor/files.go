@@ -38,6 +38,9 @@ func files(_ context.Context, s *Site, r report) {
 	for _, key := range slices.Sorted(maps.Keys(secrets)) {
 		look(key, secrets[key], who, counted)
 	}
+	for _, name := range s.Config.ListNames() {
+		look("@"+name, s.Config.Lists.Path(name), who, counted)
+	}
 	s.contents(counted)
 	if found == 0 {
 		r.fine("files", "config, keys and passwords are readable by their owners only")
@@ -90,7 +93,7 @@ func look(key, path string, who *identity, r report) {
 	case mode&0o007 != 0 && key == configKey:
 		r.warn("files.open", "chmod 0640 "+hint.Quoted(path),
 			"%s: %s can be read by everybody (mode %04o): rules and addresses are in it", key, path, mode)
-	case mode&0o007 != 0:
+	case mode&0o007 != 0 && !strings.HasPrefix(key, "@"):
 		r.bad("files.open", "chmod 0640 "+hint.Quoted(path),
 			"%s: %s can be read by everybody (mode %04o)", key, path, mode)
 	case who != nil && owner.Uid != 0 && int(owner.Uid) != who.uid && int(owner.Uid) != os.Getuid():

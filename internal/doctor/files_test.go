@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/config"
 )
 
 func TestEachFaultOfAFileIsNamed(t *testing.T) {
@@ -118,5 +120,30 @@ func TestAFileThatCanNotBeLookedAtIsNamed(t *testing.T) {
 	found := gathered(func(r report) { files(context.Background(), siteWith(t, "secret_file", "/etc/passwd/secret"), r) })
 	if got := strings.Join(checks(found), " "); got != "files.unchecked" {
 		t.Errorf("found %q: %+v", got, found)
+	}
+}
+
+// A file of patterns must be readable by the daemon, and no fault for being readable by others; what is in it counts.
+func TestAListThatCanNotBeUsedIsNamed(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"a@x.test\n": "", "/(/\n": "config.list"} {
+		folder := t.TempDir()
+		if err := os.WriteFile(filepath.Join(folder, "vips"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(folder, "c.toml")
+		if err := os.WriteFile(file, []byte("[[hold.rule]]\nname = \"r\"\nsender = [\"@vips\"]\n"), 0o640); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &Site{File: file, Config: c}
+		found := gathered(func(r report) { settings(context.Background(), s, r) })
+		if got := strings.Join(checks(found), " "); got != want {
+			t.Errorf("%q: %q, want %q: %+v", text, got, want, found)
+		}
+		fixed(t, found)
 	}
 }

@@ -9,6 +9,12 @@ func settings(_ context.Context, s *Site, r report) {
 		r.warn("config.deliver", inConfig(s, `on_store_failure = "tempfail"`),
 			"on_store_failure is deliver: while Redis is away, all mail goes out unheld")
 	}
+	for _, name := range c.ListNames() {
+		if err := c.Lists.Read([]string{name}); err != nil {
+			r.bad("config.list", byHand+"only you know what belongs into "+c.Lists.Path(name)+", a pattern a line: correct it",
+				"%s: the daemon that runs keeps the entries that it had, and one that starts refuses the config", words(err))
+		}
+	}
 	for _, d := range c.Doubts {
 		say := r.warn
 		if d.Unheld {

@@ -59,6 +59,7 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 		"Started": {true,
 			func(l *Log) { l.Started("1.0", "/etc/recall-milter/recall-milter.toml", "listen=inet:8890@127.0.0.1") }},
 		"Reloaded": {true, func(l *Log) { l.Reloaded("/etc/recall-milter/recall-milter.toml", []string{"redis.db"}) }},
+		"ListRead": {false, func(l *Log) { l.ListRead("vips.txt", 12) }},
 		"Stopping": {true, func(l *Log) { l.Stopping("terminated") }},
 		"Dies":     {true, func(l *Log) { l.Dies(away) }},
 		"Ended":    {true, func(l *Log) { l.Ended() }},
@@ -91,8 +92,11 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 
 // writersOf says which programs write the lines of an event: people act through all of them.
 func writersOf(event string) []string {
-	if event == "Acted" {
+	switch event {
+	case "Acted":
 		return []string{"recall-milter", "recall-web", "recallctl"}
+	case "ListRead":
+		return []string{"recall-milter", "recall-web"}
 	}
 	return []string{"recall-milter"}
 }

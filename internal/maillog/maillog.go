@@ -195,6 +195,11 @@ func (l *Log) Reloaded(config string, waiting []string) {
 	l.daemon(zap.InfoLevel, "reloaded", pairs)
 }
 
+// ListRead logs that the file of a list has changed, and that its entries are in force.
+func (l *Log) ListRead(name string, entries int) {
+	l.daemon(zap.InfoLevel, "list", []pair{{"list", name}, {"entries", strconv.Itoa(entries)}})
+}
+
 // Stopping logs that the daemon takes no new session, finishes what is under way, and ends.
 func (l *Log) Stopping(reason string) { l.daemon(zap.InfoLevel, "stop", []pair{{"reason", reason}}) }
 

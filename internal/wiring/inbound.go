@@ -22,11 +22,11 @@ func Gate(c *config.Config, memory inbound.Memory, x inbound.Retractor, log inbo
 // Inbound makes the options of the gate, which SIGHUP replaces.
 func Inbound(c *config.Config) (inbound.Options, error) {
 	in := c.Inbound
-	rules, err := inboundRules(&in.Recall)
+	rules, err := inboundRules(c)
 	if err != nil {
 		return inbound.Options{}, err
 	}
-	lists, err := policy.ParsePatterns(in.Lists)
+	lists, err := c.Lists.Patterns(in.Lists)
 	verifier := authenticate.New(authenticate.NewResolver(in.DNS),
 		authenticate.Options{Methods: in.Verify, Trust: in.Trust, Sealers: in.ARCSealers})
 	return inbound.Options{AuthservID: in.AuthservID, Prefixes: c.Recall.SubjectPrefixes, Rules: rules,
@@ -34,7 +34,8 @@ func Inbound(c *config.Config) (inbound.Options, error) {
 }
 
 // inboundRules ends with the rule "default", which is the table itself; the others take from it what they leave out.
-func inboundRules(table *config.InboundRecall) (all policy.InboundRules, err error) {
+func inboundRules(c *config.Config) (all policy.InboundRules, err error) {
+	table := &c.Inbound.Recall
 	for _, r := range append(table.Rules[:len(table.Rules):len(table.Rules)],
 		config.InboundRule{Name: "default", Partners: table.Partners}) {
 		rate := table.Rate
@@ -49,7 +50,7 @@ func inboundRules(table *config.InboundRecall) (all policy.InboundRules, err err
 		if len(r.Require) > 0 {
 			require = r.Require
 		}
-		partners, err := policy.ParsePatterns(r.Partners)
+		partners, err := c.Lists.Patterns(r.Partners)
 		if err != nil {
 			return nil, err
 		}

@@ -55,7 +55,7 @@ func languageOf(c *config.Config) post.Language {
 func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func(string) policy.Rule, late recall.Late,
 	link func(*holdstore.Hold) string, log recall.Log) (*recall.Desk, error) {
 	r := c.Recall
-	personal, err := policy.ParsePatterns(r.PersonalLogins)
+	personal, err := c.Lists.Patterns(r.PersonalLogins)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +71,6 @@ func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func
 
 // People tells the site's own people from others.
 func People(c *config.Config) (sender.Site, error) {
-	domains, err := policy.ParsePatterns(c.Outbound.LocalDomains)
+	domains, err := c.Lists.Patterns(c.Outbound.LocalDomains)
 	return sender.Site{Domains: domains, Addresses: c.Recall.Addresses}, err
 }

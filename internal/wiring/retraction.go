@@ -10,13 +10,12 @@ import (
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/retraction"
-	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Retractor makes what goes on after the release. The marker needs its secret before anything is asked.
 func Retractor(c *config.Config, texts *post.Texts, store *holdstore.Store, marker *mark.Marker,
 	log retraction.Log) (*retraction.Retractor, error) {
-	domains, err := policy.ParsePatterns(c.Recall.RequestDomains)
+	domains, err := c.Lists.Patterns(c.Recall.RequestDomains)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +54,7 @@ func Mailboxes(c *config.Config, texts *post.Texts) (*mailbox.Mailboxes, error) 
 
 func mailServers(c *config.Config) (all []mailbox.Server, err error) {
 	for _, s := range c.Inbound.Mailbox.MailServers() {
-		domains, err := policy.ParsePatterns(s.Domains)
+		domains, err := c.Lists.Patterns(s.Domains)
 		if err != nil {
 			return nil, err
 		}

@@ -68,7 +68,7 @@ func webOptions(c *config.Config) (o web.Options, err error) {
 	if o.Proxies, err = policy.ParseNetworks(w.TrustedProxies); err != nil {
 		return o, err
 	}
-	if o.Operators, err = policy.ParsePatterns(w.Operators); err != nil {
+	if o.Operators, err = c.Lists.Patterns(w.Operators); err != nil {
 		return o, err
 	}
 	if i := w.SignIn.OIDC; i.Issuer != "" {
@@ -84,7 +84,7 @@ func webOptions(c *config.Config) (o web.Options, err error) {
 		if len(r.Delegates) == 0 {
 			continue
 		}
-		logins, err := policy.ParsePatterns(r.Delegates)
+		logins, err := c.Lists.Patterns(r.Delegates)
 		if err != nil {
 			return o, err
 		}
@@ -96,7 +96,7 @@ func webOptions(c *config.Config) (o web.Options, err error) {
 // single returns a list of patterns that are names; nil when it is empty, or one of them is for several.
 func single(patterns []string) []string {
 	for _, p := range patterns {
-		if strings.ContainsAny(p, "*?!/") {
+		if strings.ContainsAny(p, "*?!/") || strings.HasPrefix(p, "@") {
 			return nil
 		}
 	}

@@ -1,0 +1,67 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// checkPattern takes a pattern, and the name of a list whose file is there. What it says is found when it is read.
+func (c *Config) checkPattern(v string) error {
+	name, ok := listName(v)
+	if !ok {
+		_, err := policy.ParsePatterns([]string{v})
+		return err
+	}
+	if _, err := os.Stat(c.Lists.Path(name)); err != nil || name == "" {
+		return fmt.Errorf("the list %q is not there: %q is the file with one pattern a line; for a domain use \"*@%s\"",
+			v, c.Lists.Path(name), name)
+	}
+	return nil
+}
+
+// listName is the name of the list that an entry of a list of patterns stands for.
+func listName(pattern string) (string, bool) {
+	return strings.CutPrefix(strings.TrimPrefix(pattern, "!"), "@")
+}
+
+// ListNames are the names of all lists that the config names, each once.
+func (c *Config) ListNames() []string {
+	var all []string
+	note := func(pattern string) {
+		if name, ok := listName(pattern); ok {
+			all = append(all, name)
+		}
+	}
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch {
+		case v.Kind() == reflect.Struct:
+			for i := range v.NumField() {
+				if v.Type().Field(i).Tag.Get("toml") != "" {
+					walk(v.Field(i))
+				}
+			}
+		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
+			for i := range v.Len() {
+				note(v.Index(i).String())
+			}
+		case v.Kind() == reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		}
+	}
+	walk(reflect.ValueOf(c).Elem())
+	for _, r := range c.Hold.Rules {
+		for _, pattern := range r.Header {
+			note(pattern)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,116 @@
+// Package lists keeps the patterns that a site has in files next to its config, "@FILE", and reads a file again when it
+// changes.
+//
+// Failure rules: a file that can't be read, has an invalid line, has become empty or is being written changes nothing:
+// the entries that were read before stay in force, and the log, doctor and metrics say so. Only the first reading can
+// fail: there is nothing that could stay in force. Sizes are bounded.
+package lists
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// Set is all lists of one process, each of which is read once. A nil Set has none.
+type Set struct {
+	folder string
+	mu     sync.Mutex
+	files  map[string]*File // by path
+}
+
+// New returns a set for lists whose names are relative to a folder.
+func New(folder string) *Set { return &Set{folder: folder, files: map[string]*File{}} }
+
+// Log is told of lists that change.
+type Log interface {
+	Trouble(what string, err error)
+	ListRead(name string, entries int)
+}
+
+// Path is where the list of a name is.
+func (s *Set) Path(name string) string {
+	if s == nil || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.folder, name)
+}
+
+// Patterns reads a list of patterns, and the files that it names.
+func (s *Set) Patterns(texts []string) (policy.Patterns, error) {
+	return policy.ParseLists(texts, s.Open)
+}
+
+// Open returns the list of a name, as "@NAME" in the config; a file is read when it is named for the first time.
+func (s *Set) Open(name string) (policy.List, error) {
+	if s == nil {
+		return nil, errors.New("there is no folder with lists")
+	}
+	path := s.Path(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.files[path]; f != nil {
+		return f, nil
+	}
+	f := &File{name: name, path: path}
+	if err := f.load(); err != nil {
+		return nil, err
+	}
+	s.files[path] = f
+	return f, nil
+}
+
+// Read opens all lists of some names, and says what is wrong with the first that can't be used.
+func (s *Set) Read(names []string) error {
+	for _, name := range names {
+		if _, err := s.Open(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Files returns the lists that were opened, by name.
+func (s *Set) Files() []*File {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.files), func(a, b *File) int { return cmp.Compare(a.name, b.name) })
+}
+
+// Follow looks at all files every second until ctx ends.
+func (s *Set) Follow(ctx context.Context, log Log) {
+	tick := time.NewTicker(settled)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.look(now, log)
+		}
+	}
+}
+
+// look looks at all files once.
+func (s *Set) look(now time.Time, log Log) {
+	for _, f := range s.Files() {
+		changed, err := f.look(now)
+		switch {
+		case err != nil:
+			log.Trouble(fmt.Sprintf("the list %s is not taken, and the entries that it had stay in force", f.name), err)
+		case changed:
+			log.ListRead(f.name, f.Entries().Len())
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// List is patterns that are kept elsewhere, such as in a file, and can change at any moment.
+type List interface {
+	Name() string      // as it is shown to people
+	Entries() *Entries // of this moment; never nil
+}
+
+// Bounds of the entries of one list. What has a wildcard in its middle is tried one by one.
+const (
+	maxEntries   = 500_000
+	maxWildcards = 1000
+)
+
+// Entries are many patterns, each on a line of its own. Finding a value costs the same for ten as for 100,000: only
+// patterns with wildcards elsewhere than in "*@corp.test", "*.corp.test" and "*@*.corp.test" are tried one by one. They
+// are not changed any more once a List has them.
+type Entries struct {
+	all       int
+	plain     [2]index // patterns without "!", and with it
+	wildcards []numbered
+	includes  bool // one entry has no "!"
+}
+
+// index finds patterns by their literal; the values are lines.
+type index struct {
+	equals, ends, below map[string]int32
+	longest             int // of the literals of ends and below, in bytes
+}
+
+type numbered struct {
+	pattern
+	line int
+}
+
+// Add adds the pattern of a line.
+func (e *Entries) Add(line int, text string) error {
+	p, err := parsePattern(text, func(string) (List, error) {
+		return nil, fmt.Errorf("invalid entry %q: a list can't contain another one; for a domain use %q", text, "*"+text)
+	})
+	if err != nil {
+		return err
+	}
+	if e.all++; e.all > maxEntries {
+		return fmt.Errorf("more than %d entries", maxEntries)
+	}
+	e.includes = e.includes || !p.excludes
+	if p.form == matches {
+		if len(e.wildcards) == maxWildcards {
+			return fmt.Errorf("more than %d patterns with wildcards or expressions: use addresses, \"*@corp.test\", "+
+				"\"*.corp.test\" or \"*@*.corp.test\", of which there may be %d", maxWildcards, maxEntries)
+		}
+		e.wildcards = append(e.wildcards, numbered{p, line})
+		return nil
+	}
+	e.plain[side(p.excludes)].add(&p, line)
+	return nil
+}
+
+// Len is the number of entries.
+func (e *Entries) Len() int { return e.all }
+
+func side(excludes bool) int {
+	if excludes {
+		return 1
+	}
+	return 0
+}
+
+func (x *index) add(p *pattern, line int) {
+	to := &x.equals
+	switch p.form {
+	case ends:
+		to = &x.ends
+	case endsBelow:
+		to = &x.below
+	}
+	if p.form != equals {
+		x.longest = max(x.longest, len(p.literal))
+	}
+	if *to == nil {
+		*to = map[string]int32{}
+	}
+	if _, known := (*to)[p.literal]; !known {
+		(*to)[strings.Clone(p.literal)] = int32(line)
+	}
+}
+
+// find returns the line of a pattern that matches a value in lower case, and the pattern; 0 when none does.
+func (x *index) find(value string) (line int, text string) {
+	if n, ok := x.equals[value]; ok {
+		return int(n), value
+	}
+	if x.longest == 0 {
+		return 0, ""
+	}
+	at := strings.IndexByte(value, '@')
+	for n := max(0, len(value)-x.longest); n < len(value); n++ {
+		if value[n] != '@' && value[n] != '.' {
+			continue
+		}
+		if line, ok := x.ends[value[n:]]; ok {
+			return int(line), "*" + value[n:]
+		}
+		if line, ok := x.below[value[n:]]; ok && 0 <= at && at < n {
+			return int(line), "*@*" + value[n:]
+		}
+	}
+	return 0, ""
+}
+
+// look asks the entries for a value; list is the name under which they are mentioned.
+func (e *Entries) look(value, list string) (s sight) {
+	s.others = e.includes || e.all == 0 // an empty list has nothing, whatever else is excluded
+	low := lowered(value)
+	if line, text := e.plain[1].find(low); line > 0 {
+		return sight{excluded: true, others: true, by: Mention{list, line, "!" + text}}
+	}
+	if line, text := e.plain[0].find(low); line > 0 {
+		s.included, s.by = true, Mention{list, line, text}
+	}
+	for n := range e.wildcards {
+		w := &e.wildcards[n]
+		if (w.excludes || !s.included) && w.matches(value) {
+			by := Mention{list, w.line, w.text}
+			if w.excludes {
+				return sight{excluded: true, others: true, by: by}
+			}
+			s.included, s.by = true, by
+		}
+	}
+	return s
+}
+
+// lowered returns a text with its ASCII letters in lower case.
+func lowered(s string) string {
+	for n := range len(s) {
+		if 'A' <= s[n] && s[n] <= 'Z' {
+			b := []byte(s)
+			for n, c := range b {
+				if 'A' <= c && c <= 'Z' {
+					b[n] = c - 'A' + 'a'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
