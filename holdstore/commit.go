@@ -14,7 +14,8 @@ import (
 )
 
 // Commit makes the hold durable, or says why it is not. After any error but ErrMaybeHeld this Put certainly holds
-// nothing: a commit whose outcome is unknown is fenced off first, so that it can't come true later.
+// nothing: a commit whose outcome is unknown is fenced off first, so that it can't come true later. After ErrMaybeHeld
+// the same message finds the hold, if there is one, for unconfirmedFor; after that it is held as another one.
 func (p *Put) Commit(ctx context.Context, t Terms) (Committed, error) {
 	defer p.s.staging.end(p)
 	p.work.Wait()

@@ -101,7 +101,7 @@ func (s *session) obey(mod *gomilter.Modifier) (r gomilter.Response, done bool) 
 		return s.storeFailed(mod, err), true
 	case disposition.Refusal != "":
 		s.reset()
-		return tempfail(disposition.Refusal), true
+		return replyWith(disposition.Refusal), true
 	case len(disposition.Keep) == 0:
 		s.reset()
 		return gomilter.RespDiscard, true

@@ -66,7 +66,7 @@ func (s *session) RcptTo(string, *gomilter.Modifier) (r gomilter.Response, err e
 	m := &s.msg
 	to, err := path(s.raw)
 	if err != nil || len(m.sub.Recipients) >= maxRcpt || m.envelope+len(s.raw) > maxEnvelope || !s.enlarge(len(s.raw)) {
-		return tempfail("452 4.5.3 too many recipients, send the message to the others by itself"), nil
+		return replyWith("452 4.5.3 too many recipients, send the message to the others by itself"), nil
 	}
 	m.envelope += len(s.raw)
 	m.sub.Recipients = append(m.sub.Recipients, to)

@@ -19,7 +19,7 @@ func (s *session) guard(r *gomilter.Response) {
 	s.reset()
 	s.server.Log.Panicked("the milter's work on one message", v, debug.Stack())
 	s.server.Log.Deferred(sub, defect(v))
-	*r = tempfail("451 4.3.0 the message could not be looked at, try again later")
+	*r = replyWith("451 4.3.0 the message could not be looked at, try again later")
 }
 
 // Panicked ends a session whose frame was being handled: the MTA does with its message what it does when a milter is

@@ -78,7 +78,7 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
 			Text: fmt.Sprintf("refused: %d fields %s", n, m.verdict.Wish)})
 		s.reset()
-		return tempfail("550 5.7.1 the message has too many wishes for its hold"), nil
+		return replyWith("550 5.7.1 the message has too many wishes for its hold"), nil
 	}
 	if s.mayCommand() {
 		return gomilter.RespContinue, nil

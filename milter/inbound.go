@@ -35,7 +35,7 @@ func (s *session) look() gomilter.Response {
 	if m.oversize { // what can't be looked at whole could hide a forged verdict
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge, Text: "refused: its header is too large"})
 		s.reset()
-		return tempfail("552 5.3.4 the header of the message is too large")
+		return replyWith("552 5.3.4 the header of the message is too large")
 	}
 	m.arrival.mail = inbound.Mail{Submission: m.sub, Message: mailmsg.Message{Fields: m.fields}}
 	m.arrival.look = s.server.Inbound.Examine(&m.arrival.mail)
@@ -43,7 +43,7 @@ func (s *session) look() gomilter.Response {
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
 			Text: fmt.Sprintf("refused: %d fields that only this gateway may write", n)})
 		s.reset()
-		return tempfail("550 5.7.1 the message has too many fields that only this gateway may write")
+		return replyWith("550 5.7.1 the message has too many fields that only this gateway may write")
 	}
 	if len(m.arrival.look.Strip) == 0 && m.arrival.look.Body == 0 {
 		return s.arrived()
@@ -98,7 +98,7 @@ func (s *session) arrive(mod *gomilter.Modifier) gomilter.Response {
 	switch {
 	case r.Reply != "":
 		s.reset()
-		return tempfail(r.Reply)
+		return replyWith(r.Reply)
 	case r.Done:
 		sub := s.msg.sub
 		s.reset()

@@ -156,14 +156,14 @@ func (s *session) deferred(err error) gomilter.Response {
 	s.reset()
 	s.server.Log.Deferred(sub, err)
 	if errors.Is(err, holdstore.ErrQuota) {
-		return tempfail("452 4.2.2 too much of your mail waits to be sent: send this again when some has left, or ask " +
+		return replyWith("452 4.2.2 too much of your mail waits to be sent: send this again when some has left, or ask " +
 			"your administrator")
 	}
-	return tempfail("451 4.3.0 the message can't be held, try again later")
+	return replyWith("451 4.3.0 the message can't be held, try again later")
 }
 
-// tempfail is a reply of its own words; the MTA takes "%" for a format.
-func tempfail(text string) gomilter.Response {
+// replyWith answers the MTA with an SMTP reply of our own words, 4xx or 5xx; the MTA takes "%" for a format.
+func replyWith(text string) gomilter.Response {
 	return gomilter.NewResponseStr('y', strings.ReplaceAll(text, "%", "%%"))
 }
 

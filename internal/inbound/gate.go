@@ -1,5 +1,6 @@
 // Package inbound looks at the mail that comes in: it takes out what only a gateway may write, finds recall commands
 // among it, asks who sent them and what they mean, has the policy judge, and remembers what could be recalled later.
+// A mail to a recall address is not a command here: only mail that leaves can be one (package recall).
 //
 // Failure rules: ordinary mail costs no DNS, no body and no wait for Redis. What goes wrong while a command is checked
 // never lets it act, and never loses it: the client tries again, or it is delivered with the verdict fail.

@@ -73,7 +73,8 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 	return a, d.askGateways(ctx, a, by)
 }
 
-// judge finds the kind from what the store says now.
+// judge finds the kind of the answer (too-late, partly or recalled) from what the store says now. A kind is the name of
+// a text of package post; what comes later is retraction's report.
 func (a *answer) judge(only []string) {
 	a.Only = only
 	back, gone := 0, 0

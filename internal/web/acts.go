@@ -26,7 +26,8 @@ func (s *Server) one(ctx context.Context, c *caller, id string) (*holdstore.Hold
 // actsPer is how many acts one person may do in an hour.
 const actsPer = 600
 
-// may finds the hold that somebody wants to act on, and says whether they may act.
+// may finds the hold that somebody wants to act on: they see it, their token may act, and they keep the rate. Whether
+// they may recall it is for Desk.Refuses, which recall asks.
 func (s *Server) may(ctx context.Context, c *caller, id string) (*holdstore.Hold, error) {
 	h, err := s.one(ctx, c, id)
 	if err != nil {
