@@ -133,6 +133,80 @@ func (t *trail) more(ctx context.Context) ([]Entry, error) {
 	return all, partly
 }
 
+// LogBack yields the audit trail between two moments (zero: no bound), newest first. ErrPartial is yielded behind what
+// the other servers have.
+func (s *Store) LogBack(ctx context.Context, since, until time.Time) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		first, last := "-", "+"
+		if !since.IsZero() {
+			first = stamp(since)
+		}
+		if !until.IsZero() {
+			last = stamp(until)
+		}
+		before := map[nodes.Shard]string{}
+		for _, at := range s.nodes.Shards {
+			before[at] = last
+		}
+		for {
+			entries, err := s.trailBefore(ctx, first, before)
+			if err != nil && !errors.Is(err, ErrPartial) {
+				yield(Entry{}, err)
+				return
+			}
+			for _, e := range entries {
+				if !e.each(yield) {
+					return
+				}
+			}
+			if len(entries) == 0 {
+				if err != nil {
+					yield(Entry{}, err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// trailBefore reads a page of each shard that is older than before says, which moves on. Of shards with more than a
+// page it takes no entry that is older than what another shard has not shown yet.
+func (s *Store) trailBefore(ctx context.Context, first string, before map[nodes.Shard]string) ([]Entry, error) {
+	shards, partly := s.nodes.Visible(ctx)
+	if len(shards) == 0 {
+		return nil, partly
+	}
+	pipe := s.nodes.Client.Pipeline()
+	pages := make([]*redis.XMessageSliceCmd, len(shards))
+	for n, at := range shards {
+		pages[n] = pipe.XRevRangeN(ctx, logKey(at), before[at], first, logPage)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, nodes.Explain(err)
+	}
+	var since time.Time // zero: all there is was read
+	for _, p := range pages {
+		if page := p.Val(); len(page) == logPage {
+			if last := entry(page[logPage-1]).At; last.After(since) {
+				since = last
+			}
+		}
+	}
+	var all []Entry
+	for n, p := range pages {
+		for _, m := range p.Val() {
+			e := entry(m)
+			if e.At.Before(since) {
+				break
+			}
+			all = append(all, e)
+			before[shards[n]] = "(" + m.ID
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return b.At.Compare(a.At) })
+	return all, partly
+}
+
 func entry(m redis.XMessage) Entry {
 	text := func(name string) string { v, _ := m.Values[name].(string); return v }
 	ms, _, _ := strings.Cut(m.ID, "-")

@@ -26,9 +26,12 @@ const (
 	manyMost    = 100_000 // messages
 	manyAsked   = 1000    // messages of which gateways are asked: each writes mail
 	manyBody    = 2 << 20 // bytes of the form that confirms
-	manyTime    = 10 * time.Minute
-	manySamples = 10 // messages that the page shows before the act
+	manySamples = 10      // messages that the page shows before the act
 )
+
+// manyTime bounds an act on many messages, so that its answer comes within the minute for which reverse proxies wait:
+// what was not begun by then is counted, and is found again by the same search. Tests set it lower.
+var manyTime = 40 * time.Second
 
 // chosen is the page that says to which messages an act would be done.
 type chosen struct {
@@ -59,7 +62,7 @@ func (s *Server) confirmMany(w http.ResponseWriter, r *http.Request, c *caller) 
 	if v.Verb == "ask" {
 		v.Most = manyAsked
 	}
-	var p page
+	var p picked
 	var err error
 	if form.Get("which") == "all" {
 		p, err = s.allThatMatch(r.Context(), c, form, from, v.Most)
@@ -71,37 +74,46 @@ func (s *Server) confirmMany(w http.ResponseWriter, r *http.Request, c *caller) 
 		return
 	}
 	v.Title = s.texts.say(v.Lang, "many-"+v.Verb)
-	v.Count, v.More = len(p.holds), p.more
+	v.Count, v.More = len(p.ids), p.more
 	if p.missing != "" && !p.more {
 		v.Missing = s.texts.say(v.Lang, "missing")
 	}
-	ids := make([]string, 0, len(p.holds))
-	for n, h := range p.holds {
-		if n < manySamples {
-			v.Samples = append(v.Samples, s.card(c, h, v.Lang))
-		}
-		ids = append(ids, h.ID)
+	for _, h := range p.samples {
+		v.Samples = append(v.Samples, s.card(c, h, v.Lang))
 	}
-	v.IDs = strings.Join(ids, " ")
+	v.IDs = strings.Join(p.ids, " ")
 	s.render(w, v.Lang, "confirm", http.StatusOK, v)
+}
+
+// picked are the messages of an act, the newest first. Of all but a few it keeps the ID alone.
+type picked struct {
+	ids     []string
+	samples []*holdstore.Hold
+	more    bool   // there are more than an act takes
+	missing string // what could not be seen; empty: nothing
 }
 
 // allThatMatch finds the messages of a search that are in a state.
 func (s *Server) allThatMatch(ctx context.Context, c *caller, form url.Values, from holdstore.State, most int) (
-	page, error) {
+	picked, error) {
 	q, err := operatorSearch(form, s.now())
-	if err != nil {
-		return page{}, err
+	if err != nil || !slices.Contains(q.States, from) {
+		return picked{}, err
 	}
-	if !slices.Contains(q.States, from) {
-		return page{}, nil
+	q.States, q.limit, q.after = []holdstore.State{from}, manySamples, place{}
+	places := &newestPlaces{most: most + 1}
+	q.each = func(h *holdstore.Hold) { places.add(placeOf(h)) }
+	shown, err := s.list(ctx, c, q)
+	all := places.sorted()
+	p := picked{samples: shown.holds, missing: shown.missing, more: len(all) > most}
+	for _, at := range all[:min(most, len(all))] {
+		p.ids = append(p.ids, at.id)
 	}
-	q.States, q.limit, q.after = []holdstore.State{from}, most, place{}
-	return s.list(ctx, c, q)
+	return p, err
 }
 
 // theChosen loads the messages that were ticked, and counts those that are in another state.
-func (s *Server) theChosen(ctx context.Context, ids []string, from holdstore.State) (p page, others int, err error) {
+func (s *Server) theChosen(ctx context.Context, ids []string, from holdstore.State) (p picked, others int, err error) {
 	if len(ids) > limitMost {
 		return p, 0, invalid(http.StatusBadRequest, "too many messages were chosen")
 	}
@@ -111,7 +123,9 @@ func (s *Server) theChosen(ctx context.Context, ids []string, from holdstore.Sta
 			others++
 			continue
 		}
-		p.holds = append(p.holds, h)
+		if p.ids = append(p.ids, h.ID); len(p.samples) < manySamples {
+			p.samples = append(p.samples, h)
+		}
 	}
 	return p, others, err
 }
@@ -121,15 +135,17 @@ type many struct {
 	verb, reason                        string
 	ids                                 []string
 	done, late, other, gone, unanswered int
+	left                                int // not begun
 }
 
 // String writes what an act has brought; readMany reads it.
 func (m *many) String() string {
-	return fmt.Sprintf("%s %d %d %d %d %d", m.verb, m.done, m.late, m.other, m.gone, m.unanswered)
+	return fmt.Sprintf("%s %d %d %d %d %d %d", m.verb, m.done, m.late, m.other, m.gone, m.unanswered, m.left)
 }
 
 func readMany(text string) (m many, ok bool) {
-	_, err := fmt.Sscanf(text, "%s %d %d %d %d %d", &m.verb, &m.done, &m.late, &m.other, &m.gone, &m.unanswered)
+	_, err := fmt.Sscanf(text, "%s %d %d %d %d %d %d", &m.verb, &m.done, &m.late, &m.other, &m.gone, &m.unanswered,
+		&m.left)
 	return m, err == nil
 }
 
@@ -149,11 +165,11 @@ func (m *many) count(err error) {
 	}
 }
 
-// actOnMany does what was confirmed, to the messages that were counted. It goes on when the browser goes away.
+// actOnMany does what was confirmed, to the messages that were counted. It goes on when the browser goes away. When its
+// time is over or the server stops, what has begun is finished, and the answer says how many were not begun.
 func (s *Server) actOnMany(w http.ResponseWriter, r *http.Request, c *caller) {
 	control := http.NewResponseController(w)
-	if err := errors.Join(control.SetReadDeadline(time.Now().Add(time.Minute)),
-		control.SetWriteDeadline(time.Now().Add(manyTime))); err != nil {
+	if err := control.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -172,18 +188,29 @@ func (s *Server) actOnMany(w http.ResponseWriter, r *http.Request, c *caller) {
 		s.fail(w, r, errReason)
 		return
 	}
+	if err := control.SetWriteDeadline(time.Now().Add(manyTime + writeTime)); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.carryOut(r, c, m)
+	did, _ := s.marker.Sign(mark.Outcome, m.String())
+	http.Redirect(w, r, operatorPath+"?"+readSearchForm(back).With("did", did)+"#outcome", http.StatusSeeOther)
+}
+
+// carryOut does an act within its time, and counts what became of each message.
+func (s *Server) carryOut(r *http.Request, c *caller, m *many) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), manyTime)
 	defer cancel()
-	err = s.leaveOwn(ctx, m)
+	defer context.AfterFunc(stopping(r.Context()), cancel)()
+	err := s.leaveOwn(ctx, m)
 	if err == nil {
 		err = s.doMany(ctx, c, m)
 	}
+	m.left = len(m.ids) - m.done - m.late - m.other - m.gone - m.unanswered
 	if err != nil {
-		s.log.Trouble("an act on many messages did not come to its end", err)
-		m.unanswered += len(m.ids) - m.done - m.late - m.other - m.gone - m.unanswered
+		s.log.Trouble(fmt.Sprintf("an act on %d messages left %d as they were, the same search finds them again",
+			len(m.ids), m.left), err)
 	}
-	did, _ := s.marker.Sign(mark.Outcome, m.String())
-	http.Redirect(w, r, operatorPath+"?"+readSearchForm(back).With("did", did)+"#outcome", http.StatusSeeOther)
 }
 
 // leaveOwn takes the gateway's own mails out of an act, which no count has named: a report must reach its reader.
@@ -244,7 +271,10 @@ func (s *Server) askMany(ctx context.Context, c *caller, m *many) error {
 		if n >= manyAsked {
 			return invalid(http.StatusBadRequest, "too many messages")
 		}
-		out, err := s.recall(ctx, c, id, wish{Reason: m.reason, Ask: true})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		out, err := s.recall(context.WithoutCancel(ctx), c, id, wish{Reason: m.reason, Ask: true})
 		switch p := asProblem(err); {
 		case err == nil && !out.AnswerBy.IsZero():
 			m.done++
@@ -253,6 +283,7 @@ func (s *Server) askMany(ctx context.Context, c *caller, m *many) error {
 		case p.kind() == "not-found":
 			m.gone++
 		default:
+			m.unanswered++
 			return err
 		}
 	}
@@ -270,7 +301,8 @@ func (s *Server) outcomeOfMany(lang, did string) (text, kind string) {
 	for _, c := range []struct {
 		n   int
 		key string
-	}{{m.late, "many-late"}, {m.other, "many-other"}, {m.gone, "many-gone"}, {m.unanswered, "many-unanswered"}} {
+	}{{m.late, "many-late"}, {m.other, "many-other"}, {m.gone, "many-gone"}, {m.unanswered, "many-unanswered"},
+		{m.left, "many-left"}} {
 		if c.n > 0 {
 			text, kind = text+" "+s.texts.say(lang, c.key, c.n), "bad"
 		}

@@ -144,6 +144,7 @@ func (f *flow) run(ctx context.Context, c *caller, holds []*holdstore.Hold) {
 	defer cancel()
 	tick := time.NewTicker(streamPause)
 	defer tick.Stop()
+	stop := stopping(ctx).Done()
 	text, beat, proven := ": hello\n\n", time.Now(), time.Now()
 	for {
 		for _, h := range holds {
@@ -159,6 +160,8 @@ func (f *flow) run(ctx context.Context, c *caller, holds []*holdstore.Hold) {
 		}
 		select {
 		case <-ctx.Done():
+			return
+		case <-stop:
 			return
 		case <-tick.C:
 		}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -17,6 +18,8 @@ type search struct {
 	queueID string
 	limit   int
 	after   place // zero: from the newest on
+
+	each func(*holdstore.Hold) // hears of each hold that fits, perhaps twice; nil: nobody does
 }
 
 // place is where a page of a list ends: lists are the newest first.
@@ -27,13 +30,13 @@ type place struct {
 
 func placeOf(h *holdstore.Hold) place { return place{h.HeldAt, h.ID} }
 
-// before says whether a hold comes behind a place in a list.
-func (p place) before(h *holdstore.Hold) bool {
-	if p.id == "" || h.HeldAt.Before(p.at) {
-		return true
-	}
-	return h.HeldAt.Equal(p.at) && h.ID < p.id
+// compare sorts places: the newest first, and of one moment by ID.
+func (p place) compare(q place) int {
+	return cmp.Or(q.at.Compare(p.at), strings.Compare(q.id, p.id))
 }
+
+// before says whether a hold comes behind a place in a list.
+func (p place) before(h *holdstore.Hold) bool { return p.id == "" || p.compare(placeOf(h)) < 0 }
 
 func (p place) String() string { return strconv.FormatInt(p.at.UnixMilli(), 36) + "-" + p.id }
 
@@ -62,8 +65,13 @@ func (s *Server) list(ctx context.Context, c *caller, q search) (p page, err err
 	if err != nil {
 		return p, invalid(400, err.Error())
 	}
-	n := &newest{most: q.limit + 1, seen: map[string]bool{}, keep: func(h *holdstore.Hold) bool {
-		return q.after.before(h) && matches(h) && (q.queueID == "" || h.QueueID == q.queueID) && s.desk.Sees(c.Person, h)
+	n := &newest{most: q.limit + 1, keep: func(h *holdstore.Hold) bool {
+		fits := q.after.before(h) && matches(h) && (q.queueID == "" || h.QueueID == q.queueID) &&
+			s.desk.Sees(c.Person, h)
+		if fits && q.each != nil {
+			q.each(h)
+		}
+		return fits
 	}}
 	if q.queueID != "" {
 		err = n.resolve(ctx, s.store, q.queueID)
@@ -123,34 +131,47 @@ func (s *Server) own(ctx context.Context, c *caller, q search, n *newest) error 
 // scanMost bounds how many holds are looked at for a delegate.
 const scanMost = 20_000
 
-// newest gathers holds, and keeps the newest of those that fit.
+// newest gathers holds, and keeps the newest of those that fit, each once.
 type newest struct {
 	most  int
 	keep  func(*holdstore.Hold) bool
-	seen  map[string]bool
 	holds []*holdstore.Hold
 }
 
 func (n *newest) add(h *holdstore.Hold) {
-	if n.seen[h.ID] || !n.keep(h) {
+	if !n.keep(h) {
 		return
 	}
-	n.seen[h.ID] = true
 	if n.holds = append(n.holds, h); len(n.holds) > 2*n.most {
 		n.cut()
 	}
 }
 
 func (n *newest) cut() {
-	slices.SortFunc(n.holds, func(a, b *holdstore.Hold) int {
-		return -strings.Compare(placeKey(a), placeKey(b))
-	})
+	slices.SortStableFunc(n.holds, func(a, b *holdstore.Hold) int { return placeOf(a).compare(placeOf(b)) })
+	n.holds = slices.CompactFunc(n.holds, func(a, b *holdstore.Hold) bool { return a.ID == b.ID })
 	clear(n.holds[min(n.most, len(n.holds)):])
 	n.holds = n.holds[:min(n.most, len(n.holds))]
 }
 
-// placeKey sorts holds by when they were held.
-func placeKey(h *holdstore.Hold) string { return h.HeldAt.UTC().Format("20060102150405.000") + h.ID }
+// newestPlaces keeps where the newest holds are, each once.
+type newestPlaces struct {
+	most int
+	all  []place
+}
+
+func (n *newestPlaces) add(p place) {
+	if n.all = append(n.all, p); len(n.all) > 2*n.most {
+		n.sorted()
+	}
+}
+
+func (n *newestPlaces) sorted() []place {
+	slices.SortFunc(n.all, place.compare)
+	n.all = slices.CompactFunc(n.all, func(a, b place) bool { return a.id == b.id })
+	n.all = n.all[:min(n.most, len(n.all))]
+	return n.all
+}
 
 func (n *newest) latest(ctx context.Context, store Store, who holdstore.Whose) error {
 	holds, err := store.Latest(ctx, who, n.most, n.keep)

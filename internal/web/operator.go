@@ -120,6 +120,9 @@ func (f searchForm) Query() string {
 	return values.Encode()
 }
 
+// Path is where the search is shown. A template would escape a query by itself.
+func (f searchForm) Path() string { return operatorPath + "?" + f.Query() }
+
 // With writes the search together with one more field.
 func (f searchForm) With(name, value string) string {
 	return f.Query() + "&" + name + "=" + url.QueryEscape(value)
@@ -142,7 +145,7 @@ type found struct {
 	Search   searchForm
 	Wrong    string // why the search can't be made
 	Cards    []card
-	Older    string // the query of what comes behind; empty: nothing
+	Older    string // where what comes behind is shown; empty: nothing
 	Missing  string
 	Acts     []string
 	Extended time.Duration
@@ -174,7 +177,7 @@ func (s *Server) searchPage(w http.ResponseWriter, r *http.Request, c *caller) {
 		v.Cards = append(v.Cards, s.card(c, h, v.Lang))
 	}
 	if p.more {
-		v.Older = v.Search.With("cursor", placeOf(p.holds[len(p.holds)-1]).String())
+		v.Older = operatorPath + "?" + v.Search.With("cursor", placeOf(p.holds[len(p.holds)-1]).String())
 	}
 	if p.missing != "" {
 		v.Missing = s.texts.say(v.Lang, "missing")

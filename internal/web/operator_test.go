@@ -190,3 +190,55 @@ func TestAnOperatorPausesAndResumes(t *testing.T) {
 		t.Errorf("with the store away: %d\n%s", code, text)
 	}
 }
+
+// However long the trail is, one look reads so much of it, and says where the rest begins.
+func TestALookAtTheTrailIsBounded(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	boss := h.guest("Remote-User", "boss")
+	first := holdstore.Actor{By: "the first"}
+	if err := h.store.Audit(t.Context(), "try", "", first, ""); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // entries of many messages at one moment, more than two looks
+		many := strings.TrimSpace(strings.Repeat("ID ", 60))
+		if err := h.store.Audit(t.Context(), "try", many, holdstore.Actor{By: "another"}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path, looks := "/operator/audit?by=the+first&since=2020-01-01", 0
+	for ; looks < 10; looks++ {
+		code, text, _ := boss.ask("GET", path, "")
+		older := regexp.MustCompile(`href="(/operator/audit\?[^"]*)"`).FindStringSubmatch(text)
+		if strings.Contains(text, "· the first ·") {
+			break
+		}
+		if code != 200 || older == nil || strings.Contains(text, "Nothing in the audit trail matches") {
+			t.Fatalf("look %d: %d\n%s", looks, code, text)
+		}
+		path = html.UnescapeString(older[1])
+	}
+	if looks < 2 || looks > 4 {
+		t.Errorf("found after %d looks", looks)
+	}
+}
+
+func TestTheSearchGoesOnWhereItsPageEnds(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	boss := h.guest("Remote-User", "boss")
+	for n := range 50 {
+		h.hold(fmt.Sprint("more ", n), "anna", "anna@corp.test", "default")
+	}
+	_, first, _ := boss.ask("GET", "/operator/?sender=@corp.test", "")
+	older := regexp.MustCompile(`href="(/operator/\?[^"]*cursor[^"]*)"`).FindStringSubmatch(first)
+	if older == nil {
+		t.Fatalf("no link to older messages:\n%s", first)
+	}
+	_, second, _ := boss.ask("GET", html.UnescapeString(older[1]), "")
+	for subject, id := range h.ids {
+		if strings.Contains(first, id) == strings.Contains(second, id) {
+			t.Errorf("%q is on both pages, or on none", subject)
+		}
+	}
+}

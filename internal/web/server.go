@@ -99,18 +99,42 @@ const (
 	maxBody   = 64 << 10 // of what is posted
 )
 
+// stopTime is how long requests may take to end when the server stops; more than the store takes for what has begun.
+const stopTime = 10 * time.Second
+
+// stopKey is under which the context of a request has the context that ends when the server stops. What has begun is
+// finished and answered then; what takes long looks at it.
+type stopKey struct{}
+
+// stopping returns the context that ends when the server that serves a request stops.
+func stopping(ctx context.Context) context.Context {
+	if stop, ok := ctx.Value(stopKey{}).(context.Context); ok {
+		return stop
+	}
+	return context.Background()
+}
+
 // Serve answers on a listener until ctx ends, and returns when nothing is answered any more.
 func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Config) error {
-	server := &http.Server{Handler: s.Handler(), ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: maxHeader, TLSConfig: certificate,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
 	var work sync.WaitGroup
 	defer work.Wait()
+	handler, requests := s.Handler(), sync.RWMutex{} // each request reads it, and its writer waits for all of them
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !requests.TryRLock() {
+			panic(http.ErrAbortHandler) // the server has stopped
+		}
+		defer requests.RUnlock()
+		handler.ServeHTTP(w, r)
+	})
+	defer requests.Lock()
+	base := context.WithValue(context.WithoutCancel(ctx), stopKey{}, ctx)
+	server := &http.Server{Handler: counted, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: maxHeader, TLSConfig: certificate, BaseContext: func(net.Listener) context.Context { return base }}
 	work.Go(func() { s.mailLinks(ctx) })
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		end, cancel := context.WithTimeout(base, stopTime)
 		defer cancel()
 		if server.Shutdown(end) != nil {
 			server.Close()

@@ -35,7 +35,7 @@ type Store interface {
 	Ready(ctx context.Context) error
 	Stats(ctx context.Context) (holdstore.Stats, error)
 	Paused(ctx context.Context) (*holdstore.Pause, error)
-	Log(ctx context.Context, since time.Time, follow bool) iter.Seq2[holdstore.Entry, error]
+	LogBack(ctx context.Context, since, until time.Time) iter.Seq2[holdstore.Entry, error]
 
 	Token(ctx context.Context, digest string) (string, error)
 	EndSessions(ctx context.Context, until time.Time, keep time.Duration, names ...string) error

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,9 +15,13 @@ import (
 
 // Bounds of a look at the audit trail.
 const (
-	trailShown = 300            // entries
-	trailTime  = 24 * time.Hour // that are looked at where the form does not say since when
+	trailShown = 300             // entries
+	trailTime  = 24 * time.Hour  // that are looked at where the form does not say since when
+	trailRead  = 5 * time.Second // for which one look reads
 )
+
+// trailLooked bounds the entries of one look; tests set it lower.
+var trailLooked = 100_000
 
 // trailPage is the page of the audit trail.
 type trailPage struct {
@@ -23,7 +29,7 @@ type trailPage struct {
 	Fields  []searchField
 	Wrong   string // why it can't be read
 	Entries []holdstore.Entry
-	More    bool
+	Older   string // where what comes behind is shown; empty: nothing
 	Missing string
 }
 
@@ -45,57 +51,75 @@ func (s *Server) auditPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	if since.IsZero() {
 		since = s.now().Add(-trailTime)
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), trailRead)
+	defer cancel()
 	last := lastEntries{id: v.Fields[2].Value, by: holdstore.Fold(v.Fields[3].Value), verb: v.Fields[4].Value}
-	err := last.read(r.Context(), s.store, since, until)
+	last.skip, _ = strconv.Atoi(form.Get("skip"))
+	rest, err := last.read(ctx, s.store, since, until)
 	if errors.Is(err, holdstore.ErrPartial) {
 		v.Missing = s.texts.say(v.Lang, "missing")
 	} else if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	v.Entries, v.More = last.newestFirst(), last.found > trailShown
+	if v.Entries = last.found; !rest.IsZero() {
+		v.Older = "/operator/audit?" + last.query(since, rest)
+	}
 	s.render(w, v.Lang, "audit", http.StatusOK, v)
 }
 
-// lastEntries keeps the last entries that match, as the trail is read from its beginning.
+// lastEntries gathers the newest entries that match.
 type lastEntries struct {
 	id, by, verb string // empty: any
-	ring         []holdstore.Entry
-	found        int
+	skip         int    // entries of the last moment that a look before has seen
+	found        []holdstore.Entry
 }
 
-func (l *lastEntries) read(ctx context.Context, store Store, since, until time.Time) error {
-	for e, err := range store.Log(ctx, since, false) {
-		switch {
-		case err != nil:
-			return err
-		case !until.IsZero() && e.At.After(until):
-			return nil
-		case l.matches(e):
-			l.add(e)
+// read reads the trail from its end, until it has found enough or has looked for long enough. All that it has not seen
+// is not younger than rest; zero: it has seen all.
+func (l *lastEntries) read(ctx context.Context, store Store, since, until time.Time) (rest time.Time, err error) {
+	looked, skipped, skip := 0, 0, l.skip
+	for e, err := range store.LogBack(ctx, since, until) {
+		if err != nil {
+			if ctx.Err() != nil && !rest.IsZero() { // its time is over
+				return rest, nil
+			}
+			return time.Time{}, err
+		}
+		if skipped < skip && e.At.Equal(until) {
+			skipped++
+			rest = e.At
+			continue
+		}
+		if looked++; looked > trailLooked || len(l.found) == trailShown {
+			if !e.At.Equal(rest) {
+				l.skip = 0
+			}
+			return e.At, nil
+		}
+		if !e.At.Equal(rest) {
+			rest, l.skip = e.At, 0
+		}
+		if l.skip++; l.matches(e) {
+			l.found = append(l.found, e)
 		}
 	}
-	return ctx.Err()
+	return time.Time{}, nil
+}
+
+// query is the form of a look at what came before.
+func (l *lastEntries) query(since, until time.Time) string {
+	values := url.Values{"since": {since.Format(time.RFC3339Nano)}, "until": {until.Format(time.RFC3339Nano)},
+		"skip": {strconv.Itoa(l.skip)}}
+	for name, value := range map[string]string{"id": l.id, "by": l.by, "verb": l.verb} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	return values.Encode()
 }
 
 func (l *lastEntries) matches(e holdstore.Entry) bool {
 	return (l.id == "" || strings.EqualFold(e.ID, l.id)) && (l.verb == "" || e.Verb == l.verb) &&
 		(l.by == "" || strings.Contains(holdstore.Fold(e.By), l.by))
-}
-
-func (l *lastEntries) add(e holdstore.Entry) {
-	if l.found < trailShown {
-		l.ring = append(l.ring, e)
-	} else {
-		l.ring[l.found%trailShown] = e
-	}
-	l.found++
-}
-
-func (l *lastEntries) newestFirst() []holdstore.Entry {
-	all := make([]holdstore.Entry, 0, len(l.ring))
-	for n := l.found - 1; n >= max(0, l.found-trailShown); n-- {
-		all = append(all, l.ring[n%trailShown])
-	}
-	return all
 }
