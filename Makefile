@@ -7,7 +7,7 @@ export GOTOOLCHAIN ?= auto
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms container arm64 run clean
+.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms container arm64 pictures proxies run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -111,6 +111,18 @@ container: ## Build the image, and have it hold and recall a message (as root)
 arm64: ## Run the tests of policy, sealing and IDs for arm64, under qemu
 	test/deps/install --upgrade-nothing qemu-user-static
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -exec qemu-aarch64-static -skip TakesNoLonger ./policy ./holdstore/internal/...
+
+# A browser looks at every page in every state: build/pictures is for people to look at, docs/pictures is the manual's.
+pictures: ## Take pictures of the page, for the manual and to look at
+	test/deps/install redis-server chromium fonts-noto-cjk
+	mkdir -p build/pictures
+	SCREENSHOTS=$(CURDIR)/build/pictures PICTURES=$(CURDIR)/docs/pictures \
+		$(GO) test -count=1 -run 'ThePicturesOfTheManual|ForEverybody' ./internal/web
+
+# Each example of docs/web.md stands in front of a page.
+proxies: ## Try the manual's examples of nginx, Caddy and Apache
+	test/deps/install redis-server nginx-light caddy apache2
+	PROXIES=yes $(GO) test -count=1 -run ReverseProx -v ./internal/web
 
 # It installs what it runs, and nothing that only the tests need.
 run: ## Run the whole gateway on loopback

@@ -75,7 +75,7 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 		if n < recipientsShown {
 			one := recipient{h.Recipients[n].Address, strings.ReplaceAll(string(r.Outcome), " ", "-"), r.Detail,
 				r.Outcome == holdstore.Pending}
-			if r.Outcome == holdstore.Sent && !c.Operator {
+			if (r.Outcome == holdstore.Sent || r.Outcome == holdstore.Requested) && !c.Operator {
 				one.Detail = "" // a queue ID says nothing to a sender
 			}
 			v.Recipients = append(v.Recipients, one)

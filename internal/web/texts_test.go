@@ -2,6 +2,7 @@ package web
 
 import (
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,6 +55,29 @@ func TestEveryVerbHasAText(t *testing.T) {
 	for verb := range found {
 		if key := "verb-" + strings.ReplaceAll(verb, " ", "-"); texts.Say("en", key) == key {
 			t.Errorf("the verb %q has no text", verb)
+		}
+	}
+}
+
+// A site's own text is on the page in place of ours, and is text there, whatever it has in it.
+func TestASitesTextIsOnThePage(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "it.txt"), []byte("name: Posta <b>\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	texts, err := ReadTexts(folder, "en", "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{texts: texts, pageTemplates: texts.templates()}
+	r := httptest.NewRequest("GET", "/nothing", nil)
+	r.Header.Set("Accept-Language", "it")
+	w := httptest.NewRecorder()
+	s.fail(w, r, notFound())
+	for _, want := range []string{`<html lang="it">`, "Posta &lt;b&gt;", "There is no such message"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s is not in:\n%s", want, w.Body)
 		}
 	}
 }
