@@ -156,7 +156,7 @@ func (s *session) reconsider() {
 	}
 	facts := s.facts(policy.AtEnd)
 	facts.Size = m.put.Size()
-	if m.verdict = s.server.Policy().Decide(facts); !m.verdict.Hold {
+	if m.verdict = s.decide(facts); !m.verdict.Hold {
 		m.passes = m.verdict.Reason
 		m.drop()
 	}

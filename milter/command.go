@@ -44,7 +44,7 @@ func (s *session) mayCommand() (whole bool) {
 		mail: recall.Mail{Submission: m.sub, Message: mailmsg.Message{Fields: m.fields}}}
 	s.leaveOnly(others)
 	if len(others) > 0 && len(m.command.removed) > 0 {
-		m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
+		m.verdict = s.decide(s.facts(policy.AtHeaders))
 	}
 	return len(others) == 0
 }

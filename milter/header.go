@@ -73,7 +73,7 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 	if len(m.sub.Recipients) == 0 {
 		return s.deferred(errors.New("the MTA named no recipient: nothing could be released")), nil
 	}
-	m.verdict = s.server.Policy().Decide(s.facts(policy.AtHeaders))
+	m.verdict = s.decide(s.facts(policy.AtHeaders))
 	if n := s.wishes(); n > maxForged {
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
 			Text: fmt.Sprintf("refused: %d fields %s", n, m.verdict.Wish)})

@@ -79,6 +79,10 @@ type Server struct {
 	// Unheld is told of outbound mail that goes on without a hold, and never waits; nil: nobody wants to know.
 	Unheld func(sub holdstore.Submission)
 
+	// Ask asks the socketmaps that a verdict depends on, within seconds; what has no answer is the zero value. nil: none
+	// is asked.
+	Ask func(ctx context.Context, questions []policy.Question) map[policy.Question]policy.Answer
+
 	rooms rooms
 
 	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
@@ -49,7 +50,8 @@ type message struct {
 	envelopeRoom int64 // of them, those that were taken from what all envelopes share
 
 	verdict  policy.Verdict
-	passes   policy.Reason // why it will pass unheld, and is not gathered further; zero: it will not
+	answers  map[policy.Question]policy.Answer // of socketmaps
+	passes   policy.Reason                     // why it will pass unheld, and is not gathered further; zero: it will not
 	put      Put
 	ctx      context.Context    // of the pieces on their way, which outlive the callback that sent them
 	cancel   context.CancelFunc // nil before put
@@ -214,6 +216,19 @@ func (s *session) Abort(*gomilter.Modifier) error {
 	defer s.guardEnd()
 	s.reset()
 	return nil
+}
+
+// decide asks the policy, and what it wants to know of others.
+func (s *session) decide(f policy.Facts) policy.Verdict {
+	f.Answers = s.msg.answers
+	v := s.server.Policy().Decide(f)
+	if len(v.Asks) == 0 || s.server.Ask == nil {
+		return v
+	}
+	f.Answers = s.server.Ask(s.ctx, v.Asks)
+	maps.Copy(f.Answers, s.msg.answers)
+	s.msg.answers = f.Answers
+	return s.server.Policy().Decide(f)
 }
 
 func (s *session) facts(known policy.Stage) policy.Facts {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -52,11 +53,13 @@ func (p *Outbound) Decide(f Facts) Verdict {
 		return Verdict{Certain: true, Reason: Reason{OwnMail, "released by a gateway"}}
 	}
 	v := Verdict{Outbound: true, explain: f.Explain}
+	f.asks = map[Question]bool{}
 	possible := p.byRule(&f, &v)
 	if f.Known >= AtHeaders {
 		p.wish(&f, &v, possible)
 	}
-	v.choose(possible)
+	v.choose(possible, f.Known)
+	v.asks(f.asks)
 	// a wish, a command, or our mark may come
 	if f.Known < AtHeaders && (p.o.RequestHeader != "" || p.o.Commands || v.Hold) {
 		v.Certain = false
@@ -85,12 +88,16 @@ func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 		if a == no {
 			continue
 		}
-		o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: r.Grace, reason: byRule(r.Name, ":", r.Grace)}
+		grace, open := p.grace(&r, f)
+		o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: grace, reason: byRule(r.Name, ":", grace)}
+		if open {
+			o.reason.Text += ", the longest, as " + r.Graces.Name() + " has not said which"
+		}
 		if a == yes {
 			v.step(o.reason.Text)
 			return append(possible, o)
 		}
-		o.reason = byRule(r.Name, " might hold:", r.Grace)
+		o.reason = byRule(r.Name, " might hold:", grace)
 		possible = append(possible, o)
 	}
 	o := outcome{rule: "default", wish: p.o.Wish, grace: p.o.Grace, reason: byRule("default", ":", p.o.Grace)}
@@ -104,9 +111,16 @@ func byRule(name, how string, grace time.Duration) Reason {
 
 // choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or
 // when none holds the message.
-func (v *Verdict) choose(possible []outcome) {
+//
+// At the end, several are left only when a socketmap has not answered: then the longest is taken.
+func (v *Verdict) choose(possible []outcome, known Stage) {
 	n := max(0, slices.IndexFunc(possible, func(o outcome) bool { return o.grace > 0 }))
 	chosen := possible[n]
+	if known == AtEnd && len(possible) > 1 {
+		chosen = slices.MaxFunc(possible, func(a, b outcome) int { return cmp.Compare(a.grace, b.grace) })
+		possible = possible[:1]
+		chosen.reason.Text += "; a socketmap has not answered, and this is the longest that was possible"
+	}
 	v.Rule, v.Grace, v.Reason, v.Hold = chosen.rule, chosen.grace, chosen.reason, chosen.grace > 0
 	v.Certain = len(possible) == 1 || !v.Hold
 }
@@ -118,9 +132,7 @@ func (p *Outbound) meets(i int, f *Facts, v *Verdict) answer {
 		c := &p.conditions[i][n]
 		a, by := unknown, Mention{}
 		if c.known <= f.Known {
-			var holds bool
-			holds, by = c.holds(f)
-			a = truth(holds)
+			a, by = c.holds(f)
 		}
 		if v.explain {
 			v.step("rule " + p.o.Rules[i].Name + ": " + c.words + ": " + a.words(by))
@@ -130,6 +142,14 @@ func (p *Outbound) meets(i int, f *Facts, v *Verdict) answer {
 		}
 	}
 	return result
+}
+
+// asks adds the questions that nobody has answered yet. Before the end, their answers can change everything.
+func (v *Verdict) asks(open map[Question]bool) {
+	v.Asks = slices.SortedFunc(maps.Keys(open), func(a, b Question) int {
+		return cmp.Or(cmp.Compare(a.Map, b.Map), cmp.Compare(a.Key, b.Key))
+	})
+	v.Certain = v.Certain && len(v.Asks) == 0
 }
 
 func (v *Verdict) step(words string) {

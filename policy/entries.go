@@ -62,9 +62,6 @@ func (e *Entries) Add(line int, text string) error {
 	return nil
 }
 
-// Len is the number of entries.
-func (e *Entries) Len() int { return e.all }
-
 func side(excludes bool) int {
 	if excludes {
 		return 1
@@ -136,6 +133,9 @@ func (e *Entries) look(value, list string) (s sight) {
 	}
 	return s
 }
+
+// Fold returns a text with its ASCII letters in lower case, as keys of maps are compared.
+func Fold(s string) string { return lowered(s) }
 
 // lowered returns a text with its ASCII letters in lower case.
 func lowered(s string) string {

@@ -27,6 +27,9 @@ type Facts struct {
 	Ours       bool     // the message bears our keyed mark, which only its body proves
 	Now        time.Time
 	Explain    bool // fill Verdict.Steps
+
+	Answers map[Question]Answer // of what Verdict.Asks has asked for
+	asks    map[Question]bool
 }
 
 // Stage says how far a message has come.
@@ -49,6 +52,7 @@ type Verdict struct {
 	Inbound  bool          // no outbound session: mail that comes in
 	Reason   Reason        // why, as "rule automatic: grace 0s" or "asked for 48h, capped to 24h"
 	Wish     string        // name of the request header to remove, empty: none present or covered by DKIM
+	Asks     []Question    // what to ask, and decide again, from AtHeaders on; AtEnd, the worst is taken for no answer
 	Steps    []string      // one line for each rule and condition that was looked at, for people
 
 	explain bool

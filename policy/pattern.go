@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -37,6 +38,7 @@ const (
 	ends                  // the value ends with literal, which begins with "@" or ".": "*@corp.test", "*.corp.test"
 	endsBelow             // so it does, and has an "@" before that: "*@*.corp.test"
 	listed                // the list has it
+	asked                 // a socketmap has it
 )
 
 // maxPattern bounds a pattern, in bytes; RE2 has no pattern that takes exponential time.
@@ -71,7 +73,11 @@ func parsePattern(text string, open func(string) (List, error)) (p pattern, err 
 	p = pattern{text: text, excludes: excludes}
 	if name, ok := strings.CutPrefix(body, "@"); ok {
 		p.form = listed
-		p.list, err = open(name)
+		if p.list, err = open(name); err == nil {
+			if _, remote := p.list.(Socketmap); remote {
+				p.form = asked
+			}
+		}
 		return p, err
 	}
 	if p.form, p.literal = formOf(body); p.form != matches {
@@ -126,38 +132,63 @@ func (p *pattern) matches(value string) bool {
 	return p.re.MatchString(value)
 }
 
+// asked says whether a socketmap has a value.
+func (p *pattern) asked(value string, f *Facts, most bool) bool {
+	a := unknown
+	if f != nil {
+		a, _ = f.has(p.list.(Socketmap), value)
+	}
+	return a == yes || a == unknown && most != p.excludes
+}
+
 // Match says whether at least one of the values is in the list.
 func (l Patterns) Match(values ...string) bool {
-	in, _ := l.any(values)
-	return in
+	a, _ := l.any(values, nil)
+	return a == yes
 }
 
 // MatchAll says whether there are values and all are in the list.
 func (l Patterns) MatchAll(values []string) bool {
-	in, _ := l.every(values)
-	return in
+	a, _ := l.every(values, nil)
+	return a == yes
 }
 
 // any is Match, with the entry that has decided.
-func (l Patterns) any(values []string) (in bool, by Mention) {
+func (l Patterns) any(values []string, f *Facts) (a answer, by Mention) {
 	for _, v := range values {
-		s := l.look(v)
-		if by = s.by; s.in() {
-			return true, by
+		one, m := l.answer(v, f)
+		if by = m; one == yes {
+			return yes, by
 		}
+		a = max(a, one)
 	}
-	return false, by
+	return a, by
 }
 
 // every is MatchAll, with the entry that has decided.
-func (l Patterns) every(values []string) (in bool, by Mention) {
+func (l Patterns) every(values []string, f *Facts) (a answer, by Mention) {
+	a = truth(len(values) > 0)
 	for _, v := range values {
-		s := l.look(v)
-		if by = s.by; !s.in() {
-			return false, by
+		one, m := l.answer(v, f)
+		if by = m; one == no {
+			return no, by
 		}
+		a = min(a, one)
 	}
-	return len(values) > 0, by
+	return a, by
+}
+
+// answer says whether a value is in the list, as far as the facts have what socketmaps say; nil: nothing is asked.
+func (l Patterns) answer(value string, f *Facts) (answer, Mention) {
+	most := l.look(value, f, true)
+	if !slices.ContainsFunc(l, func(p pattern) bool { return p.form == asked }) {
+		return truth(most.in()), most.by
+	}
+	least := l.look(value, f, false)
+	if most.in() != least.in() {
+		return unknown, Mention{}
+	}
+	return truth(most.in()), most.by
 }
 
 // Names says whether a list that gives a right gives it to somebody who has all these names. One of them must be in the
@@ -169,7 +200,7 @@ func (l Patterns) Names(names ...string) bool {
 		if name == "" {
 			continue
 		}
-		s := l.look(name)
+		s := l.look(name, nil, false)
 		if s.excluded {
 			return false
 		}
@@ -196,21 +227,28 @@ type Mention struct {
 
 // String is where the entry stands, and what it says; "" when it is in the config itself.
 func (m Mention) String() string {
-	if m.List == "" || m.Line == 0 {
+	switch {
+	case m.List == "":
 		return ""
+	case m.Line == 0:
+		return m.List
 	}
 	return fmt.Sprintf("%s:%d: %s", m.List, m.Line, m.Pattern)
 }
 
-// look asks all entries for a value until one excludes it.
-func (l Patterns) look(value string) (s sight) {
+// look asks all entries for a value until one excludes it. Of what no socketmap has answered yet, it takes what brings
+// the value into the list (most), or keeps it out.
+func (l Patterns) look(value string, f *Facts, most bool) (s sight) {
 	s.others = len(l) == 0
 	for n := range l {
 		p := &l[n]
 		var found sight
-		if p.form == listed {
+		switch p.form {
+		case listed:
 			found = p.list.Entries().look(value, p.list.Name())
-		} else {
+		case asked:
+			found = sight{included: p.asked(value, f, most), others: true, by: Mention{List: p.list.Name()}}
+		default:
 			found = sight{included: p.matches(value), others: true, by: Mention{Pattern: p.text}}
 		}
 		if p.excludes {

@@ -14,6 +14,8 @@ type Rule struct {
 	Name  string
 	Grace time.Duration
 
+	Graces Graces // nil: Grace is for everybody
+
 	Sender, Login Patterns
 	Recipient     Patterns // at least one recipient is in it
 	AllRecipients Patterns // every recipient is in it
@@ -65,19 +67,19 @@ func truth(b bool) answer {
 type condition struct {
 	words string
 	known Stage // from when on it can be answered
-	holds func(*Facts) (bool, Mention)
+	holds func(*Facts) (answer, Mention)
 }
 
 // conditions lists what a rule asks for.
 func (r *Rule) conditions(decode func(string) string) []condition {
 	var all []condition
 	add := func(known Stage, words string, holds func(*Facts) bool) {
-		all = append(all, condition{words, known, func(f *Facts) (bool, Mention) { return holds(f), Mention{} }})
+		all = append(all, condition{words, known, func(f *Facts) (answer, Mention) { return truth(holds(f)), Mention{} }})
 	}
 	list := func(name string, l Patterns, known Stage, values func(*Facts) []string) {
 		if len(l) > 0 {
 			all = append(all, condition{fmt.Sprintf("%s %v", name, l), known,
-				func(f *Facts) (bool, Mention) { return l.any(values(f)) }})
+				func(f *Facts) (answer, Mention) { return l.any(values(f), f) }})
 		}
 	}
 	list("sender", r.Sender, AtMail, func(f *Facts) []string { return []string{f.Sender} })
@@ -92,11 +94,11 @@ func (r *Rule) conditions(decode func(string) string) []condition {
 	list("recipient", r.Recipient, AtHeaders, func(f *Facts) []string { return f.Recipients })
 	if len(r.AllRecipients) > 0 {
 		all = append(all, condition{fmt.Sprintf("all_recipients %v", r.AllRecipients), AtHeaders,
-			func(f *Facts) (bool, Mention) { return r.AllRecipients.every(f.Recipients) }})
+			func(f *Facts) (answer, Mention) { return r.AllRecipients.every(f.Recipients, f) }})
 	}
 	for _, h := range r.Header {
 		all = append(all, condition{fmt.Sprintf("header %s %v", h.Name, h.Patterns), AtHeaders,
-			func(f *Facts) (bool, Mention) { return h.holds(f, decode) }})
+			func(f *Facts) (answer, Mention) { return h.holds(f, decode) }})
 	}
 	if r.Above > 0 {
 		add(AtEnd, fmt.Sprintf("size above %d bytes", r.Above), func(f *Facts) bool { return f.Size > r.Above })
@@ -107,14 +109,14 @@ func (r *Rule) conditions(decode func(string) string) []condition {
 	return all
 }
 
-func (h HeaderCondition) holds(f *Facts, decode func(string) string) (bool, Mention) {
+func (h HeaderCondition) holds(f *Facts, decode func(string) string) (answer, Mention) {
 	var texts []string
 	for _, field := range f.Header {
 		if equalFold(field.Name, h.Name) {
 			texts = append(texts, decode(field.Value))
 		}
 	}
-	return h.Patterns.any(texts)
+	return h.Patterns.any(texts, f)
 }
 
 // present is a value that might not be there, as a list: a condition on a login needs a login.

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +24,10 @@ func TestTheRecipesOfTheManualWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	file, recipes := filepath.Join(t.TempDir(), "c.toml"), 0
-	for _, block := range regexp.MustCompile("(?s)```(toml|console)\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+	people := filepath.Join(filepath.Dir(file), "map.sock")
+	socketmapServer(t, people)
+	manual := strings.ReplaceAll(string(text), "/run/people/map.sock", people)
+	for _, block := range regexp.MustCompile("(?s)```(toml|console)\n(.*?)```").FindAllStringSubmatch(manual, -1) {
 		if block[1] == "toml" {
 			recipes++
 			if err := os.WriteFile(file, []byte(block[2]), 0o600); err != nil {
@@ -43,4 +51,40 @@ func TestTheRecipesOfTheManualWork(t *testing.T) {
 	if recipes < 6 {
 		t.Errorf("%d recipes", recipes)
 	}
+}
+
+// socketmapServer is the server of the recipes: Anna is in the finance department, Bert has chosen a grace, and of
+// Carla it can't say anything.
+func socketmapServer(t *testing.T, path string) {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	answers := map[string]string{"finance anna@corp.test": "OK yes", "grace bert@corp.test": "OK 5m",
+		"grace carla@corp.test": "TEMP LDAP is away"}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				var length int
+				for r := bufio.NewReader(c); ; {
+					if _, err := fmt.Fscanf(r, "%d:", &length); err != nil {
+						return
+					}
+					question := make([]byte, length+1)
+					if _, err := io.ReadFull(r, question); err != nil {
+						return
+					}
+					answer := cmp.Or(answers[string(question[:length])], "NOTFOUND ")
+					fmt.Fprintf(c, "%d:%s,", len(answer), answer)
+				}
+			}()
+		}
+	}()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/trial"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
@@ -46,11 +48,11 @@ func (c *ctl) test() *cobra.Command {
 	flags.StringVar(&t.client, "client", "127.0.0.1", "client `address`")
 	flags.StringVar(&t.daemonName, "daemon-name", "", "`name` of the MTA's service (milter_macro_daemon_name)")
 	flags.StringVar(&t.at, "at", "", "`time` of the rules' time conditions (default now)")
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return c.tried(&t, args[0]) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.tried(cmd.Context(), &t, args[0]) }
 	return cmd
 }
 
-func (c *ctl) tried(t *attempt, file string) error {
+func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 	if err := c.load(); err != nil {
 		return err
 	}
@@ -67,7 +69,9 @@ func (c *ctl) tried(t *attempt, file string) error {
 		return err
 	}
 	defer from.Close()
-	v, err := trial.Rules{Outbound: rules, MaxSize: int64(c.config.Hold.MaxSize)}.Verdict(m, from)
+	maps := &socketmap.Client{Trouble: func(what string, err error) { c.say("%s: %v", what, err) }}
+	defer maps.Close()
+	v, err := trial.Rules{Outbound: rules, MaxSize: int64(c.config.Hold.MaxSize), Ask: maps.Ask}.Verdict(ctx, m, from)
 	if errors.Is(err, trial.ErrHeader) {
 		return usage("%v", err)
 	}

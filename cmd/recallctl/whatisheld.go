@@ -27,8 +27,10 @@ func heldLines(c *config.Config) []string {
 		switch {
 		case r.Grace == nil:
 			fate = "held for " + lasting(c.Hold.Grace)
-		case *r.Grace > 0:
-			fate = "held for " + lasting(*r.Grace)
+		case r.Grace.Map != "":
+			fate = "held for as long as @" + r.Grace.Map + " says"
+		case r.Grace.Holds():
+			fate = "held for " + lasting(r.Grace.Duration)
 		}
 		lines = append(lines, fmt.Sprintf("%s: what the rule %s matches (%s)", fate, r.Name, conditions(r)))
 	}

@@ -72,13 +72,20 @@ func (c *Config) checkRules(s *source) {
 		s.ruleName(path, r.Name, seen)
 		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient,
 			"all_recipients": r.AllRecipients, "login": r.Login, "daemon_name": r.DaemonName, "delegates": r.Delegates} {
-			s.each(path+"."+key, list, c.checkPattern)
+			check := c.checkRulePattern
+			if key == "delegates" {
+				check = c.checkPattern
+			}
+			s.each(path+"."+key, list, check)
+		}
+		if r.Grace != nil && r.Grace.Map != "" {
+			s.is(path+".grace", c.checkRulePattern("@"+r.Grace.Map))
 		}
 		s.demand(path+".delegates", !OnlyExcludes(r.Delegates),
 			"only excludes logins: add \"*\" if every other login may recall this mail")
 		s.each(path+".client", r.Client, checkNetwork)
 		for name, pattern := range r.Header {
-			s.is(path+".header."+name, c.checkPattern(pattern))
+			s.is(path+".header."+name, c.checkRulePattern(pattern))
 			s.is(path+".header."+name, checkFieldName(name))
 		}
 		if r.Time != "" {

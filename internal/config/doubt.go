@@ -58,7 +58,7 @@ func (r *Rule) holds(c *Config) bool {
 	if r.Grace == nil {
 		return c.Hold.Grace > 0
 	}
-	return *r.Grace > 0
+	return r.Grace.Holds()
 }
 
 // list is a condition that names patterns or networks.

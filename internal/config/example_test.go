@@ -70,7 +70,8 @@ func TestTheRulesOfTheExampleWork(t *testing.T) {
 		*r[0].MaxAge != Duration(24*time.Hour) || r[0].OnFail != "quarantine" {
 		t.Errorf("inbound rules: %+v", r)
 	}
-	if len(c.Hold.Rules) != 4 || c.Hold.Rules[3].Delegates[0] != "assistant@corp.test" || *c.Hold.Rules[0].Grace != 0 {
+	if len(c.Hold.Rules) != 4 || c.Hold.Rules[3].Delegates[0] != "assistant@corp.test" ||
+		c.Hold.Rules[0].Grace.Duration != 0 {
 		t.Errorf("rules: %+v", c.Hold.Rules)
 	}
 }

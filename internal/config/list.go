@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/lists"
+	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -17,11 +19,24 @@ func (c *Config) checkPattern(v string) error {
 		_, err := policy.ParsePatterns([]string{v})
 		return err
 	}
+	if lists.IsSocketmap(name) {
+		return fmt.Errorf("%q: a socketmap is only possible in the conditions and the grace of [[hold.rule]]", v)
+	}
 	if _, err := os.Stat(c.Lists.Path(name)); err != nil || name == "" {
-		return fmt.Errorf("the list %q is not there: %q is the file with one pattern a line; for a domain use \"*@%s\"",
+		return fmt.Errorf("the list %q is not there: %q is the file with one entry a line; for a domain use \"*@%s\"",
 			v, c.Lists.Path(name), name)
 	}
 	return nil
+}
+
+// checkRulePattern also takes the name of a socketmap.
+func (c *Config) checkRulePattern(v string) error {
+	name, _ := listName(v)
+	if !lists.IsSocketmap(name) {
+		return c.checkPattern(v)
+	}
+	_, _, _, err := socketmap.Parse(name)
+	return err
 }
 
 // listName is the name of the list that an entry of a list of patterns stands for.
@@ -29,11 +44,31 @@ func listName(pattern string) (string, bool) {
 	return strings.CutPrefix(strings.TrimPrefix(pattern, "!"), "@")
 }
 
+// Graces returns the map of a rule; nil: its grace is the same for everybody.
+func (c *Config) Graces(r *Rule) (policy.Graces, error) {
+	if r.Grace == nil || r.Grace.Map == "" {
+		return nil, nil
+	}
+	return c.Lists.Graces(r.Grace.Map, ParseDuration)
+}
+
+// FileNames are the names of all lists and maps of graces that are in files.
+func (c *Config) FileNames() []string {
+	all := c.ListNames()
+	for _, r := range c.Hold.Rules {
+		if r.Grace != nil && r.Grace.Map != "" && !lists.IsSocketmap(r.Grace.Map) {
+			all = append(all, r.Grace.Map)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // ListNames are the names of all lists that the config names, each once.
 func (c *Config) ListNames() []string {
 	var all []string
 	note := func(pattern string) {
-		if name, ok := listName(pattern); ok {
+		if name, ok := listName(pattern); ok && !lists.IsSocketmap(name) {
 			all = append(all, name)
 		}
 	}

@@ -52,7 +52,7 @@ type Hold struct {
 // Rule is one [[hold.rule]]: every condition named must match.
 type Rule struct {
 	Name          string            `toml:"name"`
-	Grace         *Duration         `toml:"grace"` // nil: hold.grace
+	Grace         *Grace            `toml:"grace"` // nil: hold.grace
 	Sender        []string          `toml:"sender"`
 	Recipient     []string          `toml:"recipient"`
 	AllRecipients []string          `toml:"all_recipients"`

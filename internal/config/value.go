@@ -51,6 +51,24 @@ func ParseDuration(s string) (sum time.Duration, err error) {
 	return sum, nil
 }
 
+// Grace is how long mail of a rule waits: a duration, or a map from addresses to durations, "@NAME".
+type Grace struct {
+	Duration
+	Map string // its name; empty: the duration is for everybody
+}
+
+// UnmarshalText reads a duration, or the name of a map.
+func (g *Grace) UnmarshalText(text []byte) error {
+	if name, ok := strings.CutPrefix(string(text), "@"); ok {
+		g.Map = name
+		return nil
+	}
+	return g.Duration.UnmarshalText(text)
+}
+
+// Holds says whether mail could wait.
+func (g *Grace) Holds() bool { return g.Duration > 0 || g.Map != "" }
+
 // Size is a number of bytes, written "512", "64KB", "50MB" or "1GB".
 type Size int64
 

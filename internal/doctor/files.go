@@ -38,7 +38,7 @@ func files(_ context.Context, s *Site, r report) {
 	for _, key := range slices.Sorted(maps.Keys(secrets)) {
 		look(key, secrets[key], who, counted)
 	}
-	for _, name := range s.Config.ListNames() {
+	for _, name := range s.Config.FileNames() {
 		look("@"+name, s.Config.Lists.Path(name), who, counted)
 	}
 	s.contents(counted)

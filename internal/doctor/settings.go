@@ -15,6 +15,12 @@ func settings(_ context.Context, s *Site, r report) {
 				"%s: the daemon that runs keeps the entries that it had, and one that starts refuses the config", words(err))
 		}
 	}
+	for _, rule := range c.Hold.Rules {
+		if _, err := c.Graces(&rule); err != nil {
+			r.bad("config.list", byHand+"only you know what belongs into "+c.Lists.Path(rule.Grace.Map)+": correct it",
+				"%s: the daemon that runs keeps the entries that it had, and one that starts refuses the config", words(err))
+		}
+	}
 	for _, d := range c.Doubts {
 		say := r.warn
 		if d.Unheld {

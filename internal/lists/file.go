@@ -29,15 +29,23 @@ var (
 	errUnfinished = errors.New("its last line has no end: it may be half written")
 )
 
-// File is a list in a file. Its entries are replaced as a whole.
+// File is a list, or a map of graces, in a file. What is in it is replaced as a whole.
 type File struct {
 	name, path string
-	entries    atomic.Pointer[policy.Entries]
+	parse      func(text []byte) (*content, error)
+	content    atomic.Pointer[content]
 	trouble    atomic.Pointer[string] // why the file is not in force as it is; nil: it is
 
 	taken, seen state     // of the entries in force, and of the last look
 	since       time.Time // when it was first seen so
 	judged      bool      // what was seen last was read, and refused
+}
+
+// content is what a file says.
+type content struct {
+	entries *policy.Entries  // of a list; empty in a map
+	graces  map[string]grace // of a map
+	all     int              // lines that say something
 }
 
 // state tells two versions of a file apart.
@@ -52,7 +60,16 @@ type state struct {
 func (f *File) Name() string { return f.name }
 
 // Entries returns the patterns in force.
-func (f *File) Entries() *policy.Entries { return f.entries.Load() }
+func (f *File) Entries() *policy.Entries { return f.content.Load().entries }
+
+// Grace returns the entry of a key in a map of graces, and its line; 0: there is none.
+func (f *File) Grace(key string) (text string, line int) {
+	g := f.content.Load().graces[key]
+	return g.text, g.line
+}
+
+// Len is the number of lines that say something.
+func (f *File) Len() int { return f.content.Load().all }
 
 // Trouble says why the file is not in force as it is now; "" when it is.
 func (f *File) Trouble() string {
@@ -80,11 +97,11 @@ func stateOf(path string) state {
 // load reads the file for the first time.
 func (f *File) load() error {
 	before := stateOf(f.path)
-	entries, err := f.read(before)
+	now, err := f.read(before)
 	if err != nil && !errors.Is(err, errUnfinished) && !errors.Is(err, errEmpty) {
 		return fmt.Errorf("the list %s can't be used: %w", f.name, err)
 	}
-	f.entries.Store(entries)
+	f.content.Store(now)
 	f.taken, f.seen = before, before
 	return nil
 }
@@ -103,7 +120,7 @@ func (f *File) look(now time.Time) (changed bool, err error) {
 	if f.judged || now.Sub(f.since) < settled {
 		return false, nil
 	}
-	entries, err := f.read(s)
+	next, err := f.read(s)
 	if errors.Is(err, errUnfinished) && now.Sub(f.since) >= unfinished {
 		err = nil
 	}
@@ -117,15 +134,15 @@ func (f *File) look(now time.Time) (changed bool, err error) {
 		}
 		return false, err
 	}
-	f.entries.Store(entries)
+	f.content.Store(next)
 	f.taken = s
 	f.trouble.Store(nil)
 	return true, nil
 }
 
-// read reads the file in the state in which it was seen. The entries are complete also where the error is errEmpty or
+// read reads the file in the state in which it was seen. All of it is there also where the error is errEmpty or
 // errUnfinished.
-func (f *File) read(s state) (*policy.Entries, error) {
+func (f *File) read(s state) (*content, error) {
 	if s.problem != "" {
 		return nil, errors.New(s.problem)
 	}
@@ -141,35 +158,43 @@ func (f *File) read(s state) (*policy.Entries, error) {
 	case len(text) > maxBytes:
 		return nil, fmt.Errorf("it has more than %d MiB", maxBytes>>20)
 	}
-	entries, err := parse(text)
+	said, err := f.parse(text)
 	switch {
 	case err != nil:
 		return nil, err
 	case stateOf(f.path) != s:
 		return nil, errors.New("it changed while it was read")
 	case len(bytes.TrimSpace(text)) == 0:
-		return entries, errEmpty
+		return said, errEmpty
 	case text[len(text)-1] != '\n':
-		return entries, errUnfinished
+		return said, errUnfinished
 	}
-	return entries, nil
+	return said, nil
 }
 
-// parse reads a pattern on each line; lines that begin with "#", and empty ones, say nothing.
-func parse(text []byte) (*policy.Entries, error) {
-	entries := &policy.Entries{}
+// parseList reads a pattern on each line.
+func parseList(text []byte) (*content, error) {
+	c := &content{entries: &policy.Entries{}}
+	return c, eachLine(text, func(n int, line string) error {
+		c.all++
+		return c.entries.Add(n, line)
+	})
+}
+
+// eachLine calls do for each line that says something: not for empty ones, and those that begin with "#".
+func eachLine(text []byte, do func(n int, line string) error) error {
 	lines := bufio.NewScanner(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
 	for n := 1; lines.Scan(); n++ {
-		pattern := strings.TrimSpace(lines.Text())
-		if pattern == "" || pattern[0] == '#' {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
 			continue
 		}
-		if err := entries.Add(n, pattern); err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+		if err := do(n, line); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("a line has more than %d bytes", bufio.MaxScanTokenSize)
+	if lines.Err() != nil {
+		return fmt.Errorf("a line has more than %d bytes", bufio.MaxScanTokenSize)
 	}
-	return entries, nil
+	return nil
 }

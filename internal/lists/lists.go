@@ -1,5 +1,5 @@
-// Package lists keeps the patterns that a site has in files next to its config, "@FILE", and reads a file again when it
-// changes.
+// Package lists keeps the patterns and graces that a site has in files next to its config, "@FILE", and reads a file
+// again when it changes.
 //
 // Failure rules: a file that can't be read, has an invalid line, has become empty or is being written changes nothing:
 // the entries that were read before stay in force, and the log, doctor and metrics say so. Only the first reading can
@@ -14,6 +14,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 type Set struct {
 	folder string
 	mu     sync.Mutex
-	files  map[string]*File // by path
+	files  map[string]*File // by kind and path
 }
 
 // New returns a set for lists whose names are relative to a folder.
@@ -51,20 +52,49 @@ func (s *Set) Patterns(texts []string) (policy.Patterns, error) {
 
 // Open returns the list of a name, as "@NAME" in the config; a file is read when it is named for the first time.
 func (s *Set) Open(name string) (policy.List, error) {
+	if IsSocketmap(name) {
+		return nil, fmt.Errorf("%q: a socketmap is only possible in the conditions and the grace of [[hold.rule]]", "@"+name)
+	}
+	return s.file("list", name, parseList)
+}
+
+// RulePatterns is Patterns for the conditions of a rule, which wait for the answers of socketmaps.
+func (s *Set) RulePatterns(texts []string) (policy.Patterns, error) {
+	return policy.ParseLists(texts, func(name string) (policy.List, error) {
+		if IsSocketmap(name) {
+			return policy.Socketmap(name), nil
+		}
+		return s.Open(name)
+	})
+}
+
+// Graces returns the map of a name, as "@NAME" in the grace of a rule; duration reads what it has for a key.
+func (s *Set) Graces(name string, duration func(string) (time.Duration, error)) (policy.Graces, error) {
+	if IsSocketmap(name) {
+		return policy.Socketmap(name), nil
+	}
+	return s.file("graces", name, parseGraces(duration))
+}
+
+// IsSocketmap says whether a name is that of a socketmap, and not of a file.
+func IsSocketmap(name string) bool { return strings.HasPrefix(name, "socketmap:") }
+
+// file returns a file, which is read once for each way in which it is used.
+func (s *Set) file(kind, name string, parse func([]byte) (*content, error)) (*File, error) {
 	if s == nil {
 		return nil, errors.New("there is no folder with lists")
 	}
-	path := s.Path(name)
+	key := kind + " " + s.Path(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.files[path]; f != nil {
+	if f := s.files[key]; f != nil {
 		return f, nil
 	}
-	f := &File{name: name, path: path}
+	f := &File{name: name, path: s.Path(name), parse: parse}
 	if err := f.load(); err != nil {
 		return nil, err
 	}
-	s.files[path] = f
+	s.files[key] = f
 	return f, nil
 }
 
@@ -110,7 +140,7 @@ func (s *Set) look(now time.Time, log Log) {
 		case err != nil:
 			log.Trouble(fmt.Sprintf("the list %s is not taken, and the entries that it had stay in force", f.name), err)
 		case changed:
-			log.ListRead(f.name, f.Entries().Len())
+			log.ListRead(f.name, f.Len())
 		}
 	}
 }

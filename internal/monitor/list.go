@@ -24,9 +24,14 @@ func (g listGauges) Describe(to chan<- *prometheus.Desc) {
 }
 
 func (g listGauges) Collect(to chan<- prometheus.Metric) {
+	seen := map[string]bool{}
 	for _, f := range g.set.Files() {
+		if seen[f.Name()] { // it is a list and a map
+			continue
+		}
+		seen[f.Name()] = true
 		gauge(to, listFailing, map[bool]float64{true: 1}[f.Trouble() != ""], f.Name())
-		gauge(to, listEntries, float64(f.Entries().Len()), f.Name())
+		gauge(to, listEntries, float64(f.Len()), f.Name())
 	}
 }
 

@@ -4,6 +4,7 @@ package trial
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,9 @@ type Message struct {
 type Rules struct {
 	*policy.Outbound
 	MaxSize int64 // hold.max_size, bytes
+
+	// Ask asks socketmaps; nil: nobody is asked, and the longest grace that is possible counts.
+	Ask func(ctx context.Context, questions []policy.Question) map[policy.Question]policy.Answer
 }
 
 // ErrHeader says that the header of a message can't be read.
@@ -41,7 +45,7 @@ const Most = 1 << 30
 
 // Verdict is what the rules say of a message whose text is read from a reader. The error is ErrHeader, or that of the
 // reader.
-func (r Rules) Verdict(m Message, from io.Reader) (v policy.Verdict, err error) {
+func (r Rules) Verdict(ctx context.Context, m Message, from io.Reader) (v policy.Verdict, err error) {
 	f := policy.Facts{Known: policy.AtEnd, Login: m.Login, Client: m.Client, DaemonName: m.DaemonName,
 		Sender: bare(m.Sender), Now: m.Now, Explain: true}
 	for _, to := range m.Recipients {
@@ -56,7 +60,11 @@ func (r Rules) Verdict(m Message, from io.Reader) (v policy.Verdict, err error) 
 		return v, fmt.Errorf("the message can't be read: %w", err)
 	}
 	f.Size = max(counted.n, m.Size)
-	if v = r.Decide(f); v.Hold && f.Size > r.MaxSize {
+	if v = r.Decide(f); len(v.Asks) > 0 && r.Ask != nil {
+		f.Answers = r.Ask(ctx, v.Asks)
+		v = r.Decide(f)
+	}
+	if v.Hold && f.Size > r.MaxSize {
 		v.Hold = false
 		v.Reason = policy.Reason{Code: policy.TooLarge,
 			Text: fmt.Sprintf("%d bytes are more than hold.max_size (%d)", f.Size, r.MaxSize)}

@@ -62,7 +62,7 @@ func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
 	if !strings.Contains(text, "\n\n") && !strings.Contains(text, "\r\n\r\n") { // a header alone
 		text = strings.TrimRight(text, "\r\n") + "\r\n\r\n"
 	}
-	v, err := s.o.Rules.Verdict(m, strings.NewReader(text))
+	v, err := s.o.Rules.Verdict(r.Context(), m, strings.NewReader(text))
 	if errors.Is(err, trial.ErrHeader) {
 		return nil, invalid(http.StatusUnprocessableEntity, "the header of the message can't be read")
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/config"
-	"github.com/recall-milter/recall-milter/internal/lists"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -26,7 +25,7 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 		return nil, err
 	}
 	for _, r := range c.Hold.Rules {
-		rule, err := outboundRule(c.Lists, r, o.Grace)
+		rule, err := outboundRule(c, r, o.Grace)
 		if err != nil {
 			return nil, fmt.Errorf("hold.rule %q: %w", r.Name, err)
 		}
@@ -35,11 +34,15 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 	return policy.NewOutbound(o), nil
 }
 
-func outboundRule(all *lists.Set, r config.Rule, grace time.Duration) (policy.Rule, error) {
+func outboundRule(c *config.Config, r config.Rule, grace time.Duration) (policy.Rule, error) {
 	rule := policy.Rule{Name: r.Name, Grace: grace, Above: int64(r.Size.Above), Below: int64(r.Size.Below),
 		Wish: policy.Wish(r.Wish), NoRecall: r.Recall != nil && !*r.Recall}
 	if r.Grace != nil {
-		rule.Grace = time.Duration(*r.Grace)
+		rule.Grace = time.Duration(r.Grace.Duration)
+		var err error
+		if rule.Graces, err = c.Graces(&r); err != nil {
+			return rule, err
+		}
 	}
 	for _, list := range []struct {
 		to   *policy.Patterns
@@ -47,12 +50,12 @@ func outboundRule(all *lists.Set, r config.Rule, grace time.Duration) (policy.Ru
 	}{{&rule.Sender, r.Sender}, {&rule.Recipient, r.Recipient}, {&rule.AllRecipients, r.AllRecipients},
 		{&rule.Login, r.Login}, {&rule.DaemonName, r.DaemonName}, {&rule.Delegates, r.Delegates}} {
 		var err error
-		if *list.to, err = all.Patterns(list.from); err != nil {
+		if *list.to, err = c.Lists.RulePatterns(list.from); err != nil {
 			return rule, err
 		}
 	}
 	for name, text := range r.Header {
-		p, err := all.Patterns([]string{text})
+		p, err := c.Lists.RulePatterns([]string{text})
 		if err != nil {
 			return rule, err
 		}

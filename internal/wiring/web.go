@@ -13,6 +13,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/retraction"
+	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/trial"
 	"github.com/recall-milter/recall-milter/internal/web"
 	"github.com/recall-milter/recall-milter/policy"
@@ -53,7 +54,7 @@ func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Mar
 	if err != nil {
 		return nil, err
 	}
-	o.Rules = trial.Rules{Outbound: outbound, MaxSize: int64(c.Hold.MaxSize)}
+	o.Rules = trial.Rules{Outbound: outbound, MaxSize: int64(c.Hold.MaxSize), Ask: (&socketmap.Client{}).Ask}
 	address := ""
 	if len(c.Recall.Addresses) > 0 {
 		address = c.Recall.Addresses[0]

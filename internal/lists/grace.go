@@ -1,0 +1,44 @@
+package lists
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// grace is a line of a map of graces.
+type grace struct {
+	text string
+	line int
+}
+
+// maxGraces bounds the lines of a map of graces.
+const maxGraces = 500_000
+
+// parseGraces reads an address, "@domain" or "*", and behind it a duration or "default", on each line.
+func parseGraces(duration func(string) (time.Duration, error)) func([]byte) (*content, error) {
+	return func(text []byte) (*content, error) {
+		c := &content{entries: &policy.Entries{}, graces: map[string]grace{}}
+		return c, eachLine(text, func(n int, line string) error {
+			words := strings.Fields(line)
+			if len(words) != 2 || words[0] != "*" && (!strings.Contains(words[0], "@") || strings.Contains(words[0], "*")) {
+				return fmt.Errorf("invalid entry %q: use an address, \"@domain\" or \"*\", a blank, and a duration or "+
+					"\"default\"", line)
+			}
+			if _, err := duration(words[1]); err != nil && words[1] != policy.DefaultGrace {
+				return err
+			}
+			key := policy.Fold(words[0])
+			if first, twice := c.graces[key]; twice {
+				return fmt.Errorf("%s is in line %d already", words[0], first.line)
+			}
+			if c.all++; c.all > maxGraces {
+				return fmt.Errorf("more than %d entries", maxGraces)
+			}
+			c.graces[strings.Clone(key)] = grace{strings.Clone(words[1]), n}
+			return nil
+		})
+	}
+}

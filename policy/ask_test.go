@@ -1,0 +1,141 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// remote is a list that names a socketmap.
+func remote(t *testing.T, texts ...string) Patterns {
+	t.Helper()
+	l, err := ParseLists(texts, func(name string) (List, error) { return Socketmap(name), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// settled decides as a session does: at the headers, with the answers of a map, and at the end. It fails where a
+// verdict that was certain changes, or a message would go out sooner than at its end.
+func settled(t *testing.T, p *Outbound, f Facts, answers map[string]Answer) Verdict {
+	t.Helper()
+	f.Known = AtHeaders
+	first := p.Decide(f)
+	f.Answers = map[Question]Answer{}
+	for _, q := range first.Asks {
+		f.Answers[q] = answers[q.Key]
+	}
+	if len(first.Asks) > 0 && first.Certain {
+		t.Errorf("certain, and asks %v", first.Asks)
+	}
+	v := p.Decide(f)
+	if len(v.Asks) > 0 {
+		t.Errorf("asks twice: %v and %v", first.Asks, v.Asks)
+	}
+	f.Known = AtEnd
+	end := p.Decide(f)
+	if !end.Certain || v.Certain && (v.Hold != end.Hold || v.Grace != end.Grace) || end.Hold && !v.Hold {
+		t.Errorf("at the headers %+v, at the end %+v", v, end)
+	}
+	return end
+}
+
+var (
+	found   = Answer{Known: true, Found: true}
+	missing = Answer{Known: true}
+)
+
+// Without an answer, a message waits as long as the longest of the answers could have made it wait.
+func TestWithoutAnAnswerTheLongestGraceCounts(t *testing.T) {
+	t.Parallel()
+	const vip, quick = 10 * time.Minute, time.Duration(0)
+	rules := func(quickList, vipList Patterns) *Outbound {
+		return NewOutbound(Options{Authenticated: true, Grace: 2 * time.Minute, MaxGrace: time.Hour,
+			ParseDuration: time.ParseDuration, Rules: []Rule{{Name: "quick", Sender: quickList, Grace: quick},
+				{Name: "vip", Recipient: vipList, Grace: vip}}})
+	}
+	f := Facts{Login: "a", Sender: "A@corp.test", Recipients: []string{"b@x.test", "c@y.test"}}
+	for name, c := range map[string]struct {
+		answers map[string]Answer
+		want    time.Duration
+	}{
+		"nobody": {map[string]Answer{"a@corp.test": missing, "b@x.test": missing, "c@y.test": missing},
+			2 * time.Minute},
+		"the sender":         {map[string]Answer{"a@corp.test": found}, quick},
+		"one recipient":      {map[string]Answer{"a@corp.test": missing, "c@y.test": found}, vip},
+		"no answers":         {nil, vip},
+		"the sender unknown": {map[string]Answer{"b@x.test": missing, "c@y.test": missing}, 2 * time.Minute},
+		"one unknown":        {map[string]Answer{"a@corp.test": missing, "b@x.test": missing}, vip},
+	} {
+		v := settled(t, rules(remote(t, "@m"), remote(t, "@m")), f, c.answers)
+		if v.Grace != c.want || v.Hold != (c.want > 0) {
+			t.Errorf("%s: %v, want %v: %s", name, v.Grace, c.want, v.Reason)
+		}
+	}
+	// Exclusions: what would let a message go without a hold is the worse.
+	all := rules(remote(t, "*", "!@m"), nil)
+	if v := settled(t, all, f, map[string]Answer{"a@corp.test": missing}); v.Hold {
+		t.Errorf("not excluded: %+v", v)
+	}
+	if v := settled(t, all, f, nil); !v.Hold {
+		t.Errorf("perhaps excluded, and passes: %+v", v)
+	}
+	// A sender with an answer of their own needs none.
+	if v := settled(t, rules(remote(t, "a@*", "@m"), nil), f, nil); v.Hold {
+		t.Errorf("in the list, and held: %+v", v)
+	}
+	if v := rules(remote(t, "@m"), nil).Decide(Facts{Known: AtEnd, Login: "a", Sender: "a@x.test"}); !v.Hold ||
+		!strings.Contains(v.Reason.Text, "has not answered") {
+		t.Errorf("nobody asks: %+v", v)
+	}
+}
+
+// shelfOfGraces is a map in a file.
+type shelfOfGraces map[string]string
+
+func (s shelfOfGraces) Name() string { return "graces" }
+
+func (s shelfOfGraces) Grace(key string) (string, int) { return s[key], len(s[key]) }
+
+func TestAMapOfGracesIsAskedFromTheAddressToAll(t *testing.T) {
+	t.Parallel()
+	of := func(g Graces) *Outbound {
+		return NewOutbound(Options{Authenticated: true, Grace: 2 * time.Minute, MaxGrace: time.Hour,
+			ParseDuration: time.ParseDuration, Rules: []Rule{{Name: "map", Graces: g}}})
+	}
+	f := Facts{Login: "a", Sender: "Anna@Corp.test", Recipients: []string{"b@x.test"}}
+	for _, c := range []struct {
+		entries string
+		want    time.Duration
+	}{
+		{"anna@corp.test=5m @corp.test=1m *=9m", 5 * time.Minute},
+		{"bert@corp.test=5m @corp.test=1m *=9m", time.Minute},
+		{"bert@corp.test=5m *=9m", 9 * time.Minute},
+		{"bert@corp.test=5m", 2 * time.Minute},
+		{"@corp.test=default *=9m", 2 * time.Minute},
+		{"@corp.test=0s", 0},
+		{"anna@corp.test=24h", 24 * time.Hour},
+	} {
+		file, answers := shelfOfGraces{}, map[string]Answer{"anna@corp.test": missing, "@corp.test": missing, "*": missing}
+		for _, e := range strings.Fields(c.entries) {
+			key, text, _ := strings.Cut(e, "=")
+			file[key], answers[key] = text, Answer{Known: true, Found: true, Text: text}
+		}
+		if v := settled(t, of(file), f, nil); v.Grace != c.want {
+			t.Errorf("%s: %v, want %v", c.entries, v.Grace, c.want)
+		}
+		// a server's answers are bounded, so that the longest possible is known
+		if v := settled(t, of(Socketmap("m")), f, answers); v.Grace != min(c.want, time.Hour) {
+			t.Errorf("%s from a socketmap: %v, want %v", c.entries, v.Grace, c.want)
+		}
+	}
+	for name, answers := range map[string]map[string]Answer{"none": nil,
+		"nonsense":   {"anna@corp.test": {Known: true, Found: true, Text: "soon"}},
+		"not all":    {"anna@corp.test": missing, "*": {Known: true, Found: true, Text: "0s"}},
+		"not itself": {"@corp.test": {Known: true, Found: true, Text: "0s"}}} {
+		if v := settled(t, of(Socketmap("m")), f, answers); v.Grace != time.Hour {
+			t.Errorf("%s: %v: %s", name, v.Grace, v.Reason)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/smtp"
+	"sync/atomic"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// While a socketmap says no, mail passes; while it has no answer, or is away, the same mail is held.
+func TestASocketmapThatIsAwayLetsNoMailOutSooner(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "0s")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	g.must(err)
+	t.Cleanup(func() { l.Close() })
+	var answer atomic.Value
+	answer.Store("NOTFOUND ")
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				var length int
+				for r := bufio.NewReader(c); ; {
+					if _, err := fmt.Fscanf(r, "%d:", &length); err != nil {
+						return
+					}
+					if _, err := io.CopyN(io.Discard, r, int64(length)+1); err != nil {
+						return
+					}
+					text := answer.Load().(string)
+					if text == "" {
+						return
+					}
+					fmt.Fprintf(c, "%d:%s,", len(text), text)
+				}
+			}()
+		}
+	}()
+	g.configure("[[hold.rule]]\nname = \"vips\"\nsender = [\"@socketmap:inet:" + l.Addr().String() +
+		":vips\"]\ngrace = \"1h\"\n")
+	submit := func(id string) {
+		g.submitted(id, func() error {
+			return smtp.SendMail(g.mta.smtp, nil, "anna@corp.test", []string{"b@x.test"},
+				[]byte("Message-ID: <"+id+">\r\n\r\nbody of "+id+"\r\n"))
+		})
+	}
+	submit("no@corp.test")
+	server.Eventually(t, "who is not in it sends at once", func() bool { return g.arrived("no@corp.test") == 1 })
+	for text, id := range map[string]string{"OK yes": "yes", "TEMP LDAP is away": "temp", "PERM broken": "perm",
+		"": "restarts"} {
+		answer.Store(text)
+		submit(id + "@corp.test")
+		if got := g.state(id + "@corp.test"); got != "held" {
+			t.Errorf("%s is %s", id, got)
+		}
+	}
+	l.Close()
+	answer.Store("")
+	submit("away@corp.test")
+	if got := g.state("away@corp.test"); got != "held" {
+		t.Errorf("away is %s", got)
+	}
+	g.said("does not answer: mail that depends on it is held for the longest grace that was possible")
+}
