@@ -12,8 +12,12 @@ type Health = nodes.Health
 // Ready says whether the whole store may take holds now: nil, ErrUnavailable or ErrNotDurable with what to do about it.
 func (s *Store) Ready(ctx context.Context) error { return s.nodes.Ready(ctx) }
 
-// Ping says whether every server that keeps holds answers now. Ready believes for a while what it found.
+// Ping says whether every server that keeps holds answers now.
 func (s *Store) Ping(ctx context.Context) error { return s.nodes.Ping(ctx) }
+
+// Writable says whether every server that keeps holds answers, and takes what is written now: ErrFull, ErrNotDurable or
+// ErrUnavailable when one does not. Ready believes for a while what it found.
+func (s *Store) Writable(ctx context.Context) error { return s.nodes.Writable(ctx) }
 
 // Answers says within a few seconds whether a single Redis, or the primary of Sentinels, answers at all. Of a Cluster
 // it says nothing: each search bounds what it waits for each server.

@@ -392,6 +392,9 @@ func TestFullStoreRefusesAndDrains(t *testing.T) {
 	if _, err := tryPut(s, "c", 0, "x"); !errors.Is(err, ErrFull) {
 		t.Fatalf("put into a full store: %v", err)
 	}
+	if err := s.Writable(t.Context()); !errors.Is(err, ErrFull) {
+		t.Errorf("a full store is writable: %v", err)
+	}
 	if _, err := s.Recall(t.Context(), a.ID, alice); err != nil {
 		t.Errorf("recall: %v", err)
 	}

@@ -103,14 +103,17 @@ func TestTheDaemonEndsWellWhileItWaitsForRedis(t *testing.T) {
 	}
 }
 
-// Whoever asks readyz learns within a second that Redis is gone or hangs, whatever the daemon found before.
+// Whoever asks readyz learns within a second that Redis is gone, hangs or is full, whatever the daemon found before.
 func TestReadyzSeesRedisGoAwayWithinASecond(t *testing.T) {
 	t.Parallel()
 	g, address := watched(t, "1h")
 	ready := func() bool { _, code := status(address, "/readyz"); return code == 200 }
 	server.Eventually(t, "it is ready", ready)
+	memory := func(most string) func() {
+		return func() { g.redis.Do("CONFIG SET maxmemory " + most) }
+	}
 	for name, c := range map[string]struct{ away, back func() }{"gone": {g.redis.Kill, g.redis.Start},
-		"hung": {g.redis.Pause, g.redis.Resume}} {
+		"hung": {g.redis.Pause, g.redis.Resume}, "full": {memory("1"), memory("0")}} {
 		c.away()
 		if text, code := status(address, "/readyz"); code != 503 || !strings.Contains(text, "mail can't be held") {
 			t.Errorf("%s: %d %s", name, code, text)

@@ -64,4 +64,9 @@ func TestCommandsThatSetupTellsWork(t *testing.T) {
 	if typed(undo); asksUs() {
 		t.Error("the milter is still there")
 	}
+	typed("recallctl -c " + conf + " setup --apply" + named)
+	typed("recallctl -c " + conf + " setup --bypass" + named)
+	if typed(undo); !strings.Contains(said, "the milter was bypassed: it stays out") {
+		t.Errorf("nothing is said of the bypass that ended: %s", said)
+	}
 }

@@ -57,7 +57,12 @@ func (c *ctl) unset(ctx context.Context, reload bool) error {
 	if err := c.stillNamed(ctx, dir, endpoints); err != nil {
 		return err
 	}
+	if u.Bypassed {
+		c.say("%s: the milter was bypassed: it stays out, and setup --resume does not put it back any more", dir)
+	}
 	switch {
+	case u.Bypassed && u.Nothing:
+		return c.reloaded(ctx, &postfix.Config{Dir: dir}, reload)
 	case u.Kept:
 		c.say("%s: our lines are out, but for the re-injection port: %s; when all has left (%s), %s takes the port out "+
 			"as well", dir, held, c.command("drain"), c.setupCommand("--undo --reload"))

@@ -15,7 +15,7 @@ type Store interface {
 	NextDue(ctx context.Context) (time.Duration, bool, error)
 	Paused(ctx context.Context) (*holdstore.Pause, error)
 	Ready(ctx context.Context) error
-	Ping(ctx context.Context) error
+	Writable(ctx context.Context) error
 }
 
 // scrapeTime bounds what a scrape waits for the store.

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 type fixed struct{ err error }
 
 func (f *fixed) Ready(context.Context) error                      { return f.err }
-func (f *fixed) Ping(context.Context) error                       { return f.err }
+func (f *fixed) Writable(context.Context) error                   { return f.err }
 func (f *fixed) Paused(context.Context) (*holdstore.Pause, error) { return &holdstore.Pause{}, f.err }
 func (f *fixed) NextDue(context.Context) (time.Duration, bool, error) {
 	return -30 * time.Second, true, f.err
@@ -143,7 +143,7 @@ func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
 // hung is a store that never answers.
 type hung struct{ fixed }
 
-func (*hung) Ping(ctx context.Context) error {
+func (*hung) Writable(ctx context.Context) error {
 	<-ctx.Done()
 	time.Sleep(2 * time.Second)
 	return nil
@@ -166,7 +166,7 @@ func TestReadyzDoesNotWaitForAStoreThatHangs(t *testing.T) {
 // defective is a store that panics.
 type defective struct{ fixed }
 
-func (*defective) Ping(context.Context) error { panic("no such thing") }
+func (*defective) Writable(context.Context) error { panic("no such thing") }
 
 func TestAPanicInALookAtTheStoreEndsNothingElse(t *testing.T) {
 	var looks sync.WaitGroup

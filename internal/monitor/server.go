@@ -55,7 +55,7 @@ func ready(ctx context.Context, looks *sync.WaitGroup, m *Metrics, store Store) 
 				found <- holdstore.ErrDefect
 			}
 		}()
-		err := store.Ping(ctx)
+		err := store.Writable(ctx)
 		if err == nil {
 			err = store.Ready(ctx)
 		}

@@ -146,7 +146,7 @@ func TestUndoAndApplyAfterABypass(t *testing.T) {
 		t.Errorf("after another setup: %q", got)
 	}
 	bypass(t, dir)
-	if u := undo(t, dir, false); !u.AsBefore || contents(t, dir) != was || len(leftovers(t, dir)) > 0 {
+	if u := undo(t, dir, false); !u.AsBefore || !u.Bypassed || contents(t, dir) != was || len(leftovers(t, dir)) > 0 {
 		t.Errorf("%+v, left %v:\n%s\nwant\n%s", u, leftovers(t, dir), contents(t, dir), was)
 	}
 }

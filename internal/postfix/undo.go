@@ -16,6 +16,7 @@ type Undone struct {
 	AsBefore bool     // main.cf and master.cf are byte for byte what they were before the first setup
 	Kept     bool     // the re-injection port is still there: a second Undo takes it out
 	Stripped []string // lists that still named the milter without the setups: it is out of them too
+	Bypassed bool     // the milter was out already by a bypass, which has ended: Resume does not put it back
 	Stays    []string // what somebody has changed since a setup wrote it: it is as somebody left it
 }
 
@@ -59,6 +60,7 @@ func Undo(ctx context.Context, dir string, endpoints []Endpoint, port *Endpoint)
 		forget(dir, setupCopy, stamp)
 	}
 	for _, stamp := range stamps(dir, bypassCopy) {
+		u.Bypassed = true
 		forget(dir, bypassCopy, stamp)
 	}
 	return u, err

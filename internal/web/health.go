@@ -42,7 +42,7 @@ func (s *Server) healthPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	v := health{view: s.view(r, c, "health")}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
-	if err := errors.Join(s.store.Ping(ctx), s.store.Ready(ctx)); err != nil {
+	if err := errors.Join(s.store.Writable(ctx), s.store.Ready(ctx)); err != nil {
 		v.Ready = strings.ReplaceAll(err.Error(), "\n", ": ")
 	}
 	if st, err := s.store.Stats(ctx); err == nil {

@@ -31,7 +31,7 @@ type Store interface {
 	Pause(ctx context.Context, a holdstore.Actor) error
 	Resume(ctx context.Context, a holdstore.Actor) (was bool, err error)
 
-	Ping(ctx context.Context) error
+	Writable(ctx context.Context) error
 	Ready(ctx context.Context) error
 	Stats(ctx context.Context) (holdstore.Stats, error)
 	Paused(ctx context.Context) (*holdstore.Pause, error)

@@ -22,10 +22,21 @@ type Health struct {
 var healthSettings = []string{"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy",
 	"min-replicas-to-write", "stop-writes-on-bgsave-error", "save", "dir"}
 
-// Ping says whether every server that keeps holds answers now. Ready believes for a while what it found.
+// Ping says whether every server that keeps holds answers now.
 func (ns *Nodes) Ping(ctx context.Context) error {
 	return ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
 		return Explain(node.Ping(ctx).Err())
+	})
+}
+
+// writing is a script that does nothing, and that Redis refuses as it refuses what writes: when its memory is full, when
+// it can't write to its disk, when it has too few replicas, or is one.
+var writing = redis.NewScript("#!lua\nreturn 1")
+
+// Writable says whether every server that keeps holds answers, and takes what is written now.
+func (ns *Nodes) Writable(ctx context.Context) error {
+	return ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
+		return Explain(writing.Run(ctx, node, nil).Err())
 	})
 }
 
