@@ -83,7 +83,9 @@ func (s *Site) actions(service *postfix.Service, port postfix.Port, wanted postf
 		setting := c.Name[strings.LastIndex(c.Name, "/")+1:]
 		return strings.HasPrefix(c.Name, "recall") || strings.HasSuffix(setting, "_restrictions") &&
 			strings.HasPrefix(c.To, "$") ||
-			setting == "cleanup_service_name" && strings.HasPrefix(c.To, "recall-cleanup")
+			setting == "cleanup_service_name" && strings.HasPrefix(c.To, "recall-cleanup") ||
+			setting == "receive_override_options" && strings.Contains(c.From, "no_header_body_checks") &&
+				!strings.Contains(c.To, "no_header_body_checks")
 	})
 	if !missing {
 		return

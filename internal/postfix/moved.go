@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Moved returns the changes by which a milter that sees mail as it comes in sees it at the re-injection ports instead:
-// what it does to envelopes is then done to the message that leaves.
+// Moved returns the changes by which a milter that sees mail before ours sees it at the re-injection ports instead: what
+// it does to envelopes is then done to the message that leaves. Services that hold no mail keep it.
 func (c *Config) Moved(address string, n Needs) []Change {
 	p := &plan{c: c, needs: n}
 	var entry string // with the settings that the site gave it
@@ -26,23 +26,35 @@ func (c *Config) Moved(address string, n Needs) []Change {
 			p.main(list, rest)
 		}
 	}
+	holding := c.Holding(n)
 	for _, s := range c.Services {
 		for _, list := range milterLists {
-			if rest, ok := taken(s.Get(list)); ok && s.Overrides(list) && !n.IsPort(s) {
+			holds := s.has(s.Get(list), n.Milter) || slices.Contains(holding, s)
+			if rest, ok := taken(s.Get(list)); ok && s.Overrides(list) && holds && !n.IsPort(s) {
 				p.service(s, list, rest)
 			}
 		}
 	}
 	for _, port := range n.Ports() {
 		if s := c.At(port.At); s != nil && entry != "" {
-			p.asks(s, entry, address)
+			p.asks(s, entry, address, c.planned(port, n, s, "receive_override_options"))
 		}
 	}
 	return p.changes
 }
 
-// asks lets a re-injection port ask a milter, behind those that it asks already.
-func (p *plan) asks(port *Service, entry, address string) {
+// planned is what a setting of a re-injection port will be after a setup, which may come before or after other changes.
+func (c *Config) planned(port Port, n Needs, s *Service, setting string) string {
+	for _, change := range c.PortChanges(port, n) {
+		if change.Name == s.String()+"/"+setting {
+			return change.To
+		}
+	}
+	return s.Get(setting)
+}
+
+// asks lets a re-injection port ask a milter, behind those that it asks already. overrides are what a setup gives it.
+func (p *plan) asks(port *Service, entry, address, overrides string) {
 	var all []string
 	if port.Overrides("smtpd_milters") {
 		all = entries(port.Get("smtpd_milters"))
@@ -50,7 +62,7 @@ func (p *plan) asks(port *Service, entry, address string) {
 	if !slices.ContainsFunc(Milters(strings.Join(all, ", ")), func(m Milter) bool { return m.Address == address }) {
 		p.service(port, "smtpd_milters", strings.Join(append(all, entry), ", "))
 	}
-	if options := entries(port.Get("receive_override_options")); slices.Contains(options, "no_milters") {
-		p.service(port, "receive_override_options", strings.Join(without(options, []string{"no_milters"}), ","))
+	if slices.Contains(entries(port.Get("receive_override_options")), "no_milters") {
+		p.service(port, "receive_override_options", strings.Join(without(entries(overrides), []string{"no_milters"}), ","))
 	}
 }

@@ -181,7 +181,11 @@ func (p *plan) amended(s *Service, t Treatment, options []string) {
 			inherits := !s.Overrides(name) || s.has(s.Get(name), p.needs.Milter)
 			set(name, "", inherits && !strings.Contains(s.Get("receive_override_options"), "no_milters"))
 		case "receive_override_options":
-			set(name, value, lacks(s.Get(name), value))
+			now := s.Get(name)
+			if s.Get("smtpd_milters") != "" && s.Overrides("smtpd_milters") && !slices.Contains(entries(now), "no_milters") {
+				value = strings.Join(without(entries(value), []string{"no_milters"}), ",") // it asks milters of its own
+			}
+			set(name, value, lacks(now, value))
 		case "syslog_name", "content_filter":
 		case "cleanup_service_name":
 			set(name, value, s.Get(name) != value)
