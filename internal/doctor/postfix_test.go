@@ -225,6 +225,26 @@ func TestEachFaultInPostfixIsNamed(t *testing.T) {
 	}
 }
 
+// A port that leaves out the checks which a setup gave to its cleanup service does not do their actions.
+func TestChecksThatAPortLeavesOutAreNamed(t *testing.T) {
+	t.Parallel()
+	s := siteOf(t, "")
+	s.Postfix = server.PostfixConf(t, withSettings(healthyMain, "header_checks = regexp:{ {/^Subject: x/ HOLD} }\n"),
+		healthyPort)
+	look := func() []Finding {
+		s.mta, s.noMTA = postfix.Read(context.Background(), s.Postfix)
+		return gathered(func(r report) { mtas(context.Background(), s, r) })
+	}
+	s.pasted(t, look(), look)
+	s.sh(t, "postconf -c "+s.Postfix+
+		" -P 127.0.0.1:10026/inet/receive_override_options=no_milters,no_header_body_checks")
+	found := look()
+	if !slices.Contains(checks(found), "postfix.actions") {
+		t.Errorf("found %v", found)
+	}
+	s.pasted(t, found, look)
+}
+
 // What might matter at some sites only is a note, and no warning.
 func TestWhatMightMatterIsANote(t *testing.T) {
 	t.Parallel()

@@ -73,7 +73,7 @@ func (t Treatment) checkerOptions(checks []string) (options []string) {
 	for _, parameter := range slices.Sorted(maps.Keys(t.checksFrom.raw)) {
 		options = append(options, parameter+"="+t.checksFrom.raw[parameter])
 	}
-	for _, check := range checkNames {
+	for _, check := range checkNames[:4] { // those of milters see only what a milter of the port adds
 		options = replaced(options, []string{check + "="})
 	}
 	return replaced(options, append(checks, "in_flow_delay=0"))
