@@ -57,7 +57,7 @@ suites: ## Run the public suites of SPF and ARC
 	ARC_TEST_SUITE=$(CURDIR)/build/arc $(GO) test -count 1 -run Suite ./internal/authenticate
 
 # "make test" has a short form of it.
-compare: deps ## Compare mail with and without a hold at every kind of site; 17 minutes
+compare: deps ## Compare mail with and without a hold at every kind of site; nine minutes
 	COMPARE=yes $(GO) test -run TestAHeldMessageArrives -v -count=1 -timeout 30m ./test
 
 # Prints how fast it is next to its peers on this machine; takes some minutes, and wants the machine for itself.

@@ -43,7 +43,7 @@ func Explain(err error) error {
 		return schemaError("this store is being upgraded by another version: upgrade this gateway too; " +
 			"its mail waits meanwhile")
 	case strings.HasPrefix(text, "OOM"):
-		return fmt.Errorf("%w: raise maxmemory of redis or release mail: %w", ErrFull, err)
+		return fmt.Errorf("%w: raise maxmemory of redis: %w", ErrFull, err)
 	case strings.HasPrefix(text, "MISCONF"):
 		return fmt.Errorf("%w: redis can't write to its disk: free space in its dir: %w", ErrNotDurable, err)
 	case errors.Is(err, ErrFewReplicas), strings.HasPrefix(text, "NOREPLICAS"):
