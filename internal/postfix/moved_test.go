@@ -35,8 +35,10 @@ func TestAMilterIsMovedToTheReinjectionPorts(t *testing.T) {
 			"  -o smtpd_milters=\n  -o receive_override_options=no_milters,no_header_body_checks\n", map[string]string{
 			"smtpd_milters": "inet:127.0.0.1:8890", "127.0.0.1:10026/inet/smtpd_milters": "inet:127.0.0.1:9999",
 			"127.0.0.1:10026/inet/receive_override_options": ""}},
-		"a service that holds no mail": {main + list, "2525 inet n - n - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:9999\n" + port,
-			map[string]string{"smtpd_milters": "inet:127.0.0.1:8890", "127.0.0.1:10026/inet/smtpd_milters": "inet:127.0.0.1:9999"}},
+		"a service that holds no mail": {main + list,
+			"2525 inet n - n - - smtpd\n  -o smtpd_milters=inet:127.0.0.1:9999\n" + port,
+			map[string]string{"smtpd_milters": "inet:127.0.0.1:8890",
+				"127.0.0.1:10026/inet/smtpd_milters": "inet:127.0.0.1:9999"}},
 		"another one": {main + "inet:127.0.0.1:9998, inet:127.0.0.1:8890\n", port, map[string]string{}},
 	} {
 		t.Run(name, func(t *testing.T) {
