@@ -88,14 +88,14 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 // that died had begun.
 const JobLease = 15 * time.Second
 
-// claimJobScript: ARGV: lease ms, token, "in" for the lane of others, askers that are busy... Output: {} or
+// claimJobScript: ARGV: lease ms, token, the lane ("in", "us", or "" for jobs), askers that are busy... Output: {} or
 // {id, kind, data, attempts, since, done}
 var claimJobScript = drain(lanes + `
 local busy = {}
 for i = 4, #ARGV do busy[ARGV[i]] = true end
 for _ = 1, 100 do -- those of which nothing is left are passed by
   local id = nil
-  if ARGV[3] == 'in' then id = theirs(busy) else id = firstDue(P .. 'jobs') end
+  if ARGV[3] ~= '' then id = inTurn(ARGV[3], busy) else id = firstDue(P .. 'jobs') end
   if not id then return {} end
   local key = P .. 'j:' .. id
   local f = redis.call('HMGET', key, 'kind', 'data', 'since', 'done')
@@ -110,10 +110,10 @@ return {}
 `)
 
 // ClaimJob leases the job of a lane that has been due for longest, for JobLease; nil: none is due. Without a lane it
-// looks into both, ours first.
+// looks into all, ours first.
 func (s *Store) ClaimJob(ctx context.Context, some ...Lane) (j *Job, err error) {
 	if len(some) == 0 {
-		some = []Lane{OurLane, TheirLane()}
+		some = []Lane{OurLane, UserLane(), TheirLane()}
 	}
 	for _, lane := range some {
 		if j, err = s.claimIn(ctx, lane); j != nil || err != nil {
@@ -125,7 +125,7 @@ func (s *Store) ClaimJob(ctx context.Context, some ...Lane) (j *Job, err error) 
 
 func (s *Store) claimJobAt(ctx context.Context, at nodes.Shard, lane Lane) (*Job, error) {
 	token := holdid.Random(16)
-	args := []any{JobLease.Milliseconds(), token, map[bool]string{true: "in"}[lane.theirs]}
+	args := []any{JobLease.Milliseconds(), token, lane.way}
 	row, err := s.nodes.Run(ctx, at, claimJobScript, append(args, anys(lane.busy)...)...).Slice()
 	if err != nil || len(row) == 0 {
 		return nil, nodes.Explain(err)
@@ -227,30 +227,42 @@ func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
 	return s.wordAt(ctx, j.at, saveJobScript, j.ID, j.token, data, JobLease.Milliseconds())
 }
 
-// Jobs wait in two lanes, so that what other sites ask for never delays what our own users do. Ours are in the set
-// jobs, by when they are due. Those that others asked for have an ID that begins with "in:ASKER:"; each asker has a set
-// of their own, jobs:in:ASKER, and jobs:in has the askers by when their turn is: when their first job is due, or when
+// Jobs wait in three lanes, so that what other sites ask for never delays what our own users do, and one user no
+// other. Reports are in the set jobs, by when they are due: one for each recall. Of what others asked for the ID begins
+// with "in:ASKER:", and of requests of our own users with "us:ASKER:". Each asker has a set of their own, jobs:in:ASKER
+// or jobs:us:ASKER, and jobs:in and jobs:us have the askers by when their turn is: when their first job is due, or when
 // one was taken last. So askers take turns, however many jobs one of them has.
 
 // Lane is where jobs are claimed.
 type Lane struct {
-	theirs bool
-	busy   []string
+	way  string // "in", "us", or "" for reports
+	busy []string
 }
 
-// OurLane has the jobs of our own users.
+// OurLane has the reports to our own users.
 var OurLane = Lane{}
 
-// TheirLane has the jobs that other sites asked for; those of busy askers are passed by.
-func TheirLane(busy ...string) Lane { return Lane{theirs: true, busy: busy} }
+// UserLane has what our own users asked for; those of busy askers are passed by.
+func UserLane(busy ...string) Lane { return Lane{way: "us", busy: busy} }
 
-// JobIDPrefix begins the ID of a job that somebody else asked for.
+// TheirLane has the jobs that other sites asked for; those of busy askers are passed by.
+func TheirLane(busy ...string) Lane { return Lane{way: "in", busy: busy} }
+
+// JobIDPrefix begins the ID of a job that another site asked for.
 func JobIDPrefix(asker string) string { return "in:" + strings.ReplaceAll(asker, ":", "_") + ":" }
 
-// Requester is who asked for a job; "": our own users.
+// UserJobIDPrefix begins the ID of a job that one of our own users asked for.
+func UserJobIDPrefix(asker string) string {
+	if asker == "" {
+		return ""
+	}
+	return "us:" + strings.ReplaceAll(asker, ":", "_") + ":"
+}
+
+// Requester is who asked for a job; "": nobody in particular.
 func (j *Job) Requester() string {
-	rest, theirs := strings.CutPrefix(j.ID, "in:")
-	if !theirs {
+	way, rest, _ := strings.Cut(j.ID, ":")
+	if way != "in" && way != "us" {
 		return ""
 	}
 	asker, _, _ := strings.Cut(rest, ":")
@@ -263,10 +275,7 @@ var lanes = lua("lanes")
 // claimIn claims in some lanes of the whole store, all of them when none is named: the job that has been due for
 // longest, or of askers the one whose turn it is.
 func (s *Store) claimIn(ctx context.Context, lane Lane) (*Job, error) {
-	set := jobsKey
-	if lane.theirs {
-		set = requestersKey
-	}
+	set := map[string]func(nodes.Shard) string{"": jobsKey, "us": usersKey, "in": requestersKey}[lane.way]
 	if len(s.nodes.Shards) == 1 {
 		return s.claimJobAt(ctx, s.nodes.Shards[0], lane)
 	}

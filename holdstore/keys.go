@@ -36,7 +36,7 @@ import (
 //	out:DAY:NUMBER  hash: who used which Message-ID for outbound mail that was not held
 //	j:ID            hash: a job
 //	jobs            IDs of jobs; score: when they are due, or their lease ends
-//	jobs:in         requesters of other sites, and jobs:in:REQUESTER their jobs; see jobs.go
+//	jobs:in         requesters of other sites, and jobs:in:REQUESTER their jobs; jobs:us: of our own users; see jobs.go
 //	rq:ID           a recall request that we made; rq:m:HASH the holds of a Message-ID for which there are some
 //	log             stream: the audit trail
 //	wake            channel: something is due sooner than before
@@ -74,6 +74,7 @@ func rateKey(at nodes.Shard, h string, span int64) string {
 func unheldKey(at nodes.Shard, bucket string) string { return string(at) + "out:" + bucket }
 func jobsKey(at nodes.Shard) string                  { return string(at) + "jobs" }
 func requestersKey(at nodes.Shard) string            { return string(at) + "jobs:in" }
+func usersKey(at nodes.Shard) string                 { return string(at) + "jobs:us" }
 func requestKey(at nodes.Shard, id string) string    { return string(at) + "rq:" + id }
 func secretKey(at nodes.Shard) string                { return string(at) + "secret" }
 func tokensKey(at nodes.Shard) string                { return string(at) + "tokens" }

@@ -26,6 +26,15 @@ func names(sender string) []string {
 	return []string{sender}
 }
 
+// submitterOf names who submits a message: nobody else's is taken for it tried again. Without a login that is the
+// client, whose envelope sender anybody behind another client can type.
+func submitterOf(sub *Submission) []string {
+	if sub.Login != "" {
+		return []string{sub.Login}
+	}
+	return []string{"", sub.Client.Address}
+}
+
 // ownerOf names who is charged for a hold; "": nobody, it is a mail of the gateway. An IPv6 client counts as the
 // network that one machine easily has; all programs on the gateway itself are one client.
 func ownerOf(sub *Submission, t Terms) string {
@@ -36,6 +45,12 @@ func ownerOf(sub *Submission, t Terms) string {
 		return "l" + digest(sub.Login) + behind(sub)
 	}
 	return "c" + digest(machine(sub.Client.Address)) + behind(sub)
+}
+
+// Asker names whose requests those for a hold are, when askers take turns: the login or client that sent it.
+func (h *Hold) Asker() string {
+	owner, _, _ := strings.Cut(ownerOf(&h.Submission, h.Terms), "@")
+	return owner
 }
 
 // behind names the sender behind an owner; "": there is none.

@@ -66,7 +66,7 @@ func (s *Store) Put(sub Submission, header []byte) *Put {
 	// The length keeps the envelope apart from the content; the queue ID and the client's port differ on a retry.
 	p.wide = !ascii(header)
 	envelope := armour(sub)
-	b, _ := json.Marshal([]any{envelope.Sender, envelope.Recipients, envelope.Login})
+	b, _ := json.Marshal([]any{envelope.Sender, envelope.Recipients, submitterOf(&envelope)})
 	p.near = string(b)
 	p.name()
 	fmt.Fprintf(p.sum, "%d:%s%d:", len(b), b, len(header))

@@ -2,13 +2,12 @@
 --
 -- KEYS: as lib
 -- ARGV: id, event, by, from, reason, ms until the report, record ms, kinds of the two jobs, ms that later news are
---   gathered for, data of the report, then of each request its JSON, and what is kept of it for the request and for the
---   job
+--   gathered for, data of the report, then of each request its JSON, what is kept of it, and ID and data of its job
 -- Returns: "ok", "none", "late" (not released yet), or "asked already"
 local id, state, asked = ARGV[1], get(ARGV[1], 'state'), false
 if not state then return 'none' end
 if state ~= 'released' then return state == 'recalled' and state or 'late' end
-for i = 12, #ARGV, 3 do
+for i = 12, #ARGV, 4 do
   local a, fresh = cjson.decode(ARGV[i]), false
   for _, n in ipairs(a.r) do
     local r = result(id, n)
@@ -20,7 +19,7 @@ for i = 12, #ARGV, 3 do
   if fresh then
     asked = true
     redis.call('SET', P .. 'rq:' .. a.q, ARGV[i + 1], 'PX', ARGV[7])
-    addJob('ask:' .. a.q, ARGV[8], ARGV[i + 2], now)
+    addJob(ARGV[i + 2], ARGV[8], ARGV[i + 3], now)
   end
 end
 if not asked then return 'asked already' end

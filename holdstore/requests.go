@@ -24,6 +24,7 @@ type Request struct {
 	Recipients []int  `json:"r"` // indexes
 	Reason     string `json:"y,omitempty"`
 	Keyless    bool   `json:"k,omitempty"` // somebody else used the Message-ID: the request goes without a Cancel-Key
+	Asker      string `json:"-"`           // whose requests take turns with others'; see Hold.Asker
 }
 
 // News that come after a report are gathered for a while, and make another one. So that nobody can have a sender
@@ -68,11 +69,12 @@ func (s *Store) RequestRecall(
 		if err != nil {
 			return nil, err
 		}
-		job, err := s.jobData("ask:"+asked.RequestID, JobRequest, asked)
+		id := UserJobIDPrefix(asked.Asker) + "ask:" + asked.RequestID
+		job, err := s.jobData(id, JobRequest, asked)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, b, s.seal.WrapSmall(b, requestPlace(asked.RequestID)), job)
+		args = append(args, b, s.seal.WrapSmall(b, requestPlace(asked.RequestID)), id, job)
 		domains = append(domains, asked.Domain)
 	}
 	detail := cut("the gateways of "+strings.Join(domains, " "), maxLine)

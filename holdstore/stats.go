@@ -95,13 +95,15 @@ func (s *Store) OverdueHolds(ctx context.Context, grace time.Duration) (Overdue,
 }
 
 // OverdueJobs counts jobs that should have been done longer than grace ago.
-func (s *Store) OverdueJobs(ctx context.Context, grace time.Duration) (Overdue, error) {
-	ours, err := s.overdue(ctx, grace, jobsKey)
-	if err != nil {
-		return ours, err
+func (s *Store) OverdueJobs(ctx context.Context, grace time.Duration) (o Overdue, err error) {
+	for _, set := range []func(nodes.Shard) string{jobsKey, usersKey, requestersKey} {
+		some, err := s.overdue(ctx, grace, set) // an asker counts as one, whatever they have
+		if err != nil {
+			return o, err
+		}
+		o = Overdue{Count: o.Count + some.Count, By: max(o.By, some.By)}
 	}
-	theirs, err := s.overdue(ctx, grace, requestersKey) // one counts for all that its asker has
-	return Overdue{Count: ours.Count + theirs.Count, By: max(ours.By, theirs.By)}, err
+	return o, nil
 }
 
 func (s *Store) overdue(

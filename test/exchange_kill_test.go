@@ -354,7 +354,7 @@ func (w *world) insists(r *reaper, all []*death) {
 // idle says whether neither gateway has anything left to do.
 func (w *world) idle() bool {
 	for _, o := range []*organisation{w.corp, w.far} {
-		for _, set := range []string{"jobs", "z:held", "z:releasing"} {
+		for _, set := range []string{"jobs", "jobs:us", "z:held", "z:releasing"} {
 			if o.redis.Do("ZCARD recall:{mh0}:"+set) != ":0\r\n" {
 				return false
 			}

@@ -30,12 +30,16 @@ const (
 func (x *Retractor) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { x.work(ctx, func([]string) holdstore.Lane { return holdstore.OurLane }) })
-	x.work(ctx, func(busy []string) holdstore.Lane { return holdstore.TheirLane(busy...) })
+	wg.Go(func() {
+		x.work(ctx, func(busy []string) []holdstore.Lane {
+			return []holdstore.Lane{holdstore.OurLane, holdstore.UserLane(busy...)}
+		})
+	})
+	x.work(ctx, func(busy []string) []holdstore.Lane { return []holdstore.Lane{holdstore.TheirLane(busy...)} })
 }
 
-// work does the jobs of a lane.
-func (x *Retractor) work(ctx context.Context, lane func(busy []string) holdstore.Lane) {
+// work does the jobs of some lanes, those of the first one first.
+func (x *Retractor) work(ctx context.Context, lanes func(busy []string) []holdstore.Lane) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wake := x.store.Wake(ctx)
@@ -46,7 +50,7 @@ func (x *Retractor) work(ctx context.Context, lane func(busy []string) holdstore
 		free <- struct{}{}
 		var j *holdstore.Job
 		err := x.try("a claim of jobs for recalls, which is made again", func() (err error) {
-			j, err = x.store.ClaimJob(ctx, lane(at.busy()))
+			j, err = x.store.ClaimJob(ctx, lanes(at.busy())...)
 			return err
 		})
 		if err != nil && !told && ctx.Err() == nil {

@@ -64,7 +64,7 @@ func (x *Retractor) requests(h *holdstore.Hold, only []string, reason string) (a
 		if !known {
 			i = len(all)
 			byDomain[domain] = i
-			all = append(all, holdstore.Request{Hold: h.ID, Domain: domain, Reason: reason})
+			all = append(all, holdstore.Request{Hold: h.ID, Domain: domain, Reason: reason, Asker: h.Asker()})
 		}
 		all[i].Recipients = append(all[i].Recipients, n)
 	}

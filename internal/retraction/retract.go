@@ -82,12 +82,15 @@ func (x *Retractor) order(ctx context.Context, o Order) error {
 }
 
 // job is the ID of the job that carries the order out: of each piece of a request that came in by several transactions.
+// IDs are typed by whoever asks: so that nobody's order is taken for another's that is known, it names all of an order.
 func (o *Order) job() string {
-	to := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(o.Recipients)), "\n")))
+	whole := append([]string{o.RequestID, o.CommandID, o.MessageID, holdstore.Fold(o.From)},
+		slices.Sorted(slices.Values(o.Recipients))...)
+	sum := sha256.Sum256([]byte(strings.Join(whole, "\n")))
 	domain := holdstore.DomainOf(o.From)
-	id := jobRetract + ":" + domain + ":" + o.RequestID + o.CommandID + hex.EncodeToString(to[:6])
+	id := jobRetract + ":" + domain + ":" + o.RequestID + ":" + hex.EncodeToString(sum[:16])
 	if o.Hold != "" {
-		return id
+		return holdstore.UserJobIDPrefix(holdstore.Fold(o.From)) + id
 	}
 	return holdstore.JobIDPrefix(authenticate.Organisation(domain)) + id
 }
