@@ -118,6 +118,7 @@ type Event struct {
 	Verb   string    `json:"verb"` // held, claimed, retry, released, recalled, restored, extended, ...
 	By     string    `json:"by,omitempty"`
 	Detail string    `json:"detail,omitempty"`
+	News   bool      `json:"-"` // Store.News wrote it, as is proven where mail is sealed: its sender is told of it
 }
 
 // Hold is one message in the store, or the record of one.

@@ -35,7 +35,7 @@ func (s *Store) LeftAt(ctx context.Context, id string) (at time.Time, login stri
 	if State(state) != Released {
 		return time.Now(), login, nil
 	}
-	for _, e := range slices.Backward(events(timeline)) {
+	for _, e := range slices.Backward(s.events(canonical, timeline)) {
 		if e.Verb == string(Released) {
 			return e.At, login, nil
 		}

@@ -37,7 +37,7 @@ func eventLine(e Event) string {
 //	rN         result of recipient N, as JSON: o outcome, d detail, t moment (ms), b the sender was told, c a release
 //	           was cut off before the recall, s digests of the answers that were noted, k with a seal key the proof
 //	           that a gateway wrote outcome and detail
-//	tl         the timeline, "MS JSON" a line: verb, by, detail
+//	tl         the timeline, "MS JSON" a line: verb, by, detail, k the proof of what its sender is told of
 //	may        the ticket for those whom a partial recall left, "INDEXES KEY TICKET"
 //	cut        a lease ended: what the port took of it is not known
 //	relied     a retry was told of this hold: its own fence may not delete it
@@ -107,19 +107,45 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	h.Attempts, _ = strconv.Atoi(f["attempts"])
 	h.chunks, _ = strconv.Atoi(f["chunks"])
 	s.readResults(h, f)
-	h.Timeline = append([]Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}, events(f["tl"])...)
+	h.Timeline = append([]Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}, s.events(id, f["tl"])...)
 	return h, nil
 }
 
+// newsLine is an eventLine with the proof that a gateway wrote it.
+func (s *Store) newsLine(id string, e Event) string {
+	proof := s.newsProof(id, e)
+	if proof == "" {
+		proof = unsealedNews
+	}
+	return strings.TrimSuffix(eventLine(e), "}") + fmt.Sprintf(`,"k":%q}`, proof)
+}
+
+// unsealedNews is in place of a proof where nothing is sealed.
+const unsealedNews = "news"
+
+// newsIndex stands where the proof of a result has a recipient's index.
+const newsIndex = -1
+
+func (s *Store) newsProof(id string, e Event) string {
+	return s.seal.ResultProof(id, newsIndex, e.Verb, e.By+"\n"+e.Detail)
+}
+
 // events reads the field tl.
-func events(tl string) (all []Event) {
+func (s *Store) events(id, tl string) (all []Event) {
 	for line := range strings.Lines(tl) {
 		ms, text, _ := strings.Cut(line, " ")
-		e := Event{}
-		if json.Unmarshal([]byte(text), &e) == nil {
-			e.At = moment(ms)
-			all = append(all, e)
+		var stored struct {
+			Event
+			Proof string `json:"k"`
 		}
+		if json.Unmarshal([]byte(text), &stored) != nil {
+			continue
+		}
+		e := stored.Event
+		e.At = moment(ms)
+		e.News = stored.Proof != "" && (!s.seal.Seals() ||
+			s.seal.ProvesResult(stored.Proof, id, newsIndex, e.Verb, e.By+"\n"+e.Detail))
+		all = append(all, e)
 	}
 	return all
 }

@@ -260,5 +260,5 @@ func (s *Store) News(ctx context.Context, id string, e Event) error {
 	if err != nil {
 		return err
 	}
-	return s.replicatedWord(ctx, newsScript, id, eventLine(e), JobReport, report)
+	return s.replicatedWord(ctx, newsScript, id, s.newsLine(id, e), JobReport, report)
 }

@@ -104,7 +104,7 @@ func (p *Post) Report(ctx context.Context, h *holdstore.Hold, again bool) error 
 	l := a.letter(p.address, lang)
 	l.Again = again
 	for _, e := range h.Timeline {
-		if e.Verb == PassedOn {
+		if e.Verb == PassedOn && e.News { // nobody else's words come into a mail of ours
 			l.Told = append(l.Told, told{Address: sanitize.HeaderValue(e.By), Words: sanitize.HeaderValue(e.Detail)})
 			fmt.Fprintln(&says, e.By, e.Detail)
 		}

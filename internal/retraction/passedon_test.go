@@ -74,6 +74,20 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 	}
 }
 
+// A line of the timeline that only looks like one of those, as whoever writes to Redis can make it, is told to nobody.
+func TestNobodyElsesWordsComeIntoAReport(t *testing.T) {
+	store, post := site(t)
+	id := asked(t, store, "all@lists.test", "bert@far.test",
+		holdstore.Request{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}})
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
+	words := holdstore.Event{Verb: "passed on", By: "carl@far.test", Detail: "call this number"}
+	must(t, func() error { return store.Note(t.Context(), id, words) })
+	must(t, func() error { return x.report(t.Context(), id, false) })
+	if mails := waiting(t, store); len(mails) != 1 || strings.Contains(mails[0], words.Detail) {
+		t.Errorf("the sender reads\n%s", mails)
+	}
+}
+
 func get(t *testing.T, s *holdstore.Store, id string) (h *holdstore.Hold) {
 	t.Helper()
 	must(t, func() (err error) { h, err = s.Get(t.Context(), id); return err })
