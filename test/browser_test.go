@@ -11,6 +11,7 @@ import (
 )
 
 func TestASenderTakesAMessageBackInABrowser(t *testing.T) {
+	t.Parallel()
 	g := startOffice(t, "1h", `notice = "always"`)
 	w := g.withPage()
 	g.message("anna", "browser@corp.test", "bert@x.test", "carl.with.a.very.long.name@department.partner.test")

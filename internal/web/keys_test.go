@@ -23,6 +23,15 @@ func focused(b *browser.Browser, selector string) {
 	b.Until("the focus is at "+selector, `document.activeElement.matches('`+selector+`')`)
 }
 
+// steady fails when something has moved since the page began: a button could move away under a finger.
+func steady(b *browser.Browser) {
+	b.Until("it counts down", `document.querySelector(".clock").innerText.includes(":")`)
+	browser.JS[bool](b, `window.moved = null, new PerformanceObserver(list => window.moved = list.getEntries()
+		.map(e => e.value).reduce((a, b) => a + b, 0)).observe({type: "layout-shift", buffered: true}),
+		requestAnimationFrame(() => setTimeout(() => window.moved ??= 0, 100)), true`)
+	b.Until("nothing has moved", `window.moved !== null && window.moved < 0.01`)
+}
+
 // Somebody without a mouse does all that a sender can do. The focus is where the outcome is said, and where it was when
 // the page has shown a change by itself.
 func TestASenderNeedsNoMouse(t *testing.T) {
@@ -31,7 +40,10 @@ func TestASenderNeedsNoMouse(t *testing.T) {
 	id := h.mail("By keys", time.Hour, "Hello", "bert@far.test", "carla@far.test")
 	b := browser.Open(t, "en")
 	b.Header("Remote-User", "anna")
+	b.GoTo(h.url + "/m/" + id)
+	steady(b)
 	b.GoTo(h.url + "/")
+	steady(b)
 	b.TabTo(".skip")
 	b.Keys(kb.Enter)
 	for _, act := range []struct{ press, says string }{
