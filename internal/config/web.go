@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -90,9 +91,24 @@ func (o OIDC) check(s *source) {
 // checkIssuer takes https, and http on this machine: what the provider signs is checked, but a secret goes there.
 func checkIssuer(v string) error {
 	u, err := url.Parse(v)
+	if err == nil && anyTenant(u) {
+		return fmt.Errorf("invalid issuer %q: it stands for everybody's tenants, and no sign-in comes from it: "+
+			"use \"https://%s/TENANT-ID/v2.0\" with the ID of your own", v, u.Host)
+	}
 	if err == nil && u.Host != "" && u.User == nil && u.RawQuery+u.Fragment == "" && (u.Scheme == "https" ||
 		u.Scheme == "http" && (u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost")) {
 		return nil
 	}
 	return fmt.Errorf("invalid issuer %q: use a value like \"https://login.corp.test/realms/corp\"", v)
+}
+
+// anyTenant says whether an issuer is one of those of Microsoft that stand for several tenants.
+func anyTenant(issuer *url.URL) bool {
+	tenant, _, _ := strings.Cut(strings.TrimPrefix(issuer.Path, "/"), "/")
+	switch strings.ToLower(issuer.Hostname()) {
+	case "login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn",
+		"login.windows.net", "login.microsoft.com", "sts.windows.net":
+		return slices.Contains([]string{"common", "organizations", "consumers", ""}, strings.ToLower(tenant))
+	}
+	return false
 }

@@ -37,6 +37,45 @@ type stateCount struct {
 // readyTime bounds how long the page waits for the store's word.
 const readyTime = 3 * time.Second
 
+// healthEvenAway lets operators see the page while the store can't say whether their session was ended. They have the
+// proof of a session, and see what is away: nothing that the site has.
+func (s *Server) healthEvenAway(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, err := s.caller(r)
+		n, ok := s.cookieSession(r)
+		if !errors.Is(err, holdstore.ErrUnavailable) || !ok {
+			next(w, r)
+			return
+		}
+		c := &caller{}
+		c.signIn(n)
+		if c.Operator = s.operates(c); !c.Operator {
+			s.fail(w, r, err)
+			return
+		}
+		v := health{view: s.view(r, c, "health"), Ready: strings.ReplaceAll(err.Error(), "\n", ": "), Unseen: true}
+		s.render(w, v.Lang, "health", http.StatusOK, v)
+	}
+}
+
+// readyz tells anybody, such as a load balancer, whether the store answers, and no more. However many ask, the store is
+// asked once at a time.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	_, err, _ := s.pings.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), readyTime)
+		defer cancel()
+		return nil, s.store.Ping(ctx)
+	})
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.Header().Set("Retry-After", "5")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("the hold store can't be reached\n"))
+		return
+	}
+	_, _ = w.Write([]byte("ready\n"))
+}
+
 // healthPage is there also when the store is away: then it says so.
 func (s *Server) healthPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	v := health{view: s.view(r, c, "health")}

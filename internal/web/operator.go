@@ -20,7 +20,8 @@ func (s *Server) operatorPages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /operator/confirm", s.operated(s.confirmMany))
 	mux.HandleFunc("POST /operator/confirm", s.operated(s.actOnMany))
 	mux.HandleFunc("GET /operator/audit", s.operated(s.auditPage))
-	mux.HandleFunc("GET /operator/health", s.operated(s.healthPage))
+	mux.HandleFunc("GET /operator/health", s.healthEvenAway(s.operated(s.healthPage)))
+	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("POST /operator/health", s.operated(s.pauseOrResume))
 }
 

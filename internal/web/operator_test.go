@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
 const withBoss = "operators = [\"boss\"]\n[web.sign_in]\nheader = \"Remote-User\"\n"
@@ -239,6 +240,46 @@ func TestTheSearchGoesOnWhereItsPageEnds(t *testing.T) {
 	for subject, id := range h.ids {
 		if strings.Contains(first, id) == strings.Contains(second, id) {
 			t.Errorf("%q is on both pages, or on none", subject)
+		}
+	}
+}
+
+// With the store away an operator sees what is away, with the proof of a session as well; others hear no more than that.
+func TestWithTheStoreAwayOperatorsSeeWhatIsAway(t *testing.T) {
+	t.Parallel()
+	h := open(t, "operators = [\"relay@corp.test\"]\n")
+	n := 0
+	signIn := func(address string) *guest {
+		n++
+		signed, _ := h.marker.Sign(mark.SignIn,
+			encode(fmt.Sprintf(`{"i":"%d","a":%q,"e":"2099-01-01T00:00:00Z"}`, n, address)))
+		g := h.guest()
+		g.ask("POST", "/s/"+signed, "act=sign-in")
+		return g
+	}
+	boss, bert := signIn("relay@corp.test"), signIn("bert@corp.test")
+	if code, text, _ := h.guest().ask("GET", "/readyz", ""); code != 200 || text != "ready\n" {
+		t.Errorf("while it is there: %d %q", code, text)
+	}
+	h.redis.Kill()
+	if code, text, _ := boss.ask("GET", "/operator/health", ""); code != 200 || !strings.Contains(text, h.redis.Addr) {
+		t.Errorf("an operator: %d\n%s", code, text)
+	}
+	for _, path := range []string{"/operator/", "/operator/audit"} {
+		if code, _, _ := boss.ask("GET", path, ""); code != 503 {
+			t.Errorf("an operator at %s: %d", path, code)
+		}
+	}
+	if code, _, _ := boss.ask("POST", "/operator/health", "act=pause"); code != 503 {
+		t.Errorf("a pause: %d", code)
+	}
+	forged := h.guest("Cookie", "recall=x")
+	for who, g := range map[string]*guest{"a sender": bert, "a stranger": h.guest(), "a forged session": forged} {
+		for _, path := range []string{"/operator/health", "/readyz"} {
+			code, text, _ := g.ask("GET", path, "")
+			if code != 503 && code != 303 || strings.Contains(text, h.redis.Addr) || strings.Contains(text, "connection") {
+				t.Errorf("%s at %s: %d %s", who, path, code, text)
+			}
 		}
 	}
 }

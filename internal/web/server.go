@@ -19,6 +19,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/identity"
 	"github.com/recall-milter/recall-milter/internal/mark"
@@ -65,6 +67,7 @@ type Server struct {
 
 	examine       func(context.Context) []Finding // nil: nothing does
 	streams       streams
+	pings         singleflight.Group
 	pageTemplates map[string]*template.Template // by language
 }
 

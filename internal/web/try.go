@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +39,8 @@ const recipientsTried = 1000
 // apiTest says what the rules would do with a message. A person's is tested with their own login.
 func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
 	var t tried
-	if err := readBody(r, &t); err != nil {
+	err := readBody(r, &t)
+	if err != nil {
 		return nil, err
 	}
 	m := trial.Message{Sender: t.Sender, Recipients: t.Recipients, Login: t.Login, DaemonName: t.DaemonName, Now: t.At,
@@ -46,11 +49,11 @@ func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
 		if t.Login != "" && !holdstore.Same(t.Login, c.Login) || t.Client != "" || t.DaemonName != "" {
 			return nil, forbidden("leave out login, client and daemon_name: the message is tested as one of yours")
 		}
-		if m.Login = c.Login; m.Login == "" && m.Sender == "" && len(c.Addresses) > 0 {
-			m.Sender = c.Addresses[0]
+		m.Login = c.Login
+		if m.Sender, err = s.testedAs(r.Context(), c, t.Sender); err != nil {
+			return nil, err
 		}
 	}
-	var err error
 	if m.Client, err = readClient(t.Client); err != nil || len(t.Recipients) > recipientsTried || t.Size < 0 {
 		return nil, invalid(http.StatusUnprocessableEntity,
 			"client must be an IP address, size not negative, and recipients at most 1000")
@@ -74,6 +77,29 @@ func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
 		out.Steps = append(out.Steps, v.Steps...)
 	}
 	return out, nil
+}
+
+// testedAs is the sender of a message that a person tests: one of their own addresses, so that nobody learns the rules
+// for others. With a login alone, these are itself and the addresses from which it has sent mail lately.
+func (s *Server) testedAs(ctx context.Context, c *caller, sender string) (string, error) {
+	same := func(own string) bool { return holdstore.Same(own, sender) }
+	switch {
+	case sender == "" && len(c.Addresses) > 0:
+		return c.Addresses[0], nil
+	case sender == "", slices.ContainsFunc(c.Addresses, same), c.Login != "" && same(c.Login):
+		return sender, nil
+	case c.Login != "":
+		sent, err := s.store.Latest(ctx, holdstore.Whose{Login: c.Login}, 1, func(h *holdstore.Hold) bool {
+			return s.desk.OfOurs(h) && same(h.Sender.Address)
+		})
+		if err != nil && !errors.Is(err, holdstore.ErrMany) {
+			return "", err
+		}
+		if len(sent) > 0 {
+			return sender, nil
+		}
+	}
+	return "", forbidden("sender must be an address of yours: leave it out, or name one from which you have sent mail")
 }
 
 // readClient reads the address of a client; 127.0.0.1 when none is named.
