@@ -80,7 +80,7 @@ func help(flags *flag.FlagSet, to io.Writer) {
 	fmt.Fprint(to, `Usage: recall-web [-c FILE] [-t | -V]
 
 Serve the page where senders see their held mail and take it back, and the API. It reads the table [web] of the daemon's
-config, runs in the foreground, and logs to standard error. SIGTERM ends it.
+config, runs in the foreground, and logs to standard error. SIGTERM ends it, SIGHUP makes it read its config again.
 
 `)
 	flags.SetOutput(to)

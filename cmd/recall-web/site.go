@@ -2,14 +2,15 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -26,12 +27,12 @@ import (
 
 // site is everything that runs, wired together.
 type site struct {
-	config *config.Config
 	file   string
 	log    *maillog.Log
 	store  *holdstore.Store
 	marker mark.Marker
-	server *web.Server
+	page   *page          // that of the first look at the config
+	hangup chan os.Signal // to look at it again
 }
 
 // newSite checks all that can be checked without listening.
@@ -43,15 +44,14 @@ func newSite(c *config.Config, file string, stderr io.Writer) (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &site{config: c, file: file, log: log}
+	w := &site{file: file, log: log, hangup: make(chan os.Signal, 1)}
 	if w.store, err = wiring.Store(c); err != nil {
 		return nil, err
 	}
 	w.store.OnDefect(log.Panicked)
-	if w.server, err = wiring.Web(c, file, w.store, &w.marker, log); err != nil {
+	if w.page, err = w.newPage(c); err != nil {
 		return nil, errors.Join(err, w.store.Close())
 	}
-	w.server.ExamineBy(examiner(c, file, w.store))
 	return w, nil
 }
 
@@ -69,12 +69,11 @@ func examiner(c *config.Config, file string, store *holdstore.Store) func(contex
 	}
 }
 
-// serve answers until ctx ends.
+// serve answers until ctx ends. At SIGHUP a page of the config as it is then takes over.
 func (w *site) serve(ctx context.Context) error {
-	certificate, err := w.certificate()
-	if err != nil {
-		return err
-	}
+	// Before a port is open: whoever sees one may send SIGHUP, which would end a program that does not wait for it.
+	signal.Notify(w.hangup, syscall.SIGHUP)
+	defer signal.Stop(w.hangup)
 	secret, err := w.secret(ctx)
 	if err != nil || ctx.Err() != nil {
 		return err
@@ -84,38 +83,17 @@ func (w *site) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.log.Started(version, w.file, "listen="+strings.Join(w.config.Web.Listen, " "), "base="+w.config.Web.BaseURL)
+	defer closeAll(listeners)
+	of := w.page.config.Web
+	w.log.Started(version, w.file, "listen="+strings.Join(of.Listen, " "), "base="+of.BaseURL)
 	defer w.log.Ended()
 	_, _ = systemd.SdNotify(false, systemd.SdNotifyReady)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wg sync.WaitGroup
-	wg.Go(func() { w.config.Lists.Follow(ctx, w.log) })
-	ended := make(chan error, len(listeners))
-	for _, l := range listeners {
-		wg.Go(func() {
-			ended <- w.server.Serve(ctx, l, certificate)
-			cancel() // one port without the other is not a page
-		})
-	}
-	wg.Wait()
-	close(ended)
-	for e := range ended {
-		err = errors.Join(err, e)
+	var ending sync.WaitGroup
+	defer ending.Wait()
+	for now := w.page; now != nil && err == nil; {
+		now, err = w.serveUntilReload(ctx, now, listeners, &ending)
 	}
 	return err
-}
-
-func (w *site) certificate() (*tls.Config, error) {
-	files := w.config.Web.TLS
-	if files.CertFile == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("web.tls: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // socketMode is that of a unix socket of the page: for the web server, which is in its group.
@@ -123,16 +101,14 @@ const socketMode os.FileMode = 0o660
 
 // listen opens all ports, or none.
 func (w *site) listen() (all []net.Listener, err error) {
-	for _, spec := range w.config.Web.Listen {
+	for _, spec := range w.page.config.Web.Listen {
 		network, address := "tcp", spec
 		if path, ok := strings.CutPrefix(spec, "unix:"); ok {
 			network, address = "unix", path
 		}
 		l, err := socket.Listen(network, address, socketMode, "")
 		if err != nil {
-			for _, open := range all {
-				open.Close()
-			}
+			closeAll(all)
 			return nil, fmt.Errorf("web.listen %q: %w", spec, err)
 		}
 		all = append(all, l)
@@ -140,10 +116,16 @@ func (w *site) listen() (all []net.Listener, err error) {
 	return all, nil
 }
 
+func closeAll(all []net.Listener) {
+	for _, l := range all {
+		l.Close()
+	}
+}
+
 // secret returns the gateway's secret, waiting for Redis where that has it.
 func (w *site) secret(ctx context.Context) ([]byte, error) {
 	for told := false; ; told = true {
-		secret, err := wiring.GatewaySecret(ctx, w.config, w.store)
+		secret, err := wiring.GatewaySecret(ctx, w.page.config, w.store)
 		if err == nil || ctx.Err() != nil || !errors.Is(err, holdstore.ErrUnavailable) {
 			return secret, err
 		}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// lines is a log that a test reads while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) has(words string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Contains(l.text.String(), words)
+}
+
+// A config that was changed is in force after SIGHUP, a wrong one changes nothing, and what needs a restart is named.
+func TestTheConfigIsReadAgainAtSIGHUP(t *testing.T) {
+	t.Parallel()
+	redis, address := server.StartRedis(t), server.FreeAddr(t)
+	file := filepath.Join(t.TempDir(), "recall-milter.toml")
+	write := func(more string) {
+		t.Helper()
+		text := fmt.Sprintf("[redis]\naddresses = [%q]\n[web]\nlisten = [%q]\nbase_url = \"http://%s\"\n%s", redis.Addr,
+			address, address, more)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("[web.sign_in]\nheader = \"Remote-User\"\n")
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &lines{}
+	w, err := newSite(c, file, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.store.Close() })
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- w.serve(ctx) }()
+	operators := func() int {
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+address+"/operator/health", nil)
+		r.Header.Set("Remote-User", "boss")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return 0
+		}
+		defer answer.Body.Close()
+		_, _ = io.Copy(io.Discard, answer.Body)
+		return answer.StatusCode
+	}
+	server.Eventually(t, "the page answers", func() bool { return operators() == 403 })
+	again := func(more, says string) {
+		t.Helper()
+		write(more)
+		w.hangup <- syscall.SIGHUP
+		server.Eventually(t, "the log says "+says, func() bool { return log.has(says) })
+	}
+	again("session = \"soon\"\n", "the file is refused")
+	if code := operators(); code != 403 {
+		t.Errorf("after a wrong config: %d", code)
+	}
+	again("operators = [\"boss\"]\n[web.sign_in]\nheader = \"Remote-User\"\n", "reloaded")
+	server.Eventually(t, "the operator is one", func() bool { return operators() == 200 })
+	again("operators = [\"boss\"]\n[web.sign_in]\nheader = \"Remote-User\"\n[log]\nlevel = \"debug\"\n",
+		"needs-restart=log")
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("it ends with %v", err)
+	}
+}
