@@ -244,7 +244,7 @@ func TestTheSearchGoesOnWhereItsPageEnds(t *testing.T) {
 	}
 }
 
-// With the store away an operator sees what is away, with the proof of a session as well; others hear no more than that.
+// With the store away an operator sees what is away, also with the proof of a session; others hear only that it is.
 func TestWithTheStoreAwayOperatorsSeeWhatIsAway(t *testing.T) {
 	t.Parallel()
 	h := open(t, "operators = [\"relay@corp.test\"]\n")

@@ -32,6 +32,7 @@ type Store interface {
 	Resume(ctx context.Context, a holdstore.Actor) (was bool, err error)
 
 	Writable(ctx context.Context) error
+	Ping(ctx context.Context) error
 	Ready(ctx context.Context) error
 	Stats(ctx context.Context) (holdstore.Stats, error)
 	Paused(ctx context.Context) (*holdstore.Pause, error)
