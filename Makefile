@@ -7,7 +7,7 @@ export GOTOOLCHAIN ?= auto
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms container arm64 pictures proxies run clean
+.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms firstrun container arm64 pictures proxies run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -103,6 +103,14 @@ platforms: ## Try the deb on Debian 12, 13 and testing (as root)
 	test/deps/install --upgrade-nothing systemd-container mmdebstrap
 	packaging/platforms
 
+# README's commands in systems that have nothing but apt. Needs the network; some minutes for each suite.
+firstrun: ## Time README's commands on bare systems of Debian (as root)
+	test/deps/install --upgrade-nothing systemd-container mmdebstrap
+	rm -rf dist/platform
+	packaging/build dist/platform deb
+	for suite in bookworm trixie testing; do \
+	packaging/scratch/first-package dist/platform/*.deb $$suite && packaging/scratch/first-run $$suite || exit 1; done
+
 container: ## Build the image, and have it hold and recall a message (as root)
 	test/deps/install --upgrade-nothing $(NEEDED_TO_RUN) buildah
 	packaging/container/check
@@ -124,10 +132,11 @@ proxies: ## Try the manual's examples of nginx, Caddy and Apache
 	test/deps/install redis-server nginx-light caddy apache2
 	PROXIES=yes $(GO) test -count=1 -run ReverseProx -v ./internal/web
 
-# It installs what it runs, and nothing that only the tests need.
+# It installs what it runs, and nothing that only the tests need; meanwhile it compiles.
 run: ## Run the whole gateway on loopback
-	test/deps/install $(NEEDED_TO_RUN)
-	$(MAKE) build
+	test/deps/install $(firstword $(NEEDED_TO_RUN))
+	test/deps/install $(NEEDED_TO_RUN) & installing=$$!; \
+	$(MAKE) build; built=$$?; wait $$installing && exit $$built
 	test/run/gateway
 
 clean: ## Remove bin/ and dist/
