@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,7 +123,7 @@ func TestDoctorNamesEachFaultOfAGateway(t *testing.T) {
 		{"a replica", redis("REPLICAOF 127.0.0.1 1"), redis("REPLICAOF NO ONE"), "redis.role", 2},
 		{"memory nearly full", g.nearlyFull, redis("CONFIG SET maxmemory 0"), "redis.memory", 2},
 		{"replicas that Redis wants", redis("CONFIG SET min-replicas-to-write 1"),
-			redis("CONFIG SET min-replicas-to-write 0"), "redis.min-replicas", 2},
+			redis("CONFIG SET min-replicas-to-write 0"), "redis.min-replicas daemon.ready", 2},
 		// and Redis itself does not insist on them
 		{"replicas that we want", config("[redis]", "[redis]\nreplicas = 1"), asBefore, "redis.advice redis.replicas", 2},
 		{"snapshots fail", g.failingSnapshot, g.goodSnapshot, "redis.snapshot", 2},
@@ -181,8 +182,10 @@ func (g *gateway) appends() {
 // nearlyFull leaves Redis as much memory as it uses.
 func (g *gateway) nearlyFull() {
 	_, text, _ := strings.Cut(g.redis.Do("INFO memory"), "used_memory:")
-	used, _, _ := strings.Cut(text, "\r\n")
-	g.redis.Do("CONFIG SET maxmemory " + used)
+	text, _, _ = strings.Cut(text, "\r\n")
+	used, err := strconv.Atoi(text)
+	g.must(err)
+	g.redis.Do("CONFIG SET maxmemory " + strconv.Itoa(used+used/20)) // it is not full: the daemon is ready
 }
 
 // failingSnapshot keeps Redis from putting its snapshot in place.
