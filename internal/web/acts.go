@@ -106,7 +106,7 @@ func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.D
 	return s.done(ctx, c, id, h, "extend", reason, err)
 }
 
-// restore undoes a recall.
+// restore undoes a recall, of those who may make one: where a rule forbids it, somebody else has recalled the message.
 func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*holdstore.Hold, error) {
 	before, err := s.may(ctx, c, id)
 	if err != nil {
@@ -114,6 +114,9 @@ func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*ho
 	}
 	if before.State == holdstore.Held { // it is what was asked for
 		return before, nil
+	}
+	if why := s.desk.Refuses(c.Person, before); why != "" {
+		return nil, forbidden(why)
 	}
 	h, err := s.store.Restore(ctx, id, c.act(reason))
 	return s.done(ctx, c, id, h, "restore", reason, err)
