@@ -17,8 +17,8 @@ import (
 // owner has waiting is counted in the scripts that make, release, recall and forget holds, in bytes and messages, and a
 // hold that would be more is ErrQuota: from over in commit.lua, and for a large message earlier, from staging.add. Its
 // client hears 452, or the message goes unheld with on_store_failure = "deliver". A client without a login has twice as
-// much room as a login: it may be a whole office. Records of what was sent are counted as well: an owner with more than their part
-// of them keeps them for crowdedRecord only.
+// much room as a login: it may be a whole office. Records of what was sent are counted as well: an owner with more than
+// their part of them keeps them for crowdedRecord only.
 //
 // Each sender of an owner has half of the owner's room, also where there is only one: nobody but the config knows which
 // logins are shared, and behind those everybody can type an envelope sender like the login. A sixth of maxmemory is

@@ -7,9 +7,9 @@ import (
 )
 
 // Rule says how long mail waits that meets all its conditions; a condition that is empty is none. A new condition is a
-// field here and in config.Rule, and has a place in conditions below, in wiring.outboundRule, in config's checkRules and
-// (*config.Rule).conditions (else a rule with nothing else is taken for one that matches all mail), and in recallctl's
-// conditions.
+// field here and in config.Rule, and has a place in conditions below, in wiring.outboundRule, in config's checkRules
+// and (*config.Rule).conditions (else a rule with nothing else is taken for one that matches all mail), and in
+// recallctl's conditions.
 type Rule struct {
 	Name  string
 	Grace time.Duration

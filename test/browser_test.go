@@ -1,7 +1,6 @@
 package test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -49,14 +48,4 @@ func TestASenderTakesAMessageBackInABrowser(t *testing.T) {
 	server.Eventually(t, "the other recipient gets it", func() bool { return g.arrived("browser@corp.test") == 1 })
 	b.Sees("Ask the recipients' mail systems to take it back")
 	b.Look("sent", "1280")
-}
-
-// link prints the link to the page of a message.
-func (g *gateway) link(messageID string) string {
-	g.t.Helper()
-	out, code := g.ctl("link", messageID)
-	if code != 0 {
-		g.t.Fatalf("link: exit %d", code)
-	}
-	return strings.TrimSpace(out)
 }

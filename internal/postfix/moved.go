@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Moved returns the changes by which a milter that sees mail before ours sees it at the re-injection ports instead: what
-// it does to envelopes is then done to the message that leaves. Services that hold no mail keep it.
+// Moved returns the changes by which a milter that sees mail before ours sees it at the re-injection ports instead:
+// what it does to envelopes is then done to the message that leaves. Services that hold no mail keep it.
 func (c *Config) Moved(address string, n Needs) []Change {
 	p := &plan{c: c, needs: n}
 	var entry string // with the settings that the site gave it

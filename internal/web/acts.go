@@ -13,6 +13,9 @@ import (
 
 // one returns a hold that the caller may see. Another's, and one that there is not, are the same to them.
 func (s *Server) one(ctx context.Context, c *caller, id string) (*holdstore.Hold, error) {
+	if err := s.enter(ctx, []string{id}, nil, 0); err != nil {
+		return nil, err
+	}
 	h, err := s.store.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -106,7 +109,8 @@ func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.D
 	return s.done(ctx, c, id, h, "extend", reason, err)
 }
 
-// restore undoes a recall, of those who may make one: where a rule forbids it, somebody else has recalled the message.
+// restore undoes a recall, of those who may make one (where a rule forbids it, somebody else has recalled the message)
+// and have made it.
 func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*holdstore.Hold, error) {
 	before, err := s.may(ctx, c, id)
 	if err != nil {
@@ -117,6 +121,9 @@ func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*ho
 	}
 	if why := s.desk.Refuses(c.Person, before); why != "" {
 		return nil, forbidden(why)
+	}
+	if !c.mayUndo(before) {
+		return nil, forbidden("somebody else has recalled the message, and only an operator can undo that")
 	}
 	h, err := s.store.Restore(ctx, id, c.act(reason))
 	return s.done(ctx, c, id, h, "restore", reason, err)

@@ -100,7 +100,7 @@ func (s *Server) byToken(r *http.Request, c *caller, sent string) (*caller, erro
 	case !t.actsFor(login):
 		return nil, forbidden("this token does not act for that login")
 	default:
-		c.Login, c.name = login, c.name+" for login "+holdstore.Fold(login)
+		c.Login, c.name = login, c.name+tokenFor+"login "+holdstore.Fold(login)
 	}
 	return c, nil
 }

@@ -94,7 +94,7 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	case holdstore.Releasing:
 		v.May.Recall = v.Recallable
 	case holdstore.Recalled:
-		v.May.Restore = v.Recallable
+		v.May.Restore = v.Recallable && c.mayUndo(h)
 	case holdstore.Released:
 		v.May.Ask = v.Recallable && asked
 	}

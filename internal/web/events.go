@@ -1,11 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,7 +63,7 @@ func (s *streams) enter(name string) (leave func(), ok bool) {
 // apiEvents streams each change of what the caller may see (server-sent events). A client that comes back with the
 // Last-Event-ID of what it has seen hears of what changed since.
 func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
-	return s.stream(c, nil, func(ctx context.Context, c *caller) ([]*holdstore.Hold, error) {
+	return s.stream(c, c.name, nil, func(ctx context.Context, c *caller) ([]*holdstore.Hold, error) {
 		q := search{limit: streamHolds}
 		q.States = anyStates
 		p, err := s.list(ctx, c, q)
@@ -72,8 +74,13 @@ func (s *Server) apiEvents(_ *http.Request, c *caller) (any, error) {
 // holdEvents streams the changes of one hold to its page, which says what it has seen: the hold may have changed
 // between the page and its stream.
 func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, id string) {
+	h, err := s.one(r.Context(), c, id)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	seen := map[string]string{id: r.FormValue("seen")}
-	to, err := s.stream(c, seen, func(ctx context.Context, c *caller) ([]*holdstore.Hold, error) {
+	to, err := s.stream(c, s.listener(c, h), seen, func(ctx context.Context, c *caller) ([]*holdstore.Hold, error) {
 		h, err := s.one(ctx, c, id)
 		return []*holdstore.Hold{h}, err
 	})
@@ -84,12 +91,21 @@ func (s *Server) holdEvents(w http.ResponseWriter, r *http.Request, c *caller, i
 	to.ServeHTTP(w, r)
 }
 
+// listener is who has only so many streams. A sender has a link for each message, and all of them together count.
+func (s *Server) listener(c *caller, h *holdstore.Hold) string {
+	if c.Hold == "" {
+		return c.name
+	}
+	return "the links of " + cmp.Or(holdstore.Fold(h.Login), holdstore.Fold(h.Sender.Address))
+}
+
 // look returns what a caller may see of what a stream is about.
 type look func(ctx context.Context, c *caller) ([]*holdstore.Hold, error)
 
-// stream answers with the changes of what look returns; seen is what the client knows, nil: what Last-Event-ID says.
-func (s *Server) stream(c *caller, seen map[string]string, look look) (http.Handler, error) {
-	leave, ok := s.streams.enter(c.name + c.Hold)
+// stream answers with the changes of what look returns, for somebody who has only so many streams; seen is what the
+// client knows, nil: what Last-Event-ID says.
+func (s *Server) stream(c *caller, who string, seen map[string]string, look look) (http.Handler, error) {
+	leave, ok := s.streams.enter(who)
 	if !ok {
 		return nil, tooMany(60)
 	}
@@ -150,6 +166,8 @@ func (f *flow) run(ctx context.Context, c *caller, holds []*holdstore.Hold) {
 		for _, h := range holds {
 			text += f.event(h)
 		}
+		holds = nil
+		leaveRoom(ctx)
 		if text == "" && time.Since(beat) > streamBeat {
 			text = ": still here\n\n"
 		}
@@ -211,9 +229,11 @@ func changedAt(h *holdstore.Hold) int64 {
 
 // fingerprint tells whether a hold has changed.
 func fingerprint(h *holdstore.Hold) string {
-	text := string(h.State) + h.Due.String()
+	var text strings.Builder // of tens of thousands of recipients
+	text.WriteString(string(h.State) + h.Due.String())
 	for _, r := range h.Results {
-		text += "\n" + string(r.Outcome)
+		text.WriteByte('\n')
+		text.WriteString(string(r.Outcome))
 	}
-	return holdstore.Digest(text)
+	return holdstore.Digest(text.String())
 }

@@ -73,6 +73,11 @@ func (s *Server) list(ctx context.Context, c *caller, q search) (p page, err err
 		}
 		return fits
 	}}
+	if c.Operator && q.queueID == "" { // whose mail it will be is not known
+		if err := s.room.enter(ctx, roomBytes/4); err != nil {
+			return p, err
+		}
+	}
 	if q.queueID != "" {
 		err = n.resolve(ctx, s.store, q.queueID)
 	} else if c.Operator {
@@ -116,6 +121,9 @@ func (s *Server) own(ctx context.Context, c *caller, q search, n *newest) error 
 		for _, a := range d.Senders {
 			all = append(all, holdstore.Whose{Sender: a, AnyLogin: true})
 		}
+	}
+	if err := s.enter(ctx, nil, all, q.limit); err != nil {
+		return err
 	}
 	for _, who := range all {
 		if err := n.latest(ctx, s.store, who); err != nil {

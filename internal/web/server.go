@@ -67,6 +67,7 @@ type Server struct {
 
 	examine       func(context.Context) []Finding // nil: nothing does
 	streams       streams
+	room          room
 	pings         singleflight.Group
 	pageTemplates map[string]*template.Template // by language
 }
@@ -86,7 +87,7 @@ type Mail interface {
 // New returns a server. The marker needs its secret before anybody can sign in.
 func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *Texts, log Log, o Options) *Server {
 	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: time.Now,
-		wanted: make(chan string, 100), pageTemplates: texts.templates()}
+		wanted: make(chan string, 100), pageTemplates: texts.templates(), room: newRoom()}
 	if u, err := url.Parse(o.BaseURL); err == nil {
 		s.host, s.secure = u.Host, u.Scheme == "https"
 	}
@@ -165,7 +166,7 @@ func (s *Server) Handler() http.Handler {
 	s.oidc(mux)
 	s.operatorPages(mux)
 	s.api(mux)
-	return s.guarded(mux)
+	return s.guarded(s.room.staying(mux))
 }
 
 // client is the address of whoever asks, as the nearest proxy that is not believed says it.

@@ -12,6 +12,7 @@ import (
 // Store is what the page needs of the hold store; holdstore.Store says what each method promises.
 type Store interface {
 	Get(ctx context.Context, id string) (*holdstore.Hold, error)
+	RecordBytes(ctx context.Context, refs []string, who holdstore.Whose, newest int) (int64, error)
 	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 	Latest(ctx context.Context, who holdstore.Whose, n int, keep func(*holdstore.Hold) bool) ([]*holdstore.Hold, error)
 	Find(ctx context.Context, q holdstore.Query) iter.Seq2[*holdstore.Hold, error]

@@ -29,8 +29,8 @@ func (ns *Nodes) Ping(ctx context.Context) error {
 	})
 }
 
-// writing is a script that does nothing, and that Redis refuses as it refuses what writes: when its memory is full, when
-// it can't write to its disk, when it has too few replicas, or is one.
+// writing is a script that does nothing, and that Redis refuses as it refuses what writes: when its memory is full,
+// when it can't write to its disk, when it has too few replicas, or is one.
 var writing = redis.NewScript("#!lua\nreturn 1")
 
 // Writable says whether every server that keeps holds answers, and takes what is written now.
