@@ -18,6 +18,7 @@ type Options struct {
 	Wish          Wish          // what it may do, where a rule does not say otherwise
 	Commands      bool          // mail may ask for a recall: its header must be seen in any case
 	Rules         []Rule        // first match wins
+	LocalDomains  Patterns      // of the site's own people
 
 	ParseDuration func(string) (time.Duration, error) // how a wish is read
 	Decode        func(string) string                 // the text of a field's value, which may be folded and encoded
@@ -36,7 +37,7 @@ func NewOutbound(o Options) *Outbound {
 	}
 	p := &Outbound{o: o}
 	for i := range o.Rules {
-		p.conditions = append(p.conditions, o.Rules[i].conditions(o.Decode))
+		p.conditions = append(p.conditions, o.Rules[i].conditions(o.Decode, o.LocalDomains))
 	}
 	return p
 }

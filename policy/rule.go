@@ -25,6 +25,9 @@ type Rule struct {
 	Above, Below  int64 // bytes; 0: no bound
 	Time          *Window
 
+	Recipients      Bound // of the number of envelope recipients
+	ExternalDomains Bound // of the number of recipient domains that are not in Options.LocalDomains
+
 	Wish Wish // what a sender's wish may do; WishAsSite: as Options say
 
 	Delegates Patterns // who else may recall mail of this rule
@@ -71,7 +74,7 @@ type condition struct {
 }
 
 // conditions lists what a rule asks for.
-func (r *Rule) conditions(decode func(string) string) []condition {
+func (r *Rule) conditions(decode func(string) string, local Patterns) []condition {
 	var all []condition
 	add := func(known Stage, words string, holds func(*Facts) bool) {
 		all = append(all, condition{words, known, func(f *Facts) (answer, Mention) { return truth(holds(f)), Mention{} }})
@@ -96,6 +99,13 @@ func (r *Rule) conditions(decode func(string) string) []condition {
 		all = append(all, condition{fmt.Sprintf("all_recipients %v", r.AllRecipients), AtHeaders,
 			func(f *Facts) (answer, Mention) { return r.AllRecipients.every(f.Recipients, f) }})
 	}
+	if b := r.Recipients; b.given() {
+		add(AtHeaders, "recipients "+b.String(), func(f *Facts) bool { return b.holds(len(f.Recipients)) })
+	}
+	if b := r.ExternalDomains; b.given() {
+		add(AtHeaders, "external_domains "+b.String(),
+			func(f *Facts) bool { return b.holds(externalDomains(f.Recipients, local)) })
+	}
 	for _, h := range r.Header {
 		all = append(all, condition{fmt.Sprintf("header %s %v", h.Name, h.Patterns), AtHeaders,
 			func(f *Facts) (answer, Mention) { return h.holds(f, decode) }})
@@ -107,6 +117,37 @@ func (r *Rule) conditions(decode func(string) string) []condition {
 		add(AtEnd, fmt.Sprintf("size below %d bytes", r.Below), func(f *Facts) bool { return f.Size < r.Below })
 	}
 	return all
+}
+
+// Bound is a condition on a number: more than Above, fewer than Below; nil: no such bound.
+type Bound struct{ Above, Below *int }
+
+func (b Bound) given() bool { return b.Above != nil || b.Below != nil }
+
+func (b Bound) holds(n int) bool {
+	return (b.Above == nil || n > *b.Above) && (b.Below == nil || n < *b.Below)
+}
+
+// String is the bound as it was written.
+func (b Bound) String() string {
+	if !b.given() {
+		return "any"
+	}
+	if b.Above != nil {
+		return fmt.Sprintf(">%d", *b.Above)
+	}
+	return fmt.Sprintf("<%d", *b.Below)
+}
+
+// externalDomains counts the domains of the recipients that are not the site's own.
+func externalDomains(recipients []string, local Patterns) int {
+	all := map[string]bool{}
+	for _, r := range recipients {
+		if d := lowered(r[strings.LastIndexByte(r, '@')+1:]); !local.Match(d) {
+			all[d] = true
+		}
+	}
+	return len(all)
 }
 
 func (h HeaderCondition) holds(f *Facts, decode func(string) string) (answer, Mention) {

@@ -41,3 +41,26 @@ func TestConditions(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersOfRecipientsAndOfTheirDomains(t *testing.T) {
+	t.Parallel()
+	two := 2
+	local := patterns(t, "corp.test", "*.corp.test")
+	to := []string{"a@corp.test", "b@lab.corp.test", "c@x.test", "d@X.test", "e@y.test"}
+	for _, c := range []struct {
+		rule Rule
+		n    int
+		want bool
+	}{
+		{Rule{Recipients: Bound{Above: &two}}, 2, false}, {Rule{Recipients: Bound{Above: &two}}, 3, true},
+		{Rule{Recipients: Bound{Below: &two}}, 1, true}, {Rule{Recipients: Bound{Below: &two}}, 2, false},
+		{Rule{ExternalDomains: Bound{Below: &two}}, 4, true}, {Rule{ExternalDomains: Bound{Below: &two}}, 5, false},
+		{Rule{ExternalDomains: Bound{Above: new(int)}}, 2, false}, {Rule{ExternalDomains: Bound{Above: new(int)}}, 3, true},
+	} {
+		p := NewOutbound(Options{LocalDomains: local, Rules: []Rule{c.rule}})
+		f := Facts{Known: AtEnd, Recipients: to[:c.n]}
+		if got := p.meets(0, &f, &Verdict{}); got != truth(c.want) {
+			t.Errorf("%v %v with %d recipients: %v", c.rule.Recipients, c.rule.ExternalDomains, c.n, got)
+		}
+	}
+}

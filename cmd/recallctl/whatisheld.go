@@ -72,12 +72,19 @@ func conditions(r *config.Rule) string {
 	add("login", r.Login)
 	add("client", r.Client)
 	add("service", r.DaemonName)
+	add("subject", r.Subject)
 	for name, pattern := range r.Header {
 		all = append(all, fmt.Sprintf("header %s: %s", name, pattern))
 	}
 	slices.Sort(all)
 	if (r.Size != config.SizeBound{}) {
 		all = append(all, "by size")
+	}
+	if (r.Recipients != config.CountBound{}) {
+		all = append(all, "by the number of recipients")
+	}
+	if (r.External != config.CountBound{}) {
+		all = append(all, "by the number of external domains")
 	}
 	if r.Time != "" {
 		all = append(all, "time "+r.Time)

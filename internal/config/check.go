@@ -71,7 +71,8 @@ func (c *Config) checkRules(s *source) {
 		path := "hold.rule." + strconv.Itoa(i)
 		s.ruleName(path, r.Name, seen)
 		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient,
-			"all_recipients": r.AllRecipients, "login": r.Login, "daemon_name": r.DaemonName, "delegates": r.Delegates} {
+			"all_recipients": r.AllRecipients, "login": r.Login, "subject": r.Subject,
+			"daemon_name": r.DaemonName, "delegates": r.Delegates} {
 			check := c.checkRulePattern
 			if key == "delegates" {
 				check = c.checkPattern

@@ -89,6 +89,14 @@ func (r *Rule) conditions() map[string]any {
 	if (r.Size != SizeBound{}) {
 		all["size"] = r.Size
 	}
+	for key, b := range map[string]CountBound{"recipients": r.Recipients, "external_domains": r.External} {
+		if b != (CountBound{}) {
+			all[key] = b
+		}
+	}
+	if len(r.Subject) > 0 {
+		all["subject"] = slices.Sorted(slices.Values(r.Subject))
+	}
 	if w, err := policy.ParseWindow(r.Time); err == nil && !w.Always() {
 		all["time"] = r.Time
 	}
@@ -142,6 +150,8 @@ func (r *Rule) never(c *Config) string {
 		}
 	}
 	switch from, err := policy.ParseNetworks(r.Client); {
+	case r.External != (CountBound{}) && len(c.Outbound.LocalDomains) == 0:
+		return "external_domains needs outbound.local_domains: without it, your own domains count as external"
 	case r.Size.Above >= c.Hold.MaxSize && r.Size.Above > 0:
 		return "what is larger than hold.max_size passes unheld anyway"
 	case err == nil && !from.Empty() && c.unknownClients(from):

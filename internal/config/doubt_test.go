@@ -28,8 +28,12 @@ func TestDoubts(t *testing.T) {
 		rule(`sender = ["root"]`):                       "",
 		rule(`sender = ["/corp.test/"]`):                "",
 		rule(`size = ">60MB"`):                          "larger than hold.max_size",
-		rule(`size = ">5MB"`):                           "",
-		rule(`client = ["192.0.2.0/24"]`):               "",
+		rule(`external_domains = ">3"`):                 "never matches: external_domains needs outbound.local_domains",
+		rule(`recipients = ">3"`) +
+			"[[hold.rule]]\nname = \"s\"\nrecipients = \">3\"\nsubject = [\"x\"]": "the rule \"s\" never matches",
+		rule(`recipients = ">3"`) + "[[hold.rule]]\nname = \"s\"\nrecipients = \">4\"": "",
+		rule(`size = ">5MB"`):             "",
+		rule(`client = ["192.0.2.0/24"]`): "",
 		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["192.0.2.0/24"]`): "mail of no such client is outbound",
 		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["127.0.0.1/32"]`): "",
 		rule(`sender = ["a@x"]`) +

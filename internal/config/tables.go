@@ -61,6 +61,9 @@ type Rule struct {
 	DaemonName    []string          `toml:"daemon_name"`
 	Header        map[string]string `toml:"header"`
 	Size          SizeBound         `toml:"size"`
+	Recipients    CountBound        `toml:"recipients"`       // envelope recipients
+	External      CountBound        `toml:"external_domains"` // of recipients, outside outbound.local_domains
+	Subject       []string          `toml:"subject"`
 	Time          string            `toml:"time"`
 	Wish          string            `toml:"wish" allowed:"longer,any,ignore"` // "": hold.wish
 	Delegates     []string          `toml:"delegates"`

@@ -108,6 +108,26 @@ func (b *SizeBound) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// CountBound is a condition on a number, written ">10" or "<3"; nil: no such bound.
+type CountBound struct{ Above, Below *int }
+
+// UnmarshalText reads a bound.
+func (b *CountBound) UnmarshalText(text []byte) error {
+	*b = CountBound{}
+	n, err := strconv.ParseUint(strings.TrimLeft(string(text), "<>"), 10, 31)
+	count := int(n)
+	switch {
+	case err != nil || len(text) < 2 || text[1] == '<' || text[1] == '>':
+	case text[0] == '>':
+		b.Above = &count
+		return nil
+	case text[0] == '<' && count > 0:
+		b.Below = &count
+		return nil
+	}
+	return fmt.Errorf("invalid condition on a number %q: use a value like \">10\" or \"<3\"", text)
+}
+
 // Rate is a number of events in a time.
 type Rate struct {
 	Count int

@@ -24,6 +24,9 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 	if o.Networks, err = policy.ParseNetworks(c.Outbound.Networks); err != nil {
 		return nil, err
 	}
+	if o.LocalDomains, err = c.Lists.Patterns(c.Outbound.LocalDomains); err != nil {
+		return nil, err
+	}
 	for _, r := range c.Hold.Rules {
 		rule, err := outboundRule(c, r, o.Grace)
 		if err != nil {
@@ -61,6 +64,14 @@ func outboundRule(c *config.Config, r config.Rule, grace time.Duration) (policy.
 		}
 		rule.Header = append(rule.Header, policy.HeaderCondition{Name: name, Patterns: p})
 	}
+	if len(r.Subject) > 0 {
+		p, err := c.Lists.RulePatterns(r.Subject)
+		if err != nil {
+			return rule, err
+		}
+		rule.Header = append(rule.Header, policy.HeaderCondition{Name: "Subject", Patterns: p})
+	}
+	rule.Recipients, rule.ExternalDomains = policy.Bound(r.Recipients), policy.Bound(r.External)
 	slices.SortFunc(rule.Header, func(a, b policy.HeaderCondition) int { return cmp.Compare(a.Name, b.Name) })
 	if r.Time != "" {
 		w, err := policy.ParseWindow(r.Time)
