@@ -40,6 +40,8 @@ var (
 	ErrPartly    = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
 	// ErrNotNow: for example a restore of a hold that is not recalled.
 	ErrNotNow = errors.New("not possible in this state")
+	// ErrStopped: an operator has recalled it, and only an operator may undo that.
+	ErrStopped = errors.New("an operator has recalled it, and only an operator can undo that")
 	// ErrMany: a search has looked at as many of a person's messages as it may, and there are older ones.
 	ErrMany = errors.New("only the newest were searched")
 )
@@ -96,6 +98,8 @@ func outcome(word, id string) error {
 		return refused(errChanged, "another recall was faster")
 	case "damaged":
 		return refused(ErrDamaged, "its record can't be read, and nothing was changed")
+	case "stopped":
+		return refused(ErrStopped, "")
 	case "gone":
 		return refused(ErrNotNow, "its content is no longer kept")
 	}

@@ -134,6 +134,7 @@ type Hold struct {
 	Attempts int
 	Results  []Result // one per recipient, in envelope order
 	Timeline []Event
+	Stopped  bool // an operator has recalled it, or a part of it, since it was last restored
 
 	chunks  int    // how many pieces the content was stored in
 	staging string // the random part of the content's key names
@@ -154,6 +155,8 @@ type Actor struct {
 	By     string // "alice (uid 1000)"
 	From   string // host name and program
 	Reason string
+	// Operator: they act for the site. What they recall is restored by an operator only.
+	Operator bool
 }
 
 // Committed is the answer to a commit.

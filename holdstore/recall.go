@@ -24,13 +24,14 @@ type Action struct {
 
 // actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is
 // done to, and one entry in the audit trail. act returns the word for one of them; of a record that can't be read it is
-// "damaged". ARGV: event, verb, by, from, reason, detail, two arguments of act, ids... Output: a word for each.
+// "damaged". ARGV: event, verb, by, from, reason, detail, two arguments of act, "1" for an operator, ids... Output: a
+// word for each.
 func actionScript(act string) *redis.Script {
 	return drain(takeback + act + `
 local words, did = {}, {}
-for i = 9, #ARGV do
+for i = 10, #ARGV do
   local id = ARGV[i]
-  local fine, word = pcall(act, id, ARGV[7], ARGV[8])
+  local fine, word = pcall(act, id, ARGV[7], ARGV[8], ARGV[9] == '1')
   if not fine or not get(id, 'state') and redis.call('EXISTS', P .. 'h:' .. id, P .. 'aside:h:' .. id) > 0 then
     word = 'damaged'
   end
@@ -85,7 +86,7 @@ func (s *Store) Extending(d time.Duration) Action {
 }
 
 // Restoring undoes recalls; each hold is due after its grace again (its Terms.Grace from now). ErrNotNow: it is not
-// recalled, or its content is no longer kept.
+// recalled, or its content is no longer kept. ErrStopped: an operator has recalled it, and whoever acts is none.
 func (s *Store) Restoring() Action {
 	return Action{script: restoreScript, verb: "restore", event: "restored", args: [2]any{"", ""}}
 }
@@ -139,7 +140,7 @@ func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, 
 		}
 	}
 	event := eventLine(Event{Verb: d.event, By: a.By, Detail: said})
-	args := []any{event, d.verb, a.By, a.From, a.Reason, d.detail, d.args[0], d.args[1]}
+	args := []any{event, d.verb, a.By, a.From, a.Reason, d.detail, d.args[0], d.args[1], operates(a)}
 	for _, id := range ids {
 		args = append(args, id)
 	}
@@ -161,6 +162,14 @@ func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, 
 		outcomes = append(outcomes, o)
 	}
 	return outcomes, nil
+}
+
+// operates is how scripts are told that an operator acts.
+func operates(a Actor) string {
+	if a.Operator {
+		return "1"
+	}
+	return ""
 }
 
 // Draining makes holds due now, as one of the steps to an empty store.
@@ -223,7 +232,8 @@ func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a
 	if err != nil {
 		return nil, err
 	}
-	return s.act(ctx, partialScript, "recalled", h.ID, detail, a, append(append(args, next, was), indexes...)...)
+	args = append(append(args, next, was, operates(a)), indexes...)
+	return s.act(ctx, partialScript, "recalled", h.ID, detail, a, args...)
 }
 
 // indexes lists the recipients with these addresses.

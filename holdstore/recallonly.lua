@@ -2,18 +2,19 @@
 --
 -- KEYS: as lib
 -- ARGV: id, event, by, from, reason, content ms, record ms, detail, ticket for the others, the one that it was made
---   from, recipient indexes...
+--   from, "1" for an operator, recipient indexes...
 -- Returns: "ok", "none", "late", "changed" (another recall was faster), or the state that forbids it
 local id, state = ARGV[1], stateNow(ARGV[1])
 if not state then return 'none' end
 if state == 'recalled' then
+  stopped(id, ARGV[11] == '1')
   redis.call('HDEL', P .. 'h:' .. id, 'by')
   return state
 end
 if state ~= 'held' then return 'late' end
 if (get(id, 'may') or '') ~= ARGV[10] then return 'changed' end
 local lets, taken, some, before = letting(id), {}, false, false
-for i = 11, #ARGV do
+for i = 12, #ARGV do
   local n = tonumber(ARGV[i])
   local r = result(id, n)
   if gets(r, n, lets) then
@@ -22,6 +23,7 @@ for i = 11, #ARGV do
     before = true
   end
 end
+if some or before then stopped(id, ARGV[11] == '1') end
 if not some then return before and 'recalled' or 'late' end
 local np, left = 0, 0
 for n = 0, num(id, 'nrcpt') - 1 do

@@ -40,6 +40,7 @@ func eventLine(e Event) string {
 //	tl         the timeline, "MS JSON" a line: verb, by, detail, k the proof of what its sender is told of
 //	may        the ticket for those whom a partial recall left, "INDEXES KEY TICKET"
 //	cut        a lease ended: what the port took of it is not known
+//	stopped    an operator has recalled it, or a part of it
 //	relied     a retry was told of this hold: its own fence may not delete it
 //	replaced   IDs of holds that it took back; by: "ID DUE RECIPIENTS...", which hold took this one back
 //	o          who is charged for it: "OWNER BYTES RECORD-BYTES"; "-" for BYTES once nothing of its content waits
@@ -107,6 +108,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	h.Attempts, _ = strconv.Atoi(f["attempts"])
 	h.chunks, _ = strconv.Atoi(f["chunks"])
 	s.readResults(h, f)
+	h.Stopped = f["stopped"] != ""
 	h.Timeline = append([]Event{{At: h.HeldAt, Verb: "held", Detail: h.Rule}}, s.events(id, f["tl"])...)
 	return h, nil
 }

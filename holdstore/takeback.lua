@@ -4,9 +4,9 @@
 -- KEYS: as lib
 -- ARGV: none
 -- Returns: nothing; defines takeBack, which returns "ok", "partly" (some recipients have it already, or may have),
---   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", or the
---   state takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until
---   then.
+--   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", "stopped"
+--   (an operator has recalled it), or the state
+-- takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until then.
 local function takenBack(id, contentTime, recordMost)
   local owner = string.match(get(id, 'o') or '', '^%S+') or ''
   move(id, 'held', 'recalled', now + recordTime(owner, tonumber(recordMost), tonumber(contentTime)))
@@ -30,10 +30,15 @@ local function stateNow(id)
   move(id, 'recalled', 'held', num(id, 'due'))
   return 'held'
 end
-local function takeBack(id, contentTime, recordMost)
+-- stopped notes that an operator has recalled a hold, or was told that it is recalled: nobody else restores it then.
+local function stopped(id, operator)
+  if operator then set(id, 'stopped', 1) end
+end
+local function takeBack(id, contentTime, recordMost, operator)
   local state = stateNow(id)
   if not state then return 'none' end
   if state == 'recalled' then
+    stopped(id, operator)
     redis.call('HDEL', P .. 'h:' .. id, 'by')
     return state
   end
@@ -46,6 +51,7 @@ local function takeBack(id, contentTime, recordMost)
     if r.o == 'sent' or r.unread or cut then word = 'partly' end
   end
   if #all == 0 then return 'late' end
+  stopped(id, operator)
   noTicket(id)
   for _, n in ipairs(all) do set(id, 'r' .. n, back(id, n)) end
   set(id, 'np', 0)
@@ -74,9 +80,13 @@ local function heldAgain(id, due, undone)
   waits(id, true)
   return 'ok'
 end
-local function giveBack(id, mays)
+local function giveBack(id, mays, _, operator)
+  if get(id, 'stopped') and not operator and get(id, 'state') == 'recalled' then return 'stopped' end
   if lacking(id, mays) then return 'nokey' end
   local word = heldAgain(id, now + num(id, 'grace'), function(n) return wasBack(result(id, n)) end)
-  if word == 'ok' then ticket(id, mays) end
+  if word == 'ok' then
+    ticket(id, mays)
+    redis.call('HDEL', P .. 'h:' .. id, 'stopped')
+  end
   return word
 end

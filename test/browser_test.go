@@ -36,7 +36,7 @@ func TestASenderTakesAMessageBackInABrowser(t *testing.T) {
 	if _, code := g.ctl("recall", "browser@corp.test"); code != 0 {
 		t.Fatalf("recall: exit %d", code)
 	}
-	b.Sees("Undo: let it wait again") // without a click: by an event
+	b.Sees("Nobody else gets it.") // without a click: by an event
 	if _, code := g.ctl("restore", "browser@corp.test"); code != 0 {
 		t.Fatalf("restore: exit %d", code)
 	}

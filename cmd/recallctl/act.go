@@ -207,7 +207,7 @@ func count(n int) string {
 // who says who does it, for the timeline and the audit trail. SUDO_USER is believed only from root: everybody else can
 // set it to any name.
 func (a *act) who() holdstore.Actor {
-	by := holdstore.Actor{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason}
+	by := holdstore.Actor{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason, Operator: true}
 	host, _ := os.Hostname()
 	by.From = host + " recallctl"
 	return by

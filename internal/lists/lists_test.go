@@ -1,10 +1,12 @@
 package lists
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -145,5 +147,20 @@ func TestAListThatCanNotBeReadAtFirstIsAnError(t *testing.T) {
 	}
 	if _, err := (*Set)(nil).Open("vips"); err == nil {
 		t.Error("a set without a folder has a list")
+	}
+}
+
+// Whoever may write in the folder could put a pipe in a list's place between two looks, and stop all lists.
+func TestAPipeInPlaceOfAListIsNotWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(path, []byte("a.test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen := stateOf(path)
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&File{path: path}).read(seen); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("got %v", err)
 	}
 }

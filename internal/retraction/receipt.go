@@ -8,9 +8,11 @@ import (
 	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
-// maxNoted is how many receipts of one recipient a timeline takes: anybody can write them, and it forgets its oldest
-// lines.
-const maxNoted = 3
+// Anybody can write receipts, and a timeline forgets its oldest lines.
+const (
+	maxNoted    = 3  // receipts of one recipient that a timeline takes
+	maxReceipts = 50 // of all recipients
+)
 
 // Receipts notes in the timeline of a message that was recalled after its release what recipients' programs say of it.
 // All are about one message.
@@ -41,16 +43,24 @@ func (x *Retractor) Receipts(ctx context.Context, all []protocol.Receipt) error 
 
 // noteReceipt notes what is new.
 func (x *Retractor) noteReceipt(ctx context.Context, h *holdstore.Hold, recipient, says string) error {
-	noted := 0
+	noted, all := 0, 0
 	for _, e := range h.Timeline {
-		if e.Verb != "receipt" || e.By != recipient {
+		if e.Verb != "receipt" {
+			continue
+		}
+		if all++; all >= maxReceipts {
+			return nil
+		}
+		if e.By != recipient {
 			continue
 		}
 		if noted++; noted >= maxNoted || e.Detail == says {
 			return nil
 		}
 	}
-	err := x.store.Note(ctx, h.ID, holdstore.Event{Verb: "receipt", By: recipient, Detail: says})
+	e := holdstore.Event{Verb: "receipt", By: recipient, Detail: says}
+	h.Timeline = append(h.Timeline, e) // the next receipt of the same mail counts it
+	err := x.store.Note(ctx, h.ID, e)
 	if errors.Is(err, holdstore.ErrNotFound) {
 		return nil
 	}

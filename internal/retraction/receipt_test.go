@@ -3,6 +3,7 @@ package retraction
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +88,46 @@ func TestATimelineTakesFewReceipts(t *testing.T) {
 	}
 	if len(noted) != 2 || noted["bert@far.test"] != maxNoted || noted["carl@far.test"] != 1 {
 		t.Errorf("receipts in the timeline: %v", noted)
+	}
+}
+
+// Receipts about many recipients, also in one mail, leave room in the timeline for what happened.
+func TestATimelineTakesFewReceiptsOfAllRecipients(t *testing.T) {
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var to []string
+	var receipts []protocol.Receipt
+	request := holdstore.Request{RequestID: "X", Domain: "far.test"}
+	for n := range 2 * maxReceipts {
+		to = append(to, fmt.Sprintf("r%d@far.test", n))
+		request.Recipients = append(request.Recipients, n)
+		receipts = append(receipts, protocol.Receipt{MessageID: "<1@corp.test>", Recipient: to[n], Disposition: "displayed"})
+	}
+	request.Hold = released(t, store, "", to...)
+	must(t, func() error {
+		_, err := store.RequestRecall(t.Context(), request.Hold, []holdstore.Request{request}, time.Hour, holdstore.Actor{})
+		return err
+	})
+	x := &Retractor{store: store}
+	for some := range slices.Chunk(receipts, maxReceipts/2+5) {
+		if err := x.Receipts(t.Context(), some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := store.Get(t.Context(), request.Hold)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noted := 0
+	for _, e := range h.Timeline {
+		if e.Verb == "receipt" {
+			noted++
+		}
+	}
+	if noted != maxReceipts {
+		t.Errorf("%d receipts in the timeline", noted)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // one returns a hold that the caller may see. Another's, and one that there is not, are the same to them.
 func (s *Server) one(ctx context.Context, c *caller, id string) (*holdstore.Hold, error) {
-	if err := s.enter(ctx, []string{id}, nil, 0); err != nil {
+	if err := s.enter(ctx, c, []string{id}, nil, 0); err != nil {
 		return nil, err
 	}
 	h, err := s.store.Get(ctx, id)
@@ -109,8 +109,8 @@ func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.D
 	return s.done(ctx, c, id, h, "extend", reason, err)
 }
 
-// restore undoes a recall, of those who may make one (where a rule forbids it, somebody else has recalled the message)
-// and have made it.
+// restore undoes a recall, of those who may make one (where a rule forbids it, somebody else has recalled the message),
+// and of no operator.
 func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*holdstore.Hold, error) {
 	before, err := s.may(ctx, c, id)
 	if err != nil {
@@ -122,10 +122,10 @@ func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*ho
 	if why := s.desk.Refuses(c.Person, before); why != "" {
 		return nil, forbidden(why)
 	}
-	if !c.mayUndo(before) {
-		return nil, forbidden("somebody else has recalled the message, and only an operator can undo that")
-	}
 	h, err := s.store.Restore(ctx, id, c.act(reason))
+	if errors.Is(err, holdstore.ErrStopped) {
+		return nil, forbidden("an operator has recalled the message, and only an operator can undo that")
+	}
 	return s.done(ctx, c, id, h, "restore", reason, err)
 }
 

@@ -38,7 +38,7 @@ func (c *caller) may(scope string) bool {
 
 // act says in the audit trail who does something, from where and why.
 func (c *caller) act(reason string) holdstore.Actor {
-	return holdstore.Actor{By: c.name, From: c.from, Reason: reason}
+	return holdstore.Actor{By: c.name, From: c.from, Reason: reason, Operator: c.Operator}
 }
 
 // caller finds out who makes a request. One who has proven nothing is not an error; a proof that is wrong is one.
@@ -100,7 +100,7 @@ func (s *Server) byToken(r *http.Request, c *caller, sent string) (*caller, erro
 	case !t.actsFor(login):
 		return nil, forbidden("this token does not act for that login")
 	default:
-		c.Login, c.name = login, c.name+tokenFor+"login "+holdstore.Fold(login)
+		c.Login, c.name = login, c.name+" for login "+holdstore.Fold(login)
 	}
 	return c, nil
 }

@@ -74,7 +74,7 @@ func (s *Server) list(ctx context.Context, c *caller, q search) (p page, err err
 		return fits
 	}}
 	if c.Operator && q.queueID == "" { // whose mail it will be is not known
-		if err := s.room.enter(ctx, roomBytes/4); err != nil {
+		if err := s.room.enter(ctx, c.name, scanBytes); err != nil {
 			return p, err
 		}
 	}
@@ -122,7 +122,13 @@ func (s *Server) own(ctx context.Context, c *caller, q search, n *newest) error 
 			all = append(all, holdstore.Whose{Sender: a, AnyLogin: true})
 		}
 	}
-	if err := s.enter(ctx, nil, all, q.limit); err != nil {
+	var err error
+	if scan { // whose mail it will be is not known
+		err = s.room.enter(ctx, c.name, scanBytes)
+	} else {
+		err = s.enter(ctx, c, nil, all, q.limit)
+	}
+	if err != nil {
 		return err
 	}
 	for _, who := range all {
@@ -135,6 +141,9 @@ func (s *Server) own(ctx context.Context, c *caller, q search, n *newest) error 
 	}
 	return nil
 }
+
+// scanBytes is the room of a search through everybody's mail.
+const scanBytes = roomBytes / 4
 
 // scanMost bounds how many holds are looked at for a delegate.
 const scanMost = 20_000

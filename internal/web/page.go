@@ -68,7 +68,7 @@ func (s *Server) byLink(r *http.Request) (*caller, error) {
 	if !ok {
 		return nil, s.wrong(r, "link", notFound())
 	}
-	return &caller{Person: recall.Person{Hold: id}, name: linkName(id), link: token, prove: s.byLink,
+	return &caller{Person: recall.Person{Hold: id}, name: "the link of " + id, link: token, prove: s.byLink,
 		from: "page, " + s.client(r).String()}, nil
 }
 

@@ -19,7 +19,7 @@ func TestLargeListsTakeTurnsUntilTheirAnswersBegin(t *testing.T) {
 		ask := func(name string, bytes int64, then func(w http.ResponseWriter)) {
 			r.staying(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 				for range 2 { // a second look goes on with the room of the first
-					if err := r.enter(q.Context(), bytes); err != nil {
+					if err := r.enter(q.Context(), name, bytes); err != nil {
 						t.Errorf("%s: %v", name, err)
 					}
 				}
@@ -36,6 +36,8 @@ func TestLargeListsTakeTurnsUntilTheirAnswersBegin(t *testing.T) {
 		if got := <-read; got != "first" {
 			t.Fatal(got)
 		}
+		go ask("first", roomBytes, func(http.ResponseWriter) {}) // waits for its own turn, behind nobody's way
+		synctest.Wait()
 		go ask("second", roomBytes, func(http.ResponseWriter) {})
 		go ask("small", smallBytes-1, func(http.ResponseWriter) {})
 		synctest.Wait()
@@ -48,8 +50,15 @@ func TestLargeListsTakeTurnsUntilTheirAnswersBegin(t *testing.T) {
 			t.Fatal(got)
 		}
 		<-done
+		if got := <-read; got != "first" {
+			t.Fatal(got)
+		}
+		<-done
 		slow <- struct{}{}
 		<-done
+		if len(r.turns.of) > 0 {
+			t.Error("a turn is kept")
+		}
 		if !r.TryAcquire(roomBytes) {
 			t.Error("some room is lost")
 		}

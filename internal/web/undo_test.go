@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,28 +9,39 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// What an operator has stopped, its sender can't send.
+// What an operator has stopped, its sender can't send: also not when they have recalled it themselves, before or after.
 func TestTheSenderUndoesNoRecallOfAnOperator(t *testing.T) {
 	h := open(t, "[web.sign_in]\nheader = \"Remote-User\"\n")
-	id := h.ids["of anna"]
-	for _, c := range []struct {
-		by   string
-		want holdstore.State
-	}{{"operator", holdstore.Recalled}, {"login boss", holdstore.Recalled}, {"<anna@corp.test>", holdstore.Held},
-		{"token mail for login anna", holdstore.Held}, {"the link of " + id, holdstore.Held}, {"login anna", holdstore.Held}} {
-		if _, err := h.store.Recall(t.Context(), id, holdstore.Actor{By: c.by}); err != nil {
+	id, ctx := h.ids["of anna"], t.Context()
+	operator, anna := holdstore.Actor{By: "login boss", Operator: true}, holdstore.Actor{By: "login anna"}
+	recall := func(by holdstore.Actor) {
+		if _, err := h.store.Recall(ctx, id, by); err != nil && !errors.Is(err, holdstore.ErrNotNow) {
 			t.Fatal(err)
 		}
-		g := h.guest("Remote-User", "anna")
+	}
+	g := h.guest("Remote-User", "anna")
+	for name, c := range map[string]struct {
+		recalls []holdstore.Actor
+		want    holdstore.State
+	}{
+		"the sender":         {[]holdstore.Actor{anna}, holdstore.Held},
+		"a delegate":         {[]holdstore.Actor{{By: "login carol"}}, holdstore.Held},
+		"an operator":        {[]holdstore.Actor{operator}, holdstore.Recalled},
+		"an operator later":  {[]holdstore.Actor{anna, operator}, holdstore.Recalled},
+		"an operator before": {[]holdstore.Actor{operator, anna}, holdstore.Recalled},
+	} {
+		for _, by := range c.recalls {
+			recall(by)
+		}
 		_, text, _ := g.ask("GET", "/m/"+id, "")
 		if offered := strings.Contains(text, `value="restore"`); offered != (c.want == holdstore.Held) {
-			t.Errorf("recalled by %s: undo is offered: %v", c.by, offered)
+			t.Errorf("%s: undo is offered: %v", name, offered)
 		}
 		if g.ask("POST", "/m/"+id, "act=restore"); h.state("of anna") != c.want {
-			t.Errorf("recalled by %s: it is %s", c.by, h.state("of anna"))
+			t.Errorf("%s: it is %s", name, h.state("of anna"))
 		}
 		if c.want == holdstore.Recalled {
-			if _, err := h.store.Restore(t.Context(), id, holdstore.Actor{By: c.by}); err != nil {
+			if _, err := h.store.Restore(ctx, id, operator); err != nil {
 				t.Fatal(err)
 			}
 		}
