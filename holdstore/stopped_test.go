@@ -46,14 +46,14 @@ func TestOnlyAnOperatorUndoesTheRecallOfAnOperator(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
-		h, err := s.Restore(ctx, id, sender)
+		_, err := s.Restore(ctx, id, sender)
 		if c.stopped != errors.Is(err, ErrStopped) {
 			t.Errorf("%s: the sender's restore: %v", name, err)
 		}
 		if !c.stopped {
 			continue
 		}
-		if h, err = s.Restore(ctx, id, operator); err != nil || h.Stopped || h.State != Held {
+		if h, err := s.Restore(ctx, id, operator); err != nil || h.Stopped || h.State != Held {
 			t.Errorf("%s: the operator's restore: %v", name, err)
 			continue
 		}
