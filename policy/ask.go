@@ -26,7 +26,7 @@ func (m Socketmap) Name() string { return string(m) }
 // Entries returns none: nobody but the server knows them.
 func (m Socketmap) Entries() *Entries { return &Entries{} }
 
-// has asks whether a map has a key; unknown while there is no answer. It notes the question when nobody has asked yet.
+// has asks whether a map has a key; unknown until an answer has come. It notes the question when nobody has asked yet.
 func (f *Facts) has(m Socketmap, key string) (answer, string) {
 	q := Question{string(m), lowered(key)}
 	a, asked := f.Answers[q]

@@ -1,10 +1,6 @@
 package test
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"net"
 	"net/smtp"
 	"sync/atomic"
 	"testing"
@@ -16,36 +12,9 @@ import (
 func TestASocketmapThatIsAwayLetsNoMailOutSooner(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "0s")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	g.must(err)
-	t.Cleanup(func() { l.Close() })
 	var answer atomic.Value
 	answer.Store("NOTFOUND ")
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				var length int
-				for r := bufio.NewReader(c); ; {
-					if _, err := fmt.Fscanf(r, "%d:", &length); err != nil {
-						return
-					}
-					if _, err := io.CopyN(io.Discard, r, int64(length)+1); err != nil {
-						return
-					}
-					text := answer.Load().(string)
-					if text == "" {
-						return
-					}
-					fmt.Fprintf(c, "%d:%s,", len(text), text)
-				}
-			}()
-		}
-	}()
+	l := server.StartSocketmap(t, "tcp", "127.0.0.1:0", func(string) string { return answer.Load().(string) })
 	g.configure("[[hold.rule]]\nname = \"vips\"\nsender = [\"@socketmap:inet:" + l.Addr().String() +
 		":vips\"]\ngrace = \"1h\"\n")
 	submit := func(id string) {

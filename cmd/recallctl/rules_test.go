@@ -1,11 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
-	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/recall-milter/recall-milter/internal/config"
+
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // Each recipe of docs/rules.md is a config without errors or warnings, and what is typed behind it prints what stands
@@ -57,34 +55,9 @@ func TestTheRecipesOfTheManualWork(t *testing.T) {
 // Carla it can't say anything.
 func socketmapServer(t *testing.T, path string) {
 	t.Helper()
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
 	answers := map[string]string{"finance anna@corp.test": "OK yes", "grace bert@corp.test": "OK 5m",
 		"grace carla@corp.test": "TEMP LDAP is away"}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				var length int
-				for r := bufio.NewReader(c); ; {
-					if _, err := fmt.Fscanf(r, "%d:", &length); err != nil {
-						return
-					}
-					question := make([]byte, length+1)
-					if _, err := io.ReadFull(r, question); err != nil {
-						return
-					}
-					answer := cmp.Or(answers[string(question[:length])], "NOTFOUND ")
-					fmt.Fprintf(c, "%d:%s,", len(answer), answer)
-				}
-			}()
-		}
-	}()
+	server.StartSocketmap(t, "unix", path, func(question string) string {
+		return cmp.Or(answers[question], "NOTFOUND ")
+	})
 }

@@ -82,7 +82,7 @@ func IsSocketmap(name string) bool { return strings.HasPrefix(name, "socketmap:"
 // file returns a file, which is read once for each way in which it is used.
 func (s *Set) file(kind, name string, parse func([]byte) (*content, error)) (*File, error) {
 	if s == nil {
-		return nil, errors.New("there is no folder with lists")
+		return nil, errors.New("the folder with lists is not known")
 	}
 	key := kind + " " + s.Path(name)
 	s.mu.Lock()

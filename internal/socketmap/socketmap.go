@@ -1,7 +1,7 @@
 // Package socketmap asks servers of Postfix's socketmap protocol (socketmap_table(5)): netstrings, "NAME KEY" for a
 // question, and "OK TEXT", "NOTFOUND ", "TEMP WHY", "TIMEOUT WHY" or "PERM WHY" for an answer.
 //
-// Failure rules: everything that is neither OK nor NOTFOUND is no answer, and nobody guesses one. A message waits a few
+// Failure rules: everything but OK and NOTFOUND counts as unanswered, and nobody guesses one. A message waits a few
 // seconds for all of its questions, and none while a server has just been found to hang. Answers are bounded.
 package socketmap
 
