@@ -7,7 +7,7 @@ export GOTOOLCHAIN ?= auto
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms firstrun container arm64 pictures proxies run clean
+.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms firstrun container arm64 pictures proxies roundcube run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -131,6 +131,18 @@ pictures: ## Take pictures of the page, for the manual and to look at
 proxies: ## Try the manual's examples of nginx, Caddy and Apache
 	test/deps/install redis-server nginx-light caddy apache2
 	PROXIES=yes $(GO) test -count=1 -run ReverseProx -v ./internal/web
+
+# Roundcube is unpacked, not installed: its package wants a web server.
+NEEDED_FOR_ROUNDCUBE = php-cli php-curl php-sqlite3 php-mbstring php-xml php-intl php-codesniffer
+roundcube: deps ## Use the Roundcube plugin in a browser, and check its form
+	test/deps/install --upgrade-nothing $(NEEDED_FOR_ROUNDCUBE)
+	test/deps/unpack roundcube roundcube-core roundcube-sqlite3 php-pear php-auth-sasl php-mail-mime php-net-smtp \
+		php-net-socket php-net-sieve php-masterminds-html5 php-guzzlehttp-guzzle php-guzzlehttp-promises \
+		php-guzzlehttp-psr7 php-psr-http-client php-psr-http-factory php-psr-http-message php-getallheaders \
+		php-symfony-deprecation-contracts libjs-bootstrap4 libjs-codemirror libjs-jquery libjs-jquery-minicolors \
+		libjs-jquery-ui libjs-jstimezonedetect
+	$(GO) test -count=1 ./test/roundcube
+	ROUNDCUBE=yes $(GO) test -count=1 -run InRoundcube -v -timeout 30m ./test
 
 # It installs what it runs, and nothing that only the tests need; meanwhile it compiles.
 run: ## Run the whole gateway on loopback

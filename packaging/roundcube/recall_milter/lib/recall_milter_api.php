@@ -1,0 +1,96 @@
+<?php
+
+/** Says that the gateway gave no answer that can be used: nothing is known of the message. */
+class recall_milter_away extends Exception
+{
+}
+
+/** Asks Recall Milter's API, on behalf of one login. */
+class recall_milter_api
+{
+    /** Seconds for a look, which a page waits for, and for an act or a message, which a person waits for. */
+    const LOOK = 3;
+    const ACT  = 20;
+
+    private $http;
+    private $base;
+    private $headers;
+
+    /** @var int|null The gateway's time at its last answer, in seconds since 1970 */
+    public $now;
+
+    public function __construct($http, string $base, string $token, string $login)
+    {
+        $this->http    = $http;
+        $this->base    = rtrim($base, '/') . '/api/v1';
+        $this->headers = ['Authorization' => 'Bearer ' . $token, 'Recall-On-Behalf-Of' => $login];
+    }
+
+    /**
+     * Lists this person's holds.
+     *
+     * @throws recall_milter_away
+     */
+    public function holds(array $search): array
+    {
+        list($status, $answer) = $this->call('GET', '/holds', ['query' => $search, 'timeout' => self::LOOK]);
+        if ($status !== 200 || !isset($answer['holds']) || !is_array($answer['holds'])) {
+            throw new recall_milter_away('the list of holds: status ' . $status);
+        }
+        return $answer['holds'];
+    }
+
+    /**
+     * Does an act on one hold, and returns the status with the answer: a hold, or a problem.
+     *
+     * @throws recall_milter_away
+     */
+    public function act(string $hold, string $act, array $body): array
+    {
+        $options = ['timeout' => self::ACT, 'headers' => ['Content-Type' => 'application/json']];
+        $options['body'] = json_encode($body, JSON_FORCE_OBJECT | JSON_THROW_ON_ERROR);
+        return $this->call('POST', '/holds/' . rawurlencode($hold) . '/' . $act, $options);
+    }
+
+    /**
+     * Writes the message itself into a file.
+     *
+     * @throws recall_milter_away
+     */
+    public function message(string $hold, string $file): bool
+    {
+        $options = ['timeout' => self::ACT, 'sink' => $file];
+        return $this->send('GET', '/holds/' . rawurlencode($hold) . '/message', $options)->getStatusCode() === 200;
+    }
+
+    private function call(string $method, string $path, array $options): array
+    {
+        $answer = $this->send($method, $path, $options);
+        $data   = json_decode((string) $answer->getBody(), true);
+        if (!is_array($data)) {
+            throw new recall_milter_away($path . ': the answer is not JSON');
+        }
+        return [$answer->getStatusCode(), $data];
+    }
+
+    private function send(string $method, string $path, array $options)
+    {
+        $options['headers'] = $this->headers + ($options['headers'] ?? []);
+        // the token goes to no other server, and problems are answers
+        $options += ['allow_redirects' => false, 'http_errors' => false, 'connect_timeout' => self::LOOK];
+        try {
+            $answer = $this->http->request($method, $this->base . $path, $options);
+        } catch (\GuzzleHttp\Exception\GuzzleException $e) {
+            throw new recall_milter_away($path . ': no answer');
+        }
+        $status = $answer->getStatusCode();
+        if ($status === 401 || $status === 429 || $status >= 500) {
+            throw new recall_milter_away($path . ': status ' . $status);
+        }
+        $date = strtotime($answer->getHeaderLine('Date'));
+        if ($date !== false) {
+            $this->now = $date;
+        }
+        return $answer;
+    }
+}

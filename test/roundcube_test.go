@@ -1,0 +1,130 @@
+package test
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/recall-milter/recall-milter/test/browser"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+const roundcubePlugin = "../packaging/roundcube/recall_milter"
+
+// list is true on the page that lists a folder.
+const list = `window.rcmail && rcmail.task === "mail" && !rcmail.env.action && rcmail.env.mailbox !== undefined`
+
+// webmail is an office whose people write in Roundcube with our plugin.
+type webmail struct {
+	*organisation
+	page *webSite
+	*server.Roundcube
+}
+
+// startWebmail starts an office with webmail. Its tests are run by make roundcube: they need PHP and Roundcube.
+func startWebmail(t *testing.T, grace string, settings ...string) *webmail {
+	t.Helper()
+	if os.Getenv("ROUNDCUBE") == "" {
+		t.Skip("make roundcube runs it")
+	}
+	t.Parallel()
+	m := &webmail{organisation: &organisation{gateway: startOffice(t, grace, settings...),
+		boxes: server.StartMailboxes(t)}}
+	m.page = m.withPage()
+	m.Roundcube = server.StartRoundcube(t, roundcubePlugin, m.boxes.IMAP, m.mta.smtp, m.page.base,
+		m.token("roundcube", "--scope", "act", "--for", "*"), "")
+	return m
+}
+
+// signIn opens Roundcube for somebody, in a browser.
+func (m *webmail) signIn(login string) *browser.Browser {
+	m.t.Helper()
+	b := browser.Open(m.t, "en")
+	b.GoTo(m.URL)
+	b.Do("sign in", chromedp.SendKeys("#rcmloginuser", login), chromedp.SendKeys("#rcmloginpwd", server.Password),
+		chromedp.Click("#rcmloginsubmit"))
+	b.Until("the list is there", list)
+	return b
+}
+
+// compose opens the page that writes a message, and fills it.
+func (m *webmail) compose(b *browser.Browser, id string, to ...string) {
+	m.t.Helper()
+	b.GoTo(m.URL + "/?_task=mail&_action=compose&" + url.Values{"_to": {strings.Join(to, ", ")},
+		"_subject": {"the price list"}, "_body": {"body of " + id}}.Encode())
+	m.composing(b)
+}
+
+// composing waits until a message can be edited.
+func (m *webmail) composing(b *browser.Browser) {
+	m.t.Helper()
+	b.Until("a message can be written", `window.rcmail && rcmail.env.action === "compose" && rcmail.task === "mail" &&
+		document.readyState === "complete" && !rcmail.busy`)
+}
+
+// attach attaches a file to the message that is written.
+func (m *webmail) attach(b *browser.Browser, name, text string) {
+	m.t.Helper()
+	file := filepath.Join(m.t.TempDir(), name)
+	m.must(os.WriteFile(file, []byte(text), 0o600))
+	b.Do("choose a file", chromedp.SetUploadFiles("#uploadform input[type=file]", []string{file}))
+	b.Until("the file is attached", fmt.Sprintf(`document.querySelector("#attachment-list").innerText.includes(%q) &&
+		!rcmail.busy`, name))
+}
+
+// press presses Send, and waits for the list.
+func (m *webmail) press(b *browser.Browser) {
+	m.t.Helper()
+	b.Do("send", chromedp.Click(".formbuttons .send"))
+	b.Until("the list is there", list)
+}
+
+// bar presses a button of the bar.
+func bar(b *browser.Browser, act string) {
+	b.Until("the bar offers "+act, `document.querySelector("#recall-milter [data-act=`+act+`]:enabled") !== null`)
+	b.Do("press "+act, chromedp.Click(`#recall-milter [data-act=`+act+`]`))
+}
+
+func TestAMessageIsUndoneCorrectedAndSentInRoundcube(t *testing.T) {
+	m := startWebmail(t, "1h")
+	b := m.signIn("anna")
+	m.compose(b, "wrong", "b@x.test")
+	m.attach(b, "prices.txt", "1 EUR")
+	m.press(b)
+	b.Sees("Message waits 59:")
+	id := m.folder("anna", "Sent")[0]
+	b.GoTo(m.URL + "/?_task=settings")
+	b.Sees("Message waits 59:") // on every page
+	bar(b, "recall")
+	m.composing(b)
+	b.Sees("Taken back. Nobody will get it.")
+	if got := m.state(id); got != "recalled" {
+		t.Errorf("after Undo it is %q", got)
+	}
+	if sent, drafts := m.folder("anna", "Sent"), m.folder("anna", "Drafts"); len(sent) != 0 || len(drafts) != 1 {
+		t.Errorf("after Undo, %d are in Sent and %d in Drafts", len(sent), len(drafts))
+	}
+	b.Sees("prices.txt")
+	b.Do("correct it", chromedp.SetValue("#composebody", "body of right"))
+	m.press(b)
+	b.Sees("Message waits 59:")
+	bar(b, "release")
+	server.Eventually(t, "the corrected message arrives", func() bool { return m.arrived("right") == 1 })
+	b.Sees("Message sent")
+	for _, d := range m.sink.Got() {
+		if !strings.Contains(string(d.Data), "prices.txt") {
+			t.Errorf("it came without its attachment:\n%s", d.Data)
+		}
+	}
+	if m.arrived("wrong") != 0 {
+		t.Error("the message that was taken back arrived")
+	}
+	if sent, drafts := m.folder("anna", "Sent"), m.folder("anna", "Drafts"); len(sent) != 1 || len(drafts) != 0 {
+		t.Errorf("at the end, %d are in Sent and %d in Drafts", len(sent), len(drafts))
+	}
+}
