@@ -145,6 +145,7 @@ func (s *session) tellHeld(r holdstore.Committed) {
 	if m.command != nil {
 		mail = &m.command.mail
 	}
+	mail.Rule = m.verdict.Rule
 	ctx, cancel := context.WithTimeout(s.ctx, storeBudget)
 	defer cancel()
 	if err := s.meanwhile(func() { s.server.Commands.Held(ctx, mail, r) }); err != nil {

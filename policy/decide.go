@@ -101,7 +101,7 @@ func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 		o.reason = byRule(r.Name, " might hold:", grace)
 		possible = append(possible, o)
 	}
-	o := outcome{rule: "default", wish: p.o.Wish, grace: p.o.Grace, reason: byRule("default", ":", p.o.Grace)}
+	o := outcome{rule: DefaultRule, wish: p.o.Wish, grace: p.o.Grace, reason: byRule(DefaultRule, ":", p.o.Grace)}
 	v.step(o.reason.Text)
 	return append(possible, o)
 }

@@ -32,7 +32,11 @@ type Rule struct {
 
 	Delegates Patterns // who else may recall mail of this rule
 	NoRecall  bool     // mail of this rule can't be recalled by its sender
+	Notice    *bool    // whether its sender is told that it waits; nil: as the site says
 }
+
+// DefaultRule is the name that stands for a rule where none matched: all mail waits.
+const DefaultRule = "default"
 
 // HeaderCondition holds when the message has a field of this name whose text is in the list. A field that is absent is
 // in no list, not even in one of exclusions.

@@ -11,7 +11,10 @@ import (
 
 func TestANoticeIsInTheLanguageOfTheSendersDomain(t *testing.T) {
 	t.Parallel()
-	g := startOffice(t, "1h", `notice = "always"`, `languages = { "corp.test" = "ja" }`)
+	g := startOffice(t, "1h", `notice = "always"`, `languages = { "corp.test" = "ja" }`, `[[hold.rule]]
+name = "first"
+recipient = ["bert@*"]
+reason = { ja = "初めての宛先です。", en = "A new recipient." }`)
 	g.message("anna", "japanese@corp.test", "bert@x.test")
 	server.Eventually(t, "anna has a notice in Japanese", func() bool {
 		for _, d := range g.sink.Got() {
@@ -21,7 +24,8 @@ func TestANoticeIsInTheLanguageOfTheSendersDomain(t *testing.T) {
 			}
 			subject, err := (&mime.WordDecoder{}).DecodeHeader(m.Header.Get("Subject"))
 			if err == nil && strings.Contains(subject, "まで待機中: the price list") &&
-				strings.Contains(string(d.Data), "メールは待機中です。") {
+				strings.Contains(string(d.Data), "メールは待機中です。") &&
+				strings.Contains(string(d.Data), "規則「first」により待機しています。\r\n初めての宛先です。") {
 				return true
 			}
 		}

@@ -51,6 +51,7 @@ func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (sum string,
 		return "", nil, err
 	}
 	d.outbound.Store(rules)
+	d.texts.Use(wiring.Site(c))
 	gate.SetOptions(arriving)
 	d.reseal(store)
 	d.doubt(c)

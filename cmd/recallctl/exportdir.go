@@ -56,7 +56,7 @@ func (c *ctl) exportFiles(ctx context.Context, h *holdstore.Hold, dir string) er
 	return whole(filepath.Join(dir, h.ID+".json"), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetEscapeHTML(false)
-		return e.Encode(holdjson.Of(h))
+		return e.Encode(holdjson.Of(h, c.reason(h)))
 	})
 }
 

@@ -163,6 +163,7 @@ func (c *ctl) load() (err error) {
 	if c.config, err = config.Load(c.file); err != nil {
 		return asConfig(err)
 	}
+	c.reasons = wiring.Reason(c.config)
 	return nil
 }
 
@@ -171,6 +172,7 @@ func (c *ctl) loadFor(keys ...string) (err error) {
 	if c.config, c.ignored, err = config.LoadFor(c.file, keys...); err != nil {
 		return asConfig(err)
 	}
+	c.reasons = wiring.Reason(c.config)
 	if len(c.ignored) > 0 && !c.warned {
 		c.warned = true
 		c.say("warning: the config has errors, which do not matter here; a daemon would not start with it:\n%v", c.ignored)

@@ -39,7 +39,7 @@ func (l *lister) flush() error {
 	l.mixed = l.mixed || slices.ContainsFunc(l.page, func(h *holdstore.Hold) bool { return h.State != holdstore.Held })
 	for _, h := range l.page {
 		if l.s.json {
-			l.s.encode(holdjson.Of(h))
+			l.s.encode(holdjson.Of(h, l.s.reason(h)))
 		} else {
 			rows = append(rows, row(h, l.mixed))
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"golang.org/x/term"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/jsonline"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 )
@@ -21,6 +22,15 @@ import (
 type screen struct {
 	stdout, stderr io.Writer
 	json           bool
+	reasons        func(*holdstore.Hold) string // why holds wait, by the rules; nil: the config is not read
+}
+
+// reason says why a hold waits, in the site's words.
+func (s *screen) reason(h *holdstore.Hold) string {
+	if s.reasons == nil {
+		return ""
+	}
+	return s.reasons(h)
 }
 
 func newScreen(stdout, stderr io.Writer) *screen { return &screen{stdout: stdout, stderr: stderr} }

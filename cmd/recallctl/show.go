@@ -35,7 +35,8 @@ func (c *ctl) show() *cobra.Command {
 func (c *ctl) showOne(ctx context.Context, h *holdstore.Hold) {
 	header, err := c.store.Header(ctx, h)
 	if c.json {
-		c.encode(holdjson.Details{Hold: holdjson.Of(h), Attempts: h.Attempts, Timeline: h.Timeline, Header: string(header)})
+		c.encode(holdjson.Details{Hold: holdjson.Of(h, c.reason(h)), Attempts: h.Attempts, Timeline: h.Timeline,
+			Header: string(header)})
 		return
 	}
 	c.envelope(h)
@@ -70,6 +71,7 @@ func (c *ctl) envelope(h *holdstore.Hold) {
 		{"Queue ID", h.QueueID},
 		{"Sender", "<" + h.Sender.Address + "> " + strings.Join(h.Sender.Args, " ")}, {"Login", h.Login}, {"Client", client},
 		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + h.Grace.String()},
+		{"Reason", c.reason(h)},
 		{"Held at", local(h.HeldAt)}, {"Due at", local(h.Due)}, {"Attempts", attempts(h.Attempts)},
 	} {
 		if value := strings.TrimSpace(sanitize.TerminalCell(line[1])); value != "" {

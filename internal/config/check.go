@@ -85,6 +85,7 @@ func (c *Config) checkRules(s *source) {
 		s.demand(path+".delegates", !OnlyExcludes(r.Delegates),
 			"only excludes logins: add \"*\" if every other login may recall this mail")
 		s.each(path+".client", r.Client, checkNetwork)
+		c.checkReason(s, path+".reason", r.Reason)
 		for name, pattern := range r.Header {
 			s.is(path+".header."+name, c.checkRulePattern(pattern))
 			s.is(path+".header."+name, checkFieldName(name))

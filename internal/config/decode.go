@@ -135,7 +135,7 @@ func (s *source) open(root reflect.Value, e *unstable.Node) (reflect.Value, stri
 			}
 			path = join(path, strconv.Itoa(v.Len()-1))
 			v = v.Index(v.Len() - 1)
-		} else if v.Kind() != reflect.Struct && v.Kind() != reflect.Map || asText(v) != nil {
+		} else if v.Kind() != reflect.Map && (v.Kind() != reflect.Struct || asText(v) != nil) {
 			s.problemAt(int(key.Raw.Offset), "%q must be a table", path)
 			return reflect.Value{}, ""
 		} else if e.Kind == unstable.ArrayTable && keys.IsLast() {

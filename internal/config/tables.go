@@ -69,6 +69,8 @@ type Rule struct {
 	Delegates     []string          `toml:"delegates"`
 	Recall        *bool             `toml:"recall"`   // nil: true
 	Language      string            `toml:"language"` // of mails to the sender; empty: by recall.languages
+	Reason        Texts             `toml:"reason"`   // why its mail waits, for the sender
+	Notice        *bool             `toml:"notice"`   // nil: recall.notice
 }
 
 // Release is the table [release].

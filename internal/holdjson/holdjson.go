@@ -20,6 +20,7 @@ type Hold struct {
 	Size       int64       `json:"size"`
 	Subject    string      `json:"subject"`
 	Rule       string      `json:"rule"`
+	Reason     string      `json:"reason,omitempty"` // of the rule, in the site's words
 	Grace      string      `json:"grace"`
 	HeldAt     time.Time   `json:"held_at"`
 	DueAt      time.Time   `json:"due_at"`
@@ -40,11 +41,11 @@ type Details struct {
 	Header   string            `json:"header"`
 }
 
-// Of writes a hold.
-func Of(h *holdstore.Hold) Hold {
+// Of writes a hold, and why it waits.
+func Of(h *holdstore.Hold, reason string) Hold {
 	out := Hold{ID: h.ID, State: string(h.State), QueueID: h.QueueID, MessageID: h.MessageID, Sender: h.Sender.Address,
-		Login: h.Login, Client: h.Client.Address, Size: h.Size, Subject: h.Subject, Rule: h.Rule, Grace: h.Grace.String(),
-		HeldAt: h.HeldAt, DueAt: h.Due, Recipients: []Recipient{}}
+		Login: h.Login, Client: h.Client.Address, Size: h.Size, Subject: h.Subject, Rule: h.Rule, Reason: reason,
+		Grace: h.Grace.String(), HeldAt: h.HeldAt, DueAt: h.Due, Recipients: []Recipient{}}
 	for i, r := range h.Results {
 		out.Recipients = append(out.Recipients, Recipient{h.Recipients[i].Address, string(r.Outcome), r.Detail})
 	}

@@ -102,7 +102,7 @@ func (p *Post) Report(ctx context.Context, h *holdstore.Hold, again bool) error 
 	}
 	lang := p.texts.languageFor(h.Rule, h.Sender.Address)
 	l := a.letter(p.address, lang)
-	l.Again = again
+	l.Again, l.Reason = again, p.texts.reason(h.Rule, lang)
 	for _, e := range h.Timeline {
 		if e.Verb == PassedOn && e.News { // nobody else's words come into a mail of ours
 			l.Told = append(l.Told, told{Address: sanitize.HeaderValue(e.By), Words: sanitize.HeaderValue(e.Detail)})

@@ -22,10 +22,12 @@ func fullLetter() letter {
 	return letter{Subject: "価格表 – Preisliste", MessageID: "<a@b>", ID: "3F7KPRQ2M9ABC", HeldAt: "HELD", Until: "UNTIL",
 		More: 3, Rcpt: []RecipientOutcome{{"bert@far.test", holdstore.Result{Outcome: holdstore.Sent, Detail: "250 ok"}}},
 		Missing: []string{"m@far.test"}, Asked: "ASKED", Why: "WHY", Held: []waiting{{"ID", "S", "TO", "UNTIL"}},
-		AnswerBy: "BY", Again: true, Told: []told{{"t@far.test", "WORDS", ""}}, Address: "recall@corp.test", Link: "LINK"}
+		AnswerBy: "BY", Again: true, Told: []told{{"t@far.test", "WORDS", ""}}, Address: "recall@corp.test", Link: "LINK",
+		Rule: "RULE", Reason: "REASON"}
 }
 
-var filled = regexp.MustCompile(`HELD|UNTIL|WHY|ASKED|LINK|recall@corp\.test|3F7KPRQ2M9ABC|RECALL|LAST|ONLY|BY`)
+var filled = regexp.MustCompile(`HELD|UNTIL|RULE|REASON|WHY|ASKED|LINK|recall@corp\.test|3F7KPRQ2M9ABC|` +
+	`RECALL|LAST|ONLY|BY`)
 
 // Each language says what English says: with all that is filled in, and the words that the gateway reads.
 func TestEveryMailToASenderIsInEveryLanguage(t *testing.T) {
@@ -101,7 +103,7 @@ func TestTheLanguageOfAMailIsThatOfTheRuleTheDomainOrTheSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts.Language = func(rule, sender string) string { return rule + sender }
+	texts.Use(Site{Language: func(rule, sender string) string { return rule + sender }})
 	for want, given := range map[string][2]string{"de": {"de", ""}, "ja": {"", "ja"}, "fr": {"", "xx"}} {
 		if got := texts.languageFor(given[0], given[1]); got != want {
 			t.Errorf("%q: %s, want %s", given, got, want)

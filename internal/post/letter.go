@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // maxTold bounds the recipients and holds that one mail lists.
@@ -17,6 +18,8 @@ type letter struct {
 	ID        string // of the hold
 	HeldAt    string
 	Until     string // when a held message leaves
+	Rule      string // that holds it; empty: all mail waits
+	Reason    string // why it waits, in the site's words; empty: the site has not said it
 	Rcpt      []RecipientOutcome
 	More      int      // recipients beyond maxTold
 	Missing   []string // addresses that ONLY names and that did not get the message
@@ -43,8 +46,10 @@ func (a *Answer) letter(address, language string) letter {
 	if len(a.Done) > 0 {
 		h := a.Done[0]
 		l.Subject, l.MessageID = sanitize.HeaderValue(h.Subject), sanitize.HeaderValue(h.MessageID)
-		l.ID, l.HeldAt, l.Until = h.ID, clock(h.HeldAt, language),
-			clock(h.Due, language)
+		l.ID, l.HeldAt, l.Until = h.ID, clock(h.HeldAt, language), clock(h.Due, language)
+		if h.Rule != policy.DefaultRule {
+			l.Rule = sanitize.HeaderValue(h.Rule)
+		}
 	}
 	l.Rcpt = a.Outcomes()
 	if len(l.Rcpt) > maxTold {

@@ -87,6 +87,7 @@ func (p *Post) toSender(to *holdstore.Submission, a *Answer, thread string) disp
 	}
 	lang := p.texts.languageFor(rule, to.Sender.Address)
 	l := a.letter(p.address, lang)
+	l.Reason = p.texts.reason(rule, lang)
 	return dispatch{about: l.ID, lang: lang, to: []holdstore.Path{{Address: to.Sender.Address}}, gateway: to.Gateway,
 		auto: "auto-replied", thread: thread, letter: l}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"text/template"
 	"unicode/utf8"
 
@@ -30,14 +31,22 @@ var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "
 
 // Texts are the forms of our mails, filled with the words of each language. The first line of each is its subject.
 type Texts struct {
-	Folder   string // with a site's own; empty: none
-	Language Language
-	words    *words.Words
-	all      map[string]map[string]*template.Template // by language and name
+	Folder string // with a site's own; empty: none
+	site   atomic.Pointer[Site]
+	words  *words.Words
+	all    map[string]map[string]*template.Template // by language and name
 }
 
-// Language says in which language to write to a sender; rule is that of the message, or empty.
-type Language func(rule, sender string) string
+// Site is what a site says of its senders and its rules.
+type Site struct {
+	// Language says in which language to write to a sender; rule is that of the message, or empty.
+	Language func(rule, sender string) string
+	// Reason says in a language why mail of a rule waits; empty: nobody has said it.
+	Reason func(rule, language string) string
+}
+
+// Use takes what a site says, from now on. Before that, the default language counts, and no rule has a reason.
+func (t *Texts) Use(s Site) { t.site.Store(&s) }
 
 // ReadTexts reads our texts in some languages (the first is the default; none: English), and those of a site's folder,
 // which need not exist. A text that can't be filled in is an error now, and not when a sender waits for an answer.
@@ -103,13 +112,21 @@ func padded(name string) string {
 // languageFor says in which language to write to a sender.
 func (t *Texts) languageFor(rule, sender string) string {
 	language := t.words.Names[0]
-	if t.Language != nil {
-		language = t.Language(rule, sender)
+	if site := t.site.Load(); site != nil {
+		language = site.Language(rule, sender)
 	}
 	if t.all[language] == nil {
 		return t.words.Names[0]
 	}
 	return language
+}
+
+// reason says in a language why mail of a rule waits.
+func (t *Texts) reason(rule, language string) string {
+	if site := t.site.Load(); site != nil {
+		return sanitize.HeaderValue(site.Reason(rule, language))
+	}
+	return ""
 }
 
 // write fills a text in; lines end with CRLF.

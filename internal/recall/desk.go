@@ -89,8 +89,9 @@ func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *D
 // Mail is a message that leaves, as far as commands are concerned.
 type Mail struct {
 	holdstore.Submission
-	mailmsg.Message      // Body has at most MaxBody
-	Holds           bool // the policy holds it
+	mailmsg.Message        // Body has at most MaxBody
+	Holds           bool   // the policy holds it
+	Rule            string // that holds it
 
 	replaced func(context.Context) error // answers what the commit of this mail took back; nil: nothing
 }
@@ -146,13 +147,21 @@ func (d *Desk) Held(ctx context.Context, m *Mail, c holdstore.Committed) {
 	switch {
 	case m.replaced != nil:
 		err = m.replaced(ctx)
-	case d.o.Notice == "always" && !c.Found && automatic(m) == "" && d.o.People.Has(&m.Submission):
+	case d.notices(m.Rule) && !c.Found && automatic(m) == "" && d.o.People.Has(&m.Submission):
 		err = d.notice(ctx, &holdstore.Hold{ID: c.ID, HeldAt: c.HeldAt, Due: c.Due, Submission: m.Submission,
-			Results: make([]holdstore.Result, len(m.Recipients))})
+			Terms: holdstore.Terms{Rule: m.Rule}, Results: make([]holdstore.Result, len(m.Recipients))})
 	}
 	if err != nil {
 		d.log.Trouble("hold "+c.ID+" is safe, but its sender could not be told of it", err)
 	}
+}
+
+// notices says whether the senders of a rule are told that their mail waits.
+func (d *Desk) notices(rule string) bool {
+	if own := d.rule(rule).Notice; own != nil {
+		return *own
+	}
+	return d.o.Notice == "always"
 }
 
 func (d *Desk) notice(ctx context.Context, h *holdstore.Hold) error {

@@ -111,7 +111,8 @@ func (o *office) submit(l letterOf) (id, refusal string, err error) {
 		name, value, _ := strings.Cut(strings.ReplaceAll(line, "\x00", "\r\n\t"), ":")
 		fields = append(fields, policy.Field{Name: name, Value: value})
 	}
-	m := &Mail{Submission: sub, Holds: l.grace > 0, Message: mailmsg.Message{Fields: fields, Body: []byte(body)}}
+	m := &Mail{Submission: sub, Holds: l.grace > 0, Rule: l.rule,
+		Message: mailmsg.Message{Fields: fields, Body: []byte(body)}}
 	m.MessageID, m.Subject, m.Date = policy.MessageID(m.Field("Message-ID")), mailmsg.Subject(m.Field("Subject")),
 		m.Field("Date")
 	ctx := context.Background()

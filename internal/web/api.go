@@ -103,7 +103,7 @@ func (s *Server) apiHolds(r *http.Request, c *caller) (any, error) {
 	}
 	out := listed{Holds: []holdjson.Hold{}, Missing: p.missing}
 	for _, h := range p.holds {
-		out.Holds = append(out.Holds, holdjson.Of(h))
+		out.Holds = append(out.Holds, s.json(h))
 	}
 	if p.more {
 		out.Next = placeOf(p.holds[len(p.holds)-1]).String()
@@ -188,7 +188,7 @@ func (s *Server) apiHold(r *http.Request, c *caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := holdjson.Details{Hold: holdjson.Of(h), Attempts: h.Attempts, Timeline: h.Timeline}
+	out := holdjson.Details{Hold: s.json(h), Attempts: h.Attempts, Timeline: h.Timeline}
 	if s.o.Preview {
 		header, err := s.store.Header(r.Context(), h)
 		if errors.Is(err, holdstore.ErrUnavailable) {
@@ -214,7 +214,7 @@ func (s *Server) apiRecall(r *http.Request, c *caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return changed{holdjson.Of(out.Hold), out.Kind, out.Missing, out.AnswerBy}, nil
+	return changed{s.json(out.Hold), out.Kind, out.Missing, out.AnswerBy}, nil
 }
 
 // reasonMost bounds a reason, in bytes.
@@ -228,7 +228,7 @@ type told struct {
 }
 
 // acting reads a reason, and does an act.
-func acting(r *http.Request, do func(id, reason string) (*holdstore.Hold, error)) (any, error) {
+func (s *Server) acting(r *http.Request, do func(id, reason string) (*holdstore.Hold, error)) (any, error) {
 	var t told
 	if err := readBody(r, &t); err != nil {
 		return nil, err
@@ -240,15 +240,15 @@ func acting(r *http.Request, do func(id, reason string) (*holdstore.Hold, error)
 	if err != nil {
 		return nil, err
 	}
-	return changed{Hold: holdjson.Of(h)}, nil
+	return changed{Hold: s.json(h)}, nil
 }
 
 func (s *Server) apiRelease(r *http.Request, c *caller) (any, error) {
-	return acting(r, func(id, why string) (*holdstore.Hold, error) { return s.release(r.Context(), c, id, why) })
+	return s.acting(r, func(id, why string) (*holdstore.Hold, error) { return s.release(r.Context(), c, id, why) })
 }
 
 func (s *Server) apiRestore(r *http.Request, c *caller) (any, error) {
-	return acting(r, func(id, why string) (*holdstore.Hold, error) { return s.restore(r.Context(), c, id, why) })
+	return s.acting(r, func(id, why string) (*holdstore.Hold, error) { return s.restore(r.Context(), c, id, why) })
 }
 
 func (s *Server) apiExtend(r *http.Request, c *caller) (any, error) {
@@ -270,7 +270,7 @@ func (s *Server) apiExtend(r *http.Request, c *caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return changed{Hold: holdjson.Of(h)}, nil
+	return changed{Hold: s.json(h)}, nil
 }
 
 // readBody reads one JSON object; an empty body is an empty object.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // card is a hold as the page shows it.
@@ -17,7 +18,8 @@ type card struct {
 	Beyond             int    // recipients beyond the first
 	More               int    // recipients that are not shown
 	Rule, Grace        string
-	Default            bool // no rule, but all mail waits
+	Reason             string // of the rule, in the site's words
+	Default            bool   // no rule, but all mail waits
 	Due, Now           time.Time
 	Held, Overdue      bool
 	Recallable         bool // by this person
@@ -57,8 +59,8 @@ const margin = 2 * time.Second
 func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	now := s.now()
 	v := card{ID: h.ID, Seen: fingerprint(h), State: string(h.State), Subject: h.Subject, Rule: h.Rule,
-		Default: h.Rule == "default",
-		Grace:   s.texts.span(lang, h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held,
+		Default: h.Rule == policy.DefaultRule, Reason: s.reason(h.Rule, lang),
+		Grace: s.texts.span(lang, h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held,
 		Timeline:   timeline(c, h),
 		Recallable: s.desk.Refuses(c.Person, h) == ""}
 	v.From = firstOf(h.Sender.Address, "<>")
@@ -116,7 +118,7 @@ func shorten(subject string) string {
 // timeline is what happened to a hold, for somebody who looks at it.
 func timeline(c *caller, h *holdstore.Hold) (all []event) {
 	for n, e := range h.Timeline {
-		if n == 0 && h.Rule == "default" {
+		if n == 0 && h.Rule == policy.DefaultRule {
 			e.Detail = "" // no rule of the site's
 		}
 		all = append(all, event{e, e.By != "" && e.By == c.name})

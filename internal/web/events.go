@@ -127,7 +127,7 @@ func (s *Server) stream(c *caller, who string, seen map[string]string, look look
 		if r.Method == http.MethodHead {
 			return // whatever only looks gets no stream, which would hold its connection
 		}
-		f := &flow{w: w, out: http.NewResponseController(w), seen: seen, look: look,
+		f := &flow{w: w, out: http.NewResponseController(w), seen: seen, look: look, json: s.json,
 			again: func() (*caller, error) { return c.prove(r) }}
 		f.run(r.Context(), c, holds)
 	}), nil
@@ -151,6 +151,7 @@ type flow struct {
 	seen  map[string]string // what the client knows of each hold
 	look  look
 	again func() (*caller, error) // who the caller is now: their sign-in, token or rights may have ended
+	json  func(*holdstore.Hold) holdjson.Hold
 }
 
 // run writes until the client goes, the time is over, the caller may not see it any more, or the store can't be asked:
@@ -212,7 +213,7 @@ func (f *flow) event(h *holdstore.Hold) string {
 		return ""
 	}
 	f.seen[h.ID] = now
-	body, _ := json.Marshal(holdjson.Of(h))
+	body, _ := json.Marshal(f.json(h))
 	return fmt.Sprintf("event: hold\nid: %d\ndata: %s\n\n", changedAt(h), body)
 }
 

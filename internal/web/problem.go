@@ -46,15 +46,13 @@ func invalid(status int, why string) *problem {
 }
 
 func tooLate(h *holdstore.Hold) *problem {
-	out := holdjson.Of(h)
 	return &problem{Type: "/too-late", Title: "Too late", Status: http.StatusConflict,
-		Detail: "the message has left, or is being sent", Hold: &out, hold: h}
+		Detail: "the message has left, or is being sent", hold: h}
 }
 
 func notNow(h *holdstore.Hold, why string) *problem {
-	out := holdjson.Of(h)
 	return &problem{Type: "/not-now", Title: "Not possible in this state", Status: http.StatusConflict, Detail: why,
-		Hold: &out, hold: h}
+		hold: h}
 }
 
 func tooMany(seconds int) *problem {
@@ -97,6 +95,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	out := *p
 	out.Type = s.o.BaseURL + "/problems" + p.Type
+	if p.hold != nil {
+		hold := s.json(p.hold)
+		out.Hold = &hold
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	s.encode(w, out)

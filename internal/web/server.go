@@ -42,6 +42,9 @@ type Options struct {
 	MaxGrace  time.Duration      // how long a sender may hold their own mail, from its beginning
 	Delegates []Delegates
 	Rules     trial.Rules // for what would become of a message
+
+	Reason    func(rule, language string) string // why mail of a rule waits; nil: no rule has a reason
+	ReasonFor func(*holdstore.Hold) string       // so, in the sender's language
 }
 
 // Delegates are those who may act for the senders of a rule.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/holdjson"
 	"github.com/recall-milter/recall-milter/internal/words"
 )
 
@@ -25,6 +27,22 @@ func (t *Texts) verb(name, verb string) string {
 		return words
 	}
 	return verb
+}
+
+// json writes a hold for programs.
+func (s *Server) json(h *holdstore.Hold) holdjson.Hold {
+	if s.o.ReasonFor == nil {
+		return holdjson.Of(h, "")
+	}
+	return holdjson.Of(h, s.o.ReasonFor(h))
+}
+
+// reason says in a language why mail of a rule waits.
+func (s *Server) reason(rule, lang string) string {
+	if s.o.Reason == nil {
+		return ""
+	}
+	return s.o.Reason(rule, lang)
 }
 
 // span writes a duration in a language, without zeros: 10 min, 1 h 30 min.

@@ -39,7 +39,7 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 
 func outboundRule(c *config.Config, r config.Rule, grace time.Duration) (policy.Rule, error) {
 	rule := policy.Rule{Name: r.Name, Grace: grace, Above: int64(r.Size.Above), Below: int64(r.Size.Below),
-		Wish: policy.Wish(r.Wish), NoRecall: r.Recall != nil && !*r.Recall}
+		Wish: policy.Wish(r.Wish), NoRecall: r.Recall != nil && !*r.Recall, Notice: r.Notice}
 	if r.Grace != nil {
 		rule.Grace = time.Duration(r.Grace.Duration)
 		var err error

@@ -19,9 +19,18 @@ import (
 func Texts(c *config.Config, file string) (*post.Texts, error) {
 	texts, err := post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"), MailLanguages(c)...)
 	if err == nil {
-		texts.Language = languageOf(c)
+		texts.Use(Site(c))
 	}
 	return texts, err
+}
+
+// Site says what a config says of senders and rules.
+func Site(c *config.Config) post.Site { return post.Site{Language: languageOf(c), Reason: c.Reason} }
+
+// Reason says why a hold waits, in the site's words and the sender's language.
+func Reason(c *config.Config) func(*holdstore.Hold) string {
+	language := languageOf(c)
+	return func(h *holdstore.Hold) string { return c.Reason(h.Rule, language(h.Rule, h.Sender.Address)) }
 }
 
 // MailLanguages lists the languages that are offered, the default first, and those that only mails have.
@@ -36,7 +45,7 @@ func MailLanguages(c *config.Config) []string {
 }
 
 // languageOf says in which language to write to a sender: that of the message's rule, of their domain, or the default.
-func languageOf(c *config.Config) post.Language {
+func languageOf(c *config.Config) func(rule, sender string) string {
 	rules, domains := map[string]string{}, map[string]string{}
 	for _, r := range c.Hold.Rules {
 		rules[r.Name] = r.Language

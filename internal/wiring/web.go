@@ -65,7 +65,8 @@ func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Mar
 func webOptions(c *config.Config) (o web.Options, err error) {
 	w := c.Web
 	o = web.Options{BaseURL: strings.TrimSuffix(w.BaseURL, "/"), Header: w.SignIn.Header, LinkMail: w.SignIn.Link,
-		Session: time.Duration(w.Session), Preview: w.Preview, MaxGrace: time.Duration(c.Hold.MaxGrace)}
+		Session: time.Duration(w.Session), Preview: w.Preview, MaxGrace: time.Duration(c.Hold.MaxGrace),
+		Reason: c.Reason, ReasonFor: Reason(c)}
 	if o.Proxies, err = policy.ParseNetworks(w.TrustedProxies); err != nil {
 		return o, err
 	}
