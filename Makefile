@@ -7,7 +7,7 @@ export GOTOOLCHAIN ?= auto
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test compare suites lint vulnerabilities deps bench torture fuzz soak deb rpm release packages platforms firstrun container arm64 pictures proxies roundcube run clean
+.PHONY: help build test compare suites lint vulnerabilities compiler deps bench torture fuzz soak deb rpm release packages platforms firstrun container arm64 pictures proxies roundcube run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -18,25 +18,32 @@ build: ## Build the programs into bin/
 # What the commands need from the distribution: the gateway, the tests, and the comparison with peers on top of those.
 # Only what is missing is installed. Of names with | between them, one is enough.
 NEEDED_TO_RUN   = ca-certificates postfix 'valkey-server|redis-server'
-NEEDED_TO_TEST  = ca-certificates gcc libc6-dev redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new \
+NEEDED_TO_LINT  = ca-certificates gcc libc6-dev
+NEEDED_TO_TEST  = redis-server postfix opendkim opendmarc rspamd spamassassin amavisd-new \
 	amavisd-milter postsrsd clamav-daemon swaks dovecot-core dovecot-imapd dovecot-lmtpd dovecot-pop3d libsasl2-modules jq chromium fonts-noto-cjk
 NEEDED_TO_BENCH = libmilter-dev
 
-deps: ## Install what the tests need, if it is missing; make run and make bench install their own
+compiler:
+	test/deps/install $(NEEDED_TO_LINT)
+
+deps: compiler ## Install what the tests need, if it is missing; make run and make bench install their own
 	test/deps/install $(NEEDED_TO_TEST)
 	test/deps/unpack sendmail sendmail-bin sendmail-base sendmail-cf
 	test/deps/unpack sasl sasl2-bin
 	test/deps/unpack cyrus cyrus-imapd cyrus-common
 	test/deps/unpack prometheus prometheus
 
-lint: ## Check format, vet, staticcheck, unread errors, comments, spelling
+# Linters read what the compiler makes of the packages. With -race that is what the tests need too, so it is made once.
+LINT = GOFLAGS="$$GOFLAGS -race" $(GO) run -race=false
+
+lint: compiler ## Check format, vet, staticcheck, unread errors, comments, spelling
 	@unformatted=$$(gofmt -l cmd holdstore internal milter policy test); \
 	[ -z "$$unformatted" ] || { echo "run gofmt -w on: $$unformatted"; exit 1; }
-	$(GO) vet ./...
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	$(GO) run codeberg.org/polyfloyd/go-errorlint@v1.9.1 ./...
-	$(GO) run github.com/kisielk/errcheck@v1.10.0 -ignoretests -exclude test/lint/errcheck.txt $$($(GO) list ./... | grep -v /test)
-	$(GO) run github.com/mgechev/revive@v1.17.0 -config test/lint/revive.toml -set_exit_status ./...
+	$(GO) vet -race ./...
+	$(LINT) honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(LINT) codeberg.org/polyfloyd/go-errorlint@v1.9.1 ./...
+	$(LINT) github.com/kisielk/errcheck@v1.10.0 -ignoretests -exclude test/lint/errcheck.txt $$($(GO) list ./... | grep -v /test)
+	$(LINT) github.com/mgechev/revive@v1.17.0 -config test/lint/revive.toml -set_exit_status ./...
 	@git ls-files '*.go' '*.md' | xargs $(GO) run github.com/golangci/misspell/cmd/misspell@v0.7.0 -error
 
 # Known defects of what we depend on; skipped where the database can't be reached.
@@ -45,9 +52,10 @@ vulnerabilities: ## Look up known defects of the dependencies
 	*"fetching vulnerabilities"*) echo "govulncheck can't reach its data: skipped" ;; \
 	*) echo "$$out"; exit 1 ;; esac
 
-# Tests wait for servers far more than they compute: more of them at a time than there are processors. The two longest
-# packages are named first, so that they begin first.
-test: deps lint vulnerabilities ## Install what is missing, lint, and run every test against real servers
+# What the tests need is installed while the linters compile. Tests wait for servers far more than they compute: more of
+# them at a time than there are processors. The two longest packages are named first, so that they begin first.
+test: ## Install what is missing, lint, and run every test against real servers
+	$(MAKE) --jobs --output-sync deps lint vulnerabilities
 	$(GO) test -race -shuffle on -parallel 4 -timeout 18m ./test ./holdstore ./...
 
 # The suite of ARC is fetched, not copied: it is at a commit of its own.
