@@ -32,7 +32,7 @@ func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Resp
 	if s.msg.arrival != nil {
 		return s.keep(chunk), nil
 	}
-	s.digestBody(chunk)
+	s.lookInto(chunk)
 	if s.msg.command != nil {
 		s.collect(chunk)
 		return gomilter.RespContinue, nil
@@ -88,7 +88,7 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 		}
 		return s.arrive(mod), nil
 	}
-	if s.digestBody(s.raw); s.ours() { // no address mapping, and no command in it, may make it wait again, or act again
+	if s.lookInto(s.raw); s.ours() { // no address mapping, and no command in it, may make it wait again, or act again
 		return s.pass(s.server.Policy().Decide(s.facts(policy.AtHeaders)).Reason), nil
 	}
 	if m.command != nil { // the last piece of the body may come in the end-of-body frame
@@ -148,7 +148,7 @@ func (s *session) tooLarge() (why policy.Reason) {
 	return why
 }
 
-// reconsider asks the policy again when its verdict depends on the size.
+// reconsider asks the policy again when its verdict depends on what only the end tells: the size, or the files.
 func (s *session) reconsider() {
 	m := &s.msg
 	if m.verdict.Certain || m.put == nil {
@@ -156,6 +156,11 @@ func (s *session) reconsider() {
 	}
 	facts := s.facts(policy.AtEnd)
 	facts.Size = m.put.Size()
+	if m.files != nil {
+		m.files.End()
+		files, whole := m.files.Files()
+		facts.Files, facts.MoreFiles = files, !whole
+	}
 	if m.verdict = s.decide(facts); !m.verdict.Hold {
 		m.passes = m.verdict.Reason
 		m.drop()

@@ -13,6 +13,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/attachment"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/policy"
@@ -79,6 +80,9 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 			Text: fmt.Sprintf("refused: %d fields %s", n, m.verdict.Wish)})
 		s.reset()
 		return replyWith("550 5.7.1 the message has too many wishes for its hold"), nil
+	}
+	if m.verdict.Files {
+		m.files = attachment.New(m.fields)
 	}
 	if s.mayCommand() {
 		return gomilter.RespContinue, nil
@@ -189,8 +193,11 @@ func (s *session) leftNow(stamp string) bool {
 	return time.Since(at) <= markTime && !again
 }
 
-// digestBody takes a piece of the body, when something depends on it.
-func (s *session) digestBody(chunk []byte) {
+// lookInto takes a piece of the body, when something depends on what is in it.
+func (s *session) lookInto(chunk []byte) {
+	if s.msg.files != nil {
+		s.msg.files.Take(chunk)
+	}
 	if len(s.msg.stamps) > 0 {
 		s.msg.digest.Write(chunk)
 	}

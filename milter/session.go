@@ -12,6 +12,7 @@ import (
 	gomilter "github.com/emersion/go-milter"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/attachment"
 	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -63,6 +64,7 @@ type message struct {
 
 	stamps []string             // what could be our mark
 	digest holdstore.BodyDigest // of the body, when there are stamps
+	files  *attachment.Reader   // nil: no rule asks for the files in it
 	known  bool                 // a stamp is genuine: the message has left a hold before
 }
 

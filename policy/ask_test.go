@@ -46,14 +46,23 @@ var (
 	missing = Answer{Known: true}
 )
 
+// when is a condition on a list, unless it is empty.
+func when(condition func(Patterns) Condition, l Patterns) (all []Condition) {
+	if len(l) > 0 {
+		all = append(all, condition(l))
+	}
+	return all
+}
+
 // Without an answer, a message waits as long as the longest of the answers could have made it wait.
 func TestWithoutAnAnswerTheLongestGraceCounts(t *testing.T) {
 	t.Parallel()
 	const vip, quick = 10 * time.Minute, time.Duration(0)
 	rules := func(quickList, vipList Patterns) *Outbound {
 		return NewOutbound(Options{Authenticated: true, Grace: 2 * time.Minute, MaxGrace: time.Hour,
-			ParseDuration: time.ParseDuration, Rules: []Rule{{Name: "quick", Sender: quickList, Grace: quick},
-				{Name: "vip", Recipient: vipList, Grace: vip}}})
+			ParseDuration: time.ParseDuration, Rules: []Rule{
+				{Name: "quick", Conditions: when(IfSender, quickList), Grace: quick},
+				{Name: "vip", Conditions: when(IfRecipient, vipList), Grace: vip}}})
 	}
 	f := Facts{Login: "a", Sender: "A@corp.test", Recipients: []string{"b@x.test", "c@y.test"}}
 	for name, c := range map[string]struct {

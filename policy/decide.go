@@ -25,21 +25,14 @@ type Options struct {
 }
 
 // Outbound gives verdicts on messages that leave. It is never changed, so it is safe for concurrent use.
-type Outbound struct {
-	o          Options
-	conditions [][]condition // of each rule
-}
+type Outbound struct{ o Options }
 
 // NewOutbound returns a policy for the options.
 func NewOutbound(o Options) *Outbound {
 	if o.Decode == nil {
 		o.Decode = unfold
 	}
-	p := &Outbound{o: o}
-	for i := range o.Rules {
-		p.conditions = append(p.conditions, o.Rules[i].conditions(o.Decode, o.LocalDomains))
-	}
-	return p
+	return &Outbound{o: o}
 }
 
 // Decide says what to do with a message, as far as the facts known allow. A verdict that is certain is the same at
@@ -85,7 +78,7 @@ type outcome struct {
 // byRule returns what is possible: an outcome for each rule that might still hold, and at last for the one that does.
 func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 	for i, r := range p.o.Rules {
-		a := p.meets(i, f, v)
+		a := p.meets(&p.o.Rules[i], f, v)
 		if a == no {
 			continue
 		}
@@ -126,17 +119,18 @@ func (v *Verdict) choose(possible []outcome, known Stage) {
 	v.Certain = len(possible) == 1 || !v.Hold
 }
 
-// meets asks the conditions of rule i until one does not hold.
-func (p *Outbound) meets(i int, f *Facts, v *Verdict) answer {
+// meets asks the conditions of a rule until one does not hold.
+func (p *Outbound) meets(r *Rule, f *Facts, v *Verdict) answer {
 	result := yes
-	for n := range p.conditions[i] {
-		c := &p.conditions[i][n]
+	for n := range r.Conditions {
+		c := &r.Conditions[n]
 		a, by := unknown, Mention{}
+		v.Files = v.Files || c.files && f.Known < c.known
 		if c.known <= f.Known {
-			a, by = c.holds(f)
+			a, by = c.holds(p, f)
 		}
 		if v.explain {
-			v.step("rule " + p.o.Rules[i].Name + ": " + c.words + ": " + a.words(by))
+			v.step("rule " + r.Name + ": " + c.words + ": " + a.words(by))
 		}
 		if result = min(result, a); result == no {
 			return no

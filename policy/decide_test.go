@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -32,11 +33,14 @@ func TestDecide(t *testing.T) {
 		Grace: 2 * time.Minute, MaxGrace: time.Hour, RequestHeader: "X-Hold-For", Wish: WishAny,
 		ParseDuration: time.ParseDuration,
 		Rules: []Rule{
-			{Name: "robots", Sender: patterns(t, "robot@*")},
-			{Name: "automatic", Header: []HeaderCondition{{"Auto-Submitted", patterns(t, "!no")}}},
-			{Name: "executives", Sender: patterns(t, "ceo@*"), Recipient: patterns(t, "!*@corp.test"), Grace: 10 * time.Minute},
-			{Name: "large", Sender: patterns(t, "/^big[0-9]+@/"), Above: 5 << 20, Grace: time.Minute},
-			{Name: "list", Login: patterns(t, "lists"), Client: networks(t, "192.0.2.0/24"), Below: 1 << 20},
+			{Name: "robots", Conditions: []Condition{IfSender(patterns(t, "robot@*"))}},
+			{Name: "automatic", Conditions: []Condition{IfHeader("Auto-Submitted", patterns(t, "!no"))}},
+			{Name: "executives", Conditions: []Condition{IfSender(patterns(t, "ceo@*")),
+				IfRecipient(patterns(t, "!*@corp.test"))}, Grace: 10 * time.Minute},
+			{Name: "large", Conditions: []Condition{IfSender(patterns(t, "/^big[0-9]+@/")), IfLarger(5 << 20)},
+				Grace: time.Minute},
+			{Name: "list", Conditions: []Condition{IfLogin(patterns(t, "lists")),
+				IfClient(networks(t, "192.0.2.0/24")), IfSmaller(1 << 20)}},
 		},
 	})
 	base := Facts{Known: AtHeaders, Login: "a", Client: netip.MustParseAddr("192.0.2.1"), Sender: "a@corp.test",
@@ -62,7 +66,9 @@ func TestDecide(t *testing.T) {
 		"at MAIL":     {with(func(f *Facts) { f.Known = AtMail }), false, 2 * time.Minute, "default", ""},
 		"ours":        {with(func(f *Facts) { f.Ours = true }), true, 0, "", ""},
 		"rule passes": {with(func(f *Facts) { f.Sender = "Robot@corp.test" }), true, 0, "robots", ""},
-		"one recipient outside": {with(func(f *Facts) { f.Sender = "ceo@corp.test"; f.Recipients = []string{"x@corp.test", "y@x.test"} }), true,
+		"one recipient outside": {with(func(f *Facts) {
+			f.Sender, f.Recipients = "ceo@corp.test", []string{"x@corp.test", "y@x.test"}
+		}), true,
 			10 * time.Minute, "executives", ""},
 		"all recipients inside": {with(func(f *Facts) { f.Sender = "ceo@corp.test"; f.Recipients = []string{"x@corp.test"} }), true, 2 * time.Minute,
 			"default", ""},
@@ -110,12 +116,14 @@ func TestCertainVerdictsStay(t *testing.T) {
 			ParseDuration: time.ParseDuration,
 			Wish:          wishes.Draw(t, "wish"), RequestHeader: rapid.SampledFrom([]string{"", "X-Hold-For"}).Draw(t, "request header")}
 		for n := range rapid.IntRange(0, 4).Draw(t, "rules") {
-			r := Rule{Name: string(rune('A' + n)), Grace: grace.Draw(t, "grace"), Sender: maybe("sender"),
-				Recipient: maybe("recipient"), Login: maybe("login"),
-				AllRecipients: maybe("all recipients"), Wish: wishes.Draw(t, "wish of the rule")}
-			r.Above = rapid.SampledFrom([]int64{0, 0, 10}).Draw(t, "above")
-			if h := maybe("header"); h != nil {
-				r.Header = []HeaderCondition{{"H", h}}
+			r := Rule{Name: string(rune('A' + n)), Grace: grace.Draw(t, "grace"),
+				Wish: wishes.Draw(t, "wish of the rule")}
+			for name, condition := range []func(Patterns) Condition{IfSender, IfRecipient, IfLogin, IfAllRecipients,
+				func(l Patterns) Condition { return IfHeader("H", l) }} {
+				r.Conditions = append(r.Conditions, when(condition, maybe(fmt.Sprint(name)))...)
+			}
+			if rapid.Bool().Draw(t, "a size is asked for") {
+				r.Conditions = append(r.Conditions, IfLarger(10))
 			}
 			o.Rules = append(o.Rules, r)
 		}

@@ -116,15 +116,15 @@ func (e *Entries) look(value, list string) (s sight) {
 	s.others = e.includes || e.all == 0 // an empty list has nothing, whatever else is excluded
 	low := lowered(value)
 	if line, text := e.plain[1].find(low); line > 0 {
-		return sight{excluded: true, others: true, by: Mention{list, line, "!" + text}}
+		return sight{excluded: true, others: true, by: Mention{List: list, Line: line, Pattern: "!" + text}}
 	}
 	if line, text := e.plain[0].find(low); line > 0 {
-		s.included, s.by = true, Mention{list, line, text}
+		s.included, s.by = true, Mention{List: list, Line: line, Pattern: text}
 	}
 	for n := range e.wildcards {
 		w := &e.wildcards[n]
 		if (w.excludes || !s.included) && w.matches(value) {
-			by := Mention{list, w.line, w.text}
+			by := Mention{List: list, Line: w.line, Pattern: w.text}
 			if w.excludes {
 				return sight{excluded: true, others: true, by: by}
 			}

@@ -95,7 +95,7 @@ func TestTheLineThatDecidedIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := NewOutbound(Options{Authenticated: true, Rules: []Rule{{Name: "vip", Sender: sender}}})
+	p := NewOutbound(Options{Authenticated: true, Rules: []Rule{{Name: "vip", Conditions: []Condition{IfSender(sender)}}}})
 	for from, want := range map[string]string{
 		"a@corp.test":    "rule vip: sender [@book]: holds (book:2: *@corp.test)",
 		"BOSS@corp.test": "rule vip: sender [@book]: does not hold (book:3: !boss@corp.test)",
@@ -146,7 +146,7 @@ func BenchmarkDecide(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			o.Rules = append(o.Rules, Rule{Name: fmt.Sprint("r", n), Sender: l, Recipient: l})
+			o.Rules = append(o.Rules, Rule{Name: fmt.Sprint("r", n), Conditions: []Condition{IfSender(l), IfRecipient(l)}})
 		}
 		p := NewOutbound(o)
 		f := Facts{Known: AtHeaders, Login: "anna", Sender: "anna@corp.test",

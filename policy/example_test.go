@@ -18,7 +18,8 @@ func ExampleOutbound_Decide() {
 	rules := policy.NewOutbound(policy.Options{
 		Authenticated: true,
 		Grace:         2 * time.Minute,
-		Rules:         []policy.Rule{{Name: "board", Recipient: board, Grace: 10 * time.Minute}},
+		Rules: []policy.Rule{{Name: "board",
+			Conditions: []policy.Condition{policy.IfRecipient(board)}, Grace: 10 * time.Minute}},
 	})
 	v := rules.Decide(policy.Facts{
 		Known:      policy.AtEnd,

@@ -24,12 +24,33 @@ type Facts struct {
 	Recipients []string // known from AtHeaders on
 	Header     []Field  // known from AtHeaders on
 	Size       int64    // known AtEnd
+	Files      []File   // known AtEnd, when Verdict.Files has asked for them
+	MoreFiles  bool     // the message may have others
 	Ours       bool     // the message bears our keyed mark, which only its body proves
 	Now        time.Time
 	Explain    bool // fill Verdict.Steps
 
 	Answers map[Question]Answer // of what Verdict.Asks has asked for
 	asks    map[Question]bool
+}
+
+// File is a file in a message.
+type File struct {
+	Name string // "" when it has none
+	Type string // media type, in lower case; "" when nothing says it
+	In   string // the archive that it is in, or the winmail.dat; "": the message itself
+}
+
+// String names the file for people.
+func (f File) String() string {
+	name := f.Name
+	if name == "" {
+		name = f.Type
+	}
+	if f.In != "" {
+		name += " in " + f.In
+	}
+	return name
 }
 
 // Stage says how far a message has come.
@@ -52,6 +73,7 @@ type Verdict struct {
 	Inbound  bool          // no outbound session: mail that comes in
 	Reason   Reason        // why, as "rule automatic: grace 0s" or "asked for 48h, capped to 24h"
 	Wish     string        // name of the request header to remove, empty: none present or covered by DKIM
+	Files    bool          // to decide at the end, the files in the message must be known
 	Asks     []Question    // what to ask, and decide again, from AtHeaders on; AtEnd, the worst is taken for no answer
 	Steps    []string      // one line for each rule and condition that was looked at, for people
 

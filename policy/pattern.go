@@ -180,11 +180,16 @@ func (l Patterns) every(values []string, f *Facts) (a answer, by Mention) {
 
 // answer says whether a value is in the list, as far as the facts have what socketmaps say; nil: nothing is asked.
 func (l Patterns) answer(value string, f *Facts) (answer, Mention) {
-	most := l.look(value, f, true)
+	return l.named(f, []string{value})
+}
+
+// named is answer for one thing that has several names: an exclusion of one of them counts for all.
+func (l Patterns) named(f *Facts, names []string) (answer, Mention) {
+	most := l.lookAll(names, f, true)
 	if !slices.ContainsFunc(l, func(p pattern) bool { return p.form == asked }) {
 		return truth(most.in()), most.by
 	}
-	least := l.look(value, f, false)
+	least := l.lookAll(names, f, false)
 	if most.in() != least.in() {
 		return unknown, Mention{}
 	}
@@ -209,6 +214,22 @@ func (l Patterns) Names(names ...string) bool {
 	return named
 }
 
+// lookAll asks for each name of one thing.
+func (l Patterns) lookAll(names []string, f *Facts, most bool) (all sight) {
+	all.others = true
+	for _, name := range names {
+		one := l.look(name, f, most)
+		switch {
+		case one.excluded:
+			return one
+		case one.included && !all.included:
+			all.included, all.by = true, one.by
+		}
+		all.others = one.others
+	}
+	return all
+}
+
 // sight is what a list says of one value.
 type sight struct {
 	excluded, included bool
@@ -223,17 +244,20 @@ type Mention struct {
 	List    string // the file; "": the config itself
 	Line    int    // of the file
 	Pattern string
+	Value   string // what it has decided about, where the message has several
 }
 
-// String is where the entry stands, and what it says; "" when it is in the config itself.
+// String is what was decided about, where the entry stands, and what it says; an entry of the config itself is not
+// named.
 func (m Mention) String() string {
-	switch {
-	case m.List == "":
-		return ""
-	case m.Line == 0:
-		return m.List
+	where := m.List
+	if m.List != "" && m.Line > 0 {
+		where = fmt.Sprintf("%s:%d: %s", m.List, m.Line, m.Pattern)
 	}
-	return fmt.Sprintf("%s:%d: %s", m.List, m.Line, m.Pattern)
+	if m.Value != "" && where != "" {
+		return m.Value + ", " + where
+	}
+	return m.Value + where
 }
 
 // look asks all entries for a value until one excludes it. Of what no socketmap has answered yet, it takes what brings

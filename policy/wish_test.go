@@ -43,7 +43,7 @@ func TestWhatAWishMayDo(t *testing.T) {
 func TestAWishLengthensTheGraceOfNothing(t *testing.T) {
 	p := NewOutbound(Options{Authenticated: true, Grace: time.Minute, MaxGrace: time.Hour, RequestHeader: "X-Hold-For",
 		Wish:  WishLonger,
-		Rules: []Rule{{Name: "pass", Sender: patterns(t, "a@x")}}, ParseDuration: positive})
+		Rules: []Rule{{Name: "pass", Conditions: []Condition{IfSender(patterns(t, "a@x"))}}}, ParseDuration: positive})
 	v := p.Decide(Facts{Known: AtHeaders, Login: "a", Sender: "a@x", Recipients: []string{"b@x"},
 		Header: []Field{{"X-Hold-For", "5m"}}})
 	if !v.Hold || v.Grace != 5*time.Minute || v.Rule != "pass" {

@@ -54,15 +54,19 @@ func TestMailOfProgramsPassesWithTheShippedRules(t *testing.T) {
 	})
 }
 
-// A sender's wish only lengthens the grace, unless a rule lets it do more.
+// A sender's wish only lengthens the grace, unless a rule lets it do more. A file in a message decides at its end.
 func TestAWishShortensOnlyWhereARuleLetsIt(t *testing.T) {
 	eachOffice(t, func(t *testing.T, k kind) {
 		g := k.office(t, "1h", "[[hold.rule]]", `name = "hasty"`, `all_recipients = ["*@x.test", "!boss@x.test"]`,
-			`wish = "any"`)
+			`wish = "any"`, "[[hold.rule]]", `name = "files"`, `attachment = ["*.pdf"]`, `grace = "0s"`)
 		send := func(id, wish string, to ...string) {
 			g.mustSubmit("anna", to, "Subject: s\r\nX-Hold-For: "+wish+"\r\nMessage-ID: <"+id+"@corp.test>\r\n",
 				"body of "+id+"\r\n")
 		}
+		g.mustSubmit("anna", []string{"b@y.test"}, "Subject: s\r\nMessage-ID: <file@corp.test>\r\n"+
+			"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n",
+			"--b\r\n\r\nbody of file\r\n--b\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\nx\r\n--b--\r\n")
+		server.Eventually(t, "what has a file that passes arrives", func() bool { return g.arrived("file") == 1 })
 		send("hasty", "0", "b@x.test", "c@x.test")
 		send("boss", "0", "b@x.test", "BOSS@x.test")
 		send("other", "1s", "b@x.test", "c@y.test")

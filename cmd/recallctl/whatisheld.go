@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +31,7 @@ func heldLines(c *config.Config) []string {
 		case r.Grace.Holds():
 			fate = "held for " + lasting(r.Grace.Duration)
 		}
-		lines = append(lines, fmt.Sprintf("%s: what the rule %s matches (%s)", fate, r.Name, conditions(r)))
+		lines = append(lines, fmt.Sprintf("%s: what the rule %s matches (%s)", fate, r.Name, r.Describe()))
 	}
 	if origins := origins(&c.Outbound); origins == "" || c.Hold.Grace == 0 {
 		lines = append(lines, "not held: all other mail")
@@ -50,58 +49,12 @@ func origins(o *config.Outbound) string {
 		all = append(all, "with a login")
 	}
 	if len(o.Networks) > 0 {
-		all = append(all, "from "+some(o.Networks))
+		all = append(all, "from "+config.Some(o.Networks))
 	}
 	if len(o.DaemonNames) > 0 {
-		all = append(all, "by the service "+some(o.DaemonNames))
+		all = append(all, "by the service "+config.Some(o.DaemonNames))
 	}
 	return strings.Join(all, ", or ")
-}
-
-// conditions says in one line what a rule matches.
-func conditions(r *config.Rule) string {
-	var all []string
-	add := func(name string, values []string) {
-		if len(values) > 0 {
-			all = append(all, name+" "+some(values))
-		}
-	}
-	add("sender", r.Sender)
-	add("recipient", r.Recipient)
-	add("all recipients", r.AllRecipients)
-	add("login", r.Login)
-	add("client", r.Client)
-	add("service", r.DaemonName)
-	add("subject", r.Subject)
-	for name, pattern := range r.Header {
-		all = append(all, fmt.Sprintf("header %s: %s", name, pattern))
-	}
-	slices.Sort(all)
-	if (r.Size != config.SizeBound{}) {
-		all = append(all, "by size")
-	}
-	if (r.Recipients != config.CountBound{}) {
-		all = append(all, "by the number of recipients")
-	}
-	if (r.External != config.CountBound{}) {
-		all = append(all, "by the number of external domains")
-	}
-	if r.Time != "" {
-		all = append(all, "time "+r.Time)
-	}
-	if len(all) == 0 {
-		return "all mail"
-	}
-	return strings.Join(all, "; ")
-}
-
-// some names the first of many.
-func some(values []string) string {
-	const shown = 4
-	if len(values) <= shown+1 {
-		return strings.Join(values, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(values[:shown], ", "), len(values)-shown)
 }
 
 // lasting is a duration without its zeros: 2m, not 2m0s.

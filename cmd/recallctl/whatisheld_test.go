@@ -28,7 +28,7 @@ func TestSetupSaysWhatIsHeldAndWhatIsNot(t *testing.T) {
 		{"rules that hold", "[[hold.rule]]\nname = \"night\"\ntime = \"18:00-08:00\"\n[[hold.rule]]\nname = \"boss\"\n" +
 			"login = [\"boss\"]\nheader = { Importance = \"high\" }\ngrace = \"1h\"",
 			[]string{"held for 2m: what the rule night matches (time 18:00-08:00)",
-				"held for 1h: what the rule boss matches (header Importance: high; login boss)",
+				"held for 1h: what the rule boss matches (login boss; header Importance: high)",
 				"held for 2m: all other mail that is outbound (with a login, or from 127.0.0.0/8, ::1/128, or by the service " +
 					"ORIGINATING)"}},
 		{"nothing is outbound", "[outbound]\nauthenticated = false\nnetworks = []\ndaemon_names = []",

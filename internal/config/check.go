@@ -70,30 +70,14 @@ func (c *Config) checkRules(s *source) {
 			"\""+ownMail+"\" is the name for the gateway's own mails, which nobody can recall")
 		path := "hold.rule." + strconv.Itoa(i)
 		s.ruleName(path, r.Name, seen)
-		for key, list := range map[string][]string{"sender": r.Sender, "recipient": r.Recipient,
-			"all_recipients": r.AllRecipients, "login": r.Login, "subject": r.Subject,
-			"daemon_name": r.DaemonName, "delegates": r.Delegates} {
-			check := c.checkRulePattern
-			if key == "delegates" {
-				check = c.checkPattern
-			}
-			s.each(path+"."+key, list, check)
-		}
+		r.each(func(row condition, v reflect.Value) { row.kind.check(c, s, path+"."+row.key, v) })
+		s.each(path+".delegates", r.Delegates, c.checkPattern)
 		if r.Grace != nil && r.Grace.Map != "" {
 			s.is(path+".grace", c.checkRulePattern("@"+r.Grace.Map))
 		}
 		s.demand(path+".delegates", !OnlyExcludes(r.Delegates),
 			"only excludes logins: add \"*\" if every other login may recall this mail")
-		s.each(path+".client", r.Client, checkNetwork)
 		c.checkReason(s, path+".reason", r.Reason)
-		for name, pattern := range r.Header {
-			s.is(path+".header."+name, c.checkRulePattern(pattern))
-			s.is(path+".header."+name, checkFieldName(name))
-		}
-		if r.Time != "" {
-			_, err := policy.ParseWindow(r.Time)
-			s.is(path+".time", err)
-		}
 	}
 }
 

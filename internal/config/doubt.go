@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,73 +60,12 @@ func (r *Rule) holds(c *Config) bool {
 	return r.Grace.Holds()
 }
 
-// list is a condition that names patterns or networks.
-type list struct {
-	key       string
-	patterns  []string
-	addresses bool
-}
-
-func (r *Rule) lists() []list {
-	return []list{{"sender", r.Sender, true}, {"recipient", r.Recipient, true}, {"all_recipients", r.AllRecipients, true},
-		{"login", r.Login, false}, {"client", r.Client, false}, {"daemon_name", r.DaemonName, false}}
-}
-
-// conditions are the keys of a rule that narrow what it matches, with their values.
-func (r *Rule) conditions() map[string]any {
-	all := map[string]any{}
-	for _, l := range r.lists() {
-		// a login is not always there
-		open := slices.ContainsFunc(l.patterns, matchesAll) && l.key != "login" || everywhere(l)
-		if len(l.patterns) > 0 && (!open || slices.ContainsFunc(l.patterns, excludes)) {
-			all[l.key] = slices.Sorted(slices.Values(l.patterns))
-		}
-	}
-	for name, pattern := range r.Header {
-		all["header "+strings.ToLower(name)] = pattern
-	}
-	if (r.Size != SizeBound{}) {
-		all["size"] = r.Size
-	}
-	for key, b := range map[string]CountBound{"recipients": r.Recipients, "external_domains": r.External} {
-		if b != (CountBound{}) {
-			all[key] = b
-		}
-	}
-	if len(r.Subject) > 0 {
-		all["subject"] = slices.Sorted(slices.Values(r.Subject))
-	}
-	if w, err := policy.ParseWindow(r.Time); err == nil && !w.Always() {
-		all["time"] = r.Time
-	}
-	return all
-}
-
-// everything says whether the rule matches all mail.
-func (r *Rule) everything() bool { return len(r.conditions()) == 0 }
-
-// covers says whether the rule asks for nothing that the other does not ask for as well.
-func (r *Rule) covers(other *Rule) bool {
-	theirs := other.conditions()
-	for key, value := range r.conditions() {
-		if !reflect.DeepEqual(theirs[key], value) {
-			return false
-		}
-	}
-	return true
-}
-
 func excludes(pattern string) bool { return strings.HasPrefix(pattern, "!") }
 
 // matchesAll says whether a pattern matches every address and name.
 func matchesAll(pattern string) bool {
 	return strings.Trim(pattern, "*") == "" || pattern == "*@*" ||
 		slices.Contains([]string{"/.*/", "/./", "/.+/", "/^.*$/", "/@/"}, pattern)
-}
-
-// everywhere says whether a list of networks has all of them.
-func everywhere(l list) bool {
-	return l.key == "client" && slices.Contains(l.patterns, "0.0.0.0/0") && slices.Contains(l.patterns, "::/0")
 }
 
 // emptied says whether exclusions leave nothing of a list.
@@ -138,28 +76,6 @@ func emptied(list []string) bool {
 			func(p string) bool { return included(p) && !swallowed(p, list) })
 }
 
-// never says why a rule can match no mail; "" when it can.
-func (r *Rule) never(c *Config) string {
-	for _, l := range r.lists() {
-		if emptied(l.patterns) {
-			return "in " + l.key + ", what is behind \"!\" excludes all the others"
-		}
-		if l.addresses && len(l.patterns) == 1 && noAddress(l.patterns[0]) {
-			return fmt.Sprintf("%q in %s is compared with whole addresses, without <>: use \"*@corp.test\" for a domain",
-				l.patterns[0], l.key)
-		}
-	}
-	switch from, err := policy.ParseNetworks(r.Client); {
-	case r.External != (CountBound{}) && len(c.Outbound.LocalDomains) == 0:
-		return "external_domains needs outbound.local_domains: without it, your own domains count as external"
-	case r.Size.Above >= c.Hold.MaxSize && r.Size.Above > 0:
-		return "what is larger than hold.max_size passes unheld anyway"
-	case err == nil && !from.Empty() && c.unknownClients(from):
-		return "mail of no such client is outbound"
-	}
-	return ""
-}
-
 // swallowed says whether an exclusion of the list takes away all that a pattern without wildcards matches.
 func swallowed(pattern string, list []string) bool {
 	return slices.ContainsFunc(list, func(other string) bool {
@@ -167,8 +83,7 @@ func swallowed(pattern string, list []string) bool {
 		if !ok {
 			return false
 		}
-		p, err := policy.ParsePatterns([]string{body})
-		return body == pattern || err == nil && !strings.ContainsAny(pattern, "*?/") && p.Match(pattern)
+		return body == pattern || isLiteral(pattern) && takes(body, pattern)
 	})
 }
 

@@ -64,6 +64,7 @@ type Rule struct {
 	Recipients    CountBound        `toml:"recipients"`       // envelope recipients
 	External      CountBound        `toml:"external_domains"` // of recipients, outside outbound.local_domains
 	Subject       []string          `toml:"subject"`
+	Attachment    []string          `toml:"attachment"` // names and media types
 	Time          string            `toml:"time"`
 	Wish          string            `toml:"wish" allowed:"longer,any,ignore"` // "": hold.wish
 	Delegates     []string          `toml:"delegates"`

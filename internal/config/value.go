@@ -108,6 +108,14 @@ func (b *SizeBound) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// String is the bound in bytes.
+func (b SizeBound) String() string {
+	if b.Above > 0 {
+		return fmt.Sprintf("above %d bytes", b.Above)
+	}
+	return fmt.Sprintf("below %d bytes", b.Below)
+}
+
 // CountBound is a condition on a number, written ">10" or "<3"; nil: no such bound.
 type CountBound struct{ Above, Below *int }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-message/textproto"
 
+	"github.com/recall-milter/recall-milter/internal/attachment"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -56,9 +57,14 @@ func (r Rules) Verdict(ctx context.Context, m Message, from io.Reader) (v policy
 	if f.Header, err = ReadHeader(text); err != nil {
 		return v, err
 	}
-	if _, err := io.Copy(io.Discard, text); err != nil {
+	files := attachment.New(f.Header)
+	if _, err := io.Copy(files, text); err != nil {
 		return v, fmt.Errorf("the message can't be read: %w", err)
 	}
+	files.End()
+	var whole bool
+	f.Files, whole = files.Files()
+	f.MoreFiles = !whole
 	f.Size = max(counted.n, m.Size)
 	if v = r.Decide(f); len(v.Asks) > 0 && r.Ask != nil {
 		f.Answers = r.Ask(ctx, v.Asks)

@@ -1,9 +1,7 @@
 package wiring
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -27,60 +25,29 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 	if o.LocalDomains, err = c.Lists.Patterns(c.Outbound.LocalDomains); err != nil {
 		return nil, err
 	}
-	for _, r := range c.Hold.Rules {
-		rule, err := outboundRule(c, r, o.Grace)
+	for i := range c.Hold.Rules {
+		rule, err := outboundRule(c, &c.Hold.Rules[i], o.Grace)
 		if err != nil {
-			return nil, fmt.Errorf("hold.rule %q: %w", r.Name, err)
+			return nil, fmt.Errorf("hold.rule %q: %w", c.Hold.Rules[i].Name, err)
 		}
 		o.Rules = append(o.Rules, rule)
 	}
 	return policy.NewOutbound(o), nil
 }
 
-func outboundRule(c *config.Config, r config.Rule, grace time.Duration) (policy.Rule, error) {
-	rule := policy.Rule{Name: r.Name, Grace: grace, Above: int64(r.Size.Above), Below: int64(r.Size.Below),
-		Wish: policy.Wish(r.Wish), NoRecall: r.Recall != nil && !*r.Recall, Notice: r.Notice}
+func outboundRule(c *config.Config, r *config.Rule, grace time.Duration) (policy.Rule, error) {
+	rule := policy.Rule{Name: r.Name, Grace: grace, Wish: policy.Wish(r.Wish), NoRecall: r.Recall != nil && !*r.Recall,
+		Notice: r.Notice}
+	var err error
 	if r.Grace != nil {
 		rule.Grace = time.Duration(r.Grace.Duration)
-		var err error
-		if rule.Graces, err = c.Graces(&r); err != nil {
+		if rule.Graces, err = c.Graces(r); err != nil {
 			return rule, err
 		}
 	}
-	for _, list := range []struct {
-		to   *policy.Patterns
-		from []string
-	}{{&rule.Sender, r.Sender}, {&rule.Recipient, r.Recipient}, {&rule.AllRecipients, r.AllRecipients},
-		{&rule.Login, r.Login}, {&rule.DaemonName, r.DaemonName}, {&rule.Delegates, r.Delegates}} {
-		var err error
-		if *list.to, err = c.Lists.RulePatterns(list.from); err != nil {
-			return rule, err
-		}
+	if rule.Conditions, err = r.Conditions(c); err != nil {
+		return rule, err
 	}
-	for name, text := range r.Header {
-		p, err := c.Lists.RulePatterns([]string{text})
-		if err != nil {
-			return rule, err
-		}
-		rule.Header = append(rule.Header, policy.HeaderCondition{Name: name, Patterns: p})
-	}
-	if len(r.Subject) > 0 {
-		p, err := c.Lists.RulePatterns(r.Subject)
-		if err != nil {
-			return rule, err
-		}
-		rule.Header = append(rule.Header, policy.HeaderCondition{Name: "Subject", Patterns: p})
-	}
-	rule.Recipients, rule.ExternalDomains = policy.Bound(r.Recipients), policy.Bound(r.External)
-	slices.SortFunc(rule.Header, func(a, b policy.HeaderCondition) int { return cmp.Compare(a.Name, b.Name) })
-	if r.Time != "" {
-		w, err := policy.ParseWindow(r.Time)
-		if err != nil {
-			return rule, err
-		}
-		rule.Time = &w
-	}
-	var err error
-	rule.Client, err = policy.ParseNetworks(r.Client)
+	rule.Delegates, err = c.Lists.Patterns(r.Delegates)
 	return rule, err
 }

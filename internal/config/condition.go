@@ -1,0 +1,136 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// conditions has a row for each key of a [[hold.rule]] that narrows which mail the rule matches. A new condition is a
+// field of Rule, a row here, and what it asks in package policy: the checks of a file, the policy, the warnings and
+// recallctl all go by these rows.
+var conditions = []condition{
+	{"sender", patternList{make: policy.IfSender, of: addresses}},
+	{"recipient", patternList{make: policy.IfRecipient, of: addresses}},
+	{"all_recipients", patternList{make: policy.IfAllRecipients, of: addresses}},
+	{"login", patternList{make: policy.IfLogin, of: names}},
+	{"client", networkList{}},
+	{"daemon_name", patternList{make: policy.IfDaemonName, of: services}},
+	{"header", fieldTexts{}},
+	{"subject", patternList{make: func(l policy.Patterns) policy.Condition { return policy.IfHeader("Subject", l) },
+		of: texts}},
+	{"attachment", patternList{make: policy.IfAttachment, of: texts}},
+	{"size", byteBound{}},
+	{"recipients", numberBound{make: policy.IfRecipients}},
+	{"external_domains", numberBound{make: policy.IfExternalDomains, external: true}},
+	{"time", windows{}},
+}
+
+// condition is a row: the key, and what its kind of value means. The methods get the value of a rule's field, and only
+// when it is not the zero value, which is no condition.
+type condition struct {
+	key  string
+	kind interface {
+		check(c *Config, s *source, path string, v reflect.Value)          // notes what is wrong in the file
+		conditions(c *Config, v reflect.Value) ([]policy.Condition, error) // for the policy
+		words(v reflect.Value) string                                      // for people
+		never(c *Config, key string, v reflect.Value) string               // why it is never met; "": it can be
+		always(v reflect.Value) bool                                       // all mail meets it
+		within(v, other reflect.Value) bool                                // what meets v meets the other as well
+	}
+}
+
+// value is the field of a rule with a key.
+func (r *Rule) value(key string) reflect.Value {
+	v := reflect.ValueOf(r).Elem()
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("toml") == key {
+			return v.Field(i)
+		}
+	}
+	panic("no field of Rule is " + key) // a test looks at each row
+}
+
+// each calls do for each condition that the rule has.
+func (r *Rule) each(do func(c condition, v reflect.Value)) {
+	for _, c := range conditions {
+		if v := r.value(c.key); !v.IsZero() && (v.Kind() != reflect.Slice && v.Kind() != reflect.Map || v.Len() > 0) {
+			do(c, v)
+		}
+	}
+}
+
+// Conditions are what the policy asks for the rule.
+func (r *Rule) Conditions(c *Config) (all []policy.Condition, err error) {
+	r.each(func(row condition, v reflect.Value) {
+		more, wrong := row.kind.conditions(c, v)
+		if all = append(all, more...); err == nil {
+			err = wrong
+		}
+	})
+	return all, err
+}
+
+// Describe says in one line what the rule matches.
+func (r *Rule) Describe() string {
+	var all []string
+	r.each(func(row condition, v reflect.Value) {
+		all = append(all, strings.TrimSpace(strings.ReplaceAll(row.key, "_", " ")+" "+row.kind.words(v)))
+	})
+	if len(all) == 0 {
+		return "all mail"
+	}
+	return strings.Join(all, "; ")
+}
+
+// everything says whether the rule matches all mail.
+func (r *Rule) everything() bool {
+	all := true
+	r.each(func(row condition, v reflect.Value) { all = all && row.kind.always(v) })
+	return all
+}
+
+// covers says whether the rule takes all mail that the other would match.
+func (r *Rule) covers(other *Rule) bool {
+	all := true
+	r.each(func(row condition, v reflect.Value) {
+		theirs := other.value(row.key)
+		all = all && (row.kind.always(v) || !theirs.IsZero() && row.kind.within(theirs, v))
+	})
+	return all
+}
+
+// never says why a rule can match no mail; "" when it can.
+func (r *Rule) never(c *Config) (why string) {
+	r.each(func(row condition, v reflect.Value) {
+		if why == "" {
+			why = row.kind.never(c, row.key, v)
+		}
+	})
+	return why
+}
+
+// Some names the first of many.
+func Some(values []string) string {
+	const shown = 4
+	if len(values) <= shown+1 {
+		return strings.Join(values, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(values[:shown], ", "), len(values)-shown)
+}
+
+func strs(v reflect.Value) []string {
+	all := make([]string, v.Len())
+	for n := range all {
+		all[n] = v.Index(n).String()
+	}
+	return all
+}
+
+// sameWords says whether two lists have the same entries.
+func sameWords(a, b reflect.Value) bool {
+	return slices.Equal(slices.Sorted(slices.Values(strs(a))), slices.Sorted(slices.Values(strs(b))))
+}

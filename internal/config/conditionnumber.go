@@ -1,0 +1,105 @@
+package config
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+// byteBound is a condition on the size of the message.
+type byteBound struct{}
+
+func (byteBound) check(*Config, *source, string, reflect.Value) {} // it is read as what it is
+
+func (byteBound) conditions(_ *Config, v reflect.Value) (all []policy.Condition, _ error) {
+	b := v.Interface().(SizeBound)
+	if b.Above > 0 {
+		all = append(all, policy.IfLarger(int64(b.Above)))
+	}
+	if b.Below > 0 {
+		all = append(all, policy.IfSmaller(int64(b.Below)))
+	}
+	return all, nil
+}
+
+func (byteBound) words(v reflect.Value) string { return v.Interface().(SizeBound).String() }
+
+func (byteBound) never(c *Config, _ string, v reflect.Value) string {
+	if b := v.Interface().(SizeBound); b.Above > 0 && b.Above >= c.Hold.MaxSize {
+		return "what is larger than hold.max_size passes unheld anyway"
+	}
+	return ""
+}
+
+func (byteBound) always(reflect.Value) bool { return false }
+
+func (byteBound) within(v, other reflect.Value) bool {
+	a, b := v.Interface().(SizeBound), other.Interface().(SizeBound)
+	return b.Above > 0 && a.Above >= b.Above || b.Below > 0 && a.Below > 0 && a.Below <= b.Below
+}
+
+// numberBound is a condition on a number.
+type numberBound struct {
+	make     func(policy.Bound) policy.Condition
+	external bool // it counts what is not in outbound.local_domains
+}
+
+func (numberBound) check(*Config, *source, string, reflect.Value) {}
+
+func (k numberBound) conditions(_ *Config, v reflect.Value) ([]policy.Condition, error) {
+	return []policy.Condition{k.make(policy.Bound(v.Interface().(CountBound)))}, nil
+}
+
+func (numberBound) words(v reflect.Value) string {
+	return policy.Bound(v.Interface().(CountBound)).String()
+}
+
+func (k numberBound) never(c *Config, key string, v reflect.Value) string {
+	b := v.Interface().(CountBound)
+	switch {
+	case k.external && len(c.Outbound.LocalDomains) == 0:
+		return key + " needs outbound.local_domains: without it, your own domains count as external"
+	case !k.external && b.Below != nil && *b.Below <= 1:
+		return "every message has a recipient"
+	}
+	return ""
+}
+
+func (k numberBound) always(v reflect.Value) bool {
+	b := v.Interface().(CountBound)
+	return !k.external && b.Above != nil && *b.Above == 0 // every message has a recipient
+}
+
+func (numberBound) within(v, other reflect.Value) bool {
+	a, b := v.Interface().(CountBound), other.Interface().(CountBound)
+	return b.Above != nil && a.Above != nil && *a.Above >= *b.Above ||
+		b.Below != nil && a.Below != nil && *a.Below <= *b.Below
+}
+
+// windows is a condition on the time.
+type windows struct{}
+
+func (windows) check(_ *Config, s *source, path string, v reflect.Value) {
+	_, err := policy.ParseWindow(v.String())
+	s.is(path, err)
+}
+
+func (windows) conditions(_ *Config, v reflect.Value) ([]policy.Condition, error) {
+	w, err := policy.ParseWindow(v.String())
+	return []policy.Condition{policy.IfTime(w)}, err
+}
+
+func (windows) words(v reflect.Value) string { return v.String() }
+
+func (windows) never(*Config, string, reflect.Value) string { return "" }
+
+func (windows) always(v reflect.Value) bool {
+	w, err := policy.ParseWindow(v.String())
+	return err == nil && w.Always()
+}
+
+func (windows) within(v, other reflect.Value) bool { return v.String() == other.String() }
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
