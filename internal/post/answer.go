@@ -13,8 +13,10 @@ import (
 
 // Answer is what came of one command.
 type Answer struct {
-	// recalled, partly, too-late, refused, not-found, ambiguous, help: also the name of its text
+	// recalled, partly, too-late, refused, not-found, ambiguous, help, released, extended, restored, not-now: also the
+	// name of its text
 	Kind     string
+	Act      bool              // something else than a recall was asked for
 	Asked    string            // what the sender named
 	Why      string            // of a refusal
 	Done     []*holdstore.Hold // after the recall

@@ -16,6 +16,7 @@ import (
 
 // toSenders are the forms of mails to senders; the others go to people of other organisations, in English.
 var toSenders = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice",
+	"released", "extended", "restored", "not-now",
 	"outcome", "sign-in"}
 
 func fullLetter() letter {

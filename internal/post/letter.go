@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -23,6 +24,8 @@ type letter struct {
 	Rcpt      []RecipientOutcome
 	More      int      // recipients beyond maxTold
 	Missing   []string // addresses that ONLY names and that did not get the message
+	Waits     bool     // it is held
+	Act       bool     // something else than a recall was asked for
 	Asked     string
 	Why       string
 	Held      []waiting
@@ -41,11 +44,12 @@ type told struct{ Address, Words, Detail string }
 type waiting struct{ ID, Subject, To, Until string }
 
 func (a *Answer) letter(address, language string) letter {
-	l := letter{Asked: sanitize.HeaderValue(a.Asked), Why: sanitize.HeaderValue(a.Why), Address: address,
+	l := letter{Act: a.Act, Asked: sanitize.HeaderValue(a.Asked), Why: sanitize.HeaderValue(a.Why), Address: address,
 		AnswerBy: until(a.AnswerBy, language)}
 	if len(a.Done) > 0 {
 		h := a.Done[0]
 		l.Subject, l.MessageID = sanitize.HeaderValue(h.Subject), sanitize.HeaderValue(h.MessageID)
+		l.Waits = h.State == holdstore.Held
 		l.ID, l.HeldAt, l.Until = h.ID, clock(h.HeldAt, language), clock(h.Due, language)
 		if h.Rule != policy.DefaultRule {
 			l.Rule = sanitize.HeaderValue(h.Rule)

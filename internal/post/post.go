@@ -63,7 +63,9 @@ type dispatch struct {
 // Message-ID.
 func (p *Post) Answer(ctx context.Context, to *holdstore.Submission, a *Answer, thread string) error {
 	d := p.toSender(to, a, thread)
-	d.text, d.kind, d.part = a.Kind, "recall-status", a.status(to).String()
+	if d.text = a.Kind; !a.Act {
+		d.kind, d.part = "recall-status", a.status(to).String()
+	}
 	return p.send(ctx, d)
 }
 

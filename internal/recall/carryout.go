@@ -11,6 +11,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/recall/command"
 )
 
 // carryOut recalls what was found, then answers: each message that is meant has an answer of its own.
@@ -44,7 +45,10 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 		return a, d.help(ctx, r, &a.Answer)
 	}
 	by := r.by.actor
-	by.Reason = "asked by mail: " + f.asked
+	by.Reason = "asked by mail: " + strings.Join(strings.Fields(string(r.target.Verb)+" "+r.target.For+" "+f.asked), " ")
+	if r.target.Verb != command.Recall {
+		return d.act(ctx, r, f, by)
+	}
 	a := &answer{Answer: post.Answer{Kind: "not-found", Asked: f.asked}}
 	for _, h := range f.mine {
 		after, err := d.takeBack(ctx, h, r.target.Only, by)

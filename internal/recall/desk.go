@@ -27,6 +27,9 @@ type Store interface {
 	Get(ctx context.Context, id string) (*holdstore.Hold, error)
 	Recall(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
 	RecallOnly(ctx context.Context, id string, addresses []string, a holdstore.Actor) (*holdstore.Hold, error)
+	Release(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
+	Extend(ctx context.Context, id string, d time.Duration, a holdstore.Actor) (*holdstore.Hold, error)
+	Restore(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
 	Audit(ctx context.Context, verb, id string, a holdstore.Actor, detail string) error
 	RecordBytes(ctx context.Context, refs []string, who holdstore.Whose, newest int) (int64, error)
 	Put(sub holdstore.Submission, header []byte) *holdstore.Put
@@ -58,8 +61,10 @@ type Options struct {
 	Rate            int    // commands of one login in Per; 0: no limit
 	Per             time.Duration
 	Texts           *post.Texts
-	Config          string // the config file, for commands that the log tells
-	Late            Late   // nil: too late is too late
+	Config          string                              // the config file, for commands that the log tells
+	Late            Late                                // nil: too late is too late
+	MaxGrace        time.Duration                       // how long a sender may hold their own mail, from its beginning
+	ParseDuration   func(string) (time.Duration, error) // how WAIT is read
 
 	// Link makes the address of a page that shows a hold and can recall it, for the notice. nil, or "": there is none.
 	Link func(h *holdstore.Hold) string

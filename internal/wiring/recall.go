@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -75,7 +76,7 @@ func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func
 	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, People: people, Outlook: r.Outlook,
 		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
 		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Config: c.File, Late: late, Link: link,
-		PersonalLogins: personal}), nil
+		PersonalLogins: personal, MaxGrace: time.Duration(c.Hold.MaxGrace), ParseDuration: config.ParseDuration}), nil
 }
 
 // People tells the site's own people from others.

@@ -16,6 +16,8 @@ import (
 
 // Target says which messages a command to the recall address means.
 type Target struct {
+	Verb    Verb     // what is asked for
+	For     string   // how much longer to wait, as it was written
 	Refs    []string // what names them; each is meant
 	Last    bool     // the sender's newest
 	Only    []string // nil: for all recipients
@@ -51,10 +53,14 @@ const (
 // and neither do older messages of a thread.
 func Read(m *mailmsg.Message, addresses []string) Target {
 	subject := m.Text("Subject")
-	t := readSubject(policy.WithoutReplyWords(subject))
+	bare := policy.WithoutReplyWords(subject)
+	t, verb := readVerb(bare, bare != policy.Visible(subject))
+	if !verb {
+		t = readSubject(bare)
+	}
 	own := reader(addresses).ownText(m)
 	if len(t.Refs) == 0 && !t.Last { // the subject of a reply or a forward may say ONLY as well
-		own.only = own.only.With(policy.ReadOnlySubject(policy.WithoutReplyWords(subject)))
+		own.only = own.only.With(policy.ReadOnlySubject(bare))
 		own.broken = own.broken || strings.Contains(subject, "=?") // in a charset that nobody knows
 	}
 	own.broken = own.broken || len(m.Values("Subject")) > 1 || len(m.Field("Subject")) > mailmsg.MaxField
@@ -67,6 +73,9 @@ func Read(m *mailmsg.Message, addresses []string) Target {
 		t.Unclear = unclearCut
 	case own.doubtful:
 		t.Unclear = unclearQuoted
+	}
+	if t.Verb != Recall && t.Only != nil {
+		t.Only, t.Unclear = nil, unclearAll
 	}
 	if len(t.Refs) > 0 || t.Last {
 		return t
