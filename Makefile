@@ -133,7 +133,7 @@ pictures: ## Take pictures of the page, for the manual and to look at
 	test/deps/install redis-server chromium fonts-noto-cjk
 	mkdir -p build/pictures
 	SCREENSHOTS=$(CURDIR)/build/pictures PICTURES=$(CURDIR)/docs/pictures \
-		$(GO) test -count=1 -run 'ThePicturesOfTheManual|ForEverybody' ./internal/web
+		$(GO) test -count=1 -run 'ThePicturesOfTheManual|OfEveryState' ./internal/web
 
 # Each example of docs/web.md stands in front of a page.
 proxies: ## Try the manual's examples of nginx, Caddy and Apache

@@ -19,7 +19,7 @@ func TestAnOperatorActsOnManyInABrowser(t *testing.T) {
 		g.message("anna", id, "all@x.test", "carl.with.a.very.long.name@department.partner.test")
 	}
 	g.message("bert", "other@corp.test")
-	b := browser.Open(t, "en")
+	b := browser.Open(t)
 	b.Header("X-User", "boss")
 	b.GoTo(w.base + "/operator/?sender=anna%40corp.test")
 	b.Accessible("the search")
@@ -67,7 +67,7 @@ func TestALateRecallIsWatchedInABrowser(t *testing.T) {
 	world.sent("watched@corp.test", "bert@far.test")
 	server.Eventually(t, "bert has it", func() bool { return len(world.far.folder("bert@far.test", "INBOX")) == 1 })
 	world.far.boxes.Stop() // so that the answer comes in while the page is looked at
-	b := browser.Open(t, "en")
+	b := browser.Open(t)
 	b.Header("X-User", "anna")
 	b.GoTo(w.base + "/m/" + world.corp.id("watched@corp.test"))
 	b.Click("ask")
@@ -90,7 +90,7 @@ func TestThePageSaysWhatIsTrueWhateverTheBrowserHasShown(t *testing.T) {
 	w := g.withPage(withOperator)
 	g.message("anna", "tabs@corp.test")
 	page := w.base + "/m/" + g.id("tabs@corp.test")
-	first := browser.Open(t, "en")
+	first := browser.Open(t)
 	first.Header("X-User", "anna")
 	first.GoTo(page)
 	first.Sees("Leaves in")

@@ -15,7 +15,7 @@ func TestASenderTakesAMessageBackInABrowser(t *testing.T) {
 	w := g.withPage()
 	g.message("anna", "browser@corp.test", "bert@x.test", "carl.with.a.very.long.name@department.partner.test")
 	link := w.linkIn(g.report("anna", "Waiting until"))
-	b := browser.Open(t, "en")
+	b := browser.Open(t)
 	b.Do("open the link", chromedp.Navigate(link))
 	b.Sees("Leaves in")
 	b.Look("hold", "320")

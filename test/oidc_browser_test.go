@@ -55,7 +55,7 @@ func TestASenderSignsInAtTheirProviderInABrowser(t *testing.T) {
 		"oidc = { issuer = %q, client_id = \"recall-page\", client_secret_file = %q }", issuer, secret))
 	g.message("anna", "provider@corp.test")
 	g.message("bert", "of-bert@corp.test")
-	b := browser.Open(t, "en")
+	b := browser.Open(t)
 	b.Do("open the page", chromedp.Navigate(w.base), chromedp.Click(`a[href="/sign-in/oidc"]`))
 	b.Do("sign in at the provider", chromedp.SendKeys("#username", "anna"), chromedp.SendKeys("#password", "verysecure"),
 		chromedp.Click("button"))

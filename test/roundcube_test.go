@@ -44,7 +44,7 @@ func startWebmail(t *testing.T, grace string, settings ...string) *webmail {
 // signIn opens Roundcube for somebody, in a browser.
 func (m *webmail) signIn(login string) *browser.Browser {
 	m.t.Helper()
-	b := browser.Open(m.t, "en")
+	b := browser.Open(m.t)
 	b.GoTo(m.URL)
 	b.Do("sign in", chromedp.SendKeys("#rcmloginuser", login), chromedp.SendKeys("#rcmloginpwd", server.Password),
 		chromedp.Click("#rcmloginsubmit"))

@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -45,13 +46,10 @@ func TestTenThousandGuessesFindNothing(t *testing.T) {
 				r, _ := http.NewRequestWithContext(t.Context(), "GET", h.url+path, nil)
 				r.Header.Set("X-Forwarded-For", "198.51.100.7")
 				r.Header.Set("Authorization", fmt.Sprintf("Bearer rmt_%d-%d", worker, n))
-				answer, err := http.DefaultTransport.RoundTrip(r)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				answer.Body.Close()
-				switch answer.StatusCode {
+				r.RemoteAddr = "127.0.0.1:1" // a proxy's; ten thousand connections would cost more than their answers
+				answer := httptest.NewRecorder()
+				h.page.ServeHTTP(answer, r)
+				switch answer.Code {
 				case http.StatusTooManyRequests:
 					refused.Add(1)
 				case http.StatusNotFound, http.StatusUnauthorized:

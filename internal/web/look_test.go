@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -127,33 +128,90 @@ func (h *house) answered(text string) string {
 	return id
 }
 
+// pages are the sources of sights in one language.
+func (h *house) pages(language string, sights []sight) (all []browser.Page) {
+	h.t.Helper()
+	for _, s := range sights {
+		_, text, _ := h.guest("Remote-User", s.login, "Accept-Language", language).ask("GET", s.path, "")
+		all = append(all, browser.Page{Name: s.name + "-" + language, HTML: text})
+	}
+	return all
+}
+
 // Every page in every state has no barrier in light and dark, and fits a phone, a large window, a zoom of 400 % and
-// wide letters; its texts fit in every language.
+// wide letters; its texts fit in every language. "make pictures" opens each of them by itself.
 func TestThePagesAreForEverybody(t *testing.T) {
 	t.Parallel()
 	h := open(t, withBoss)
 	sights := h.sights()
-	b := browser.Open(t, "en")
-	for _, language := range strings.Fields("en de fr es ja zh") {
+	english := h.pages("en", sights)
+	all := slices.Clone(english)
+	sights = slices.DeleteFunc(sights, sight.same)
+	for _, language := range languages[1:] {
+		all = append(all, h.pages(language, sights)...)
+	}
+	b := browser.Open(t)
+	b.Header("Remote-User", "anna")
+	b.GoTo(h.url + "/m/" + h.ids["Lunch"])
+	h.redis.Kill()
+	for _, language := range languages {
+		all = append(all, h.pages(language, []sight{h.away()})...)
+	}
+	english = append(english, h.pages("en", []sight{h.away()})...)
+	script, err := os.ReadFile("static/page.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := b.Pages(string(script), all)
+	for _, width := range []int64{320, 1280} {
+		b.Window(width, 800, 1)
+		pages.Fit(fmt.Sprint("at ", width))
+	}
+	pages = b.Pages(string(script), english)
+	pages.Accessible("")
+	pages.Find("it moves", whatMoves)
+	b.Prefers("screen", "prefers-color-scheme", "dark")
+	pages.Accessible(" in the dark", browser.Colours...)
+	b.Prefers("print")
+	pages.Fit("on paper")
+	b.Prefers("screen", "prefers-color-scheme", "light")
+	b.Window(320, 256, 4)
+	pages.Fit("at 400 %")
+	browser.JS[bool](b, wideLetters)
+	pages.Fit("with wide letters")
+}
+
+// languages are those of the page.
+var languages = strings.Fields("en de fr es ja zh")
+
+// away is the page of a message with the store away.
+func (h *house) away() sight { return sight{"store-away", "anna", "/m/" + h.ids["Lunch"]} }
+
+// Pictures of every page in every state, in every language, for people to look at; meanwhile each page is tried as
+// TestThePagesAreForEverybody does it, and with all rules in the dark.
+func TestPicturesOfEveryState(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("SCREENSHOTS") == "" {
+		t.Skip("make pictures takes them")
+	}
+	h := open(t, withBoss)
+	sights := h.sights()
+	b := browser.Open(t)
+	for _, language := range languages {
 		b.Header("Accept-Language", language)
 		for _, s := range sights {
-			if language != "en" && s.same() {
-				continue
-			}
-			b.Header("Remote-User", s.login)
-			b.GoTo(h.url + s.path)
-			b.Look(s.name+"-"+language, "320", "1280")
 			if language == "en" {
-				forEverybody(t, b, s.name)
+				h.look(b, s)
+			} else if !s.same() {
+				b.Header("Remote-User", s.login)
+				b.GoTo(h.url + s.path)
+				b.Look(s.name+"-"+language, "320", "1280")
 			}
 		}
 	}
 	h.redis.Kill()
 	b.Header("Accept-Language", "en")
-	b.GoTo(h.url + "/m/" + h.ids["Lunch"])
-	b.Sees("can't be reached")
-	b.Look("store-away", "320", "1280")
-	forEverybody(t, b, "store-away")
+	h.look(b, h.away())
 }
 
 // wideLetters are the spaces that WCAG 1.4.12 asks for.
@@ -171,9 +229,13 @@ const whatMoves = `[...document.querySelectorAll("*")].filter(el => {
 	return style.transitionDuration !== "0s" || style.animationName !== "none";
 }).map(el => el.outerHTML.slice(0, 120)).join("\n")`
 
-// forEverybody looks at a page as people do who see differently.
-func forEverybody(t *testing.T, b *browser.Browser, name string) {
-	t.Helper()
+// look opens a page in English, and looks at it as people do who see differently.
+func (h *house) look(b *browser.Browser, s sight) {
+	h.t.Helper()
+	name := s.name
+	b.Header("Remote-User", s.login)
+	b.GoTo(h.url + s.path)
+	b.Look(name+"-en", "320", "1280")
 	b.Accessible(name)
 	b.Prefers("screen", "prefers-color-scheme", "dark")
 	b.Accessible(name + " in the dark")
@@ -183,7 +245,7 @@ func forEverybody(t *testing.T, b *browser.Browser, name string) {
 	b.Picture(name + "-print")
 	b.Prefers("screen", "prefers-color-scheme", "light")
 	if moving := browser.JS[string](b, whatMoves); moving != "" {
-		t.Errorf("%s moves:\n%s", name, moving)
+		h.t.Errorf("%s moves:\n%s", name, moving)
 	}
 	b.Window(320, 256, 4)
 	b.Fits(name + " at 400 %")

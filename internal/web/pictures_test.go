@@ -17,16 +17,13 @@ import (
 func TestThePicturesOfTheManual(t *testing.T) {
 	t.Parallel()
 	folder := os.Getenv("PICTURES")
-	if folder == "" {
-		folder = t.TempDir()
-	}
 	h := open(t, withBoss)
 	text := "Dear Bert,\r\n\r\nthe prices of next year are attached. Please don't pass them on.\r\n\r\nAnna"
 	h.leave(h.ids["of anna"])
 	h.leave(h.mail("Lunch on Friday", time.Hour, "At noon?", "carla@example.org"))
 	asked := h.answered(text)
 	id := h.mail("Price list 2027", 2*time.Minute, text, "bert@example.com", "carla@example.org", "all@example.net")
-	b := browser.Open(t, "en")
+	b := browser.Open(t)
 	b.Header("Remote-User", "anna")
 	b.Window(720, 640, 1)
 	b.GoTo(h.url + "/m/" + id)

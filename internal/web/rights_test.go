@@ -29,6 +29,7 @@ type house struct {
 	store  *holdstore.Store
 	marker *mark.Marker
 	url    string
+	page   http.Handler      // that of url
 	ids    map[string]string // by subject
 }
 
@@ -79,7 +80,8 @@ func (h *house) serve(tables, web string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.Config.Handler = page.Handler()
+	h.page = page.Handler()
+	listener.Config.Handler = h.page
 	listener.Start()
 	t.Cleanup(listener.Close)
 }

@@ -4,10 +4,12 @@ package browser
 import (
 	"context"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -21,23 +23,64 @@ type Browser struct {
 	header network.Headers // of each request
 }
 
-// Open starts a browser that prefers a language.
-func Open(t testing.TB, language string) *Browser {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox,
-		chromedp.Flag("accept-lang", language), chromedp.Flag("disable-gpu", true))
-	allocator, end := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(end)
-	tab, closeTab := chromedp.NewContext(allocator)
-	t.Cleanup(closeTab)
-	return &Browser{t, tab, network.Headers{}}
+// process is the browser that the tests of a program share: each has a window of its own there, with its own cookies.
+// It ends with the last of the tests that use it.
+var process struct {
+	mu    sync.Mutex
+	users int
+	ctx   context.Context
+	end   func()
 }
 
-// Tab opens a second tab of the same browser.
+// Open opens a window of a browser, which starts where none runs.
+func Open(t testing.TB) *Browser {
+	t.Helper()
+	ctx := enter(t)
+	window, closeWindow := chromedp.NewContext(ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(closeWindow)
+	return newTab(t, window)
+}
+
+// newTab is a tab that works as if it were the only one: it has the focus.
+func newTab(t testing.TB, ctx context.Context) *Browser {
+	b := &Browser{t, ctx, network.Headers{}}
+	set(b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	return b
+}
+
+// enter returns the browser's context, and leaves it at the end of the test.
+func enter(t testing.TB) context.Context {
+	t.Helper()
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	if process.users == 0 {
+		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("/usr/bin/chromium"),
+			chromedp.NoSandbox, chromedp.Flag("accept-lang", "en"), chromedp.Flag("disable-gpu", true))
+		allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
+		first, closeFirst := chromedp.NewContext(allocator)
+		process.ctx, process.end = first, func() { closeFirst(); end() }
+		if err := chromedp.Do(first); err != nil {
+			process.end()
+			t.Fatalf("the browser does not start: %v", err)
+		}
+	}
+	process.users++
+	t.Cleanup(func() {
+		process.mu.Lock()
+		defer process.mu.Unlock()
+		if process.users--; process.users == 0 {
+			process.end()
+		}
+	})
+	return process.ctx
+}
+
+// Tab opens a second tab, which shares the cookies.
 func (b *Browser) Tab() *Browser {
+	b.t.Helper()
 	ctx, end := chromedp.NewContext(b.ctx)
 	b.t.Cleanup(end)
-	return &Browser{b.t, ctx, network.Headers{}}
+	return newTab(b.t, ctx)
 }
 
 // Do does something that must not take longer than half a minute.
