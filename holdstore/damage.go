@@ -28,7 +28,7 @@ var sharedKeys = func() (all []any) {
 			all = append(all, k.begin, k.is)
 		}
 	}
-	all = append(all, "jobs:in", "zset", "jobs:us", "zset")
+	all = append(all, "jobs:in", "zset", "jobs:us", "zset", "jobs:op", "zset", "claws", "zset")
 	for _, st := range allStates {
 		all = append(all, "z:"+string(st), "zset")
 	}

@@ -262,6 +262,8 @@ var kinds = []keyKind{
 	{"in:t:", "remembered in:t:", checkTimeScript, "zset"},
 	{"in:u:", "remembered in:u:", checkTimeScript, "string"},
 	{"in:n:", "remembered in:n:", checkTimeScript, "string"},
+	{"cb:", "claw back ", checkTimeScript, "hash"},
+	{"claws", "", nil, "zset"},
 	{"aside:", "", checkAsideScript, ""},
 	{"inq:", "", nil, "list"},
 	{"inload", "", nil, "zset"},

@@ -88,8 +88,8 @@ func (s *Store) AddJob(ctx context.Context, id, kind string, v any, in time.Dura
 // that died had begun.
 const JobLease = 15 * time.Second
 
-// claimJobScript: ARGV: lease ms, token, the lane ("in", "us", or "" for jobs), askers that are busy... Output: {} or
-// {id, kind, data, attempts, since, done}
+// claimJobScript: ARGV: lease ms, token, the lane ("in", "us", "op", or "" for jobs), askers that are busy...
+// Output: {} or {id, kind, data, attempts, since, done}
 var claimJobScript = drain(lanes + `
 local busy = {}
 for i = 4, #ARGV do busy[ARGV[i]] = true end
@@ -113,7 +113,7 @@ return {}
 // looks into all, ours first.
 func (s *Store) ClaimJob(ctx context.Context, some ...Lane) (j *Job, err error) {
 	if len(some) == 0 {
-		some = []Lane{OurLane, UserLane(), TheirLane()}
+		some = []Lane{OurLane, UserLane(), OperatorLane(), TheirLane()}
 	}
 	for _, lane := range some {
 		if j, err = s.claimIn(ctx, lane); j != nil || err != nil {
@@ -227,15 +227,16 @@ func (s *Store) SaveJob(ctx context.Context, j *Job, v any) error {
 	return s.wordAt(ctx, j.at, saveJobScript, j.ID, j.token, data, JobLease.Milliseconds())
 }
 
-// Jobs wait in three lanes, so that what other sites ask for never delays what our own users do, and one user no
-// other. Reports are in the set jobs, by when they are due: one for each recall. Of what others asked for the ID begins
-// with "in:ASKER:", and of requests of our own users with "us:ASKER:". Each asker has a set of their own, jobs:in:ASKER
-// or jobs:us:ASKER, and jobs:in and jobs:us have the askers by when their turn is: when their first job is due, or when
-// one was taken last. So askers take turns, however many jobs one of them has.
+// Jobs wait in four lanes, so that what other sites ask for never delays what our own users do, and one user no other.
+// Reports are in the set jobs, by when they are due: one for each recall. Of what others asked for the ID begins with
+// "in:ASKER:", of requests of our own users with "us:ASKER:", and of claw backs with "op:DOMAIN:", the domain of the
+// mailboxes. Each asker has a set of their own, such as jobs:in:ASKER, and jobs:in, jobs:us and jobs:op have the askers
+// by when their turn is: when their first job is due, or when one was taken last. So askers take turns, however many
+// jobs one of them has.
 
 // Lane is where jobs are claimed.
 type Lane struct {
-	way  string // "in", "us", or "" for reports
+	way  string // "in", "us", "op", or "" for reports
 	busy []string
 }
 
@@ -248,6 +249,9 @@ func UserLane(busy ...string) Lane { return Lane{way: "us", busy: busy} }
 // TheirLane has the jobs that other sites asked for; those of busy askers are passed by.
 func TheirLane(busy ...string) Lane { return Lane{way: "in", busy: busy} }
 
+// OperatorLane has claw backs, by the domains of their mailboxes; those of busy domains are passed by.
+func OperatorLane(busy ...string) Lane { return Lane{way: "op", busy: busy} }
+
 // JobIDPrefix begins the ID of a job that another site asked for.
 func JobIDPrefix(asker string) string { return "in:" + strings.ReplaceAll(asker, ":", "_") + ":" }
 
@@ -259,10 +263,15 @@ func UserJobIDPrefix(asker string) string {
 	return "us:" + strings.ReplaceAll(asker, ":", "_") + ":"
 }
 
-// Requester is who asked for a job; "": nobody in particular.
+// OperatorJobIDPrefix begins the ID of a job of a claw back in the mailboxes of a domain.
+func OperatorJobIDPrefix(domain string) string {
+	return "op:" + strings.ReplaceAll(domain, ":", "_") + ":"
+}
+
+// Requester is who asked for a job, or the domain that a claw back is for; "": nobody in particular.
 func (j *Job) Requester() string {
 	way, rest, _ := strings.Cut(j.ID, ":")
-	if way != "in" && way != "us" {
+	if way != "in" && way != "us" && way != "op" {
 		return ""
 	}
 	asker, _, _ := strings.Cut(rest, ":")
@@ -275,7 +284,8 @@ var lanes = lua("lanes")
 // claimIn claims in some lanes of the whole store, all of them when none is named: the job that has been due for
 // longest, or of askers the one whose turn it is.
 func (s *Store) claimIn(ctx context.Context, lane Lane) (*Job, error) {
-	set := map[string]func(nodes.Shard) string{"": jobsKey, "us": usersKey, "in": requestersKey}[lane.way]
+	set := map[string]func(nodes.Shard) string{"": jobsKey, "us": usersKey, "op": operatorsKey,
+		"in": requestersKey}[lane.way]
 	if len(s.nodes.Shards) == 1 {
 		return s.claimJobAt(ctx, s.nodes.Shards[0], lane)
 	}

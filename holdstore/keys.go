@@ -36,7 +36,10 @@ import (
 //	out:DAY:NUMBER  hash: who used which Message-ID for outbound mail that was not held
 //	j:ID            hash: a job
 //	jobs            IDs of jobs; score: when they are due, or their lease ends
-//	jobs:in         requesters of other sites, and jobs:in:REQUESTER their jobs; jobs:us: of our own users; see jobs.go
+//	jobs:in         requesters of other sites, and jobs:in:REQUESTER their jobs; jobs:us: of our own users, and
+//	                jobs:op: of operators; see jobs.go
+//	cb:ID           hash: a claw back, with a field for each mailbox; see clawback.go
+//	claws           IDs of claw backs; score: when they were ordered
 //	rq:ID           a recall request that we made; rq:m:HASH the holds of a Message-ID for which there are some
 //	log             stream: the audit trail
 //	wake            channel: something is due sooner than before
@@ -75,6 +78,9 @@ func unheldKey(at nodes.Shard, bucket string) string { return string(at) + "out:
 func jobsKey(at nodes.Shard) string                  { return string(at) + "jobs" }
 func requestersKey(at nodes.Shard) string            { return string(at) + "jobs:in" }
 func usersKey(at nodes.Shard) string                 { return string(at) + "jobs:us" }
+func operatorsKey(at nodes.Shard) string             { return string(at) + "jobs:op" }
+func clawKey(at nodes.Shard, id string) string       { return string(at) + "cb:" + id }
+func clawsKey(at nodes.Shard) string                 { return string(at) + "claws" }
 func requestKey(at nodes.Shard, id string) string    { return string(at) + "rq:" + id }
 func secretKey(at nodes.Shard) string                { return string(at) + "secret" }
 func tokensKey(at nodes.Shard) string                { return string(at) + "tokens" }

@@ -5,7 +5,7 @@
 -- Returns: nothing; defines functions
 local function lane(id)
   local way, asker = string.match(id, '^(%l%l):([^:]*):')
-  if way ~= 'in' and way ~= 'us' then return P .. 'jobs' end
+  if way ~= 'in' and way ~= 'us' and way ~= 'op' then return P .. 'jobs' end
   return P .. 'jobs:' .. way .. ':' .. asker, P .. 'jobs:' .. way, asker
 end
 -- dueAt says when a job is due.
@@ -32,7 +32,7 @@ local function unpark(id)
   dueAt(id, now)
 end
 local function firstDue(set) return redis.call('ZRANGEBYSCORE', set, '-inf', int(now), 'LIMIT', 0, 1)[1] end
--- inTurn is the job whose asker's turn it is, but for busy ones; way is "in" or "us".
+-- inTurn is the job whose asker's turn it is, but for busy ones; way is "in", "us" or "op".
 local function inTurn(way, busy)
   local turns = P .. 'jobs:' .. way
   for _, asker in ipairs(redis.call('ZRANGEBYSCORE', turns, '-inf', int(now), 'LIMIT', 0, 50)) do

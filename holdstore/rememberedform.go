@@ -19,6 +19,7 @@ const (
 // packReceived makes of a message what is stored: From and the recipients are digests already.
 func packReceived(r Remembered) []byte {
 	b := binary.AppendUvarint(nil, uint64(r.At.UnixMilli()))
+	b = appendText(b, r.delivered)
 	b = appendText(b, []byte(r.MessageID))
 	b = appendText(b, rawDigest(r.From))
 	b = appendText(b, []byte(r.Lock))
@@ -58,6 +59,7 @@ func rawDigest(text string) []byte {
 func unpackReceived(stored string, keep func(raw string) bool) (r Remembered, ok bool) {
 	p := packed{rest: stored}
 	r.At = time.UnixMilli(int64(p.number())).UTC()
+	p.text() // deliveredOf reads it
 	r.MessageID = p.text()
 	r.From = base64.RawStdEncoding.EncodeToString([]byte(p.text()))
 	r.Lock = p.text()
@@ -84,6 +86,13 @@ func unpackReceived(stored string, keep func(raw string) bool) (r Remembered, ok
 		}
 	}
 	return r, !p.broken
+}
+
+// deliveredOf is what is stored of a message for claw backs; empty: nothing.
+func deliveredOf(stored string) string {
+	p := packed{rest: stored}
+	p.number()
+	return p.text()
 }
 
 // packed reads what packReceived wrote.
@@ -115,7 +124,7 @@ func (p *packed) bytes(n uint64) string {
 }
 
 // Remembered is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and
-// the subject are kept as hashes only: they are compared, and need not be readable.
+// the subject are kept as hashes only: they are compared, and need not be readable, except for claw backs (Delivered).
 type Remembered struct {
 	MessageID  string    // at most MaxNamed bytes
 	From       string    // address
@@ -125,6 +134,9 @@ type Remembered struct {
 	Lock       string    // the value of its Cancel-Lock field; at most maxLock bytes
 	Ways       []Way     // one for each transaction
 	At         time.Time
+
+	Delivered *Delivered // nil: none of the recipients' mailboxes can be reached
+	delivered []byte     // the same as it is stored
 }
 
 // Way is how a message came in. Anybody can type a sender, so it tells which of several messages is the sender's own.

@@ -54,7 +54,7 @@ func (s *Store) Remember(ctx context.Context, all []Remembered, keep time.Durati
 	for _, r := range all {
 		if len(r.MessageID) <= MaxNamed {
 			at := s.nodes.Of(digest(r.From))
-			rows[at] = append(rows[at], rememberRow(r)...)
+			rows[at] = append(rows[at], s.rememberRow(r)...)
 		}
 	}
 	for at, row := range rows {
@@ -75,7 +75,7 @@ func (s *Store) Remember(ctx context.Context, all []Remembered, keep time.Durati
 }
 
 // rememberRow is what rememberScript wants of one message.
-func rememberRow(r Remembered) []any {
+func (s *Store) rememberRow(r Remembered) []any {
 	subject, network := digest(r.From+"\n"+r.bare()), sha256.Sum256([]byte(networkOf(r.Ways)))
 	r.From = digest(r.From)
 	to := r.Recipients[:min(len(r.Recipients), MaxRemembered)]
@@ -84,6 +84,7 @@ func rememberRow(r Remembered) []any {
 		r.Lock = ""
 	}
 	name := digest(r.MessageID) + r.From // whoever else claims the Message-ID overwrites nothing
+	r.delivered = s.packDelivered(name, r.Delivered)
 	// A message with many recipients comes in by several transactions.
 	slot, value := digest(strings.Join(r.Recipients, " "))[:slotLen], packReceived(r)
 	queue := binary.BigEndian.Uint16(network[:]) % networkBuckets

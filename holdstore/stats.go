@@ -96,7 +96,7 @@ func (s *Store) OverdueHolds(ctx context.Context, grace time.Duration) (Overdue,
 
 // OverdueJobs counts jobs that should have been done longer than grace ago.
 func (s *Store) OverdueJobs(ctx context.Context, grace time.Duration) (o Overdue, err error) {
-	for _, set := range []func(nodes.Shard) string{jobsKey, usersKey, requestersKey} {
+	for _, set := range []func(nodes.Shard) string{jobsKey, usersKey, operatorsKey, requestersKey} {
 		some, err := s.overdue(ctx, grace, set) // an asker counts as one, whatever they have
 		if err != nil {
 			return o, err

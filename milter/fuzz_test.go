@@ -132,6 +132,7 @@ func FuzzField(f *testing.F) {
 // blank is what a gate needs, where nothing is known and nothing comes of anything.
 type blank struct{}
 
+func (blank) Reaches(string) bool                                                   { return false }
 func (blank) Remember(context.Context, []holdstore.Remembered, time.Duration) error { return nil }
 func (blank) FindRemembered(context.Context, string, string, string, []string) ([]holdstore.Remembered, error) {
 	return nil, nil

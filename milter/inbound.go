@@ -45,7 +45,7 @@ func (s *session) look() gomilter.Response {
 		s.reset()
 		return replyWith("550 5.7.1 the message has too many fields that only this gateway may write")
 	}
-	if len(m.arrival.look.Strip) == 0 && m.arrival.look.Body == 0 {
+	if len(m.arrival.look.Strip) == 0 && m.arrival.look.Body == 0 && !m.arrival.look.Print {
 		return s.arrived()
 	}
 	return gomilter.RespContinue
@@ -63,7 +63,10 @@ func (s *session) arrived() gomilter.Response {
 // keep takes a piece of the body of what may be a command.
 func (s *session) keep(chunk []byte) gomilter.Response {
 	a := s.msg.arrival
+	prints := a.look.Print && a.mail.Print.Write(chunk)
 	switch {
+	case (a.look.Body == 0 || a.mail.Cut) && prints:
+		return gomilter.RespContinue
 	case a.look.Body == 0 || a.mail.Cut:
 		return s.skip()
 	case len(a.mail.Body)+len(chunk) > a.look.Body && a.look.Body < mailmsg.MaxBody:

@@ -86,6 +86,15 @@ var helps = map[string]help{
 		"Show all that is known of a message: its envelope and header, what happened when, and each recipient's result.\n\n" +
 			"Exit codes: 0 shown; 1 nothing matched; " + storeCodes,
 		"  recallctl show 32VWE3H4VYYPX\n  recallctl show --subject \"*price list*\""},
+	"retract": {"Take delivered messages out of your users' mailboxes",
+		"Take messages that came in out of the mailboxes of your users, whether they were read or not, and move them to " +
+			"the trash there. Message-IDs or filters choose among what is remembered (inbound.remember). What matches is " +
+			"shown first. The daemons do the work, each mailbox gets one outcome, and an interrupted command changes " +
+			"nothing about that. --undo moves messages back, unread if they were.\n\n" +
+			"Exit codes: 0 each mailbox has an outcome; 1 nothing matched; 2 some mailboxes could not be done; " + storeCodes,
+		"  recallctl retract --sender @evil.test --since 2h --dry-run\n" +
+			"  recallctl retract \"<6f2c@evil.test>\" --yes --reason phishing\n" +
+			"  recallctl retract --undo 33ABZTBXRDH6J"},
 	"stats": {"Show counts by state, size, the oldest message and the latest delay",
 		"Show how many messages are in which state, how much room they take, and how late the releases are.\n\n" +
 			"Exit codes: 0 shown; " + storeCodes,

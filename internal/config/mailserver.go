@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,6 +38,11 @@ func (m Mailbox) MailServers() (all []MailServer) {
 		}
 	}
 	return all
+}
+
+// Any says whether there is a way into anybody's mailbox.
+func (m Mailbox) Any() bool {
+	return slices.ContainsFunc(m.MailServers(), func(s MailServer) bool { return s.Backend != "none" })
 }
 
 // Path is the key of server number n of MailServers.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/authenticate"
+	"github.com/recall-milter/recall-milter/internal/fingerprint"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/protocol"
@@ -52,12 +53,14 @@ type Retractor interface {
 	MayAnswerUs(s protocol.Status) bool
 	AcceptStatus(ctx context.Context, s protocol.Status, from string) error
 	Receipts(ctx context.Context, all []protocol.Receipt) error
+	Reaches(recipient string) bool
 }
 
 // Mail is a message that comes in.
 type Mail struct {
 	holdstore.Submission
 	mailmsg.Message
+	Print fingerprint.Body // of what was seen of the body; see Needs
 }
 
 // Gate looks at mail that comes in. Safe for concurrent use.
@@ -87,12 +90,13 @@ func (g *Gate) SetOptions(o Options) { g.o.Store(&o) }
 type Needs struct {
 	Strip []FieldIndex // fields to take out, in this order
 	Body  int          // bytes of its body that tell whether it is a recall command, at most; 0: it is none
+	Print bool         // the beginning of its body goes through Mail.Print, for claw backs
 }
 
 // Examine says at the end of the header what a message needs.
 func (g *Gate) Examine(m *Mail) Needs {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
-	l := Needs{Strip: forged(m.Fields, g.id(m), believed)}
+	l := Needs{Strip: forged(m.Fields, g.id(m), believed), Print: g.o.Load().Remember > 0 && len(g.reached(m)) > 0}
 	if !m.Resent() {
 		l.Body = body(g.known, &m.Message)
 	}

@@ -22,6 +22,7 @@ func (u unconcerned) AcceptOrder(context.Context, retraction.Order, bool) (bool,
 	return false, nil
 }
 func (unconcerned) MayAnswerUs(protocol.Status) bool                            { return false }
+func (unconcerned) Reaches(string) bool                                         { return false }
 func (unconcerned) AcceptStatus(context.Context, protocol.Status, string) error { return nil }
 func (unconcerned) Receipts(context.Context, []protocol.Receipt) error          { return nil }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/fingerprint"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -25,7 +26,9 @@ const (
 // Remember notes a message that came in. Never waits.
 func (g *Gate) Remember(m *Mail) {
 	a := g.read(m)
-	if g.o.Load().Remember <= 0 || a.defect != "" || m.MessageID == "" || len(m.MessageID) > holdstore.MaxNamed {
+	reached := g.reached(m)
+	if g.o.Load().Remember <= 0 || a.defect != "" && len(reached) == 0 || m.MessageID == "" ||
+		len(m.MessageID) > holdstore.MaxNamed {
 		return
 	}
 	r := holdstore.Remembered{MessageID: m.MessageID, From: a.from,
@@ -34,6 +37,9 @@ func (g *Gate) Remember(m *Mail) {
 		Subjects:   policy.ReadSubject(mailmsg.Subject(m.Field("Subject"))).Forms(), Lock: m.Field("Cancel-Lock"),
 		At: time.Now()}
 	r.MessageID = strings.Clone(r.MessageID) // the rest of its field may be large
+	if len(reached) > 0 {
+		r.Delivered = delivered(a, reached)
+	}
 	if sent, err := mail.ParseDate(m.Field("Date")); err == nil {
 		r.Sent = sent.UTC()
 	}
@@ -49,11 +55,46 @@ func (g *Gate) Remember(m *Mail) {
 	}
 }
 
+// reached lists the recipients whose mailboxes this gateway can open.
+func (g *Gate) reached(m *Mail) (all []string) {
+	if g.retractor == nil {
+		return nil
+	}
+	for _, p := range m.Recipients[:min(len(m.Recipients), holdstore.MaxRemembered)] {
+		if g.retractor.Reaches(p.Address) {
+			all = append(all, p.Address)
+		}
+	}
+	return all
+}
+
+// maxAuthor bounds what is kept of a From without an address, in bytes.
+const maxAuthor = 320
+
+// delivered is what a claw back needs to know of a message. A From that is no plain address is kept as it is written.
+func delivered(a *arrival, reached []string) *holdstore.Delivered {
+	author := a.from
+	if author == "" {
+		author = mailmsg.Shorten(mailmsg.Text(a.Field("From")), maxAuthor)
+	}
+	d := &holdstore.Delivered{MessageID: strings.Clone(a.MessageID), Author: author, Sender: a.Sender.Address,
+		Subject: a.Subject, Header: fingerprint.OfHeader(a.Values), Recipients: reached, At: time.Now()}
+	if a.Print.Begun() {
+		d.Body = a.Print.Sum()
+	}
+	return d
+}
+
 // weight is about how many bytes of memory a message takes that waits to be remembered.
 func weight(r *holdstore.Remembered) int64 {
 	const fixed, text = 1 << 10, 64 // besides the texts, and besides the bytes of one of them
 	n := fixed + len(r.MessageID) + len(r.From) + len(r.Lock)
-	for _, all := range [][]string{r.Recipients, r.Subjects} {
+	reached := []string{}
+	if r.Delivered != nil {
+		reached = r.Delivered.Recipients
+		n += len(r.Delivered.Subject) + len(r.Delivered.Author)
+	}
+	for _, all := range [][]string{r.Recipients, r.Subjects, reached} {
 		for _, s := range all {
 			n += text + len(s)
 		}

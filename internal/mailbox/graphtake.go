@@ -103,10 +103,16 @@ func (o *graphBox) take(t Target, plan func(Result) error) (Result, error) {
 	return combined(all), nil
 }
 
-// find returns every copy of a message: a mailbox's messages are those of all its folders.
-func (o *graphBox) find(t Target) (all []*graphMessage, err error) {
+// find returns every copy of a message.
+func (o *graphBox) find(t Target) ([]*graphMessage, error) {
+	all, err := o.list(t.MessageID)
+	return slices.DeleteFunc(all, func(m *graphMessage) bool { return !m.is(t) }), err
+}
+
+// list returns the messages with a Message-ID: a mailbox's messages are those of all its folders.
+func (o *graphBox) list(messageID string) (all []*graphMessage, err error) {
 	at := o.at(url.Values{"$select": {"id"}, "$top": {"50"},
-		"$filter": {"internetMessageId eq '" + strings.ReplaceAll(t.MessageID, "'", "''") + "'"}}, "messages")
+		"$filter": {"internetMessageId eq '" + strings.ReplaceAll(messageID, "'", "''") + "'"}}, "messages")
 	var ids []string
 	for at != "" {
 		var page struct {
@@ -135,7 +141,7 @@ func (o *graphBox) find(t Target) (all []*graphMessage, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if m.ID == id && m.is(t) {
+		if m.ID == id {
 			all = append(all, m)
 		}
 	}

@@ -90,6 +90,11 @@ type Backend interface {
 	// before each act that a later try could not see; its error ends the try. An error means that a later try may
 	// succeed; one that is ErrLogin needs the administrator. Trying again does nothing twice.
 	Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error)
+	// ClawBack takes every copy of a message out, also those that were read. plan is what note has heard in an earlier
+	// try: each is told before it is done. An error means that a later try may succeed.
+	ClawBack(ctx context.Context, c Claw, plan []Copy, note func([]Copy) error) (Clawed, error)
+	// GiveBack moves copies that ClawBack has moved to where they were. plan and note are as there.
+	GiveBack(ctx context.Context, c Claw, copies []Copy, note func([]Copy) error) (Clawed, error)
 	// Check looks whether the server answers, and opens a user's mailbox if one is given. An error says what is wrong.
 	Check(ctx context.Context, user string) error
 }
@@ -189,35 +194,52 @@ type IMAP struct {
 }
 
 // Retract is Backend.Retract.
-func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
+func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (r Result, err error) {
 	if defect := t.defect(b.s); defect != "" {
 		return Result{Outcome: NotFound, Detail: defect}, nil
 	}
+	err = b.inside(ctx, t.Recipient, t.MessageID, func(o *box) (err error) {
+		r, err = o.take(t, plan)
+		return err
+	})
+	if errors.Is(err, errNoMailbox) {
+		return Result{Outcome: NotFound, Detail: errNoMailbox.Error()}, nil
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return r, nil
+}
+
+// errNoMailbox says that a recipient has no mailbox on a server.
+var errNoMailbox = errors.New("there is no mailbox of this name")
+
+// inside opens a recipient's mailbox for work on a message. errNoMailbox.
+func (b *IMAP) inside(ctx context.Context, recipient, messageID string, work func(*box) error) error {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	if err := b.slots.enter(ctx); err != nil {
-		return Result{}, err
+		return err
 	}
 	defer b.slots.leave()
-	box, err := b.open(ctx, t.Recipient)
+	box, err := b.open(ctx, recipient)
 	if errors.Is(err, ErrLogin) && b.opensOthers(ctx) {
-		return Result{Outcome: NotFound, Detail: "there is no mailbox of this name"}, nil
+		return errNoMailbox
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("mailbox of <%s>: %w", t.Recipient, err)
+		return fmt.Errorf("mailbox of <%s>: %w", recipient, err)
 	}
-	b.known.Store(&t.Recipient)
+	b.known.Store(&recipient)
 	defer box.close()
-	r, err := box.take(t, plan)
+	err = work(box)
 	if said := new(imap.Error); errors.As(err, &said) && notConnected(said) {
-		return Result{}, fmt.Errorf("mailbox of <%s>: %w: the login may not open it (%s)", t.Recipient, ErrLogin,
+		return fmt.Errorf("mailbox of <%s>: %w: the login may not open it (%s)", recipient, ErrLogin,
 			sanitize.ServerReply(said.Text))
 	}
 	if err != nil {
-		return Result{}, fmt.Errorf("mailbox of <%s>: message %s stays for now: %w", t.Recipient, t.MessageID,
-			because(ctx, err))
+		return fmt.Errorf("mailbox of <%s>: message %s stays for now: %w", recipient, messageID, because(ctx, err))
 	}
-	return r, nil
+	return nil
 }
 
 // opensOthers says whether the master user still opens a mailbox that it has opened before: then a login that is
@@ -275,14 +297,20 @@ const (
 
 // defect says why a target can mean no message here; empty: it can.
 func (t Target) defect(at Server) string {
+	if t.From == "" {
+		return "the author is not known"
+	}
+	return at.defect(t.Recipient, t.MessageID)
+}
+
+// defect says why there can be no such message in a mailbox of this server; empty: there can.
+func (s Server) defect(recipient, messageID string) string {
 	control := func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' }
 	switch {
-	case len(t.MessageID) < 3 || len(t.MessageID) > maxMessageID || strings.ContainsFunc(t.MessageID, control):
+	case len(messageID) < 3 || len(messageID) > maxMessageID || strings.ContainsFunc(messageID, control):
 		return "the Message-ID is none"
-	case t.From == "":
-		return "the author is not known"
-	case t.Recipient == "" || len(t.Recipient) > maxLogin || strings.ContainsFunc(t.Recipient, control) ||
-		!at.means(t.Recipient): // it would name another login
+	case recipient == "" || len(recipient) > maxLogin || strings.ContainsFunc(recipient, control) ||
+		!s.means(recipient): // it would name another login
 		return "the recipient's address can't be a login"
 	}
 	return ""

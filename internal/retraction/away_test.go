@@ -38,7 +38,10 @@ func must(t *testing.T, op func() error) {
 }
 
 // away is a mail server that can't be reached for a while, gets a message late, or takes all the time there is.
-type away struct{ yes, missing, slow bool }
+type away struct {
+	Mailbox
+	yes, missing, slow bool
+}
 
 func (*away) Reaches(string) bool { return true }
 

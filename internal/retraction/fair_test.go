@@ -19,6 +19,7 @@ import (
 
 // slowBoxes take a while for each mailbox, and forever for those of whom the flood asks until it is let go.
 type slowBoxes struct {
+	Mailbox
 	flooded atomic.Int64
 	served  sync.Map // From -> true
 	hold    chan struct{}

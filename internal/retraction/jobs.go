@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/clawback"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 )
 
@@ -16,7 +17,7 @@ import (
 const jobRetract = "retract"
 
 const (
-	hands    = 4                  // jobs of our own users at a time, and as many of others
+	hands    = 4                  // jobs of our own users at a time, as many of others, and of claw backs
 	shared   = hands / 2          // of one asker
 	idle     = 5 * time.Second    // longest sleep: a wake-up that was lost delays a job by no more
 	jobTime  = 90 * time.Second   // for the mailboxes of one attempt
@@ -26,7 +27,7 @@ const (
 )
 
 // Run does jobs until ctx ends, and waits for those that are under way. What our own users do has hands of its own, and
-// no asker has all of the others.
+// so have claw backs; no asker, and no domain of a claw back, has all of the others.
 func (x *Retractor) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -34,6 +35,9 @@ func (x *Retractor) Run(ctx context.Context) {
 		x.work(ctx, func(busy []string) []holdstore.Lane {
 			return []holdstore.Lane{holdstore.OurLane, holdstore.UserLane(busy...)}
 		})
+	})
+	wg.Go(func() {
+		x.work(ctx, func(busy []string) []holdstore.Lane { return []holdstore.Lane{holdstore.OperatorLane(busy...)} })
 	})
 	x.work(ctx, func(busy []string) []holdstore.Lane { return []holdstore.Lane{holdstore.TheirLane(busy...)} })
 }
@@ -237,6 +241,11 @@ func (x *Retractor) attempt(ctx context.Context, j *holdstore.Job) error {
 		var o Order
 		if err = j.Read(&o); err == nil {
 			return x.retract(ctx, j, &o)
+		}
+	case clawback.JobKind:
+		var p clawback.Part
+		if err = j.Read(&p); err == nil {
+			return x.clawBack(ctx, j, &p)
 		}
 	default:
 		return errors.New("this version does not know such a job: " + j.Kind) // a newer gateway on this store does it

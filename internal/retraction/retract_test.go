@@ -18,7 +18,9 @@ import (
 func TestMain(m *testing.M) { os.Exit(server.WithoutLeaks(m)) }
 
 // empty is a mailbox that has nothing.
-type empty struct{}
+type empty struct {
+	Mailbox
+}
 
 func (empty) Reaches(string) bool { return true }
 

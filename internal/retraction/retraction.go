@@ -39,6 +39,11 @@ type Store interface {
 	News(ctx context.Context, id string, e holdstore.Event) error
 	Audit(ctx context.Context, verb, id string, a holdstore.Actor, detail string) error
 
+	ClawBack(ctx context.Context, id string) (*holdstore.ClawBack, error)
+	ClawMailboxes(ctx context.Context, id string, numbers []int) ([]holdstore.ClawMailbox, error)
+	PlanClaw(ctx context.Context, id string, n int, plan any) error
+	EndClaw(ctx context.Context, id string, n int, result any, again bool, keep time.Duration, e holdstore.Entry) error
+
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
 	ClaimJob(ctx context.Context, some ...holdstore.Lane) (*holdstore.Job, error)
 	RenewJob(ctx context.Context, j *holdstore.Job) error
@@ -53,6 +58,10 @@ type Store interface {
 type Mailbox interface {
 	Reaches(recipient string) bool
 	Retract(ctx context.Context, t mailbox.Target, plan func(mailbox.Result) error) (mailbox.Result, error)
+	ClawBack(ctx context.Context, c mailbox.Claw, plan []mailbox.Copy,
+		note func([]mailbox.Copy) error) (mailbox.Clawed, error)
+	GiveBack(ctx context.Context, c mailbox.Claw, copies []mailbox.Copy,
+		note func([]mailbox.Copy) error) (mailbox.Clawed, error)
 }
 
 // Log is told what is done.

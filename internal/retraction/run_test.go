@@ -15,7 +15,10 @@ import (
 )
 
 // boxesOf are mailboxes of which some never answer, and some meet a defect of ours.
-type boxesOf struct{ tried []string }
+type boxesOf struct {
+	Mailbox
+	tried []string
+}
 
 func (*boxesOf) Reaches(recipient string) bool { return !strings.HasSuffix(recipient, "@closed.test") }
 
