@@ -22,34 +22,67 @@ const list = `window.rcmail && rcmail.task === "mail" && !rcmail.env.action && r
 // webmail is an office whose people write in Roundcube with our plugin.
 type webmail struct {
 	*organisation
-	page *webSite
 	*server.Roundcube
+	page  *webSite
+	api   *server.Proxy // between Roundcube and the API
+	token string
 }
 
-// startWebmail starts an office with webmail. Its tests are run by make roundcube: they need PHP and Roundcube.
-func startWebmail(t *testing.T, grace string, settings ...string) *webmail {
+// startWebmail starts an office with webmail; settings are lines of Roundcube's configuration. Its tests are run by
+// make roundcube: they need PHP and Roundcube.
+func startWebmail(t *testing.T, settings ...string) *webmail {
+	t.Helper()
+	needsRoundcube(t)
+	return openWebmail(&organisation{gateway: startOffice(t, "1h"), boxes: server.StartMailboxes(t)}, settings...)
+}
+
+func needsRoundcube(t *testing.T) {
 	t.Helper()
 	if os.Getenv("ROUNDCUBE") == "" {
 		t.Skip("make roundcube runs it")
 	}
 	t.Parallel()
-	m := &webmail{organisation: &organisation{gateway: startOffice(t, grace, settings...),
-		boxes: server.StartMailboxes(t)}}
-	m.page = m.withPage()
-	m.Roundcube = server.StartRoundcube(t, roundcubePlugin, m.boxes.IMAP, m.mta.smtp, m.page.base,
-		m.token("roundcube", "--scope", "act", "--for", "*"), "")
+}
+
+// openWebmail opens a webmail for the mailboxes of an organisation.
+func openWebmail(o *organisation, settings ...string) *webmail {
+	o.t.Helper()
+	m := &webmail{organisation: o, api: server.StartProxy(o.t), page: o.withPage(),
+		token: o.gateway.token("roundcube", "--scope", "act", "--for", "*")}
+	m.back()
+	m.Roundcube = server.StartRoundcube(o.t, roundcubePlugin, o.boxes.IMAP, o.mta.smtp, "http://"+m.api.Addr, m.token,
+		strings.Join(settings, "\n"))
 	return m
 }
 
+// back leads Roundcube to the API.
+func (m *webmail) back() { m.api.To(strings.TrimPrefix(m.page.base, "http://")) }
+
 // signIn opens Roundcube for somebody, in a browser.
-func (m *webmail) signIn(login string) *browser.Browser {
+func (m *webmail) signIn(login, language string) *browser.Browser {
 	m.t.Helper()
 	b := browser.Open(m.t)
+	b.Header("Accept-Language", language)
 	b.GoTo(m.URL)
 	b.Do("sign in", chromedp.SendKeys("#rcmloginuser", login), chromedp.SendKeys("#rcmloginpwd", server.Password),
 		chromedp.Click("#rcmloginsubmit"))
 	b.Until("the list is there", list)
 	return b
+}
+
+// sends has somebody send a message whose body is that of id, and returns its Message-ID.
+func (m *webmail) sends(b *browser.Browser, id string, to ...string) string {
+	m.t.Helper()
+	m.compose(b, id, to...)
+	m.press(b)
+	b.Sees("Message waits")
+	return browser.JS[string](b, `rcmail.env.recall_milter && document.querySelector(".recall-row").dataset.id`)
+}
+
+// stale keeps the page from hearing anything new, until a button is pressed.
+func stale(b *browser.Browser) {
+	browser.JS[bool](b, `(ask => { rcmail.http_request = function (action, data, lock, type) {
+		return type === "POST" && ask.apply(this, arguments) }; return true })(rcmail.http_request)`)
 }
 
 // compose opens the page that writes a message, and fills it.
@@ -73,8 +106,8 @@ func (m *webmail) attach(b *browser.Browser, name, text string) {
 	file := filepath.Join(m.t.TempDir(), name)
 	m.must(os.WriteFile(file, []byte(text), 0o600))
 	b.Do("choose a file", chromedp.SetUploadFiles("#uploadform input[type=file]", []string{file}))
-	b.Until("the file is attached", fmt.Sprintf(`document.querySelector("#attachment-list").innerText.includes(%q) &&
-		!rcmail.busy`, name))
+	b.Until("the file is attached", fmt.Sprintf(`Object.values(rcmail.env.attachments).some(a => a.complete &&
+		a.name === %q)`, name))
 }
 
 // press presses Send, and waits for the list.
@@ -86,13 +119,14 @@ func (m *webmail) press(b *browser.Browser) {
 
 // bar presses a button of the bar.
 func bar(b *browser.Browser, act string) {
-	b.Until("the bar offers "+act, `document.querySelector("#recall-milter [data-act=`+act+`]:enabled") !== null`)
-	b.Do("press "+act, chromedp.Click(`#recall-milter [data-act=`+act+`]`))
+	button := `.recall-milter [data-act=` + act + `]:not([aria-disabled])`
+	b.Until("the bar offers "+act, `document.querySelector("`+button+`") !== null`)
+	b.Do("press "+act, chromedp.Click(button))
 }
 
 func TestAMessageIsUndoneCorrectedAndSentInRoundcube(t *testing.T) {
-	m := startWebmail(t, "1h")
-	b := m.signIn("anna")
+	m := startWebmail(t)
+	b := m.signIn("anna", "en")
 	m.compose(b, "wrong", "b@x.test")
 	m.attach(b, "prices.txt", "1 EUR")
 	m.press(b)

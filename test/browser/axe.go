@@ -39,14 +39,20 @@ var (
 	Colours   = []string{"color-contrast", "link-in-text-block"}
 )
 
-// barriers runs axe-core on the page, and gives what breaks its rules there.
-const barriers = `axe.run({runOnly: %s, resultTypes: ["violations"], selectors: false}).then(r =>
+// barriers runs axe-core on what a selector selects, and gives what breaks its rules there.
+const barriers = `axe.run(%q, {runOnly: %s, resultTypes: ["violations"], selectors: false}).then(r =>
 	r.violations.map(v => v.id + ": " + v.nodes.map(n =>
 		n.html.slice(0, 200) + " " + (n.any[0] || {}).message).join(" ")).join("\n"))`
 
 // Accessible fails for what keeps people out of the page that is shown, by Standards or other rules. The test is
 // skipped where npm has no axe-core.
 func (b *Browser) Accessible(name string, rules ...string) {
+	b.t.Helper()
+	b.AccessibleIn("html", name, rules...)
+}
+
+// AccessibleIn is Accessible for the part of the page that a selector selects.
+func (b *Browser) AccessibleIn(selector, name string, rules ...string) {
 	b.t.Helper()
 	script, err := axe()
 	if err != nil {
@@ -59,7 +65,7 @@ func (b *Browser) Accessible(name string, rules ...string) {
 		rules = Standards
 	}
 	list, _ := json.Marshal(rules)
-	look := chromedp.Evaluate[string](fmt.Sprintf(barriers, list), chromedp.EvalAwaitPromise)
+	look := chromedp.Evaluate[string](fmt.Sprintf(barriers, selector, list), chromedp.EvalAwaitPromise)
 	if found := run(b, "look for barriers", look); found != "" {
 		b.t.Errorf("%s:\n%s", name, found)
 	}

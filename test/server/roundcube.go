@@ -32,7 +32,6 @@ $config['skin'] = 'elastic';
 $config['log_dir'] = '%[1]s/logs';
 $config['temp_dir'] = '%[1]s/temp';
 $config['create_default_folders'] = true;
-$config['language'] = 'en_US';
 $config['recall_milter_api'] = '%[4]s';
 $config['recall_milter_token'] = '%[5]s';
 `

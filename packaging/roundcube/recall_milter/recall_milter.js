@@ -1,7 +1,7 @@
 /**
- * The bar of Recall Milter: how long a message still waits, Undo, and Send now.
+ * The bar of Recall Milter: how long a message still waits, Undo, and Send now; and the list of all that waits.
  *
- * What it shows comes from the server, in env.recall_milter at first and by commands later; the countdown runs here.
+ * What is shown comes from the server, in env.recall_milter at first and by commands later; the countdown runs here.
  * All texts are set as text, never as HTML.
  */
 (function () {
@@ -11,22 +11,25 @@
   const soon = 3000; // ms, while the end of a wait is near, or a message is not known yet
   const shown = 3; // messages in the bar
 
-  let messages = []; // with `end`: ms of performance.now() at which it leaves
-  let pending = false;
-  let away = false;
+  let box = null; // the bar, or the list
+  let isList = false;
+  let messages = []; // with `end`: when it leaves, in ms of performance.now()
+  let known = { pending: false, away: false, count: null };
   let timer = null;
   let said = {}; // Message-ID: what was announced last
   const tabs = 'BroadcastChannel' in window ? new BroadcastChannel('recall_milter') : null;
 
   const text = (label, vars) => rcmail.gettext(label, 'recall_milter', vars);
+  const waits = (m) => m.state === 'waiting' && m.end > performance.now();
+  const url = (action) => rcmail.url(action, { _task: 'mail' });
 
   /** Takes what the server knows. */
-  function learn(known) {
+  function learn(answer) {
     const now = performance.now();
-    messages = known.messages.map((m) => Object.assign(m, { end: now + (m.left || 0) * 1000 }));
-    pending = known.pending;
-    away = known.away;
+    known = answer;
+    messages = answer.messages.map((m) => Object.assign(m, { end: now + (m.left || 0) * 1000 }));
     render();
+    folder();
     plan();
   }
 
@@ -34,44 +37,46 @@
   function plan() {
     clearTimeout(timer);
     const now = performance.now();
-    const open = messages.filter((m) => m.state === 'waiting' || m.state === 'leaving' || m.outcome === 'asked');
-    const ended = messages.length > open.length;
-    if (!open.length && !pending && !ended) {
-      return;
+    const near = known.pending || messages.some((m) => m.state === 'leaving' ||
+      (m.state === 'waiting' && m.end - now < look));
+    const changes = near || isList ||
+      messages.some((m) => m.state === 'waiting' || !m.outcome || m.outcome === 'asked');
+    if (changes) {
+      timer = setTimeout(ask, near && !known.away ? soon : look);
     }
-    const near = pending || open.some((m) => m.state === 'leaving' || (m.state === 'waiting' && m.end - now < look));
-    timer = setTimeout(ask, near && !away ? soon : look);
   }
 
   function ask() {
-    if (document.hidden) {
-      return; // the tab asks when it is seen again
+    if (!document.hidden) { // else the tab asks when it is seen again
+      rcmail.http_request('plugin.recall_milter.status', isList ? { _all: 1 } : {}, false);
     }
-    rcmail.http_request('plugin.recall_milter.status', {}, false);
   }
 
-  function act(name, id, button) {
-    bar().querySelectorAll('button').forEach((b) => { b.disabled = true; });
-    button.classList.add('busy');
-    const lock = rcmail.set_busy(true, 'loading');
-    rcmail.http_post('plugin.recall_milter.act', { _act: name, _message_id: id }, lock);
+  function act(name, id) {
+    box.querySelectorAll('button').forEach((b) => { b.setAttribute('aria-disabled', 'true'); });
+    const data = { _act: name, _message_id: id };
+    if (isList) {
+      data._all = 1;
+    }
+    rcmail.http_post('plugin.recall_milter.act', data, rcmail.set_busy(true, 'loading'));
   }
 
+  /** Hears what became of an act; how the messages are came before it. */
   function done(answer) {
     if (tabs) {
       tabs.postMessage('changed');
     }
+    render();
     if (answer.url) {
       rcmail.redirect(answer.url);
+      return;
     }
-    const outcome = answer.outcome;
-    if (['unknown', 'forbidden', 'not-found'].includes(outcome)) {
-      rcmail.display_message(text(outcome), outcome === 'unknown' ? 'warning' : 'error', 10000);
+    if (['unknown', 'forbidden', 'not-found'].includes(answer.outcome)) {
+      rcmail.display_message(text(answer.outcome), answer.outcome === 'unknown' ? 'warning' : 'error', 10000);
     }
     const row = rowOf(answer.id);
-    const next = row && (row.querySelector('button') || row);
-    if (next && !answer.url) {
-      next.focus();
+    if (row) {
+      row.focus();
     }
   }
 
@@ -83,12 +88,8 @@
     return (h ? h + ':' + two(Math.floor(s / 60) % 60) : Math.floor(s / 60)) + ':' + two(s % 60);
   }
 
-  function bar() {
-    return document.getElementById('recall-milter');
-  }
-
   function rowOf(id) {
-    return [...bar().querySelectorAll('.recall-row')].find((row) => row.dataset.id === id);
+    return [...box.querySelectorAll('.recall-row')].find((row) => row.dataset.id === id);
   }
 
   function element(tag, className, content) {
@@ -100,52 +101,53 @@
     return e;
   }
 
-  /** Says in words how a message is; empty: nothing is to be said. */
+  /** Says in words how a message is; empty: that is not known. */
   function words(m) {
-    const has = (results) => m.recipients.some((r) => results.includes(r.result));
     switch (m.state) {
       case 'waiting':
-        if (m.end <= performance.now()) {
-          return away ? '' : text('leaving');
+        if (!waits(m)) {
+          return known.away ? '' : text('leaving');
         }
-        return text(has(['sent', 'recalled']) ? 'waiting-rest' : 'waiting');
+        return text(m.counts.sent || m.counts.recalled ? 'waiting-rest' : 'waiting');
       case 'leaving':
-        return text('leaving');
+        return text(m.outcome || 'leaving');
       case 'recalled':
-        return text('recalled');
-      case 'partly':
-        return text(m.outcome === 'asked' || m.outcome === 'nobody' ? m.outcome : 'partly');
+        return text(m.outcome || 'recalled');
       default:
-        return text({ 'too-late': 'too-late', asked: 'asked', nobody: 'nobody' }[m.outcome] || 'left');
+        return text(m.outcome || (m.state === 'partly' ? 'partly' : 'left'));
     }
   }
 
   function buttons(m) {
-    if (m.state === 'waiting') {
-      return m.end > performance.now() ? ['recall', 'release'] : [];
+    if (waits(m)) {
+      return ['recall', 'release'];
     }
-    if (m.state === 'leaving') {
+    if (m.state === 'waiting' || m.state === 'leaving') {
       return [];
     }
-    const late = m.outcome === 'too-late' || m.outcome === 'partly';
-    return late ? ['ask', 'dismiss'] : (m.outcome ? ['dismiss'] : []);
+    const first = { 'too-late': ['ask'], partly: ['ask'], 'no-draft': ['restore'] }[m.outcome] || [];
+    return m.outcome ? first.concat('dismiss') : [];
   }
 
   function button(m, name) {
-    const b = element('button', 'btn btn-sm ' + (name === 'dismiss' ? 'btn-secondary' : 'btn-primary'), text('do-' + name));
+    const b = element('button', 'btn ' + (name === 'dismiss' ? 'btn-secondary' : 'btn-primary'), text('do-' + name));
     b.type = 'button';
     b.dataset.act = name;
-    b.addEventListener('click', () => act(name, m.id, b));
+    b.addEventListener('click', () => {
+      if (!b.hasAttribute('aria-disabled')) {
+        act(name, m.id);
+      }
+    });
     return b;
   }
 
   function results(m) {
     const list = element('ul', 'recall-results');
-    m.recipients.slice(0, 5).forEach((r) => {
+    m.recipients.forEach((r) => {
       list.append(element('li', '', r.address + ': ' + text('result-' + r.result.replace(' ', '-'))));
     });
-    if (m.recipients.length > 5) {
-      list.append(element('li', '', text('and-more', { n: m.recipients.length - 5 })));
+    if (m.more) {
+      list.append(element('li', '', text('and-more', { n: m.more })));
     }
     return list;
   }
@@ -155,14 +157,14 @@
     r.dataset.id = m.id;
     r.tabIndex = -1;
     const what = element('span', 'recall-text', words(m));
-    if (m.state === 'waiting' && m.end > performance.now()) {
+    if (waits(m)) {
       what.append(' ', element('span', 'recall-left', clock(m.end - performance.now())));
     }
     r.append(what, element('span', 'recall-subject', m.subject || text('no-subject')));
     const acts = element('span', 'recall-acts');
     buttons(m).forEach((name) => acts.append(button(m, name)));
     r.append(acts);
-    if (m.state === 'partly' || m.outcome === 'asked') {
+    if (isList || m.state === 'partly' || m.outcome === 'asked') {
       r.append(results(m));
     }
     return r;
@@ -170,19 +172,33 @@
 
   /** Shows the messages. What has the focus keeps it. */
   function render() {
-    const all = messages.filter((m) => words(m)).slice(0, shown);
-    const focused = document.activeElement && bar().contains(document.activeElement) ? document.activeElement : null;
-    const where = focused && { id: focused.closest('.recall-row').dataset.id, act: focused.dataset.act };
-    bar().replaceChildren(...all.map(row));
-    bar().hidden = !all.length;
-    document.body.classList.toggle('recall-milter-on', all.length > 0);
-    announce(all);
-    if (where) {
-      const r = rowOf(where.id);
-      const again = r && ((where.act && r.querySelector('[data-act="' + where.act + '"]')) || r);
-      if (again) {
-        again.focus();
+    const all = messages.filter((m) => words(m)).slice(0, isList ? messages.length : shown);
+    const focused = box.contains(document.activeElement) && document.activeElement.closest('.recall-row');
+    const where = focused && { id: focused.dataset.id, act: document.activeElement.dataset.act };
+    box.replaceChildren(...all.map(row));
+    if (isList) {
+      box.setAttribute('aria-busy', 'false');
+      if (!all.length || known.away) {
+        box.append(element('p', 'recall-none', text(known.away ? 'away' : 'none')));
       }
+    } else {
+      more(all.filter(waits).length);
+      box.hidden = !all.length;
+      document.body.classList.toggle('recall-milter-on', all.length > 0);
+    }
+    announce(all);
+    const r = where && rowOf(where.id);
+    if (r) {
+      ((where.act && r.querySelector('[data-act="' + where.act + '"]')) || r).focus();
+    }
+  }
+
+  /** Leads from the bar to the list, when more waits than it shows. */
+  function more(inBar) {
+    if (known.count > inBar && inBar) {
+      const a = element('a', 'recall-more', text('all', { n: known.count }));
+      a.href = url('plugin.recall_milter.waiting');
+      box.append(a);
     }
   }
 
@@ -191,11 +207,34 @@
     const news = all.filter((m) => said[m.id] !== words(m));
     said = {};
     all.forEach((m) => { said[m.id] = words(m); });
-    if (news.length) {
+    if (news.length && !isList) {
       const m = news[0];
-      const left = m.state === 'waiting' ? ' ' + clock(m.end - performance.now()) : '';
+      const left = waits(m) ? ' ' + clock(m.end - performance.now()) : '';
       document.getElementById('recall-milter-said').textContent = words(m) + left + ' ' + m.subject;
     }
+  }
+
+  /** Shows the list as a folder below the others, with how many wait. */
+  function folder() {
+    const after = document.getElementById('mailboxlist');
+    if (!after) {
+      return;
+    }
+    let item = document.getElementById('recall-folder');
+    if (!item) {
+      const list = element('ul', 'listing folderlist');
+      item = element('li', 'mailbox recall-folder');
+      item.id = 'recall-folder';
+      list.append(item);
+      after.after(list);
+    }
+    const a = element('a', '', text('list'));
+    a.href = url('plugin.recall_milter.waiting');
+    if (known.count) {
+      a.append(element('span', 'unreadcount', String(known.count)));
+    }
+    item.classList.toggle('unread', Boolean(known.count));
+    item.replaceChildren(a);
   }
 
   function tick() {
@@ -205,7 +244,7 @@
       const left = r && r.querySelector('.recall-left');
       if (left) {
         left.textContent = clock(m.end - performance.now());
-        over = over || m.end <= performance.now();
+        over = over || !waits(m);
       }
     });
     if (over) {
@@ -214,31 +253,44 @@
     }
   }
 
+  /** Makes the bar above the page, and a place that screen readers read out. */
+  function makeBar() {
+    box = element('div', 'recall-milter recall-bar');
+    box.id = 'recall-milter';
+    box.setAttribute('role', 'region');
+    box.setAttribute('aria-label', text('name'));
+    box.hidden = true;
+    const status = element('div', 'voice');
+    status.id = 'recall-milter-said';
+    status.setAttribute('role', 'status');
+    document.body.prepend(box, status);
+  }
+
   function start() {
     if (!rcmail.env.recall_milter || rcmail.is_framed()) {
       return;
     }
-    const region = element('div', 'recall-milter');
-    region.id = 'recall-milter';
-    region.setAttribute('role', 'region');
-    region.setAttribute('aria-label', text('name'));
-    region.hidden = true;
-    const status = element('div', 'voice');
-    status.id = 'recall-milter-said';
-    status.setAttribute('role', 'status');
-    document.body.prepend(region, status);
+    box = document.getElementById('recall-waiting');
+    isList = box !== null;
+    if (!isList) {
+      makeBar();
+    }
     rcmail.addEventListener('plugin.recall_milter.status', learn);
     rcmail.addEventListener('plugin.recall_milter.done', done);
     if (tabs) {
       tabs.onmessage = ask;
       if (rcmail.env.recall_milter.pending) {
-        tabs.postMessage('changed'); // this page comes behind "Send"
+        tabs.postMessage('changed'); // this page comes after "Send"
       }
     }
     document.addEventListener('visibilitychange', ask);
     setInterval(tick, 1000);
+    if (isList) {
+      ask();
+      return;
+    }
     learn(rcmail.env.recall_milter);
-    if (messages.length || pending) {
+    if (messages.length || known.pending || document.getElementById('mailboxlist')) {
       ask();
     }
   }

@@ -25,30 +25,48 @@ class recall_milter extends rcube_plugin
     {
         $this->rcmail = rcmail::get_instance();
         $this->load_config();
-        if (!$this->rcmail->config->get('recall_milter_api') || !$this->rcmail->config->get('recall_milter_token')) {
+        if (!$this->is_set_up()) {
             return;
         }
-        $this->add_texts('localization/');
         $this->add_hook('message_sent', [$this, 'sent']);
         $this->add_hook('refresh', [$this, 'refresh']);
         $this->add_hook('render_page', [$this, 'render']);
         $this->register_action('plugin.recall_milter.status', [$this, 'status']);
         $this->register_action('plugin.recall_milter.act', [$this, 'act']);
-        if ($this->rcmail->output->type === 'html') {
-            $this->add_texts('localization/', true);
+        $this->register_action('plugin.recall_milter.waiting', [$this, 'waiting']);
+        $html = $this->rcmail->output->type === 'html';
+        $this->add_texts('localization/', $html);
+        if ($html) {
             $this->include_script('recall_milter.js');
             $this->include_stylesheet($this->local_skin_path() . '/recall_milter.css');
         }
     }
 
+    /**
+     * Says whether there is an API to ask, and whether an IMAP login is a login of the gateway. It is not when people
+     * can choose the IMAP server: with one of their own, anybody could sign in as anybody.
+     */
+    private function is_set_up(): bool
+    {
+        $config = $this->rcmail->config;
+        $hosts  = (array) $config->get('recall_milter_hosts', []);
+        $imap   = $config->get('imap_host');
+        $ours   = $hosts
+            ? in_array($_SESSION['storage_host'] ?? '', $hosts, true)
+            : is_string($imap) && $imap !== '' && strpos($imap, '%') === false;
+        return $ours && $config->get('recall_milter_api') && $config->get('recall_milter_token')
+            && $this->rcmail->get_user_name();
+    }
+
     /** Notes a message that was sent. It does not ask the gateway: sending must not wait for it. */
     public function sent($args)
     {
-        if ($this->rcmail->task === 'mail' && $this->rcmail->action === 'send') {
+        $id = $args['headers']['Message-ID'] ?? '';
+        if ($id !== '' && $this->rcmail->task === 'mail' && $this->rcmail->action === 'send') {
             $folder = isset($_POST['_store_target'])
                 ? rcube_utils::get_input_string('_store_target', rcube_utils::INPUT_POST, true)
                 : $this->rcmail->config->get('sent_mbox');
-            recall_milter_sent::add($args['headers']['Message-ID'], (string) $folder, time());
+            recall_milter_sent::add($id, (string) $folder, time());
         }
         return $args;
     }
@@ -56,7 +74,7 @@ class recall_milter extends rcube_plugin
     /** Adds to Roundcube's own regular request how the messages are. */
     public function refresh($args)
     {
-        $this->tell();
+        $this->tell(false);
         return $args;
     }
 
@@ -69,39 +87,50 @@ class recall_milter extends rcube_plugin
         return $args;
     }
 
-    /** Answers the bar's question how the messages are. */
+    /** Answers a page's question how the messages are; _all: also of those that this session did not send. */
     public function status()
     {
-        $this->tell();
+        $this->tell((bool) rcube_utils::get_input_string('_all', rcube_utils::INPUT_GET));
         $this->rcmail->output->send();
     }
 
-    private function tell()
+    private function tell(bool $all)
     {
-        $now = time();
+        $now     = time();
+        $waiting = [];
         if (!recall_milter_sent::away($now)) {
             try {
-                recall_milter_sent::look($this->api(), $now);
+                $waiting = recall_milter_sent::look($this->api(), $now);
             } catch (recall_milter_away $e) {
-                recall_milter_sent::set_away($now);
+                if (recall_milter_sent::set_away($now)) {
+                    rcube::raise_error(['code' => 503, 'message' => 'recall_milter: ' . $e->getMessage()], true, false);
+                }
             }
         }
-        $this->rcmail->output->command('plugin.recall_milter.status', recall_milter_sent::known($now));
+        $known = recall_milter_sent::known($now, $all ? $waiting : []);
+        $this->rcmail->output->command('plugin.recall_milter.status', $known);
     }
 
     /** Does what a button says. Only a POST with Roundcube's request token gets here with anything to do. */
     public function act()
     {
-        $id   = rcube_utils::get_input_string('_message_id', rcube_utils::INPUT_POST, true);
         $act  = rcube_utils::get_input_string('_act', rcube_utils::INPUT_POST);
+        $id   = rcube_utils::get_input_string('_message_id', rcube_utils::INPUT_POST, true);
         $acts = new recall_milter_acts($this->rcmail, $this->api());
         $done = $acts->run((string) $act, (string) $id);
-        $this->rcmail->output->command('plugin.recall_milter.status', recall_milter_sent::known(time()));
+        $this->tell((bool) rcube_utils::get_input_string('_all', rcube_utils::INPUT_POST));
         $this->rcmail->output->command('plugin.recall_milter.done', $done);
         $this->rcmail->output->send();
     }
 
-    private function api()
+    /** Shows the page that lists what waits; it asks for the messages itself. */
+    public function waiting()
+    {
+        $this->rcmail->output->set_pagetitle($this->gettext('list'));
+        $this->rcmail->output->send('recall_milter.waiting');
+    }
+
+    private function api(): recall_milter_api
     {
         $config = $this->rcmail->config;
         return new recall_milter_api(

@@ -3,6 +3,8 @@
 /** Does what a button says to all holds of a message, and says what became of it. */
 class recall_milter_acts
 {
+    const ACTS = ['recall', 'release', 'restore', 'ask', 'dismiss'];
+
     private $rcmail;
     private $api;
 
@@ -15,13 +17,13 @@ class recall_milter_acts
     /**
      * Does an act, and returns its outcome for the bar, with the page to go to.
      *
-     * outcome: recalled, partly, too-late, released, asked, nobody, forbidden, not-found, unknown (no answer: it might
-     * have been done), dismissed, or empty for no act.
+     * outcome: recalled, no-draft (recalled, and there is nothing to edit), partly, too-late, released, restored,
+     * asked, nobody (to ask), forbidden, not-found, unknown (no answer: it might have been done), dismissed, or empty
+     * for no act.
      */
     public function run(string $act, string $id): array
     {
-        $acts = ['recall' => 'recall', 'release' => 'release', 'ask' => 'ask', 'dismiss' => 'dismiss'];
-        if (!isset($acts[$act]) || $id === '' || strlen($id) > 1000) {
+        if (!in_array($act, self::ACTS, true) || $id === '' || strlen($id) > 1000) {
             return ['id' => $id, 'outcome' => ''];
         }
         if ($act === 'dismiss') {
@@ -30,8 +32,15 @@ class recall_milter_acts
         }
         try {
             $holds = recall_milter_sent::holds($this->api, $id);
-            return $this->{$acts[$act]}($id, $holds) + ['id' => $id];
+            if (!$holds) {
+                return ['id' => $id, 'outcome' => 'not-found'];
+            }
+            if (recall_milter_sent::get($id) === null) { // from the list: it was sent elsewhere
+                recall_milter_sent::add($id, (string) $this->rcmail->config->get('sent_mbox'), time());
+            }
+            return $this->$act($id, $holds) + ['id' => $id];
         } catch (recall_milter_away $e) {
+            recall_milter_sent::set_away(time());
             rcube::raise_error(['code' => 503, 'message' => 'recall_milter: ' . $e->getMessage()], true, false);
             return ['id' => $id, 'outcome' => 'unknown'];
         }
@@ -39,76 +48,71 @@ class recall_milter_acts
 
     private function recall(string $id, array $holds): array
     {
-        $states  = ['held', 'releasing', 'recalled'];
-        $message = $this->each($id, $holds, $states, 'recall', ['reason' => 'undo'], $refused);
-        if ($message === null) {
-            return ['outcome' => $refused ?: 'not-found'];
+        list($message, $refused) = $this->each($id, $holds, ['held', 'recalled'], 'recall', ['reason' => 'undo']);
+        if ($message['state'] === 'recalled') {
+            $draft   = $this->draft($id, $holds);
+            $outcome = $draft ? 'recalled' : 'no-draft';
+            recall_milter_sent::set($id, ['outcome' => $draft ? '' : 'no-draft']);
+            return ['outcome' => $outcome, 'url' => $draft ? $this->rcmail->url($draft) : ''];
         }
-        $outcomes = ['recalled' => 'recalled', 'partly' => 'partly', 'waiting' => $refused ?: 'unknown'];
-        $outcome  = $outcomes[$message['state']] ?? ($refused ?: 'too-late');
-        if ($outcome === 'recalled') {
-            $draft = $this->draft($id, $holds);
-            recall_milter_sent::set($id, ['outcome' => '']);
-            $page = ['task' => 'mail', 'action' => 'compose'];
-            return ['outcome' => $outcome, 'url' => $draft ? $this->rcmail->url($page + $draft) : ''];
+        if ($message['state'] === 'waiting') {
+            return ['outcome' => $refused ?: 'unknown'];
         }
+        $outcome = $message['state'] === 'partly' ? 'partly' : 'too-late';
         recall_milter_sent::set($id, ['outcome' => $outcome]);
         return ['outcome' => $outcome];
     }
 
     private function draft(string $id, array $holds)
     {
-        $entry  = recall_milter_sent::get($id);
-        $folder = $entry['folder'] ?? (string) $this->rcmail->config->get('sent_mbox');
-        $draft  = new recall_milter_draft($this->rcmail);
-        return $draft->open($id, $folder, function ($file) use ($holds) {
-            return $this->api->message($holds[0]['id'], $file);
-        });
+        $draft = new recall_milter_draft($this->rcmail, $this->api);
+        return $draft->open($id, recall_milter_sent::get($id)['folder'], $holds);
     }
 
     private function release(string $id, array $holds): array
     {
-        $message = $this->each($id, $holds, ['held'], 'release', [], $refused);
-        if ($message === null) {
-            return ['outcome' => $refused ?: ($holds ? 'too-late' : 'not-found')];
-        }
+        $refused = $this->each($id, $holds, ['held'], 'release', [])[1];
         return ['outcome' => $refused ?: 'released'];
+    }
+
+    private function restore(string $id, array $holds): array
+    {
+        $refused = $this->each($id, $holds, ['recalled'], 'restore', [])[1];
+        if ($refused === '') {
+            recall_milter_sent::set($id, ['outcome' => '']);
+        }
+        return ['outcome' => $refused ?: 'restored'];
     }
 
     private function ask(string $id, array $holds): array
     {
-        $message = $this->each($id, $holds, ['releasing', 'released'], 'recall', ['ask' => true], $refused);
-        if ($message === null) {
-            return ['outcome' => $refused ?: 'not-found'];
-        }
+        $refused = $this->each($id, $holds, ['releasing', 'released'], 'recall', ['ask' => true])[1];
         $outcome = $refused === 'too-late' ? 'nobody' : ($refused ?: 'asked');
-        recall_milter_sent::set($id, ['outcome' => $outcome]);
+        if ($outcome === 'nobody' || $outcome === 'asked') {
+            recall_milter_sent::set($id, ['outcome' => $outcome]);
+        }
         return ['outcome' => $outcome];
     }
 
     /**
-     * Does an act to each hold that is in one of these states. Returns the message as it is then, and null when there
-     * was nothing to do.
-     *
-     * @param string $refused the reason of the last hold to which it could not be done; empty: it was done to all
+     * Does an act to each hold that is in one of these states. Returns the message as it is then, and why the last hold
+     * refused; empty: none did.
      */
-    private function each(string $id, array $holds, array $states, string $act, array $body, &$refused)
+    private function each(string $id, array $holds, array $states, string $act, array $body): array
     {
+        $kinds   = [403 => 'forbidden', 404 => 'not-found', 409 => 'too-late'];
         $refused = '';
-        $done    = 0;
         foreach ($holds as $n => $hold) {
-            if (!in_array($hold['state'], $states)) {
-                continue;
+            if (in_array($hold['state'], $states, true)) {
+                list($status, $answer) = $this->api->act($hold['id'], $act, $body);
+                if ($status !== 200) {
+                    $refused = $kinds[$status] ?? 'unknown';
+                    $answer  = $answer['hold'] ?? $hold;
+                }
+                $holds[$n] = $answer;
             }
-            $done++;
-            list($status, $answer) = $this->api->act($hold['id'], $act, $body);
-            $kinds = [403 => 'forbidden', 404 => 'not-found', 409 => 'too-late'];
-            if ($status !== 200) {
-                $refused = $kinds[$status] ?? 'unknown';
-                $answer  = $answer['hold'] ?? $hold;
-            }
-            $holds[$n] = $answer;
         }
-        return $done ? recall_milter_sent::learn($id, $holds, $this->api->now ?? time(), time()) : null;
+        $now = time();
+        return [recall_milter_sent::learn($id, $holds, $this->api->ahead($now), $now), $refused];
     }
 }

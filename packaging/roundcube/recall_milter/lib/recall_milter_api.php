@@ -12,28 +12,49 @@ class recall_milter_api
     const LOOK = 3;
     const ACT  = 20;
 
+    /** How many holds are listed at most. */
+    const LISTED = 500;
+
     private $http;
     private $base;
     private $headers;
-
-    /** @var int|null The gateway's time at its last answer, in seconds since 1970 */
-    public $now;
+    private $login;
+    private $now; // the gateway's time at its last answer, in seconds since 1970
 
     public function __construct($http, string $base, string $token, string $login)
     {
+        $this->login   = $login;
         $this->http    = $http;
         $this->base    = rtrim($base, '/') . '/api/v1';
         $this->headers = ['Authorization' => 'Bearer ' . $token, 'Recall-On-Behalf-Of' => $login];
     }
 
     /**
-     * Lists this person's holds.
+     * Lists what this person has sent and what waits, and not what they see as somebody's delegate.
      *
      * @throws recall_milter_away
      */
-    public function holds(array $search): array
+    public function waiting(): array
     {
-        list($status, $answer) = $this->call('GET', '/holds', ['query' => $search, 'timeout' => self::LOOK]);
+        return array_values(array_filter($this->holds([]), function ($hold) {
+            return strcasecmp($hold['login'], $this->login) === 0;
+        }));
+    }
+
+    /**
+     * Lists the holds of a message, in every state.
+     *
+     * @throws recall_milter_away
+     */
+    public function of_message(string $id): array
+    {
+        return $this->holds(['message_id' => $id, 'state' => 'all']);
+    }
+
+    private function holds(array $search): array
+    {
+        $options = ['query' => $search + ['limit' => self::LISTED], 'timeout' => self::LOOK];
+        list($status, $answer) = $this->call('GET', '/holds', $options);
         if ($status !== 200 || !isset($answer['holds']) || !is_array($answer['holds'])) {
             throw new recall_milter_away('the list of holds: status ' . $status);
         }
@@ -61,6 +82,12 @@ class recall_milter_api
     {
         $options = ['timeout' => self::ACT, 'sink' => $file];
         return $this->send('GET', '/holds/' . rawurlencode($hold) . '/message', $options)->getStatusCode() === 200;
+    }
+
+    /** Returns by how many seconds the gateway's clock is ahead of one that says now. */
+    public function ahead(int $now): int
+    {
+        return $this->now === null ? 0 : $this->now - $now;
     }
 
     private function call(string $method, string $path, array $options): array

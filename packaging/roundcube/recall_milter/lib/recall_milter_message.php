@@ -6,68 +6,75 @@
  */
 class recall_milter_message
 {
+    /** How many recipients are named; the others are counted. */
+    const NAMED = 5;
+
     /**
      * Says how a message is, from all of its holds.
      *
      * state: waiting (a part can still be taken back), leaving, left, recalled (nobody gets it), partly (recalled for
-     * some, and others have it).
+     * some, and others have it). due: when the first part leaves, by our clock; null: no part waits. counts: how many
+     * recipients have a result.
      *
-     * @param array $holds Holds of one Message-ID, as the API lists them
+     * @param array $holds Holds of one Message-ID, as the API lists them, the newest first
      * @param int   $ahead By how many seconds the gateway's clock is ahead of ours
      */
     public static function of(array $holds, int $ahead = 0): array
     {
-        $states     = array_column($holds, 'state');
-        $due        = null;
-        $recipients = [];
+        $due     = [];
+        $results = [];
         foreach ($holds as $hold) {
             if ($hold['state'] === 'held') {
-                $at  = strtotime($hold['due_at']) - $ahead;
-                $due = $due === null ? $at : min($due, $at);
+                $due[] = strtotime($hold['due_at']) - $ahead;
             }
             foreach ($hold['recipients'] as $r) {
-                $recipients[$r['address']] = $r['result'];
+                $results += [$r['address'] => $r['result']];
             }
         }
-        $out = [
-            'id'         => $holds[0]['message_id'],
-            'subject'    => $holds[0]['subject'],
-            'state'      => self::state($states, $recipients),
-            'due'        => $due,
-            'recipients' => [],
-        ];
-        foreach ($recipients as $address => $result) {
-            $out['recipients'][] = ['address' => (string) $address, 'result' => $result];
+        $named = [];
+        foreach (array_slice($results, 0, self::NAMED, true) as $address => $result) {
+            $named[] = ['address' => (string) $address, 'result' => $result];
         }
-        return $out;
+        return [
+            'id'         => self::id($holds[0]),
+            'subject'    => $holds[0]['subject'],
+            'state'      => self::state(array_column($holds, 'state'), $results),
+            'due'        => $due ? min($due) : null,
+            'recipients' => $named,
+            'more'       => count($results) - count($named),
+            'counts'     => array_count_values($results),
+        ];
     }
 
-    /**
-     * Makes messages of holds, in the order of the holds.
-     */
+    /** Makes messages of holds, in the order of the holds. */
     public static function all(array $holds, int $ahead = 0): array
     {
-        $by_id = [];
+        $groups = [];
         foreach ($holds as $hold) {
-            // without a Message-ID, nothing tells which holds belong together
-            $by_id[$hold['message_id'] ?: $hold['id']][] = $hold;
+            $groups[self::id($hold)][] = $hold;
         }
         return array_map(function ($group) use ($ahead) {
             return self::of($group, $ahead);
-        }, array_values($by_id));
+        }, array_values($groups));
     }
 
-    private static function state(array $states, array $recipients): string
+    /** Names a message. Without a Message-ID, nothing tells which holds belong together. */
+    private static function id(array $hold): string
     {
-        if (in_array('held', $states)) {
+        return $hold['message_id'] !== '' ? $hold['message_id'] : $hold['id'];
+    }
+
+    private static function state(array $states, array $results): string
+    {
+        if (in_array('held', $states, true)) {
             return 'waiting';
         }
-        if (in_array('releasing', $states)) {
+        if (in_array('releasing', $states, true)) {
             return 'leaving';
         }
-        if (!in_array('released', $states)) {
+        if (!in_array('released', $states, true)) {
             return 'recalled';
         }
-        return in_array('recalled', $recipients) ? 'partly' : 'left';
+        return in_array('recalled', $results, true) ? 'partly' : 'left';
     }
 }

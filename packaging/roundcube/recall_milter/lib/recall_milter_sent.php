@@ -15,6 +15,9 @@ class recall_milter_sent
     /** For how many seconds the end of a wait is told, so that every tab hears of it. */
     const TOLD = 20;
 
+    /** For how many seconds answers of other gateways are waited for. */
+    const ANSWERS = 86400;
+
     /** For how many seconds the gateway is left alone after it gave no answer. */
     const REST = 30;
 
@@ -23,12 +26,12 @@ class recall_milter_sent
     {
         $all  = self::all();
         $old  = array_merge($all[$id]['old'] ?? [], $all[$id]['holds'] ?? []);
-        $sent = [$id => ['folder' => $folder, 'at' => $now, 'old' => $old, 'holds' => [], 'known' => null]];
+        $sent = ['folder' => $folder, 'at' => $now, 'old' => $old, 'holds' => [], 'known' => null, 'outcome' => ''];
         unset($all[$id]);
-        self::keep(array_slice($sent + $all, 0, self::MOST));
+        self::keep('sent', array_slice([$id => $sent] + $all, 0, self::MOST));
     }
 
-    /** Returns what was noted of a message; null: this session did not send it. */
+    /** Returns what was noted of a message; null: this session did not send it, and did nothing to it. */
     public static function get(string $id)
     {
         return self::all()[$id] ?? null;
@@ -40,7 +43,7 @@ class recall_milter_sent
         $all = self::all();
         if (isset($all[$id])) {
             $all[$id] = $changes + $all[$id];
-            self::keep($all);
+            self::keep('sent', $all);
         }
     }
 
@@ -49,26 +52,28 @@ class recall_milter_sent
     {
         $all = self::all();
         unset($all[$id]);
-        self::keep($all);
+        self::keep('sent', $all);
     }
 
     /**
-     * Asks the gateway how the messages are.
+     * Asks the gateway how the messages are, and returns those of this person that wait, wherever they were sent.
      *
      * @throws recall_milter_away
      */
-    public static function look(recall_milter_api $api, int $now)
+    public static function look(recall_milter_api $api, int $now): array
     {
+        $waiting = recall_milter_message::all($api->waiting(), $api->ahead($now));
         foreach (self::all() as $id => $entry) {
             $holds = self::holds($api, $id);
-            if (!$holds) {
-                if ($now - $entry['at'] > self::APPEARS) {
-                    self::forget($id);
-                }
-                continue;
+            if ($holds) {
+                self::learn($id, $holds, $api->ahead($now), $now);
+            } elseif ($now - $entry['at'] > self::APPEARS) {
+                self::forget($id);
             }
-            self::learn($id, $holds, $api->now ?? $now, $now);
         }
+        self::keep('count', count($waiting));
+        self::keep('away', 0);
+        return $waiting;
     }
 
     /**
@@ -79,67 +84,82 @@ class recall_milter_sent
     public static function holds(recall_milter_api $api, string $id): array
     {
         $old = self::get($id)['old'] ?? [];
-        $all = $api->holds(['message_id' => $id, 'state' => 'all', 'limit' => 500]);
-        return array_values(array_filter($all, function ($hold) use ($old) {
-            return !in_array($hold['id'], $old);
+        return array_values(array_filter($api->of_message($id), function ($hold) use ($old) {
+            return !in_array($hold['id'], $old, true);
         }));
     }
 
     /** Notes how a message is, and forgets it some time after its wait has ended. */
-    public static function learn(string $id, array $holds, int $gateway, int $now): array
+    public static function learn(string $id, array $holds, int $ahead, int $now): array
     {
-        $message = recall_milter_message::of($holds, $gateway - $now);
+        $message = recall_milter_message::of($holds, $ahead);
         $entry   = self::get($id);
         if ($entry === null) {
             return $message;
         }
-        $ended = in_array($message['state'], ['waiting', 'leaving']) ? null : ($entry['ended'] ?? $now);
-        if ($ended !== null && $now - $ended > self::TOLD && empty($entry['outcome'])) {
+        $ended = in_array($message['state'], ['waiting', 'leaving'], true) ? null : ($entry['ended'] ?? $now);
+        $told  = $entry['outcome'] === '' ? self::TOLD : self::ANSWERS;
+        if ($ended !== null && $now - $ended > $told) {
             self::forget($id);
-            return $message;
+        } else {
+            self::set($id, ['holds' => array_column($holds, 'id'), 'known' => $message, 'ended' => $ended]);
         }
-        $changes = ['holds' => array_column($holds, 'id'), 'known' => $message, 'ended' => $ended];
-        self::set($id, $changes);
         return $message;
     }
 
-    /** Returns what is known of the messages, for the bar. Times become seconds from now. */
-    public static function known(int $now): array
+    /**
+     * Returns what is known, for the browser. Moments become seconds from now.
+     *
+     * @param array $others further messages to list; those that the session knows are not listed twice
+     */
+    public static function known(int $now, array $others = []): array
     {
         $messages = [];
         $pending  = false;
-        foreach (self::all() as $entry) {
-            if ($entry['known'] === null) {
-                $pending = true;
-                continue;
+        foreach (self::all() as $id => $entry) {
+            $pending = $pending || $entry['known'] === null;
+            if ($entry['known'] !== null) {
+                $messages[$id] = $entry['known'] + ['outcome' => $entry['outcome']];
             }
-            $message = $entry['known'];
-            if ($message['due'] !== null) {
-                $message['left'] = max(0, $message['due'] - $now);
-            }
-            unset($message['due']);
-            $messages[] = $message + ['outcome' => $entry['outcome'] ?? ''];
         }
-        return ['messages' => $messages, 'pending' => $pending, 'away' => self::away($now)];
+        foreach ($others as $message) {
+            $messages += [$message['id'] => $message + ['outcome' => '']];
+        }
+        foreach ($messages as &$message) {
+            $message['left'] = $message['due'] === null ? null : max(0, $message['due'] - $now);
+            unset($message['due']);
+        }
+        $away = self::away($now);
+        $sum  = $away ? null : self::kept('count', null);
+        return ['messages' => array_values($messages), 'pending' => $pending, 'away' => $away, 'count' => $sum];
     }
 
+    /** Says whether the gateway gave no answer a short time ago. */
     public static function away(int $now): bool
     {
-        return $now < ($_SESSION['recall_milter_away'] ?? 0);
+        return $now < self::kept('away', 0);
     }
 
-    public static function set_away(int $now)
+    /** Notes that the gateway gave no answer, and says whether that is new. */
+    public static function set_away(int $now): bool
     {
-        $_SESSION['recall_milter_away'] = $now + self::REST;
+        $new = self::kept('away', 0) === 0;
+        self::keep('away', $now + self::REST);
+        return $new;
     }
 
     private static function all(): array
     {
-        return $_SESSION['recall_milter'] ?? [];
+        return self::kept('sent', []);
     }
 
-    private static function keep(array $all)
+    private static function kept(string $what, $default)
     {
-        $_SESSION['recall_milter'] = $all;
+        return $_SESSION['recall_milter_' . $what] ?? $default;
+    }
+
+    private static function keep(string $what, $value)
+    {
+        $_SESSION['recall_milter_' . $what] = $value;
     }
 }
