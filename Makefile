@@ -77,6 +77,7 @@ bench: deps ## Measure speed next to peers; some minutes, needs the machine for 
 torture: deps ## Kill everything at random under load, and count what arrives
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestTorture -v -count=1 -timeout 60m ./test
 	TORTURE=yes $(GO) test -run TestTheOutcomeOfALateRecallSurvivesKills -v -count=1 -timeout 30m ./test
+	TORTURE=yes $(GO) test -run TestAMessageIsClawedBack -v -count=1 -timeout 30m ./test
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestNobodyFillsTheStoreForOthers -v -count=1 -timeout 30m ./test
 	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
 	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 30m ./holdstore -rapid.checks=1000

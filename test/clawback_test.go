@@ -2,11 +2,17 @@ package test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/smtp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -85,53 +91,200 @@ func clawed(t *testing.T, out string) (id string, outcomes map[string]string) {
 	return id, outcomes
 }
 
+// Of what comes in only the bait is taken, in whatever folder it is; and all of it comes back as it was, also when the
+// daemon, Redis and the IMAP server are killed meanwhile ("make torture": in 200 mailboxes).
 func TestAMessageIsClawedBackAndGivenBack(t *testing.T) {
 	t.Parallel()
-	m := startMailroom(t)
-	bert, carl := "bert@corp.test", "carl@corp.test"
-	m.comesIn("other@evil.test", "Subject: lunch\r\n", "at noon", bert)
-	m.comesIn("bait@evil.test", "Subject: your account\r\n", "click here", bert, carl)
-	m.flag(carl, imap.FlagSeen)
-	out, code := m.ctl("--json", "retract", "--sender", "@evil.test", "--subject", "account", "--yes", "--reason", "phish")
-	id, outcomes := clawed(t, out)
-	if code != 0 || len(outcomes) != 2 || outcomes[bert+" <bait@evil.test>"] != "moved" ||
-		outcomes[carl+" <bait@evil.test>"] != "moved" {
-		t.Fatalf("exit %d\n%s", code, out)
+	m, users, torture := startMailroom(t), 4, os.Getenv("TORTURE") != ""
+	if torture {
+		users = 200
 	}
-	if got := m.folder(bert, "INBOX"); !slices.Equal(got, []string{"other@evil.test"}) {
-		t.Errorf("bert has %q", got)
+	m.baited(users)
+	before := m.mailboxes(users)
+	id := m.clawsBack(torture, "--subject", "account", "--reason", "phish")
+	after := m.mailboxes(users)
+	for user, was := range before {
+		for where, n := range was {
+			_, what, _ := strings.Cut(where, " ")
+			bait := strings.HasPrefix(what, "bait@evil.test your account [") && strings.HasSuffix(what, "click here")
+			switch {
+			case !bait:
+				if after[user][where] != n {
+					t.Errorf("%s: %s was there %d times, and is %d times", user, where, n, after[user][where])
+				}
+			case after[user][where] != 0:
+				t.Errorf("%s: %s is still there", user, where)
+			case after[user]["Trash "+what] == 0:
+				t.Errorf("%s: %s is not in the trash:\n%v", user, where, after[user])
+			}
+		}
 	}
-	if got := m.folder(carl, "Trash"); !slices.Equal(got, []string{"bait@evil.test"}) {
-		t.Errorf("carl's trash has %q", got)
+	m.clawsBack(torture, "--undo", id)
+	if again := m.mailboxes(users); !reflect.DeepEqual(again, before) {
+		for user := range before {
+			if !reflect.DeepEqual(again[user], before[user]) {
+				t.Errorf("%s had\n%v\nand has\n%v", user, before[user], again[user])
+			}
+		}
 	}
-	if log, _ := m.ctl("log"); !strings.Contains(log, "bert@corp.test <bait@evil.test>: moved") ||
-		!strings.Contains(log, "reason: phish") {
+	log, _ := m.ctl("log")
+	if !strings.Contains(log, "user0@corp.test <bait@evil.test>: moved") || !strings.Contains(log, "reason: phish") {
 		t.Errorf("the audit trail:\n%s", log)
 	}
-	out, code = m.ctl("--json", "retract", "--undo", id, "--yes")
-	_, outcomes = clawed(t, out)
-	if code != 0 || len(outcomes) != 2 || outcomes[bert+" <bait@evil.test>"] != "returned" {
-		t.Fatalf("exit %d\n%s", code, out)
-	}
-	for user, seen := range map[string]bool{bert: false, carl: true} {
-		if got := m.flagged(user, "bait@evil.test"); got == nil || slices.Contains(got, imap.FlagSeen) != seen {
-			t.Errorf("%s: flags %v", user, got)
+	for n := range users { // once for the claw back, and once for its undo
+		if entries := strings.Count(log, fmt.Sprintf(" user%d@corp.test <bait", n)); entries != 2 {
+			t.Errorf("user%d: %d lines in the audit trail", n, entries)
 		}
 	}
 }
 
-// flagged returns the flags of a message in an inbox; nil: it is not there.
-func (o *organisation) flagged(user, id string) []imap.Flag {
-	o.t.Helper()
-	c := o.login(user)
-	defer c.Close()
-	_, err := c.Select("INBOX", &imap.SelectOptions{ReadOnly: true}).Wait()
-	o.must(err)
-	all, _ := c.Fetch(imap.SeqSet{imap.SeqRange{Start: 1}}, &imap.FetchOptions{Envelope: true, Flags: true}).Collect()
-	for _, m := range all {
-		if m.Envelope.MessageID == id {
-			return append([]imap.Flag{}, m.Flags...)
+func mailUser(n int) string { return fmt.Sprintf("user%d@corp.test", n) }
+
+// baited fills mailboxes: with the bait, which some have read or filed, and with what only looks like it.
+func (m *mailroom) baited(users int) {
+	m.t.Helper()
+	var all []string
+	for n := range users {
+		all = append(all, mailUser(n))
+	}
+	m.comesIn("bait@evil.test", "Subject: your account\r\n", "click here", all...)
+	m.comesIn("bait@evil.test", "Subject: your accounts\r\n", "click here", all...) // the same ID, another content
+	m.comesIn("bait@evil.test", "Subject: your account\r\n", "see you at noon", all...)
+	m.comesIn("more.bait@evil.test", "Subject: lunch\r\n", "at noon", all...)
+	for n, user := range all {
+		c := m.login(user)
+		_, err := c.Select("INBOX", nil).Wait()
+		m.must(err)
+		switch first := imap.SeqSetNum(1); n % 4 { // the bait came first
+		case 1:
+			m.must(c.Store(first, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagSeen}}, nil).Close())
+		case 2:
+			m.must(c.Create("Work", nil).Wait())
+			_, err = c.Move(first, "Work").Wait()
+			m.must(err)
+		case 3: // and a copy
+			m.must(c.Create("Keep", nil).Wait())
+			_, err = c.Copy(first, "Keep").Wait()
+			m.must(err)
+		}
+		own := []byte("From: Mallory <mallory@evil.test>\r\nDate: Sat, 28 Nov 2026 09:00:00 +0000\r\n" +
+			"Message-ID: <bait@evil.test>\r\nSubject: your account (draft)\r\n\r\nclick here\r\n")
+		a := c.Append("INBOX", int64(len(own)), nil)
+		_, err = a.Write(own)
+		m.must(errors.Join(err, a.Close()))
+		_, err = a.Wait()
+		m.must(err)
+		c.Close()
+	}
+}
+
+// mailboxes says how often each user has each message, in which folder and with which flags.
+func (m *mailroom) mailboxes(users int) map[string]map[string]int {
+	m.t.Helper()
+	all := map[string]map[string]int{}
+	for n := range users {
+		user, has := mailUser(n), map[string]int{}
+		c := m.login(user)
+		folders, err := c.List("", "*", nil).Collect()
+		m.must(err)
+		for _, f := range folders {
+			if box, err := c.Select(f.Mailbox, &imap.SelectOptions{ReadOnly: true}).Wait(); err != nil || box.NumMessages == 0 {
+				continue
+			}
+			messages, err := c.Fetch(imap.SeqSet{imap.SeqRange{Start: 1}}, &imap.FetchOptions{Envelope: true, Flags: true,
+				BodySection: []*imap.FetchItemBodySection{{Specifier: imap.PartSpecifierText, Peek: true}}}).Collect()
+			m.must(err)
+			for _, one := range messages {
+				flags := slices.DeleteFunc(one.Flags, func(f imap.Flag) bool { return f == `\Recent` })
+				has[fmt.Sprint(f.Mailbox, " ", one.Envelope.MessageID, " ", one.Envelope.Subject, " ", flags, " ",
+					strings.TrimSpace(string(one.BodySection[0].Bytes)))]++
+			}
+		}
+		all[user] = has
+		c.Close()
+	}
+	return all
+}
+
+// clawsBack has recallctl retract do something, and wants one outcome for each mailbox: moved, or returned. kills says
+// whether everybody is killed meanwhile, recallctl as well.
+func (m *mailroom) clawsBack(kills bool, args ...string) (id string) {
+	m.t.Helper()
+	args = append([]string{"--json", "retract", "--yes"}, args...)
+	if kills {
+		id = m.clawsBackKilled(args...)
+		args = []string{"--json", "retract", "--status", id}
+	}
+	out, code := m.ctl(args...)
+	id, outcomes := clawed(m.t, out)
+	want := "moved"
+	if slices.Contains(args, "--undo") {
+		want = "returned"
+	}
+	for mailbox, outcome := range outcomes {
+		if outcome != want && !kills || outcome != "moved" && outcome != "returned" {
+			m.t.Errorf("%s: %s", mailbox, outcome)
 		}
 	}
-	return nil
+	if code != 0 || len(outcomes) == 0 {
+		m.t.Fatalf("exit %d\n%s", code, out)
+	}
+	return id
+}
+
+// clawsBackKilled kills everybody in turn while a claw back goes on, and waits for its end.
+func (m *mailroom) clawsBackKilled(args ...string) (id string) {
+	m.t.Helper()
+	known := map[string]bool{}
+	for _, c := range m.claws() {
+		known[c.ID] = true
+	}
+	c := exec.Command(filepath.Join(programs, "recallctl"), append([]string{"-c", m.conf}, args...)...)
+	m.must(c.Start())
+	left := func() int {
+		for _, c := range m.claws() {
+			if !known[c.ID] {
+				id = c.ID
+				return c.Left
+			}
+		}
+		return -1
+	}
+	server.Eventually(m.t, "it is ordered", func() bool { return left() >= 0 })
+	c.Process.Kill()
+	c.Wait()
+	deaths := []func(){func() { m.killDaemon(); m.startDaemon() }, func() { m.redis.Kill(); m.redis.Start() },
+		func() { m.boxes.Kill(); m.boxes.Start() }}
+	killed := 0
+	for start, until := left(), time.Now().Add(10*time.Minute); time.Now().Before(until); {
+		n := left()
+		if n == 0 {
+			break
+		}
+		if n > 0 && n < start-10*killed && n < start { // each ten mailboxes somebody dies
+			deaths[killed%len(deaths)]()
+			killed++
+		}
+	}
+	if killed < len(deaths) {
+		m.t.Errorf("only %d were killed", killed)
+	}
+	m.t.Logf("%d were killed", killed)
+	return id
+}
+
+// claws lists the claw backs.
+func (m *mailroom) claws() (all []struct {
+	ID   string
+	Left int
+}) {
+	out, _ := m.ctl("--json", "retract", "--status")
+	for line := range strings.Lines(out) {
+		all = append(all, struct {
+			ID   string
+			Left int
+		}{})
+		m.must(json.Unmarshal([]byte(line), &all[len(all)-1]))
+	}
+	return all
 }

@@ -24,6 +24,7 @@ type Store interface {
 	NewClawID() string
 	AddClawBack(ctx context.Context, id string, head any, targets []any, keep time.Duration, e holdstore.Entry) error
 	ClawBack(ctx context.Context, id string) (*holdstore.ClawBack, error)
+	ClawBacks(ctx context.Context, most int) ([]*holdstore.ClawBack, error)
 	ClawMailboxes(ctx context.Context, id string, numbers []int) ([]holdstore.ClawMailbox, error)
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
 }
@@ -142,9 +143,17 @@ type Outcome struct {
 
 // Outcomes reads what came of the mailboxes of a claw back, in their order.
 func Outcomes(ctx context.Context, store Store, c *holdstore.ClawBack, each func(Outcome) error) error {
-	for from := 0; from < c.Mailboxes; from += outcomesAtOnce {
+	return OutcomesFrom(ctx, store, c, 0, c.Mailboxes, each)
+}
+
+// OutcomesFrom is Outcomes for at most so many mailboxes from one on.
+func OutcomesFrom(
+	ctx context.Context, store Store, c *holdstore.ClawBack, from, most int, each func(Outcome) error,
+) error {
+	end := min(from+most, c.Mailboxes)
+	for ; from < end; from += outcomesAtOnce {
 		var numbers []int
-		for n := from; n < min(from+outcomesAtOnce, c.Mailboxes); n++ {
+		for n := from; n < min(from+outcomesAtOnce, end); n++ {
 			numbers = append(numbers, n)
 		}
 		some, err := store.ClawMailboxes(ctx, c.ID, numbers)

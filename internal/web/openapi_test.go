@@ -156,7 +156,7 @@ func (p *program) do(c call) (int, string) {
 	}
 	parts := strings.Split(c.path, "?")
 	path := "/api/v1" + parts[0]
-	if segments := strings.Split(parts[0], "/"); len(segments) > 2 && segments[1] == "holds" {
+	if segments := strings.Split(parts[0], "/"); len(segments) > 2 && (segments[1] == "holds" || segments[1] == "claw-backs") {
 		segments[2] = "{id}"
 		path = "/api/v1" + strings.Join(segments, "/")
 	}
@@ -192,7 +192,7 @@ func (h *house) operations(id string) []operation {
 // Each answer of each operation is as the document says, with every status that the document names.
 func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	t.Parallel()
-	h := open(t, "")
+	h := open(t, mailboxTable)
 	p, id := h.program(), h.ids["of anna"]
 	site, anna, bert := h.token("site", "admin"), h.token("anna", "act", "anna"), h.token("bert", "act", "bert")
 	for _, o := range h.operations(id) {
@@ -213,8 +213,9 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	p.wrongBodies(site, id)
 	p.tooLate(anna)
 	p.tooOften(id, anna)
+	claw := p.clawBacks(site, anna)
 	h.redis.Kill()
-	for _, o := range h.operations(id) {
+	for _, o := range append(h.operations(id), clawOperations(claw)...) {
 		if code, _ := p.do(call{method: o.method, path: o.path, body: o.body, token: site}); code != 503 {
 			t.Errorf("with the store away, %s %s: %d", o.method, o.path, code)
 		}

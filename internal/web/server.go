@@ -41,7 +41,9 @@ type Options struct {
 	Operators policy.Patterns    // logins and addresses
 	MaxGrace  time.Duration      // how long a sender may hold their own mail, from its beginning
 	Delegates []Delegates
-	Rules     trial.Rules // for what would become of a message
+	Rules     trial.Rules   // for what would become of a message
+	Mailboxes bool          // whether there is a way into any mailbox
+	ClawKeep  time.Duration // how long what came of a claw back is known
 
 	Reason    func(rule, language string) string // why mail of a rule waits; nil: no rule has a reason
 	ReasonFor func(*holdstore.Hold) string       // so, in the sender's language

@@ -7,10 +7,13 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/clawback"
 )
 
 // Store is what the page needs of the hold store; holdstore.Store says what each method promises.
 type Store interface {
+	clawback.Store
+
 	Get(ctx context.Context, id string) (*holdstore.Hold, error)
 	RecordBytes(ctx context.Context, refs []string, who holdstore.Whose, newest int) (int64, error)
 	Resolve(ctx context.Context, ref string) ([]*holdstore.Hold, error)

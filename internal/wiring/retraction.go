@@ -35,8 +35,12 @@ func Retractor(c *config.Config, texts *post.Texts, store *holdstore.Store, mark
 	}
 	return retraction.New(store, post.New(store, texts, address), boxes, marker, log, retraction.Options{
 		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
-		People: people, Reports: c.Recall.Reports, Keep: max(time.Duration(c.RecordRetention),
-			time.Duration(c.Inbound.Remember))}), nil
+		People: people, Reports: c.Recall.Reports, Keep: clawKeep(c)}), nil
+}
+
+// clawKeep is how long what was asked for, and what came of it, is known.
+func clawKeep(c *config.Config) time.Duration {
+	return max(time.Duration(c.RecordRetention), time.Duration(c.Inbound.Remember))
 }
 
 // Mailboxes makes the way into the mailboxes; nil: there is none.

@@ -66,7 +66,7 @@ func webOptions(c *config.Config) (o web.Options, err error) {
 	w := c.Web
 	o = web.Options{BaseURL: strings.TrimSuffix(w.BaseURL, "/"), Header: w.SignIn.Header, LinkMail: w.SignIn.Link,
 		Session: time.Duration(w.Session), Preview: w.Preview, MaxGrace: time.Duration(c.Hold.MaxGrace),
-		Reason: c.Reason, ReasonFor: Reason(c)}
+		Mailboxes: c.Inbound.Mailbox.Any(), ClawKeep: clawKeep(c), Reason: c.Reason, ReasonFor: Reason(c)}
 	if o.Proxies, err = policy.ParseNetworks(w.TrustedProxies); err != nil {
 		return o, err
 	}

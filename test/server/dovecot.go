@@ -48,7 +48,8 @@ service auth {
 `, dir, host, port)
 	users := strings.Join(logins, ":"+Password+"\n") + ":" + Password + "\n"
 	writeAll(t, dir, map[string]string{"dovecot.conf": conf, "users": users})
-	t.Cleanup(runDovecot(t, dir, addr))
+	stop, _ := runDovecot(t, dir, addr)
+	t.Cleanup(stop)
 	return "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_path = inet:" + addr +
 		"\nsmtpd_recipient_restrictions = permit_sasl_authenticated, permit_mynetworks, reject\n"
 }
@@ -62,7 +63,7 @@ type Mailboxes struct {
 	CA                      string // file: who vouches for its certificate
 	dir                     string
 	t                       testing.TB
-	stop                    func()
+	stop, kill              func()
 }
 
 // StartMailboxes starts a Dovecot with a mailbox for every address. More lines may be added to its configuration.
@@ -134,10 +135,13 @@ func (m *Mailboxes) Stop() {
 	m.stop = nil
 }
 
+// Kill ends all its processes at once, as a power loss does.
+func (m *Mailboxes) Kill() { m.kill(); m.stop = nil }
+
 // Start starts it again.
 func (m *Mailboxes) Start() {
 	m.t.Helper()
-	m.stop = runDovecot(m.t, m.dir, m.IMAP)
+	m.stop, m.kill = runDovecot(m.t, m.dir, m.IMAP)
 }
 
 // Log is what Dovecot has logged.
@@ -211,8 +215,8 @@ func certificate(t testing.TB, certFile, keyFile string) {
 		keyFile: string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))})
 }
 
-// runDovecot starts it and returns what ends it.
-func runDovecot(t testing.TB, dir, addr string) (stop func()) {
+// runDovecot starts it and returns what ends it, and what kills it.
+func runDovecot(t testing.TB, dir, addr string) (stop, kill func()) {
 	t.Helper()
 	c := exec.Command(Program(t, "dovecot"), "-F", "-c", filepath.Join(dir, "dovecot.conf"))
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -226,9 +230,10 @@ func runDovecot(t testing.TB, dir, addr string) (stop func()) {
 		}
 		return err == nil
 	})
-	return func() {
+	stop = func() {
 		c.Process.Signal(syscall.SIGTERM)
 		c.Wait()
 		endGroup(t, c.Process.Pid) // what the master left
 	}
+	return stop, func() { c.Process.Kill(); c.Wait(); endGroup(t, c.Process.Pid) }
 }
