@@ -184,6 +184,14 @@ func (w *deliveries) takes(d *Delivered) bool {
 	return len(d.Recipients) > 0
 }
 
+// content tells one content from another, as far as it is known.
+func (d *Delivered) content() string {
+	if d == nil {
+		return ""
+	}
+	return d.Header + d.Body
+}
+
 // SameContent says whether two messages are one, as far as is known of them.
 func (d *Delivered) SameContent(o *Delivered) bool {
 	return cmp.Or(strings.Compare(Fold(d.MessageID), Fold(o.MessageID)), strings.Compare(Fold(d.Author), Fold(o.Author)),

@@ -85,8 +85,9 @@ func (s *Store) rememberRow(r Remembered) []any {
 	}
 	name := digest(r.MessageID) + r.From // whoever else claims the Message-ID overwrites nothing
 	r.delivered = s.packDelivered(name, r.Delivered)
-	// A message with many recipients comes in by several transactions.
-	slot, value := digest(strings.Join(r.Recipients, " "))[:slotLen], packReceived(r)
+	// A message with many recipients comes in by several transactions. Another content is another message.
+	apart := append(r.Recipients, r.Delivered.content())
+	slot, value := digest(strings.Join(apart, " "))[:slotLen], packReceived(r)
 	queue := binary.BigEndian.Uint16(network[:]) % networkBuckets
 	return []any{name, slot, value, subject, origin(r.Ways), queue, rememberCost + len(value), r.At.UnixMilli()}
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,10 +53,10 @@ type Mailbox struct {
 	Copies    []mailbox.Copy `json:"c,omitempty"` // of an undo: what was moved
 }
 
-// Part is the data of a job: some mailboxes of a claw back.
+// Part is the data of a job: some mailboxes of a claw back. Without numbers the job adds those of all mailboxes.
 type Part struct {
 	ID      string `json:"i"`
-	Numbers []int  `json:"n"`
+	Numbers []int  `json:"n,omitempty"`
 	Looks   int    `json:"l,omitempty"` // how often a message that was not found was looked for again
 }
 
@@ -96,8 +97,8 @@ func (o Order) Goal() string {
 	return words
 }
 
-// Start writes an order for some mailboxes, and the jobs that carry it out. What ends before its return might be done
-// in part: a second Start with the same ID does the rest.
+// Start writes an order for some mailboxes, and the jobs that carry it out. Whoever dies before its return has ordered
+// all of it or nothing: a job that is there before the order adds the others that are missing.
 func Start(ctx context.Context, store Store, id string, o Order, all []Mailbox, keep time.Duration) error {
 	targets := make([]any, len(all))
 	for n := range all {
@@ -109,22 +110,49 @@ func Start(ctx context.Context, store Store, id string, o Order, all []Mailbox, 
 	}
 	e := holdstore.Entry{Verb: o.Verb(), Actor: holdstore.Actor{By: o.By, From: o.From, Reason: o.Reason},
 		Detail: boxes + ": " + o.Goal()}
+	order := holdstore.OperatorJobIDPrefix(orders) + id
+	if err := store.AddJob(ctx, order, JobKind, Part{ID: id}, orderedWithin); err != nil {
+		return err
+	}
 	if err := store.AddClawBack(ctx, id, o, targets, keep, e); err != nil {
 		return err
 	}
-	parts := map[string][]int{} // by domain, each of which waits for its own server only
 	var domains []string
 	for n := range all {
-		domain := holdstore.DomainOf(all[n].Recipient)
+		domains = append(domains, holdstore.DomainOf(all[n].Recipient))
+	}
+	return addParts(ctx, store, id, domains)
+}
+
+const (
+	orders        = "claw back"     // in place of a domain, in the ID of the job that adds the others
+	orderedWithin = 5 * time.Second // usually: then that job looks whether it was
+)
+
+// Spread adds the jobs of a claw back that are missing.
+func Spread(ctx context.Context, store Store, c *holdstore.ClawBack) error {
+	var domains []string
+	err := Outcomes(ctx, store, c, func(o Outcome) error {
+		domains = append(domains, holdstore.DomainOf(o.Mailbox.Recipient))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return addParts(ctx, store, c.ID, domains)
+}
+
+// addParts adds the jobs for mailboxes in some domains, each of which waits for its own server only.
+func addParts(ctx context.Context, store Store, id string, domains []string) error {
+	parts, names := map[string][]int{}, []string(nil)
+	for n, domain := range domains {
 		if parts[domain] == nil {
-			domains = append(domains, domain)
+			names = append(names, domain)
 		}
 		parts[domain] = append(parts[domain], n)
 	}
-	for _, domain := range domains {
-		for numbers := parts[domain]; len(numbers) > 0; {
-			some := numbers[:min(len(numbers), partMost)]
-			numbers = numbers[len(some):]
+	for _, domain := range names {
+		for some := range slices.Chunk(parts[domain], partMost) {
 			job := holdstore.OperatorJobIDPrefix(domain) + id + ":" + strconv.Itoa(some[0])
 			if err := store.AddJob(ctx, job, JobKind, Part{ID: id, Numbers: some}, 0); err != nil {
 				return err

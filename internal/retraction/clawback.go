@@ -16,6 +16,9 @@ func (x *Retractor) Reaches(recipient string) bool {
 	return x.boxes != nil && x.boxes.Reaches(recipient)
 }
 
+// orderTime is how long an order may take to be written.
+const orderTime = time.Hour
+
 // claws is one attempt at a part of a claw back.
 type claws struct {
 	x     *Retractor
@@ -28,8 +31,13 @@ type claws struct {
 // of each mailbox is in the store as soon as it is known, and what is about to be done there before it is done.
 func (x *Retractor) clawBack(ctx context.Context, j *holdstore.Job, p *clawback.Part) error {
 	head, err := x.store.ClawBack(ctx, p.ID)
-	if errors.Is(err, holdstore.ErrNotFound) { // it is older than it is kept
+	switch missing := errors.Is(err, holdstore.ErrNotFound); {
+	case missing && len(p.Numbers) == 0 && time.Since(j.Since) < orderTime: // it is not ordered yet
+		return later(lookFirst)
+	case missing: // it never was, or it is older than it is kept
 		return nil
+	case err == nil && len(p.Numbers) == 0:
+		return clawback.Spread(ctx, x.store, head)
 	}
 	c := &claws{x: x, job: j, part: p}
 	if err == nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/clawback"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/post"
@@ -39,12 +40,10 @@ type Store interface {
 	News(ctx context.Context, id string, e holdstore.Event) error
 	Audit(ctx context.Context, verb, id string, a holdstore.Actor, detail string) error
 
-	ClawBack(ctx context.Context, id string) (*holdstore.ClawBack, error)
-	ClawMailboxes(ctx context.Context, id string, numbers []int) ([]holdstore.ClawMailbox, error)
+	clawback.Store
 	PlanClaw(ctx context.Context, id string, n int, plan any) error
 	EndClaw(ctx context.Context, id string, n int, result any, again bool, keep time.Duration, e holdstore.Entry) error
 
-	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
 	ClaimJob(ctx context.Context, some ...holdstore.Lane) (*holdstore.Job, error)
 	RenewJob(ctx context.Context, j *holdstore.Job) error
 	SaveJob(ctx context.Context, j *holdstore.Job, v any) error

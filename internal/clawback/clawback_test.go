@@ -1,0 +1,95 @@
+package clawback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// dying is a store whose caller dies before a job is added.
+type dying struct {
+	*holdstore.Store
+	lives int // calls
+	jobs  map[string]bool
+}
+
+var errDied = errors.New("died")
+
+func (d *dying) AddJob(_ context.Context, id, _ string, _ any, _ time.Duration) error {
+	if d.lives--; d.lives < 0 {
+		return errDied
+	}
+	d.jobs[id] = true
+	return nil
+}
+
+// Whoever orders a claw back may die before its jobs are there: the first of them adds the others.
+func TestWhatWasOrderedIsDoneInFull(t *testing.T) {
+	t.Parallel()
+	s, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var all []Mailbox
+	for n := range 25 {
+		all = append(all, Mailbox{Recipient: fmt.Sprintf("u%d@%c.test", n, 'a'+n%2), MessageID: "<1@evil.test>"})
+	}
+	for lives := range 6 {
+		d := &dying{s, lives, map[string]bool{}}
+		id := s.NewClawID()
+		err := Start(t.Context(), d, id, Order{}, all, time.Hour)
+		c, missing := s.ClawBack(t.Context(), id)
+		if (err == nil) != (lives == 5) || (missing == nil) != (lives > 0) {
+			t.Errorf("after %d jobs: %v, %v", lives, err, missing)
+		}
+		if lives == 0 { // nothing is ordered, and nothing will be
+			continue
+		}
+		d.lives = 100
+		if err := Spread(t.Context(), d, c); err != nil || len(d.jobs) != 5 {
+			t.Errorf("after %d jobs: %d are there of 5, %v", lives, len(d.jobs), err)
+		}
+	}
+}
+
+func TestCopiesWithAnotherContentAreApart(t *testing.T) {
+	t.Parallel()
+	s, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	for n, d := range []holdstore.Delivered{
+		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "x", Recipients: []string{"a@corp.test"}},
+		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "x", Recipients: []string{"b@corp.test"}},
+		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "y", Recipients: []string{"a@corp.test"}},
+		{Author: "o@evil.test", Subject: "lunch", Header: "2", Body: "x", Recipients: []string{"a@corp.test"}},
+		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "x", Recipients: []string{"A@corp.test"}},
+	} {
+		d.MessageID, d.At = "<1@evil.test>", now.Add(time.Duration(n)*time.Second)
+		r := holdstore.Remembered{MessageID: d.MessageID, From: d.Author, Recipients: d.Recipients, At: d.At,
+			Subjects: []string{d.Subject, d.Body}, Delivered: &d}
+		if err := s.Remember(t.Context(), []holdstore.Remembered{r}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, q := range []holdstore.DeliveredQuery{{MessageIDs: []string{"1@evil.test"}}, {Sender: "m@evil.test"},
+		{Subject: "account"}} {
+		f, err := Find(t.Context(), s, q)
+		if err != nil || len(f.Messages) != 1 || len(f.Apart) != 2 {
+			t.Fatalf("%+v: %+v, %v", q, f, err)
+		}
+		got := slices.Sorted(slices.Values(f.Messages[0].Recipients))
+		if !slices.Equal(got, []string{"a@corp.test", "b@corp.test"}) || len(f.Mailboxes(true)) != 4 {
+			t.Errorf("%+v: %q, with all %d", q, got, len(f.Mailboxes(true)))
+		}
+	}
+}
