@@ -189,7 +189,8 @@ func TestAMoveThatWasCutOffLeavesNoSecondCopy(t *testing.T) {
 	c := clawOf(t, text)
 	var plan []Copy
 	died := errors.New("died")
-	_, err := s.ClawBack(context.Background(), c, nil, func(copies []Copy) error { plan = slices.Clone(copies); return died })
+	note := func(copies []Copy) error { plan = slices.Clone(copies); return died }
+	_, err := s.ClawBack(context.Background(), c, nil, note)
 	if !errors.Is(err, died) {
 		t.Fatal(err)
 	}

@@ -59,8 +59,10 @@ func (p *program) clawBacks(site, anna string) (id string) {
 	if code, text := p.do(undo); code != 409 {
 		h.t.Errorf("undone before anything was moved: %d %s", code, text)
 	}
-	moved := mailbox.Clawed{Outcome: mailbox.Moved, Copies: []mailbox.Copy{{Folder: "INBOX", ID: "1/1", To: "T", Now: "1/2"}}}
-	if err := h.store.EndClaw(h.t.Context(), id, 1, moved, false, time.Hour, holdstore.Entry{Verb: "retract"}); err != nil {
+	moved := mailbox.Clawed{Outcome: mailbox.Moved,
+		Copies: []mailbox.Copy{{Folder: "INBOX", ID: "1/1", To: "T", Now: "1/2"}}}
+	e := holdstore.Entry{Verb: "retract"}
+	if err := h.store.EndClaw(h.t.Context(), id, 1, moved, false, time.Hour, e); err != nil {
 		h.t.Fatal(err)
 	}
 	code, text = p.do(call{method: "GET", path: "/claw-backs/" + id, token: site})
@@ -97,13 +99,15 @@ func (p *program) wrongClawBacks(site, id string) {
 		method, path, body, kind string
 		code                     int
 	}{
-		{"GET", "/delivered", "", "", 400}, {"GET", "/delivered?x=y", "", "", 400}, {"GET", "/delivered?since=x", "", "", 400},
+		{"GET", "/delivered", "", "", 400}, {"GET", "/delivered?x=y", "", "", 400},
+		{"GET", "/delivered?since=x", "", "", 400},
 		{"GET", "/claw-backs/NONE", "", "", 404}, {"POST", "/claw-backs/NONE/undo", "", "", 404},
 		{"GET", "/claw-backs/" + id + "?cursor=x", "", "", 400},
 		{"POST", "/claw-backs", `{"mailboxes": 1}`, "", 422}, {"POST", "/claw-backs", `{`, "", 400},
 		{"POST", "/claw-backs", `{"subject": "a", "delete": true, "to": "X", "mailboxes": 1}`, "", 422},
 		{"POST", "/claw-backs", `{}`, "text/plain", 415}, {"POST", "/claw-backs", strings.Repeat(" ", 70_000), "", 413},
-		{"POST", "/claw-backs/" + id + "/undo", `{`, "", 400}, {"POST", "/claw-backs/" + id + "/undo", `{}`, "text/plain", 415},
+		{"POST", "/claw-backs/" + id + "/undo", `{`, "", 400},
+		{"POST", "/claw-backs/" + id + "/undo", `{}`, "text/plain", 415},
 		{"POST", "/claw-backs/" + id + "/undo", strings.Repeat(" ", 70_000), "", 413},
 		{"POST", "/claw-backs/" + id + "/undo", `{"reason": "` + strings.Repeat("a", 1001) + `"}`, "", 422},
 	} {

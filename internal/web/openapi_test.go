@@ -156,7 +156,8 @@ func (p *program) do(c call) (int, string) {
 	}
 	parts := strings.Split(c.path, "?")
 	path := "/api/v1" + parts[0]
-	if segments := strings.Split(parts[0], "/"); len(segments) > 2 && (segments[1] == "holds" || segments[1] == "claw-backs") {
+	segments := strings.Split(parts[0], "/")
+	if len(segments) > 2 && slices.Contains([]string{"holds", "claw-backs"}, segments[1]) {
 		segments[2] = "{id}"
 		path = "/api/v1" + strings.Join(segments, "/")
 	}
