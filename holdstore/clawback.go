@@ -103,7 +103,9 @@ if redis.call('HEXISTS', key, 'at') == 1 then return 'ok' end
 redis.call('HSET', key, 'at', int(now), 'head', ARGV[2], 'n', ARGV[3], 'left', ARGV[3])
 redis.call('PEXPIRE', key, ARGV[4])
 redis.call('ZADD', P .. 'claws', int(now), ARGV[1])
-redis.call('ZREMRANGEBYSCORE', P .. 'claws', '-inf', int(now - ARGV[4]))
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', P .. 'claws', '-inf', int(now - ARGV[4]), 'LIMIT', 0, 100)) do
+  redis.call('ZREM', P .. 'claws', old)
+end
 audit(ARGV[1], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
 return 'ok'
 `)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,31 +136,55 @@ func (r *retract) oldest() time.Time {
 // giveBack undoes claw backs.
 func (r *retract) giveBack(ctx context.Context, ids []string) error {
 	for _, ref := range ids {
-		c, err := r.store.ClawBack(ctx, strings.ToUpper(ref))
-		if errors.Is(err, holdstore.ErrNotFound) {
-			return &exit{exitNothing, fmt.Sprintf("claw back %s is not known; %s lists them", ref,
-				r.command("retract --status"))}
-		}
+		some, err := r.meant(ctx, ref)
 		if err != nil {
 			return err
 		}
-		boxes, err := clawback.Moved(ctx, r.store, c)
-		if err != nil {
-			return err
+		nothing := true
+		for _, c := range some {
+			boxes, err := clawback.Moved(ctx, r.store, c)
+			if err != nil {
+				return err
+			}
+			if strings.Contains(ref, "@") {
+				other := func(m clawback.Mailbox) bool { return !holdstore.SameID(m.MessageID, ref) }
+				boxes = slices.DeleteFunc(boxes, other)
+			}
+			if len(boxes) == 0 {
+				continue
+			}
+			nothing = false
+			if c.Left > 0 {
+				r.say("warning: claw back %s is still under way in %s", c.ID, mailboxes(c.Left))
+			}
+			o := clawback.Order{DryRun: r.dryRun, Of: c.ID}
+			if err := r.start(ctx, o, boxes, "move messages back in "+mailboxes(len(boxes))); err != nil {
+				return err
+			}
 		}
-		if len(boxes) == 0 {
-			return &exit{exitNothing, "claw back " + c.ID + " has moved nothing that could be moved back"}
-		}
-		if c.Left > 0 {
-			r.say("warning: claw back %s is still under way in %s", c.ID, mailboxes(c.Left))
-		}
-		o := clawback.Order{DryRun: r.dryRun, Of: c.ID}
-		if err := r.start(ctx, o, boxes, "move messages back in "+mailboxes(len(boxes))); err != nil {
-			return err
+		if nothing {
+			return &exit{exitNothing, ref + ": nothing was moved that could be moved back"}
 		}
 	}
 	return nil
 }
+
+// meant lists the claw backs that somebody names: one by its ID, or by a Message-ID all that may have moved it.
+func (r *retract) meant(ctx context.Context, ref string) ([]*holdstore.ClawBack, error) {
+	if strings.Contains(ref, "@") {
+		all, err := r.store.ClawBacks(ctx, undoLooked)
+		return all, r.part(err)
+	}
+	c, err := r.store.ClawBack(ctx, strings.ToUpper(ref))
+	if errors.Is(err, holdstore.ErrNotFound) {
+		return nil, &exit{exitNothing, fmt.Sprintf("claw back %s is not known; %s lists them", ref,
+			r.command("retract --status"))}
+	}
+	return []*holdstore.ClawBack{c}, err
+}
+
+// undoLooked is how many claw backs are looked through for a Message-ID.
+const undoLooked = 1000
 
 // start asks, writes the order, and shows how it is carried out.
 func (r *retract) start(ctx context.Context, o clawback.Order, boxes []clawback.Mailbox, what string) error {
