@@ -80,6 +80,7 @@ var elsewhere = []struct{ commands, by string }{
 	{`^recallctl (export --all|release --all --yes --via)`, "TestHeldMailIsSentByHandWithoutADaemon"},
 	{`^cat >>/etc/postfix/master\.cf|^postconf -P pickup|^postconf -e non_smtpd_milters=$`,
 		"TestProgramsGetWhatTheirOptionsAskFor"},
+	{`^cp .*/recall_milter`, "TestAMessageIsUndoneCorrectedAndSentInRoundcube"},
 	{`^postconf -(e smtpd_milters=inet:127\.0\.0\.1:8890|P 127\.0\.0\.1:10026/)`,
 		"TestAHeldMessageArrivesAsIfItHadNeverBeenHeld"},
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,8 +14,6 @@ import (
 	"github.com/recall-milter/recall-milter/test/browser"
 	"github.com/recall-milter/recall-milter/test/server"
 )
-
-const roundcubePlugin = "../packaging/roundcube/recall_milter"
 
 // list is true on the page that lists a folder.
 const list = `window.rcmail && rcmail.task === "mail" && !rcmail.env.action && rcmail.env.mailbox !== undefined`
@@ -32,8 +31,14 @@ type webmail struct {
 // make roundcube: they need PHP and Roundcube.
 func startWebmail(t *testing.T, settings ...string) *webmail {
 	t.Helper()
+	return startWebmailAnd(t, "", settings...)
+}
+
+// startWebmailAnd is startWebmail with lines of [web].
+func startWebmailAnd(t *testing.T, web string, settings ...string) *webmail {
+	t.Helper()
 	needsRoundcube(t)
-	return openWebmail(&organisation{gateway: startOffice(t, "1h"), boxes: server.StartMailboxes(t)}, settings...)
+	return openWebmail(&organisation{gateway: startOffice(t, "1h"), boxes: server.StartMailboxes(t)}, web, settings...)
 }
 
 func needsRoundcube(t *testing.T) {
@@ -45,14 +50,35 @@ func needsRoundcube(t *testing.T) {
 }
 
 // openWebmail opens a webmail for the mailboxes of an organisation.
-func openWebmail(o *organisation, settings ...string) *webmail {
+func openWebmail(o *organisation, web string, settings ...string) *webmail {
 	o.t.Helper()
-	m := &webmail{organisation: o, api: server.StartProxy(o.t), page: o.withPage(),
+	m := &webmail{organisation: o, api: server.StartProxy(o.t), page: o.withPage(web),
 		token: o.gateway.token("roundcube", "--scope", "act", "--for", "*")}
 	m.back()
-	m.Roundcube = server.StartRoundcube(o.t, roundcubePlugin, o.boxes.IMAP, o.mta.smtp, "http://"+m.api.Addr, m.token,
-		strings.Join(settings, "\n"))
+	m.Roundcube = server.StartRoundcube(o.t, o.boxes.IMAP, o.mta.smtp, strings.Join(settings, "\n"))
+	m.install()
 	return m
+}
+
+// install types the commands of the manual, and edits the file as it says.
+func (m *webmail) install() {
+	m.t.Helper()
+	here := strings.NewReplacer("/usr/share/doc/recall-milter/examples", "../packaging", "/var/lib/roundcube", m.Dir,
+		"/etc/roundcube", m.Dir+"/config")
+	for _, c := range commandsOf(m.t, "webmail.md") {
+		if !strings.HasPrefix(c.line, "cp ") {
+			continue
+		}
+		if out, err := exec.Command("sh", "-c", here.Replace(c.line)).CombinedOutput(); err != nil {
+			m.t.Fatalf("%s: %v\n%s", c.line, err, out)
+		}
+	}
+	file := filepath.Join(m.Dir, "config/recall_milter.inc.php")
+	text, err := os.ReadFile(file)
+	m.must(err)
+	edited := strings.NewReplacer("https://recall.corp.test", "http://"+m.api.Addr, "_token'] = ''",
+		"_token'] = '"+m.token+"'").Replace(string(text))
+	m.must(os.WriteFile(file, []byte(edited), 0o600))
 }
 
 // back leads Roundcube to the API.

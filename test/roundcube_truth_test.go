@@ -1,7 +1,10 @@
 package test
 
 import (
+	"bytes"
 	"net/smtp"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,7 +20,7 @@ func TestALateUndoAsksTheRecipientsInRoundcube(t *testing.T) {
 	world := startWorld(t, true)
 	world.corp.boxes = server.StartMailboxes(t)
 	world.corp.change(`grace = "1s"`, `grace = "1h"`)
-	m := openWebmail(world.corp)
+	m := openWebmail(world.corp, "")
 	b := m.signIn("anna", "en")
 	id := m.sends(b, "late", "bert@far.test")
 	stale(b)
@@ -198,4 +201,34 @@ func TestWhatWasSentElsewhereIsListedInRoundcube(t *testing.T) {
 	if got != "b@x.test|hidden@y.test|by another program|body of else" {
 		t.Errorf("the draft: %s", got)
 	}
+}
+
+func TestWhatCantBeEditedWaitsAgainInRoundcube(t *testing.T) {
+	m := startWebmailAnd(t, "preview = false", `$config['no_save_sent_messages'] = true;`)
+	b := m.signIn("anna", "en")
+	id := m.sends(b, "lost", "b@x.test")
+	bar(b, "recall")
+	b.Sees("There is no copy that can be edited.")
+	bar(b, "restore")
+	b.Sees("Message waits")
+	if got := m.state(id); got != "held" {
+		t.Errorf("it is %q", got)
+	}
+}
+
+// TestAnybodysServerProvesNobodyInRoundcube lets people choose the IMAP server: whoever has one could sign in as anna.
+func TestAnybodysServerProvesNobodyInRoundcube(t *testing.T) {
+	m := startWebmail(t, `$config['imap_host'] = [$config['imap_host'] => 'ours', '127.0.0.2:143' => 'theirs'];`)
+	b := m.signIn("anna", "en")
+	if browser.JS[bool](b, `"recall_milter" in rcmail.env`) {
+		t.Error("the plugin believes any server")
+	}
+	file := filepath.Join(m.Dir, "config/recall_milter.inc.php")
+	text, err := os.ReadFile(file)
+	m.must(err)
+	m.must(os.WriteFile(file, bytes.Replace(text, []byte("_hosts'] = []"), []byte("_hosts'] = ['127.0.0.1']"), 1), 0o600))
+	server.Eventually(t, "the plugin believes ours", func() bool { // PHP reads a changed file after two seconds
+		b.GoTo(m.URL)
+		return browser.JS[bool](b, `"recall_milter" in rcmail.env`)
+	})
 }

@@ -2,7 +2,7 @@
 
 // Tries the plugin's rules without Roundcube and without a gateway: php rules.php FOLDER-OF-THE-PLUGIN
 
-foreach (['api', 'message', 'sent'] as $name) {
+foreach (['api', 'message', 'sent', 'grace'] as $name) {
     require $argv[1] . '/lib/recall_milter_' . $name . '.php';
 }
 
@@ -124,5 +124,13 @@ foreach (range(1, 12) as $n) {
 }
 is('the oldest is not followed', recall_milter_sent::get('<2@corp.test>'), null);
 is('the newest is', recall_milter_sent::get('<12@corp.test>')['at'], 100);
+
+// One's own grace.
+foreach (['1h0m0s' => 3600, '1m30s' => 90, '0s' => 0, '1.5s' => 2, '250ms' => 0, '24h0m0s' => 86400] as $text => $want) {
+    is($text, recall_milter_grace::seconds($text), $want);
+}
+is('choices', recall_milter_grace::choices(0, 300, null), [0, 10, 30, 60, 120, 300]);
+is('the ends are offered', recall_milter_grace::choices(45, 90, null), [45, 60, 90]);
+is('and what was chosen', recall_milter_grace::choices(60, 120, 75), [60, 75, 120]);
 
 exit($failed);

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Roundcube is Debian's Roundcube with our plugin, served by PHP itself.
+// Roundcube is Debian's Roundcube, served by PHP itself.
 type Roundcube struct {
 	URL string
-	dir string
+	Dir string // what /var/lib/roundcube is elsewhere
 	t   testing.TB
 }
 
@@ -32,40 +32,33 @@ $config['skin'] = 'elastic';
 $config['log_dir'] = '%[1]s/logs';
 $config['temp_dir'] = '%[1]s/temp';
 $config['create_default_folders'] = true;
-$config['recall_milter_api'] = '%[4]s';
-$config['recall_milter_token'] = '%[5]s';
 `
 
-// StartRoundcube starts a Roundcube for the mailboxes at imap that submits to smtp, with the plugin in a folder, the
-// address of the API and a token; more are further lines of its configuration.
-func StartRoundcube(t testing.TB, plugin, imap, smtp, api, token, more string) *Roundcube {
+// StartRoundcube starts a Roundcube for the mailboxes at imap that submits to smtp. It loads our plugin, which is to be
+// installed; more are further lines of its configuration.
+func StartRoundcube(t testing.TB, imap, smtp, more string) *Roundcube {
 	t.Helper()
 	root := unpacked(t, "roundcube")
 	addr := FreeAddr(t)
-	r := &Roundcube{URL: "http://" + addr, dir: t.TempDir(), t: t}
-	plugin, err := filepath.Abs(plugin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := &Roundcube{URL: "http://" + addr, Dir: t.TempDir(), t: t}
 	for _, sub := range []string{"plugins", "config", "logs", "temp"} {
-		if err := os.Mkdir(filepath.Join(r.dir, sub), 0o700); err != nil {
+		if err := os.Mkdir(filepath.Join(r.Dir, sub), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	code := filepath.Join(root, "usr/share/roundcube")
 	for link, to := range map[string]string{"program": code + "/program", "skins": code + "/skins", "SQL": code + "/SQL",
-		"plugins/jqueryui":                 code + "/plugins/jqueryui",
-		"plugins/filesystem_attachments":   code + "/plugins/filesystem_attachments",
-		"plugins/" + filepath.Base(plugin): plugin,
-		"config/defaults.inc.php":          root + "/etc/roundcube/defaults.inc.php",
-		"config/mimetypes.php":             root + "/etc/roundcube/mimetypes.php"} {
-		if err := os.Symlink(to, filepath.Join(r.dir, link)); err != nil {
+		"plugins/jqueryui":               code + "/plugins/jqueryui",
+		"plugins/filesystem_attachments": code + "/plugins/filesystem_attachments",
+		"config/defaults.inc.php":        root + "/etc/roundcube/defaults.inc.php",
+		"config/mimetypes.php":           root + "/etc/roundcube/mimetypes.php"} {
+		if err := os.Symlink(to, filepath.Join(r.Dir, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	writeAll(t, r.dir, map[string]string{
+	writeAll(t, r.Dir, map[string]string{
 		"index.php":             "<?php define('INSTALL_PATH', __DIR__ . '/'); require '" + code + "/index.php';",
-		"config/config.inc.php": fmt.Sprintf(roundcubeConf, r.dir, imap, smtp, api, token) + more,
+		"config/config.inc.php": fmt.Sprintf(roundcubeConf, r.Dir, imap, smtp) + more,
 	})
 	r.run(addr, filepath.Join(root, "usr/share/php"))
 	return r
@@ -74,10 +67,10 @@ func StartRoundcube(t testing.TB, plugin, imap, smtp, api, token, more string) *
 // run has PHP serve it until the test ends.
 func (r *Roundcube) run(addr, libraries string) {
 	r.t.Helper()
-	c := exec.Command(Program(r.t, "php"), "-d", "include_path=.:"+libraries, "-S", addr, "-t", r.dir)
-	c.Dir = r.dir
+	c := exec.Command(Program(r.t, "php"), "-d", "include_path=.:"+libraries, "-S", addr, "-t", r.Dir)
+	c.Dir = r.Dir
 	c.Env = append(os.Environ(), "PHP_CLI_SERVER_WORKERS=6")
-	out, err := os.Create(filepath.Join(r.dir, "logs/php"))
+	out, err := os.Create(filepath.Join(r.Dir, "logs/php"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -105,6 +98,6 @@ func (r *Roundcube) run(addr, libraries string) {
 
 // Log is what Roundcube has logged as errors.
 func (r *Roundcube) Log() string {
-	text, _ := os.ReadFile(filepath.Join(r.dir, "logs/errors.log"))
+	text, _ := os.ReadFile(filepath.Join(r.Dir, "logs/errors.log"))
 	return string(text)
 }

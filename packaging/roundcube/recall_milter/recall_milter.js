@@ -61,11 +61,16 @@
     rcmail.http_post('plugin.recall_milter.act', data, rcmail.set_busy(true, 'loading'));
   }
 
-  /** Hears what became of an act; how the messages are came before it. */
-  function done(answer) {
+  /** Has the other tabs ask. */
+  function changed() {
     if (tabs) {
       tabs.postMessage('changed');
     }
+  }
+
+  /** Hears what became of an act; how the messages are came before it. */
+  function done(answer) {
+    changed();
     render();
     if (answer.url) {
       rcmail.redirect(answer.url);
@@ -156,6 +161,8 @@
     const r = element('div', 'recall-row recall-' + m.state);
     r.dataset.id = m.id;
     r.tabIndex = -1;
+    r.setAttribute('role', 'group');
+    r.setAttribute('aria-label', m.subject || text('no-subject'));
     const what = element('span', 'recall-text', words(m));
     if (waits(m)) {
       what.append(' ', element('span', 'recall-left', clock(m.end - performance.now())));
@@ -277,11 +284,9 @@
     }
     rcmail.addEventListener('plugin.recall_milter.status', learn);
     rcmail.addEventListener('plugin.recall_milter.done', done);
+    rcmail.addEventListener('plugin.recall_milter.sent', changed);
     if (tabs) {
       tabs.onmessage = ask;
-      if (rcmail.env.recall_milter.pending) {
-        tabs.postMessage('changed'); // this page comes after "Send"
-      }
     }
     document.addEventListener('visibilitychange', ask);
     setInterval(tick, 1000);

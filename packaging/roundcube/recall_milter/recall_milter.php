@@ -5,6 +5,7 @@ require_once __DIR__ . '/lib/recall_milter_message.php';
 require_once __DIR__ . '/lib/recall_milter_sent.php';
 require_once __DIR__ . '/lib/recall_milter_draft.php';
 require_once __DIR__ . '/lib/recall_milter_acts.php';
+require_once __DIR__ . '/lib/recall_milter_grace.php';
 
 /**
  * Undo send: a bar says how long a message still waits at the mail gateway, and takes it back for editing.
@@ -31,6 +32,8 @@ class recall_milter extends rcube_plugin
         $this->add_hook('message_sent', [$this, 'sent']);
         $this->add_hook('refresh', [$this, 'refresh']);
         $this->add_hook('render_page', [$this, 'render']);
+        $this->add_hook('preferences_list', [$this, 'preferences']);
+        $this->add_hook('preferences_save', [$this, 'save']);
         $this->register_action('plugin.recall_milter.status', [$this, 'status']);
         $this->register_action('plugin.recall_milter.act', [$this, 'act']);
         $this->register_action('plugin.recall_milter.waiting', [$this, 'waiting']);
@@ -67,6 +70,7 @@ class recall_milter extends rcube_plugin
                 ? rcube_utils::get_input_string('_store_target', rcube_utils::INPUT_POST, true)
                 : $this->rcmail->config->get('sent_mbox');
             recall_milter_sent::add($id, (string) $folder, time());
+            $this->rcmail->output->command('plugin.recall_milter.sent', ['id' => $id]);
         }
         return $args;
     }
@@ -128,6 +132,29 @@ class recall_milter extends rcube_plugin
     {
         $this->rcmail->output->set_pagetitle($this->gettext('list'));
         $this->rcmail->output->send('recall_milter.waiting');
+    }
+
+    /** Offers one's own grace where messages are composed, if the gateway offers it. */
+    public function preferences($args)
+    {
+        if ($args['section'] === 'compose' && $args['current'] === 'compose') {
+            $block = (new recall_milter_grace($this, $this->api()))->block();
+            $args['blocks'] += $block ? ['recall_milter' => $block] : [];
+        }
+        return $args;
+    }
+
+    /** Saves one's own grace: at the gateway, not here. */
+    public function save($args)
+    {
+        $grace = rcube_utils::get_input_string('_recall_milter_grace', rcube_utils::INPUT_POST);
+        if ($args['section'] !== 'compose' || !isset($_POST['_recall_milter_grace'])) {
+            return $args;
+        }
+        if (!(new recall_milter_grace($this, $this->api()))->choose($grace)) {
+            $this->rcmail->output->show_message($this->gettext('grace-unknown'), 'error');
+        }
+        return $args;
     }
 
     private function api(): recall_milter_api

@@ -62,15 +62,39 @@ class recall_milter_api
     }
 
     /**
+     * Returns who this person is to the gateway, and what they have chosen.
+     *
+     * @throws recall_milter_away
+     */
+    public function me(): array
+    {
+        return $this->call('GET', '/me', ['timeout' => self::LOOK])[1];
+    }
+
+    /**
+     * Chooses this person's own grace, a duration; empty: the site's. Says whether the gateway agreed.
+     *
+     * @throws recall_milter_away
+     */
+    public function choose(string $grace): bool
+    {
+        return $this->call('PUT', '/me', self::json(['grace' => $grace]))[0] === 200;
+    }
+
+    /**
      * Does an act on one hold, and returns the status with the answer: a hold, or a problem.
      *
      * @throws recall_milter_away
      */
     public function act(string $hold, string $act, array $body): array
     {
-        $options = ['timeout' => self::ACT, 'headers' => ['Content-Type' => 'application/json']];
-        $options['body'] = json_encode($body, JSON_FORCE_OBJECT | JSON_THROW_ON_ERROR);
-        return $this->call('POST', '/holds/' . rawurlencode($hold) . '/' . $act, $options);
+        return $this->call('POST', '/holds/' . rawurlencode($hold) . '/' . $act, self::json($body));
+    }
+
+    private static function json(array $body): array
+    {
+        $text = json_encode($body, JSON_FORCE_OBJECT | JSON_THROW_ON_ERROR);
+        return ['timeout' => self::ACT, 'headers' => ['Content-Type' => 'application/json'], 'body' => $text];
     }
 
     /**
