@@ -11,12 +11,12 @@
 // TIME, taken inside the scripts, so the clocks of several gateways do not matter.
 //
 // The files follow a message's life: hold (the nouns), put, commit, confirm; wake, claim, content, settle, park;
-// recall, ticket, bulk, replace, pause; find, latest, samesubject, query, pager; jobs, requests; remembered and unheld
-// (what is remembered of other mail); addresses, owner, quota and rate (whose a hold is, and what they may have and
-// do), firstuse; tokens (what page and API remember); trail, left, stats, reap, damage, fsck. record, keys and result
-// say what is stored and answered, secret and sealkeys with what, batcher and scripts how Lua is put together and
-// called, errors and checks what can be wrong. Below them are nodes (which server, is it durable), seal (pure
-// cryptography) and holdid.
+// recall, ticket, bulk, replace, pause; find, latest, samesubject, query, pager; jobs, requests; remembered, unheld
+// and correspondents (what is remembered of other mail); addresses, owner, quota and rate (whose a hold is, and what
+// they may have and do), firstuse; tokens (what page and API remember); trail, left, stats, reap, damage, fsck.
+// record, keys and result say what is stored and answered, secret and sealkeys with what, batcher and scripts how Lua
+// is put together and called, errors and checks what can be wrong. Below them are nodes (which server, is it durable),
+// seal (pure cryptography) and holdid.
 //
 // Failure rules: Commit answers without error only when Redis has made the hold durable (strict: the AOF is synced
 // before the reply). A commit whose reply never came is fenced off by a tombstone, so that it can't come to life after

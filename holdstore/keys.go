@@ -33,6 +33,9 @@ import (
 //	insum           hash: messages, bytes, and how many went early, of all networks
 //	in:u:HASH       what served for one recall
 //	in:n:HASH:SPAN  counter of a name in a span of time
+//	co:NUMBER       hash: the last day on which each of our people wrote to each of their contacts, see correspondents.go
+//	ci:NUMBER       hash: the same for contacts that wrote to our people
+//	cosince         the first day of which such pairs are remembered
 //	out:DAY:NUMBER  hash: who used which Message-ID for outbound mail that was not held
 //	j:ID            hash: a job
 //	jobs            IDs of jobs; score: when they are due, or their lease ends

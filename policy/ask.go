@@ -5,11 +5,16 @@ import (
 	"time"
 )
 
-// Question is what a rule wants to know of a socketmap: a service that somebody else runs. The policy asks nobody; it
-// says in Verdict.Asks what it needs to know, and finds the answers in Facts.Answers.
-type Question struct{ Map, Key string }
+// Question is what a rule wants to know of a socketmap, a service that somebody else runs, or of the memory of
+// correspondents. The policy asks nobody; it says in Verdict.Asks what it needs to know, and finds the answers in
+// Facts.Answers.
+type Question struct {
+	Map    string // the name of a socketmap; WrittenTo or DomainKnown
+	Key    string // in lower case
+	Sender string // of WrittenTo: whose correspondent the key is
+}
 
-// Answer is what a socketmap says of a key; the zero value is that it could not be asked.
+// Answer is what is said of a key; the zero value is that nobody could be asked.
 type Answer struct {
 	Known bool   // it has answered
 	Found bool   // it has the key
@@ -26,9 +31,13 @@ func (m Socketmap) Name() string { return string(m) }
 // Entries returns none: nobody but the server knows them.
 func (m Socketmap) Entries() *Entries { return &Entries{} }
 
-// has asks whether a map has a key; unknown until an answer has come. It notes the question when nobody has asked yet.
+// has asks whether a map has a key.
 func (f *Facts) has(m Socketmap, key string) (answer, string) {
-	q := Question{string(m), lowered(key)}
+	return f.ask(Question{Map: string(m), Key: lowered(key)})
+}
+
+// ask returns the answer to a question; unknown until it has come. It notes a question that nobody has asked yet.
+func (f *Facts) ask(q Question) (answer, string) {
 	a, asked := f.Answers[q]
 	switch {
 	case a.Known && a.Found:

@@ -95,7 +95,7 @@ func TestWithoutAnAnswerTheLongestGraceCounts(t *testing.T) {
 		t.Errorf("in the list, and held: %+v", v)
 	}
 	if v := rules(remote(t, "@m"), nil).Decide(Facts{Known: AtEnd, Login: "a", Sender: "a@x.test"}); !v.Hold ||
-		!strings.Contains(v.Reason.Text, "has not answered") {
+		!strings.Contains(v.Reason.Text, "not all of what it depends on is known") {
 		t.Errorf("nobody asks: %+v", v)
 	}
 }

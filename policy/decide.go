@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,8 +25,11 @@ type Options struct {
 	Decode        func(string) string                 // the text of a field's value, which may be folded and encoded
 }
 
-// Outbound gives verdicts on messages that leave. It is never changed, so it is safe for concurrent use.
-type Outbound struct{ o Options }
+// Outbound gives verdicts on messages that leave. Safe for concurrent use.
+type Outbound struct {
+	o        Options
+	compared atomic.Pointer[compared] // how local domains look
+}
 
 // NewOutbound returns a policy for the options.
 func NewOutbound(o Options) *Outbound {
@@ -106,14 +110,15 @@ func byRule(name, how string, grace time.Duration) Reason {
 // choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or
 // when none holds the message.
 //
-// At the end, several are left only when a socketmap has not answered: then the longest is taken.
+// At the end, several are left only when somebody has not answered, or not all files are known: then the longest is
+// taken.
 func (v *Verdict) choose(possible []outcome, known Stage) {
 	n := max(0, slices.IndexFunc(possible, func(o outcome) bool { return o.grace > 0 }))
 	chosen := possible[n]
 	if known == AtEnd && len(possible) > 1 {
 		chosen = slices.MaxFunc(possible, func(a, b outcome) int { return cmp.Compare(a.grace, b.grace) })
 		possible = possible[:1]
-		chosen.reason.Text += "; a socketmap has not answered, and this is the longest that was possible"
+		chosen.reason.Text += "; not all of what it depends on is known, and this is the longest that was possible"
 	}
 	v.Rule, v.Grace, v.Reason, v.Hold = chosen.rule, chosen.grace, chosen.reason, chosen.grace > 0
 	v.Certain = len(possible) == 1 || !v.Hold
@@ -142,7 +147,7 @@ func (p *Outbound) meets(r *Rule, f *Facts, v *Verdict) answer {
 // asks adds the questions that nobody has answered yet. Before the end, their answers can change everything.
 func (v *Verdict) asks(open map[Question]bool) {
 	v.Asks = slices.SortedFunc(maps.Keys(open), func(a, b Question) int {
-		return cmp.Or(cmp.Compare(a.Map, b.Map), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Map, b.Map), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Sender, b.Sender))
 	})
 	v.Certain = v.Certain && len(v.Asks) == 0
 }

@@ -72,7 +72,7 @@ func (b Bound) String() string {
 func externalDomains(recipients []string, local Patterns) int {
 	all := map[string]bool{}
 	for _, r := range recipients {
-		if d := lowered(r[strings.LastIndexByte(r, '@')+1:]); !local.Match(d) {
+		if d := domainOf(r); !local.Match(d) {
 			all[d] = true
 		}
 	}

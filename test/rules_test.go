@@ -58,7 +58,7 @@ func TestMailOfProgramsPassesWithTheShippedRules(t *testing.T) {
 func TestAWishShortensOnlyWhereARuleLetsIt(t *testing.T) {
 	eachOffice(t, func(t *testing.T, k kind) {
 		g := k.office(t, "1h", "[[hold.rule]]", `name = "hasty"`, `all_recipients = ["*@x.test", "!boss@x.test"]`,
-			`wish = "any"`, "[[hold.rule]]", `name = "files"`, `attachment = ["*.pdf"]`, `grace = "0s"`)
+			`wish = "any"`, "[[hold.rule]]", `name = "files"`, `attachment = ["*.pdf"]`, `grace = "1s"`)
 		send := func(id, wish string, to ...string) {
 			g.mustSubmit("anna", to, "Subject: s\r\nX-Hold-For: "+wish+"\r\nMessage-ID: <"+id+"@corp.test>\r\n",
 				"body of "+id+"\r\n")
@@ -66,7 +66,11 @@ func TestAWishShortensOnlyWhereARuleLetsIt(t *testing.T) {
 		g.mustSubmit("anna", []string{"b@y.test"}, "Subject: s\r\nMessage-ID: <file@corp.test>\r\n"+
 			"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n",
 			"--b\r\n\r\nbody of file\r\n--b\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\nx\r\n--b--\r\n")
-		server.Eventually(t, "what has a file that passes arrives", func() bool { return g.arrived("file") == 1 })
+		server.Eventually(t, "what has a file arrives soon", func() bool { return g.arrived("file") == 1 })
+		server.Eventually(t, "the release has taught who wrote to whom", func() bool {
+			_, code := g.ctl("correspondents", "forget", "--dry-run", "b@y.test")
+			return code == 0
+		})
 		send("hasty", "0", "b@x.test", "c@x.test")
 		send("boss", "0", "b@x.test", "BOSS@x.test")
 		send("other", "1s", "b@x.test", "c@y.test")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/correspondents"
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/post"
@@ -26,6 +27,7 @@ type daemon struct {
 	outbound atomic.Pointer[policy.Outbound] // replaced by SIGHUP
 	texts    *post.Texts
 	marker   mark.Marker
+	book     *correspondents.Book // made with the store
 	hangup   chan os.Signal
 }
 

@@ -10,6 +10,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/correspondents"
 	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/inbound"
 	"github.com/recall-milter/recall-milter/internal/monitor"
@@ -42,6 +43,7 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	g.log.Watch(d.config.Lists)
 	store.OnDefect(g.log.Panicked)
 	store.OnDamage(func(what string) { g.log.Damaged(what + "; see " + hint.Recallctl(d.file, "fsck")) })
+	d.book = correspondents.New(store, time.Duration(d.config.Hold.Remember), g.log.Trouble)
 	var err error
 	if g.late, err = wiring.Retractor(d.config, d.texts, store, &d.marker, g.log); err != nil {
 		return nil, err
@@ -49,6 +51,7 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	if g.gate, err = wiring.Gate(d.config, store, g.late, g.log); err != nil {
 		return nil, err
 	}
+	g.gate.Came = d.book.NoteCame
 	rule := func(name string) policy.Rule { return d.outbound.Load().Rule(name) }
 	if g.desk, err = wiring.Desk(d.config, d.texts, store, rule, g.late,
 		wiring.HoldLink(d.config, &d.marker), g.log); err != nil {
@@ -84,6 +87,7 @@ func (g *gateway) run(ctx context.Context) error {
 	run("a reload", func(ctx context.Context) { g.reloadOnHangup(ctx, g.gate, g.store, g.log) })
 	run("the look at lists", func(ctx context.Context) { g.config.Lists.Follow(ctx, g.log) })
 	run("the memory of mail that comes in", g.gate.Run)
+	run("the memory of correspondents", g.book.Run)
 	run("the memory of mail that is not held", g.late.RememberUnheld)
 	g.answer(ctx, &wg)
 	run("the end of a Redis that hangs", g.abandonHung)
@@ -98,7 +102,7 @@ func (g *gateway) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.marker.Use(secret)
+	g.use(secret)
 	run("retractions", g.late.Run)
 	run("a look at Redis", func(ctx context.Context) { g.warn(ctx, g.store) })
 	return g.loop.Run(ctx)
@@ -140,7 +144,7 @@ func (g *gateway) answer(ctx context.Context, wg *sync.WaitGroup) {
 		Left:           g.store.LeftAt,
 		Unheld:         g.late.Unheld,
 		Session:        g.log.Session,
-		Ask:            maps.Ask,
+		Ask:            wiring.Answers(maps, g.book.Ask),
 	}
 	for _, l := range g.listeners {
 		wg.Go(func() {
@@ -171,6 +175,7 @@ func (d *daemon) releaseOptions() release.Options {
 		First:       time.Duration(r.Retry.First),
 		Max:         time.Duration(r.Retry.Max),
 		GiveUpAfter: time.Duration(r.Retry.GiveUpAfter),
+		Sent:        d.book.NoteSent,
 		Config:      d.file,
 	}
 }

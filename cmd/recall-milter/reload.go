@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
@@ -53,6 +54,7 @@ func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (sum string,
 	d.outbound.Store(rules)
 	d.texts.Use(wiring.Site(c))
 	gate.SetOptions(arriving)
+	d.book.Keep(time.Duration(c.Hold.Remember))
 	d.reseal(store)
 	d.doubt(c)
 	return next.Sum, waiting, nil

@@ -24,12 +24,18 @@ func (d *daemon) reseal(store *holdstore.Store) {
 	if err == nil {
 		var secret []byte
 		if secret, err = store.Secret(ctx); err == nil {
-			d.marker.Use(secret)
+			d.use(secret)
 		}
 	}
 	if err != nil {
 		d.log.Trouble("the secret in the store is still sealed with the key before: keep that key, and reload again", err)
 	}
+}
+
+// use sets the secret of everything that is made with it.
+func (d *daemon) use(secret []byte) {
+	d.marker.Use(secret)
+	d.book.Use(secret)
 }
 
 // secret returns the secret from secret_file or, waiting for Redis, from the store. A seal key that is missing stops no

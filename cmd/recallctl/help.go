@@ -55,6 +55,24 @@ var helps = map[string]help{
 		"Revoke a token, on all gateways of the store at once.\n\n" +
 			"Exit codes: 0 revoked; 1 the token does not exist; " + storeCodes,
 		"  recallctl token revoke webmail\n  recallctl token revoke helpdesk"},
+	"correspondents": {"Export, import and forget who has written to whom",
+		"Work with the memory of correspondents, which the conditions first_contact and lookalike ask (docs/rules.md). It " +
+			"has hashes of addresses, and no addresses.\n\nExit codes: 0 done; 1 nothing matched; " + storeCodes,
+		"  recallctl correspondents import /var/log/mail.log\n  recallctl correspondents forget anna@corp.test"},
+	"correspondents export": {"Write all pairs, for another store of the same gateway secret",
+		"Write all pairs of people and their contacts as JSON lines: hashes, and the day of the last mail. Only a store " +
+			"with the same gateway secret can use them.\n\nExit codes: 0 written; " + storeCodes,
+		"  recallctl correspondents export > pairs.json\n  recallctl correspondents export | gzip > pairs.json.gz"},
+	"correspondents import": {"Learn from mail logs, or from an export",
+		"Learn who has written to whom from logs of Postfix or Sendmail, or from an export. Of a log, deliveries count " +
+			"between outbound.local_domains and others, within hold.remember. A log of two weeks or more ends the time in " +
+			"which a new store only learns.\n\nExit codes: 0 learned; " + storeCodes,
+		"  recallctl correspondents import /var/log/mail.log.1 /var/log/mail.log\n" +
+			"  zcat /var/log/mail.log.*.gz | recallctl correspondents import -"},
+	"correspondents forget": {"Forget the correspondents of a person",
+		"Forget all pairs of a person: to whom they have written, and who has written to them. The address can also be " +
+			"that of a contact.\n\nExit codes: 0 forgotten, or counted; 1 nothing is remembered of the address; " + storeCodes,
+		"  recallctl correspondents forget anna@corp.test --dry-run\n  recallctl correspondents forget anna@corp.test"},
 	"link": {"Print the link to the page of a message",
 		"Print the link by which a sender sees a message on the page, and can take it back. Whoever has the link can do " +
 			"so, without signing in: give it only to the sender.\n\nExit codes: 0 printed; 1 nothing matched; " + storeCodes,

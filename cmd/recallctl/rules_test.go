@@ -24,6 +24,7 @@ func TestTheRecipesOfTheManualWork(t *testing.T) {
 	file, recipes := filepath.Join(t.TempDir(), "c.toml"), 0
 	people := filepath.Join(filepath.Dir(file), "map.sock")
 	socketmapServer(t, people)
+	store := server.StartRedis(t).Addr
 	manual := strings.ReplaceAll(string(text), "/run/people/map.sock", people)
 	for _, block := range regexp.MustCompile("(?s)```(toml|console)\n(.*?)```").FindAllStringSubmatch(manual, -1) {
 		if block[1] == "toml" {
@@ -38,7 +39,8 @@ func TestTheRecipesOfTheManualWork(t *testing.T) {
 		}
 		for typed := range strings.SplitSeq(strings.TrimPrefix(block[2], "$ "), "\n$ ") {
 			command, want, _ := strings.Cut(typed, "\n")
-			run := exec.Command("sh", "-c", strings.Replace(command, "recallctl test", "recallctl -c "+file+" test", 1))
+			run := exec.Command("sh", "-c", strings.Replace(command, "recallctl ", "recallctl -c "+file+" ", 1))
+			run.Env = append(os.Environ(), "RECALL_MILTER_REDIS_ADDRESSES="+store, "RECALL_MILTER_REDIS_DURABILITY=relaxed")
 			run.Dir = filepath.Dir(file)
 			out, err := run.CombinedOutput()
 			if err != nil || !strings.HasSuffix("\n"+strings.TrimSpace(string(out)), "\n"+strings.TrimSpace(want)) {

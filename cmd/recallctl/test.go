@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/trial"
@@ -71,7 +72,10 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 	defer from.Close()
 	maps := &socketmap.Client{Trouble: func(what string, err error) { c.say("%s: %v", what, err) }}
 	defer maps.Close()
-	v, err := trial.Rules{Outbound: rules, MaxSize: int64(c.config.Hold.MaxSize), Ask: maps.Ask}.Verdict(ctx, m, from)
+	v, err := trial.Rules{Outbound: rules, MaxSize: int64(c.config.Hold.MaxSize),
+		Ask: wiring.Answers(maps, wiring.Memory(c.config, c.memory, func(err error) {
+			c.say("who has written to whom is not known, and the longest grace that is possible counts: %v", err)
+		}))}.Verdict(ctx, m, from)
 	if errors.Is(err, trial.ErrHeader) {
 		return usage("%v", err)
 	}
@@ -90,6 +94,16 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 		fmt.Fprintf(c.stdout, "not held: %s\n", sanitize.TerminalCell(v.Reason.Text))
 	}
 	return nil
+}
+
+// memory opens the store for what is remembered of correspondents.
+func (c *ctl) memory() (*holdstore.Store, error) {
+	if c.store == nil {
+		if err := c.open(); err != nil {
+			return nil, err
+		}
+	}
+	return c.store, nil
 }
 
 // message is what the flags say of the message.

@@ -26,6 +26,8 @@ var conditions = []condition{
 	{"size", byteBound{}},
 	{"recipients", numberBound{make: policy.IfRecipients}},
 	{"external_domains", numberBound{make: policy.IfExternalDomains, external: true}},
+	{"first_contact", flag{make: policy.IfFirstContact}},
+	{"lookalike", flag{make: policy.IfLookalike}},
 	{"time", windows{}},
 }
 

@@ -14,7 +14,7 @@ var samples = map[string]string{
 	"sender": `["a@corp.test"]`, "recipient": `["a@far.test"]`, "all_recipients": `["*@corp.test"]`, "login": `["a"]`,
 	"client": `["192.0.2.0/24"]`, "daemon_name": `["A"]`, "header": `{ A = "b" }`, "subject": `["a"]`,
 	"attachment": `["*.zip"]`, "size": `">5MB"`, "recipients": `">3"`, "external_domains": `">1"`,
-	"time": `"Mon-Fri 08:00-18:00"`,
+	"first_contact": `true`, "lookalike": `false`, "time": `"Mon-Fri 08:00-18:00"`,
 }
 
 // Whoever adds a key to a rule must say what it asks for, or that it asks for nothing: a condition that is forgotten

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -103,3 +104,29 @@ func (windows) always(v reflect.Value) bool {
 func (windows) within(v, other reflect.Value) bool { return v.String() == other.String() }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+// flag is a condition that the memory of correspondents answers.
+type flag struct{ make func(bool) policy.Condition }
+
+func (flag) check(*Config, *source, string, reflect.Value) {}
+
+func (k flag) conditions(_ *Config, v reflect.Value) ([]policy.Condition, error) {
+	return []policy.Condition{k.make(v.Elem().Bool())}, nil
+}
+
+func (flag) words(v reflect.Value) string { return strconv.FormatBool(v.Elem().Bool()) }
+
+func (flag) never(c *Config, key string, v reflect.Value) string {
+	switch {
+	case !v.Elem().Bool():
+	case len(c.Outbound.LocalDomains) == 0:
+		return key + " needs outbound.local_domains: without it, your own people count as external"
+	case c.Hold.Remember == 0:
+		return key + " needs hold.remember: nothing is known of who has written to whom"
+	}
+	return ""
+}
+
+func (flag) always(reflect.Value) bool { return false }
+
+func (flag) within(v, other reflect.Value) bool { return v.Elem().Bool() == other.Elem().Bool() }

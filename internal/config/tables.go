@@ -46,6 +46,7 @@ type Hold struct {
 	MaxSize       Size     `toml:"max_size"`
 	RequestHeader string   `toml:"request_header" reload:"yes"`
 	Wish          string   `toml:"wish" allowed:"longer,any,ignore" reload:"yes"`
+	Remember      Duration `toml:"remember" reload:"yes"` // who has written to whom; 0: nothing
 	Rules         []Rule   `toml:"rule" reload:"yes"`
 }
 
@@ -64,6 +65,8 @@ type Rule struct {
 	Recipients    CountBound        `toml:"recipients"`       // envelope recipients
 	External      CountBound        `toml:"external_domains"` // of recipients, outside outbound.local_domains
 	Subject       []string          `toml:"subject"`
+	FirstContact  *bool             `toml:"first_contact"`
+	Lookalike     *bool             `toml:"lookalike"`
 	Attachment    []string          `toml:"attachment"` // names and media types
 	Time          string            `toml:"time"`
 	Wish          string            `toml:"wish" allowed:"longer,any,ignore"` // "": hold.wish

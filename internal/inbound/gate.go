@@ -65,6 +65,8 @@ type Mail struct {
 
 // Gate looks at mail that comes in. Safe for concurrent use.
 type Gate struct {
+	Came func(from string, recipients []string) // is told who has written to whom; nil: nobody wants to know
+
 	o         atomic.Pointer[Options] // replaced by SetOptions
 	known     outlook.Recalls
 	memory    Memory

@@ -26,6 +26,9 @@ const (
 // Remember notes a message that came in. Never waits.
 func (g *Gate) Remember(m *Mail) {
 	a := g.read(m)
+	if g.Came != nil && a.defect == "" {
+		g.Came(a.from, a.to)
+	}
 	reached := g.reached(m)
 	if g.o.Load().Remember <= 0 || a.defect != "" && len(reached) == 0 || m.MessageID == "" ||
 		len(m.MessageID) > holdstore.MaxNamed {

@@ -96,7 +96,8 @@ func brokeOff(got sent, err error) bool {
 
 // judge turns replies into results. A pending recipient keeps the moment since when it waits for the port.
 func (s *sender) judge(c *holdstore.Claim, indexes []int, got round, results map[int]holdstore.Result) {
-	l, taken := s.loop, 0
+	l := s.loop
+	var taken []string
 	for _, i := range indexes {
 		r := holdstore.Result{Outcome: holdstore.Sent, Detail: got.reply, At: time.Now()}
 		why := got.refused[i]
@@ -104,7 +105,7 @@ func (s *sender) judge(c *holdstore.Claim, indexes []int, got round, results map
 			why = got.err
 		}
 		if why == nil {
-			taken++
+			taken = append(taken, c.Recipients[i].Address)
 			results[i] = r
 			continue
 		}
@@ -118,8 +119,11 @@ func (s *sender) judge(c *holdstore.Claim, indexes []int, got round, results map
 		}
 		results[i] = r
 	}
-	if taken > 0 {
-		l.log.Released(&c.Hold, taken, got.reply, time.Since(c.Due))
+	if len(taken) > 0 && l.o.Sent != nil {
+		l.o.Sent(c.Sender.Address, taken)
+	}
+	if len(taken) > 0 {
+		l.log.Released(&c.Hold, len(taken), got.reply, time.Since(c.Due))
 	}
 }
 

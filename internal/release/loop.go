@@ -58,7 +58,8 @@ type Options struct {
 	CancelLock              bool   // add Cancel-Lock to what is released
 	Concurrency             int
 	First, Max, GiveUpAfter time.Duration
-	Config                  string // the config file, for commands that the log tells
+	Sent                    func(sender string, recipients []string) // is told who got a message; may be nil
+	Config                  string                                   // the config file, for commands that the log tells
 }
 
 // Loop releases what is due.

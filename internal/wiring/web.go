@@ -54,7 +54,8 @@ func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Mar
 	if err != nil {
 		return nil, err
 	}
-	o.Rules = trial.Rules{Outbound: outbound, MaxSize: int64(c.Hold.MaxSize), Ask: (&socketmap.Client{}).Ask}
+	o.Rules = trial.Rules{Outbound: outbound, MaxSize: int64(c.Hold.MaxSize),
+		Ask: Answers(&socketmap.Client{}, Memory(c, func() (*holdstore.Store, error) { return store, nil }, func(error) {}))}
 	address := ""
 	if len(c.Recall.Addresses) > 0 {
 		address = c.Recall.Addresses[0]

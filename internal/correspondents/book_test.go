@@ -1,0 +1,130 @@
+package correspondents
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/policy"
+)
+
+const year = 365 * 24 * time.Hour
+
+// shelf is a store in memory.
+type shelf struct {
+	pairs  map[holdstore.Pair]bool // without their days
+	since  int
+	away   bool
+	writes int
+}
+
+var errAway = errors.New("away")
+
+func (s *shelf) Acquaint(_ context.Context, pairs []holdstore.Pair, _ time.Duration) error {
+	if s.away {
+		return errAway
+	}
+	s.writes++
+	for _, p := range pairs {
+		if s.since == 0 || p.Day < s.since {
+			s.since = p.Day
+		}
+		p.Day = 0
+		s.pairs[p] = true
+	}
+	return nil
+}
+
+func (s *shelf) Acquainted(_ context.Context, pairs []holdstore.Pair, _ time.Duration) (known []bool, _ error) {
+	for _, p := range pairs {
+		known = append(known, s.pairs[p])
+	}
+	return known, map[bool]error{true: errAway}[s.away]
+}
+
+func (s *shelf) AcquaintedSince(context.Context) (int, error) {
+	return s.since, map[bool]error{true: errAway}[s.away]
+}
+
+func (s *shelf) ForgetOldPairs(context.Context, time.Duration) (int, error) { return 0, nil }
+
+func written(from, to string) policy.Question {
+	return policy.Question{Map: policy.WrittenTo, Key: to, Sender: from}
+}
+
+func domain(name string) policy.Question { return policy.Question{Map: policy.DomainKnown, Key: name} }
+
+// The memory learns from what leaves and from what comes, asks nobody's case, and takes no stranger's domain for known.
+func TestTheBookLearns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{pairs: map[holdstore.Pair]bool{}, since: holdstore.Day(time.Now()) - 30}
+		var said []string
+		b := New(s, year, func(what string, _ error) { said = append(said, what) })
+		b.NoteSent("early@corp.test", []string{"b@far.test"}) // there is no secret yet
+		b.Use([]byte("secret"))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan bool)
+		go func() { b.Run(ctx); close(done) }()
+		b.NoteSent("Anna@corp.test", []string{"b@Far.test", "c@near.test"})
+		b.NoteCame("x@stranger.test", []string{"anna@corp.test"})
+		b.NoteSent("", []string{"bounce@far.test"})
+		time.Sleep(2 * gatherTime) // fake time
+		answers := b.Ask(ctx, []policy.Question{written("anna@corp.test", "b@far.test"),
+			written("anna@corp.test", "x@stranger.test"), written("bert@corp.test", "b@far.test"), domain("far.test"),
+			domain("stranger.test"), written("early@corp.test", "b@far.test"), written("", "bounce@far.test")})
+		for q, want := range map[policy.Question]bool{written("anna@corp.test", "b@far.test"): true,
+			written("anna@corp.test", "x@stranger.test"): true, written("bert@corp.test", "b@far.test"): false,
+			domain("far.test"): true, domain("stranger.test"): false, written("early@corp.test", "b@far.test"): false,
+			written("", "bounce@far.test"): false} {
+			if a := answers[q]; !a.Known || a.Found != want {
+				t.Errorf("%+v: %+v", q, a)
+			}
+		}
+		if s.writes != 1 {
+			t.Errorf("%d writes", s.writes)
+		}
+		s.away = true
+		if a := b.Ask(ctx, []policy.Question{domain("far.test")})[domain("far.test")]; a.Known {
+			t.Errorf("the store is away: %+v", a)
+		}
+		b.NoteSent("anna@corp.test", []string{"lost@far.test"})
+		time.Sleep(2 * gatherTime)
+		s.away = false
+		b.NoteSent("anna@corp.test", []string{"last@far.test"})
+		cancel()
+		<-done
+		if q := written("anna@corp.test", "last@far.test"); !b.Ask(t.Context(), []policy.Question{q})[q].Found ||
+			len(said) != 1 {
+			t.Errorf("what waits at the end is not written; said: %q", said)
+		}
+	})
+}
+
+// A new store learns first: nobody is new, and it says until when. A domain is never taken for known by that.
+func TestANewStoreLearnsFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{pairs: map[holdstore.Pair]bool{}}
+		b := New(s, year, nil)
+		b.Use([]byte("secret"))
+		q := written("anna@corp.test", "b@far.test")
+		ask := func() policy.Answer { return b.Ask(t.Context(), []policy.Question{q})[q] }
+		if a := ask(); !a.Found || a.Text != "nothing is learned yet" {
+			t.Errorf("an empty store: %+v", a)
+		}
+		s.since = holdstore.Day(time.Now())
+		time.Sleep(2 * sinceFresh)
+		if a := ask(); !a.Found || a.Text != "learning until 2000-01-15" { // the fake clock begins in 2000
+			t.Errorf("on the first day: %+v", a)
+		}
+		if a := b.Ask(t.Context(), []policy.Question{domain("far.test")})[domain("far.test")]; a.Found {
+			t.Errorf("a domain on the first day: %+v", a)
+		}
+		time.Sleep(Learning)
+		if a := ask(); !a.Known || a.Found {
+			t.Errorf("after two weeks: %+v", a)
+		}
+	})
+}
