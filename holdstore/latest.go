@@ -16,7 +16,8 @@ import (
 
 // Latest returns up to n holds in any state, the newest first, that are somebody's, and that keep lets stay (nil: all).
 // Nobody else's mail takes their place: it looks at the newest 20,000 of that person, however many messages others have
-// put into the same index. ErrMany: it found fewer than n among these, and there are older ones.
+// put into the same index. ErrMany: it found fewer than n among these, and there are older ones. ErrPartial: others of
+// theirs are on servers that are away.
 func (s *Store) Latest(ctx context.Context, who Whose, n int, keep func(*Hold) bool) ([]*Hold, error) {
 	var all []*Hold
 	looked := 0
@@ -41,7 +42,7 @@ func (s *Store) Latest(ctx context.Context, who Whose, n int, keep func(*Hold) b
 		}
 		return true, nil
 	})
-	if err != nil && !errors.Is(err, ErrMany) {
+	if err != nil && !errors.Is(err, ErrMany) && !errors.Is(err, ErrPartial) {
 		return nil, err
 	}
 	return all, err
@@ -66,14 +67,15 @@ const newestPage = 500
 
 // newestOf calls do with the IDs of somebody's holds, the newest first, until it says that it wants no more: first with
 // those among so many, then with those of whole pages. All that is left is no newer than rest; zero: nothing is left.
+// It ends with ErrPartial where servers are away.
 func (s *Store) newestOf(ctx context.Context, who Whose, first int,
 	do func(ids []string, rest time.Time) (more bool, err error),
 ) error {
 	entries, seen := who.entries(s), map[string]bool{}
 	for from, page := 0, min(max(first, 4), newestPage); ; from, page = from+page, newestPage {
-		all, rest, err := s.newestPage(ctx, entries, from, page)
-		if err != nil {
-			return err
+		all, rest, partly := s.newestPage(ctx, entries, from, page)
+		if partly != nil && !errors.Is(partly, ErrPartial) {
+			return partly
 		}
 		all = slices.DeleteFunc(distinct(all), func(id string) bool { return seen[id] }) // new holds move old ones on
 		ids, err := s.chargedTo(ctx, who, all)
@@ -85,15 +87,15 @@ func (s *Store) newestOf(ctx context.Context, who Whose, first int,
 		}
 		slices.Reverse(ids) // they sort by time
 		if more, err := do(ids, rest); err != nil || !more || rest.IsZero() {
-			return err
+			return cmp.Or(err, partly)
 		}
 	}
 }
 
 // newestPage reads a page of index entries in all shards. All that is behind it is no newer than rest; zero: nothing
-// is. A server that is away has none.
+// is. With ErrPartial it is what the servers have that answer.
 func (s *Store) newestPage(ctx context.Context, entries []string, from, page int) (ids []string, rest time.Time,
-	err error) {
+	partly error) {
 	shards, partly := s.nodes.Visible(ctx)
 	if len(shards) == 0 {
 		return nil, rest, partly
@@ -120,7 +122,7 @@ func (s *Store) newestPage(ctx context.Context, entries []string, from, page int
 			rest = last
 		}
 	}
-	return ids, rest, nil
+	return ids, rest, partly
 }
 
 // chargedTo leaves the IDs of the holds for which somebody is charged.
@@ -150,16 +152,17 @@ const (
 )
 
 // RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that
-// are read take some twenty times as much memory, so whoever reads many at a time asks first.
+// are read take some twenty times as much memory, so whoever reads many at a time asks first. What is on servers that
+// are away is not read.
 func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newest int) (bytes int64, err error) {
 	var ids []string
 	for _, ref := range refs {
-		if id, ok := holdid.Parse(ref); ok {
+		if id, ok := holdid.Parse(ref); ok && s.nodes.Reach(ctx, s.nodes.Of(id)) == nil {
 			ids = append(ids, id)
 		}
 		_, entries := s.named(ref)
 		some, _, err := s.newestPage(ctx, entries, 0, weighedMost)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrPartial) {
 			return 0, err
 		}
 		ids = append(ids, newestIDs(some, weighedMost)...)
@@ -170,7 +173,7 @@ func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newes
 			own = append(own, some...)
 			return len(own) < newest, nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrPartial) {
 			return 0, err
 		}
 		ids = append(ids, newestIDs(own, newest)...)

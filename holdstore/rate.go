@@ -17,9 +17,21 @@ type Tally struct {
 }
 
 // counter names the counter of a name in the present span of time. It ends by itself, so that no table of names can be
-// full.
-func (s *Store) counter(name string, per time.Duration) string {
-	return rateKey(s.nodes.Of(digest(name)), digest(name), span(per))
+// full. With the server of a Cluster away that would have it, another one counts from zero: nobody waits for a count.
+func (s *Store) counter(ctx context.Context, name string, per time.Duration) (key string, err error) {
+	home := s.nodes.Of(digest(name))
+	shards, err := s.near(ctx, digest(name))
+	if err != nil {
+		return "", err
+	}
+	at := shards[0]
+	for _, next := range shards {
+		if next >= home { // all gateways take the same one
+			at = next
+			break
+		}
+	}
+	return rateKey(at, digest(name), span(per)), nil
 }
 
 // span is the number of the present span of time.
@@ -30,7 +42,10 @@ func (s *Store) Count(ctx context.Context, per time.Duration, all ...Tally) ([]i
 	p := s.nodes.Client.Pipeline()
 	replies := make([]*redis.IntCmd, len(all))
 	for i, t := range all {
-		key := s.counter(t.Name, per)
+		key, err := s.counter(ctx, t.Name, per)
+		if err != nil {
+			return nil, err
+		}
 		replies[i] = p.IncrBy(ctx, key, int64(t.By))
 		p.Expire(ctx, key, max(per, time.Second))
 	}
@@ -48,7 +63,11 @@ func (s *Store) Count(ctx context.Context, per time.Duration, all ...Tally) ([]i
 func (s *Store) Counts(ctx context.Context, per time.Duration, all ...Tally) ([]int, error) {
 	numbers := make([]int, len(all))
 	for i, t := range all {
-		n, err := s.nodes.Client.Get(ctx, s.counter(t.Name, per)).Int()
+		key, err := s.counter(ctx, t.Name, per)
+		if err != nil {
+			return nil, err
+		}
+		n, err := s.nodes.Client.Get(ctx, key).Int()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			return nil, nodes.Explain(err)
 		}

@@ -230,11 +230,19 @@ func (s *Store) cutTrail(ctx context.Context, node redis.UniversalClient, at nod
 
 // Audit writes into the trail what was tried and changed nothing: a recall that was refused.
 func (s *Store) Audit(ctx context.Context, verb, id string, a Actor, detail string) error {
-	if err := s.nodes.Admit(ctx, s.nodes.Of(id)); err != nil {
+	at := s.nodes.Of(id)
+	if id == "" { // it is about no message: any server that answers can have it
+		shards, err := s.near(ctx, id)
+		if err != nil {
+			return err
+		}
+		at = shards[0]
+	}
+	if err := s.nodes.Admit(ctx, at); err != nil {
 		return err
 	}
 	return nodes.Explain(s.nodes.Client.XAdd(ctx, &redis.XAddArgs{
-		Stream: logKey(s.nodes.Of(id)), MaxLen: trailMost, Approx: true,
+		Stream: logKey(at), MaxLen: trailMost, Approx: true,
 		Values: []string{"verb", verb, "id", id, "by", a.By, "from", a.From, "reason", a.Reason, "detail", detail},
 	}).Err())
 }

@@ -62,7 +62,8 @@ func (d *desk) holds(sender string, messages int) []string {
 	for hand := range min(hands, messages) {
 		wg.Go(func() {
 			for n := hand; n < messages; n += hands {
-				sub := holdstore.Submission{MessageID: fmt.Sprintf("<m%d@corp.test>", n), Sender: holdstore.Path{Address: sender},
+				sub := holdstore.Submission{MessageID: fmt.Sprintf("<m%d@corp.test>", n), Login: "mallory",
+					Sender:     holdstore.Path{Address: sender},
 					Recipients: []holdstore.Path{{Address: fmt.Sprintf("b%d@x.test", n)}}}
 				for ids[n] == "" && d.t.Context().Err() == nil { // a client tries again
 					r, err := d.store.Put(sub, []byte("Subject: x\r\n")).Commit(d.t.Context(), holdstore.Terms{Grace: time.Hour})
@@ -194,6 +195,7 @@ func TestAPartOfTheStoreIsAway(t *testing.T) {
 			for n, id := range d.holds("mallory@corp.test", 60) {
 				all[id] = fmt.Sprintf("<m%d@corp.test>", n)
 			}
+			page := d.page()
 			gone, unseen := d.away(way.take)
 			var seen []string
 			for _, id := range slices.Sorted(maps.Keys(all)) {
@@ -201,6 +203,7 @@ func TestAPartOfTheStoreIsAway(t *testing.T) {
 					seen = append(seen, id)
 				}
 			}
+			page.partly(seen, unseen)
 			d.partly(gone[0], seen, unseen, all)
 			d.recalls(len(seen), 69)
 			for _, n := range gone {

@@ -143,7 +143,7 @@ func (d *Desk) help(ctx context.Context, r *request, a *post.Answer) error {
 		recipients += len(h.Recipients)
 		return recipients <= recipientsShown || len(h.Recipients) < fewRecipients
 	})
-	if errors.Is(err, holdstore.ErrMany) { // these are what a list is for
+	if errors.Is(err, holdstore.ErrMany) || errors.Is(err, holdstore.ErrPartial) { // these are what a list is for
 		err = nil
 	}
 	a.Held = inState(provable(mine), holdstore.Held)

@@ -67,7 +67,7 @@ func (s *Server) recall(ctx context.Context, c *caller, id string, w wish) (reca
 		if err := s.desk.RefusedFor(ctx, h, why, by); err != nil {
 			return recall.Outcome{}, err
 		}
-		return recall.Outcome{}, forbidden(why)
+		return recall.Outcome{}, refused(why)
 	}
 	out, err := s.desk.RecallFor(ctx, h, w.Only, w.Ask, by)
 	switch {
@@ -101,9 +101,10 @@ func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.D
 		return nil, err
 	}
 	if most := h.HeldAt.Add(max(s.o.MaxGrace, h.Grace)); !c.Operator && h.Due.Add(longer).After(most) {
-		return nil, invalid(http.StatusUnprocessableEntity,
-			fmt.Sprintf("a message can wait for %v at most, which is until %s", max(s.o.MaxGrace, h.Grace),
-				most.UTC().Format(time.RFC3339)))
+		limit := invalid(http.StatusUnprocessableEntity, fmt.Sprintf("a message can wait for %v at most, which is until %s",
+			max(s.o.MaxGrace, h.Grace), most.UTC().Format(time.RFC3339)))
+		limit.text = "did-limit"
+		return nil, limit
 	}
 	h, err = s.store.Extend(ctx, id, longer, c.act(reason))
 	return s.done(ctx, c, id, h, "extend", reason, err)
@@ -120,11 +121,11 @@ func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*ho
 		return before, nil
 	}
 	if why := s.desk.Refuses(c.Person, before); why != "" {
-		return nil, forbidden(why)
+		return nil, refused(why)
 	}
 	h, err := s.store.Restore(ctx, id, c.act(reason))
 	if errors.Is(err, holdstore.ErrStopped) {
-		return nil, forbidden("an operator has recalled the message, and only an operator can undo that")
+		return nil, refused("an operator has recalled the message, and only an operator can undo that")
 	}
 	return s.done(ctx, c, id, h, "restore", reason, err)
 }

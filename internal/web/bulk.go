@@ -188,7 +188,7 @@ func (s *Server) actOnMany(w http.ResponseWriter, r *http.Request, c *caller) {
 		s.fail(w, r, errReason)
 		return
 	}
-	if err := control.SetWriteDeadline(time.Now().Add(manyTime + writeTime)); err != nil {
+	if err := control.SetWriteDeadline(time.Now().Add(manyTime + s.bounds.write)); err != nil {
 		s.fail(w, r, err)
 		return
 	}

@@ -81,10 +81,7 @@ func (s *Server) healthPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	v := health{view: s.view(r, c, "health")}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
-	if err := errors.Join(s.store.Writable(ctx), s.store.Ready(ctx)); err != nil {
-		v.Ready = strings.ReplaceAll(err.Error(), "\n", ": ")
-	}
-	if st, err := s.store.Stats(ctx); err == nil {
+	if st, err := s.store.Stats(ctx); err == nil || errors.Is(err, holdstore.ErrPartial) {
 		for _, state := range anyStates {
 			v.Counts = append(v.Counts, stateCount{string(state), st.Count[state]})
 		}
@@ -93,6 +90,9 @@ func (s *Server) healthPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	var err error
 	if v.Paused, err = s.paused(ctx); err != nil {
 		v.Unseen = true
+	}
+	if err := errors.Join(s.store.Writable(ctx), s.store.Ready(ctx)); err != nil {
+		v.Ready = strings.ReplaceAll(err.Error(), "\n", ": ")
 	}
 	if s.examine != nil {
 		v.Findings = s.examine(r.Context())

@@ -131,15 +131,18 @@ func (s *Server) own(ctx context.Context, c *caller, q search, n *newest) error 
 	if err != nil {
 		return err
 	}
+	var partly error
 	for _, who := range all {
-		if err := n.latest(ctx, s.store, who); err != nil {
+		err := n.latest(ctx, s.store, who)
+		if err != nil && !errors.Is(err, holdstore.ErrPartial) && !errors.Is(err, holdstore.ErrMany) {
 			return err
 		}
+		partly = cmp.Or(partly, err)
 	}
 	if scan { // the rule names its senders by a pattern: nothing lists their mail
-		return n.find(ctx, s.store, q.Query, scanMost)
+		return cmp.Or(n.find(ctx, s.store, q.Query, scanMost), partly)
 	}
-	return nil
+	return partly
 }
 
 // scanBytes is the room of a search through everybody's mail.

@@ -213,6 +213,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	}
 	p.wrongBodies(site, id)
 	p.tooLate(anna)
+	p.dueWhileLooking(anna)
 	p.tooOften(id, anna)
 	claw := p.clawBacks(site, anna)
 	h.redis.Kill()
@@ -283,6 +284,36 @@ func (p *program) tooLate(token string) {
 	if code != 409 || !strings.Contains(text, `/not-now"`) {
 		h.t.Errorf("release of a recalled message: %d %s", code, text)
 	}
+}
+
+// dueWhileLooking acts on a message that has become due since it was looked at: before the daemon has seen that, and
+// while it sends.
+func (p *program) dueWhileLooking(token string) {
+	h := p.h
+	h.t.Helper()
+	id := h.mail("due", time.Millisecond, "Hello", "bert@far.test")
+	do := func(act, body string, code int, says string) {
+		h.t.Helper()
+		c := call{method: "POST", path: "/holds/" + id + "/" + act, token: token, login: "anna", body: body}
+		if act == "" {
+			c.method, c.path = "GET", "/holds/"+id
+		}
+		if got, text := p.do(c); got != code || !strings.Contains(text, says) {
+			h.t.Errorf("%q of a message that is due: %d, want %d and %s\n%s", act, got, code, says, text)
+		}
+	}
+	do("", "", 200, `"state":"held"`)
+	do("recall", "{}", 200, `"outcome":"recalled"`)
+	do("restore", "", 200, `"state":"held"`)
+	do("release", "", 200, `"state":"held"`)
+	if _, err := h.store.ClaimOne(h.t.Context(), id, "", holdstore.Actor{By: "test"}); err != nil {
+		h.t.Fatal(err)
+	}
+	do("", "", 200, `"state":"releasing"`)
+	for act, body := range map[string]string{"recall": "{}", "extend": `{"for": "1m"}`, "restore": ""} {
+		do(act, body, 409, `"result":"pending"`)
+	}
+	do("release", "", 200, `"state":"releasing"`)
 }
 
 // tooOften sends wrong tokens from one network until it hears that these are too many.

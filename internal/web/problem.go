@@ -20,6 +20,7 @@ type problem struct {
 	Hold   *holdjson.Hold `json:"hold,omitempty"` // of too-late and not-now: with each recipient's result
 	After  int            `json:"-"`              // Retry-After in seconds
 	hold   *holdstore.Hold
+	text   string // what the page says of it, in each language; empty: of its kind
 }
 
 // Error says what is wrong.
@@ -37,6 +38,13 @@ func forbidden(why string) *problem {
 	return &problem{Type: "/forbidden", Title: "Not allowed", Status: http.StatusForbidden, Detail: why}
 }
 
+// refused is forbidden by the rights to a message.
+func refused(why string) *problem {
+	p := forbidden(why)
+	p.text = "did-refused"
+	return p
+}
+
 func unauthorized(why string) *problem {
 	return &problem{Type: "/unauthorized", Title: "Sign in first", Status: http.StatusUnauthorized, Detail: why}
 }
@@ -47,12 +55,12 @@ func invalid(status int, why string) *problem {
 
 func tooLate(h *holdstore.Hold) *problem {
 	return &problem{Type: "/too-late", Title: "Too late", Status: http.StatusConflict,
-		Detail: "the message has left, or is being sent", hold: h}
+		Detail: "the message has left, or is being sent", hold: h, text: "did-too-late"}
 }
 
 func notNow(h *holdstore.Hold, why string) *problem {
 	return &problem{Type: "/not-now", Title: "Not possible in this state", Status: http.StatusConflict, Detail: why,
-		hold: h}
+		hold: h, text: "did-not-now"}
 }
 
 func tooMany(seconds int) *problem {
@@ -95,6 +103,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	out := *p
 	out.Type = s.o.BaseURL + "/problems" + p.Type
+	s.translate(w, r, &out)
 	if p.hold != nil {
 		hold := s.json(p.hold)
 		out.Hold = &hold
@@ -102,6 +111,24 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
 	s.encode(w, out)
+}
+
+// translate writes a problem in the language that the client asks for, as the page says it. Without Accept-Language,
+// and in English, it stays as programmers read it.
+func (s *Server) translate(w http.ResponseWriter, r *http.Request, p *problem) {
+	w.Header().Add("Vary", "Accept-Language")
+	asked := r.Header.Get("Accept-Language")
+	lang := s.texts.Choose(asked)
+	if asked == "" || lang == "en" {
+		return
+	}
+	w.Header().Set("Content-Language", lang)
+	key := "problem-" + p.kind()
+	if p.text != "" {
+		key = p.text
+		p.Detail = s.texts.say(lang, key)
+	}
+	p.Title = s.texts.say(lang, key)
 }
 
 // encode writes JSON; the client may be gone, which is not our trouble.

@@ -18,6 +18,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/web"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -29,6 +30,7 @@ type house struct {
 	store  *holdstore.Store
 	marker *mark.Marker
 	url    string
+	site   *web.Server
 	page   http.Handler      // that of url
 	ids    map[string]string // by subject
 }
@@ -44,10 +46,10 @@ sender = ["fixed@corp.test"]
 recall = false
 `
 
-func open(t *testing.T, web string) *house {
+func open(t *testing.T, settings string) *house {
 	t.Helper()
 	h := &house{t: t, redis: server.StartRedis(t), marker: mark.New([]byte("secret")), ids: map[string]string{}}
-	h.serve(fmt.Sprintf("[redis]\naddresses = [%q]\n%s", h.redis.Addr, rules), web)
+	h.serve(fmt.Sprintf("[redis]\naddresses = [%q]\n%s", h.redis.Addr, rules), settings)
 	h.hold("of anna", "anna", "anna@corp.test", "default")
 	h.hold("of bert", "bert", "bert@corp.test", "default")
 	h.hold("of the boss", "ceo", "ceo@corp.test", "executives")
@@ -56,13 +58,13 @@ func open(t *testing.T, web string) *house {
 	return h
 }
 
-// serve opens the store and the page of a config; web are the lines of its table, and tables behind it.
-func (h *house) serve(tables, web string) {
+// serve opens the store and the page of a config; settings are the lines of its table, and tables behind it.
+func (h *house) serve(tables, settings string) {
 	t := h.t
 	t.Helper()
 	listener := httptest.NewUnstartedServer(nil)
 	h.url = "http://" + listener.Listener.Addr().String()
-	text := fmt.Sprintf("%s\n[web]\nlisten = [\"127.0.0.1:1\"]\nbase_url = %q\n%s", tables, h.url, web)
+	text := fmt.Sprintf("%s\n[web]\nlisten = [\"127.0.0.1:1\"]\nbase_url = %q\n%s", tables, h.url, settings)
 	file := filepath.Join(t.TempDir(), "recall-milter.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -80,17 +82,17 @@ func (h *house) serve(tables, web string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.page = page.Handler()
+	h.site, h.page = page, page.Handler()
 	listener.Config.Handler = h.page
 	listener.Start()
 	t.Cleanup(listener.Close)
 }
 
 // reopened is the same store with a page of another config.
-func (h *house) reopened(web string) *house {
+func (h *house) reopened(settings string) *house {
 	h.t.Helper()
 	other := *h
-	other.serve(fmt.Sprintf("[redis]\naddresses = [%q]\n%s", h.redis.Addr, rules), web)
+	other.serve(fmt.Sprintf("[redis]\naddresses = [%q]\n%s", h.redis.Addr, rules), settings)
 	return &other
 }
 

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -73,6 +74,7 @@ type Server struct {
 	examine       func(context.Context) []Finding // nil: nothing does
 	streams       streams
 	room          room
+	bounds        bounds
 	pings         singleflight.Group
 	pageTemplates map[string]*template.Template // by language
 }
@@ -92,7 +94,7 @@ type Mail interface {
 // New returns a server. The marker needs its secret before anybody can sign in.
 func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *Texts, log Log, o Options) *Server {
 	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: time.Now,
-		wanted: make(chan string, 100), pageTemplates: texts.templates(), room: newRoom()}
+		wanted: make(chan string, 100), pageTemplates: texts.templates(), room: newRoom(), bounds: patience}
 	if u, err := url.Parse(o.BaseURL); err == nil {
 		s.host, s.secure = u.Host, u.Scheme == "https"
 	}
@@ -101,12 +103,19 @@ func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *
 
 // Bounds of one connection. An event stream sets its own deadlines.
 const (
-	readTime  = 10 * time.Second
-	writeTime = 60 * time.Second
 	idleTime  = 2 * time.Minute
 	maxHeader = 16 << 10
 	maxBody   = 64 << 10 // of what is posted
 )
+
+// bounds are those of slow clients.
+type bounds struct {
+	read, write time.Duration // for a request, and from then on for its answer
+	connections int           // at a time, of one listener; others wait
+}
+
+// patience is for people far away; half of the connections can be streams.
+var patience = bounds{10 * time.Second, 60 * time.Second, 4096}
 
 // stopTime is how long requests may take to end when the server stops; more than the store takes for what has begun.
 const stopTime = 10 * time.Second
@@ -137,8 +146,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Con
 	})
 	defer requests.Lock()
 	base := context.WithValue(context.WithoutCancel(ctx), stopKey{}, ctx)
-	server := &http.Server{Handler: counted, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+	server := &http.Server{Handler: counted, ReadTimeout: s.bounds.read, WriteTimeout: s.bounds.write,
+		IdleTimeout:    idleTime,
 		MaxHeaderBytes: maxHeader, TLSConfig: certificate, BaseContext: func(net.Listener) context.Context { return base }}
+	l = netutil.LimitListener(l, s.bounds.connections)
 	work.Go(func() { s.mailLinks(ctx) })
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

@@ -183,7 +183,7 @@ func (s *Server) alsoKnownAs(ctx context.Context, n *session) (names []string, e
 	}
 	for _, who := range all {
 		holds, err := s.store.Latest(ctx, who, knownBy, s.desk.OfOurs)
-		if err != nil && !errors.Is(err, holdstore.ErrMany) {
+		if err != nil && !errors.Is(err, holdstore.ErrMany) && !errors.Is(err, holdstore.ErrPartial) {
 			return nil, err
 		}
 		for _, h := range holds {

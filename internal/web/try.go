@@ -92,11 +92,11 @@ func (s *Server) testedAs(ctx context.Context, c *caller, sender string) (string
 		sent, err := s.store.Latest(ctx, holdstore.Whose{Login: c.Login}, 1, func(h *holdstore.Hold) bool {
 			return s.desk.OfOurs(h) && same(h.Sender.Address)
 		})
-		if err != nil && !errors.Is(err, holdstore.ErrMany) {
-			return "", err
-		}
 		if len(sent) > 0 {
 			return sender, nil
+		}
+		if err != nil && !errors.Is(err, holdstore.ErrMany) {
+			return "", err
 		}
 	}
 	return "", forbidden("sender must be an address of yours: leave it out, or name one from which you have sent mail")
