@@ -97,10 +97,10 @@ $api->holds = [hold('1', 'held', $b)];
 recall_milter_sent::look($api, $due - 60);
 $known = recall_milter_sent::known($due - 50);
 is('known', [$known['messages'][0]['left'], $known['pending'], $known['count']], [50, false, 1]);
-$api->holds = [hold('1', 'recalled', ['b@x.test' => 'recalled'])];
+$api->holds = [hold('1', 'recalled', ['wrong@x.test' => 'recalled'])];
 recall_milter_sent::look($api, $due - 40);
 is('taken back', recall_milter_sent::known($due - 40)['messages'][0]['state'], 'recalled');
-recall_milter_sent::add('<m@corp.test>', 'Sent', $due - 30); // corrected: the same Message-ID
+recall_milter_sent::add('<m@corp.test>', 'Sent', $due - 30); // to another address, with the same Message-ID
 $api->holds = [hold('2', 'held', $b), $api->holds[0]];
 recall_milter_sent::look($api, $due - 30);
 is('sent again', recall_milter_sent::known($due - 30)['messages'][0]['counts'], ['pending' => 1]);
