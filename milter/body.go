@@ -23,28 +23,23 @@ const (
 // tooLarge is why a message beyond hold.max_size is not held.
 var tooLarge = policy.Reason{Code: policy.TooLarge, Text: "larger than hold.max_size"}
 
-// BodyChunk streams the body into the store.
+// BodyChunk streams the body into the store. The MTA need not wait for an answer: what became of the message is said
+// at its end.
 func (s *session) BodyChunk(chunk []byte, _ *gomilter.Modifier) (r gomilter.Response, err error) {
 	defer s.guard(&r)
 	if s.msg.starved {
-		return s.skip(), nil
+		return gomilter.RespContinue, nil
 	}
 	if s.msg.arrival != nil {
-		return s.keep(chunk), nil
+		s.keep(chunk)
+		return gomilter.RespContinue, nil
 	}
-	s.lookInto(chunk)
-	if s.msg.command != nil {
+	if s.lookInto(chunk); s.msg.command != nil {
 		s.collect(chunk)
-		return gomilter.RespContinue, nil
+	} else {
+		s.gather(chunk)
 	}
-	s.gather(chunk)
-	switch m := &s.msg; {
-	case m.put != nil && m.err == nil:
-		return gomilter.RespContinue, nil
-	case m.passes.Given() && s.wishes() == 0:
-		return s.pass(m.passes), nil
-	}
-	return s.skip(), nil
+	return gomilter.RespContinue, nil
 }
 
 // gather gives the store one piece, or finds that the message can't be held.
@@ -68,14 +63,6 @@ func (s *session) gather(chunk []byte) {
 	defer hangs.Stop()
 	m.err = m.put.Write(m.ctx, chunk)
 	m.waited += time.Since(began)
-}
-
-// skip says that no more of the body is wanted, to an MTA that understands it.
-func (s *session) skip() gomilter.Response {
-	if s.conn.Skips() {
-		return gomilter.NewResponse('s', nil)
-	}
-	return gomilter.RespContinue
 }
 
 // Body ends the message: the MTA hears DISCARD only when the store has it.

@@ -110,21 +110,20 @@ func TestWishIsRemovedFromWhatTravelsOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		wish    string
 		prepare func(*rig)
-		body    byte // answer to the first piece of the body
 	}{
-		"passed":                {"0", func(*rig) {}, 's'},
-		"larger than max_size":  {"10m", func(r *rig) { r.MaxSize = 100 }, 's'},
-		"header over max_size":  {"10m", func(r *rig) { r.MaxSize = 10 }, 's'},
-		"too large to return":   {"10m", func(r *rig) { r.TooLarge = tooMuch }, 'c'},
-		"store fails, deliver":  {"10m", func(r *rig) { r.OnStoreFailure, r.store.onCommit = "deliver", away }, 'c'},
-		"store fails in a body": {"10m", func(r *rig) { r.OnStoreFailure, r.store.onWrite = "deliver", away }, 's'},
+		"passed":                {"0", func(*rig) {}},
+		"larger than max_size":  {"10m", func(r *rig) { r.MaxSize = 100 }},
+		"header over max_size":  {"10m", func(r *rig) { r.MaxSize = 10 }},
+		"too large to return":   {"10m", func(r *rig) { r.TooLarge = tooMuch }},
+		"store fails, deliver":  {"10m", func(r *rig) { r.OnStoreFailure, r.store.onCommit = "deliver", away }},
+		"store fails in a body": {"10m", func(r *rig) { r.OnStoreFailure, r.store.onWrite = "deliver", away }},
 	} {
 		bubble(t, func(r *rig) {
 			c.prepare(r)
 			m := r.mta()
 			m.begin("a@corp.test", "b@x.test")
 			m.header('c', "X-Hold-For: "+c.wish, "Subject: x", "x-hold-for: "+c.wish)
-			m.ask('B', strings.Repeat("x", 200), c.body)
+			m.ask('B', strings.Repeat("x", 200), 'c')
 			m.send('E')
 			if places := m.removals('a'); string(places) != "\x02\x01" {
 				t.Errorf("%s: removes fields %v, want the second, then the first", name, places)
@@ -155,7 +154,8 @@ func TestWhatIsTooLargePasses(t *testing.T) {
 		m.begin("a@corp.test", "b@x.test")
 		m.header('c', "Subject: x")
 		m.ask('B', strings.Repeat("x", 900), 'c')
-		m.ask('B', strings.Repeat("x", 900), 'a')
+		m.ask('B', strings.Repeat("x", 900), 'c')
+		m.ask('E', "", 'a')
 		m.abort()
 		m.begin("a@corp.test", "b@x.test")
 		m.header('c', "Subject: "+strings.Repeat("x", 1000))

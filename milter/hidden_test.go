@@ -35,14 +35,14 @@ func TestLittleIsKeptOfWhatOnlyItsBodyMakesARecall(t *testing.T) {
 	const piece = 60 << 10
 	for name, c := range map[string]struct {
 		marks  string
-		pieces string // the answer to each
-		kept   int    // pieces in memory at the end; -1: it is ordinary mail
+		pieces int
+		kept   int // pieces in memory at the end; -1: it is ordinary mail
 		cut    bool
 	}{
-		"small":              {"hidden", "cc", 2, false},
-		"large":              {"hidden", "ccsss", -1, false},
-		"marked":             {"marked", "ccccc", 5, false},
-		"marked, very large": {"marked", strings.Repeat("c", 17) + "ss", 17, true},
+		"small":              {"hidden", 2, 2, false},
+		"large":              {"hidden", 5, -1, false},
+		"marked":             {"marked", 5, 5, false},
+		"marked, very large": {"marked", 19, 17, true},
 	} {
 		bubble(t, func(r *rig) {
 			w := &watch{}
@@ -53,8 +53,8 @@ func TestLittleIsKeptOfWhatOnlyItsBodyMakesARecall(t *testing.T) {
 			m := r.mta()
 			m.begin("x@evil.test", "bert@corp.test")
 			m.header('c', "X-Body: "+c.marks)
-			for _, answer := range c.pieces {
-				m.ask('B', strings.Repeat("x", piece), byte(answer))
+			for range c.pieces {
+				m.ask('B', strings.Repeat("x", piece), 'c')
 			}
 			m.ask('E', "", 'a')
 			switch {

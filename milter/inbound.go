@@ -61,27 +61,22 @@ func (s *session) arrived() gomilter.Response {
 }
 
 // keep takes a piece of the body of what may be a command.
-func (s *session) keep(chunk []byte) gomilter.Response {
+func (s *session) keep(chunk []byte) {
 	a := s.msg.arrival
 	prints := a.look.Print && a.mail.Print.Write(chunk)
 	switch {
 	case (a.look.Body == 0 || a.mail.Cut) && prints:
 		return gomilter.RespContinue
 	case a.look.Body == 0 || a.mail.Cut:
-		return s.skip()
 	case len(a.mail.Body)+len(chunk) > a.look.Body && a.look.Body < mailmsg.MaxBody:
 		a.look.Body, a.mail.Body = 0, nil // ordinary mail
-		return s.skip()
 	case len(a.mail.Body)+len(chunk) > a.look.Body:
 		a.mail.Cut = true
-		return s.skip()
-	}
-	if !s.hold(len(chunk)) {
+	case !s.hold(len(chunk)):
 		s.msg.starved, a.mail.Body = true, nil
-		return s.skip()
+	default:
+		a.mail.Body = append(a.mail.Body, chunk...)
 	}
-	a.mail.Body = append(a.mail.Body, chunk...)
-	return gomilter.RespContinue
 }
 
 // arrive ends the message: forged fields go, a command gets its verdict.

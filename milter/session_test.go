@@ -163,7 +163,7 @@ func TestClientsAreToldApart(t *testing.T) {
 	} {
 		bubble(t, func(r *rig) {
 			m := r.connect()
-			m.ask('O', offered(6, allActions, allProtocol), 'O')
+			m.ask('O', offered(6, allActions, allProtocol&^noReply), 'O')
 			m.ask('C', frame, 'c')
 			m.message("one@corp.test", 'd')
 			if got := r.store.holds[0].sub.Client.Address; got != want {
@@ -253,7 +253,7 @@ func TestStoreThatFails(t *testing.T) {
 			r.store.onWrite = r.store.onCommit
 			m.begin("a@corp.test", "b@x.test")
 			m.header('c', "Subject: x")
-			m.ask('B', "body\r\n", 's') // the rest of the body need not come
+			m.ask('B', "body\r\n", 'c')
 			m.ask('E', "", want)
 			m.abort()
 			if len(r.store.holds) != 0 || len(r.store.confirmed) != 0 || r.store.abandoned != 2 {
@@ -300,7 +300,7 @@ func TestSlowStoreKeepsTheMTAWaitingWithinTheBudget(t *testing.T) {
 		began = time.Now()
 		m.begin("a@corp.test", "b@x.test")
 		m.header('c', "Subject: x")
-		m.ask('B', "one\r\n", 's')
+		m.ask('B', "one\r\n", 'c')
 		m.ask('E', "", 'y')
 		if took := time.Since(began); took != storeBudget {
 			t.Errorf("a body that hangs took %v", took)
@@ -318,7 +318,7 @@ func TestBodyAndEndShareOneBudget(t *testing.T) {
 		for range 3 {
 			m.ask('B', "piece\r\n", 'c')
 		}
-		m.ask('B', "piece\r\n", 's') // the budget ends in here
+		m.ask('B', "piece\r\n", 'c')
 		m.ask('E', "", 'y')
 		if took := time.Since(began); took > storeBudget+30*time.Second || len(r.store.holds) != 0 {
 			t.Errorf("%d holds after %v", len(r.store.holds), took)

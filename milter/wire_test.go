@@ -65,7 +65,7 @@ func TestEndOfMessageWithoutEndOfHeaders(t *testing.T) {
 	bubble(t, func(r *rig) {
 		m := r.mta()
 		m.begin("a@corp.test", "b@x.test")
-		m.ask('B', "x", 's')
+		m.ask('B', "x", 'c')
 		m.ask('E', "", 'y')
 	})
 }
@@ -99,15 +99,15 @@ func TestNegotiation(t *testing.T) {
 		offer string
 		want  byte
 	}{
-		"all":                     {offered(6, allActions, allProtocol), 'O'},
-		"newer than we know":      {offered(9, 0xffffffff, 0xffffffff), 'O'},
-		"Postfix at version 2":    {offered(2, allActions, allProtocol), 'O'},
-		"without SETSYMLIST":      {offered(6, allActions&^0x100, allProtocol), 'O'},
-		"without HDR_LEADSPC":     {offered(6, allActions, allProtocol&^(1<<20)), 0},
-		"too old":                 {offered(1, allActions, allProtocol), 0},
-		"short":                   {"\x00\x00\x00\x06", 0},
-		"with an MTA's own tail":  {offered(6, allActions, allProtocol) + "more", 'O'},
-		"without NR_HDR and SKIP": {offered(6, allActions, allProtocol&^(1<<7|1<<10)), 'O'},
+		"all":                    {offered(6, allActions, allProtocol), 'O'},
+		"newer than we know":     {offered(9, 0xffffffff, 0xffffffff), 'O'},
+		"Postfix at version 2":   {offered(2, allActions, allProtocol), 'O'},
+		"without SETSYMLIST":     {offered(6, allActions&^0x100, allProtocol), 'O'},
+		"without HDR_LEADSPC":    {offered(6, allActions, allProtocol&^(1<<20)), 0},
+		"too old":                {offered(1, allActions, allProtocol), 0},
+		"short":                  {"\x00\x00\x00\x06", 0},
+		"with an MTA's own tail": {offered(6, allActions, allProtocol) + "more", 'O'},
+		"without any NR_ flag":   {offered(6, allActions, allProtocol&^(1<<7|noReply)), 'O'},
 	} {
 		bubble(t, func(r *rig) {
 			m := r.connect()
@@ -139,11 +139,11 @@ func checkAnswer(t *testing.T, name, offer, answer string) {
 func TestHeadersWithReplies(t *testing.T) {
 	bubble(t, func(r *rig) {
 		m := r.connect()
-		m.ask('O', offered(6, allActions, allProtocol&^(1<<7|1<<10)), 'O')
+		m.ask('O', offered(6, allActions, allProtocol&^(1<<7|noReply)), 'O')
 		m.begin("a@corp.test", "b@x.test")
 		m.ask('L', "X-Hold-For\x00 0\x00", 'c')
 		m.ask('N', "", 'c')
-		m.ask('B', "x", 'c') // can't be skipped
+		m.ask('B', "x", 'c')
 		m.send('E')
 		m.removals('a')
 	})

@@ -38,7 +38,7 @@ func dialMilter(t *testing.T, addr string) *speaker {
 	}
 	t.Cleanup(func() { c.Close() })
 	s := &speaker{Conn: c, out: bufio.NewWriterSize(c, 64<<10), in: bufio.NewReaderSize(c, 64<<10)}
-	s.say('O', "\x00\x00\x00\x06\x00\x00\x01\xff\x00\x1f\xff\xff")
+	s.say('O', "\x00\x00\x00\x06\x00\x00\x01\xff\x00\x17\x8f\xff") // it waits for each reply
 	s.hear()
 	return s
 }

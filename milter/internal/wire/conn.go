@@ -8,12 +8,14 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -48,6 +50,8 @@ type Conn struct {
 	pending []byte // rest of a frame that go-milter is reading
 	handler Handler
 	offer   offer
+	current byte   // of the frame that go-milter is handling
+	early   []byte // a verdict for which the MTA does not wait yet
 
 	mu       sync.Mutex // what follows is also used by drain
 	busy     bool       // a message is under way
@@ -73,8 +77,8 @@ func (c *Conn) Serve(ctx context.Context, cut func()) {
 		NewMilter: func() gomilter.Milter { return c.handler },
 		Actions: gomilter.OptAddHeader | gomilter.OptChangeHeader | gomilter.OptRemoveRcpt | gomilter.OptQuarantine |
 			gomilter.OptSetSymList,
-		Protocol: gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoHeaderReply |
-			gomilter.OptSkip,
+		Protocol: gomilter.OptHeaderLeadingSpace | gomilter.OptNoUnknown | gomilter.OptNoData | gomilter.OptNoConnReply |
+			gomilter.OptNoHeloReply | gomilter.OptNoMailReply | gomilter.OptNoHeaderReply | gomilter.OptNoBodyReply,
 		SymList: map[gomilter.Stage][]string{
 			gomilter.StageConnect:  {"j", "{client_addr}", "{client_name}", "{client_ptr}", "{client_port}", "{daemon_name}"},
 			gomilter.StageMailFrom: {"i", "{auth_authen}", "{auth_type}", "{tls_version}"},
@@ -88,14 +92,11 @@ func (c *Conn) Serve(ctx context.Context, cut func()) {
 // Allows says whether the MTA lets the milter do all of these actions.
 func (c *Conn) Allows(actions gomilter.OptAction) bool { return c.offer.actions&actions == actions }
 
-// Skips says whether the MTA understands that no more of a body is wanted.
-func (c *Conn) Skips() bool { return c.offer.protocol&gomilter.OptSkip != 0 }
-
 // Idle says that no message is under way.
 func (c *Conn) Idle() { c.state(false, false) }
 
 // Progress keeps the MTA waiting for an answer. An MTA that is gone shows at the next read.
-func (c *Conn) Progress() { _ = c.reply('p') }
+func (c *Conn) Progress() { c.reply('p') }
 
 // Read gives go-milter the frames that are its own. It hears of the end only that it is there: it would log the
 // reason in a way of its own.
@@ -150,6 +151,13 @@ func (c *Conn) take(f frame) error {
 	if err := c.offer.inOrder(f.code); err != nil {
 		return err
 	}
+	switch c.current = f.code; {
+	case strings.IndexByte("MAK", f.code) >= 0:
+		c.early = nil
+	case c.early != nil && strings.IndexByte("RLTNBE", f.code) >= 0:
+		c.tellEarly()
+		return nil
+	}
 	if f.code == 'O' {
 		if err := c.offer.read(f.data); err != nil {
 			return err
@@ -160,13 +168,9 @@ func (c *Conn) take(f frame) error {
 	switch f.code {
 	case 'D', 'K':
 		return nil
-	case 'L':
-		if c.offer.protocol&gomilter.OptNoHeaderReply != 0 {
-			return nil
-		}
-		return c.reply('c')
-	case 'U', 'T', 'C':
-		return c.reply('c')
+	case 'U', 'T', 'C', 'L':
+		c.reply('c')
+		return nil
 	case 'M':
 		c.state(true, false)
 	}
@@ -174,24 +178,43 @@ func (c *Conn) take(f frame) error {
 	return nil
 }
 
-// reply writes one frame without data in one write: over loopback a second one would wait for a delayed ACK.
-func (c *Conn) reply(code byte) error {
-	_, err := c.Write(frame{code: code}.bytes())
-	return err
+// tellEarly gives the MTA the verdict on a message once it waits for a reply. The handler is done with the message.
+func (c *Conn) tellEarly() {
+	if c.offer.quiet(c.current) {
+		return
+	}
+	c.send(c.early)
+	if c.current != 'R' || c.early[4] == 'a' { // of a recipient only an acceptance is for the whole message
+		c.early = nil
+		c.state(false, false)
+	}
 }
 
-// Write takes one whole reply of go-milter, and bounds its time. An MTA that is gone shows at the next read.
+// reply writes one frame without data in one write: over loopback a second one would wait for a delayed ACK.
+func (c *Conn) reply(code byte) { _, _ = c.Write(frame{code: code}.bytes()) }
+
+// Write takes one whole reply of go-milter. Where the MTA waits for none, "continue" goes without saying, and a verdict
+// is kept until it does.
 func (c *Conn) Write(p []byte) (int, error) {
-	out := p
-	if len(p) >= 17 && p[4] == 'O' {
-		out = c.offer.answer(p)
-	}
-	c.SetWriteDeadline(time.Now().Add(StallTime))
-	if _, err := c.Conn.Write(out); err != nil {
-		c.Conn.Close()
-	}
-	if len(p) > 4 && p[4] == 'd' {
-		c.state(false, true)
+	switch code := p[4]; {
+	case code == 'O':
+		c.send(c.offer.answer(p))
+	case !c.offer.quiet(c.current):
+		c.send(p)
+	case code != 'c' && code != 'p':
+		c.early = bytes.Clone(p)
+		c.state(true, false)
 	}
 	return len(p), nil
+}
+
+// send writes a reply, and bounds its time. An MTA that is gone shows at the next read.
+func (c *Conn) send(p []byte) {
+	c.SetWriteDeadline(time.Now().Add(StallTime))
+	if _, err := c.Conn.Write(p); err != nil {
+		c.Conn.Close()
+	}
+	if p[4] == 'd' {
+		c.state(false, true)
+	}
 }

@@ -63,3 +63,11 @@ func (o *offer) answer(reply []byte) []byte {
 	}
 	return out
 }
+
+// noReply are the frames after which an MTA need not wait for a reply, if it can do without: it then sends several in
+// one write. It waits after each recipient, who may be one too many, and at the end of headers and body.
+var noReply = map[byte]gomilter.OptProtocol{'C': gomilter.OptNoConnReply, 'H': gomilter.OptNoHeloReply,
+	'M': gomilter.OptNoMailReply, 'L': gomilter.OptNoHeaderReply, 'B': gomilter.OptNoBodyReply}
+
+// quiet says whether the MTA waits for no reply to a frame.
+func (o *offer) quiet(code byte) bool { return o.protocol&noReply[code] != 0 }
