@@ -63,10 +63,10 @@ func (s *session) arrived() gomilter.Response {
 // keep takes a piece of the body of what may be a command.
 func (s *session) keep(chunk []byte) {
 	a := s.msg.arrival
-	prints := a.look.Print && a.mail.Print.Write(chunk)
+	if a.look.Print {
+		a.mail.Print.Write(chunk)
+	}
 	switch {
-	case (a.look.Body == 0 || a.mail.Cut) && prints:
-		return gomilter.RespContinue
 	case a.look.Body == 0 || a.mail.Cut:
 	case len(a.mail.Body)+len(chunk) > a.look.Body && a.look.Body < mailmsg.MaxBody:
 		a.look.Body, a.mail.Body = 0, nil // ordinary mail
