@@ -53,6 +53,7 @@ import (
 //	damage          list: lines about damage that no daemon has logged yet
 //	schema          layout and number of shards, see nodes.Layout
 //	tokens          hash: the records of API tokens by their digests
+//	graces          hash: the graces that people have chosen (ms) by digests of their names; "": its version
 //	ended:HASH      when somebody's sessions with the page were ended
 //	paused          hash: who stopped the releases, when and why; there while they are stopped
 
@@ -87,6 +88,7 @@ func clawsKey(at nodes.Shard) string                 { return string(at) + "claw
 func requestKey(at nodes.Shard, id string) string    { return string(at) + "rq:" + id }
 func secretKey(at nodes.Shard) string                { return string(at) + "secret" }
 func tokensKey(at nodes.Shard) string                { return string(at) + "tokens" }
+func gracesKey(at nodes.Shard) string                { return string(at) + "graces" }
 func endedKey(at nodes.Shard, h string) string       { return string(at) + "ended:" + h }
 
 func pieceKey(at nodes.Shard, id, nonce string, n int) string {

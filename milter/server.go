@@ -83,6 +83,9 @@ type Server struct {
 	// is asked.
 	Ask func(ctx context.Context, questions []policy.Question) map[policy.Question]policy.Answer
 
+	// OwnGrace returns what the sender of a message has chosen, without waiting for the store; nil: nobody may choose.
+	OwnGrace func(ctx context.Context, login, sender string) *time.Duration
+
 	rooms rooms
 
 	Session func() (end func()) // is told of each session and, by what it returns, of its end; nil: nobody wants to know

@@ -237,6 +237,9 @@ func (s *session) facts(known policy.Stage) policy.Facts {
 	sub := s.msg.sub
 	f := policy.Facts{Known: known, Login: sub.Login, DaemonName: sub.Daemon, Sender: sub.Sender.Address, Now: time.Now()}
 	f.Client, _ = netip.ParseAddr(sub.Client.Address)
+	if s.server.OwnGrace != nil {
+		f.OwnGrace = s.server.OwnGrace(s.ctx, sub.Login, sub.Sender.Address)
+	}
 	if known >= policy.AtHeaders {
 		f.Header = s.msg.fields
 		for _, r := range sub.Recipients {

@@ -66,11 +66,25 @@ func graceKeys(address string) []string {
 	return []string{address, address[max(0, strings.LastIndexByte(address, '@')):], "*"}
 }
 
-// grace returns the grace of a rule for a message; open: it is not known, and most is the longest that is possible.
-func (p *Outbound) grace(r *Rule, f *Facts) (grace time.Duration, open bool) {
-	if r.Graces == nil {
-		return r.Grace, false
+// grace returns the grace of a rule for a message, and where it comes from; open: it is not known, and this is the
+// longest that is possible.
+func (p *Outbound) grace(r *Rule, f *Facts) (grace time.Duration, from string, open bool) {
+	if r.Graces == nil && r.AsSite {
+		grace, from = p.site(f)
+		return grace, from, false
 	}
+	if r.Graces == nil {
+		return r.Grace, "", false
+	}
+	grace, open = p.mapped(r, f)
+	if grace < 0 {
+		grace, from = p.site(f)
+	}
+	return grace, from, open
+}
+
+// mapped returns the grace of a rule with a map; below 0: the site's.
+func (p *Outbound) mapped(r *Rule, f *Facts) (grace time.Duration, open bool) {
 	m, remote := r.Graces.(Socketmap)
 	for _, key := range graceKeys(f.Sender) {
 		text, line := "", 0
@@ -88,7 +102,7 @@ func (p *Outbound) grace(r *Rule, f *Facts) (grace time.Duration, open bool) {
 			continue
 		}
 		if text == DefaultGrace {
-			return p.o.Grace, false
+			return -1, false
 		}
 		if grace, err := p.o.ParseDuration(text); err == nil {
 			return p.bounded(grace, remote), false
@@ -98,7 +112,7 @@ func (p *Outbound) grace(r *Rule, f *Facts) (grace time.Duration, open bool) {
 	if open {
 		return max(p.o.MaxGrace, p.o.Grace), true
 	}
-	return p.o.Grace, false
+	return -1, false
 }
 
 // DefaultGrace is the entry of a map that means the grace of the site.

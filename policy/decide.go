@@ -20,6 +20,7 @@ type Options struct {
 	Commands      bool          // mail may ask for a recall: its header must be seen in any case
 	Rules         []Rule        // first match wins
 	LocalDomains  Patterns      // of the site's own people
+	OwnGrace      *OwnGrace     // nil: people may not choose their own
 
 	ParseDuration func(string) (time.Duration, error) // how a wish is read
 	Decode        func(string) string                 // the text of a field's value, which may be folded and encoded
@@ -86,9 +87,9 @@ func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 		if a == no {
 			continue
 		}
-		grace, open := p.grace(&r, f)
+		grace, from, open := p.grace(&r, f)
 		o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: grace, reason: byRule(r.Name, ":", grace)}
-		if open {
+		if o.reason.Text += from; open {
 			o.reason.Text += ", the longest, as " + r.Graces.Name() + " has not said which"
 		}
 		if a == yes {
@@ -98,7 +99,9 @@ func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 		o.reason = byRule(r.Name, " might hold:", grace)
 		possible = append(possible, o)
 	}
-	o := outcome{rule: DefaultRule, wish: p.o.Wish, grace: p.o.Grace, reason: byRule(DefaultRule, ":", p.o.Grace)}
+	grace, from := p.site(f)
+	o := outcome{rule: DefaultRule, wish: p.o.Wish, grace: grace, reason: byRule(DefaultRule, ":", grace)}
+	o.reason.Text += from
 	v.step(o.reason.Text)
 	return append(possible, o)
 }

@@ -114,7 +114,8 @@ func TestCertainVerdictsStay(t *testing.T) {
 		wishes := rapid.SampledFrom([]Wish{WishAsSite, WishLonger, WishAny, WishIgnore})
 		o := Options{Authenticated: true, Grace: grace.Draw(t, "default"), MaxGrace: 30 * time.Minute,
 			ParseDuration: time.ParseDuration,
-			Wish:          wishes.Draw(t, "wish"), RequestHeader: rapid.SampledFrom([]string{"", "X-Hold-For"}).Draw(t, "request header")}
+			Wish:          wishes.Draw(t, "wish"),
+			RequestHeader: rapid.SampledFrom([]string{"", "X-Hold-For"}).Draw(t, "request header")}
 		for n := range rapid.IntRange(0, 4).Draw(t, "rules") {
 			r := Rule{Name: string(rune('A' + n)), Grace: grace.Draw(t, "grace"),
 				Wish: wishes.Draw(t, "wish of the rule")}

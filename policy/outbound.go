@@ -20,13 +20,14 @@ type Facts struct {
 	Login      string
 	Client     netip.Addr // invalid: sendmail(1) on the gateway itself
 	DaemonName string
-	Sender     string   // without <>
-	Recipients []string // known from AtHeaders on
-	Header     []Field  // known from AtHeaders on
-	Size       int64    // known AtEnd
-	Files      []File   // known AtEnd, when Verdict.Files has asked for them
-	MoreFiles  bool     // the message may have others
-	Ours       bool     // the message bears our keyed mark, which only its body proves
+	Sender     string         // without <>
+	Recipients []string       // known from AtHeaders on
+	Header     []Field        // known from AtHeaders on
+	Size       int64          // known AtEnd
+	Files      []File         // known AtEnd, when Verdict.Files has asked for them
+	MoreFiles  bool           // the message may have others
+	OwnGrace   *time.Duration // that the sender has chosen; nil: none
+	Ours       bool           // the message bears our keyed mark, which only its body proves
 	Now        time.Time
 	Explain    bool // fill Verdict.Steps
 

@@ -14,6 +14,7 @@ type Rule struct {
 	Grace      time.Duration
 
 	Graces Graces // nil: Grace is for everybody
+	AsSite bool   // without Graces: the grace is the site's, or what the sender has chosen
 
 	Wish Wish // what a sender's wish may do; WishAsSite: as Options say
 

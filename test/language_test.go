@@ -4,12 +4,16 @@ import (
 	"mime"
 	"net/mail"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/choice"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-func TestANoticeIsInTheLanguageOfTheSendersDomain(t *testing.T) {
+func TestANoticeIsInTheLanguageOfTheSendersDomainAndMailWaitsAsTheyHaveChosen(t *testing.T) {
 	t.Parallel()
 	g := startOffice(t, "1h", `notice = "always"`, `languages = { "corp.test" = "ja" }`, `[[hold.rule]]
 name = "first"
@@ -31,4 +35,26 @@ reason = { ja = "初めての宛先です。", en = "A new recipient." }`)
 		}
 		return false
 	})
+	g.waitsAsChosen()
+}
+
+// waitsAsChosen has anna choose her own grace, which counts for mail that no rule with a grace holds.
+func (g *gateway) waitsAsChosen() {
+	g.t.Helper()
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{g.redis.Addr}})
+	g.must(err)
+	defer store.Close()
+	own := 3 * time.Hour
+	g.must(store.ChooseGrace(g.t.Context(), choice.Names("", "anna@corp.test"), &own, holdstore.Actor{By: "anna"}))
+	g.change("grace = \"1h\"", "grace = \"1h\"\nown_grace = [\"0s\", \"4h\"]")
+	g.must(g.daemon.Process.Signal(syscall.SIGHUP))
+	g.said("reloaded: ")
+	g.message("anna", "chosen@corp.test", "carl@x.test")
+	g.message("bert", "usual@corp.test", "carl@x.test")
+	for id, want := range map[string]time.Duration{"chosen@corp.test": own, "usual@corp.test": time.Hour} {
+		holds, err := store.Resolve(g.t.Context(), "<"+id+">")
+		if err != nil || len(holds) != 1 || holds[0].Grace != want {
+			g.t.Errorf("%s: %v %+v, want %v", id, err, holds, want)
+		}
+	}
 }

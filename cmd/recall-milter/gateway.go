@@ -10,6 +10,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/choice"
 	"github.com/recall-milter/recall-milter/internal/correspondents"
 	"github.com/recall-milter/recall-milter/internal/hint"
 	"github.com/recall-milter/recall-milter/internal/inbound"
@@ -34,6 +35,7 @@ type gateway struct {
 	loop      *release.Loop
 	listeners []net.Listener
 	status    net.Listener // nil: no monitoring
+	own       *choice.Graces
 }
 
 // assemble makes all rooms; nothing of it listens or works yet.
@@ -57,6 +59,7 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 		wiring.HoldLink(d.config, &d.marker), g.log); err != nil {
 		return nil, err
 	}
+	g.own = choice.New(store, func() bool { return d.outbound.Load().MayChoose() })
 	g.loop = release.New(g.log.Timed(store), &d.marker, g.log, d.releaseOptions())
 	return g, nil
 }
@@ -86,6 +89,7 @@ func (g *gateway) run(ctx context.Context) error {
 	run := func(name string, f func(context.Context)) { wg.Go(func() { task(ctx, g.log, name, f) }) }
 	run("a reload", func(ctx context.Context) { g.reloadOnHangup(ctx, g.gate, g.store, g.log) })
 	run("the look at lists", func(ctx context.Context) { g.config.Lists.Follow(ctx, g.log) })
+	run("the look at what people have chosen", g.own.Follow)
 	run("the memory of mail that comes in", g.gate.Run)
 	run("the memory of correspondents", g.book.Run)
 	run("the memory of mail that is not held", g.late.RememberUnheld)
@@ -145,6 +149,7 @@ func (g *gateway) answer(ctx context.Context, wg *sync.WaitGroup) {
 		Unheld:         g.late.Unheld,
 		Session:        g.log.Session,
 		Ask:            wiring.Answers(maps, g.book.Ask),
+		OwnGrace:       g.own.Of,
 	}
 	for _, l := range g.listeners {
 		wg.Go(func() {

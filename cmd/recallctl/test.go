@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/trial"
@@ -29,8 +30,8 @@ type verdict struct {
 
 // attempt is what the flags say of a message that is not sent.
 type attempt struct {
-	sender, login, client, daemonName, at string
-	recipients                            []string
+	sender, login, client, daemonName, at, own string
+	recipients                                 []string
 }
 
 func (c *ctl) test() *cobra.Command {
@@ -48,6 +49,7 @@ func (c *ctl) test() *cobra.Command {
 	flags.StringVar(&t.login, "login", "", "SASL `login`")
 	flags.StringVar(&t.client, "client", "127.0.0.1", "client `address`")
 	flags.StringVar(&t.daemonName, "daemon-name", "", "`name` of the MTA's service (milter_macro_daemon_name)")
+	flags.StringVar(&t.own, "own-grace", "", "the `grace` that the sender has chosen (hold.own_grace)")
 	flags.StringVar(&t.at, "at", "", "`time` of the rules' time conditions (default now)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.tried(cmd.Context(), &t, args[0]) }
 	return cmd
@@ -111,6 +113,13 @@ func (t *attempt) message() (m trial.Message, err error) {
 	m = trial.Message{Sender: t.sender, Recipients: t.recipients, Login: t.login, DaemonName: t.daemonName}
 	if m.Client, err = netip.ParseAddr(t.client); err != nil && t.client != "" {
 		return m, usage("invalid IP address %q in --client", t.client)
+	}
+	if t.own != "" {
+		own, err := config.ParseDuration(t.own)
+		if err != nil {
+			return m, usage("--own-grace: %v", err)
+		}
+		m.OwnGrace = &own
 	}
 	if m.Now, err = moment("at", t.at, time.Now()); err != nil {
 		return m, err

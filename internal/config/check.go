@@ -53,6 +53,9 @@ func (c *Config) check(s *source) {
 	s.demand("release.retry.max", c.Release.Retry.Max >= c.Release.Retry.First,
 		"must not be shorter than release.retry.first")
 	s.demand("hold.grace", c.Hold.Grace <= c.Hold.MaxGrace, "must not be longer than hold.max_grace")
+	own := c.Hold.OwnGrace
+	s.demand("hold.own_grace", len(own) == 0 || len(own) == 2 && own[0] <= own[1] && own[1] <= c.Hold.MaxGrace,
+		"needs the least and the most that people may choose, up to hold.max_grace: [\"0s\", \"1h\"]")
 	s.demand("hold.max_size", c.Hold.MaxSize > 0, "must be above 0")
 	c.checkRules(s)
 	c.checkInboundRules(s)

@@ -56,7 +56,8 @@ subject = ["x"]`): "the rule \"s\" never matches",
 		rule(`attachment = ["*.xlsx", "!*"]`): "never matches: in attachment",
 		rule(`size = ">5MB"`):                 "",
 		rule(`client = ["192.0.2.0/24"]`):     "",
-		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["192.0.2.0/24"]`): "mail of no such client is outbound",
+		"[outbound]\nauthenticated = false\ndaemon_names = []\n" +
+			rule(`client = ["192.0.2.0/24"]`): "mail of no such client is outbound",
 		"[outbound]\nauthenticated = false\ndaemon_names = []\n" + rule(`client = ["127.0.0.1/32"]`): "",
 		rule(`sender = ["a@x"]`) +
 			next(`sender = ["a@x"]

@@ -1,5 +1,11 @@
 package config
 
+import (
+	"time"
+
+	"github.com/recall-milter/recall-milter/policy"
+)
+
 // Log is the table [log].
 type Log struct {
 	Level  string `toml:"level" allowed:"debug,info,warn,error"`
@@ -41,13 +47,22 @@ type Outbound struct {
 
 // Hold is the table [hold].
 type Hold struct {
-	Grace         Duration `toml:"grace" reload:"yes"`
-	MaxGrace      Duration `toml:"max_grace" reload:"yes"`
-	MaxSize       Size     `toml:"max_size"`
-	RequestHeader string   `toml:"request_header" reload:"yes"`
-	Wish          string   `toml:"wish" allowed:"longer,any,ignore" reload:"yes"`
-	Remember      Duration `toml:"remember" reload:"yes"` // who has written to whom; 0: nothing
-	Rules         []Rule   `toml:"rule" reload:"yes"`
+	Grace         Duration   `toml:"grace" reload:"yes"`
+	MaxGrace      Duration   `toml:"max_grace" reload:"yes"`
+	MaxSize       Size       `toml:"max_size"`
+	RequestHeader string     `toml:"request_header" reload:"yes"`
+	Wish          string     `toml:"wish" allowed:"longer,any,ignore" reload:"yes"`
+	OwnGrace      []Duration `toml:"own_grace" reload:"yes"` // least and most that people may choose; empty: they may not
+	Remember      Duration   `toml:"remember" reload:"yes"`  // who has written to whom; 0: nothing
+	Rules         []Rule     `toml:"rule" reload:"yes"`
+}
+
+// Own is the range in which people may choose their own grace; nil: they may not.
+func (h *Hold) Own() *policy.OwnGrace {
+	if len(h.OwnGrace) != 2 {
+		return nil
+	}
+	return &policy.OwnGrace{Least: time.Duration(h.OwnGrace[0]), Most: time.Duration(h.OwnGrace[1])}
 }
 
 // Rule is one [[hold.rule]]: every condition named must match.

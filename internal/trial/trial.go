@@ -22,11 +22,12 @@ import (
 type Message struct {
 	Sender     string // with or without <>
 	Recipients []string
-	Login      string     // SASL; empty: none
-	Client     netip.Addr // invalid: sendmail(1) on the gateway itself
-	DaemonName string     // of the MTA's service
-	Now        time.Time  // of the rules' time conditions
-	Size       int64      // bytes; 0: as long as the text
+	Login      string         // SASL; empty: none
+	Client     netip.Addr     // invalid: sendmail(1) on the gateway itself
+	DaemonName string         // of the MTA's service
+	Now        time.Time      // of the rules' time conditions
+	OwnGrace   *time.Duration // that the sender has chosen; nil: none
+	Size       int64          // bytes; 0: as long as the text
 }
 
 // Rules are what is asked.
@@ -48,7 +49,7 @@ const Most = 1 << 30
 // reader.
 func (r Rules) Verdict(ctx context.Context, m Message, from io.Reader) (v policy.Verdict, err error) {
 	f := policy.Facts{Known: policy.AtEnd, Login: m.Login, Client: m.Client, DaemonName: m.DaemonName,
-		Sender: bare(m.Sender), Now: m.Now, Explain: true}
+		Sender: bare(m.Sender), Now: m.Now, OwnGrace: m.OwnGrace, Explain: true}
 	for _, to := range m.Recipients {
 		f.Recipients = append(f.Recipients, bare(to))
 	}

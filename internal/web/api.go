@@ -16,6 +16,7 @@ import (
 	strictjson "github.com/go-json-experiment/json"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/choice"
 	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/internal/holdjson"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
@@ -28,6 +29,7 @@ var openAPI []byte
 func (s *Server) api(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/openapi.json", s.describe)
 	mux.HandleFunc("GET /api/v1/me", s.asked(s.apiMe))
+	mux.HandleFunc("PUT /api/v1/me", s.asked(s.apiChoose))
 	mux.HandleFunc("GET /api/v1/holds", s.asked(s.apiHolds))
 	mux.HandleFunc("GET /api/v1/events", s.asked(s.apiEvents))
 	mux.HandleFunc("GET /api/v1/holds/{id}", s.asked(s.apiHold))
@@ -76,14 +78,25 @@ type me struct {
 	Operator  bool     `json:"operator"`
 	Token     string   `json:"token,omitempty"` // its name
 	Scope     string   `json:"scope,omitempty"` // of the token
+
+	Grace      string   `json:"grace,omitempty"`       // that they have chosen; empty: none
+	GraceRange []string `json:"grace_range,omitempty"` // in which they may choose: least, most
 }
 
-func (s *Server) apiMe(_ *http.Request, c *caller) (any, error) {
+func (s *Server) apiMe(r *http.Request, c *caller) (any, error) {
 	out := me{Login: c.Login, Addresses: append([]string{}, c.Addresses...), Operator: c.Operator}
 	if c.token != nil {
 		out.Token, out.Scope = c.token.Name, c.token.Scope
 	}
-	return out, nil
+	if !s.mayChoose(c) {
+		return out, nil
+	}
+	out.GraceRange = []string{s.o.OwnGrace.Least.String(), s.o.OwnGrace.Most.String()}
+	own, err := s.store.ChosenGrace(r.Context(), choice.Names(c.Login, c.Addresses...)...)
+	if own != nil {
+		out.Grace = own.String()
+	}
+	return out, err
 }
 
 // listed is a page of a list.

@@ -20,6 +20,7 @@ type card struct {
 	Rule, Grace        string
 	Reason             string // of the rule, in the site's words
 	Default            bool   // no rule, but all mail waits
+	Why                string // the text that says so
 	Due, Now           time.Time
 	Held, Overdue      bool
 	Recallable         bool // by this person
@@ -63,6 +64,9 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 		Grace: s.texts.span(lang, h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held,
 		Timeline:   timeline(c, h),
 		Recallable: s.desk.Refuses(c.Person, h) == ""}
+	if v.Why = "why-default"; h.Grace != s.o.Grace {
+		v.Why = "why-grace"
+	}
 	v.From = firstOf(h.Sender.Address, "<>")
 	v.Overdue = !v.Due.After(now)
 	if strings.TrimSpace(v.Subject) == "" {

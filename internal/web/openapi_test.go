@@ -187,7 +187,8 @@ func (h *house) operations(id string) []operation {
 	return []operation{{"GET", "/me", ""}, {"GET", "/holds", ""}, {"GET", "/holds/" + id, ""},
 		{"GET", "/holds/" + id + "/message", ""}, {"GET", "/events", ""}, {"POST", "/test", `{"message": "Subject: x"}`},
 		{"POST", "/holds/" + id + "/extend", `{"for": "1s"}`}, {"POST", "/holds/" + id + "/recall", `{}`},
-		{"POST", "/holds/" + id + "/restore", `{"reason": "again"}`}, {"POST", "/holds/" + id + "/release", ``}}
+		{"POST", "/holds/" + id + "/restore", `{"reason": "again"}`}, {"POST", "/holds/" + id + "/release", ``},
+		{"PUT", "/me", `{"grace": "1m"}`}}
 }
 
 // Each answer of each operation is as the document says, with every status that the document names.
@@ -239,7 +240,7 @@ func (p *program) wrongBodies(token, id string) {
 	p.h.t.Helper()
 	p.do(call{method: "GET", path: "/holds?sort=x", token: token})
 	for _, o := range p.h.operations(id) {
-		if o.method != "POST" {
+		if o.method == "GET" {
 			continue
 		}
 		long := `{"reason": "` + strings.Repeat("a", 1001) + `"}`
@@ -247,13 +248,15 @@ func (p *program) wrongBodies(token, id string) {
 			long = `{"for": "x"}`
 		} else if o.path == "/test" {
 			long = `{"client": "x"}`
+		} else if o.path == "/me" {
+			long = `{"grace": "x"}`
 		}
 		for _, c := range []struct {
 			body, kind string
 			code       int
 		}{{`{`, "", 400}, {`{}`, "text/plain", 415}, {strings.Repeat(" ", 70_000), "", 413}, {long, "", 422}} {
-			if code, text := p.do(call{method: o.method, path: o.path, token: token, body: c.body, kind: c.kind}); code !=
-				c.code {
+			code, text := p.do(call{method: o.method, path: o.path, token: token, body: c.body, kind: c.kind})
+			if code != c.code {
 				p.h.t.Errorf("%s with %.30q (%s): %d, want %d\n%s", o.path, c.body, c.kind, code, c.code, text)
 			}
 		}

@@ -20,6 +20,7 @@ func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("POST /m/{id}", s.signedIn(s.actOnHold))
 	mux.HandleFunc("GET /l/{token}", s.linked(s.holdPage))
 	mux.HandleFunc("POST /l/{token}", s.linked(s.actOnHold))
+	mux.HandleFunc("POST /me", s.signedIn(s.chooseOnPage))
 	mux.HandleFunc("GET /sign-in", s.signInPage)
 	mux.HandleFunc("POST /sign-in", s.mailLink)
 	mux.HandleFunc("GET /s/{token}", s.confirmPage)
@@ -111,7 +112,13 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, c *caller, p p
 		Waiting, Recalled, Left []card
 		More                    bool
 		Missing                 string
+		Choices                 *choices
 	}{view: s.view(r, c, "your-messages"), More: p.more}
+	var err error
+	if v.Choices, err = s.choices(r.Context(), c); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	if p.missing != "" {
 		v.Missing = s.texts.say(v.Lang, "missing")
 	}

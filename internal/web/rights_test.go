@@ -36,6 +36,8 @@ type house struct {
 }
 
 const rules = `
+[hold]
+own_grace = ["0s", "1h"]
 [[hold.rule]]
 name = "executives"
 sender = ["ceo@corp.test"]

@@ -42,9 +42,11 @@ type Options struct {
 	Operators policy.Patterns    // logins and addresses
 	MaxGrace  time.Duration      // how long a sender may hold their own mail, from its beginning
 	Delegates []Delegates
-	Rules     trial.Rules   // for what would become of a message
-	Mailboxes bool          // whether there is a way into any mailbox
-	ClawKeep  time.Duration // how long what came of a claw back is known
+	Rules     trial.Rules      // for what would become of a message
+	Mailboxes bool             // whether there is a way into any mailbox
+	ClawKeep  time.Duration    // how long what came of a claw back is known
+	Grace     time.Duration    // of mail for which no rule has one
+	OwnGrace  *policy.OwnGrace // what people may choose in its place; nil: they may not
 
 	Reason    func(rule, language string) string // why mail of a rule waits; nil: no rule has a reason
 	ReasonFor func(*holdstore.Hold) string       // so, in the sender's language

@@ -42,6 +42,9 @@ type Store interface {
 	Paused(ctx context.Context) (*holdstore.Pause, error)
 	LogBack(ctx context.Context, since, until time.Time) iter.Seq2[holdstore.Entry, error]
 
+	ChooseGrace(ctx context.Context, names []string, grace *time.Duration, a holdstore.Actor) error
+	ChosenGrace(ctx context.Context, names ...string) (*time.Duration, error)
+
 	Token(ctx context.Context, digest string) (string, error)
 	EndSessions(ctx context.Context, until time.Time, keep time.Duration, names ...string) error
 	SessionsEnded(ctx context.Context, names ...string) ([]time.Time, error)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/choice"
 	"github.com/recall-milter/recall-milter/internal/trial"
 )
 
@@ -53,6 +54,9 @@ func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
 		if m.Sender, err = s.testedAs(r.Context(), c, t.Sender); err != nil {
 			return nil, err
 		}
+	}
+	if m.OwnGrace, err = s.store.ChosenGrace(r.Context(), choice.Names(m.Login, m.Sender)...); err != nil {
+		return nil, err
 	}
 	if m.Client, err = readClient(t.Client); err != nil || len(t.Recipients) > recipientsTried || t.Size < 0 {
 		return nil, invalid(http.StatusUnprocessableEntity,

@@ -25,6 +25,7 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 	if o.LocalDomains, err = c.Lists.Patterns(c.Outbound.LocalDomains); err != nil {
 		return nil, err
 	}
+	o.OwnGrace = c.Hold.Own()
 	for i := range c.Hold.Rules {
 		rule, err := outboundRule(c, &c.Hold.Rules[i], o.Grace)
 		if err != nil {
@@ -37,7 +38,7 @@ func Outbound(c *config.Config) (*policy.Outbound, error) {
 
 func outboundRule(c *config.Config, r *config.Rule, grace time.Duration) (policy.Rule, error) {
 	rule := policy.Rule{Name: r.Name, Grace: grace, Wish: policy.Wish(r.Wish), NoRecall: r.Recall != nil && !*r.Recall,
-		Notice: r.Notice}
+		Notice: r.Notice, AsSite: r.Grace == nil}
 	var err error
 	if r.Grace != nil {
 		rule.Grace = time.Duration(r.Grace.Duration)
