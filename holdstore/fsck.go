@@ -287,6 +287,7 @@ var kinds = []keyKind{
 	{"aside", "", nil, "zset"},
 	{"damage", "", nil, "list"},
 	{"tokens", "", nil, "hash"},
+	{"graces", "", nil, "hash"},
 	{"ended:", "remembered ended:", checkTimeScript, "zset"},
 }
 

@@ -12,7 +12,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// The graces that people have chosen for themselves, by digests of their names. Daemons keep them all in memory, and look every few seconds whether the version has changed.
+// The graces that people have chosen for themselves, by digests of their names. Daemons keep them all in
+// memory, and look every second whether the version has changed.
 
 // versionField of the hash counts its changes; no digest is empty.
 const versionField = ""

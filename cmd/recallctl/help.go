@@ -18,6 +18,13 @@ var helps = map[string]help{
 			"as usual.\n\n" +
 			"Exit codes: 0 all of it has left; 2 some was refused, recalled or still waits; " + storeCodes,
 		"  recallctl drain --reason \"new gateway\"\n  recallctl drain --yes --timeout 10m"},
+	"forget": {"Remove what the store knows of a person",
+		"Remove what the store knows of an address or a login: records of messages that they sent or got and that wait for " +
+			"nothing any more (with the content of recalled ones), messages that came in from them, and the grace that they " +
+			"have chosen. Before that, it says how much there is, and asks. Mail that is still held stays. What stays " +
+			"elsewhere, and for how long, is in /usr/share/doc/recall-milter/docs/privacy.md.\n\n" +
+			"Exit codes: 0 forgotten; 1 nothing is known; 2 something is still held, and stays; " + storeCodes,
+		"  recallctl forget anna@corp.test --dry-run\n  recallctl forget anna@corp.test --yes --reason \"case 17\""},
 	"fsck": {"Look for damage in the whole store, and repair it on request",
 		"Look at everything in the store for what does not fit together. It can run while daemons work.\n\n" +
 			"Exit codes: 0 nothing found; 1 something was found or repaired; " + storeCodes,

@@ -52,7 +52,7 @@ func (c *ctl) root() *cobra.Command {
 	})
 	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(),
 		c.drain(), c.retract(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.token(),
-		c.correspondents(), c.link(), c.fsck(), c.doctor(), c.setup(), c.man())
+		c.correspondents(), c.link(), c.forget(), c.fsck(), c.doctor(), c.setup(), c.man())
 	explain(root, "")
 	root.InitDefaultHelpCmd()
 	strictHelp(root)
