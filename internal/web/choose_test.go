@@ -49,8 +49,8 @@ func TestAPersonChoosesTheirOwnGrace(t *testing.T) {
 		strings.Contains(page, `value="2h0m0s"`) {
 		t.Errorf("the page:\n%s", page)
 	}
-	for form, want := range map[string]string{"act=choose&grace=0s": "0s", "grace=1m": "0s", "act=choose": "0s"} {
-		if code, text, _ := anna.ask("POST", "/me", form); code != 303 || form[0] == 'a' && h.chosen("login anna") != want {
+	for _, form := range []string{"act=choose&grace=0s", "grace=1m", "act=choose"} { // only the first is whole
+		if code, text, _ := anna.ask("POST", "/me", form); code != 303 || h.chosen("login anna") != "0s" {
 			t.Errorf("%s: %d %s", form, code, text)
 		}
 	}
