@@ -75,7 +75,7 @@ var helps = map[string]help{
 			"between outbound.local_domains and others, within hold.remember. A log of two weeks or more ends the time in " +
 			"which a new store only learns.\n\nExit codes: 0 learned; " + storeCodes,
 		"  recallctl correspondents import /var/log/mail.log.1 /var/log/mail.log\n" +
-			"  zcat /var/log/mail.log.*.gz | recallctl correspondents import -"},
+			"  recallctl correspondents import - < /var/log/mail.log"},
 	"correspondents forget": {"Forget the correspondents of a person",
 		"Forget all pairs of a person: to whom they have written, and who has written to them. The address can also be " +
 			"that of a contact.\n\nExit codes: 0 forgotten, or counted; 1 nothing is remembered of the address; " + storeCodes,
