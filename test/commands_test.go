@@ -101,8 +101,15 @@ func TestTheCommandsOfTheManualAreTyped(t *testing.T) {
 	g := startGateway(t, "1h", "non_smtpd_milters = $smtpd_milters")
 	http := server.FreeAddr(t)
 	g.change("[http]\nlisten = \"\"", "[http]\nlisten = \""+http+"\"")
-	g.restartDaemon()
-	used, seen, folder := map[string]bool{}, map[string]bool{}, t.TempDir()
+	folder := t.TempDir()
+	secret := filepath.Join(folder, "imap-password")
+	g.must(os.WriteFile(secret, []byte("secret\n"), 0o600))
+	for _, name := range []string{"mail.log", "mail.log.1"} {
+		g.must(os.WriteFile(filepath.Join(folder, name), nil, 0o600))
+	}
+	g.configure(fmt.Sprintf("[outbound]\nlocal_domains = [\"corp.test\"]\n[inbound.mailbox]\nbackend = \"imap\"\n"+
+		"imap = { address = \"127.0.0.1:1\", master_user = \"master\", password_file = %q }\n", secret))
+	used, seen := map[string]bool{}, map[string]bool{}
 	g.must(os.WriteFile(filepath.Join(folder, "mail.eml"), []byte("Subject: x\n\nbody\n"), 0o600))
 	pages, err := filepath.Glob("../docs/*.md")
 	g.must(err)
@@ -146,7 +153,8 @@ func (g *gateway) typesOne(c command, folder, http string, n int) {
 	line := regexp.MustCompile(`\b(REF|ID|QUEUEID)\b|32VWE3H4VYYPX`).ReplaceAllString(c.line, ref)
 	line = regexp.MustCompile(`\bFILE\b`).ReplaceAllString(line, "mail.eml")
 	line = regexp.MustCompile(`\b(TEXT|ADDRESS)\b`).ReplaceAllString(line, "b@x.test")
-	line = strings.NewReplacer("bob@x.test", "b@x.test", "127.0.0.1:8891", http, "recallctl drain",
+	line = strings.NewReplacer("bob@x.test", "b@x.test", "127.0.0.1:8891", http,
+		"/var/log/mail.log", filepath.Join(folder, "mail.log"), "recallctl drain",
 		"recallctl drain --yes --timeout 1s").Replace(line)
 	out := g.types(folder, line+"\necho exit $?")
 	if regexp.MustCompile(`exit (64|69|77|78|126|127)\n`).MatchString(out) {
