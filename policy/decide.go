@@ -107,7 +107,7 @@ func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
 }
 
 func byRule(name, how string, grace time.Duration) Reason {
-	return Reason{ByRule, "rule " + name + how + " grace " + short(grace)}
+	return Reason{ByRule, "rule " + name + how + " grace " + Short(grace)}
 }
 
 // choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or

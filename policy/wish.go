@@ -45,11 +45,11 @@ func (o *outcome) apply(asked time.Duration, understood bool, most time.Duration
 	case o.wish == WishIgnore:
 		o.reason.Text += "; wish ignored"
 	case o.wish != WishAny && granted <= o.grace:
-		o.reason.Text += "; asked for " + short(asked) + ", which is not longer"
+		o.reason.Text += "; asked for " + Short(asked) + ", which is not longer"
 	case granted < asked:
-		o.grace, o.reason = granted, Reason{ByWish, "asked for " + short(asked) + ", capped to " + short(granted)}
+		o.grace, o.reason = granted, Reason{ByWish, "asked for " + Short(asked) + ", capped to " + Short(granted)}
 	default:
-		o.grace, o.reason = granted, Reason{ByWish, "asked for " + short(asked)}
+		o.grace, o.reason = granted, Reason{ByWish, "asked for " + Short(asked)}
 	}
 }
 
@@ -83,8 +83,8 @@ func Signed(header []Field, name string) bool {
 	return false
 }
 
-// short writes a duration without its zero parts: "2m" and not "2m0s".
-func short(d time.Duration) string {
+// Short writes a duration without its zero parts: "2m" and not "2m0s".
+func Short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

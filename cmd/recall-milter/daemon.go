@@ -15,6 +15,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/maillog"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -27,6 +28,7 @@ type daemon struct {
 	outbound atomic.Pointer[policy.Outbound] // replaced by SIGHUP
 	texts    *post.Texts
 	marker   mark.Marker
+	maps     socketmap.Client
 	book     *correspondents.Book // made with the store
 	hangup   chan os.Signal
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/release"
 	"github.com/recall-milter/recall-milter/internal/retraction"
-	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/wiring"
 	"github.com/recall-milter/recall-milter/milter"
 	"github.com/recall-milter/recall-milter/policy"
@@ -134,7 +133,7 @@ func (g *gateway) abandonHung(ctx context.Context) {
 // answer serves all ports until ctx ends. MTAs are answered at once, also while Redis, which can have the secret, is
 // away.
 func (g *gateway) answer(ctx context.Context, wg *sync.WaitGroup) {
-	maps := &socketmap.Client{Trouble: g.log.Trouble}
+	g.maps.Trouble = g.log.Trouble
 	server := &milter.Server{
 		Policy:         func() milter.Policy { return g.outbound.Load() },
 		Store:          g.log.Taking(milter.HoldStore(g.store)),
@@ -148,7 +147,7 @@ func (g *gateway) answer(ctx context.Context, wg *sync.WaitGroup) {
 		Left:           g.store.LeftAt,
 		Unheld:         g.late.Unheld,
 		Session:        g.log.Session,
-		Ask:            wiring.Answers(maps, g.book.Ask),
+		Ask:            wiring.Answers(&g.maps, g.book.Ask),
 		OwnGrace:       g.own.Of,
 	}
 	for _, l := range g.listeners {

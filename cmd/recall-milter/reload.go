@@ -52,6 +52,8 @@ func (d *daemon) reload(gate *inbound.Gate, store *holdstore.Store) (sum string,
 		return "", nil, err
 	}
 	d.outbound.Store(rules)
+	c.Lists.KeepOnly(c.FileNames())
+	d.maps.Close() // some may be of servers that no rule names any more
 	d.texts.Use(wiring.Site(c))
 	gate.SetOptions(arriving)
 	d.book.Keep(time.Duration(c.Hold.Remember))

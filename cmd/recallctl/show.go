@@ -11,6 +11,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/holdjson"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 func (c *ctl) show() *cobra.Command {
@@ -70,7 +71,7 @@ func (c *ctl) envelope(h *holdstore.Hold) {
 		{"ID", h.ID}, {"State", state}, {"Proof", doubt}, {"Subject", h.Subject}, {"Message-ID", h.MessageID},
 		{"Queue ID", h.QueueID},
 		{"Sender", "<" + h.Sender.Address + "> " + strings.Join(h.Sender.Args, " ")}, {"Login", h.Login}, {"Client", client},
-		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + h.Grace.String()},
+		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + policy.Short(h.Grace)},
 		{"Reason", c.reason(h)},
 		{"Held at", local(h.HeldAt)}, {"Due at", local(h.Due)}, {"Attempts", attempts(h.Attempts)},
 	} {

@@ -17,6 +17,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/trial"
 	"github.com/recall-milter/recall-milter/internal/wiring"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // verdict is what a message would meet, in JSON.
@@ -91,7 +92,7 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 		fmt.Fprintln(c.stdout, sanitize.TerminalCell(step))
 	}
 	if v.Hold {
-		fmt.Fprintf(c.stdout, "held for %v: %s\n", v.Grace, sanitize.TerminalCell(v.Reason.Text))
+		fmt.Fprintf(c.stdout, "held for %s: %s\n", policy.Short(v.Grace), sanitize.TerminalCell(v.Reason.Text))
 	} else {
 		fmt.Fprintf(c.stdout, "not held: %s\n", sanitize.TerminalCell(v.Reason.Text))
 	}

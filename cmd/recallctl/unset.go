@@ -136,7 +136,7 @@ func (c *ctl) unbypass(ctx context.Context, reload bool) error {
 	}
 	if len(places) == 0 {
 		return &exit{exitNothing, dir +
-			": there is no bypass to take back, and Postfix does not ask the milter: " +
+			": nothing bypasses the milter, but Postfix does not ask it either: " +
 			c.setupCommand("--apply --reload")}
 	}
 	c.say("%s: the milter is not bypassed; nothing was changed", dir)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // sayHeld says after a setup which mail is held from now on, and which is not, so that nobody finds out by surprise
@@ -25,11 +26,11 @@ func heldLines(c *config.Config) []string {
 		fate := "not held"
 		switch {
 		case r.Grace == nil:
-			fate = "held for " + lasting(c.Hold.Grace)
+			fate = "held for " + policy.Short(time.Duration(c.Hold.Grace))
 		case r.Grace.Map != "":
 			fate = "held for as long as @" + r.Grace.Map + " says"
 		case r.Grace.Holds():
-			fate = "held for " + lasting(r.Grace.Duration)
+			fate = "held for " + policy.Short(time.Duration(r.Grace.Duration))
 		}
 		lines = append(lines, fmt.Sprintf("%s: what the rule %s matches (%s)", fate, r.Name, r.Describe()))
 	}
@@ -37,7 +38,7 @@ func heldLines(c *config.Config) []string {
 		lines = append(lines, "not held: all other mail")
 	} else {
 		lines = append(lines,
-			fmt.Sprintf("held for %s: all other mail that is outbound (%s)", lasting(c.Hold.Grace), origins))
+			fmt.Sprintf("held for %s: all other mail that is outbound (%s)", policy.Short(time.Duration(c.Hold.Grace)), origins))
 	}
 	return append(lines, "not held: mail that comes in, and bounces (the empty sender)")
 }
@@ -55,16 +56,4 @@ func origins(o *config.Outbound) string {
 		all = append(all, "by the service "+config.Some(o.DaemonNames))
 	}
 	return strings.Join(all, ", or ")
-}
-
-// lasting is a duration without its zeros: 2m, not 2m0s.
-func lasting(d config.Duration) string {
-	s := time.Duration(d).String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }

@@ -118,6 +118,13 @@ func (s *Set) Files() []*File {
 	return slices.SortedFunc(maps.Values(s.files), func(a, b *File) int { return cmp.Compare(a.name, b.name) })
 }
 
+// KeepOnly forgets all files but those of some names: nobody looks at the others any more.
+func (s *Set) KeepOnly(names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.files, func(_ string, f *File) bool { return !slices.Contains(names, f.name) })
+}
+
 // Follow looks at all files every second until ctx ends.
 func (s *Set) Follow(ctx context.Context, log Log) {
 	tick := time.NewTicker(settled)

@@ -164,3 +164,20 @@ func TestAPipeInPlaceOfAListIsNotWaitedFor(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A file that the config does not name any more is not looked at: what becomes of it is nobody's trouble.
+func TestAListThatIsNamedNoLongerIsForgotten(t *testing.T) {
+	o := newOffice(t, "a@x.test\n")
+	if _, err := o.set.Open("vips"); err != nil {
+		t.Fatal(err)
+	}
+	o.set.KeepOnly([]string{"vips"})
+	if len(o.set.Files()) != 1 {
+		t.Fatal("a list that is named is forgotten")
+	}
+	o.set.KeepOnly([]string{"others"})
+	o.write("[broken\n")
+	if said := o.pass(time.Minute); said != "" || len(o.set.Files()) > 0 {
+		t.Errorf("%d files, said %q", len(o.set.Files()), said)
+	}
+}

@@ -197,7 +197,7 @@ var noMailbox = []string{"ErrorInvalidUser", "ErrorNonExistentMailbox", "Request
 func (e *graphError) outcome() (r Result, final bool) {
 	switch {
 	case slices.Contains(noMailbox, e.code):
-		return Result{Outcome: NotFound, Detail: "there is no mailbox of this name"}, true
+		return Result{Outcome: NotFound, Detail: "the server has no mailbox of this name"}, true
 	case e.code == "MailboxNotEnabledForRESTAPI":
 		return Result{Outcome: Refused, Detail: "the mailbox is not in Exchange Online, or it has no license"}, true
 	case e.status == http.StatusBadRequest || e.status == http.StatusMethodNotAllowed:

@@ -212,7 +212,7 @@ func (b *IMAP) Retract(ctx context.Context, t Target, plan func(Result) error) (
 }
 
 // errNoMailbox says that a recipient has no mailbox on a server.
-var errNoMailbox = errors.New("there is no mailbox of this name")
+var errNoMailbox = errors.New("the server has no mailbox of this name")
 
 // inside opens a recipient's mailbox for work on a message. errNoMailbox.
 func (b *IMAP) inside(ctx context.Context, recipient, messageID string, work func(*box) error) error {

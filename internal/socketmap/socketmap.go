@@ -198,7 +198,7 @@ func (s *server) keep(c *conn) {
 	c.Close()
 }
 
-// Close closes the connections that wait.
+// Close closes the connections that wait; the next question opens one.
 func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
