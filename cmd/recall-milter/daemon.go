@@ -78,9 +78,18 @@ func (d *daemon) serve(ctx context.Context) error {
 }
 
 // logWhyItStops logs the cause as soon as ctx ends, before the daemon drains. It takes the context of the signal: the
-// cause of a context derived from it can still be unknown at that moment.
-func (d *daemon) logWhyItStops(signalled context.Context) (stop func() bool) {
-	return context.AfterFunc(signalled, func() { d.log.Stopping(context.Cause(signalled).Error()) })
+// cause of a context derived from it can still be unknown at that moment. end waits until it is logged.
+func (d *daemon) logWhyItStops(signalled context.Context) (end func()) {
+	logged := make(chan struct{})
+	stop := context.AfterFunc(signalled, func() {
+		defer close(logged)
+		d.log.Stopping(context.Cause(signalled).Error())
+	})
+	return func() {
+		if !stop() {
+			<-logged
+		}
+	}
 }
 
 // started says what runs, and what of its config somebody hardly wants.

@@ -139,6 +139,7 @@ func watchAndQuit(t *testing.T, conf, key string) {
 		t.Errorf("%d lines: %q", len(shown), shown)
 	}
 	for _, line := range shown {
+		line = line[strings.LastIndexByte(line, '\r')+1:] // what was before, such as a bar, is overwritten
 		if runewidth.StringWidth(line) > columns {
 			t.Errorf("%q is wider than %d columns", line, columns)
 		}

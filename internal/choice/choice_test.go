@@ -3,6 +3,7 @@ package choice
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 // shelf is a store of choices.
 type shelf struct {
+	mu      sync.Mutex
 	all     map[string]time.Duration
 	version string
 	away    bool
@@ -19,6 +21,8 @@ type shelf struct {
 }
 
 func (s *shelf) ChosenGraces(_ context.Context, have string) (map[string]time.Duration, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.looked++
 	switch {
 	case s.away:
@@ -27,6 +31,13 @@ func (s *shelf) ChosenGraces(_ context.Context, have string) (map[string]time.Du
 		return nil, have, nil
 	}
 	return s.all, s.version, nil
+}
+
+// change changes the store while others use it.
+func (s *shelf) change(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
 }
 
 func TestAChoiceCountsSoonAndWithoutAskingTheStore(t *testing.T) {
@@ -54,12 +65,14 @@ func TestAChoiceCountsSoonAndWithoutAskingTheStore(t *testing.T) {
 		if s.looked != looked {
 			t.Errorf("%d looks for 1000 messages", s.looked-looked)
 		}
-		s.away = true
+		s.change(func() { s.away = true })
 		time.Sleep(time.Minute)
 		if of("anna", "") != time.Minute {
 			t.Error("with the store away, what is known is forgotten")
 		}
-		s.away, s.version, s.all = false, "2", map[string]time.Duration{holdstore.Digest("login anna"): time.Hour}
+		s.change(func() {
+			s.away, s.version, s.all = false, "2", map[string]time.Duration{holdstore.Digest("login anna"): time.Hour}
+		})
 		time.Sleep(Stale)
 		if of("anna", "") != time.Hour || of("", "bert@corp.test") != -1 {
 			t.Error("a change does not count in time")

@@ -3,6 +3,7 @@ package correspondents
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ const year = 365 * 24 * time.Hour
 
 // shelf is a store in memory.
 type shelf struct {
+	mu     sync.Mutex
 	pairs  map[holdstore.Pair]bool // without their days
 	since  int
 	away   bool
@@ -24,6 +26,8 @@ type shelf struct {
 var errAway = errors.New("away")
 
 func (s *shelf) Acquaint(_ context.Context, pairs []holdstore.Pair, _ time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.away {
 		return errAway
 	}
@@ -39,6 +43,8 @@ func (s *shelf) Acquaint(_ context.Context, pairs []holdstore.Pair, _ time.Durat
 }
 
 func (s *shelf) Acquainted(_ context.Context, pairs []holdstore.Pair, _ time.Duration) (known []bool, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, p := range pairs {
 		known = append(known, s.pairs[p])
 	}
@@ -46,10 +52,18 @@ func (s *shelf) Acquainted(_ context.Context, pairs []holdstore.Pair, _ time.Dur
 }
 
 func (s *shelf) AcquaintedSince(context.Context) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.since, map[bool]error{true: errAway}[s.away]
 }
 
 func (s *shelf) ForgetOldPairs(context.Context, time.Duration) (int, error) { return 0, nil }
+
+func (s *shelf) setAway(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
 
 func written(from, to string) policy.Question {
 	return policy.Question{Map: policy.WrittenTo, Key: to, Sender: from}
@@ -86,13 +100,13 @@ func TestTheBookLearns(t *testing.T) {
 		if s.writes != 1 {
 			t.Errorf("%d writes", s.writes)
 		}
-		s.away = true
+		s.setAway(true)
 		if a := b.Ask(ctx, []policy.Question{domain("far.test")})[domain("far.test")]; a.Known {
 			t.Errorf("the store is away: %+v", a)
 		}
 		b.NoteSent("anna@corp.test", []string{"lost@far.test"})
 		time.Sleep(2 * gatherTime)
-		s.away = false
+		s.setAway(false)
 		b.NoteSent("anna@corp.test", []string{"last@far.test"})
 		cancel()
 		<-done
