@@ -1,6 +1,9 @@
--- Notes who has written to whom. KEYS: shard. ARGV: today, days to keep, then for each pair: the name of its bucket, its
--- field, and a day. Days are numbers since 1970. A bucket with more than MOST forgets what is too old, and then the oldest
--- of the person who has most in it, so that whoever writes to very many pushes out themselves.
+-- Notes who has written to whom. A bucket with more than MOST forgets what is too old, and then the oldest of the person
+-- who has most in it, so that whoever writes to very many pushes out themselves. Days are numbers since 1970.
+--
+-- KEYS: shard
+-- ARGV: today, days to keep, then for each pair: the name of its bucket, its field, and a day
+-- Returns: "OK"
 local at, today, keep = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local grown, first = {}, today
 for n = 3, #ARGV, 3 do
