@@ -1,5 +1,5 @@
--- Notes who has written to whom. A bucket with more than MOST forgets what is too old, and then the oldest of the person
--- who has most in it, so that whoever writes to very many pushes out themselves. Days are numbers since 1970.
+-- Notes who has written to whom. A bucket with more than MOST forgets what is too old, and then the oldest of the
+-- person who has most in it, so that whoever writes to very many pushes out themselves. Days are numbers since 1970.
 --
 -- KEYS: shard
 -- ARGV: today, days to keep, then for each pair: the name of its bucket, its field, and a day
