@@ -29,7 +29,7 @@ func (d *desk) page() *partialPage {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	p := &partialPage{webSite: &webSite{&gateway{t: d.t, conf: d.conf}, "http://" + address}, t: d.t}
+	p := &partialPage{webSite: &webSite{g: &gateway{t: d.t, conf: d.conf}, base: "http://" + address}, t: d.t}
 	p.start()
 	for n := range 8 {
 		p.tokens = append(p.tokens, regexp.MustCompile(`rmt_\w+`).FindString(

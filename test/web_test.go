@@ -21,8 +21,9 @@ import (
 
 // webSite is the page of a gateway.
 type webSite struct {
-	g    *gateway
-	base string
+	g       *gateway
+	base    string
+	process *os.Process
 }
 
 // withPage starts the page of a gateway; settings are further lines of [web] and tables behind it.
@@ -34,7 +35,7 @@ func (g *gateway) withPage(settings ...string) *webSite {
 // withPageAt is withPage at an address that the caller has chosen.
 func (g *gateway) withPageAt(address string, settings ...string) *webSite {
 	g.t.Helper()
-	w := &webSite{g, "http://" + address}
+	w := &webSite{g: g, base: "http://" + address}
 	g.configure(fmt.Sprintf("[web]\nlisten = [%q]\nbase_url = %q\n%s\n", address, w.base, strings.Join(settings, "\n")))
 	w.start()
 	return w
@@ -47,6 +48,7 @@ func (w *webSite) start() {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
+	w.process = c.Process
 	t.Cleanup(func() {
 		c.Process.Signal(syscall.SIGTERM)
 		if err := c.Wait(); err != nil || t.Failed() {
