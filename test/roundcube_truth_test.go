@@ -208,7 +208,7 @@ func TestWhatCantBeEditedWaitsAgainInRoundcube(t *testing.T) {
 	b := m.signIn("anna", "en")
 	id := m.sends(b, "lost", "b@x.test")
 	bar(b, "recall")
-	b.Sees("There is no copy that can be edited.")
+	b.Sees("No copy of it can be edited.")
 	bar(b, "restore")
 	b.Sees("Message waits")
 	if got := m.state(id); got != "held" {

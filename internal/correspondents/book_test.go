@@ -77,7 +77,7 @@ func TestTheBookLearns(t *testing.T) {
 		s := &shelf{pairs: map[holdstore.Pair]bool{}, since: holdstore.Day(time.Now()) - 30}
 		var said []string
 		b := New(s, year, func(what string, _ error) { said = append(said, what) })
-		b.NoteSent("early@corp.test", []string{"b@far.test"}) // there is no secret yet
+		b.NoteSent("early@corp.test", []string{"b@far.test"}) // before there is a secret
 		b.Use([]byte("secret"))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan bool)

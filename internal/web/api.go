@@ -157,7 +157,7 @@ func readSearch(values url.Values, now time.Time) (q search, err error) {
 			q.after, ok = readPlace(value)
 			wrong = !ok
 		default:
-			return q, invalid(http.StatusBadRequest, "there is no parameter "+strconv.Quote(name))
+			return q, invalid(http.StatusBadRequest, "unknown parameter "+strconv.Quote(name))
 		}
 		if wrong {
 			return q, invalid(http.StatusBadRequest, "the value of "+name+" is not valid")

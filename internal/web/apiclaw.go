@@ -112,7 +112,7 @@ func (s *Server) apiDelivered(r *http.Request, _ *caller) (any, error) {
 		switch name {
 		case "message_id", "sender", "recipient", "subject", "since", "until":
 		default:
-			return nil, invalid(http.StatusBadRequest, "there is no parameter "+strconv.Quote(name))
+			return nil, invalid(http.StatusBadRequest, "unknown parameter "+strconv.Quote(name))
 		}
 	}
 	f, err := s.delivered(r, clawQueryOf(values), http.StatusBadRequest)

@@ -31,7 +31,7 @@ func TestEachOperationDemandsItsScope(t *testing.T) {
 				want = 401
 			case strings.HasPrefix(with.name, "read") && strings.HasPrefix(o.path, "/holds/") && o.method == "POST":
 				want = 403
-			case o.method == "PUT" && (strings.HasPrefix(with.name, "read") || with.login == ""): // the site is no person
+			case o.method == "PUT" && (strings.HasPrefix(with.name, "read") || with.login == ""): // the site is nobody
 				want = 403
 			}
 			code, text := p.do(call{method: o.method, path: o.path, body: o.body, token: with.token, login: with.login})
