@@ -39,6 +39,11 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 		}
 		s.nodes.Client.Set(ctx, requestKey(s.nodes.Of(r.ID), r.ID), s.seal.WrapSmall([]byte("{}"), requestPlace(r.ID)), 0)
 	}
+	var pairs []Pair
+	for n := range 60 {
+		pairs = append(pairs, Pair{numbered(1), numbered(2 + n), false, Day(time.Now())})
+	}
+	acquaint(t, s, year, pairs...)
 	away := c.Nodes[0]
 	for _, n := range c.Nodes {
 		if n == away || n.FollowsOne(away) {
@@ -67,6 +72,9 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	}
 	if st, err := s.Stats(ctx); !errors.Is(err, ErrPartial) || st.Count[Held] != len(live) {
 		t.Errorf("stats: %+v, %v", st, err)
+	}
+	if n, err := s.ForgetCorrespondent(ctx, numbered(1), false); !errors.Is(err, ErrPartial) || n < 10 || n > 50 {
+		t.Errorf("%d of 60 pairs are forgotten, %v", n, err)
 	}
 	for mark, id := range live {
 		if _, err := s.Recall(ctx, id, alice); err != nil {

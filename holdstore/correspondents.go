@@ -1,6 +1,7 @@
 package holdstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -128,38 +129,51 @@ func (s *Store) AcquaintedSince(ctx context.Context) (day int, err error) {
 	return day, nil
 }
 
-// Acquaintances calls visit for all pairs.
+// Acquaintances calls visit for all pairs; with ErrPartial for those of the servers that answer.
 func (s *Store) Acquaintances(ctx context.Context, visit func(Pair) error) error {
+	shards, partly := s.nodes.Visible(ctx)
+	if partly != nil && !errors.Is(partly, ErrPartial) {
+		return partly
+	}
 	for first := 0; first < sentBuckets+cameBuckets; first += bucketsRound {
 		pipe := s.nodes.Client.Pipeline()
-		var some []*redis.MapStringStringCmd
+		some := map[int]*redis.MapStringStringCmd{} // by bucket
 		for n := first; n < min(first+bucketsRound, sentBuckets+cameBuckets); n++ {
-			at, name := s.bucketKey(n)
-			some = append(some, pipe.HGetAll(ctx, string(at)+name))
+			if at, name := s.bucketKey(n); slices.Contains(shards, at) {
+				some[n] = pipe.HGetAll(ctx, string(at)+name)
+			}
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return nodes.Explain(err)
 		}
 		for n, one := range some {
-			for field, day := range one.Val() {
-				p := Pair{Came: first+n >= sentBuckets}
-				if len(field) != 2*nameSize {
-					continue
-				}
-				copy(p.Person[:], field)
-				copy(p.Contact[:], field[nameSize:])
-				p.Day, _ = strconv.Atoi(day)
-				if err := visit(p); err != nil {
-					return err
-				}
+			if err := visitPairs(one.Val(), n >= sentBuckets, visit); err != nil {
+				return err
 			}
+		}
+	}
+	return partly
+}
+
+// visitPairs calls visit for the pairs of a bucket.
+func visitPairs(bucket map[string]string, came bool, visit func(Pair) error) error {
+	for field, day := range bucket {
+		if len(field) != 2*nameSize {
+			continue
+		}
+		p := Pair{Came: came}
+		copy(p.Person[:], field)
+		copy(p.Contact[:], field[nameSize:])
+		p.Day, _ = strconv.Atoi(day)
+		if err := visit(p); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // ForgetCorrespondent forgets all pairs of a person or contact, and says how many there were; with count, it only
-// counts them.
+// counts them. ErrPartial: other servers of a Cluster are away, and might have more.
 func (s *Store) ForgetCorrespondent(ctx context.Context, who Correspondent, count bool) (n int, err error) {
 	var found []Pair
 	err = s.Acquaintances(ctx, func(p Pair) error {
@@ -168,10 +182,11 @@ func (s *Store) ForgetCorrespondent(ctx context.Context, who Correspondent, coun
 		}
 		return nil
 	})
-	if err != nil || count {
+	if err != nil && !errors.Is(err, ErrPartial) || count {
 		return len(found), err
 	}
-	return s.dropPairs(ctx, found)
+	n, wrong := s.dropPairs(ctx, found)
+	return n, cmp.Or(wrong, err)
 }
 
 // ForgetOldPairs forgets what is older than keep, and says how many pairs that were.

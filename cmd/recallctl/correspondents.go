@@ -125,11 +125,7 @@ func (c *ctl) importOne(ctx context.Context, file string, key []byte, keep time.
 }
 
 func (c *ctl) forgetCorrespondent(ctx context.Context, address string, only bool) error {
-	key, err := c.correspondentKey(ctx)
-	if err != nil {
-		return err
-	}
-	n, err := c.store.ForgetCorrespondent(ctx, correspondents.Name(key, address), only)
+	n, err := c.pairsOf(ctx, &act{ctl: c}, address, only)
 	switch {
 	case err != nil:
 		return err
@@ -137,9 +133,22 @@ func (c *ctl) forgetCorrespondent(ctx context.Context, address string, only bool
 		return &exit{exitNothing, address + " is not among the correspondents"}
 	case only:
 		c.say("%d pairs would be forgotten", n)
-		return nil
+	default:
+		c.say("%d pairs are forgotten", n)
 	}
-	c.say("%d pairs are forgotten", n)
-	a := &act{ctl: c}
-	return c.store.Audit(ctx, "correspondents forget", "", a.who(), fmt.Sprintf("%d pairs", n))
+	return nil
+}
+
+// pairsOf counts the pairs of correspondents that a person is in, and forgets them unless it is only to count. The
+// audit trail says how many went, and not of whom.
+func (c *ctl) pairsOf(ctx context.Context, a *act, address string, count bool) (n int, err error) {
+	key, err := c.correspondentKey(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("who has written to whom can't be found: %w", err)
+	}
+	n, err = c.store.ForgetCorrespondent(ctx, correspondents.Name(key, address), count)
+	if err := c.part(err); err != nil || count || n == 0 {
+		return n, err
+	}
+	return n, c.store.Audit(ctx, "correspondents forget", "", a.who(), fmt.Sprintf("%d pairs", n))
 }

@@ -18,7 +18,8 @@ type forgotten struct {
 	Records    int      `json:"records"`
 	Remembered int      `json:"remembered"`
 	OwnGrace   bool     `json:"own_grace"`
-	Waiting    []string `json:"waiting"` // IDs that stay
+	Pairs      int      `json:"correspondents"` // to whom they have written, and who has written to them
+	Waiting    []string `json:"waiting"`        // IDs that stay
 	Forgotten  bool     `json:"forgotten"`
 }
 
@@ -48,8 +49,12 @@ func (c *ctl) forgets(ctx context.Context, a *act, name string, dryRun, yes bool
 	if err := c.part(err); err != nil {
 		return err
 	}
-	out := forgotten{name, len(t.Records), len(t.Remembered), t.Chosen, append([]string{}, t.Waiting...), false}
-	nothing := out.Records+out.Remembered == 0 && !out.OwnGrace
+	out := forgotten{Address: name, Records: len(t.Records), Remembered: len(t.Remembered), OwnGrace: t.Chosen,
+		Waiting: append([]string{}, t.Waiting...)}
+	if out.Pairs, err = c.pairsOf(ctx, a, name, true); err != nil {
+		return err
+	}
+	nothing := out.Records+out.Remembered+out.Pairs == 0 && !out.OwnGrace
 	c.sayTraces(out)
 	switch {
 	case nothing && len(t.Waiting) == 0:
@@ -70,8 +75,12 @@ func (c *ctl) forgets(ctx context.Context, a *act, name string, dryRun, yes bool
 	if out.Records, err = c.store.Forget(ctx, name, t, a.who()); err != nil {
 		return err
 	}
+	if out.Pairs, err = c.pairsOf(ctx, a, name, false); err != nil {
+		return err
+	}
 	out.Forgotten = true
-	c.say("forgotten: %d records, %d messages that came in", out.Records, out.Remembered)
+	c.say("forgotten: %d records, %d messages that came in, %d pairs of correspondents", out.Records, out.Remembered,
+		out.Pairs)
 	return c.stillWaits(out)
 }
 
@@ -80,6 +89,7 @@ func (c *ctl) sayTraces(f forgotten) {
 	c.say("records of messages that have left or were recalled: %d", f.Records)
 	c.say("remembered messages that came in from there: %d", f.Remembered)
 	c.say("a chosen grace: %s", map[bool]string{true: "yes", false: "no"}[f.OwnGrace])
+	c.say("pairs of correspondents: %d", f.Pairs)
 }
 
 // stillWaits says what can't be forgotten yet, and why.

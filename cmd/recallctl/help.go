@@ -20,9 +20,10 @@ var helps = map[string]help{
 		"  recallctl drain --reason \"new gateway\"\n  recallctl drain --yes --timeout 10m"},
 	"forget": {"Remove what the store knows of a person",
 		"Remove what the store knows of an address or a login: records of messages that they sent or got and that wait for " +
-			"nothing any more (with the content of recalled ones), messages that came in from them, and the grace that they " +
-			"have chosen. Before that, it says how much there is, and asks. Mail that is still held stays. What stays " +
-			"elsewhere, and for how long, is in /usr/share/doc/recall-milter/docs/privacy.md.\n\n" +
+			"nothing any more (with the content of recalled ones), messages that came in from them, the grace that they " +
+			"have chosen, and who has written to whom. Before that, it says how much there is, and asks. Mail that is " +
+			"still held stays. What stays elsewhere, and for how long, is in " +
+			"/usr/share/doc/recall-milter/docs/privacy.md.\n\n" +
 			"Exit codes: 0 forgotten; 1 nothing is known; 2 something is still held, and stays; " + storeCodes,
 		"  recallctl forget anna@corp.test --dry-run\n  recallctl forget anna@corp.test --yes --reason \"case 17\""},
 	"fsck": {"Look for damage in the whole store, and repair it on request",

@@ -142,3 +142,15 @@ func TestANewStoreLearnsFirst(t *testing.T) {
 		}
 	})
 }
+
+// Whoever reads the store can't find out whom a name means: each secret has other names.
+func TestANameMeansSomebodyOnlyWithTheSecret(t *testing.T) {
+	t.Parallel()
+	ours, others := Key([]byte("secret")), Key([]byte("another"))
+	if Name(ours, "Anna@corp.test") != Name(ours, "anna@CORP.test") {
+		t.Error("a person has two names")
+	}
+	if Name(ours, "anna@corp.test") == Name(others, "anna@corp.test") {
+		t.Error("the name does not depend on the secret")
+	}
+}
