@@ -37,7 +37,8 @@ every(function(name)
   local key = P .. 'b:' .. name
   local state = id and get(id, 'state')
   local belongs = state and state ~= 'released' and get(id, 'nonce') == nonce and tonumber(n) < num(id, 'chunks')
-  if id and (redis.call('EXISTS', P .. 'aside:h:' .. id) == 1 or type(P .. 'h:' .. id) == 'hash' and not get(id, 'nonce'))
+  if id and (redis.call('EXISTS', P .. 'aside:h:' .. id) == 1 or
+    type(P .. 'h:' .. id) == 'hash' and not get(id, 'nonce'))
   then return end -- its record is damaged, and nobody knows what belongs to it
   if not belongs and redis.call('PTTL', key) == -1 then
     fault(name, 'it belongs to no message, and stays forever', 'it expires',

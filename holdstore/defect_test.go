@@ -75,11 +75,18 @@ func TestAPanicInTheStoreCostsWhatItEndedAndIsReported(t *testing.T) {
 	large := s.Put(submission("large"), []byte(header("large")))
 	_, small := begun(t, s, "small")
 	for what, f := range map[string]func() error{
-		"the storing of a batch of messages":  func() error { return s.commit(ctx, s.nodes.Shards[0], small) },
-		"the storing of a piece of hold":      func() error { large.Write(ctx, make([]byte, 2*chunkSize)); large.work.Wait(); return large.err() },
+		"the storing of a batch of messages": func() error { return s.commit(ctx, s.nodes.Shards[0], small) },
+		"the storing of a piece of hold": func() error {
+			large.Write(ctx, make([]byte, 2*chunkSize))
+			large.work.Wait()
+			return large.err()
+		},
 		"the settling of a batch of releases": func() error { return s.Settle(ctx, claim, settled) },
-		"an action on a batch of holds":       func() error { return s.Bulk(ctx, s.Recalling(), []string{held.ID}, Actor{}, nil) },
-		"work on a server of the store":       func() error { _, err := s.Reap(ctx); return err },
+		"an action on a batch of holds": func() error {
+			return s.Bulk(ctx, s.Recalling(), []string{held.ID}, Actor{},
+				nil)
+		},
+		"work on a server of the store": func() error { _, err := s.Reap(ctx); return err },
 		"the confirming of holds, which is tried": func() error {
 			s.Confirm(held)
 			server.Eventually(t, "it is tried", func() bool { return strings.Contains(told.text(), "confirming") })

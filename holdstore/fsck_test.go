@@ -195,9 +195,12 @@ func TestFsckLeavesWhatItCantFix(t *testing.T) {
 	h := lives(t, s)
 	for want, harm := range map[string]func(){
 		"a piece of its content is missing": func() { r.Del(ctx, pieceKey(at, h[Held].ID, h[Held].staging, 1)) },
-		"its record can not be read":        func() { pack(s, h[Releasing].ID, func(p string) string { return strings.ReplaceAll(p, "}", "") }) },
-		"no version of recall-milter":       func() { r.Set(ctx, string(at)+"surprise", 1, 0) },
-		"in a shard that this store does":   func() { r.Set(ctx, "recall:{mh9}:h:2222222222222", 1, 0) },
+		"its record can not be read": func() {
+			pack(s, h[Releasing].ID,
+				func(p string) string { return strings.ReplaceAll(p, "}", "") })
+		},
+		"no version of recall-milter":     func() { r.Set(ctx, string(at)+"surprise", 1, 0) },
+		"in a shard that this store does": func() { r.Set(ctx, "recall:{mh9}:h:2222222222222", 1, 0) },
 	} {
 		harm()
 		before := picture(t, s)

@@ -92,7 +92,8 @@ type late struct {
 
 func (m *modelled) steps() map[string]func(*rapid.T) {
 	steps := map[string]func(*rapid.T){"put": m.put, "put again": m.putAgain, "confirm": m.confirm, "recall": m.recall,
-		"recall for one": m.recallOnly, "release now": m.releaseNow, "extend": m.extend, "restore": m.restore, "claim": m.claimSome,
+		"recall for one": m.recallOnly, "release now": m.releaseNow, "extend": m.extend, "restore": m.restore,
+		"claim":  m.claimSome,
 		"settle": m.settle, "give back": m.giveBack, "renew": m.renew, "lease expires": m.expire}
 	if m.srv != nil {
 		steps["redis is killed"] = m.kill

@@ -15,9 +15,11 @@ func TestNobodyIsManyOwners(t *testing.T) {
 	}
 	for name, same := range map[string][][3]string{
 		"a login in any case, from anywhere": {{"mallory", "192.0.2.1", "m@x.test"}, {"MALLORY", "2001:db8::1", "n@x.test"}},
-		"a client with any sender":           {{"", "192.0.2.1", "m@x.test"}, {"", "192.0.2.1", "m+1@x.test"}, {"", "::ffff:192.0.2.1", ""}},
-		"the addresses of a network":         {{"", "2001:db8:0:1::1", ""}, {"", "2001:db8:0:1:ffff::1", ""}, {"", "2001:DB8:0:1::2", ""}},
-		"programs on the gateway":            {{"", "", "root@x.test"}, {"", "", "www@x.test"}},
+		"a client with any sender": {{"", "192.0.2.1", "m@x.test"}, {"", "192.0.2.1", "m+1@x.test"},
+			{"", "::ffff:192.0.2.1", ""}},
+		"the addresses of a network": {{"", "2001:db8:0:1::1", ""}, {"", "2001:db8:0:1:ffff::1", ""},
+			{"", "2001:DB8:0:1::2", ""}},
+		"programs on the gateway": {{"", "", "root@x.test"}, {"", "", "www@x.test"}},
 	} {
 		all := map[string]bool{}
 		for _, s := range same {
@@ -44,7 +46,8 @@ func TestEveryOwnerHasSendersBehindIt(t *testing.T) {
 		sub  Submission
 		want bool
 	}{
-		"a client":                    {Submission{Client: Client{Address: "192.0.2.1"}, Sender: Path{Address: "m@x.test"}}, true},
+		"a client": {Submission{Client: Client{Address: "192.0.2.1"}, Sender: Path{Address: "m@x.test"}},
+			true},
 		"a client, the null sender":   {Submission{Client: Client{Address: "192.0.2.1"}}, false},
 		"the login of a groupware":    {Submission{Login: "groupware", Sender: Path{Address: "m@x.test"}}, true},
 		"a login that is the address": {Submission{Login: "M@x.test", Sender: Path{Address: "m@X.test"}}, true},

@@ -15,7 +15,8 @@ func TestAMessageThatCameInByTwoTransactionsIsOne(t *testing.T) {
 	r := Remembered{MessageID: "<1@far.test>", From: "a@far.test", Subjects: []string{"x"}, Lock: "sha256:a",
 		At: time.Now()}
 	first, second, other := r, r, r
-	first.Recipients, second.Recipients, other.Recipients, other.Lock = []string{"b@corp.test"}, []string{"c@corp.test"}, []string{"d@corp.test"}, ""
+	first.Recipients, second.Recipients, other.Recipients, other.Lock = []string{"b@corp.test"}, []string{"c@corp.test"},
+		[]string{"d@corp.test"}, ""
 	if err := s.Remember(t.Context(), []Remembered{first, second, other}, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,8 @@ func TestLuaFilesCompile(t *testing.T) {
 		}
 		code := regexp.MustCompile(`'[^'\n]*'|--.*`).ReplaceAllString(string(text), " ")
 		texts[name] = code
-		for _, m := range regexp.MustCompile(`(?:local function|local) ([\w, ]+)|function\(?([\w, ]*)|function \w+\(([\w, ]+)|function\(([\w, .]+)`).FindAllStringSubmatch(code, -1) {
+		for _, m := range regexp.MustCompile(`(?:local function|local) ([\w, ]+)|function\(?([\w, ]*)`+
+			`|function \w+\(([\w, ]+)|function\(([\w, .]+)`).FindAllStringSubmatch(code, -1) {
 			for _, word := range regexp.MustCompile(`\w+`).FindAllString(strings.Join(m[1:], " "), -1) {
 				defined[word] = true
 			}
@@ -79,7 +80,8 @@ func TestLuaFilesCompile(t *testing.T) {
 			}
 		}
 	}
-	const builtin = " and or not if elseif while return in function unpack ipairs pairs tonumber tostring pcall type until error "
+	const builtin = " and or not if elseif while return in function unpack ipairs pairs tonumber tostring pcall type " +
+		"until error "
 	for name, code := range texts {
 		for _, m := range regexp.MustCompile(`(^|[^\w.:])([A-Za-z_]\w*)\(`).FindAllStringSubmatch(code, -1) {
 			if word := m[2]; !defined[word] && !strings.Contains(builtin, " "+word+" ") {

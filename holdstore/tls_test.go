@@ -26,7 +26,8 @@ func TestTLSAndALoginThroughAFailover(t *testing.T) {
 	c := secured(t, "redis.test")
 	with := func(t *testing.T, o Options, nodes []*server.Redis) Options {
 		login := loggedIn(t, nodes...)
-		o.Username, o.Password, o.TLS, o.CAFile, o.ServerName, o.Replicas = login.Username, login.Password, true, c.CA, "redis.test", 1
+		o.Username, o.Password, o.TLS, o.CAFile, o.ServerName, o.Replicas = login.Username, login.Password, true, c.CA,
+			"redis.test", 1
 		return o
 	}
 	t.Run("sentinel", func(t *testing.T) {

@@ -144,9 +144,10 @@ func TestWhatTheDeskDecidesIsDone(t *testing.T) {
 		want        byte
 		held        int // recipients; 0: not held
 	}{
-		"swallowed":        {want: 'd'},
-		"kept for one":     {disposition: recall.Disposition{Keep: keep("b@x.test")}, want: 'd', held: 1},
-		"kept for all":     {disposition: recall.Disposition{Keep: keep("b@x.test", "c@x.test"), Replaces: []string{"OLD"}}, want: 'd', held: 2},
+		"swallowed":    {want: 'd'},
+		"kept for one": {disposition: recall.Disposition{Keep: keep("b@x.test")}, want: 'd', held: 1},
+		"kept for all": {disposition: recall.Disposition{Keep: keep("b@x.test", "c@x.test"), Replaces: []string{"OLD"}},
+			want: 'd', held: 2},
 		"refused":          {disposition: recall.Disposition{Refusal: "550 5.7.1 100% no"}, want: 'y'},
 		"the store failed": {err: errors.New("away"), want: 'y'},
 	} {

@@ -36,9 +36,11 @@ func TestForgedFieldsInOddFramesAreTakenOut(t *testing.T) {
 		frames []string // of fields, after From
 		want   []string
 	}{
-		"NUL in a value":        {[]string{"X-Recall-Policy\x00 pass\x00; x\x00"}, []string{"x-recall-policy#1"}},
-		"NUL before an id":      {[]string{"Authentication-Results\x00 \x00gw.corp.test; x\x00"}, []string{"authentication-results#1"}},
-		"NUL in an id":          {[]string{"Authentication-Results\x00 gw\x00.corp.test; x\x00"}, []string{"authentication-results#1"}},
+		"NUL in a value": {[]string{"X-Recall-Policy\x00 pass\x00; x\x00"}, []string{"x-recall-policy#1"}},
+		"NUL before an id": {[]string{"Authentication-Results\x00 \x00gw.corp.test; x\x00"},
+			[]string{"authentication-results#1"}},
+		"NUL in an id": {[]string{"Authentication-Results\x00 gw\x00.corp.test; x\x00"},
+			[]string{"authentication-results#1"}},
 		"no end of a value":     {[]string{"X-Recall-Policy\x00 pass"}, []string{"x-recall-policy#1"}},
 		"no value":              {[]string{"X-Recall-Policy"}, []string{"x-recall-policy#1"}},
 		"bare CR behind a name": {[]string{"X-Recall-Policy\r\x00 pass\x00"}, []string{"x-recall-policy\r#1"}},

@@ -45,18 +45,28 @@ func TestAMarkVouchesForBodyAndSubjectWhateverBecameOfTheRest(t *testing.T) {
 		fields                 []string
 		want                   byte
 	}{
-		"as it was":                    {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
-		"sender rewritten (SRS)":       {"SRS0=x=y=corp.test=a@gw.test", "b@x.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
-		"recipient mapped":             {"a@corp.test", "c@y.test", body, body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
-		"fields changed by a filter":   {"a@corp.test", "b@x.test", body, body, []string{"Message-ID: <2@filter.test>", "Subject: [checked] x"}, 'a'},
-		"a tag behind, encoded":        {"a@corp.test", "b@x.test", body, body, []string{"Subject: =?utf-8?q?x_[sp=C3=A4m]?="}, 'a'},
-		"another subject":              {"a@corp.test", "b@x.test", body, body, []string{"Subject: y"}, 'd'},
-		"no subject":                   {"a@corp.test", "b@x.test", body, body, nil, 'd'},
-		"more than a tag":              {"a@corp.test", "b@x.test", body, body, []string{"Subject: this is what I mean by x"}, 'd'},
-		"blanks changed by a relay":    {"a@corp.test", "b@x.test", body, "the body \r\n of it\r\n\r\n", []string{"Subject: x"}, 'a'},
-		"another text":                 {"a@corp.test", "b@x.test", body, "another text\r\n", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
-		"another text before the same": {"a@corp.test", "b@x.test", body, "x" + body, []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
-		"no text":                      {"a@corp.test", "b@x.test", body, "", []string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"as it was": {"a@corp.test", "b@x.test", body, body,
+			[]string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"sender rewritten (SRS)": {"SRS0=x=y=corp.test=a@gw.test", "b@x.test", body, body,
+			[]string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"recipient mapped": {"a@corp.test", "c@y.test", body, body,
+			[]string{"Message-ID: <1@corp.test>", "Subject: x"}, 'a'},
+		"fields changed by a filter": {"a@corp.test", "b@x.test", body, body,
+			[]string{"Message-ID: <2@filter.test>", "Subject: [checked] x"}, 'a'},
+		"a tag behind, encoded": {"a@corp.test", "b@x.test", body, body,
+			[]string{"Subject: =?utf-8?q?x_[sp=C3=A4m]?="}, 'a'},
+		"another subject": {"a@corp.test", "b@x.test", body, body, []string{"Subject: y"}, 'd'},
+		"no subject":      {"a@corp.test", "b@x.test", body, body, nil, 'd'},
+		"more than a tag": {"a@corp.test", "b@x.test", body, body, []string{"Subject: this is what I mean by x"},
+			'd'},
+		"blanks changed by a relay": {"a@corp.test", "b@x.test", body, "the body \r\n of it\r\n\r\n",
+			[]string{"Subject: x"}, 'a'},
+		"another text": {"a@corp.test", "b@x.test", body, "another text\r\n",
+			[]string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"another text before the same": {"a@corp.test", "b@x.test", body, "x" + body,
+			[]string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
+		"no text": {"a@corp.test", "b@x.test", body, "",
+			[]string{"Message-ID: <1@corp.test>", "Subject: x"}, 'd'},
 	} {
 		bubble(t, func(r *rig) {
 			r.Policy = func() Policy { return verdicts(passesOurs) }
@@ -82,8 +92,9 @@ func TestAMarkVouchesForWhatAReaderSees(t *testing.T) {
 		header []string
 		want   byte
 	}{
-		"as it was":                    {mime, 'a'},
-		"folded anew":                  {[]string{"Mime-Version:1.0", "Content-type:  multipart/mixed;\r\n\tboundary=\"A\""}, 'a'},
+		"as it was": {mime, 'a'},
+		"folded anew": {[]string{"Mime-Version:1.0", "Content-type:  multipart/mixed;\r\n\tboundary=\"A\""},
+			'a'},
 		"among others":                 {append([]string{"X-Spam: no", "Content-Language: de"}, mime...), 'a'},
 		"another boundary":             {[]string{"MIME-Version: 1.0", `Content-Type: multipart/mixed; boundary="B"`}, 'd'},
 		"a second Content-Type before": {append([]string{`Content-Type: multipart/mixed; boundary="B"`}, mime...), 'd'},

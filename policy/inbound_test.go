@@ -33,13 +33,15 @@ func TestVerdictsOnRecallCommands(t *testing.T) {
 		{"genuine", aligned, func(*Command) {}, "pass", "aligned"},
 		{"not authenticated", aligned, func(c *Command) { c.Aligned = false }, "fail", "not authenticated"},
 		{"not authenticated, key asked for and shown", key,
-			func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "pass", "cancel-key"},
+			func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "pass",
+			"cancel-key"},
 		{"key asked for and wrong", key, func(*Command) {}, "fail", "no Cancel-Key"},
 		{"key asked for and wrong, not authenticated", key, func(c *Command) { c.Aligned = false }, "fail", "no Cancel-Key"},
 		{"key asked for, nothing known, not authenticated", key, func(c *Command) { c.Aligned = false; c.Targets = nil },
 			"fail", "no Cancel-Key"},
 		{"key shown, not authenticated, both asked for", both,
-			func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "fail", "not authenticated"},
+			func(c *Command) { c.Aligned = false; c.Targets = target(func(a *Arrived) { a.Unlocked = true }) }, "fail",
+			"not authenticated"},
 		{"key shown for our own domain from outside", key, func(c *Command) {
 			c.Aligned, c.Local = false, true
 			c.Targets = target(func(a *Arrived) { a.Unlocked = true })
@@ -98,8 +100,9 @@ func TestTheFirstRuleOfADomainDecides(t *testing.T) {
 func TestWhichOfSeveralMessagesIsMeant(t *testing.T) {
 	at := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	all := map[string]Arrived{
-		"old": {At: at}, "new": {At: at.Add(time.Hour)}, "own": {At: at, Own: true}, "newer own": {At: at.Add(time.Minute), Own: true},
-		"opened": {At: at, Unlocked: true}, "another's": {At: at.Add(2 * time.Hour), Own: true, Unlocked: true},
+		"old": {At: at}, "new": {At: at.Add(time.Hour)}, "own": {At: at, Own: true},
+		"newer own": {At: at.Add(time.Minute), Own: true},
+		"opened":    {At: at, Unlocked: true}, "another's": {At: at.Add(2 * time.Hour), Own: true, Unlocked: true},
 	}
 	for _, c := range []struct {
 		want  string

@@ -11,7 +11,8 @@ func TestAnOwnGraceTakesThePlaceOfTheSites(t *testing.T) {
 	t.Parallel()
 	minutes := func(n int) *time.Duration { d := time.Duration(n) * time.Minute; return &d }
 	site := NewOutbound(Options{Authenticated: true, Grace: 2 * time.Minute, MaxGrace: time.Hour,
-		RequestHeader: "X-Hold-For", Wish: WishLonger, ParseDuration: positive, OwnGrace: &OwnGrace{time.Minute, 30 * time.Minute},
+		RequestHeader: "X-Hold-For", Wish: WishLonger, ParseDuration: positive,
+		OwnGrace: &OwnGrace{time.Minute, 30 * time.Minute},
 		Rules: []Rule{
 			{Name: "fixed", Grace: 2 * time.Minute, Conditions: []Condition{IfSender(patterns(t, "fixed@x"))}},
 			{Name: "bare", Grace: 2 * time.Minute, AsSite: true, Conditions: []Condition{IfSender(patterns(t, "bare@x"))}},

@@ -14,14 +14,15 @@ func TestConditions(t *testing.T) {
 		conditions []Condition
 		want       answer
 	}{
-		"an exclusion among senders":        {[]Condition{IfSender(patterns(t, "*@corp.test", "!a@*"))}, no},
-		"one recipient":                     {[]Condition{IfRecipient(patterns(t, "*@far.test"))}, yes},
-		"one recipient, not excluded":       {[]Condition{IfRecipient(patterns(t, "*@far.test", "!c@*"))}, no},
-		"one recipient elsewhere":           {[]Condition{IfRecipient(patterns(t, "!*@corp.test"))}, yes},
-		"all recipients":                    {[]Condition{IfAllRecipients(patterns(t, "*.test"))}, yes},
-		"not all recipients":                {[]Condition{IfAllRecipients(patterns(t, "*@corp.test"))}, no},
-		"all recipients, one excluded":      {[]Condition{IfAllRecipients(patterns(t, "*", "!c@far.test"))}, no},
-		"both":                              {[]Condition{IfAllRecipients(patterns(t, "*.test")), IfRecipient(patterns(t, "b@*"))}, yes},
+		"an exclusion among senders":   {[]Condition{IfSender(patterns(t, "*@corp.test", "!a@*"))}, no},
+		"one recipient":                {[]Condition{IfRecipient(patterns(t, "*@far.test"))}, yes},
+		"one recipient, not excluded":  {[]Condition{IfRecipient(patterns(t, "*@far.test", "!c@*"))}, no},
+		"one recipient elsewhere":      {[]Condition{IfRecipient(patterns(t, "!*@corp.test"))}, yes},
+		"all recipients":               {[]Condition{IfAllRecipients(patterns(t, "*.test"))}, yes},
+		"not all recipients":           {[]Condition{IfAllRecipients(patterns(t, "*@corp.test"))}, no},
+		"all recipients, one excluded": {[]Condition{IfAllRecipients(patterns(t, "*", "!c@far.test"))}, no},
+		"both": {[]Condition{IfAllRecipients(patterns(t, "*.test")),
+			IfRecipient(patterns(t, "b@*"))}, yes},
 		"no login":                          {[]Condition{IfLogin(patterns(t, "*"))}, no},
 		"no login, by exclusion":            {[]Condition{IfLogin(patterns(t, "!robot"))}, no},
 		"text is decoded":                   {[]Condition{header("subject", "decoded secret")}, yes},

@@ -213,7 +213,8 @@ func (f *fullStore) release() {
 	server.Eventually(f.T, "Postfix has brought all that it took", func() bool { return int(f.total.Load()) >= sent })
 	f.g.change(f.g.mta.reinject, f.sink.Addr)
 	f.daemon("a sink", due)
-	f.record = float64(f.memory()-f.empty-int(f.each*float64(f.count(holdstore.Recalled)))) / float64(f.count(holdstore.Released))
+	f.record = float64(f.memory()-f.empty-int(f.each*float64(f.count(holdstore.Recalled)))) /
+		float64(f.count(holdstore.Released))
 	f.Logf("%.0f bytes of Redis's memory for the record of a released message", f.record)
 	f.Logf("Redis: %s resident at its peak", peakOf(f.redisPID()))
 }

@@ -20,7 +20,8 @@ type command struct{ page, line string }
 var (
 	blocks  = regexp.MustCompile("(?m)^```[^\n]*\n((?s:.*?))^```|((?:^    .*\n|^\n)+)")
 	inText  = regexp.MustCompile("`([^`\n]+(?:\n[^`\n]+)?)`")
-	program = regexp.MustCompile(`^(recallctl|recall-milter|recall-milter-store|postconf|postfix|systemctl|journalctl|redis-[a-z-]+|curl|jq|apt|dnf|` +
+	program = regexp.MustCompile(`^(recallctl|recall-milter|recall-milter-store|postconf|postfix|systemctl|journalctl` +
+		`|redis-[a-z-]+|curl|jq|apt|dnf|` +
 		`rpm|dpkg|usermod|chown|chmod|install|promtool|doveadm|make|printf|sendmail|cp|cd|sed|grep|while|cat) `)
 	hereText = regexp.MustCompile(`(?ms)<<'EOF'$.*?^EOF$`)
 )

@@ -31,17 +31,24 @@ var sites = []*site{
 	{name: "nothing special", short: true},
 	{name: "actions of header_checks and body_checks", short: true, edit: spamMilter, warns: "postfix.envelope",
 		main: `smtpd_milters = {before}
-header_checks = regexp:{ {/^Subject: hold/ HOLD}, {/^Subject: copy/ BCC archive@arch.test}, {/^Subject: filter/ FILTER scan:{filter}},
-  {/^Subject: redirect/ REDIRECT boss@corp.test}, {/^Subject: refuse/ REJECT no}, {/^Subject: away/ DISCARD}, {/^X-Secret:/ IGNORE}, {/^X-Twice:/ PREPEND X-Added: 1},
+header_checks = regexp:{ {/^Subject: hold/ HOLD}, {/^Subject: copy/ BCC archive@arch.test},
+  {/^Subject: filter/ FILTER scan:{filter}},
+  {/^Subject: redirect/ REDIRECT boss@corp.test}, {/^Subject: refuse/ REJECT no}, {/^Subject: away/ DISCARD},
+  {/^X-Secret:/ IGNORE}, {/^X-Twice:/ PREPEND X-Added: 1},
   {/^X-Other: a/ REPLACE X-Other: b} }
 milter_header_checks = regexp:{ {/^X-Spam: Yes/ HOLD} }
 body_checks = regexp:{ {/^stop/ HOLD}, {/^bad/ REJECT no}, {/^bcc/ BCC archive@arch.test} }
 `, master: filtering, messages: checking},
 	{name: "actions of access tables", short: true, master: filtering + "  -o smtpd_sender_restrictions=\n",
-		main: `smtpd_sender_restrictions = check_sender_access inline:{ {suspect@corp.test = HOLD}, {bad@corp.test = REJECT no}, {secret@corp.test = FILTER scan:{filter}},
-  {copied@corp.test = BCC archive@arch.test}, {gone@corp.test = DISCARD}, {fine@corp.test = OK}, {tagged@corp.test = PREPEND X-Tag: 1} }, check_sender_access inline:{fine@corp.test=HOLD}
-smtpd_recipient_restrictions = check_recipient_access inline:{ {stop@x.test = HOLD}, {to@x.test = REDIRECT boss@corp.test} }, permit_mynetworks, reject
-`, messages: []letter{{name: "suspect", from: "suspect@corp.test"}, {name: "bad", from: "bad@corp.test"}, {name: "secret", from: "secret@corp.test"},
+		main: `smtpd_sender_restrictions = check_sender_access inline:{ {suspect@corp.test = HOLD},
+  {bad@corp.test = REJECT no},
+  {secret@corp.test = FILTER scan:{filter}},
+  {copied@corp.test = BCC archive@arch.test}, {gone@corp.test = DISCARD}, {fine@corp.test = OK},
+  {tagged@corp.test = PREPEND X-Tag: 1} }, check_sender_access inline:{fine@corp.test=HOLD}
+smtpd_recipient_restrictions = check_recipient_access inline:{ {stop@x.test = HOLD},
+  {to@x.test = REDIRECT boss@corp.test} }, permit_mynetworks, reject
+`, messages: []letter{{name: "suspect", from: "suspect@corp.test"}, {name: "bad", from: "bad@corp.test"},
+			{name: "secret", from: "secret@corp.test"},
 			{name: "copied", from: "copied@corp.test"}, {name: "gone", from: "gone@corp.test"},
 			{name: "fine", from: "fine@corp.test"}, {name: "tagged", from: "tagged@corp.test"},
 			{name: "stop", to: []string{"b@x.test", "stop@x.test"}}, {name: "to", to: []string{"to@x.test", "b@x.test"}}}},
@@ -97,7 +104,8 @@ relay_domains = corp.test
 sender_canonical_maps = inline:{ {x@corp.test = y@corp.test}, {y@corp.test = x@corp.test} }
 recipient_canonical_maps = inline:{ {c@x.test = d@y.test}, {d@y.test = c@x.test} }
 local_header_rewrite_clients = static:all
-`, messages: []letter{{name: "swapped", from: "x@corp.test", header: "Sender: x@corp.test\r\nCc: c@x.test\r\n", to: []string{"b@x.test", "c@x.test"}}}},
+`, messages: []letter{{name: "swapped", from: "x@corp.test", header: "Sender: x@corp.test\r\nCc: c@x.test\r\n",
+		to: []string{"b@x.test", "c@x.test"}}}},
 	{name: "virtual aliases", main: "virtual_alias_domains = list.test\nvirtual_alias_maps = inline:{ {all@list.test = " +
 		"b@x.test c@x.test}, {b@x.test = d@y.test} }\n",
 		messages: []letter{{name: "list", to: []string{"all@list.test", "b@x.test"}}}},

@@ -184,7 +184,8 @@ func (s *site) start(t *testing.T) *place {
 }
 
 // editing is what a milter that changes envelopes asks for.
-const editing = gomilter.OptAddHeader | gomilter.OptAddRcpt | gomilter.OptRemoveRcpt | gomilter.OptChangeFrom | gomilter.OptQuarantine
+const editing = gomilter.OptAddHeader | gomilter.OptAddRcpt | gomilter.OptRemoveRcpt |
+	gomilter.OptChangeFrom | gomilter.OptQuarantine
 
 // postconf changes the site's configuration as an administrator does.
 func (p *place) postconf(args ...string) {

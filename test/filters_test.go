@@ -243,16 +243,23 @@ func (f *filtered) notGenuine() map[string]judging {
 		"x-recall=pass\r\n"
 	const evil = "mallory@evil.test"
 	return map[string]judging{
-		"ordinary mail with a winmail.dat":           {ally, by("ally.test", ordinary(ally, "ordinary")), false, "WINMAIL_DAT"},
-		"a forged recall of a colleague":             {evil, by("evil.test", recall(colleague, "forged")), false, "LOCAL_SPOOF"},
-		"an unsigned recall of a colleague":          {colleague, recall(colleague, "unsigned"), false, "LOCAL_SPOOF"},
-		"our verdict forged, aligned for the forger": {evil, vouched + by("evil.test", ordinary(evil, "verdict")), false, "DMARC_POLICY_ALLOW"},
-		"our verdict forged, signed":                 {evil, by("evil.test", vouched+ordinary(evil, "signedverdict")), false, "WINMAIL_DAT"},
-		"a recall with a file in its winmail.dat": {ally, by("ally.test", replaced(t, fresh(smuggled), "Message-ID: <", "Message-ID: <smuggled.")), false,
+		"ordinary mail with a winmail.dat": {ally, by("ally.test", ordinary(ally, "ordinary")), false,
 			"WINMAIL_DAT"},
-		"a genuine recall that asks for passwords": {ally, by("ally.test", replaced(t, recall(ally, "phishing"), "The sender would",
-			"Verify your password. The sender would")), true, "SITE_PHISHING"},
-		"a genuine recall with a virus": {ally, by("ally.test", replaced(t, recall(ally, "virus"), "The sender would", virus+"\r\nThe sender would")), true,
+		"a forged recall of a colleague": {evil, by("evil.test", recall(colleague, "forged")), false,
+			"LOCAL_SPOOF"},
+		"an unsigned recall of a colleague": {colleague, recall(colleague, "unsigned"), false, "LOCAL_SPOOF"},
+		"our verdict forged, aligned for the forger": {evil, vouched + by("evil.test", ordinary(evil, "verdict")), false,
+			"DMARC_POLICY_ALLOW"},
+		"our verdict forged, signed": {evil, by("evil.test", vouched+ordinary(evil, "signedverdict")), false,
+			"WINMAIL_DAT"},
+		"a recall with a file in its winmail.dat": {ally,
+			by("ally.test", replaced(t, fresh(smuggled), "Message-ID: <", "Message-ID: <smuggled.")), false,
+			"WINMAIL_DAT"},
+		"a genuine recall that asks for passwords": {ally,
+			by("ally.test", replaced(t, recall(ally, "phishing"), "The sender would",
+				"Verify your password. The sender would")), true, "SITE_PHISHING"},
+		"a genuine recall with a virus": {ally, by("ally.test",
+			replaced(t, recall(ally, "virus"), "The sender would", virus+"\r\nThe sender would")), true,
 			"CLAM_VIRUS"},
 	}
 }

@@ -37,13 +37,18 @@ var hostile = map[string]string{
 	"percent signs":            plainHeader + "Subject: %s %d %% %n 100%\r\n\r\n%s%n\r\n",
 	"3000 fields":              plainHeader + strings.Repeat("X-Many: value of a field\r\n", 3000) + "\r\nbody\r\n",
 	// Postfix itself cuts fields at 60,000 bytes in a cleanup process that has served a milter before.
-	"a field of 58 KB":         plainHeader + "X-Long: " + strings.Repeat("0123456789 abcde\r\n ", 3200) + "end\r\n\r\nbody\r\n",
-	"a header line of 900":     plainHeader + "X-Long: " + strings.Repeat("y", 900) + "\r\n\r\nbody\r\n",
-	"an earlier Received":      plainHeader + "X-A: b\r\nReceived: from x by y; Tue, 24 Nov 2026 08:00:00 +0000\r\n\r\nbody\r\n",
-	"Return-Receipt and MDN":   plainHeader + "Disposition-Notification-To: a@corp.test\r\nReturn-Receipt-To: <a@corp.test>\r\n\r\nbody\r\n",
-	"no Subject, no To":        plainHeader + "\r\nbody\r\n",
-	"our own names, forged":    plainHeader + "X-Recall-Policy: pass\r\nAuthentication-Results: gw.corp.test; dkim=pass\r\n\r\nbody\r\n",
-	"group syntax":             plainHeader + "To: undisclosed-recipients:;\r\nCc: A Group:b@x.test,\"c, d\"@x.test;\r\n\r\nbody\r\n",
+	"a field of 58 KB": plainHeader + "X-Long: " + strings.Repeat("0123456789 abcde\r\n ", 3200) +
+		"end\r\n\r\nbody\r\n",
+	"a header line of 900": plainHeader + "X-Long: " + strings.Repeat("y", 900) + "\r\n\r\nbody\r\n",
+	"an earlier Received": plainHeader + "X-A: b\r\nReceived: from x by y; Tue, 24 Nov 2026 08:00:00 " +
+		"+0000\r\n\r\nbody\r\n",
+	"Return-Receipt and MDN": plainHeader + "Disposition-Notification-To: a@corp.test\r\nReturn-Receipt-To: " +
+		"<a@corp.test>\r\n\r\nbody\r\n",
+	"no Subject, no To": plainHeader + "\r\nbody\r\n",
+	"our own names, forged": plainHeader + "X-Recall-Policy: pass\r\nAuthentication-Results: gw.corp.test; " +
+		"dkim=pass\r\n\r\nbody\r\n",
+	"group syntax": plainHeader + "To: undisclosed-recipients:;\r\nCc: A Group:b@x.test,\"c, " +
+		"d\"@x.test;\r\n\r\nbody\r\n",
 	"comments and quotes":      plainHeader + "To: (a \\) comment) \"b\\\"q\" <b@x.test> (end)\r\n\r\nbody\r\n",
 	"empty body":               plainHeader + "Subject: x\r\n\r\n",
 	"only a line break":        plainHeader + "Subject: x\r\n\r\n\r\n",
@@ -59,8 +64,9 @@ var hostile = map[string]string{
 	"bare LF":                  plainHeader + "Subject: x\r\n\r\na\nb\n.c\n\nd\r\n",
 	"a line of 5000":           plainHeader + "Subject: x\r\n\r\n" + strings.Repeat("z", 5000) + "\r\nend\r\n",
 	"From_ lines":              plainHeader + "Subject: x\r\n\r\nFrom here on\r\n>From there\r\n",
-	"a body like a header":     plainHeader + "Subject: x\r\n\r\nBcc: secret@x.test\r\nX-Hold-For: 10m\r\n\r\nReceived: x\r\n",
-	"a header like a body":     plainHeader + "Subject: x\r\nthis is not a field\r\nX-After: y\r\n\r\nbody\r\n",
+	"a body like a header": plainHeader + "Subject: x\r\n\r\nBcc: secret@x.test\r\nX-Hold-For: " +
+		"10m\r\n\r\nReceived: x\r\n",
+	"a header like a body": plainHeader + "Subject: x\r\nthis is not a field\r\nX-After: y\r\n\r\nbody\r\n",
 	"chunk ends inside CRLF": plainHeader + "Subject: x\r\n\r\n" + strings.Repeat("a", 65533) + "\r\n" +
 		strings.Repeat("b", 65535) + "\r\n.\r\nend\r\n",
 	"multipart without its end": plainHeader + "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; " +

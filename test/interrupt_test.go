@@ -82,7 +82,8 @@ func TestARecallOfManyGoesOnWhereItWasInterrupted(t *testing.T) {
 	}
 }
 
-var countWords = regexp.MustCompile(`(?m)(?:^|: )(?:recalled (\d+) messages?$|(\d+) recalled,|(\d+) of \d+ messages recalled, then)`)
+var countWords = regexp.MustCompile(`(?m)(?:^|: )(?:recalled (\d+) messages?$|(\d+) recalled,` +
+	`|(\d+) of \d+ messages recalled, then)`)
 
 // counted is what recallctl says that it has recalled.
 func counted(words string) (n int) {

@@ -39,8 +39,12 @@ func TestOneGrepFollowsAMessageThroughBothLogs(t *testing.T) {
 	})
 	g.said("release: id=")
 	daemon, mta := g.grep("<m@corp.test>")
-	held := regexp.MustCompile(`^(\w+): hold: id=(\w+), message-id=<m@corp.test>, from=<a@corp.test>, nrcpt=1, size=\d+, rule=default, due=[0-9TZ:-]+\n$`).FindStringSubmatch(strings.Join(daemon[:1], ""))
-	released := regexp.MustCompile(`^(\w+): release: id=(\w+), message-id=<m@corp.test>, nrcpt=1, late=\S+, reply=250 .* queued as (\w+)\n$`).FindStringSubmatch(daemon[len(daemon)-1])
+	held := regexp.MustCompile(`^(\w+): hold: id=(\w+), message-id=<m@corp.test>, from=<a@corp.test>, ` +
+		`nrcpt=1, size=\d+, rule=default, due=[0-9TZ:-]+\n$`).
+		FindStringSubmatch(strings.Join(daemon[:1], ""))
+	released := regexp.MustCompile(`^(\w+): release: id=(\w+), message-id=<m@corp.test>, ` +
+		`nrcpt=1, late=\S+, reply=250 .* queued as (\w+)\n$`).
+		FindStringSubmatch(daemon[len(daemon)-1])
 	if held == nil || released == nil || released[1] != held[1] || released[2] != held[2] || len(mta) != 2 {
 		t.Fatalf("by Message-ID:\n%s%s", strings.Join(daemon, ""), strings.Join(mta, ""))
 	}

@@ -154,7 +154,8 @@ func TestTheManualIsWhole(t *testing.T) {
 		if name != "README.md" && !strings.Contains(index, "]("+name+")") {
 			t.Errorf("docs/README.md does not name %s", name)
 		}
-		for _, link := range regexp.MustCompile(`\]\(([a-z-]*(?:\.md)?)(?:#([a-z-]+))?\)|`+"`docs/([a-z-]+\\.md)`").FindAllStringSubmatch(page(t, name), -1) {
+		for _, link := range regexp.MustCompile(`\]\(([a-z-]*(?:\.md)?)(?:#([a-z-]+))?\)|`+"`docs/([a-z-]+\\.md)`").
+			FindAllStringSubmatch(page(t, name), -1) {
 			to := link[1] + link[3]
 			if to == "" {
 				to = name

@@ -218,7 +218,8 @@ func TestAPartOfTheStoreIsAway(t *testing.T) {
 func (d *desk) wholeAgain(left []string) {
 	d.t.Helper()
 	d.does(0,
-		`^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]*; but a part that was away then is not: recallctl -c [^\n]* pause again\n$`, "list")
+		`^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]*; but a part that was away then `+
+			`is not: recallctl -c [^\n]* pause again\n$`, "list")
 	d.does(0, "^nothing is released until you type recallctl -c [^\n]* resume; ", "pause")
 	d.does(0, `^([^\n]*\n){`+fmt.Sprint(len(left)+1)+`}releases are paused since [^\n]* recallctl\n$`, "list")
 	d.does(0, "^releases go on\n$", "resume")

@@ -113,7 +113,8 @@ func TestVerdictsHaveNoLongLines(t *testing.T) {
 		signature := "DKIM-Signature: v=1; a=rsa-sha256; d=" + domain + "; s=s1; h=From:Subject; bh=AAAA; b=AAAA\r\n"
 		for name, c := range map[string]struct{ from, mail, want string }{
 			"a long Message-ID": {partnerFrom, f.signed("partner.test", formB("the price list")), "target=<" + id + ">\r\n"},
-			"a long domain":     {partnerFrom, replaced(t, formB("the price list"), partnerFrom, "x@"+domain), "domain=" + domain + "\r\n"},
+			"a long domain": {partnerFrom, replaced(t, formB("the price list"), partnerFrom, "x@"+domain), "domain=" +
+				domain + "\r\n"},
 			"long names of signers": {partnerFrom, strings.Repeat(signature, 8) + formB("the price list"),
 				"\r\n\tdkim=fail header.d=" + domain + ";\r\n"},
 			"a long envelope sender": {"x@" + domain, formB("the price list"), "smtp.mailfrom=" + domain + ";\r\n"},

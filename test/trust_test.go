@@ -140,10 +140,13 @@ func TestForgedResultsOfEarlierMiltersAreNotBelieved(t *testing.T) {
 		"another queue ID over a genuine signature": {mail: named + f.signed("evil.test", mail), says: "dkim=pass evil.test"},
 		"signed by another domain":                  {mail: bare + f.signed("evil.test", mail), says: "dkim=pass evil.test"},
 		"OpenDKIM is silent, OpenDMARC misled":      {mail: bare + signature + "; xx\r\n" + mail, says: "no DKIM signature"},
-		"another queue ID where OpenDKIM is silent": {mail: named + signature + "; xx\r\n" + mail, says: "a field claims mx.corp.test with another queue ID"},
-		"results in an envelope sender":             {from: quoted, mail: mail, says: "not authenticated"},
-		"changed body":                              {mail: replaced(t, f.signed("partner.test", mail), "The sender", "The Sender"), says: "dkim=fail partner.test"},
-		"Subject not covered": {mail: f.signed("partner.test", mail, func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }),
+		"another queue ID where OpenDKIM is silent": {mail: named + signature + "; xx\r\n" + mail,
+			says: "a field claims mx.corp.test with another queue ID"},
+		"results in an envelope sender": {from: quoted, mail: mail, says: "not authenticated"},
+		"changed body": {mail: replaced(t, f.signed("partner.test", mail), "The sender",
+			"The Sender"), says: "dkim=fail partner.test"},
+		"Subject not covered": {mail: f.signed("partner.test", mail,
+			func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }),
 			says: "does not cover Subject"},
 		"a second signature that covers it": {mail: signature + "\r\n" + f.signed("partner.test", mail,
 			func(o *dkim.SignOptions) { o.HeaderKeys = []string{"From", "Date"} }), says: "does not cover Subject"},
@@ -225,7 +228,8 @@ func TestARecallThatAListPassedOnIsVouchedFor(t *testing.T) {
 	stranger := signing.Sealer{Domain: "evil.test", Key: f.key, Results: list.Results}
 	passedOn := f.signed("partner.test", formB("the price list")) + "-- \r\nthe list\r\n"
 	for name, c := range map[string]struct{ mail, says string }{
-		"sealed":     {list.Seal(passedOn), "X-Recall-Policy: pass; reason=aligned; domain=partner.test; target=<o@partner.test>"},
+		"sealed": {list.Seal(passedOn), "X-Recall-Policy: pass; reason=aligned; domain=partner.test; " +
+			"target=<o@partner.test>"},
 		"not sealed": {passedOn, "dkim=fail partner.test body hash did not verify"},
 		"changed behind": {list.Seal(passedOn) + "more\r\n",
 			"arc=fail lists.test its newest signature does not hold: body hash did not verify"},

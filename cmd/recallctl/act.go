@@ -41,12 +41,12 @@ func (c *ctl) recall() *cobra.Command {
 func (c *ctl) release() *cobra.Command {
 	a := &act{name: "release", from: holdstore.Held, action: func() holdstore.Action { return c.store.Releasing() }}
 	cmd := c.verb(a, "Send messages now")
-	cmd.Long = `Make messages due now: the daemon sends them. With --via sendmail they are handed to sendmail(1) here, without a daemon and
-also while releases are paused. A message is only handed over whole, and stays held when that fails, as when its seal key is
-missing. Take the milter out of Postfix before: recallctl setup --bypass --reload.
+	cmd.Long = `Make messages due now: the daemon sends them. With --via sendmail they are handed to sendmail(1) here,
+without a daemon and also while releases are paused. A message is only handed over whole, and stays held when that
+fails, as when its seal key is missing. Take the milter out of Postfix before: recallctl setup --bypass --reload.
 
-Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recalled, or could not be sent: each is named;
-64 wrong command, nothing was changed; 69 the store is away: the same command goes on.`
+Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recalled, or could not be sent: each is
+named; 64 wrong command, nothing was changed; 69 the store is away: the same command goes on.`
 	cmd.Example = `  recallctl release 32VWE3H4VYYPX
   recallctl release --all --yes --via sendmail --reason uninstall`
 	cmd.Flags().StringVar(&a.via, "via", "",

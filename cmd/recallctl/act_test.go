@@ -105,7 +105,8 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	stderr.Reset()
 	code := run(t.Context(), []string{"-c", conf, "recall", "-"}, strings.NewReader(strings.Join(ids, " ")), &stdout,
 		&stderr)
-	if want := "1 of 750 messages could not be recalled in full: 748 recalled, 1 recalled already, 1 too late"; code != 2 || !strings.Contains(stderr.String(), want) {
+	want := "1 of 750 messages could not be recalled in full: 748 recalled, 1 recalled already, 1 too late"
+	if code != 2 || !strings.Contains(stderr.String(), want) {
 		t.Errorf("recall by REF: %d %s", code, stderr.String())
 	}
 }

@@ -17,8 +17,8 @@ var stateAfter = map[string]holdstore.State{"recall": holdstore.Recalled, "relea
 // alreadyMost is how many messages are counted that are already what was asked for: there may be records of millions.
 const alreadyMost = 10_000
 
-// allAlready says, where a filter matches nothing that an act could change, what matches and is already as it should be;
-// false: nothing does.
+// allAlready says, where a filter matches nothing that an act could change, what matches and is already as it
+// should be; false: nothing does.
 func (a *act) allAlready(ctx context.Context) (bool, error) {
 	wanted := stateAfter[a.name]
 	if wanted == "" || len(a.only) > 0 {

@@ -18,10 +18,12 @@ type exported struct {
 func (c *ctl) export() *cobra.Command {
 	var f filter
 	cmd := &cobra.Command{Use: "export REF | FILTER DIR", Short: "Write messages as they would be sent",
-		Long: `Write one message to standard output, as it would be sent. With a filter and a folder, write each message that waits to
-DIR/ID.eml, and its envelope to DIR/ID.json. A file is there whole or not at all, and nothing in the store changes.
+		Long: `Write one message to standard output, as it would be sent. With a filter and a folder, write each message
+that waits to DIR/ID.eml, and its envelope to DIR/ID.json. A file is there whole or not at all, and nothing in the
+store changes.
 
-Exit codes: 0 all written; 1 nothing matched; 2 some could not be written, each is named and stays held; 64 wrong command.`,
+Exit codes: 0 all written; 1 nothing matched; 2 some could not be written, each is named and stays held; 64 wrong
+command.`,
 		Example: `  recallctl export 32VWE3H4VYYPX > mail.eml
   recallctl export --all /root/held`,
 		ValidArgsFunction: c.complete(holdstore.Held, holdstore.Releasing, holdstore.Recalled)}

@@ -62,7 +62,8 @@ func TestWhatSomebodyWroteIntoTheStoreIsShownHarmlessly(t *testing.T) {
 			}
 		}
 	}
-	redis.Do(`EVAL "return redis.call('HSET',KEYS[1],'p',(string.gsub(redis.call('HGET',KEYS[1],'p'),'\\n[^\\n]*$','')))" 1 ` +
+	redis.Do(`EVAL "return redis.call('HSET',KEYS[1],'p',` +
+		`(string.gsub(redis.call('HGET',KEYS[1],'p'),'\\n[^\\n]*$','')))" 1 ` +
 		key)
 	for args, want := range map[string]string{"show " + r.ID: "nothing of this is proven",
 		"list": "nothing proves the records of"} {

@@ -33,7 +33,8 @@ func TestEveryCommandOfTheManualIsUnderstood(t *testing.T) {
 			t.Fatal(err)
 		}
 		var commands []string
-		for _, m := range append(inBlock.FindAllStringSubmatch(string(text), -1), inText.FindAllStringSubmatch(string(text), -1)...) {
+		for _, m := range append(inBlock.FindAllStringSubmatch(string(text), -1),
+			inText.FindAllStringSubmatch(string(text), -1)...) {
 			if !strings.Contains(m[1], "----") { // an arrow of a picture
 				commands = append(commands, strings.ReplaceAll(newLine.ReplaceAllString(m[1], " "), "   ", " # "))
 			}

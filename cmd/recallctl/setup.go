@@ -17,11 +17,12 @@ func (c *ctl) setup() *cobra.Command {
 	var o surroundings
 	var apply, undo, bypass, resume, reload bool
 	cmd := &cobra.Command{Use: "setup", Short: "Show the lines that a hold needs in Postfix, and write them on request",
-		Long: `Check what the hold needs, and show which lines of main.cf and master.cf it needs, next to what is there. Without a flag nothing is
-changed. For Sendmail see /usr/share/doc/recall-milter/docs/sendmail.md.
+		Long: `Check what the hold needs, and show which lines of main.cf and master.cf it needs, next to what is there.
+Without a flag nothing is changed. For Sendmail see /usr/share/doc/recall-milter/docs/sendmail.md.
 
---undo takes out what --apply wrote, and nothing else, whatever was edited since. --bypass takes the milter, and nothing else,
-out of every list of milters: new mail passes unheld, and signers and filters go on. --resume puts it back where it was.
+--undo takes out what --apply wrote, and nothing else, whatever was edited since. --bypass takes the milter, and
+nothing else, out of every list of milters: new mail passes unheld, and signers and filters go on. --resume puts it
+back where it was.
 
 Exit codes: 0 done, or it was so already; 64 wrong command, nothing was changed; 77 not allowed; 78 invalid config.`,
 		Example: `  recallctl setup --apply --reload     # hold mail

@@ -8,8 +8,9 @@ import (
 func TestClaimsOfANameAreReadAsAnyProgramMay(t *testing.T) {
 	for value, want := range map[string]string{
 		" gw.test; dkim=pass": "gw.test", "\r\n\tgw.test\r\n 1; x": "gw.test", " (c (nested \\) ;)) gw.test(c);": "gw.test",
-		` "gw.te\st" 1;`: "gw.test", " gw.test": "gw.test", "": "", " (gw.test": "", " dkim=none; gw.test": "dkim=none", " (gw.test) other;": "other",
-		" gw.test/4A3B; x": "gw.test/4A3B", ` "gw.test`: "gw.test",
+		` "gw.te\st" 1;`: "gw.test", " gw.test": "gw.test", "": "", " (gw.test": "", " dkim=none; gw.test": "dkim=none",
+		" (gw.test) other;": "other",
+		" gw.test/4A3B; x":  "gw.test/4A3B", ` "gw.test`: "gw.test",
 	} {
 		if got := ServID(value); got != want {
 			t.Errorf("%q claims %q, want %q", value, got, want)
@@ -25,7 +26,8 @@ func TestResultsOfRealProgramsAreRead(t *testing.T) {
 		" mx.test/4A3B; dmarc=pass (p=reject dis=none) header.from=a.test":                     "dmarc=pass  ",
 		" mx.test 1; spf=pass (a (b) c) smtp.mailfrom=\"x; dkim=pass header.d=b.test\"@a.test": "spf=pass  ",
 		" mx.test; none": "", " mx.test;": "", " mx.test": "",
-		" mx.test; dmarc=pass action=none header.from=a.test;compauth=pass reason=100;dkim=pass header.d=A.test": "dmarc=pass  ; compauth=pass  ; dkim=pass a.test ",
+		" mx.test; dmarc=pass action=none header.from=a.test;compauth=pass reason=100;" +
+			"dkim=pass header.d=A.test": "dmarc=pass  ; compauth=pass  ; dkim=pass a.test ",
 	} {
 		all, err := parseResults(value)
 		var got []string

@@ -64,7 +64,8 @@ func (k patternList) within(v, other reflect.Value) bool {
 		return false
 	}
 	return !slices.ContainsFunc(strs(v), func(p string) bool {
-		return !excludes(p) && !slices.ContainsFunc(theirs, func(o string) bool { return o == p || isLiteral(p) && takes(o, p) })
+		return !excludes(p) && !slices.ContainsFunc(theirs,
+			func(o string) bool { return o == p || isLiteral(p) && takes(o, p) })
 	}) && slices.ContainsFunc(strs(v), func(p string) bool { return !excludes(p) })
 }
 

@@ -30,7 +30,8 @@ func TestTheExampleSaysTheDefaults(t *testing.T) {
 	c.Hold.Rules = nil
 	c.Lists = nil // they are of the folder of the file
 	// empty lists, nil or not
-	c.Recall.Addresses, c.Inbound.Trust, c.Inbound.ARCSealers = want.Recall.Addresses, want.Inbound.Trust, want.Inbound.ARCSealers
+	c.Recall.Addresses, c.Inbound.Trust, c.Inbound.ARCSealers = want.Recall.Addresses, want.Inbound.Trust,
+		want.Inbound.ARCSealers
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", c, want)
 	}

@@ -21,7 +21,8 @@ func runs(t *testing.T, f Finding) {
 	}
 	command, _, _ := strings.Cut(f.Fix, " # ")
 	for _, part := range regexp.MustCompile(`&&|\|\||;`).Split(command, -1) {
-		program := regexp.MustCompile(`^(postconf -|postfix (-c \S+ )?(reload|start|check)$|recallctl |recall-milter -t |systemctl (enable|restart|reload) |journalctl |redis-cli -[hs] |ch(mod|own|grp) |sudo )`)
+		program := regexp.MustCompile(`^(postconf -|postfix (-c \S+ )?(reload|start|check)$|recallctl |recall-milter -t ` +
+			`|systemctl (enable|restart|reload) |journalctl |redis-cli -[hs] |ch(mod|own|grp) |sudo )`)
 		if !program.MatchString(strings.TrimSpace(part)) {
 			t.Errorf("%s: %q is not a command, and does not say why", f.Check, f.Fix)
 		}

@@ -69,12 +69,13 @@ func TestAPortThatTakesWhatTheMTATakesIsLargeEnough(t *testing.T) {
 	})
 	submission := "submission inet n - y - - smtpd\n"
 	for name, c := range map[string]struct{ main, master, want string }{
-		"as installed":         {"", submission, ""},
-		"more by one way":      {"", submission + "  -o message_size_limit=20480000\n", "port.size"},
-		"less by one way":      {"", submission + "  -o message_size_limit=1024\n", ""},
-		"any size by one way":  {"", submission + "  -o message_size_limit=0\n", "port.size"},
-		"more by sendmail(1)":  {"message_size_limit = 20480000\n", submission, "port.size"},
-		"more at the port now": {"", submission + sink.Addr + " inet n - n - - smtpd\n  -o message_size_limit=20480000\n", ""},
+		"as installed":        {"", submission, ""},
+		"more by one way":     {"", submission + "  -o message_size_limit=20480000\n", "port.size"},
+		"less by one way":     {"", submission + "  -o message_size_limit=1024\n", ""},
+		"any size by one way": {"", submission + "  -o message_size_limit=0\n", "port.size"},
+		"more by sendmail(1)": {"message_size_limit = 20480000\n", submission, "port.size"},
+		"more at the port now": {"", submission + sink.Addr + " inet n - n - - smtpd\n  -o message_size_limit=20480000\n",
+			""},
 		"less behind the port": {"", sink.Addr + " inet n - n - - smtpd\n  -o cleanup_service_name=small\nsmall unix n - " +
 			"n - 0 cleanup\n  -o message_size_limit=5120000\n", "port.size"},
 		"any size behind it": {"", sink.Addr + " inet n - n - - smtpd\n  -o cleanup_service_name=large\nlarge unix n - " +

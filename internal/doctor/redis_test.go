@@ -64,8 +64,11 @@ func TestEachFaultInWhatRedisSaysIsNamed(t *testing.T) {
 func TestAFixIsCutFromWhatTheStoreSays(t *testing.T) {
 	const cli = "redis-cli -h 127.0.0.1 -p 6379 "
 	for text, want := range map[string]string{
-		`redis at [::1]:6379 has appendfsync "everysec": run CONFIG SET appendfsync always and write it into redis.conf`: cli + "CONFIG SET appendfsync always && " + cli + "CONFIG REWRITE",
-		"redis at 10.0.0.5:6379 says aof_enabled:1: free space on its disk":                                              "by hand: no command of this machine does it: free space on its disk",
+		`redis at [::1]:6379 has appendfsync "everysec": ` +
+			`run CONFIG SET appendfsync always and write it into redis.conf`: cli + "CONFIG SET appendfsync always && " +
+			cli + "CONFIG REWRITE",
+		"redis at 10.0.0.5:6379 says aof_enabled:1: free space on its disk": "by hand: " +
+			"no command of this machine does it: free space on its disk",
 		"no words": "by hand: the words say all that is known from here",
 	} {
 		if _, fix := siteOf(t, "").cutFix(text); fix != want {

@@ -262,8 +262,10 @@ func (s *Site) smartHost(c *cf, r report) {
 	to := postfix.Endpoint{Network: "tcp", Address: net.JoinHostPort(host, port)}
 	for _, p := range c.ports {
 		if p.listens(to) {
-			r.bad("sendmail.smart-host", byHand+"only you know where this mail should go: name that in define(`SMART_HOST', ...) of "+
-				"sendmail.mc, then: make -C /etc/mail", "the smart host (DS%s) leads to the port %s of this Sendmail: released mail "+
+			r.bad("sendmail.smart-host", byHand+"only you know where this mail should go: name that in define(`SMART_HOST', "+
+				"...) of "+
+				"sendmail.mc, then: make -C /etc/mail", "the smart host (DS%s) leads to the port %s of this Sendmail: released "+
+				"mail "+
 				"comes in again, until it has too many hops", c.smart, firstOf(p, "MTA", "Name", "N"))
 			return
 		}

@@ -20,13 +20,14 @@ Xrecall-milter, S=inet:8890@127.0.0.1, F=T, T=C:1m;S:2m;R:2m;E:5m
 func TestEachFaultInSendmailIsNamed(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ from, to, want string }{
-		"healthy":          {"", "", ""},
-		"a signer before":  {"=recall-milter\n", "=opendkim, recall-milter\n", ""},
-		"localhost is us":  {"8890@127.0.0.1", "8890@localhost", ""},
-		"filter missing":   {"Xrecall-milter", "#", "sendmail.milter"},
-		"another port":     {"inet:8890", "inet:8891", "sendmail.milter"},
-		"not asked":        {"O InputMailFilters=recall-milter\n", "", "sendmail.entry"},
-		"one port without": {"Name=MTA, Port=25", "Name=MSA, Port=587, InputMailFilters=\nO DaemonPortOptions=Name=MTA", "sendmail.entry"},
+		"healthy":         {"", "", ""},
+		"a signer before": {"=recall-milter\n", "=opendkim, recall-milter\n", ""},
+		"localhost is us": {"8890@127.0.0.1", "8890@localhost", ""},
+		"filter missing":  {"Xrecall-milter", "#", "sendmail.milter"},
+		"another port":    {"inet:8890", "inet:8891", "sendmail.milter"},
+		"not asked":       {"O InputMailFilters=recall-milter\n", "", "sendmail.entry"},
+		"one port without": {"Name=MTA, Port=25", "Name=MSA, Port=587, InputMailFilters=\nO DaemonPortOptions=Name=MTA",
+			"sendmail.entry"},
 		"not last":         {"=recall-milter\n", "=recall-milter, spamassassin\n", "sendmail.order"},
 		"no F":             {"F=T, ", "", "sendmail.flag"},
 		"F=R":              {"F=T", "F=R", "sendmail.flag"},

@@ -20,7 +20,8 @@ func TestWhatIsNotOnlyARecallIsNone(t *testing.T) {
 	}
 	plainPart := "Content-Type: text/plain; charset=utf-8\r\n\r\n" + says
 	htmlPart := "Content-Type: text/html; charset=utf-8\r\n\r\n<p>" + says + "</p>"
-	office := `<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><meta http-equiv="Content-Type" content="text/html; charset=utf-8"><style>p {margin:0}</style></head>` +
+	office := `<html xmlns:o="urn:schemas-microsoft-com:office:office"><head>` +
+		`<meta http-equiv="Content-Type" content="text/html; charset=utf-8"><style>p {margin:0}</style></head>` +
 		`<body lang="EN-US" link="blue"><p class="MsoNormal" style="color:black">` + says + `<o:p></o:p></p></body></html>`
 	disclaimer := strings.Repeat("This message is for its recipient only; if that is not you, please delete it. ", 30)
 	for name, c := range map[string]struct {
@@ -51,8 +52,9 @@ func TestWhatIsNotOnlyARecallIsNone(t *testing.T) {
 		"a page as text":      {text("Content-Type: text/plain", "<html><body>x</body></html>"), false},
 		"a binary as text": {text("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64", "TVqQAAMAAAAEAAAA"),
 			false},
-		"uuencode":              {text("Content-Type: text/plain", says+"begin 644 x.exe\r\n#0V%T\r\n`\r\nend\r\n"), false},
-		"yEnc":                  {text("Content-Type: text/plain", says+"=ybegin line=128 size=5 name=x.exe\r\nxx\r\n=yend size=5\r\n"), false},
+		"uuencode": {text("Content-Type: text/plain", says+"begin 644 x.exe\r\n#0V%T\r\n`\r\nend\r\n"), false},
+		"yEnc": {text("Content-Type: text/plain",
+			says+"=ybegin line=128 size=5 name=x.exe\r\nxx\r\n=yend size=5\r\n"), false},
 		"a long text":           {text("Content-Type: text/plain", strings.Repeat("word ", 4000)), false},
 		"an unknown charset":    {text("Content-Type: text/plain; charset=utf-7", "+ADw-script+AD4-"), false},
 		"a script type":         {text("Content-Type: text/javascript", says), false},

@@ -65,7 +65,8 @@ func TestARecallThatCarriesMoreIsNone(t *testing.T) {
 		"more depth than is looked at": {nextTo(whole,
 			strings.Repeat("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", 9)+
 				"\r\nx"+strings.Repeat("\r\n--b--", 9)), ""},
-		"a request with a winmail.dat": {"Content-Type: multipart/report; report-type=recall-request; boundary=b\r\n\r\n--b\r\n" +
+		"a request with a winmail.dat": {"Content-Type: multipart/report; report-type=recall-request; " +
+			"boundary=b\r\n\r\n--b\r\n" +
 			"Content-Type: message/recall-request\r\n\r\nRequest-Id: 1\r\nOriginal-Message-ID: " +
 			"<a@b>\r\n\r\n--b\r\nContent-Type: application/ms-tnef\r\n\r\n" + note + "\r\n--b--\r\n", ""},
 	} {

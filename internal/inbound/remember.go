@@ -74,7 +74,8 @@ func (g *Gate) reached(m *Mail) (all []string) {
 // maxAuthor bounds what is kept of a From without an address, in bytes.
 const maxAuthor = 320
 
-// delivered is what a claw back needs to know of a message. A From that is not one plain address is kept as it is written.
+// delivered is what a claw back needs to know of a message. A From that is not one plain address is kept
+// as it is written.
 func delivered(a *arrival, reached []string) *holdstore.Delivered {
 	author := a.from
 	if author == "" {

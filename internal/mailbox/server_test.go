@@ -191,8 +191,10 @@ func TestAServerThatIsStrange(t *testing.T) {
 		"flags always change": func(command, tag string) string { return polite(command, tag) }, // never \Deleted
 	}
 	for command, answer := range map[string]string{
-		"LOGIN": "%s NO [UNAVAILABLE] later\r\n", "LIST": strings.Repeat("* LIST () \"/\" x\r\n", 100_000), "SEARCH": "* SEARCH " + strings.Repeat("7 ", 1<<20) + "\r\n",
-		"EXAMINE": "%s NO [INUSE] busy\r\n", "SELECT": "* OK [UIDVALIDITY 99999999999999] x\r\n", "FETCH": "* 1 FETCH (UID 7 BODY[] {4294967295}\r\n",
+		"LOGIN": "%s NO [UNAVAILABLE] later\r\n", "LIST": strings.Repeat("* LIST () \"/\" x\r\n", 100_000),
+		"SEARCH":  "* SEARCH " + strings.Repeat("7 ", 1<<20) + "\r\n",
+		"EXAMINE": "%s NO [INUSE] busy\r\n", "SELECT": "* OK [UIDVALIDITY 99999999999999] x\r\n",
+		"FETCH": "* 1 FETCH (UID 7 BODY[] {4294967295}\r\n",
 		"STORE": "* 1 FETCH (FLAGS " + strings.Repeat("(", 1<<20), "CAPABILITY": flood, "fetch ": "",
 	} {
 		parts[command+" "+answer[:min(len(answer), 20)]] = func(c, tag string) string {

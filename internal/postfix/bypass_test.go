@@ -97,7 +97,8 @@ func TestResumeWorksWhateverElseWasEdited(t *testing.T) {
 		"put back by hand": {main: [2]string{"unix:/rspamd", "unix:/rspamd, { inet:127.0.0.1:8890, content_timeout=60s }"},
 			want: map[string]string{"": "inet:localhost:8891, unix:/rspamd, { inet:127.0.0.1:8890, content_timeout=60s }"}},
 		"an option more": {master: [2]string{"-o smtpd_sasl_auth_enable=yes",
-			"-o smtpd_sasl_auth_enable=yes\n  -o smtpd_tls_security_level=encrypt"}, want: map[string]string{"submission": "inet:localhost:8890,inet:localhost:8891"}},
+			"-o smtpd_sasl_auth_enable=yes\n  -o smtpd_tls_security_level=encrypt"},
+			want: map[string]string{"submission": "inet:localhost:8890,inet:localhost:8891"}},
 		"a service gone": {master: [2]string{"submission inet n - y - - smtpd\n  -o syslog_name=postfix/submission\n  -o " +
 			"smtpd_milters=inet:localhost:8891\n  -o smtpd_sasl_auth_enable=yes\n", ""},
 			stays: "master.cf: submission/inet",

@@ -20,10 +20,12 @@ func TestAMilterIsMovedToTheReinjectionPorts(t *testing.T) {
 			"  -o smtpd_milters=\n  -o receive_override_options=no_milters,no_header_body_checks\n", map[string]string{
 			"smtpd_milters": "inet:127.0.0.1:8890", "127.0.0.1:10026/inet/smtpd_milters": "inet:127.0.0.1:9999",
 			"127.0.0.1:10026/inet/receive_override_options": "no_header_body_checks"}},
-		"a port with a signer": {main + list, port + "  -o smtpd_milters=inet:127.0.0.1:8891\n  -o receive_override_options=no_header_body_checks\n",
+		"a port with a signer": {main + list, port +
+			"  -o smtpd_milters=inet:127.0.0.1:8891\n  -o receive_override_options=no_header_body_checks\n",
 			map[string]string{"smtpd_milters": "inet:127.0.0.1:8890",
 				"127.0.0.1:10026/inet/smtpd_milters": "inet:127.0.0.1:8891,inet:127.0.0.1:9999"}},
-		"settings of its own": {main + "{ inet:127.0.0.1:9999, default_action=accept }, inet:127.0.0.1:8890\n", port + "  -o smtpd_milters=\n",
+		"settings of its own": {main + "{ inet:127.0.0.1:9999, default_action=accept }, inet:127.0.0.1:8890\n", port +
+			"  -o smtpd_milters=\n",
 			map[string]string{"smtpd_milters": "inet:127.0.0.1:8890",
 				"127.0.0.1:10026/inet/smtpd_milters": "{inet:127.0.0.1:9999,default_action=accept}"}},
 		"services and programs": {"non_smtpd_milters = " + list + "smtpd_milters = inet:127.0.0.1:8890\n",

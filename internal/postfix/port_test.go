@@ -43,7 +43,8 @@ func TestThePortDoesWhatTheServicesDo(t *testing.T) {
 		"checks": {acts, "", needs, port, "receive_override_options=no_milters " +
 			"cleanup_service_name=recall-cleanup smtpd_sender_restrictions=$recall_sender_restrictions",
 			"no_header_body_checks"},
-		"checks' cleanup": {acts, "", needs, "recall-cleanup/unix", "header_checks=$recall_header_checks body_checks= in_flow_delay=0", ""},
+		"checks' cleanup": {acts, "", needs, "recall-cleanup/unix",
+			"header_checks=$recall_header_checks body_checks= in_flow_delay=0", ""},
 		"no mappings": {"receive_override_options = no_address_mappings\n", "", needs, port,
 			"receive_override_options=no_milters,no_address_mappings,no_header_body_checks", ""},
 		"a filter of all": {"content_filter = a:b\n", "", needs, port, "", "content_filter"},
@@ -51,9 +52,10 @@ func TestThePortDoesWhatTheServicesDo(t *testing.T) {
 			"check_sender_access inline:{a@corp.test=HOLD}\n", "", needs, port, "smtpd_sender_restrictions=", "$recall"},
 		"only refusals": {"smtpd_sender_restrictions = check_sender_access inline:{a@corp.test=REJECT}\n", "", needs,
 			port, "smtpd_sender_restrictions=", "$recall"},
-		"a filter of one":    {"", submission + "  -o content_filter=a:b\n", byDaemon, second, "content_filter=a:b", ""},
-		"and not of others":  {"", submission + "  -o content_filter=a:b\n", byDaemon, port, "", "content_filter"},
-		"one without filter": {"content_filter = a:b\n", submission + "  -o content_filter=\n", byDaemon, second, "content_filter=", "a:b"},
+		"a filter of one":   {"", submission + "  -o content_filter=a:b\n", byDaemon, second, "content_filter=a:b", ""},
+		"and not of others": {"", submission + "  -o content_filter=a:b\n", byDaemon, port, "", "content_filter"},
+		"one without filter": {"content_filter = a:b\n", submission + "  -o content_filter=\n", byDaemon, second,
+			"content_filter=", "a:b"},
 		"a cleanup of one": {"", submission +
 			"  -o cleanup_service_name=sub\nsub unix n - n - 0 cleanup\n  -o always_bcc=a@corp.test\n", byDaemon, second,
 			"cleanup_service_name=sub", ""},

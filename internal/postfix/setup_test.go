@@ -60,13 +60,15 @@ func TestSetupKeepsOtherMiltersAndPutsOursLast(t *testing.T) {
 			"inet:localhost:8891, inet:127.0.0.1:8890"},
 		"with its own braces": {"smtpd_milters = { inet:127.0.0.1:8890, content_timeout=60s }, inet:localhost:8891\n", "",
 			"smtpd_milters", "inet:localhost:8891, { inet:127.0.0.1:8890, content_timeout=60s }"},
-		"names stay": {"signer = inet:localhost:8891\nsmtpd_milters = $signer\n", "", "smtpd_milters", "$signer, inet:127.0.0.1:8890"},
+		"names stay": {"signer = inet:localhost:8891\nsmtpd_milters = $signer\n", "", "smtpd_milters",
+			"$signer, inet:127.0.0.1:8890"},
 		"hidden in a name": {"both = inet:localhost:8890, inet:localhost:8891\nsmtpd_milters = $both\n", "",
 			"smtpd_milters", "inet:localhost:8891, inet:127.0.0.1:8890"},
 		"submission's own": {"",
 			"submission inet n - y - - smtpd\n  -o { smtpd_milters = inet:localhost:8891, { unix:/x, protocol=6 } }\n",
 			"submission/inet/smtpd_milters", "inet:localhost:8891,{unix:/x,protocol=6},inet:127.0.0.1:8890"},
-		"another service's": {"", "27 inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n", "27/inet/smtpd_milters", ""},
+		"another service's": {"", "27 inet n - y - - smtpd\n  -o smtpd_milters=inet:localhost:8891\n",
+			"27/inet/smtpd_milters", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,8 +35,9 @@ func TestEveryAnswerOfThePort(t *testing.T) {
 		want   string // outcomes of two recipients
 		log    string
 	}{
-		"takes it":        {nil, "sent sent", "released 250 2.0.0 Ok: queued as 4XYZ"},
-		"refuses one":     {to("RCPT TO:<b@", "550 5.1.1 no such user"), "sent failed", "failed b@x.test 550 5.1.1 no such user"},
+		"takes it": {nil, "sent sent", "released 250 2.0.0 Ok: queued as 4XYZ"},
+		"refuses one": {to("RCPT TO:<b@", "550 5.1.1 no such user"), "sent failed",
+			"failed b@x.test 550 5.1.1 no such user"},
 		"defers one":      {to("RCPT TO:<b@", "450 4.2.0 later"), "sent pending", "retried 250"},
 		"denies relaying": {to("RCPT", "554 5.7.1 relay access denied"), "pending pending", "the port refuses us"},
 		"refuses everybody": {func(_ int, line string) string {

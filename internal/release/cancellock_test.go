@@ -20,9 +20,11 @@ func TestAReleasedMessageIsLockedWhereNoSignatureForbidsIt(t *testing.T) {
 		rule       string
 		want       string
 	}{
-		"plain":                {"Subject: x\r\n", "<1@corp.test>", false, "default", lock},
-		"signed":               {"DKIM-Signature: v=1; h=From:\r\n\tSubject; b=x\r\n", "<1@corp.test>", false, "default", lock},
-		"oversigned":           {"dkim-signature : v=1; h=From:\r\n\tcancel-LOCK ; b=x\r\nSubject: x\r\n", "<1@corp.test>", false, "default", ""},
+		"plain": {"Subject: x\r\n", "<1@corp.test>", false, "default", lock},
+		"signed": {"DKIM-Signature: v=1; h=From:\r\n\tSubject; b=x\r\n", "<1@corp.test>", false, "default",
+			lock},
+		"oversigned": {"dkim-signature : v=1; h=From:\r\n\tcancel-LOCK ; b=x\r\nSubject: x\r\n", "<1@corp.test>",
+			false, "default", ""},
 		"locked by its author": {"Cancel-lock:\r\n sha256:abc\r\n", "<1@corp.test>", false, "default", ""},
 		"in a continuation":    {"Subject: x\r\n Cancel-Lock: no field\r\n", "<1@corp.test>", false, "default", lock},
 		"without Message-ID":   {"Subject: x\r\n", "", false, "default", ""},

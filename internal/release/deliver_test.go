@@ -72,14 +72,18 @@ func TestManyRecipientsLeaveInAsManyTransactionsAsThePortNeeds(t *testing.T) {
 		n, unknown   int
 		transactions int // with PIPELINING, of the message alone
 	}{
-		"452":                           {&crowded{most: 100, errors: 1000, full: "452 4.5.3 too many recipients"}, 350, 0, 4},
-		"452 without an enhanced code":  {&crowded{most: 100, errors: 1000, full: "452 too many recipients"}, 350, 0, 4},
-		"552 5.5.3":                     {&crowded{most: 100, errors: 1000, full: "552 5.5.3 too many recipients"}, 350, 0, 4},
+		"452": {&crowded{most: 100, errors: 1000, full: "452 4.5.3 too many recipients"}, 350, 0,
+			4},
+		"452 without an enhanced code": {&crowded{most: 100, errors: 1000, full: "452 too many recipients"}, 350, 0, 4},
+		"552 5.5.3": {&crowded{most: 100, errors: 1000, full: "552 5.5.3 too many recipients"}, 350, 0,
+			4},
 		"552 without an enhanced code":  {&crowded{most: 100, errors: 1000, full: "552 too many recipients"}, 350, 0, 4},
 		"a port that closes after that": {&crowded{most: 130, errors: 20, full: "452 4.5.3 too many recipients"}, 350, 0, 3},
-		"unknown ones among them":       {&crowded{most: 100, errors: 1000, full: "452 4.5.3 too many", unknown: "gone"}, 350, 7, 4},
-		"more unknown ones than errors": {&crowded{most: 1000, errors: 20, full: "452 4.5.3 too many", unknown: "gone"}, 350, 5, 1},
-		"one at a time":                 {&crowded{most: 1, errors: 1000, full: "452 4.5.3 too many"}, 5, 0, 5},
+		"unknown ones among them": {&crowded{most: 100, errors: 1000, full: "452 4.5.3 too many", unknown: "gone"}, 350,
+			7, 4},
+		"more unknown ones than errors": {&crowded{most: 1000, errors: 20, full: "452 4.5.3 too many", unknown: "gone"}, 350,
+			5, 1},
+		"one at a time": {&crowded{most: 1, errors: 1000, full: "452 4.5.3 too many"}, 5, 0, 5},
 	} {
 		for _, offers := range [][]string{nil, {"PIPELINING"}} {
 			t.Run(fmt.Sprint(name, offers), func(t *testing.T) {
@@ -158,13 +162,17 @@ func TestParametersThatTheContentImplies(t *testing.T) {
 		offers  []string
 		want    string
 	}{
-		"sendmail(1), plain":                    {local, nil, message, false, offers, ""},
-		"sendmail(1), a wide body":              {local, nil, message, true, offers, " BODY=8BITMIME"},
-		"sendmail(1), a wide header":            {local, nil, "Subject: gr\u00fc\u00dfe\r\n\r\nbody\r\n", true, offers, " SMTPUTF8 BODY=8BITMIME"},
-		"sendmail(1), a port that can neither":  {local, nil, "Subject: gr\u00fc\u00dfe\r\n\r\nbody\r\n", true, nil, ""},
-		"a client that said it":                 {holdstore.Client{Address: "192.0.2.7"}, []string{"BODY=8BITMIME"}, message, true, offers, " BODY=8BITMIME"},
-		"a client that said 7BIT":               {holdstore.Client{Address: "192.0.2.7"}, []string{"BODY=7BIT"}, message, true, offers, " BODY=7BIT"},
-		"a client that said nothing, as before": {holdstore.Client{Address: "192.0.2.7"}, nil, "Subject: gr\u00fc\u00dfe\r\n\r\nbody\r\n", true, offers, ""},
+		"sendmail(1), plain":       {local, nil, message, false, offers, ""},
+		"sendmail(1), a wide body": {local, nil, message, true, offers, " BODY=8BITMIME"},
+		"sendmail(1), a wide header": {local, nil, "Subject: gr\u00fc\u00dfe\r\n\r\nbody\r\n", true, offers,
+			" SMTPUTF8 BODY=8BITMIME"},
+		"sendmail(1), a port that can neither": {local, nil, "Subject: gr\u00fc\u00dfe\r\n\r\nbody\r\n", true, nil, ""},
+		"a client that said it": {holdstore.Client{Address: "192.0.2.7"}, []string{"BODY=8BITMIME"}, message,
+			true, offers, " BODY=8BITMIME"},
+		"a client that said 7BIT": {holdstore.Client{Address: "192.0.2.7"}, []string{"BODY=7BIT"}, message,
+			true, offers, " BODY=7BIT"},
+		"a client that said nothing, as before": {holdstore.Client{Address: "192.0.2.7"}, nil,
+			"Subject: gr\u00fc\u00dfe\r\n\r\nbody\r\n", true, offers, ""},
 	} {
 		cl, p := claim("b@x.test"), startPort(t, nil, c.offers...)
 		cl.Client, cl.Sender.Args, cl.EightBit = c.client, c.args, c.wide

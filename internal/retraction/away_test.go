@@ -104,7 +104,8 @@ func TestWhoAskedHearsThatAMailboxIsAwayAndLateNews(t *testing.T) {
 	must(t, func() error { _, err := x.AcceptOrder(t.Context(), o, true); return err })
 	var j *holdstore.Job
 	server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })
-	const waits, done, given = "Outcome: refused\r\nDiagnostic: the mailbox can't be reached now; it is tried again", "Outcome: retracted", "Diagnostic: the mailbox could not be reached"
+	const waits, done, given = "Outcome: refused\r\nDiagnostic: the mailbox can't be reached now; it is tried again",
+		"Outcome: retracted", "Diagnostic: the mailbox could not be reached"
 	for _, c := range []struct {
 		age   time.Duration
 		away  bool

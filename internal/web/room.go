@@ -11,8 +11,9 @@ import (
 )
 
 // A message to tens of thousands of recipients takes twenty times as much memory as its record, and some more to be
-// shown. So what all requests have read is bounded in bytes of records; whoever finds no room waits for others' answers.
-// Nobody waits for more than one request of each person: a second one of the same person waits before it asks for room.
+// shown. So what all requests have read is bounded in bytes of records; whoever finds no room waits for others'
+// answers. Nobody waits for more than one request of each person: a second one of the same person waits before it asks
+// for room.
 const (
 	roomBytes  = 16 << 20 // of the records that all requests have read
 	smallBytes = 64 << 10 // a request for less takes no room
@@ -94,8 +95,8 @@ func (l leaving) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (l leaving) Unwrap() http.ResponseWriter { return l.ResponseWriter }
 
-// enter waits until there is room for so many bytes of records that somebody wants. A request that has room already goes
-// on with it: one that waited for more could wait for another that waits for it.
+// enter waits until there is room for so many bytes of records that somebody wants. A request that has room already
+// goes on with it: one that waited for more could wait for another that waits for it.
 func (r room) enter(ctx context.Context, who string, bytes int64) error {
 	s, ok := ctx.Value(stayKey{}).(*stay)
 	if !ok || bytes < smallBytes {

@@ -12,8 +12,8 @@ import (
 )
 
 // told is a command of recallctl in a text: a verb with what follows.
-var told = regexp.MustCompile(`\brecallctl (list|show|recall|release|extend|restore|pause|resume|drain|export|watch|log|` +
-	`stats|test|key|token|link|fsck|doctor|setup)\b`)
+var told = regexp.MustCompile(`\brecallctl (list|show|recall|release|extend|restore|pause|resume|drain|export|watch` +
+	`|log|stats|test|key|token|link|fsck|doctor|setup)\b`)
 
 // mayTell are texts with commands that are not for pasting: help texts, which are written once, fixes of doctor, which
 // its pasteable completes, and words on how a command is called.

@@ -24,7 +24,8 @@ var mayImport = []struct{ layer, layers string }{
 	{"internal/sanitize", ""},
 	{"internal/words", ""},
 	{"internal/sender", "internal/authenticate policy holdstore"},
-	{"internal/post", "internal/protocol internal/mailmsg internal/mark internal/sanitize internal/words policy holdstore"},
+	{"internal/post", "internal/protocol internal/mailmsg internal/mark internal/sanitize internal/words policy " +
+		"holdstore"},
 	{"internal/", "internal/ policy holdstore"},
 	{"policy", ""},
 	{"holdstore", "holdstore/internal/"},

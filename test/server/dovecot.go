@@ -115,7 +115,8 @@ service pop3-login {
 service lmtp {
   %[5]s
 }
-`, m.dir, Password, listener("imap", m.IMAP)+"\n"+listener("imaps", m.IMAPS), listener("pop3", m.POP3)+"\n"+noListener("pop3s"), listener("lmtp", m.LMTP)) +
+`, m.dir, Password, listener("imap", m.IMAP)+"\n"+listener("imaps", m.IMAPS),
+		listener("pop3", m.POP3)+"\n"+noListener("pop3s"), listener("lmtp", m.LMTP)) +
 		strings.Join(more, "\n") + "\n"
 	writeAll(t, m.dir, map[string]string{"dovecot.conf": conf, "masters": m.Master + ":{PLAIN}master-secret\n",
 		"password": "master-secret\n"})

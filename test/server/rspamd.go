@@ -51,7 +51,8 @@ func (r *Rspamd) alone(dir string, d *DNS) map[string]string {
 	return map[string]string{
 		"options.inc": fmt.Sprintf("dns { nameserver = [%q]; }\nurl_tld = %q;;\n",
 			d.Addr, filepath.Join(dir, "tld")),
-		"worker-proxy.inc":      fmt.Sprintf("bind_socket = %q;\nmilter = yes;\nupstream \"local\" { default = yes; self_scan = yes; }\n", r.Milter),
+		"worker-proxy.inc": fmt.Sprintf("bind_socket = %q;\nmilter = yes;\nupstream \"local\" { default = yes; "+
+			"self_scan = yes; }\n", r.Milter),
 		"worker-normal.inc":     off,
 		"worker-controller.inc": off,
 		"logging.inc":           "type = \"console\";\n",

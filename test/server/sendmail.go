@@ -101,7 +101,8 @@ func (s *Sendmail) mc(example, milter, nextHop string) string {
 		"define(`confMAX_MESSAGE_SIZE', `104857600')dnl\n"+
 		"define(`SMART_HOST', `[127.0.0.1]')dnl\n"+
 		"define(`RELAY_MAILER_ARGS', `TCP $h %[3]s')dnl\n"+
-		"FEATURE(`no_default_msa')dnl\nFEATURE(`nocanonify')dnl\nFEATURE(`promiscuous_relay')dnl\nFEATURE(`accept_unresolvable_domains')dnl\n"+
+		"FEATURE(`no_default_msa')dnl\nFEATURE(`nocanonify')dnl\n"+
+		"FEATURE(`promiscuous_relay')dnl\nFEATURE(`accept_unresolvable_domains')dnl\n"+
 		"%[4]s\nMAILER(`smtp')dnl\n", s.root, s.Dir, port(nextHop), ours)
 }
 

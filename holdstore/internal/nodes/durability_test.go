@@ -18,7 +18,8 @@ func TestWhatInfoSaysOfAServer(t *testing.T) {
 		{"aof_enabled:0", "redis at here says aof_enabled:0 aof_last_write_status:ok"},
 		{"aof_last_write_status:err", "redis at here says aof_enabled:1 aof_last_write_status:err: free space on its disk"},
 	} {
-		info := infoFields("role:master\r\nredis_version:7.0.15\r\nloading:0\r\naof_enabled:1\r\naof_last_write_status:ok\r\n" + c.change)
+		info := infoFields("role:master\r\nredis_version:7.0.15\r\nloading:0\r\n" +
+			"aof_enabled:1\r\naof_last_write_status:ok\r\n" + c.change)
 		err := errors.Join(usable("here", info), writes("here", info, true))
 		if got := fmt.Sprint(err); c.want == "" && err != nil || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s", c.change, got)

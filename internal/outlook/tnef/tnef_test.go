@@ -65,20 +65,24 @@ func TestBombsAndDefectsAreRefused(t *testing.T) {
 	wrong := outlook.Winmail([]byte("x"), 0)
 	wrong[len(wrong)-1]++
 	for name, data := range map[string][]byte{
-		"empty":                     nil,
-		"no TNEF":                   []byte(strings.Repeat("x", 100)),
-		"too large":                 append(outlook.Winmail(nil, 0), make([]byte, tnef.MaxSize)...),
-		"a wrong checksum":          wrong,
-		"an attribute of 4 GB":      append(binary.LittleEndian.AppendUint32(append(outlook.NewTNEF().Bytes(), 1), class), huge...),
-		"many attributes":           many.Bytes(),
-		"4 billion properties":      in(huge),
-		"1025 properties":           in(outlook.Properties(slices.Repeat([][]byte{outlook.Property(0x0003, 1, make([]byte, 4))}, 1025)...)),
-		"a value of 4 GB":           in(outlook.Properties(outlook.Property(0x0102, 0x31, append([]byte{1, 0, 0, 0}, huge...)))),
+		"empty":            nil,
+		"no TNEF":          []byte(strings.Repeat("x", 100)),
+		"too large":        append(outlook.Winmail(nil, 0), make([]byte, tnef.MaxSize)...),
+		"a wrong checksum": wrong,
+		"an attribute of 4 GB": append(binary.LittleEndian.AppendUint32(append(outlook.NewTNEF().Bytes(), 1), class),
+			huge...),
+		"many attributes":      many.Bytes(),
+		"4 billion properties": in(huge),
+		"1025 properties": in(outlook.Properties(slices.Repeat([][]byte{outlook.Property(0x0003, 1,
+			make([]byte, 4))}, 1025)...)),
+		"a value of 4 GB": in(outlook.Properties(outlook.Property(0x0102, 0x31,
+			append([]byte{1, 0, 0, 0}, huge...)))),
 		"4 billion values":          in(outlook.Properties(outlook.Property(0x101E, 1, huge))),
 		"an unknown type":           in(outlook.Properties(outlook.Property(0x0099, 1, make([]byte, 8)))),
 		"a name of an unknown kind": in(outlook.Properties(outlook.Property(0x0003, 0x8000, slices.Repeat([]byte{9}, 40)))),
-		"a tag with a wrong cookie": in(outlook.Properties(outlook.Property(0x0102, 0x31, outlook.Variable([]byte("PCDFEB10\x00 and more"))))),
-		"4 billion recipients":      outlook.NewTNEF().Attribute(recipients, append(huge, make([]byte, 3000)...)).Bytes(),
+		"a tag with a wrong cookie": in(outlook.Properties(outlook.Property(0x0102, 0x31,
+			outlook.Variable([]byte("PCDFEB10\x00 and more"))))),
+		"4 billion recipients": outlook.NewTNEF().Attribute(recipients, append(huge, make([]byte, 3000)...)).Bytes(),
 	} {
 		if m, err := tnef.Read(data); err == nil {
 			t.Errorf("%s: was read as %+v", name, m)

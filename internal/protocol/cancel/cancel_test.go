@@ -28,13 +28,14 @@ func TestAKeyOpensItsOwnLockOnly(t *testing.T) {
 		keys, locks []Element
 		want        bool
 	}{
-		"its own":                {[]Element{key}, []Element{Lock(key)}, true},
-		"one of several":         {[]Element{other, key}, []Element{{"sha1", "eA=="}, Lock(key)}, true},
-		"sha512":                 {[]Element{{"sha512", text}}, []Element{Lock(Element{"sha512", text})}, true},
-		"another message":        {[]Element{other}, []Element{Lock(key)}, false},
-		"another secret":         {[]Element{Key([]byte("guess"), "", "<1@corp.test>")}, []Element{Lock(key)}, false},
-		"the lock itself":        {[]Element{Lock(key)}, []Element{Lock(key)}, false},
-		"scheme renamed":         {[]Element{{"sha512", text}}, []Element{{"sha256", base64.StdEncoding.EncodeToString(sum[:])}}, false},
+		"its own":         {[]Element{key}, []Element{Lock(key)}, true},
+		"one of several":  {[]Element{other, key}, []Element{{"sha1", "eA=="}, Lock(key)}, true},
+		"sha512":          {[]Element{{"sha512", text}}, []Element{Lock(Element{"sha512", text})}, true},
+		"another message": {[]Element{other}, []Element{Lock(key)}, false},
+		"another secret":  {[]Element{Key([]byte("guess"), "", "<1@corp.test>")}, []Element{Lock(key)}, false},
+		"the lock itself": {[]Element{Lock(key)}, []Element{Lock(key)}, false},
+		"scheme renamed": {[]Element{{"sha512", text}},
+			[]Element{{"sha256", base64.StdEncoding.EncodeToString(sum[:])}}, false},
 		"weak scheme":            {[]Element{{"sha1", text}}, []Element{{"sha1", text}}, false},
 		"unknown scheme, empty":  {[]Element{{"md9", text}}, []Element{{"md9", ""}}, false},
 		"no lock on the message": {[]Element{key}, nil, false},

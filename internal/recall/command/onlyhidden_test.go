@@ -94,7 +94,8 @@ func TestOnlyIsNeverOverlooked(t *testing.T) {
 			refused},
 		"in a second subject": {"Subject: Re: x\nSubject: ONLY b@x.test\n" + plain + "please\n",
 			refused},
-		"far behind in a subject": {"Subject: Re:" + strings.Repeat(" x", mailmsg.MaxField/2) + " ONLY b@x.test\n" + plain + "please\n",
+		"far behind in a subject": {"Subject: Re:" + strings.Repeat(" x", mailmsg.MaxField/2) + " ONLY b@x.test\n" + plain +
+			"please\n",
 			refused},
 		"without the word":              {"Subject: RECALL for b@x.test\n" + plain, refused},
 		"with a name":                   {"Subject: RECALL it only for Bert\n" + plain, refused},

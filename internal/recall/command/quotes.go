@@ -21,11 +21,13 @@ var (
 	// "From: Anna", "*Von:* Anna": a header that a program writes above what it quotes.
 	headerLine = regexp.MustCompile(`^\*?\pL[\pL\pM ./-]{0,30}\s?\*?\s?[:：]\*?\s*\S`)
 	fromLine   = regexp.MustCompile(`(?i)^\*?(from|von|de|da|van|från|fra|frá|lähettäjä|od|expéditeur` +
-		`|remitente|mittente|remetente|kimden|gönderen|от|від|feladó|de la|šalje|pošiljatelj|από|nuo|saatja|dari|từ|จาก|من|מאת|差出人|送信者|发件人|寄件者|보낸 사람)\s?\*?\s?[:：]`)
+		`|remitente|mittente|remetente|kimden|gönderen|от|від|feladó|de la|šalje|pošiljatelj|από|nuo|saatja|dari|từ|จาก` +
+		`|من|מאת|差出人|送信者|发件人|寄件者|보낸 사람)\s?\*?\s?[:：]`)
 	// The header names an author: "Absender: Anna <anna@corp.test>".
 	authorLine = regexp.MustCompile(`[:：]\*?\s*[^<>@]*<[^<>@\s]+@[^<>@\s]+>\s*$`)
 	// "On Tuesday, Anna <anna@corp.test> wrote:", and "-----Anna <anna@corp.test> wrote: -----" of Notes.
-	attribution = regexp.MustCompile(`(?i)(@|\d).*(wrote|writes|schrieb|a écrit|escribió|escribio|ha scritto|escreveu|schreef|skrev` +
+	attribution = regexp.MustCompile(`(?i)(@|\d).*(wrote|writes|schrieb|a écrit|escribió|escribio|ha scritto|escreveu` +
+		`|schreef|skrev` +
 		`|kirjoitti|napsala?|napisała?|napísala?|írta|a scris|yazdı|написала?|пише` +
 		`|έγραψε|viết|menulis|כתב|كتب|写道|寫道|のメール|님이 작성).{0,10}[:：][\s*-]*$`)
 )

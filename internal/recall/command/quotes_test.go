@@ -51,19 +51,22 @@ func TestWhatIsQuotedInAnyWayIsNoCommand(t *testing.T) {
 		"in bold":               "*From:* Anna\n*Sent:* Tuesday\n*To:* b@x.test\n\n",
 		"Notes":                 "-----Anna <anna@corp.test> wrote: -----\nTo: b@x.test\n",
 		"Notes, before":         "----- Original Message -----\nFrom: \"Anna\"\n",
-		"Apple, forwarded":      "Begin forwarded message:\n\nFrom: Anna <anna@corp.test>\nSubject: x\nDate: 24 November 2026\nTo: b@x.test\n\n",
-		"Thunderbird":           "-------- Weitergeleitete Nachricht --------\nBetreff: \tx\nVon: \tAnna <anna@corp.test>\n\n",
-		"Gmail":                 "On Tue, Nov 24, 2026 at 9:00 AM Anna <anna@corp.test> wrote:\n\n> hello\n> ",
-		"Gmail, wrapped":        "On Tue, Nov 24, 2026 at 9:00 AM Anna Miller of Sales\n<anna@corp.test> wrote:\n\n> ",
-		"Yahoo":                 "    On Tuesday, November 24, 2026 at 09:00:00 AM GMT, Anna <anna@corp.test> wrote:  \n \n ",
-		"web.de":                "Am 24.11.26, 09:00, Anna <anna@corp.test> schrieb:\n\n",
-		"a French program":      "Le mar. 24 nov. 2026 à 09:00, Anna <anna@corp.test> a écrit :\n\n",
-		"a Russian program":     "24.11.2026 09:00, Анна пишет:\n\n",
-		"a Japanese program":    "2026年11月24日(火) 9:00 Anna <anna@corp.test>のメール：\n\n",
-		"Samsung":               "-------- Original message --------From: Anna <anna@corp.test> Date: 24/11/2026  09:00 To: b@x.test Subject: x \n",
-		"GroupWise":             ">>> Anna <anna@corp.test> 24.11.2026 09:00 >>>\n",
-		"initials":              "AM> ",
-		"a bar":                 "| ",
+		"Apple, forwarded": "Begin forwarded message:\n\nFrom: Anna <anna@corp.test>\nSubject: x\nDate: 24 November " +
+			"2026\nTo: b@x.test\n\n",
+		"Thunderbird": "-------- Weitergeleitete Nachricht --------\nBetreff: \tx\nVon: \tAnna " +
+			"<anna@corp.test>\n\n",
+		"Gmail":              "On Tue, Nov 24, 2026 at 9:00 AM Anna <anna@corp.test> wrote:\n\n> hello\n> ",
+		"Gmail, wrapped":     "On Tue, Nov 24, 2026 at 9:00 AM Anna Miller of Sales\n<anna@corp.test> wrote:\n\n> ",
+		"Yahoo":              "    On Tuesday, November 24, 2026 at 09:00:00 AM GMT, Anna <anna@corp.test> wrote:  \n \n ",
+		"web.de":             "Am 24.11.26, 09:00, Anna <anna@corp.test> schrieb:\n\n",
+		"a French program":   "Le mar. 24 nov. 2026 à 09:00, Anna <anna@corp.test> a écrit :\n\n",
+		"a Russian program":  "24.11.2026 09:00, Анна пишет:\n\n",
+		"a Japanese program": "2026年11月24日(火) 9:00 Anna <anna@corp.test>のメール：\n\n",
+		"Samsung": "-------- Original message --------From: Anna <anna@corp.test> Date: 24/11/2026  09:00 " +
+			"To: b@x.test Subject: x \n",
+		"GroupWise": ">>> Anna <anna@corp.test> 24.11.2026 09:00 >>>\n",
+		"initials":  "AM> ",
+		"a bar":     "| ",
 	} {
 		m := arriving("Subject: RECALL <one@corp.test>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nplease\r\n\r\n" +
 			strings.ReplaceAll(above+quoted, "\n", "\r\n"))
