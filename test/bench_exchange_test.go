@@ -15,7 +15,6 @@ import (
 // mailbox, next to the recall of a held one.
 func TestBenchLateRecall(t *testing.T) {
 	const messages = 30
-	benchPrograms(t)
 	w := startWorld(t, true, "[inbound.recall]\nrate = \"1000/h\"")
 	var late, held []time.Duration
 	for n := range messages {

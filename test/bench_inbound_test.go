@@ -25,7 +25,6 @@ import (
 // command with its checks, and the memory of what came in.
 func TestBenchInbound(t *testing.T) {
 	server.Program(t, "smtp-source")
-	benchPrograms(t)
 	t.Run("ordinary mail", ordinaryMail)
 	t.Run("recall command", checkedCommand)
 	t.Run("memory", rememberedMail)

@@ -39,7 +39,6 @@ type fullStore struct {
 // release them. Each must either be recalled or arrive, once. It ends with what a site of BENCH_RATE messages a second,
 // of BENCH_SIZE kilobytes, with BENCH_GRACE and BENCH_RETENTION needs.
 func TestBenchMillion(t *testing.T) {
-	benchPrograms(t)
 	f := newFullStore(t, setting(t, "BENCH_HOLDS", 1_000_000, strconv.Atoi))
 	f.make()
 	f.look()
@@ -216,7 +215,7 @@ func (f *fullStore) release() {
 	f.record = float64(f.memory()-f.empty-int(f.each*float64(f.count(holdstore.Recalled)))) /
 		float64(f.count(holdstore.Released))
 	f.Logf("%.0f bytes of Redis's memory for the record of a released message", f.record)
-	f.Logf("Redis: %s resident at its peak", peakOf(f.redisPID()))
+	f.Logf("Redis: %s resident at its peak", peakOf(f.redis.PID()))
 }
 
 // stride is after how many releases a line says so.
@@ -240,14 +239,6 @@ func (f *fullStore) daemon(port string, want int) {
 	if err := f.g.daemon.Wait(); err != nil {
 		f.Fatalf("the daemon does not end in order: %v", err)
 	}
-}
-
-func (f *fullStore) redisPID() int {
-	_, text, _ := strings.Cut(f.redis.Do("INFO server"), "process_id:")
-	text, _, _ = strings.Cut(text, "\r")
-	pid, err := strconv.Atoi(text)
-	f.g.must(err)
-	return pid
 }
 
 // account looks at each message: recalled and never sent, or sent once.

@@ -21,7 +21,6 @@ import (
 // TestBenchWeb measures the page with 100,000 held: from the POST of a click until the store has recalled the message,
 // what a browser loads first, the list of somebody with 1,000 messages, and the memory of 1,000 streams of events.
 func TestBenchWeb(t *testing.T) {
-	benchPrograms(t)
 	const held, own, clicks, listeners, perPerson = 100_000, 1000, 300, 1000, 20
 	b := newStoreBench(t)
 	var ids []string

@@ -23,6 +23,9 @@ import (
 // programs is the folder of the daemon and recallctl as they stand in the tree, built once, with the race detector.
 var programs string
 
+// asShipped has programs built without the race detector, as they are shipped.
+var asShipped = os.Getenv("TORTURE") != ""
+
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
@@ -34,7 +37,7 @@ func buildAndRun(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each program sleeps for a second at its end
 	build := exec.Command("go", "build", "-buildvcs=false", "-race", "-o", dir, "../cmd/...")
-	if os.Getenv("TORTURE") != "" {
+	if asShipped {
 		build = exec.Command("go", "build", "-buildvcs=false", "-o", dir, "../cmd/...")
 	}
 	if out, err := build.CombinedOutput(); err != nil {

@@ -66,6 +66,9 @@ func startRedis(t testing.TB, environ []string, extra ...string) *Redis {
 	return r
 }
 
+// PID is the process id of the server that runs now.
+func (r *Redis) PID() int { return r.cmd.Process.Pid }
+
 // reached is where clients and other servers reach a server: with TLS, when it has it.
 func (r *Redis) reached() string { return cmp.Or(r.Secure, r.Addr) }
 

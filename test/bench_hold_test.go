@@ -1,0 +1,254 @@
+//go:build bench
+
+package test
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/test/server"
+)
+
+// Aims of the hold path, as parts of what the peers do.
+const (
+	ofDurable     = 0.9 // of a C milter that writes each message to a file and syncs it
+	ofPostfixHold = 0.8
+)
+
+// peer is one way in which a gateway keeps mail back: a Postfix, and the milter behind it.
+type peer struct {
+	name  string
+	ports map[string]string // of Postfix, by how it reaches the milter
+	pids  []int             // of the milter, and what it needs
+	empty func()            // throws away what it keeps
+}
+
+// cell is one kind of load.
+type cell struct {
+	transport      string
+	size, sessions int
+}
+
+// TestBenchHold compares the hold path with the least that a durable hold can do, and with Postfix's own. The content
+// hardly compresses, as attachments do. What a run takes is about the same for all peers, so a slow one sends less.
+func TestBenchHold(t *testing.T) {
+	peers := holdPeers(t)
+	for _, transport := range []string{"unix", "tcp"} {
+		for _, size := range []int{4 << 10, 50 << 10, 1 << 20} {
+			for _, sessions := range []int{1, 16, 50} {
+				compareHolds(t, peers, cell{transport, size, sessions})
+			}
+		}
+		compareHolds(t, peers, cell{transport, largeSize, 16})
+	}
+	largeMail(t, peers)
+}
+
+// holdPeers starts recall-milter and what it is measured against, each with a Postfix of its own.
+func holdPeers(t *testing.T) []*peer {
+	settings := []string{"smtpd_client_connection_count_limit = 0", "default_process_limit = 200",
+		"smtp_line_length_limit = 0", "defer_transports = smtp"}
+	return []*peer{ourHold(t, settings), durableHold(t, settings), postfixHold(t, settings)}
+}
+
+// ourHold is the daemon with a Redis of the packages' settings, reached as packages do: by a unix socket.
+func ourHold(t *testing.T, settings []string) *peer {
+	dir := socketDir(t)
+	store := filepath.Join(dir, "store")
+	redis := server.StartRedis(t, "--unixsocket", store, "--hash-max-listpack-value", "1024", "--rdbcompression", "no",
+		"--maxmemory", "16gb")
+	g := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
+		milter: server.FreeAddr(t), redis: redis}
+	host, port, _ := strings.Cut(g.milter, ":")
+	socket := filepath.Join(dir, "milter")
+	g.must(os.WriteFile(g.conf, fmt.Appendf(nil, "listen = [\"inet:%s@%s\", \"unix:%s\"]\nsocket_mode = \"0666\"\n"+
+		"[redis]\naddresses = [\"unix:%s\"]\n[hold]\ngrace = \"24h\"\n[http]\nlisten = \"\"\n", port, host, socket, store),
+		0o600))
+	g.startDaemon()
+	t.Cleanup(g.killDaemon)
+	postfix := server.StartPostfix(t, g.milter, g.milter, append(settings, "own_milters = unix:"+socket)...)
+	p := &peer{name: "recall-milter", ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.Own}}
+	p.pids = []int{g.daemon.Process.Pid, redis.PID()}
+	p.empty = func() {
+		g.killDaemon()
+		redis.Do("FLUSHALL")
+		g.startDaemon()
+		p.pids[0] = g.daemon.Process.Pid
+	}
+	return p
+}
+
+// durableHold is a milter in C that syncs a file for each message.
+func durableHold(t *testing.T, settings []string) *peer {
+	dir, files := socketDir(t), t.TempDir()
+	addr, socket := server.FreeAddr(t), filepath.Join(dir, "milter")
+	host, port, _ := strings.Cut(addr, ":")
+	program := compiled(t, "durable")
+	tcp, unix := exec.Command(program, "inet:"+port+"@"+host, files), exec.Command(program, "unix:"+socket, files)
+	startListening(t, addr, tcp)
+	startListening(t, socket, unix)
+	if err := os.Chmod(socket, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	postfix := server.StartPostfix(t, addr, addr, append(settings, "own_milters = unix:"+socket)...)
+	return &peer{name: "durable milter", ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.Own},
+		pids: []int{tcp.Process.Pid, unix.Process.Pid}, empty: func() {
+			all, _ := filepath.Glob(filepath.Join(files, "*"))
+			for _, file := range all {
+				os.Remove(file)
+			}
+		}}
+}
+
+// postfixHold is Postfix's own HOLD, without a milter.
+func postfixHold(t *testing.T, settings []string) *peer {
+	postfix := server.StartPostfix(t, "127.0.0.1:9", "127.0.0.1:9", append(settings, "smtpd_milters =",
+		"smtpd_recipient_restrictions = check_recipient_access static:HOLD, permit_mynetworks, reject")...)
+	return &peer{name: "Postfix HOLD", ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.SMTP},
+		empty: func() {
+			out, err := exec.Command(server.Program(t, "postsuper"), "-c", filepath.Join(postfix.Dir, "conf"), "-d",
+				"ALL").CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}}
+}
+
+// socketDir is a folder that Postfix's own user can reach.
+func socketDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// compareHolds runs one cell in turns. Each ratio is of two runs of the same round; the median counts.
+func compareHolds(t *testing.T, peers []*peer, c cell) {
+	content := mailFile(t, c.size)
+	messages, rates, costs := make([]int, len(peers)), make([][]float64, len(peers)), make([][]float64, len(peers))
+	for n, p := range peers {
+		p.empty()
+		messages[n] = messagesFor(t, p.ports[c.transport], c.sessions, content)
+	}
+	for range rounds {
+		for n, p := range peers {
+			before := processorTime(t, p.pids)
+			rates[n] = append(rates[n], sourceFile(t, p.ports[c.transport], c.sessions, messages[n], content))
+			took := processorTime(t, p.pids) - before
+			costs[n] = append(costs[n], took.Seconds()*1000/float64(messages[n]))
+		}
+	}
+	line := fmt.Sprintf("%s, %2d sessions, %s: %s %.0f/s", kilobytes(c.size), c.sessions, c.transport, peers[0].name,
+		median(rates[0]))
+	for n, aim := range []float64{1: ofDurable, ofPostfixHold} {
+		if aim > 0 {
+			line += fmt.Sprintf("; %s %.0f/s, of it %s", peers[n].name, median(rates[n]),
+				against(ratio(rates[0], rates[n]), aim))
+		}
+	}
+	t.Logf("%s (the durable milter: %.2f); processor of milter and store a message: %.2f ms, of the durable milter "+
+		"%.2f ms", line, ratio(rates[1], rates[2]), median(costs[0]), median(costs[1]))
+}
+
+// ratio is the median of the ratios of two runs each.
+func ratio(ours, theirs []float64) float64 {
+	var all []float64
+	for n := range ours {
+		all = append(all, ours[n]/theirs[n])
+	}
+	return median(all)
+}
+
+// against says a figure with what it should be at least.
+func against(figure, aim float64) string {
+	return fmt.Sprintf("%.2f (aim %.1f%s)", figure, aim, missed(figure < aim))
+}
+
+// missed says that an aim was missed.
+func missed(yes bool) string {
+	if yes {
+		return ", missed"
+	}
+	return ""
+}
+
+func kilobytes(size int) string {
+	if size >= 1<<20 {
+		return fmt.Sprintf("%2d MB", size>>20)
+	}
+	return fmt.Sprintf("%2d KB", size>>10)
+}
+
+// runTime is about how long one run of a cell takes; of large messages each session sends at least one.
+const runTime = time.Second
+
+// messagesFor finds out how many messages a run needs, and has the servers start what processes they need.
+func messagesFor(t *testing.T, addr string, sessions int, content string) (n int) {
+	n = sessions
+	for start := time.Now(); time.Since(start) < runTime; {
+		n = max(int(sourceFile(t, addr, sessions, n, content)*runTime.Seconds()), sessions)
+	}
+	return n
+}
+
+// sourceFile is source with the message of a file.
+func sourceFile(t *testing.T, addr string, sessions, messages int, file string) float64 {
+	t.Helper()
+	start := time.Now()
+	out, err := exec.Command(server.Program(t, "smtp-source"), "-s", strconv.Itoa(sessions), "-m", strconv.Itoa(messages),
+		"-F", file, "-d", "-f", "a@corp.test", "-t", "b@x.test", addr).CombinedOutput()
+	if err != nil {
+		t.Fatalf("smtp-source: %v\n%s", err, out)
+	}
+	return float64(messages) / time.Since(start).Seconds()
+}
+
+// mailFile is a message as smtp-source takes it, with base64 that hardly compresses.
+func mailFile(t *testing.T, size int) string {
+	noise := make([]byte, size/78*57+57) // 57 bytes are a line of 76 with its end
+	rand.Read(noise)
+	var text bytes.Buffer
+	text.WriteString("From: a@corp.test\nTo: b@x.test\nSubject: The minutes of the meeting\n\n")
+	for line := noise; len(line) >= 57; line = line[57:] {
+		text.WriteString(base64.StdEncoding.EncodeToString(line[:57]) + "\n")
+	}
+	file := filepath.Join(t.TempDir(), "mail")
+	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// processorTime is what some processes have taken so far.
+func processorTime(t *testing.T, pids []int) (all time.Duration) {
+	const tick = time.Second / 100 // of utime and stime, proc(5)
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		user, wrong := strconv.Atoi(fields[11])
+		system, err := strconv.Atoi(fields[12])
+		if err := cmp.Or(wrong, err); err != nil {
+			t.Fatal(err)
+		}
+		all += time.Duration(user+system) * tick
+	}
+	return all
+}
