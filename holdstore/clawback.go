@@ -16,7 +16,7 @@ import (
 
 // A claw back is one hash: what is to be done (head), and for each mailbox what is meant (t), what was about to be done
 // (p), and what came of it (r), each behind its number. All of it is sealed where there is a key. What these texts say
-// is up to whoever wrote them.
+// is up to whoever wrote them. In plain words it has the outcome of each mailbox (o), and how many have each ("sum ").
 
 // ClawBack is an operator's order to take messages out of mailboxes.
 type ClawBack struct {
@@ -172,6 +172,24 @@ func (s *Store) ClawBack(ctx context.Context, id string) (*ClawBack, error) {
 	return c, nil
 }
 
+// ClawCounts says how many mailboxes of a claw back have each of some outcomes. One that is not known has none.
+func (s *Store) ClawCounts(ctx context.Context, id string, outcomes []string) ([]int, error) {
+	fields := make([]string, len(outcomes))
+	for n, outcome := range outcomes {
+		fields[n] = "sum " + outcome
+	}
+	values, err := s.nodes.Client.HMGet(ctx, clawKey(s.nodes.Of(id), id), fields...).Result()
+	if err != nil {
+		return nil, nodes.Explain(err)
+	}
+	counts := make([]int, len(outcomes))
+	for n := range values {
+		text, _ := values[n].(string)
+		counts[n], _ = strconv.Atoi(text)
+	}
+	return counts, nil
+}
+
 // ClawBacks returns the newest claw backs. With ErrPartial there may be more.
 func (s *Store) ClawBacks(ctx context.Context, most int) (all []*ClawBack, err error) {
 	shards, partly := s.nodes.Visible(ctx)
@@ -243,15 +261,15 @@ func (s *Store) PlanClaw(ctx context.Context, id string, n int, plan any) error 
 
 var clawResultScript = drain(lua("clawback"))
 
-// EndClaw writes what came of a mailbox, with a line in the trail; a result that is there stays, unless again says that
-// it may be replaced. ErrNotFound.
+// EndClaw writes what came of a mailbox: its outcome in a word, the whole result, and a line in the trail. A result
+// that is there stays, unless again says that it may be replaced. ErrNotFound.
 func (s *Store) EndClaw(
-	ctx context.Context, id string, n int, result any, again bool, keep time.Duration, e Entry,
+	ctx context.Context, id string, n int, outcome string, result any, again bool, keep time.Duration, e Entry,
 ) error {
 	text, err := s.clawText(id, "r", n, result)
 	if err != nil {
 		return err
 	}
-	return s.replicatedWord(ctx, clawResultScript, id, n, text, map[bool]string{true: "again"}[again],
+	return s.replicatedWord(ctx, clawResultScript, id, n, outcome, text, map[bool]string{true: "again"}[again],
 		keep.Milliseconds(), e.Verb, e.By, e.From, e.Reason, e.Detail)
 }

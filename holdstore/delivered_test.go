@@ -102,7 +102,7 @@ func TestAMailboxOfAClawBackHasOneResult(t *testing.T) {
 	}
 	for n := range targets {
 		for _, result := range []string{"first", "second"} {
-			if err := s.EndClaw(ctx, id, n, result, false, time.Hour, Entry{Verb: "retract"}); err != nil {
+			if err := s.EndClaw(ctx, id, n, "moved", result, false, time.Hour, Entry{Verb: "retract"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -130,11 +130,15 @@ func TestAMailboxOfAClawBackHasOneResult(t *testing.T) {
 	if entries != 451 {
 		t.Errorf("%d lines in the trail, want one for the order and one for each mailbox", entries)
 	}
-	if err := s.EndClaw(ctx, id, 0, "later", true, time.Hour, Entry{}); err != nil {
+	if err := s.EndClaw(ctx, id, 0, "refused", "later", true, time.Hour, Entry{}); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := s.ClawBack(ctx, id); err != nil || c.Left != 0 {
 		t.Errorf("%+v, %v", c, err)
+	}
+	counts, err := s.ClawCounts(ctx, id, []string{"moved", "refused", "not-found"})
+	if err != nil || !slices.Equal(counts, []int{449, 1, 0}) {
+		t.Errorf("the counts of outcomes: %v %v", counts, err)
 	}
 	if all, err := s.ClawBacks(ctx, 10); err != nil || len(all) != 1 || all[0].ID != id {
 		t.Errorf("%+v, %v", all, err)

@@ -26,6 +26,7 @@ type Store interface {
 	AddClawBack(ctx context.Context, id string, head any, targets []any, keep time.Duration, e holdstore.Entry) error
 	ClawBack(ctx context.Context, id string) (*holdstore.ClawBack, error)
 	ClawBacks(ctx context.Context, most int) ([]*holdstore.ClawBack, error)
+	ClawCounts(ctx context.Context, id string, outcomes []string) ([]int, error)
 	ClawMailboxes(ctx context.Context, id string, numbers []int) ([]holdstore.ClawMailbox, error)
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
 }

@@ -139,6 +139,7 @@ func (c *claws) end(ctx context.Context, n int, t clawback.Mailbox, r mailbox.Cl
 	if r.Detail != "" {
 		detail += ", " + r.Detail
 	}
-	return c.x.store.EndClaw(ctx, c.part.ID, n, r, again, c.x.o.Keep, holdstore.Entry{Verb: c.order.Verb(), Detail: detail,
-		Actor: holdstore.Actor{By: c.order.By, From: c.order.From, Reason: c.order.Reason}})
+	by := holdstore.Actor{By: c.order.By, From: c.order.From, Reason: c.order.Reason}
+	return c.x.store.EndClaw(ctx, c.part.ID, n, r.Outcome, r, again, c.x.o.Keep,
+		holdstore.Entry{Verb: c.order.Verb(), Detail: detail, Actor: by})
 }

@@ -42,7 +42,9 @@ type Store interface {
 
 	clawback.Store
 	PlanClaw(ctx context.Context, id string, n int, plan any) error
-	EndClaw(ctx context.Context, id string, n int, result any, again bool, keep time.Duration, e holdstore.Entry) error
+	EndClaw(
+		ctx context.Context, id string, n int, outcome string, result any, again bool, keep time.Duration, e holdstore.Entry,
+	) error
 
 	ClaimJob(ctx context.Context, some ...holdstore.Lane) (*holdstore.Job, error)
 	RenewJob(ctx context.Context, j *holdstore.Job) error

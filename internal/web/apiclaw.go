@@ -6,13 +6,10 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/clawback"
-	"github.com/recall-milter/recall-milter/internal/criteria"
 )
 
 // clawAPI adds the operations by which operators take delivered messages out of mailboxes.
@@ -38,44 +35,6 @@ func (s *Server) forOperators(do func(*http.Request, *caller) (any, error)) func
 		}
 		return nil, forbidden("only operators, and tokens of the scope admin, may do that")
 	}
-}
-
-// clawQuery says which messages that came in are meant.
-type clawQuery struct {
-	MessageIDs []string `json:"message_ids"`
-	Sender     string   `json:"sender"`
-	Recipient  string   `json:"recipient"`
-	Subject    string   `json:"subject"`
-	Since      string   `json:"since"`
-	Until      string   `json:"until"`
-}
-
-const (
-	clawNamed = 1000 // Message-IDs of one query
-	clawShown = 500  // messages or mailboxes of one answer
-)
-
-// read makes a query of the store. One that selects everything is refused: nobody means it.
-func (q clawQuery) read(now time.Time, wrong int) (d holdstore.DeliveredQuery, err error) {
-	d = holdstore.DeliveredQuery{MessageIDs: q.MessageIDs, Sender: criteria.Address(q.Sender),
-		Recipient: criteria.Address(q.Recipient), Subject: q.Subject}
-	since, until := false, false
-	if q.Since != "" {
-		d.Since, since = readMoment(q.Since, now)
-	}
-	if q.Until != "" {
-		d.Until, until = readMoment(q.Until, now)
-	}
-	texts := strings.Join(append([]string{q.Sender, q.Recipient, q.Subject, q.Since, q.Until}, q.MessageIDs...), "")
-	switch {
-	case texts == "":
-		err = invalid(wrong, "say which messages: name at least one Message-ID, or give a filter")
-	case since || until:
-		err = invalid(wrong, "since and until are moments of RFC 3339, or how long ago, like 90m")
-	case len(q.MessageIDs) > clawNamed || len(texts) > 100*clawNamed || !utf8.ValidString(texts):
-		err = invalid(wrong, "the filters are too long")
-	}
-	return d, err
 }
 
 // clawMessage is one message that came in.
@@ -128,29 +87,6 @@ func clawQueryOf(values url.Values) clawQuery {
 		values.Get("since"), values.Get("until")}
 }
 
-// foundMail is what was found, and why there may be more; empty: there isn't.
-type foundMail struct {
-	*clawback.Found
-	missing string
-}
-
-func (s *Server) delivered(r *http.Request, q clawQuery, wrong int) (foundMail, error) {
-	d, err := q.read(s.now(), wrong)
-	if err != nil {
-		return foundMail{}, err
-	}
-	f, err := clawback.Find(r.Context(), s.store, d)
-	switch {
-	case errors.Is(err, holdstore.ErrTooMany):
-		return foundMail{}, invalid(wrong, err.Error())
-	case errors.Is(err, holdstore.ErrPartial):
-		return foundMail{f, "a part of the store is away"}, nil
-	case err != nil:
-		return foundMail{}, err
-	}
-	return foundMail{Found: f}, nil
-}
-
 // clawWish is the body of an order.
 type clawWish struct {
 	clawQuery
@@ -170,7 +106,7 @@ func (s *Server) apiClawBack(r *http.Request, c *caller) (any, error) {
 	switch {
 	case len(w.Reason) > reasonMost:
 		return nil, errReason
-	case w.Delete && w.To != "", len(w.To) > 500:
+	case w.Delete && w.To != "", len(w.To) > folderMost:
 		return nil, invalid(http.StatusUnprocessableEntity, "give to or delete; to is the name of a folder")
 	case !s.o.Mailboxes:
 		return nil, errNoMailboxes
@@ -184,17 +120,9 @@ func (s *Server) apiClawBack(r *http.Request, c *caller) (any, error) {
 		return nil, notNow(nil, fmt.Sprintf("%s match, and mailboxes says %d: nothing was ordered; look again",
 			clawback.Count(len(boxes), "mailbox", "mailboxes"), w.Mailboxes))
 	}
-	return s.orderClaw(r, c, clawback.Order{Folder: w.To, Delete: w.Delete, DryRun: w.DryRun, Reason: w.Reason}, boxes)
-}
-
-var errNoMailboxes = notNow(nil, "no mailbox can be reached: [inbound.mailbox] is not set in the config")
-
-// orderClaw writes an order, and says what it is.
-func (s *Server) orderClaw(r *http.Request, c *caller, o clawback.Order, boxes []clawback.Mailbox) (any, error) {
-	by := c.act(o.Reason)
-	o.By, o.From = by.By, by.From
-	id := s.store.NewClawID()
-	if err := clawback.Start(r.Context(), s.store, id, o, boxes, s.o.ClawKeep); err != nil {
+	o := clawback.Order{Folder: w.To, Delete: w.Delete, DryRun: w.DryRun, Reason: w.Reason}
+	id, err := s.orderClaw(r, c, o, boxes)
+	if err != nil {
 		return nil, err
 	}
 	return s.clawHead(r, id)
@@ -256,6 +184,10 @@ type clawOutcome struct {
 	Detail    string `json:"detail,omitempty"`
 }
 
+func clawOutcomeOf(o clawback.Outcome) clawOutcome {
+	return clawOutcome{o.Mailbox.Recipient, o.Mailbox.MessageID, o.Outcome(), o.Result.Detail}
+}
+
 func (s *Server) apiClawed(r *http.Request, _ *caller) (any, error) {
 	h, err := s.store.ClawBack(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -276,8 +208,7 @@ func (s *Server) apiClawed(r *http.Request, _ *caller) (any, error) {
 		return nil, err
 	}
 	err = clawback.OutcomesFrom(r.Context(), s.store, h, from, clawShown, func(o clawback.Outcome) error {
-		out.Outcomes = append(out.Outcomes, clawOutcome{o.Mailbox.Recipient, o.Mailbox.MessageID, o.Outcome(),
-			o.Result.Detail})
+		out.Outcomes = append(out.Outcomes, clawOutcomeOf(o))
 		return nil
 	})
 	if next := from + clawShown; next < h.Mailboxes {
@@ -294,16 +225,9 @@ func (s *Server) apiUndoClaw(r *http.Request, c *caller) (any, error) {
 	if len(t.Reason) > reasonMost {
 		return nil, errReason
 	}
-	h, err := s.store.ClawBack(r.Context(), r.PathValue("id"))
+	id, err := s.undoClaw(r, c, t.Reason)
 	if err != nil {
 		return nil, err
 	}
-	boxes, err := clawback.Moved(r.Context(), s.store, h)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(boxes) == 0:
-		return nil, notNow(nil, "this claw back has moved nothing that could be moved back")
-	}
-	return s.orderClaw(r, c, clawback.Order{Of: h.ID, Reason: t.Reason}, boxes)
+	return s.clawHead(r, id)
 }

@@ -62,7 +62,7 @@ func (p *program) clawBacks(site, anna string) (id string) {
 	moved := mailbox.Clawed{Outcome: mailbox.Moved,
 		Copies: []mailbox.Copy{{Folder: "INBOX", ID: "1/1", To: "T", Now: "1/2"}}}
 	e := holdstore.Entry{Verb: "retract"}
-	if err := h.store.EndClaw(h.t.Context(), id, 1, moved, false, time.Hour, e); err != nil {
+	if err := h.store.EndClaw(h.t.Context(), id, 1, moved.Outcome, moved, false, time.Hour, e); err != nil {
 		h.t.Fatal(err)
 	}
 	code, text = p.do(call{method: "GET", path: "/claw-backs/" + id, token: site})

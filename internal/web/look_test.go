@@ -142,8 +142,8 @@ func (h *house) pages(language string, sights []sight) (all []browser.Page) {
 // wide letters; its texts fit in every language. "make pictures" opens each of them by itself.
 func TestThePagesAreForEverybody(t *testing.T) {
 	t.Parallel()
-	h := open(t, withBoss)
-	sights := h.sights()
+	h := open(t, withBoss+mailboxTable)
+	sights := append(h.sights(), h.clawSights()...)
 	english := h.pages("en", sights)
 	all := slices.Clone(english)
 	sights = slices.DeleteFunc(sights, sight.same)
@@ -194,8 +194,8 @@ func TestPicturesOfEveryState(t *testing.T) {
 	if os.Getenv("SCREENSHOTS") == "" {
 		t.Skip("make pictures takes them")
 	}
-	h := open(t, withBoss)
-	sights := h.sights()
+	h := open(t, withBoss+mailboxTable)
+	sights := append(h.sights(), h.clawSights()...)
 	b := browser.Open(t)
 	for _, language := range languages {
 		b.Header("Accept-Language", language)

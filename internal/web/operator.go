@@ -11,7 +11,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/criteria"
 )
 
-// operatorPages adds the pages for operators: everybody's messages, the audit trail, and how the store is.
+// operatorPages adds the pages for operators: everybody's messages, claw backs, the audit trail, and how
+// the store is.
 func (s *Server) operatorPages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /operator", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, operatorPath, http.StatusSeeOther)
@@ -19,6 +20,10 @@ func (s *Server) operatorPages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /operator/{$}", s.operated(s.searchPage))
 	mux.HandleFunc("GET /operator/confirm", s.operated(s.confirmMany))
 	mux.HandleFunc("POST /operator/confirm", s.operated(s.actOnMany))
+	mux.HandleFunc("GET /operator/claw-backs", s.operated(s.deliveredPage))
+	mux.HandleFunc("POST /operator/claw-backs", s.operated(s.orderPage))
+	mux.HandleFunc("GET /operator/claw-backs/{id}", s.operated(s.clawPage))
+	mux.HandleFunc("POST /operator/claw-backs/{id}", s.operated(s.undoPage))
 	mux.HandleFunc("GET /operator/audit", s.operated(s.auditPage))
 	mux.HandleFunc("GET /operator/health", s.healthEvenAway(s.operated(s.healthPage)))
 	mux.HandleFunc("GET /readyz", s.readyz)

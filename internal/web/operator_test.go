@@ -21,6 +21,7 @@ func TestThePagesOfOperatorsAreForOperators(t *testing.T) {
 	id := h.ids["of bert"]
 	stranger, anna := h.guest(), h.guest("Remote-User", "anna")
 	for _, path := range []string{"/operator/", "/operator/audit", "/operator/health",
+		"/operator/claw-backs", "/operator/claw-backs?sender=@evil.test", "/operator/claw-backs/" + id,
 		"/operator/confirm?act=recall&id=" + id} {
 		if code, _, header := stranger.ask("GET", path, ""); code != 303 || header.Get("Location") != "/sign-in" {
 			t.Errorf("a stranger at %s: %d", path, code)
@@ -30,6 +31,7 @@ func TestThePagesOfOperatorsAreForOperators(t *testing.T) {
 		}
 	}
 	for path, form := range map[string]string{"/operator/confirm": "act=recall&ids=" + id,
+		"/operator/claw-backs": "sender=@evil.test&goal=trash", "/operator/claw-backs/" + id: "act=undo",
 		"/operator/health": "act=pause"} {
 		if code, _, _ := stranger.ask("POST", path, form); code != 401 {
 			t.Errorf("a stranger posts to %s: %d", path, code)
@@ -41,8 +43,8 @@ func TestThePagesOfOperatorsAreForOperators(t *testing.T) {
 	if p, err := h.store.Paused(t.Context()); p != nil || err != nil || h.state("of bert") != holdstore.Held {
 		t.Errorf("something was changed: %v %v %s", p, err, h.state("of bert"))
 	}
-	if got := h.trail("web refused", "login anna"); got != 2 {
-		t.Errorf("%d of anna's 2 acts are in the audit trail", got)
+	if got := h.trail("web refused", "login anna"); got != 4 {
+		t.Errorf("%d of anna's 4 acts are in the audit trail", got)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -76,6 +77,7 @@ type Server struct {
 	examine       func(context.Context) []Finding // nil: nothing does
 	streams       streams
 	room          room
+	claws         *semaphore.Weighted // looks through what came in
 	bounds        bounds
 	pings         singleflight.Group
 	pageTemplates map[string]*template.Template // by language
@@ -96,7 +98,8 @@ type Mail interface {
 // New returns a server. The marker needs its secret before anybody can sign in.
 func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *Texts, log Log, o Options) *Server {
 	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: time.Now,
-		wanted: make(chan string, 100), pageTemplates: texts.templates(), room: newRoom(), bounds: patience}
+		wanted: make(chan string, 100), pageTemplates: texts.templates(), room: newRoom(), bounds: patience,
+		claws: semaphore.NewWeighted(looksAtOnce)}
 	if u, err := url.Parse(o.BaseURL); err == nil {
 		s.host, s.secure = u.Host, u.Scheme == "https"
 	}

@@ -83,7 +83,7 @@
   async function renew() {
     let answer = null, text = "";
     try {
-      answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+      answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
       text = await answer.text();
     } catch (e) {
       answer = null;
@@ -133,9 +133,11 @@
   setInterval(tick, 1000);
   if (!parts().length) return;
   listen();
-  setInterval(() => {
-    if (!document.hidden && document.querySelector("[data-often]")) renew();
-  }, 10000);
+  const every = (ms, marked) => setInterval(() => {
+    if (!document.hidden && document.querySelector(marked)) renew();
+  }, ms);
+  every(10000, "[data-often]");
+  every(2000, "[data-soon]");
   document.addEventListener("visibilitychange", () => (document.hidden ? hush() : look()));
   addEventListener("pageshow", (e) => e.persisted && look());
   addEventListener("pagehide", hush);
