@@ -35,7 +35,8 @@ type session struct {
 
 // message is what is gathered of one message.
 type message struct {
-	open     bool // from MAIL until its outcome is known
+	open     bool      // from MAIL until its outcome is known
+	came     time.Time // when the policy was first asked, so that one moment decides all along
 	sub      holdstore.Submission
 	envelope int // bytes of sender and recipients
 	fields   []policy.Field
@@ -235,7 +236,11 @@ func (s *session) decide(f policy.Facts) policy.Verdict {
 
 func (s *session) facts(known policy.Stage) policy.Facts {
 	sub := s.msg.sub
-	f := policy.Facts{Known: known, Login: sub.Login, DaemonName: sub.Daemon, Sender: sub.Sender.Address, Now: time.Now()}
+	if s.msg.came.IsZero() {
+		s.msg.came = time.Now()
+	}
+	f := policy.Facts{Known: known, Login: sub.Login, DaemonName: sub.Daemon, Sender: sub.Sender.Address,
+		Now: s.msg.came}
 	f.Client, _ = netip.ParseAddr(sub.Client.Address)
 	if s.server.OwnGrace != nil {
 		f.OwnGrace = s.server.OwnGrace(s.ctx, sub.Login, sub.Sender.Address)

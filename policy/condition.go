@@ -43,11 +43,6 @@ func IfClient(n Networks) Condition {
 		func(_ *Outbound, f *Facts) bool { return n.Contains(f.Client) })
 }
 
-// IfTime asks for the present moment.
-func IfTime(w Window) Condition {
-	return simple("time "+w.String(), AtMail, func(_ *Outbound, f *Facts) bool { return w.Contains(f.Now) })
-}
-
 // IfRecipients asks for the number of envelope recipients.
 func IfRecipients(b Bound) Condition {
 	return simple("recipients "+b.String(), AtHeaders,

@@ -51,7 +51,7 @@ func (c *ctl) test() *cobra.Command {
 	flags.StringVar(&t.client, "client", "127.0.0.1", "client `address`")
 	flags.StringVar(&t.daemonName, "daemon-name", "", "`name` of the MTA's service (milter_macro_daemon_name)")
 	flags.StringVar(&t.own, "own-grace", "", "the `grace` that the sender has chosen (hold.own_grace)")
-	flags.StringVar(&t.at, "at", "", "`time` of the rules' time conditions (default now)")
+	flags.StringVar(&t.at, "at", "", "`moment` at which it would come, in the zone of hold.zone (default now)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.tried(cmd.Context(), &t, args[0]) }
 	return cmd
 }
@@ -64,7 +64,7 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 	if err != nil {
 		return asConfig(err)
 	}
-	m, err := t.message()
+	m, err := t.message(c.config)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (c *ctl) memory() (*holdstore.Store, error) {
 }
 
 // message is what the flags say of the message.
-func (t *attempt) message() (m trial.Message, err error) {
+func (t *attempt) message(site *config.Config) (m trial.Message, err error) {
 	m = trial.Message{Sender: t.sender, Recipients: t.recipients, Login: t.login, DaemonName: t.daemonName}
 	if m.Client, err = netip.ParseAddr(t.client); err != nil && t.client != "" {
 		return m, usage("invalid IP address %q in --client", t.client)
@@ -122,13 +122,14 @@ func (t *attempt) message() (m trial.Message, err error) {
 		}
 		m.OwnGrace = &own
 	}
-	if m.Now, err = moment("at", t.at, time.Now()); err != nil {
-		return m, err
+	now, err := site.Clock(time.Now())
+	if err != nil {
+		return m, asConfig(err)
 	}
-	if m.Now.IsZero() {
-		m.Now = time.Now()
+	if m.Now, err = moment("at", t.at, now); err == nil && m.Now.IsZero() {
+		m.Now = now
 	}
-	return m, nil
+	return m, err
 }
 
 // opened opens a file with a message; - is standard input.

@@ -13,7 +13,9 @@ func (s *source) set(v reflect.Value, path string, n *unstable.Node) {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
 	}
-	if u := asText(v); u != nil && !(v.Kind() == reflect.Map && n.Kind == unstable.InlineTable) {
+	severalValues := v.Kind() == reflect.Map && n.Kind == unstable.InlineTable ||
+		v.Kind() == reflect.Slice && n.Kind == unstable.Array
+	if u := asText(v); u != nil && !severalValues {
 		if s.want(path, n, unstable.String, "a string") {
 			if err := u.UnmarshalText(n.Data); err != nil {
 				s.problem(path, "%s: %v", path, err)

@@ -56,6 +56,7 @@ func (c *Config) check(s *source) {
 	own := c.Hold.OwnGrace
 	s.demand("hold.own_grace", len(own) == 0 || len(own) == 2 && own[0] <= own[1] && own[1] <= c.Hold.MaxGrace,
 		"needs the least and the most that people may choose, up to hold.max_grace: [\"0s\", \"1h\"]")
+	c.checkCalendar(s, "hold", c.Hold.Zone, c.Hold.Holidays)
 	s.demand("hold.max_size", c.Hold.MaxSize > 0, "must be above 0")
 	c.checkRules(s)
 	c.checkInboundRules(s)
@@ -73,7 +74,7 @@ func (c *Config) checkRules(s *source) {
 			"\""+ownMail+"\" is the name for the gateway's own mails, which nobody can recall")
 		path := "hold.rule." + strconv.Itoa(i)
 		s.ruleName(path, r.Name, seen)
-		r.each(func(row condition, v reflect.Value) { row.kind.check(c, s, path+"."+row.key, v) })
+		r.each(func(row condition, v wanted) { row.kind.check(c, s, path+"."+row.key, v) })
 		s.each(path+".delegates", r.Delegates, c.checkPattern)
 		if r.Grace != nil && r.Grace.Map != "" {
 			s.is(path+".grace", c.checkRulePattern("@"+r.Grace.Map))
@@ -81,6 +82,7 @@ func (c *Config) checkRules(s *source) {
 		s.demand(path+".delegates", !OnlyExcludes(r.Delegates),
 			"only excludes logins: add \"*\" if every other login may recall this mail")
 		c.checkReason(s, path+".reason", r.Reason)
+		c.checkTimes(s, path, &r)
 	}
 }
 

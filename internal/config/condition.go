@@ -36,28 +36,34 @@ var conditions = []condition{
 type condition struct {
 	key  string
 	kind interface {
-		check(c *Config, s *source, path string, v reflect.Value)          // notes what is wrong in the file
-		conditions(c *Config, v reflect.Value) ([]policy.Condition, error) // for the policy
-		words(v reflect.Value) string                                      // for people
-		never(c *Config, key string, v reflect.Value) string               // why it is never met; "": it can be
-		always(v reflect.Value) bool                                       // all mail meets it
-		within(v, other reflect.Value) bool                                // what meets v meets the other as well
+		check(c *Config, s *source, path string, v wanted)          // notes what is wrong in the file
+		conditions(c *Config, v wanted) ([]policy.Condition, error) // for the policy
+		words(v wanted) string                                      // for people
+		never(c *Config, key string, v wanted) string               // why it is never met; "": it can be
+		always(v wanted) bool                                       // all mail meets it
+		within(v, other wanted) bool                                // what meets v meets the other as well
 	}
 }
 
+// wanted is the field of a rule that is a condition.
+type wanted struct {
+	reflect.Value
+	rule *Rule
+}
+
 // value is the field of a rule with a key.
-func (r *Rule) value(key string) reflect.Value {
+func (r *Rule) value(key string) wanted {
 	v := reflect.ValueOf(r).Elem()
 	for i := range v.NumField() {
 		if v.Type().Field(i).Tag.Get("toml") == key {
-			return v.Field(i)
+			return wanted{v.Field(i), r}
 		}
 	}
 	panic("no field of Rule is " + key) // a test looks at each row
 }
 
 // each calls do for each condition that the rule has.
-func (r *Rule) each(do func(c condition, v reflect.Value)) {
+func (r *Rule) each(do func(c condition, v wanted)) {
 	for _, c := range conditions {
 		if v := r.value(c.key); !v.IsZero() && (v.Kind() != reflect.Slice && v.Kind() != reflect.Map || v.Len() > 0) {
 			do(c, v)
@@ -67,7 +73,7 @@ func (r *Rule) each(do func(c condition, v reflect.Value)) {
 
 // Conditions are what the policy asks for the rule.
 func (r *Rule) Conditions(c *Config) (all []policy.Condition, err error) {
-	r.each(func(row condition, v reflect.Value) {
+	r.each(func(row condition, v wanted) {
 		more, wrong := row.kind.conditions(c, v)
 		if all = append(all, more...); err == nil {
 			err = wrong
@@ -79,7 +85,7 @@ func (r *Rule) Conditions(c *Config) (all []policy.Condition, err error) {
 // Describe says in one line what the rule matches.
 func (r *Rule) Describe() string {
 	var all []string
-	r.each(func(row condition, v reflect.Value) {
+	r.each(func(row condition, v wanted) {
 		all = append(all, strings.TrimSpace(strings.ReplaceAll(row.key, "_", " ")+" "+row.kind.words(v)))
 	})
 	if len(all) == 0 {
@@ -91,14 +97,14 @@ func (r *Rule) Describe() string {
 // everything says whether the rule matches all mail.
 func (r *Rule) everything() bool {
 	all := true
-	r.each(func(row condition, v reflect.Value) { all = all && row.kind.always(v) })
+	r.each(func(row condition, v wanted) { all = all && row.kind.always(v) })
 	return all
 }
 
 // covers says whether the rule takes all mail that the other would match.
 func (r *Rule) covers(other *Rule) bool {
 	all := true
-	r.each(func(row condition, v reflect.Value) {
+	r.each(func(row condition, v wanted) {
 		theirs := other.value(row.key)
 		all = all && (row.kind.always(v) || !theirs.IsZero() && row.kind.within(theirs, v))
 	})
@@ -107,7 +113,7 @@ func (r *Rule) covers(other *Rule) bool {
 
 // never says why a rule can match no mail; "" when it can.
 func (r *Rule) never(c *Config) (why string) {
-	r.each(func(row condition, v reflect.Value) {
+	r.each(func(row condition, v wanted) {
 		if why == "" {
 			why = row.kind.never(c, row.key, v)
 		}
@@ -124,7 +130,7 @@ func Some(values []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(values[:shown], ", "), len(values)-shown)
 }
 
-func strs(v reflect.Value) []string {
+func strs(v wanted) []string {
 	all := make([]string, v.Len())
 	for n := range all {
 		all[n] = v.Index(n).String()
@@ -133,6 +139,6 @@ func strs(v reflect.Value) []string {
 }
 
 // sameWords says whether two lists have the same entries.
-func sameWords(a, b reflect.Value) bool {
+func sameWords(a, b wanted) bool {
 	return slices.Equal(slices.Sorted(slices.Values(strs(a))), slices.Sorted(slices.Values(strs(b))))
 }

@@ -7,14 +7,15 @@ import (
 )
 
 // others are the keys of a rule that say what becomes of its mail, and not which mail it is for.
-var others = []string{"name", "grace", "wish", "delegates", "recall", "language", "reason", "notice"}
+var others = []string{"name", "grace", "wish", "delegates", "recall", "language", "reason", "notice",
+	"zone", "holidays"}
 
 // samples have a value of each condition that not all mail meets.
 var samples = map[string]string{
 	"sender": `["a@corp.test"]`, "recipient": `["a@far.test"]`, "all_recipients": `["*@corp.test"]`, "login": `["a"]`,
 	"client": `["192.0.2.0/24"]`, "daemon_name": `["A"]`, "header": `{ A = "b" }`, "subject": `["a"]`,
 	"attachment": `["*.zip"]`, "size": `">5MB"`, "recipients": `">3"`, "external_domains": `">1"`,
-	"first_contact": `true`, "lookalike": `false`, "time": `"Mon-Fri 08:00-18:00"`,
+	"first_contact": `true`, "lookalike": `false`, "time": `["Mon-Fri 08:00-18:00", "Sat"]`,
 }
 
 // Whoever adds a key to a rule must say what it asks for, or that it asks for nothing: a condition that is forgotten

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -25,18 +24,18 @@ const (
 	texts                   // not always there
 )
 
-func (k patternList) check(c *Config, s *source, path string, v reflect.Value) {
+func (k patternList) check(c *Config, s *source, path string, v wanted) {
 	s.each(path, strs(v), c.checkRulePattern)
 }
 
-func (k patternList) conditions(c *Config, v reflect.Value) ([]policy.Condition, error) {
+func (k patternList) conditions(c *Config, v wanted) ([]policy.Condition, error) {
 	l, err := c.Lists.RulePatterns(strs(v))
 	return []policy.Condition{k.make(l)}, err
 }
 
-func (k patternList) words(v reflect.Value) string { return Some(strs(v)) }
+func (k patternList) words(v wanted) string { return Some(strs(v)) }
 
-func (k patternList) never(_ *Config, key string, v reflect.Value) string {
+func (k patternList) never(_ *Config, key string, v wanted) string {
 	list := strs(v)
 	switch {
 	case emptied(list):
@@ -48,14 +47,14 @@ func (k patternList) never(_ *Config, key string, v reflect.Value) string {
 	return ""
 }
 
-func (k patternList) always(v reflect.Value) bool {
+func (k patternList) always(v wanted) bool {
 	list := strs(v)
 	return (k.of == addresses || k.of == services) && slices.ContainsFunc(list, matchesAll) &&
 		!slices.ContainsFunc(list, excludes)
 }
 
 // within compares what is written: each entry of v must be an entry of the other, or be matched by one.
-func (k patternList) within(v, other reflect.Value) bool {
+func (k patternList) within(v, other wanted) bool {
 	if sameWords(v, other) {
 		return true
 	}
@@ -87,18 +86,18 @@ func takes(pattern, text string) bool {
 // networkList is a condition on the address of the client.
 type networkList struct{}
 
-func (networkList) check(_ *Config, s *source, path string, v reflect.Value) {
+func (networkList) check(_ *Config, s *source, path string, v wanted) {
 	s.each(path, strs(v), checkNetwork)
 }
 
-func (networkList) conditions(_ *Config, v reflect.Value) ([]policy.Condition, error) {
+func (networkList) conditions(_ *Config, v wanted) ([]policy.Condition, error) {
 	n, err := policy.ParseNetworks(strs(v))
 	return []policy.Condition{policy.IfClient(n)}, err
 }
 
-func (networkList) words(v reflect.Value) string { return Some(strs(v)) }
+func (networkList) words(v wanted) string { return Some(strs(v)) }
 
-func (networkList) never(c *Config, key string, v reflect.Value) string {
+func (networkList) never(c *Config, key string, v wanted) string {
 	from, err := policy.ParseNetworks(strs(v))
 	switch {
 	case emptied(strs(v)):
@@ -109,24 +108,24 @@ func (networkList) never(c *Config, key string, v reflect.Value) string {
 	return ""
 }
 
-func (networkList) always(v reflect.Value) bool {
+func (networkList) always(v wanted) bool {
 	list := strs(v)
 	return slices.Contains(list, "0.0.0.0/0") && slices.Contains(list, "::/0") && !slices.ContainsFunc(list, excludes)
 }
 
-func (networkList) within(v, other reflect.Value) bool { return sameWords(v, other) }
+func (networkList) within(v, other wanted) bool { return sameWords(v, other) }
 
 // fieldTexts is a condition on the text of fields.
 type fieldTexts struct{}
 
-func (fieldTexts) check(c *Config, s *source, path string, v reflect.Value) {
+func (fieldTexts) check(c *Config, s *source, path string, v wanted) {
 	for name, pattern := range v.Interface().(map[string]string) {
 		s.is(path+"."+name, c.checkRulePattern(pattern))
 		s.is(path+"."+name, checkFieldName(name))
 	}
 }
 
-func (fieldTexts) conditions(c *Config, v reflect.Value) (all []policy.Condition, err error) {
+func (fieldTexts) conditions(c *Config, v wanted) (all []policy.Condition, err error) {
 	fields := v.Interface().(map[string]string)
 	for _, name := range sortedKeys(fields) {
 		l, err := c.Lists.RulePatterns([]string{fields[name]})
@@ -138,7 +137,7 @@ func (fieldTexts) conditions(c *Config, v reflect.Value) (all []policy.Condition
 	return all, nil
 }
 
-func (fieldTexts) words(v reflect.Value) string {
+func (fieldTexts) words(v wanted) string {
 	fields := v.Interface().(map[string]string)
 	var all []string
 	for _, name := range sortedKeys(fields) {
@@ -147,11 +146,11 @@ func (fieldTexts) words(v reflect.Value) string {
 	return strings.Join(all, "; ")
 }
 
-func (fieldTexts) never(*Config, string, reflect.Value) string { return "" }
+func (fieldTexts) never(*Config, string, wanted) string { return "" }
 
-func (fieldTexts) always(reflect.Value) bool { return false }
+func (fieldTexts) always(wanted) bool { return false }
 
-func (fieldTexts) within(v, other reflect.Value) bool {
+func (fieldTexts) within(v, other wanted) bool {
 	theirs := map[string]string{}
 	for name, pattern := range v.Interface().(map[string]string) {
 		theirs[strings.ToLower(name)] = pattern

@@ -2,7 +2,6 @@ package config
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 
@@ -12,9 +11,9 @@ import (
 // byteBound is a condition on the size of the message.
 type byteBound struct{}
 
-func (byteBound) check(*Config, *source, string, reflect.Value) {} // it is read as what it is
+func (byteBound) check(*Config, *source, string, wanted) {} // it is read as what it is
 
-func (byteBound) conditions(_ *Config, v reflect.Value) (all []policy.Condition, _ error) {
+func (byteBound) conditions(_ *Config, v wanted) (all []policy.Condition, _ error) {
 	b := v.Interface().(SizeBound)
 	if b.Above > 0 {
 		all = append(all, policy.IfLarger(int64(b.Above)))
@@ -25,18 +24,18 @@ func (byteBound) conditions(_ *Config, v reflect.Value) (all []policy.Condition,
 	return all, nil
 }
 
-func (byteBound) words(v reflect.Value) string { return v.Interface().(SizeBound).String() }
+func (byteBound) words(v wanted) string { return v.Interface().(SizeBound).String() }
 
-func (byteBound) never(c *Config, _ string, v reflect.Value) string {
+func (byteBound) never(c *Config, _ string, v wanted) string {
 	if b := v.Interface().(SizeBound); b.Above > 0 && b.Above >= c.Hold.MaxSize {
 		return "what is larger than hold.max_size passes unheld anyway"
 	}
 	return ""
 }
 
-func (byteBound) always(reflect.Value) bool { return false }
+func (byteBound) always(wanted) bool { return false }
 
-func (byteBound) within(v, other reflect.Value) bool {
+func (byteBound) within(v, other wanted) bool {
 	a, b := v.Interface().(SizeBound), other.Interface().(SizeBound)
 	return b.Above > 0 && a.Above >= b.Above || b.Below > 0 && a.Below > 0 && a.Below <= b.Below
 }
@@ -47,17 +46,17 @@ type numberBound struct {
 	external bool // it counts what is not in outbound.local_domains
 }
 
-func (numberBound) check(*Config, *source, string, reflect.Value) {}
+func (numberBound) check(*Config, *source, string, wanted) {}
 
-func (k numberBound) conditions(_ *Config, v reflect.Value) ([]policy.Condition, error) {
+func (k numberBound) conditions(_ *Config, v wanted) ([]policy.Condition, error) {
 	return []policy.Condition{k.make(policy.Bound(v.Interface().(CountBound)))}, nil
 }
 
-func (numberBound) words(v reflect.Value) string {
+func (numberBound) words(v wanted) string {
 	return policy.Bound(v.Interface().(CountBound)).String()
 }
 
-func (k numberBound) never(c *Config, key string, v reflect.Value) string {
+func (k numberBound) never(c *Config, key string, v wanted) string {
 	b := v.Interface().(CountBound)
 	switch {
 	case k.external && len(c.Outbound.LocalDomains) == 0:
@@ -68,55 +67,31 @@ func (k numberBound) never(c *Config, key string, v reflect.Value) string {
 	return ""
 }
 
-func (k numberBound) always(v reflect.Value) bool {
+func (k numberBound) always(v wanted) bool {
 	b := v.Interface().(CountBound)
 	return !k.external && b.Above != nil && *b.Above == 0 // every message has a recipient
 }
 
-func (numberBound) within(v, other reflect.Value) bool {
+func (numberBound) within(v, other wanted) bool {
 	a, b := v.Interface().(CountBound), other.Interface().(CountBound)
 	return b.Above != nil && a.Above != nil && *a.Above >= *b.Above ||
 		b.Below != nil && a.Below != nil && *a.Below <= *b.Below
 }
-
-// windows is a condition on the time.
-type windows struct{}
-
-func (windows) check(_ *Config, s *source, path string, v reflect.Value) {
-	_, err := policy.ParseWindow(v.String())
-	s.is(path, err)
-}
-
-func (windows) conditions(_ *Config, v reflect.Value) ([]policy.Condition, error) {
-	w, err := policy.ParseWindow(v.String())
-	return []policy.Condition{policy.IfTime(w)}, err
-}
-
-func (windows) words(v reflect.Value) string { return v.String() }
-
-func (windows) never(*Config, string, reflect.Value) string { return "" }
-
-func (windows) always(v reflect.Value) bool {
-	w, err := policy.ParseWindow(v.String())
-	return err == nil && w.Always()
-}
-
-func (windows) within(v, other reflect.Value) bool { return v.String() == other.String() }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 // flag is a condition that the memory of correspondents answers.
 type flag struct{ make func(bool) policy.Condition }
 
-func (flag) check(*Config, *source, string, reflect.Value) {}
+func (flag) check(*Config, *source, string, wanted) {}
 
-func (k flag) conditions(_ *Config, v reflect.Value) ([]policy.Condition, error) {
+func (k flag) conditions(_ *Config, v wanted) ([]policy.Condition, error) {
 	return []policy.Condition{k.make(v.Elem().Bool())}, nil
 }
 
-func (flag) words(v reflect.Value) string { return strconv.FormatBool(v.Elem().Bool()) }
+func (flag) words(v wanted) string { return strconv.FormatBool(v.Elem().Bool()) }
 
-func (flag) never(c *Config, key string, v reflect.Value) string {
+func (flag) never(c *Config, key string, v wanted) string {
 	switch {
 	case !v.Elem().Bool():
 	case len(c.Outbound.LocalDomains) == 0:
@@ -127,6 +102,6 @@ func (flag) never(c *Config, key string, v reflect.Value) string {
 	return ""
 }
 
-func (flag) always(reflect.Value) bool { return false }
+func (flag) always(wanted) bool { return false }
 
-func (flag) within(v, other reflect.Value) bool { return v.Elem().Bool() == other.Elem().Bool() }
+func (flag) within(v, other wanted) bool { return v.Elem().Bool() == other.Elem().Bool() }

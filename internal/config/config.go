@@ -60,7 +60,7 @@ func Default() *Config {
 			DaemonNames:  []string{"ORIGINATING"},
 			LocalDomains: []string{}},
 		Hold: Hold{Grace: d(2 * time.Minute), MaxGrace: d(day), MaxSize: 50 << 20, RequestHeader: "X-Hold-For",
-			Wish: "longer", OwnGrace: []Duration{}, Remember: d(365 * day)},
+			Wish: "longer", OwnGrace: []Duration{}, Remember: d(365 * day), Holidays: Dates{}},
 		Release: Release{SMTP: "127.0.0.1:10026", Concurrency: 8, CancelLock: true, Received: "short",
 			Retry: Retry{First: d(10 * time.Second), Max: d(10 * time.Minute), GiveUpAfter: d(5 * day)}},
 		Recall: Recall{Outlook: true, SubjectPrefixes: []string{"Recall:", "Rückruf:", "撤回:", "回收:", "회수:"},
@@ -115,6 +115,7 @@ func tryParse(name string, text []byte, environ []string, folder string) (c *Con
 		s.broken = true
 	} else if s.decode(c); !s.broken {
 		s.environment(c, environ)
+		c.Hold.inherit()
 		c.check(s)
 		c.credentials(s, folder)
 	}

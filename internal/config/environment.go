@@ -79,6 +79,6 @@ func (s *source) setText(v reflect.Value, path, text string) {
 				list = append(list, word)
 			}
 		}
-		v.Set(reflect.ValueOf(list))
+		v.Set(reflect.ValueOf(list).Convert(v.Type()))
 	}
 }

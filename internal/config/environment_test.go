@@ -14,6 +14,7 @@ func TestTheEnvironmentWinsOverTheFile(t *testing.T) {
 		[]string{"HOME=/", "RECALL_MILTER_HOLD_GRACE=30s",
 			"RECALL_MILTER_REDIS_ADDRESSES=a:1, b:2", "RECALL_MILTER_REDIS_DB=3", "RECALL_MILTER_RECALL_OUTLOOK=false",
 			"RECALL_MILTER_RELEASE_RETRY_MAX=1h",
+			"RECALL_MILTER_HOLD_HOLIDAYS=12-24, 2026-05-01", "RECALL_MILTER_HOLD_ZONE=Europe/Vienna",
 			"RECALL_MILTER_OUTBOUND_NETWORKS=", "RECALL_MILTER_SOCKET_MODE=0600"}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -21,11 +22,12 @@ func TestTheEnvironmentWinsOverTheFile(t *testing.T) {
 	if c.Hold.Grace != Duration(30*time.Second) || c.Hold.MaxGrace != Duration(time.Hour) ||
 		strings.Join(c.Redis.Addresses, " ") != "a:1 b:2" ||
 		c.Redis.DB != 3 || c.Recall.Outlook || c.Release.Retry.Max != Duration(time.Hour) || len(c.Outbound.Networks) != 0 ||
-		c.SocketMode != 0o600 {
+		c.SocketMode != 0o600 || c.Hold.Zone != "Europe/Vienna" ||
+		strings.Join(c.Hold.Holidays, " ") != "12-24 2026-05-01" {
 		t.Errorf("%+v", c)
 	}
-	if got := strings.Join(c.Environment,
-		" "); got != "hold.grace outbound.networks recall.outlook redis.addresses redis.db release.retry.max socket_mode" {
+	if got := strings.Join(c.Environment, " "); got != "hold.grace hold.holidays hold.zone outbound.networks "+
+		"recall.outlook redis.addresses redis.db release.retry.max socket_mode" {
 		t.Errorf("set: %s", got)
 	}
 }
@@ -34,6 +36,7 @@ func TestBadVariablesAreNamed(t *testing.T) {
 	for variable, want := range map[string]string{
 		"RECALL_MILTER_HOLD_GRAZE=1m":               "it sets no key",
 		"RECALL_MILTER_HOLD_RULE=x":                 "it sets no key",
+		"RECALL_MILTER_HOLD_ZONE=Wien":              `invalid zone "Wien"`,
 		"RECALL_MILTER_HOLD_GRACE=soon":             `invalid duration "soon"`,
 		"RECALL_MILTER_REDIS_DB=-1":                 "must be a whole number",
 		"RECALL_MILTER_RECALL_OUTLOOK=yes":          "must be true or false",

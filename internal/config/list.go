@@ -52,19 +52,24 @@ func (c *Config) Graces(r *Rule) (policy.Graces, error) {
 	return c.Lists.Graces(r.Grace.Map, ParseDuration)
 }
 
-// FileNames are the names of all lists and maps of graces that are in files.
+// FileNames are the names of all lists, of patterns and of dates, and maps of graces that are in files.
 func (c *Config) FileNames() []string {
 	all := c.ListNames()
 	for _, r := range c.Hold.Rules {
 		if r.Grace != nil && r.Grace.Map != "" && !lists.IsSocketmap(r.Grace.Map) {
 			all = append(all, r.Grace.Map)
 		}
+		for _, day := range r.Holidays {
+			if name, ok := listName(day); ok {
+				all = append(all, name)
+			}
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// ListNames are the names of all lists that the config names, each once.
+// ListNames are the names of all lists of patterns that the config names, each once.
 func (c *Config) ListNames() []string {
 	var all []string
 	note := func(pattern string) {
@@ -81,6 +86,7 @@ func (c *Config) ListNames() []string {
 					walk(v.Field(i))
 				}
 			}
+		case v.Type() == reflect.TypeFor[Dates]():
 		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
 			for i := range v.Len() {
 				note(v.Index(i).String())

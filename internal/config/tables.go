@@ -54,6 +54,8 @@ type Hold struct {
 	Wish          string     `toml:"wish" allowed:"longer,any,ignore" reload:"yes"`
 	OwnGrace      []Duration `toml:"own_grace" reload:"yes"` // least and most that people may choose; empty: they may not
 	Remember      Duration   `toml:"remember" reload:"yes"`  // who has written to whom; 0: nothing
+	Zone          string     `toml:"zone" reload:"yes"`      // of the rules; "": the gateway's own
+	Holidays      Dates      `toml:"holidays" reload:"yes"`  // so
 	Rules         []Rule     `toml:"rule" reload:"yes"`
 }
 
@@ -83,7 +85,9 @@ type Rule struct {
 	FirstContact  *bool             `toml:"first_contact"`
 	Lookalike     *bool             `toml:"lookalike"`
 	Attachment    []string          `toml:"attachment"` // names and media types
-	Time          string            `toml:"time"`
+	Time          Windows           `toml:"time"`
+	Zone          string            `toml:"zone"`                             // of time and grace; "": hold.zone
+	Holidays      Dates             `toml:"holidays"`                         // nil: hold.holidays
 	Wish          string            `toml:"wish" allowed:"longer,any,ignore"` // "": hold.wish
 	Delegates     []string          `toml:"delegates"`
 	Recall        *bool             `toml:"recall"`   // nil: true

@@ -16,6 +16,10 @@ func settings(_ context.Context, s *Site, r report) {
 		}
 	}
 	for _, rule := range c.Hold.Rules {
+		if _, err := c.Lists.Holidays(rule.Holidays); err != nil {
+			r.bad("config.list", byHand+"only you know the holidays: correct the file, a date a line",
+				"%s: the daemon that runs keeps the dates that it had, and one that starts refuses the config", words(err))
+		}
 		if _, err := c.Graces(&rule); err != nil {
 			r.bad("config.list", byHand+"only you know what belongs into "+c.Lists.Path(rule.Grace.Map)+": correct it",
 				"%s: the daemon that runs keeps the entries that it had, and one that starts refuses the config", words(err))

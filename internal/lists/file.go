@@ -29,7 +29,7 @@ var (
 	errUnfinished = errors.New("its last line has no end: it may be half written")
 )
 
-// File is a list, or a map of graces, in a file. What is in it is replaced as a whole.
+// File is a list of patterns or dates, or a map of graces, in a file. What is in it is replaced as a whole.
 type File struct {
 	name, path string
 	parse      func(text []byte) (*content, error)
@@ -45,6 +45,7 @@ type File struct {
 type content struct {
 	entries *policy.Entries  // of a list; empty in a map
 	graces  map[string]grace // of a map
+	days    policy.Days      // of a list of dates
 	all     int              // lines that say something
 }
 
@@ -67,6 +68,9 @@ func (f *File) Grace(key string) (text string, line int) {
 	g := f.content.Load().graces[key]
 	return g.text, g.line
 }
+
+// Days returns the dates in force.
+func (f *File) Days() *policy.Days { return &f.content.Load().days }
 
 // Len is the number of lines that say something.
 func (f *File) Len() int { return f.content.Load().all }

@@ -53,7 +53,7 @@ func (s *Set) Patterns(texts []string) (policy.Patterns, error) {
 // Open returns the list of a name, as "@NAME" in the config; a file is read when it is named for the first time.
 func (s *Set) Open(name string) (policy.List, error) {
 	if IsSocketmap(name) {
-		return nil, fmt.Errorf("%q: a socketmap is only possible in the conditions and the grace of [[hold.rule]]", "@"+name)
+		return nil, errSocketmap(name)
 	}
 	return s.file("list", name, parseList)
 }
@@ -74,6 +74,20 @@ func (s *Set) Graces(name string, duration func(string) (time.Duration, error)) 
 		return policy.Socketmap(name), nil
 	}
 	return s.file("graces", name, parseGraces(duration))
+}
+
+// Holidays reads dates, and the files of dates that are named.
+func (s *Set) Holidays(texts []string) (policy.Holidays, error) {
+	return policy.ParseHolidays(texts, func(name string) (policy.DayList, error) {
+		if IsSocketmap(name) {
+			return nil, errSocketmap(name)
+		}
+		return s.file("days", name, parseDays)
+	})
+}
+
+func errSocketmap(name string) error {
+	return fmt.Errorf("%q: a socketmap is only possible in the conditions and the grace of [[hold.rule]]", "@"+name)
 }
 
 // IsSocketmap says whether a name is that of a socketmap, and not of a file.
