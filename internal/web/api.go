@@ -30,7 +30,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	mux.HandleFunc("GET /api/v1/openapi.json", s.describe)
 	mux.HandleFunc("GET /api/v1/me", s.asked(s.apiMe))
 	mux.HandleFunc("PUT /api/v1/me", s.asked(s.apiChoose))
-	mux.HandleFunc("GET /api/v1/holds", s.asked(s.apiHolds))
+	mux.HandleFunc("GET /api/v1/holds", s.asked(s.apiHolds, searchParameters...))
 	mux.HandleFunc("GET /api/v1/events", s.asked(s.apiEvents))
 	mux.HandleFunc("GET /api/v1/holds/{id}", s.asked(s.apiHold))
 	mux.HandleFunc("GET /api/v1/holds/{id}/message", s.asked(s.apiMessage))
@@ -48,12 +48,18 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(strings.Replace(string(openAPI), "https://recall.corp.test", s.o.BaseURL, 1)))
 }
 
-// asked makes a handler of an operation for callers who have proven who they are. What it returns is the answer.
-func (s *Server) asked(do func(r *http.Request, c *caller) (any, error)) http.HandlerFunc {
+// operation does what a request to the API asks for, and returns the answer.
+type operation func(r *http.Request, c *caller) (any, error)
+
+// asked makes a handler of an operation for callers who have proven who they are; parameters are those of its query.
+func (s *Server) asked(do operation, parameters ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := s.caller(r)
 		if err == nil && c.nobody() {
 			err = unauthorized("send a token: Authorization: Bearer TOKEN")
+		}
+		if err == nil {
+			err = checkQuery(r.URL.Query(), parameters...)
 		}
 		var answer any
 		if err == nil {
@@ -130,7 +136,32 @@ const (
 	limitMost    = 500
 )
 
-// readSearch reads the parameters of a list. One that is not known is an error: without it the list would be another.
+// searchParameters are those of a list.
+var searchParameters = []string{"login", "sender", "recipient", "client", "message_id", "queue_id", "subject",
+	"state...", "since", "until", "limit", "cursor"}
+
+// checkQuery refuses a parameter that an operation does not know: the answer would not be to what was asked. Only those
+// whose name ends with "..." may come more than once.
+func checkQuery(values url.Values, known ...string) error {
+	for name, all := range values {
+		many := slices.Contains(known, name+"...")
+		switch {
+		case !many && !slices.Contains(known, name):
+			return invalid(http.StatusBadRequest, "unknown parameter "+strconv.Quote(name))
+		case !many && len(all) > 1, slices.ContainsFunc(all, func(value string) bool {
+			return len(value) > 1000 || !utf8.ValidString(value)
+		}):
+			return wrongValue(name)
+		}
+	}
+	return nil
+}
+
+func wrongValue(name string) error {
+	return invalid(http.StatusBadRequest, "the value of "+name+" is not valid")
+}
+
+// readSearch reads the parameters of a list, which checkQuery has passed.
 func readSearch(values url.Values, now time.Time) (q search, err error) {
 	q.limit, q.States = limitDefault, waiting
 	texts := map[string]*string{"login": &q.Login, "sender": &q.Sender, "recipient": &q.Recipient, "subject": &q.Subject,
@@ -139,8 +170,6 @@ func readSearch(values url.Values, now time.Time) (q search, err error) {
 		value := all[0]
 		var wrong bool
 		switch to := texts[name]; {
-		case len(all) > 1 && name != "state" || len(value) > 1000 || !utf8.ValidString(value):
-			wrong = true
 		case to != nil:
 			*to = value
 		case name == "state":
@@ -156,11 +185,9 @@ func readSearch(values url.Values, now time.Time) (q search, err error) {
 			var ok bool
 			q.after, ok = readPlace(value)
 			wrong = !ok
-		default:
-			return q, invalid(http.StatusBadRequest, "unknown parameter "+strconv.Quote(name))
 		}
 		if wrong {
-			return q, invalid(http.StatusBadRequest, "the value of "+name+" is not valid")
+			return q, wrongValue(name)
 		}
 	}
 	return q, nil

@@ -14,16 +14,17 @@ import (
 
 // clawAPI adds the operations by which operators take delivered messages out of mailboxes.
 func (s *Server) clawAPI(mux *http.ServeMux) {
-	mux.HandleFunc("GET /api/v1/delivered", s.asked(s.forOperators(s.apiDelivered)))
+	mux.HandleFunc("GET /api/v1/delivered", s.asked(s.forOperators(s.apiDelivered), "message_id...", "sender",
+		"recipient", "subject", "since", "until"))
 	mux.HandleFunc("GET /api/v1/claw-backs", s.asked(s.forOperators(s.apiClawBacks)))
 	mux.HandleFunc("POST /api/v1/claw-backs", s.asked(s.forOperators(s.apiClawBack)))
-	mux.HandleFunc("GET /api/v1/claw-backs/{id}", s.asked(s.forOperators(s.apiClawed)))
+	mux.HandleFunc("GET /api/v1/claw-backs/{id}", s.asked(s.forOperators(s.apiClawed), "cursor"))
 	mux.HandleFunc("POST /api/v1/claw-backs/{id}/undo", s.asked(s.forOperators(s.apiUndoClaw)))
 }
 
 // forOperators makes an operation for operators of one. Others hear that they may not, and an act that they tried is in
 // the trail.
-func (s *Server) forOperators(do func(*http.Request, *caller) (any, error)) func(*http.Request, *caller) (any, error) {
+func (s *Server) forOperators(do operation) operation {
 	return func(r *http.Request, c *caller) (any, error) {
 		if c.may(ScopeAdmin) {
 			return do(r, c)
@@ -66,15 +67,7 @@ func clawMessages(all []clawback.Message) []clawMessage {
 }
 
 func (s *Server) apiDelivered(r *http.Request, _ *caller) (any, error) {
-	values := r.URL.Query()
-	for name := range values {
-		switch name {
-		case "message_id", "sender", "recipient", "subject", "since", "until":
-		default:
-			return nil, invalid(http.StatusBadRequest, "unknown parameter "+strconv.Quote(name))
-		}
-	}
-	f, err := s.delivered(r, clawQueryOf(values), http.StatusBadRequest)
+	f, err := s.delivered(r, clawQueryOf(r.URL.Query()), http.StatusBadRequest)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +189,7 @@ func (s *Server) apiClawed(r *http.Request, _ *caller) (any, error) {
 	from := 0
 	if text := r.URL.Query().Get("cursor"); text != "" {
 		if from, err = strconv.Atoi(text); err != nil || from < 0 {
-			return nil, invalid(http.StatusBadRequest, "the value of cursor is not valid")
+			return nil, wrongValue("cursor")
 		}
 	}
 	out := struct {

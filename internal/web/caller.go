@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/recall"
@@ -41,6 +42,10 @@ func (c *caller) act(reason string) holdstore.Actor {
 	return holdstore.Actor{By: c.name, From: c.from, Reason: reason, Operator: c.Operator}
 }
 
+// mayUndo says whether somebody may undo the recall of a message: an operator may have stopped it for a reason that
+// its sender doesn't know. The store decides again.
+func (c *caller) mayUndo(h *holdstore.Hold) bool { return c.Operator || !h.Stopped }
+
 // caller finds out who makes a request. One who has proven nothing is not an error; a proof that is wrong is one.
 func (s *Server) caller(r *http.Request) (*caller, error) {
 	c := &caller{from: "page, " + s.client(r).String(), prove: s.caller}
@@ -75,7 +80,7 @@ func (s *Server) proxyLogin(r *http.Request) string {
 		return ""
 	}
 	all := r.Header.Values(s.o.Header)
-	if _, proxied := s.peer(r); !proxied || len(all) != 1 {
+	if _, proxied := s.peer(r.RemoteAddr); !proxied || len(all) != 1 {
 		return ""
 	}
 	return strings.TrimSpace(all[0])
@@ -107,7 +112,10 @@ func (s *Server) byToken(r *http.Request, c *caller, sent string) (*caller, erro
 
 // wrongMost is how many wrong proofs one network may send in a minute before it hears that these are too many. One that
 // is right is always taken: nobody can guess it, and others may be behind the same address.
-const wrongMost = 30
+const (
+	wrongMost = 30
+	wrongTime = time.Minute
+)
 
 // wrong counts a proof that is wrong, notes the first ones of a network in the audit trail, and returns what to answer.
 func (s *Server) wrong(r *http.Request, what string, err error) error {

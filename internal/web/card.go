@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	if v.Why = "why-default"; h.Grace != s.o.Grace {
 		v.Why = "why-grace"
 	}
-	v.From = firstOf(h.Sender.Address, "<>")
+	v.From = cmp.Or(h.Sender.Address, "<>")
 	v.Overdue = !v.Due.After(now)
 	if strings.TrimSpace(v.Subject) == "" {
 		v.Subject = s.texts.say(lang, "no-subject")

@@ -89,6 +89,19 @@ type offered struct {
 var usualGraces = []time.Duration{0, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
 	10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 24 * time.Hour}
 
+// chosen says in a language what a person has chosen.
+func (s *Server) chosen(lang string, v *choices) string {
+	for _, o := range v.All {
+		switch {
+		case o.Chosen && o.Grace == 0:
+			return s.texts.say(lang, "choice-none")
+		case o.Chosen:
+			return s.texts.span(lang, o.Grace)
+		}
+	}
+	return s.texts.say(lang, "choice-site", s.texts.span(lang, v.Site))
+}
+
 // choices is the form for a person; nil: they may not choose.
 func (s *Server) choices(ctx context.Context, c *caller) (*choices, error) {
 	if !s.mayChoose(c) {
@@ -132,5 +145,5 @@ func (s *Server) chooseOnPage(w http.ResponseWriter, r *http.Request, c *caller,
 		s.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, "/#choice", http.StatusSeeOther)
+	http.Redirect(w, r, "/?did=chosen#outcome", http.StatusSeeOther)
 }

@@ -54,6 +54,12 @@ func TestAPersonChoosesTheirOwnGrace(t *testing.T) {
 			t.Errorf("%s: %d %s", form, code, text)
 		}
 	}
+	for path, says := range map[string]string{"/?did=chosen": "Saved. Your own time is now: Not at all", "/": ""} {
+		_, page, _ := anna.ask("GET", path, "")
+		if strings.Contains(page, "Saved.") != (says != "") || !strings.Contains(page, says) {
+			t.Errorf("%s does not say %q:\n%s", path, says, page)
+		}
+	}
 	if h.chosen("login bert") != "" || h.chosen("login ANNA") != "0s" {
 		t.Error("it is not hers alone")
 	}

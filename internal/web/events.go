@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -22,7 +22,8 @@ const (
 	streamTime  = time.Hour // then a client connects again
 	streamBeat  = 15 * time.Second
 	streamWrite = 10 * time.Second
-	streamHolds = 100 // the newest of a person that are watched
+	streamHolds = 100              // the newest of a person that are watched
+	streamAgain = 10 * time.Second // before its last event, a client that comes back hears again
 )
 
 // Times of a stream; tests set them lower.
@@ -30,35 +31,6 @@ var (
 	streamPause = 2 * time.Second  // between two looks at the store
 	streamProof = 10 * time.Second // between two questions who the caller is
 )
-
-// streams counts who listens.
-type streams struct {
-	mu  sync.Mutex
-	all int
-	of  map[string]int
-}
-
-// enter says whether one more stream of somebody has room; leave must be called at its end.
-func (s *streams) enter(name string) (leave func(), ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.of == nil {
-		s.of = map[string]int{}
-	}
-	if s.all >= streamsMost || s.of[name] >= streamsPer {
-		return nil, false
-	}
-	s.all++
-	s.of[name]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.all--
-		if s.of[name]--; s.of[name] == 0 {
-			delete(s.of, name)
-		}
-	}, true
-}
 
 // apiEvents streams each change of what the caller may see (server-sent events). A client that comes back with the
 // Last-Event-ID of what it has seen hears of what changed since.
@@ -133,11 +105,13 @@ func (s *Server) stream(c *caller, who string, seen map[string]string, look look
 	}), nil
 }
 
-// knownSince is what a client knows that has seen all changes until a moment; 0: until now.
+// knownSince is what a client knows whose last event is of a moment; 0: all until now. Two changes can have one moment,
+// one may have been read later than another that came after it, and servers of a Cluster have their own clocks. So what
+// changed shortly before is told again.
 func knownSince(holds []*holdstore.Hold, last int64) map[string]string {
 	seen := map[string]string{}
 	for _, h := range holds {
-		if last == 0 || changedAt(h) <= last {
+		if last == 0 || changedAt(h) < last-streamAgain.Milliseconds() {
 			seen[h.ID] = fingerprint(h)
 		}
 	}
@@ -164,6 +138,7 @@ func (f *flow) run(ctx context.Context, c *caller, holds []*holdstore.Hold) {
 	stop := stopping(ctx).Done()
 	text, beat, proven := ": hello\n\n", time.Now(), time.Now()
 	for {
+		slices.SortStableFunc(holds, func(a, b *holdstore.Hold) int { return cmp.Compare(changedAt(a), changedAt(b)) })
 		for _, h := range holds {
 			text += f.event(h)
 		}

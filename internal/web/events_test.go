@@ -14,7 +14,7 @@ import (
 func TestAStreamTellsWhatChangedAfterThePage(t *testing.T) {
 	t.Parallel()
 	shown, now := &holdstore.Hold{ID: "a", State: holdstore.Held}, &holdstore.Hold{ID: "a", State: holdstore.Released}
-	to, err := (&Server{}).stream(&caller{}, "anna", map[string]string{"a": fingerprint(shown)},
+	to, err := (&Server{streams: shares{each: 1}}).stream(&caller{}, "anna", map[string]string{"a": fingerprint(shown)},
 		func(context.Context, *caller) ([]*holdstore.Hold, error) { return []*holdstore.Hold{now}, nil })
 	if err != nil {
 		t.Fatal(err)

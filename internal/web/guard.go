@@ -3,9 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
-	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 )
@@ -55,18 +53,3 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		inner.ServeHTTP(w, r)
 	})
 }
-
-// forwarded lists the addresses of X-Forwarded-For, the client's first; an invalid one ends it.
-func forwarded(r *http.Request) (hops []netip.Addr) {
-	all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for n := len(all) - 1; n >= 0 && n >= len(all)-maxHops; n-- {
-		a, err := netip.ParseAddr(strings.TrimSpace(all[n]))
-		if err != nil {
-			break
-		}
-		hops = append([]netip.Addr{a.Unmap()}, hops...)
-	}
-	return hops
-}
-
-const maxHops = 10

@@ -64,6 +64,9 @@ func (s sight) same() bool {
 func (h *house) sights() []sight {
 	h.t.Helper()
 	text := "Dear Bert,\r\n\r\nthe prices of next year are attached. Please don't pass them on.\r\n\r\nAnna"
+	if code, _, _ := h.guest("Remote-User", "nobody").ask("POST", "/me", "act=choose&grace=5m"); code != 303 {
+		h.t.Fatalf("a choice: %d", code)
+	}
 	recalled := h.mail("Salaries 2027", time.Hour, text, "board@partner.test")
 	if _, err := h.store.Recall(h.t.Context(), recalled, holdstore.Actor{By: "login anna"}); err != nil {
 		h.t.Fatal(err)
@@ -78,7 +81,7 @@ func (h *house) sights() []sight {
 	link, _ := h.marker.HoldLink(waiting, time.Now().Add(time.Hour))
 	return []sight{
 		{"sign-in", "anna", "/sign-in"}, {"sign-in-mailed", "anna", "/sign-in?did=mailed"},
-		{"list", "anna", "/"}, {"list-empty", "nobody", "/"},
+		{"list", "anna", "/"}, {"list-empty", "nobody", "/?did=chosen"},
 		{"held", "anna", "/m/" + waiting}, {"held-crowd", "anna", "/m/" + crowded},
 		{"held-hebrew", "anna", "/m/" + hebrew}, {"held-emoji", "anna", "/m/" + emoji},
 		{"held-nothing", "anna", "/m/" + waiting + "?did=nothing"},

@@ -88,6 +88,9 @@ func operatorSearch(form url.Values, now time.Time) (q search, err error) {
 		}
 		values.Set(name, value)
 	}
+	if err := checkQuery(values, searchParameters...); err != nil {
+		return q, err
+	}
 	return readSearch(values, now)
 }
 

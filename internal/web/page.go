@@ -119,6 +119,9 @@ func (s *Server) showList(w http.ResponseWriter, r *http.Request, c *caller, p p
 		s.fail(w, r, err)
 		return
 	}
+	if v.Choices != nil && r.URL.Query().Get("did") == "chosen" {
+		v.Outcome, v.OutcomeKind = s.texts.say(v.Lang, "did-chosen", s.chosen(v.Lang, v.Choices)), "good"
+	}
 	if p.missing != "" {
 		v.Missing = s.texts.say(v.Lang, "missing")
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -113,19 +114,10 @@ func (s *Server) view(r *http.Request, c *caller, titleKey string) view {
 	v := view{Lang: s.texts.Choose(r.Header.Get("Accept-Language"))}
 	v.Title = s.texts.say(v.Lang, titleKey)
 	if c != nil && !c.nobody() && c.Hold == "" {
-		v.Who, v.Session = firstOf(append([]string{c.Login}, c.Addresses...)...), c.session != nil
+		v.Who, v.Session = cmp.Or(append([]string{c.Login}, c.Addresses...)...), c.session != nil
 		v.Operator, v.Path = c.Operator, r.URL.Path
 	}
 	return v
-}
-
-func firstOf(words ...string) string {
-	for _, w := range words {
-		if w != "" {
-			return w
-		}
-	}
-	return ""
 }
 
 // render writes a page.

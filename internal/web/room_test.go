@@ -75,7 +75,7 @@ func TestAFingerprintCostsAsMuchAsItIsLong(t *testing.T) {
 // A sender has a link for each message: streams count by the sender.
 func TestTheLinksOfOneSenderShareTheirStreams(t *testing.T) {
 	t.Parallel()
-	s, h := &Server{}, &holdstore.Hold{}
+	s, h := &Server{streams: shares{each: streamsPer}}, &holdstore.Hold{}
 	h.Sender.Address = "Anna@corp.test"
 	for n := range streamsPer + 1 {
 		c := &caller{name: "the link of " + string(rune('a'+n))}

@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 )
@@ -75,49 +78,48 @@ func TestHostileBodiesDoNothing(t *testing.T) {
 	}
 }
 
-// A client that was away hears of what changed meanwhile, and of nothing that it knows.
+// A client that was away hears of what changed meanwhile, the oldest first: it may be cut off behind each event. It
+// hears again of what changed shortly before its last event, as not all of that was perhaps told, and of nothing older.
 func TestEventsResume(t *testing.T) {
 	t.Parallel()
 	h := open(t, "")
-	token := h.token("anna", "act", "anna")
-	listen := func(last string) (id, data string) {
+	token, began := h.token("anna", "act", "anna"), time.Now().UnixMilli()
+	h.extend(h.ids["of anna"])
+	h.hold("new", "anna", "anna@corp.test", "default")
+	// hears returns the subjects of n events, and the ID of the last.
+	hears := func(last int64, n int, meanwhile func()) (subjects []string, id int64) {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/api/v1/events", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.Header.Set("Authorization", "Bearer "+token)
 		r.Header.Set("Recall-On-Behalf-Of", "anna")
-		r.Header.Set("Last-Event-ID", last)
+		r.Header.Set("Last-Event-ID", fmt.Sprint(last))
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer answer.Body.Close()
-		for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		meanwhile()
+		for lines := bufio.NewScanner(answer.Body); len(subjects) < n && lines.Scan(); {
 			if text, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
-				id = text
+				id, _ = strconv.ParseInt(text, 10, 64)
 			}
-			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
-				return id, text
+			if m := regexp.MustCompile(`"subject":"([^"]*)"`).FindStringSubmatch(lines.Text()); m != nil {
+				subjects = append(subjects, m[1])
 			}
 		}
-		return "", ""
+		return subjects, id
 	}
-	first, err := h.store.Get(t.Context(), h.ids["of anna"])
-	if err != nil {
-		t.Fatal(err)
+	heard, last := hears(began, 2, func() {})
+	if fmt.Sprint(heard) != "[of anna new]" || last < began {
+		t.Errorf("it heard %q, the last event is %d", heard, last)
 	}
-	seen := fmt.Sprint(first.HeldAt.UnixMilli())
-	by := holdstore.Actor{By: "test"}
-	if _, err := h.store.Extend(t.Context(), first.ID, 1e9, by); err != nil {
-		t.Fatal(err)
+	if again, _ := hears(last, 2, func() {}); fmt.Sprint(again) != "[of anna new]" {
+		t.Errorf("again it heard %q", again)
 	}
-	id, data := listen(seen)
-	if !strings.Contains(data, first.ID) || id <= seen {
-		t.Errorf("after %s: %s %s", seen, id, data)
-	}
-	h.hold("new", "anna", "anna@corp.test", "default")
-	if _, data := listen(id); !strings.Contains(data, h.ids["new"]) {
-		t.Errorf("after %s: %s", id, data)
+	heard, next := hears(last+10_001, 1, func() { h.extend(h.ids["new"]) })
+	if fmt.Sprint(heard) != "[new]" || next <= last {
+		t.Errorf("later it heard %q with the event %d, after %d", heard, next, last)
 	}
 }

@@ -14,9 +14,9 @@ import (
 	"html/template"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -70,15 +70,17 @@ type Server struct {
 	log    Log
 	texts  *Texts
 	now    func() time.Time
-	host   string      // of BaseURL
 	secure bool        // BaseURL begins with https
 	wanted chan string // addresses that want a link to sign in
 
 	examine       func(context.Context) []Finding // nil: nothing does
-	streams       streams
+	streams       shares
+	connections   shares // of clients
+	requests      shares // of clients
 	room          room
 	claws         *semaphore.Weighted // looks through what came in
 	bounds        bounds
+	crowd         atomic.Int64 // when a client that wanted too much was last logged, in nanoseconds
 	pings         singleflight.Group
 	pageTemplates map[string]*template.Template // by language
 }
@@ -98,11 +100,10 @@ type Mail interface {
 // New returns a server. The marker needs its secret before anybody can sign in.
 func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *Texts, log Log, o Options) *Server {
 	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: time.Now,
-		wanted: make(chan string, 100), pageTemplates: texts.templates(), room: newRoom(), bounds: patience,
-		claws: semaphore.NewWeighted(looksAtOnce)}
-	if u, err := url.Parse(o.BaseURL); err == nil {
-		s.host, s.secure = u.Host, u.Scheme == "https"
-	}
+		wanted: make(chan string, 100), secure: strings.HasPrefix(o.BaseURL, "https:"),
+		pageTemplates: texts.templates(), room: newRoom(), bounds: patience, claws: semaphore.NewWeighted(looksAtOnce),
+		streams:     shares{most: streamsMost, each: streamsPer},
+		connections: shares{each: clientMost}, requests: shares{each: clientMost}}
 	return s
 }
 
@@ -154,7 +155,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Con
 	server := &http.Server{Handler: counted, ReadTimeout: s.bounds.read, WriteTimeout: s.bounds.write,
 		IdleTimeout:    idleTime,
 		MaxHeaderBytes: maxHeader, TLSConfig: certificate, BaseContext: func(net.Listener) context.Context { return base }}
-	l = netutil.LimitListener(l, s.bounds.connections)
+	l = netutil.LimitListener(reception{l, s}, s.bounds.connections)
 	work.Go(func() { s.mailLinks(ctx) })
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -187,31 +188,5 @@ func (s *Server) Handler() http.Handler {
 	s.oidc(mux)
 	s.operatorPages(mux)
 	s.api(mux)
-	return s.guarded(s.room.staying(mux))
-}
-
-// client is the address of whoever asks, as the nearest proxy that is not believed says it.
-func (s *Server) client(r *http.Request) netip.Addr {
-	peer, proxied := s.peer(r)
-	if !proxied {
-		return peer
-	}
-	hops := forwarded(r)
-	for n := len(hops) - 1; n >= 0; n-- {
-		if peer = hops[n]; !s.o.Proxies.Contains(peer) {
-			break
-		}
-	}
-	return peer
-}
-
-// peer is the other end of the connection, and whether it is a proxy that is believed. A unix socket is one from this
-// machine.
-func (s *Server) peer(r *http.Request) (netip.Addr, bool) {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-		return local, s.o.Proxies.Contains(local)
-	}
-	return a.Addr().Unmap(), s.o.Proxies.Contains(a.Addr())
+	return s.guarded(s.sharing(s.room.staying(mux)))
 }

@@ -15,8 +15,6 @@ import (
 	"github.com/recall-milter/recall-milter/internal/mark"
 )
 
-const wrongTime = time.Minute
-
 // session is what the cookie of a browser says: signed, so that the store needs to know only those that were ended. It
 // keeps what was proven, not what that allows: the config of each request decides that.
 type session struct {

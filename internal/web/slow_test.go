@@ -25,6 +25,25 @@ func slowly(t *testing.T, address, request string) *bufio.Reader {
 	return bufio.NewReader(c)
 }
 
+// listen has the page answer at a port of its own, with the bounds of a server, until the test ends.
+func (h *house) listen() (address string) {
+	h.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- h.site.Serve(ctx, l, nil) }()
+	h.t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			h.t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
 // Clients that send or read slowly have all connections that there are. Others wait until the time of these is over,
 // and no longer; what a slow reader has got can't be taken for the whole.
 func TestSlowClientsKeepNobodyOut(t *testing.T) {
@@ -33,14 +52,7 @@ func TestSlowClientsKeepNobodyOut(t *testing.T) {
 	id := h.mail("large", time.Hour, strings.Repeat("a line of a large message\r\n", 600_000), "bert@far.test")
 	head := "Host: x\r\nAuthorization: Bearer " + h.token("site", "read") + "\r\n"
 	h.site.BeQuick(500*time.Millisecond, 2*time.Second, 4)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- h.site.Serve(ctx, l, nil) }()
+	address := h.listen()
 	other := func(while string) {
 		t.Helper()
 		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -78,9 +90,5 @@ func TestSlowClientsKeepNobodyOut(t *testing.T) {
 	}
 	if cut == 0 {
 		t.Error("slow readers have the whole message")
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
