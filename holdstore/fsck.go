@@ -140,7 +140,7 @@ func (f *fsck) schemas(ctx context.Context, shards []nodes.Shard) error {
 }
 
 // look runs a check over names of one shard, and tells what it found.
-func (f *fsck) look(ctx context.Context, at nodes.Shard, check *redis.Script, what string, names []string,
+func (f *fsck) look(ctx context.Context, at nodes.Shard, check *nodes.Script, what string, names []string,
 	more ...any) error {
 	for page := range slices.Chunk(names, fsckPage) {
 		args := append([]any{map[bool]int{true: 1}[f.repair], f.s.opt.RecallRetention.Milliseconds(),
@@ -245,7 +245,7 @@ func (f *fsck) scan(ctx context.Context, node redis.UniversalClient,
 // keyKind are keys whose names begin alike, with the check for them.
 type keyKind struct {
 	begin, what string
-	check       *redis.Script // nil: they are constant, or looked at otherwise
+	check       *nodes.Script // nil: they are constant, or looked at otherwise
 	is          string        // their type in Redis; "": any
 }
 

@@ -57,7 +57,7 @@ func (s *Store) Resume(ctx context.Context, a Actor) (was bool, err error) {
 
 // everywhere runs a script of one act in every shard that can be reached; one line in the trail tells of all. It says
 // whether any changed. Somebody relies on it, so replicas have it too; those that are missing are waited for once.
-func (s *Store) everywhere(ctx context.Context, sc *redis.Script, a Actor) (changed bool, err error) {
+func (s *Store) everywhere(ctx context.Context, sc *nodes.Script, a Actor) (changed bool, err error) {
 	shards, partly := s.nodes.Visible(ctx)
 	run, audit, failed := s.nodes.RunDurable, "audit", &nodes.Failures{}
 	for _, at := range shards {

@@ -7,15 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // Action is what a person does to one hold or to many: Recalling, Releasing, Extending, Restoring.
 type Action struct {
-	script *redis.Script
+	script *nodes.Script
 	verb   string // in the audit trail
 	event  string // in the timeline
 	detail string
@@ -26,7 +24,7 @@ type Action struct {
 // done to, and one entry in the audit trail. act returns the word for one of them; of a record that can't be read it is
 // "damaged". ARGV: event, verb, by, from, reason, detail, two arguments of act, "1" for an operator, ids... Output: a
 // word for each.
-func actionScript(act string) *redis.Script {
+func actionScript(act string) *nodes.Script {
 	return drain(takeback + act + `
 local words, did = {}, {}
 for i = 10, #ARGV do
@@ -182,7 +180,7 @@ var takeback = ticketing + lua("takeback")
 
 // act runs a script for a person: ARGV are id, event, by, from, reason, and then args. It returns the hold after it.
 func (s *Store) act(
-	ctx context.Context, sc *redis.Script, verb, ref, detail string, a Actor, args ...any,
+	ctx context.Context, sc *nodes.Script, verb, ref, detail string, a Actor, args ...any,
 ) (*Hold, error) {
 	id, ok := holdid.Parse(ref)
 	if !ok {

@@ -41,26 +41,26 @@ var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMo
 	damageMost)
 
 // script makes a script that must not add to a full store.
-func script(body string) *redis.Script {
-	return redis.NewScript("#!lua\n" + nodes.Check + moves + body)
+func script(body string) *nodes.Script {
+	return nodes.NewScript(func() string { return "#!lua\n" + nodes.Check + moves + body })
 }
 
 // drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
-func drain(body string) *redis.Script {
-	return redis.NewScript("#!lua flags=allow-oom\n" + nodes.Check + moves + body)
+func drain(body string) *nodes.Script {
+	return nodes.NewScript(func() string { return "#!lua flags=allow-oom\n" + nodes.Check + moves + body })
 }
 
 // word runs a script that answers with one word, in the shard of a hold.
-func (s *Store) word(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+func (s *Store) word(ctx context.Context, sc *nodes.Script, id string, args ...any) error {
 	return s.wordAt(ctx, s.nodes.Of(id), sc, id, args...)
 }
 
-func (s *Store) wordAt(ctx context.Context, at nodes.Shard, sc *redis.Script, id string, args ...any) error {
+func (s *Store) wordAt(ctx context.Context, at nodes.Shard, sc *nodes.Script, id string, args ...any) error {
 	return worded(s.nodes.Run(ctx, at, sc, append([]any{id}, args...)...), id)
 }
 
 // replicatedWord is word for what somebody relies on.
-func (s *Store) replicatedWord(ctx context.Context, sc *redis.Script, id string, args ...any) error {
+func (s *Store) replicatedWord(ctx context.Context, sc *nodes.Script, id string, args ...any) error {
 	return worded(s.nodes.RunDurable(ctx, s.nodes.Of(id), sc, append([]any{id}, args...)...), id)
 }
 

@@ -19,11 +19,13 @@ var secretPlace = seal.Place{Staging: "secret", Last: true}
 
 // secretScript stores a secret in place of another. ARGV: the other ("": none), the secret. Output: what is stored
 // then.
-var secretScript = redis.NewScript("#!lua flags=allow-oom\n" + `
+var secretScript = nodes.NewScript(func() string {
+	return "#!lua flags=allow-oom\n" + `
 local key = KEYS[1] .. 'secret'
 if (redis.call('GET', key) or '') == ARGV[1] then redis.call('SET', key, ARGV[2]) end
 return redis.call('GET', key)
-`)
+`
+})
 
 // Secret returns the 32-byte secret kept in the store, made once by whoever asks first. With a seal key it is sealed,
 // since with it marks, keys and links could be made; one that is not is replaced: whoever can write to Redis may have

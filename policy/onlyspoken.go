@@ -3,6 +3,7 @@ package policy
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -13,7 +14,9 @@ var elsewhere = set(`nur bloß ausschließlich seulement uniquement solo sólo s
 	endast bara kun bare vain ainoastaan samo doar numai μόνο только лишь лише тільки само 仅 僅 只 仅限 のみ だけ 오직 만 chỉ`)
 
 // together are words for "only" that are written together with what is before them.
-var together = regexp.MustCompile(`@\S*(のみ|だけ|만)`)
+var together = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`@\S*(のみ|だけ|만)`)
+})
 
 // prose reads the lines of a text that are not a list.
 type prose struct {
@@ -53,7 +56,7 @@ func speaksOfOnly(text string) bool {
 	if !strings.Contains(text, "@") {
 		return false
 	}
-	if together.MatchString(text) {
+	if together().MatchString(text) {
 		return true
 	}
 	for _, sentence := range sentences(text) {

@@ -9,11 +9,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 )
 
 // verify checks the signature of a tag list over a text with the key that s= names at a domain.
@@ -49,10 +49,10 @@ func (q *query) verify(tag map[string]string, domain, text string) (keyRecord, e
 }
 
 // emptyPlaces are what people leave in a key record.
-var emptyPlaces = regexp.MustCompile(`;(\s*;)+`)
+var emptyPlaces = lazyregexp.New(`;(\s*;)+`)
 
 // keyIn finds the key in a record: other records, as of SPF, may have the same name.
-var keyIn = regexp.MustCompile(`(^|;)\s*p\s*=`)
+var keyIn = lazyregexp.New(`(^|;)\s*p\s*=`)
 
 // keyRecord is a key as DNS has it.
 type keyRecord struct {

@@ -6,13 +6,13 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -41,7 +41,7 @@ func resultOf(err error) string {
 	return PermError
 }
 
-var tagName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,62}$`)
+var tagName = lazyregexp.New(`^[A-Za-z][A-Za-z0-9_]{0,62}$`)
 
 // tags reads a tag list (RFC 6376 section 3.2). One with a tag twice, or with an empty place in it, is invalid.
 func tags(value string) (map[string]string, bool) {

@@ -2,20 +2,21 @@ package authenticate
 
 import (
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 )
 
 // The grammar of SPF records (RFC 7208 section 12).
 var (
-	spfModifier = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9._-]*)=(.*)$`)
+	spfModifier = lazyregexp.New(`^([A-Za-z][A-Za-z0-9._-]*)=(.*)$`)
 	// A macro-string is made of visible characters but "%", and of macros; the letters c, r and t are for explanations.
-	spfMacros     = regexp.MustCompile(`^(?:[!-$&-~]|%%|%_|%-|%\{[SLODIPHVslodiphv][0-9]*[Rr]?[-.+,/_=]*\})*$`)
-	spfMacro      = regexp.MustCompile(`%\{.([0-9]*)[^}]*\}`)
-	spfLastMacro  = regexp.MustCompile(`(?:%%|%_|%-|%\{[^}]*\})$`)
-	spfLastLabel  = regexp.MustCompile(`\.(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])\.?$`)
-	spfDualPrefix = regexp.MustCompile(`^(.*?)(?:/([0-9]+))?(?://([0-9]+))?$`)
+	spfMacros     = lazyregexp.New(`^(?:[!-$&-~]|%%|%_|%-|%\{[SLODIPHVslodiphv][0-9]*[Rr]?[-.+,/_=]*\})*$`)
+	spfMacro      = lazyregexp.New(`%\{.([0-9]*)[^}]*\}`)
+	spfLastMacro  = lazyregexp.New(`(?:%%|%_|%-|%\{[^}]*\})$`)
+	spfLastLabel  = lazyregexp.New(`\.(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])\.?$`)
+	spfDualPrefix = lazyregexp.New(`^(.*?)(?:/([0-9]+))?(?://([0-9]+))?$`)
 )
 
 // spfTerms returns the terms of an SPF record, and whether a TXT record is one.

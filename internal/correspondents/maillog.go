@@ -3,9 +3,10 @@ package correspondents
 import (
 	"bufio"
 	"io"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 )
 
 // Bounds of a mail log.
@@ -22,10 +23,10 @@ type Delivery struct {
 
 var (
 	// "postfix/qmgr[12]: 4XyZ: from=<a@b>, size=..." and Sendmail's "sendmail[12]: 0AB: from=<a@b>, ..."
-	logLine = regexp.MustCompile(`(?:postfix[-\w.]*/[-\w/]+|sendmail|sm-mta)\[\d+\]: ([A-Za-z0-9]+): ` +
+	logLine = lazyregexp.New(`(?:postfix[-\w.]*/[-\w/]+|sendmail|sm-mta)\[\d+\]: ([A-Za-z0-9]+): ` +
 		`(from|to)=<?([^>,]*)>?,(.*)`)
 	// What was delivered, and not bounced or deferred.
-	logSent = regexp.MustCompile(`\b(?:status=sent|stat=Sent)\b`)
+	logSent = lazyregexp.New(`\b(?:status=sent|stat=Sent)\b`)
 )
 
 // ReadMaillog calls visit for each delivery in a log of Postfix or Sendmail. Times without a year are of the last year

@@ -9,12 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/hint"
-	"github.com/recall-milter/recall-milter/internal/monitor"
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
+	"github.com/recall-milter/recall-milter/internal/monitor/metricname"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -105,12 +105,12 @@ func (s *Site) monitoring(ctx context.Context, r report) {
 
 // reloads looks at what the daemon has not taken of its config.
 func (s *Site) reloads(metrics string, r report) {
-	if strings.Contains(metrics, "\n"+monitor.ReloadFailing+" 1\n") {
+	if strings.Contains(metrics, "\n"+metricname.ReloadFailing+" 1\n") {
 		r.warn("daemon.reload", "recall-milter -t -c "+hint.Quoted(s.File)+" && systemctl reload recall-milter",
 			"the daemon refused %s at its last reload: what it had read before is in force", s.File)
 	}
 	if runs := configSum.FindStringSubmatch(metrics); runs != nil && runs[1] != s.Config.Sum &&
-		!strings.Contains(metrics, "\n"+monitor.ReloadFailing+" 1\n") {
+		!strings.Contains(metrics, "\n"+metricname.ReloadFailing+" 1\n") {
 		r.warn("daemon.stale", "systemctl reload recall-milter",
 			"%s was changed after the daemon had read it: what it says is not in force", s.File)
 	}
@@ -128,13 +128,13 @@ func (s *Site) reloads(metrics string, r report) {
 	}
 }
 
-var needsRestart = regexp.MustCompile(`(?m)^` + monitor.NeedsRestart + `\{key="([^"]*)"\} 1`)
+var needsRestart = lazyregexp.New(`(?m)^` + metricname.NeedsRestart + `\{key="([^"]*)"\} 1`)
 
-var failingList = regexp.MustCompile(`(?m)^` + monitor.ListFailing + `\{list="([^"]*)"\} 1`)
+var failingList = lazyregexp.New(`(?m)^` + metricname.ListFailing + `\{list="([^"]*)"\} 1`)
 
-var configSum = regexp.MustCompile(`(?m)^` + monitor.ConfigSum + `\{sha256="([^"]*)"\} 1`)
+var configSum = lazyregexp.New(`(?m)^` + metricname.ConfigSum + `\{sha256="([^"]*)"\} 1`)
 
-var buildInfo = regexp.MustCompile(`(?m)^recall_milter_build_info\{version="([^"]*)"\} 1`)
+var buildInfo = lazyregexp.New(`(?m)^recall_milter_build_info\{version="([^"]*)"\} 1`)
 
 // answer is what the http port says.
 type answer struct {

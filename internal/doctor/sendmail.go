@@ -3,11 +3,11 @@ package doctor
 import (
 	"net"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 	"github.com/recall-milter/recall-milter/internal/postfix"
 )
 
@@ -55,7 +55,7 @@ func readCF(path string) (*cf, error) {
 
 // relayPort finds the port in the arguments of the mailer that leads to the smart host, which are on a line of their
 // own.
-var relayPort = regexp.MustCompile(`^(?:Mrelay,.*)?A=TCP \$h ?(\d*)$`)
+var relayPort = lazyregexp.New(`^(?:Mrelay,.*)?A=TCP \$h ?(\d*)$`)
 
 func (c *cf) option(name, value string) {
 	switch name {

@@ -1,12 +1,12 @@
 package inbound
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
 
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/outlook"
 	"github.com/recall-milter/recall-milter/internal/outlook/tnef"
@@ -54,8 +54,8 @@ var (
 		"big tt pre center blockquote table tbody tr td th o:p")
 	plainAttributes = strings.Fields("class id lang xml:lang dir align valign color bgcolor face size width height " +
 		"border cellpadding cellspacing style text link vlink name content http-equiv")
-	loading = regexp.MustCompile(`(?i)url\s*\(|@import|expression\s*\(|behaviou?r\s*:|-moz-binding|\\|/\*`)
-	address = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:`)
+	loading = lazyregexp.New(`(?i)url\s*\(|@import|expression\s*\(|behaviou?r\s*:|-moz-binding|\\|/\*`)
+	address = lazyregexp.New(`(?i)[a-z][a-z0-9+.-]*://|\bwww\.|\bmailto:`)
 )
 
 // shown is what a part says to people; what a request says to programs is read by the letter.

@@ -2,16 +2,17 @@ package mailbox
 
 import (
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 )
 
 // Exchange says in words only, and not in response codes, that it is busy or that a mailbox stays closed.
-var backoff = regexp.MustCompile(`(?i)suggested backoff time: ?(\d{1,9}) ?milliseconds`)
+var backoff = lazyregexp.New(`(?i)suggested backoff time: ?(\d{1,9}) ?milliseconds`)
 
 // longestWait bounds how long a server may ask us to wait.
 const longestWait = time.Hour

@@ -9,9 +9,10 @@ import (
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 )
 
 // Bounds of what is read of one mail.
@@ -201,7 +202,7 @@ func withoutBlanks(text []byte) []byte {
 
 // coded finds a parameter of RFC 2231, in another charset or in pieces. Not every program reads these, and of those
 // that do not all know every charset: two programs may see two boundaries, or one of them a file name.
-var coded = regexp.MustCompile(`;[^;="]*\*[^;="]*=`)
+var coded = lazyregexp.New(`;[^;="]*\*[^;="]*=`)
 
 // maxAround is how many bytes may stand before the first part, where some programs say that the mail has parts, and as
 // many behind the last, where lists put a footer.

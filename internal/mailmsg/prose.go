@@ -1,15 +1,16 @@
 package mailmsg
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 )
 
 // maxProse is how many bytes a text for people may have, with what companies add below it.
 const maxProse = 16 << 10
 
 // notProse is what text for people does not have: files in it (uuencode, yEnc), and words of programs.
-var notProse = regexp.MustCompile(`(?im)^begin(-base64)? [0-7]{3,4} |^=ybegin |\AMZ[^a-z\s]|^\s*(#!|@echo\b|<\?|<%` +
+var notProse = lazyregexp.New(`(?im)^begin(-base64)? [0-7]{3,4} |^=ybegin |\AMZ[^a-z\s]|^\s*(#!|@echo\b|<\?|<%` +
 	`|<!|rem\s+\S+\s*=|#include\b|%!ps|%pdf-|\{\\rtf)` +
 	`|<\s*/?(script|html|head|body|svg|iframe|object|embed|form|meta|link|base)\b|\b(java|vb)script:` +
 	`|\b(createobject|activexobject|getobject|wscript|powershell|invoke-expression|mshta|regsvr32|rundll32)\b` +

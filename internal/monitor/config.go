@@ -5,13 +5,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-)
 
-// Names that recallctl doctor reads as well.
-const (
-	NeedsRestart  = prefix + "config_needs_restart"
-	ReloadFailing = prefix + "config_reload_failing"
-	ConfigSum     = prefix + "config_sum"
+	"github.com/recall-milter/recall-milter/internal/monitor/metricname"
 )
 
 // reloads tells what became of the last reload of the config.
@@ -23,11 +18,11 @@ type reloads struct {
 
 func newReloads() reloads {
 	return reloads{
-		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: NeedsRestart,
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricname.NeedsRestart,
 			Help: "Always 1; the label is a key of the config that was changed and needs a restart."}, []string{"key"}),
-		prometheus.NewGauge(prometheus.GaugeOpts{Name: ReloadFailing,
+		prometheus.NewGauge(prometheus.GaugeOpts{Name: metricname.ReloadFailing,
 			Help: "1: the config was refused at the last reload, and the old one is in force."}),
-		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: ConfigSum,
+		prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: metricname.ConfigSum,
 			Help: "Always 1; the label is the SHA-256 of the config file as the daemon has read it."}, []string{"sha256"}),
 	}
 }

@@ -4,13 +4,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/recall-milter/recall-milter/internal/lists"
+	"github.com/recall-milter/recall-milter/internal/monitor/metricname"
 )
 
-// ListFailing is a name that recallctl doctor reads as well.
-const ListFailing = prefix + "list_failing"
-
 var (
-	listFailing = prometheus.NewDesc(ListFailing,
+	listFailing = prometheus.NewDesc(metricname.ListFailing,
 		"1: the file of a list is not taken as it is now, and the entries that it had stay in force.", []string{"list"}, nil)
 	listEntries = prometheus.NewDesc(prefix+"list_entries", "Entries of a list that are in force.", []string{"list"}, nil)
 )

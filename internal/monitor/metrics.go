@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/recall-milter/recall-milter/internal/maillog"
+	"github.com/recall-milter/recall-milter/internal/monitor/metricname"
 )
 
 // Metrics counts what the log is told. It is the log of all rooms.
@@ -82,7 +83,7 @@ func New(log *maillog.Log, store Store, version string) *Metrics {
 	return m
 }
 
-const prefix = "recall_milter_"
+const prefix = metricname.Prefix
 
 func counters(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help}, labels)

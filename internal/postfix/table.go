@@ -3,9 +3,10 @@ package postfix
 import (
 	"context"
 	"os"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 )
 
 // Answer is what is known of a table.
@@ -21,7 +22,7 @@ const (
 // maxTable bounds how much of a table is read, in bytes; a larger one might act.
 const maxTable = 16 << 20
 
-var action = regexp.MustCompile(`(?im)(^|[\s=:])(HOLD|FILTER|REDIRECT|BCC)([\s}]|$)`)
+var action = lazyregexp.New(`(?im)(^|[\s=:])(HOLD|FILTER|REDIRECT|BCC)([\s}]|$)`)
 
 // Acts says whether a table can answer with HOLD, FILTER, REDIRECT or BCC.
 func (c *Config) Acts(table string) Answer {
@@ -61,7 +62,7 @@ func (c *Config) Routes(table string, filters bool, to Endpoint) bool {
 	return false
 }
 
-var filterAction = regexp.MustCompile(`(?im)(?:^|[\s=:{,/])FILTER[ \t]+([^\s}]+)`)
+var filterAction = lazyregexp.New(`(?im)(?:^|[\s=:{,/])FILTER[ \t]+([^\s}]+)`)
 
 // maxNested bounds how deep tables are in tables.
 const maxNested = 3

@@ -31,12 +31,12 @@ func (ns *Nodes) Ping(ctx context.Context) error {
 
 // writing is a script that does nothing, and that Redis refuses as it refuses what writes: when its memory is full,
 // when it can't write to its disk, when it has too few replicas, or is one.
-var writing = redis.NewScript("#!lua\nreturn 1")
+var writing = NewScript(func() string { return "#!lua\nreturn 1" })
 
 // Writable says whether every server that keeps holds answers, and takes what is written now.
 func (ns *Nodes) Writable(ctx context.Context) error {
 	return ns.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []Shard) error {
-		return Explain(writing.Run(ctx, node, nil).Err())
+		return Explain(writing.made().Run(ctx, node, nil).Err())
 	})
 }
 

@@ -181,11 +181,13 @@ func (ns *Nodes) enter(ctx context.Context, at Shard) error {
 	return ns.upgrade(ctx, at, text, from)
 }
 
-var schemaForm = regexp.MustCompile(`^(?:(\d{1,9})>)?(\d{1,9})/(\d{1,9})$`)
+var schemaForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(\d{1,9})>)?(\d{1,9})/(\d{1,9})$`)
+})
 
 // judge says from which layout a store is to be upgraded, or why it can't be used.
 func (ns *Nodes) judge(text string) (from int, err error) {
-	m := schemaForm.FindStringSubmatch(text)
+	m := schemaForm().FindStringSubmatch(text)
 	if m == nil {
 		return 0, schemaError(fmt.Sprintf("the store's schema key says %q, which no version of recall-milter wrote",
 			text))
@@ -214,11 +216,13 @@ func (ns *Nodes) judge(text string) (from int, err error) {
 
 // replaceScript writes a schema, unless it is another one meanwhile. ARGV: what it was, "" for none; what it becomes.
 // Output: the schema.
-var replaceScript = redis.NewScript("#!lua flags=allow-oom\n" + `
+var replaceScript = NewScript(func() string {
+	return "#!lua flags=allow-oom\n" + `
 local key = KEYS[1] .. 'schema'
 if (redis.call('GET', key) or '') == ARGV[1] then redis.call('SET', key, ARGV[2]) end
 return redis.call('GET', key)
-`)
+`
+})
 
 func (ns *Nodes) replaceSchema(ctx context.Context, at Shard, was, becomes string) (string, error) {
 	return ns.RunAnyway(ctx, at, replaceScript, was, becomes).Text()

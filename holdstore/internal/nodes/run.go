@@ -40,7 +40,7 @@ func misses(err error) bool {
 
 // Run runs a script in a shard, loading it when Redis does not know it (any more), and only while the shard has our
 // layout.
-func (ns *Nodes) Run(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
+func (ns *Nodes) Run(ctx context.Context, at Shard, sc *Script, args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
@@ -52,14 +52,14 @@ func (ns *Nodes) Run(ctx context.Context, at Shard, sc *redis.Script, args ...an
 }
 
 // RunAnyway is Run for scripts that do not check the layout.
-func (ns *Nodes) RunAnyway(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
+func (ns *Nodes) RunAnyway(ctx context.Context, at Shard, sc *Script, args ...any) *redis.Cmd {
 	var cmd *redis.Cmd
 	for range maxMoves {
 		node, err := ns.Node(ctx, at)
 		if err != nil {
 			return failed(ctx, err)
 		}
-		if cmd = sc.Run(ctx, node, []string{string(at)}, args...); !ns.moved(ctx, cmd.Err()) {
+		if cmd = sc.made().Run(ctx, node, []string{string(at)}, args...); !ns.moved(ctx, cmd.Err()) {
 			break
 		}
 	}
@@ -79,11 +79,12 @@ var ErrFewReplicas = errors.New("too few replicas acknowledged it")
 // a Redis with WAITAOF proves for each write and any other by its settings, and when so many replicas have it as
 // Options.Replicas says, so that no failover undoes it. Both waits go with the script over one connection: they count
 // only what their own connection wrote.
-func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *redis.Script, args ...any) *redis.Cmd {
+func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *Script, args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
-	eval := sc.EvalSha
+	made := sc.made()
+	eval := made.EvalSha
 	for n := 0; ; n++ {
 		cmd := ns.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd {
 			return eval(ctx, pipe, []string{string(at)}, args...)
@@ -93,7 +94,7 @@ func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *redis.Script, arg
 		}
 		switch {
 		case begins(cmd.Err(), "NOSCRIPT"):
-			eval = sc.Eval
+			eval = made.Eval
 		case !ns.moved(ctx, cmd.Err()) && !ns.otherLayout(ctx, at, cmd):
 			return cmd
 		}

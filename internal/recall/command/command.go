@@ -6,10 +6,10 @@
 package command
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -31,9 +31,9 @@ type reader []string
 const MaxRefs = 20
 
 var (
-	holdID  = regexp.MustCompile(`(?i)^[2-9A-HJKMNP-Z]{13}$`)
-	queueID = regexp.MustCompile(`^([0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20}|[0-9A-Za-z]{14,16})$`)
-	idLine  = regexp.MustCompile(`(?i)^message-id:\s*(<.*)`)
+	holdID  = lazyregexp.New(`(?i)^[2-9A-HJKMNP-Z]{13}$`)
+	queueID = lazyregexp.New(`^([0-9A-F]{6,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,20}|[0-9A-Za-z]{14,16})$`)
+	idLine  = lazyregexp.New(`(?i)^message-id:\s*(<.*)`)
 )
 
 // Why a command is answered with help.

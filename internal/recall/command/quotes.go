@@ -1,9 +1,9 @@
 package command
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -11,22 +11,22 @@ import (
 // each form is one that nobody writes by hand.
 var (
 	// "> text", "| text", "AM> text".
-	quotedLine = regexp.MustCompile(`^(\pL{0,4}>|\|)`)
+	quotedLine = lazyregexp.New(`^(\pL{0,4}>|\|)`)
 	// "-----Original Message-----", "---------- Forwarded message ---------", in any language, also with "From:" behind
 	// it; the rule that Outlook draws; ">>> Anna 24.11.2026 >>>" of GroupWise, which GroupWise draws above lines
 	// without marks.
-	quoteRule = regexp.MustCompile(`^([-_]{2,}\s*\pL[^@]*[-_]{2,}$|[-_]{4,}\s*\pL[^@]*?[-_]{4,}\s*\pL|_{10,}$|>>>.*>>>$)`)
+	quoteRule = lazyregexp.New(`^([-_]{2,}\s*\pL[^@]*[-_]{2,}$|[-_]{4,}\s*\pL[^@]*?[-_]{4,}\s*\pL|_{10,}$|>>>.*>>>$)`)
 	// "-----BEGIN PGP SIGNED MESSAGE-----", and what goes with it.
-	armorLine = regexp.MustCompile(`^-----BEGIN ([A-Z0-9 ]+)-----$`)
+	armorLine = lazyregexp.New(`^-----BEGIN ([A-Z0-9 ]+)-----$`)
 	// "From: Anna", "*Von:* Anna": a header that a program writes above what it quotes.
-	headerLine = regexp.MustCompile(`^\*?\pL[\pL\pM ./-]{0,30}\s?\*?\s?[:：]\*?\s*\S`)
-	fromLine   = regexp.MustCompile(`(?i)^\*?(from|von|de|da|van|från|fra|frá|lähettäjä|od|expéditeur` +
+	headerLine = lazyregexp.New(`^\*?\pL[\pL\pM ./-]{0,30}\s?\*?\s?[:：]\*?\s*\S`)
+	fromLine   = lazyregexp.New(`(?i)^\*?(from|von|de|da|van|från|fra|frá|lähettäjä|od|expéditeur` +
 		`|remitente|mittente|remetente|kimden|gönderen|от|від|feladó|de la|šalje|pošiljatelj|από|nuo|saatja|dari|từ|จาก` +
 		`|من|מאת|差出人|送信者|发件人|寄件者|보낸 사람)\s?\*?\s?[:：]`)
 	// The header names an author: "Absender: Anna <anna@corp.test>".
-	authorLine = regexp.MustCompile(`[:：]\*?\s*[^<>@]*<[^<>@\s]+@[^<>@\s]+>\s*$`)
+	authorLine = lazyregexp.New(`[:：]\*?\s*[^<>@]*<[^<>@\s]+@[^<>@\s]+>\s*$`)
 	// "On Tuesday, Anna <anna@corp.test> wrote:", and "-----Anna <anna@corp.test> wrote: -----" of Notes.
-	attribution = regexp.MustCompile(`(?i)(@|\d).*(wrote|writes|schrieb|a écrit|escribió|escribio|ha scritto|escreveu` +
+	attribution = lazyregexp.New(`(?i)(@|\d).*(wrote|writes|schrieb|a écrit|escribió|escribio|ha scritto|escreveu` +
 		`|schreef|skrev` +
 		`|kirjoitti|napsala?|napisała?|napísala?|írta|a scris|yazdı|написала?|пише` +
 		`|έγραψε|viết|menulis|כתב|كتب|写道|寫道|のメール|님이 작성).{0,10}[:：][\s*-]*$`)

@@ -1,9 +1,9 @@
 package command
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/recall-milter/recall-milter/internal/lazyregexp"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -25,7 +25,7 @@ const (
 	unclearAll  = "only RECALL can be for some recipients. SEND NOW, WAIT and RESTORE are for all of them"
 )
 
-var verbForm = regexp.MustCompile(`(?i)^(send now|restore|wait)(?: +((?:[0-9.]+[smhd])+))?(?:[\s\pP](.*))?$`)
+var verbForm = lazyregexp.New(`(?i)^(send now|restore|wait)(?: +((?:[0-9.]+[smhd])+))?(?:[\s\pP](.*))?$`)
 
 // readVerb reads a subject that asks for something else than a recall. answers: there were reply words before it, so
 // that it might be the subject of the message that is meant. Nothing is sent on account of such a one.
