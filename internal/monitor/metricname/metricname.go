@@ -1,5 +1,5 @@
-// Package metricname has the names of those metrics that recallctl doctor reads. They are apart from package monitor, so
-// that recallctl does not link what serves metrics.
+// Package metricname has the names of those metrics that recallctl doctor reads. They are apart from package monitor,
+// so that recallctl does not link what serves metrics.
 package metricname
 
 // Prefix begins the names of all metrics.
