@@ -230,7 +230,7 @@ func Count(n int, one, many string) string {
 // Words of an outcome for people; dry says that nothing was done.
 func Words(outcome string, dry bool) string {
 	words := strings.ReplaceAll(outcome, "-", " ")
-	if dry && outcome != mailbox.NotFound && outcome != mailbox.Refused {
+	if dry && outcome != mailbox.NotFound && outcome != mailbox.TooOld && outcome != mailbox.Refused {
 		return "would be " + words
 	}
 	return words
@@ -240,7 +240,8 @@ func Words(outcome string, dry bool) string {
 const Pending = "pending"
 
 // AllOutcomes are the outcomes in the order in which they are counted.
-var AllOutcomes = []string{mailbox.Moved, mailbox.Removed, mailbox.Returned, mailbox.NotFound, mailbox.Refused, Pending}
+var AllOutcomes = []string{mailbox.Moved, mailbox.Removed, mailbox.Returned, mailbox.NotFound, mailbox.TooOld,
+	mailbox.Refused, Pending}
 
 // Outcome is one of AllOutcomes.
 func (o Outcome) Outcome() string {

@@ -70,7 +70,7 @@ func Default() *Config {
 		Inbound: Inbound{Verify: []string{"dkim", "spf", "dmarc"}, Remember: d(7 * day), Lists: slices.Clone(listForms),
 			Recall: InboundRecall{Require: []string{"aligned"}, Partners: []string{"*"}, MaxAge: d(7 * day),
 				Rate: Rate{30, time.Hour}, OnPass: "execute", OnFail: "reject"},
-			Mailbox: Mailbox{Backend: "none", Unread: "delete", Read: "keep",
+			Mailbox: Mailbox{Backend: "none", Unread: "delete", Read: "keep", Notice: "never",
 				IMAP: IMAP{Address: "127.0.0.1:143", TLS: "none", Separator: "*"}}},
 		HTTP: HTTP{Listen: "127.0.0.1:8891"},
 		Web: Web{Listen: []string{}, TrustedProxies: []string{"127.0.0.1/32", "::1/128"}, Session: d(12 * time.Hour),

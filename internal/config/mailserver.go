@@ -25,14 +25,17 @@ func (m Mailbox) MailServers() (all []MailServer) {
 				s.Token.Scope = cmp.Or(s.Token.Scope, graphScope)
 			}
 		}
-		s.Unread, s.Read = cmp.Or(s.Unread, m.Unread), cmp.Or(s.Read, m.Read)
+		s.Unread, s.Read, s.Notice = cmp.Or(s.Unread, m.Unread), cmp.Or(s.Read, m.Read), cmp.Or(s.Notice, m.Notice)
+		if s.MaxAge == nil {
+			s.MaxAge = &m.MaxAge
+		}
 		all = append(all, s)
 	}
 	if i := m.IMAP; m.Backend == "imap" && (i.MasterUser != "" || len(all) == 0) {
 		all = append(all, MailServer{Domains: []string{"*"}, Backend: "imap", Address: i.Address,
 			TLS: map[string]string{"tls": "implicit"}[i.TLS], Auth: "login",
 			Login: "{address}" + i.Separator + "{master}", MasterUser: i.MasterUser, PasswordFile: i.PasswordFile,
-			Unread: m.Unread, Read: m.Read})
+			Unread: m.Unread, Read: m.Read, Notice: m.Notice, MaxAge: &m.MaxAge})
 		if last := &all[len(all)-1]; last.TLS == "" {
 			last.TLS = i.TLS
 		}

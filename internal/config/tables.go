@@ -174,7 +174,11 @@ type Mailbox struct {
 	Unread  string `toml:"unread"` // delete, replace, move:Folder
 	Read    string `toml:"read"`   // keep, delete, move:Folder
 	DryRun  bool   `toml:"dry_run"`
-	IMAP    IMAP   `toml:"imap"`
+
+	Notice string   `toml:"notice" allowed:"never,readers,always"` // to recipients: a message was taken out
+	MaxAge Duration `toml:"max_age"`                               // older mail is left alone; 0: none is too old
+
+	IMAP IMAP `toml:"imap"`
 
 	Servers []MailServer `toml:"server"`
 }
@@ -193,6 +197,8 @@ type MailServer struct {
 	Token        TokenSource `toml:"token"`
 	Unread       string      `toml:"unread"` // in place of that of [inbound.mailbox]
 	Read         string      `toml:"read"`   // so
+	Notice       string      `toml:"notice" allowed:"never,readers,always"`
+	MaxAge       *Duration   `toml:"max_age"`
 }
 
 // TokenSource says where the access tokens of a [[inbound.mailbox.server]] come from.

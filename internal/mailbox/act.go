@@ -83,7 +83,7 @@ func (o *box) expunge(c found, r Result) (Result, bool, error) {
 	}
 	_, there, err := o.look(c)
 	if there {
-		r.Outcome, r.Detail = Refused, "the mail server keeps it"
+		r.Outcome, r.Detail, r.Taken = Refused, "the mail server keeps it", Nothing
 		return r, false, o.unmark(c)
 	}
 	return r, false, err
@@ -92,7 +92,10 @@ func (o *box) expunge(c found, r Result) (Result, bool, error) {
 // move moves a copy to a folder of the policy, which is made when it is missing.
 func (o *box) move(t Target, c found, target string, r Result) (Result, bool, error) {
 	target, err := o.named(target)
-	if err != nil || c.folder.name == target { // an earlier try moved it
+	if c.folder.name == target { // an earlier try moved it
+		r.Taken = takenAs(r.Outcome)
+	}
+	if err != nil || c.folder.name == target {
 		return r, false, err
 	}
 	if o.s.p.DryRun {
@@ -112,6 +115,7 @@ func (o *box) move(t Target, c found, target string, r Result) (Result, bool, er
 		return r, false, err
 	}
 	r.Detail += "; moved by the policy"
+	r.Taken = takenAs(r.Outcome)
 	return o.moved(t, target, r)
 }
 
@@ -128,7 +132,7 @@ func (o *box) moved(t Target, target string, r Result) (Result, bool, error) {
 			return r, false, err
 		}
 		if why := touched(now.flags); why != "" && r.Outcome != Read {
-			r.Outcome, r.Detail = Read, why+" at the last moment; moved by the policy"
+			r.Outcome, r.Detail, r.Taken = Read, why+" at the last moment; moved by the policy", TakenRead
 		}
 	}
 	return r, false, nil

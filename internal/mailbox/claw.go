@@ -14,6 +14,7 @@ type Claw struct {
 	MessageID string            // with its angle brackets
 	Print     fingerprint.Print // of its content; empty: any content
 	Received  time.Time         // when this gateway took it in; zero: not known
+	Asked     time.Time         // as Target.Asked
 	Folder    string            // where it goes, with "/" between a folder and one in it; empty: the server's trash
 	Delete    bool              // it goes nowhere: it is deleted for good
 	DryRun    bool              // nothing is done
@@ -34,6 +35,7 @@ type Copy struct {
 // Outcomes of claw backs, besides Moved, NotFound and Refused.
 const (
 	Removed  = "removed"  // it was deleted for good
+	TooOld   = "too-old"  // it is left alone for its age
 	Returned = "returned" // it is where it was before
 )
 
@@ -43,21 +45,28 @@ type Clawed struct {
 	Detail  string `json:"d,omitempty"`
 	Copies  []Copy `json:"c,omitempty"`
 	Others  int    `json:"x,omitempty"` // messages with the same Message-ID and another content, which stay
+	Taken   Taken  `json:"t,omitempty"`
+	Notice  bool   `json:"n,omitempty"` // its user is to be told by mail
 }
 
 // ClawBack is Backend.ClawBack at the server of the recipient's domain.
 func (m *Mailboxes) ClawBack(ctx context.Context, c Claw, plan []Copy, note func([]Copy) error) (Clawed, error) {
 	b := m.of(c.Recipient)
-	if b == nil {
+	if b.Backend == nil {
 		return Clawed{Outcome: Refused, Detail: "this gateway has no way into the mailbox"}, nil
 	}
-	return b.ClawBack(ctx, c, plan, note)
+	if why := b.tooOld(c.Received, c.Asked); why != "" {
+		return Clawed{Outcome: TooOld, Detail: why}, nil
+	}
+	r, err := b.ClawBack(ctx, c, plan, note)
+	r.Notice = b.tells(r.Taken)
+	return r, err
 }
 
 // GiveBack is Backend.GiveBack at the server of the recipient's domain.
 func (m *Mailboxes) GiveBack(ctx context.Context, c Claw, copies []Copy, note func([]Copy) error) (Clawed, error) {
 	b := m.of(c.Recipient)
-	if b == nil {
+	if b.Backend == nil {
 		return Clawed{Outcome: Refused, Detail: "this gateway has no way into the mailbox"}, nil
 	}
 	return b.GiveBack(ctx, c, copies, note)
@@ -80,6 +89,13 @@ func (c Claw) outcome(copies []Copy, others int) Clawed {
 				seen++
 			}
 		}
+	}
+	switch {
+	case c.DryRun || taken == 0:
+	case seen > 0:
+		r.Taken = TakenRead
+	default:
+		r.Taken = TakenUnread
 	}
 	switch {
 	case taken == 0 && stay == 0:

@@ -164,6 +164,7 @@ func (o *graphBox) takeOne(c *graphMessage, where string, plan func(Result) erro
 	if o.p.DryRun {
 		return tried(r), nil
 	}
+	r.Taken = takenAs(r.Outcome)
 	if move {
 		return o.move(c, target, r)
 	}
@@ -181,8 +182,9 @@ func (o *graphBox) remove(c *graphMessage, r Result) (Result, error) {
 		return r, err
 	}
 	if why := now.touched(); why != "" && r.Outcome != Read {
-		r.Outcome, r.Detail = Read, why+" at the last moment"
+		r.Outcome, r.Detail, r.Taken = Read, why+" at the last moment", TakenRead
 		if o.p.Read == "keep" {
+			r.Taken = Nothing
 			_, err := o.moveTo(now, c.Folder)
 			return r, err
 		}
@@ -209,7 +211,7 @@ func (o *graphBox) move(c *graphMessage, target string, r Result) (Result, error
 	}
 	r.Detail += "; moved by the policy"
 	if why := now.touched(); why != "" && r.Outcome != Read {
-		r.Outcome, r.Detail = Read, why+" at the last moment; moved by the policy"
+		r.Outcome, r.Detail, r.Taken = Read, why+" at the last moment; moved by the policy", TakenRead
 	}
 	return r, nil
 }

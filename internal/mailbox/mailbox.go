@@ -35,6 +35,7 @@ type Target struct {
 	From      string    // address of its author
 	Received  time.Time // when this gateway took it in; zero: not known
 	Date      string    // its Date field; empty: not known
+	Asked     time.Time // when it was asked for: then it must not be older than the server's MaxAge; zero: it is not
 	Hold      string    // ID of the hold that it left, which is in its Received fields; empty: it left none of ours
 }
 
@@ -53,6 +54,8 @@ type Result struct {
 	Outcome string `json:"o"`
 	Detail  string `json:"d,omitempty"` // why, for the asker: names no folder that its user named
 	Folder  string `json:"f,omitempty"` // where it was, for our own log only
+	Taken   Taken  `json:"t,omitempty"` // what its user no longer finds where it was
+	Notice  bool   `json:"n,omitempty"` // its user is to be told by mail
 }
 
 // Server says how to reach the mailboxes of some domains.
@@ -67,6 +70,8 @@ type Server struct {
 	PasswordFile string          // of the master user; read at each login
 	Token        Token           // for AuthXOAUTH2, AuthOAuthBearer and Graph
 	Unread, Read string          // in place of those of the Policy; empty: those
+	Notice       string          // NoticeReaders, NoticeAlways; else nobody is told that a message was taken
+	MaxAge       time.Duration   // older messages are left alone; 0: none is too old
 }
 
 // Policy says what to do in the mailboxes of all servers that don't say it themselves.
@@ -105,6 +110,8 @@ type Mailboxes struct{ servers []place }
 // place is a server and what it has; Backend is nil where nobody's mailbox can be reached.
 type place struct {
 	domains policy.Patterns
+	notice  string
+	maxAge  time.Duration
 	Backend
 }
 
@@ -118,7 +125,7 @@ func New(servers []Server, p Policy) (*Mailboxes, error) {
 	for _, s := range servers {
 		here := p
 		here.Unread, here.Read = cmp.Or(s.Unread, p.Unread), cmp.Or(s.Read, p.Read)
-		at := place{domains: s.Domains}
+		at := place{domains: s.Domains, notice: s.Notice, maxAge: s.MaxAge}
 		switch tokens := (&tokens{from: s.Token}); {
 		case s.Address == "":
 		case s.Graph:
@@ -131,15 +138,15 @@ func New(servers []Server, p Policy) (*Mailboxes, error) {
 	return m, nil
 }
 
-// of is the server of a recipient's mailbox; nil: there is none.
-func (m *Mailboxes) of(recipient string) Backend {
+// of is the server of a recipient's mailbox. Its Backend is nil where there is no way into it.
+func (m *Mailboxes) of(recipient string) place {
 	_, domain := split(recipient)
 	for _, b := range m.servers {
 		if len(b.domains) == 0 || b.domains.Match(domain) {
-			return b.Backend
+			return b
 		}
 	}
-	return nil
+	return place{}
 }
 
 // Servers are those that have an address.
@@ -156,21 +163,29 @@ func (m *Mailboxes) Servers() (all []Backend) {
 func (b *IMAP) Address() string { return b.s.Address }
 
 // Reaches says whether there is a way into a recipient's mailbox.
-func (m *Mailboxes) Reaches(recipient string) bool { return m.of(recipient) != nil }
+func (m *Mailboxes) Reaches(recipient string) bool { return m.of(recipient).Backend != nil }
 
 // Retract is Backend.Retract at the server of the recipient's domain.
 func (m *Mailboxes) Retract(ctx context.Context, t Target, plan func(Result) error) (Result, error) {
 	b := m.of(t.Recipient)
-	if b == nil {
+	if b.Backend == nil {
 		return Result{Outcome: Refused, Detail: "this gateway has no way into the mailbox"}, nil
 	}
-	return b.Retract(ctx, t, plan)
+	if why := b.tooOld(t.Received, t.Asked); why != "" {
+		return Result{Outcome: Refused, Detail: why}, nil
+	}
+	r, err := b.Retract(ctx, t, func(r Result) error {
+		r.Notice = b.tells(r.Taken)
+		return plan(r)
+	})
+	r.Notice = b.tells(r.Taken)
+	return r, err
 }
 
 // Check is Backend.Check at the server of a user's domain.
 func (m *Mailboxes) Check(ctx context.Context, user string) error {
 	b := m.of(user)
-	if b == nil {
+	if b.Backend == nil {
 		return ErrNoServer
 	}
 	return b.Check(ctx, user)

@@ -34,13 +34,14 @@ func (o *box) take(t Target, plan func(Result) error) (Result, error) {
 
 // combined is the result of several copies.
 func combined(all []Result) Result {
-	r := all[0]
+	r, taken := all[0], all[0].Taken
 	for _, other := range all[1:] {
+		taken = taken.and(other.Taken)
 		if slices.Index(worst, other.Outcome) > slices.Index(worst, r.Outcome) {
 			r = other
 		}
 	}
-	if len(all) > 1 {
+	if r.Taken = taken; len(all) > 1 {
 		r.Detail = fmt.Sprintf("%d copies; the worst: %s", len(all), r.Detail)
 	}
 	return r
@@ -129,6 +130,9 @@ func (o *box) act(t Target, c found, now state, policy string, r Result, plan fu
 	}
 	if o.s.p.DryRun {
 		return tried(r), false, nil
+	}
+	if policy != "replace" { // a notice is in its place
+		r.Taken = takenAs(r.Outcome)
 	}
 	if err := plan(r); err != nil {
 		return r, false, err

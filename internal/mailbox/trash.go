@@ -27,6 +27,7 @@ func (o *box) toTrash(t Target, c found, r Result, plan func(Result) error) (Res
 		return tried(r), false, nil
 	}
 	r.Detail += "; now in the trash, where its user can still find it"
+	r.Taken = takenAs(r.Outcome)
 	if err := plan(r); err != nil {
 		return r, false, err
 	}
@@ -41,7 +42,7 @@ func (o *box) toTrash(t Target, c found, r Result, plan func(Result) error) (Res
 			return r, false, err
 		}
 		if len(left) > 0 {
-			r.Outcome, r.Detail = Refused, "the mail server keeps it among all mail"
+			r.Outcome, r.Detail, r.Taken = Refused, "the mail server keeps it among all mail", Nothing
 			return r, false, nil
 		}
 	}

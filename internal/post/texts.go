@@ -28,7 +28,7 @@ var parts string
 // names lists the forms; a site's file of the same name, NAME.txt, replaces ours in all languages.
 var names = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice",
 	"released", "extended", "restored", "not-now",
-	"request", "status", "outcome", "sign-in"}
+	"request", "status", "outcome", "sign-in", "taken"}
 
 // Texts are the forms of our mails, filled with the words of each language. The first line of each is its subject.
 type Texts struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/clawback"
 	"github.com/recall-milter/recall-milter/internal/fingerprint"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // Reaches says whether there is a way into a recipient's mailbox.
@@ -104,6 +105,13 @@ func (c *claws) mailbox(share, ctx context.Context, m *holdstore.ClawMailbox) (m
 	default:
 		result = mailbox.Clawed{Outcome: mailbox.Refused, Detail: "the mailbox could not be reached"}
 	}
+	if result.Notice {
+		err := c.x.post.Taken(ctx, post.Loss{Recipient: target.Recipient, MessageID: target.MessageID, From: target.Author,
+			Received: target.Received})
+		if err != nil {
+			return false, err
+		}
+	}
 	missing = result.Outcome == mailbox.NotFound && result.Detail == "" && young
 	if looks && missing {
 		return true, nil
@@ -120,7 +128,7 @@ func (c *claws) act(
 	}
 	claw := mailbox.Claw{Recipient: t.Recipient, MessageID: t.MessageID, Received: t.Received,
 		Print: fingerprint.Print{Header: t.Header, Body: t.Body}, Folder: c.order.Folder, Delete: c.order.Delete,
-		DryRun: c.order.DryRun}
+		DryRun: c.order.DryRun, Asked: c.job.Since}
 	note := func(copies []mailbox.Copy) error { return c.x.store.PlanClaw(ctx, c.part.ID, n, copies) }
 	if c.order.Of == "" {
 		return c.x.boxes.ClawBack(share, claw, plan, note)

@@ -272,6 +272,12 @@ func (x *Retractor) lookAgain(looks, share, ctx context.Context, j *holdstore.Jo
 // carriedOut notes what became of one recipient.
 func (x *Retractor) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string,
 	result mailbox.Result) error {
+	if result.Notice {
+		if err := x.post.Taken(ctx, post.Loss{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received,
+			BySender: true}); err != nil {
+			return err
+		}
+	}
 	x.log.Retracted(o.MessageID, recipient, o.RequestID, result.Outcome, result.Detail)
 	set(&o.Done, recipient, result)
 	if err := x.store.Audit(ctx, "retract", "", holdstore.Actor{By: "<" + o.From + ">",
@@ -291,7 +297,7 @@ func (x *Retractor) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Or
 		}
 	}
 	result, err := x.boxes.Retract(share, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From,
-		Received: o.Received, Date: o.Date, Hold: o.Hold},
+		Received: o.Received, Date: o.Date, Asked: j.Since, Hold: o.Hold},
 		func(plan mailbox.Result) error {
 			set(&o.Plan, recipient, plan)
 			return x.store.SaveJob(ctx, j, o)

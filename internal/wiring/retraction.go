@@ -65,7 +65,8 @@ func mailServers(c *config.Config) (all []mailbox.Server, err error) {
 		one := mailbox.Server{Domains: domains}
 		if s.Backend != "none" {
 			one = mailbox.Server{Domains: domains, Graph: s.Backend == "graph", Address: s.Address, TLS: s.TLS,
-				Auth: s.Auth, Login: s.Login, Unread: s.Unread, Read: s.Read,
+				Auth: s.Auth, Login: s.Login, Unread: s.Unread, Read: s.Read, Notice: s.Notice,
+				MaxAge:     time.Duration(*s.MaxAge),
 				MasterUser: s.MasterUser, PasswordFile: s.PasswordFile, Token: mailbox.Token{URL: s.Token.URL,
 					ClientID: s.Token.ClientID, ClientSecretFile: s.Token.ClientSecretFile, Scope: s.Token.Scope,
 					ServiceAccountFile: s.Token.ServiceAccountFile, File: s.Token.File}}

@@ -1,0 +1,120 @@
+package retraction
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/clawback"
+	"github.com/recall-milter/recall-milter/internal/mailbox"
+	"github.com/recall-milter/recall-milter/internal/mark"
+)
+
+// losers are mailboxes out of which every message is taken, and whose users are to be told.
+type losers struct{ Mailbox }
+
+func (losers) Reaches(string) bool { return true }
+
+func (losers) Retract(context.Context, mailbox.Target, func(mailbox.Result) error) (mailbox.Result, error) {
+	return mailbox.Result{Outcome: mailbox.Retracted, Taken: mailbox.TakenUnread, Notice: true}, nil
+}
+
+func (losers) ClawBack(_ context.Context, c mailbox.Claw, _ []mailbox.Copy, _ func([]mailbox.Copy) error) (
+	mailbox.Clawed, error) {
+	return mailbox.Clawed{Outcome: mailbox.Moved, Notice: c.Recipient != "untold@corp.test"}, nil
+}
+
+// dying is a store that is away when an outcome is written, as it is for a daemon that dies before.
+type dying struct {
+	*holdstore.Store
+	away bool
+}
+
+func (d *dying) EndClaw(ctx context.Context, id string, n int, outcome string, result any, again bool,
+	keep time.Duration, e holdstore.Entry) error {
+	if d.away {
+		return holdstore.ErrUnavailable
+	}
+	return d.Store.EndClaw(ctx, id, n, outcome, result, again, keep, e)
+}
+
+func (d *dying) SaveJob(ctx context.Context, j *holdstore.Job, v any) error {
+	if d.away {
+		return holdstore.ErrUnavailable
+	}
+	return d.Store.SaveJob(ctx, j, v)
+}
+
+// told are the mails that tell of a message that was taken.
+func told(t *testing.T, store *holdstore.Store) (all []string) {
+	t.Helper()
+	for _, mail := range waiting(t, store) {
+		if strings.Contains(mail, "A message was taken out of your mailbox") {
+			all = append(all, mail)
+		}
+	}
+	return all
+}
+
+// Whoever's mailbox a message was taken out of is told once, also when the daemon dies before the outcome is written:
+// who had written it and when it came in, and nothing of its subject and text.
+func TestALossIsToldOnce(t *testing.T) {
+	store, post := site(t)
+	d := &dying{store, true}
+	x := New(d, post, losers{}, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
+	id := store.NewClawID()
+	var all []clawback.Mailbox
+	for _, to := range []string{"bert@corp.test", "untold@corp.test"} {
+		all = append(all, clawback.Mailbox{Recipient: to, MessageID: "<bait@evil.test>", Author: "mallory@evil.test",
+			Subject: "your account", Received: time.Now()})
+	}
+	all = append(all, clawback.Mailbox{Recipient: "carl@corp.test", MessageID: "<recall.taken.1@corp.test>"})
+	must(t, func() error { return clawback.Start(t.Context(), store, id, clawback.Order{}, all, time.Hour) })
+	p := &clawback.Part{ID: id, Numbers: []int{0, 1, 2}}
+	j := &holdstore.Job{Since: time.Now()}
+	if err := x.clawBack(t.Context(), j, p); err == nil {
+		t.Fatal("the outcome was written")
+	}
+	d.away = false
+	for range 2 {
+		if err := x.clawBack(t.Context(), j, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mails := told(t, store)
+	if len(mails) != 1 {
+		t.Fatalf("%d mails tell of it:\n%s", len(mails), strings.Join(mails, "\n"))
+	}
+	for _, want := range []string{"To: <bert@corp.test>", "From: <postmaster@corp.test>", "<mallory@evil.test>",
+		"Auto-Submitted: auto-generated", "Those who run your mail system"} {
+		if !strings.Contains(mails[0], want) {
+			t.Errorf("%q is missing:\n%s", want, mails[0])
+		}
+	}
+	if strings.Contains(mails[0], "your account") {
+		t.Errorf("it has the subject:\n%s", mails[0])
+	}
+}
+
+// So it is with a recall, whose sender is named.
+func TestALossByARecallIsToldOnce(t *testing.T) {
+	store, post := site(t)
+	d := &dying{store, true}
+	x := New(d, post, losers{}, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
+	order(x, t, "X", "bert@far.test", "carl@far.test")
+	for range 2 {
+		j := claimed(t, store)
+		var o Order
+		must(t, func() error { return j.Read(&o) })
+		_ = x.retract(t.Context(), j, &o)
+		d.away = false
+		must(t, func() error { return store.RetryJob(t.Context(), j, 0) })
+	}
+	mails := told(t, store)
+	if len(mails) != 2 || !strings.Contains(mails[0]+mails[1], "<bert@far.test>") ||
+		!strings.Contains(mails[0], "Its sender recalled a message") || !strings.Contains(mails[0], "<anna@corp.test>") {
+		t.Errorf("%d mails tell of it:\n%s", len(mails), strings.Join(mails, "\n"))
+	}
+}
