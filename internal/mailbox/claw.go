@@ -58,7 +58,11 @@ func (m *Mailboxes) ClawBack(ctx context.Context, c Claw, plan []Copy, note func
 	if why := b.tooOld(c.Received, c.Asked); why != "" {
 		return Clawed{Outcome: TooOld, Detail: why}, nil
 	}
-	r, err := b.ClawBack(ctx, c, plan, note)
+	var r Clawed
+	err := b.rest.around(c.Recipient, func() (err error) {
+		r, err = b.ClawBack(ctx, c, plan, note)
+		return err
+	})
 	r.Notice = b.tells(r.Taken)
 	return r, err
 }
@@ -69,7 +73,12 @@ func (m *Mailboxes) GiveBack(ctx context.Context, c Claw, copies []Copy, note fu
 	if b.Backend == nil {
 		return Clawed{Outcome: Refused, Detail: "this gateway has no way into the mailbox"}, nil
 	}
-	return b.GiveBack(ctx, c, copies, note)
+	var r Clawed
+	err := b.rest.around(c.Recipient, func() (err error) {
+		r, err = b.GiveBack(ctx, c, copies, note)
+		return err
+	})
+	return r, err
 }
 
 // outcome is what came of all copies, those that stay where they were among them.

@@ -112,6 +112,7 @@ type place struct {
 	domains policy.Patterns
 	notice  string
 	maxAge  time.Duration
+	rest    *rest
 	Backend
 }
 
@@ -125,7 +126,7 @@ func New(servers []Server, p Policy) (*Mailboxes, error) {
 	for _, s := range servers {
 		here := p
 		here.Unread, here.Read = cmp.Or(s.Unread, p.Unread), cmp.Or(s.Read, p.Read)
-		at := place{domains: s.Domains, notice: s.Notice, maxAge: s.MaxAge}
+		at := place{domains: s.Domains, notice: s.Notice, maxAge: s.MaxAge, rest: &rest{}}
 		switch tokens := (&tokens{from: s.Token}); {
 		case s.Address == "":
 		case s.Graph:
@@ -174,9 +175,13 @@ func (m *Mailboxes) Retract(ctx context.Context, t Target, plan func(Result) err
 	if why := b.tooOld(t.Received, t.Asked); why != "" {
 		return Result{Outcome: Refused, Detail: why}, nil
 	}
-	r, err := b.Retract(ctx, t, func(r Result) error {
-		r.Notice = b.tells(r.Taken)
-		return plan(r)
+	var r Result
+	err := b.rest.around(t.Recipient, func() (err error) {
+		r, err = b.Retract(ctx, t, func(r Result) error {
+			r.Notice = b.tells(r.Taken)
+			return plan(r)
+		})
+		return err
 	})
 	r.Notice = b.tells(r.Taken)
 	return r, err
@@ -295,13 +300,16 @@ type slots chan struct{}
 
 func (s slots) leave() { <-s }
 
+// errBusy says that there was no turn in time.
+var errBusy = fmt.Errorf("all %d connections to its server are in use", atOnce)
+
 // enter waits until a connection more is not too many.
 func (s slots) enter(ctx context.Context) error {
 	select {
 	case s <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("mailbox: all %d connections are in use: %w", atOnce, ctx.Err())
+		return fmt.Errorf("mailbox: %w: %w", errBusy, ctx.Err())
 	}
 }
 

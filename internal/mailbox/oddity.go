@@ -26,6 +26,9 @@ func throttled(said *imap.Error) bool {
 
 // Wait is for how long a server that is asked too often wants to be left alone; 0: it doesn't say.
 func Wait(err error) time.Duration {
+	if by := new(errResting); errors.As(err, &by) {
+		return by.wait
+	}
 	if by := new(graphError); errors.As(err, &by) {
 		return min(by.wait, longestWait)
 	}

@@ -17,8 +17,8 @@ import (
 const jobRetract = "retract"
 
 const (
-	hands    = 4                  // jobs of our own users at a time, as many of others, and of claw backs
-	shared   = hands / 2          // of one asker
+	hands    = 32                 // jobs of our own users at a time, as many of others, and of claw backs
+	shared   = 2                  // of one asker, or of one domain of a claw back: so many hang with its server
 	idle     = 5 * time.Second    // longest sleep: a wake-up that was lost delays a job by no more
 	jobTime  = 90 * time.Second   // for the mailboxes of one attempt
 	endTime  = holdstore.JobLease // for saying what came of it

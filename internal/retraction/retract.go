@@ -273,8 +273,8 @@ func (x *Retractor) lookAgain(looks, share, ctx context.Context, j *holdstore.Jo
 func (x *Retractor) carriedOut(ctx context.Context, j *holdstore.Job, o *Order, recipient string,
 	result mailbox.Result) error {
 	if result.Notice {
-		if err := x.post.Taken(ctx, post.Loss{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received,
-			BySender: true}); err != nil {
+		loss := post.Loss{Recipient: recipient, MessageID: o.MessageID, From: o.From, Received: o.Received, BySender: true}
+		if err := x.post.Taken(ctx, loss); err != nil {
 			return err
 		}
 	}

@@ -63,7 +63,8 @@ func told(t *testing.T, store *holdstore.Store) (all []string) {
 func TestALossIsToldOnce(t *testing.T) {
 	store, post := site(t)
 	d := &dying{store, true}
-	x := New(d, post, losers{}, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
+	log := &notes{outcomes: map[string]string{}}
+	x := New(d, post, losers{}, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
 	id := store.NewClawID()
 	var all []clawback.Mailbox
 	for _, to := range []string{"bert@corp.test", "untold@corp.test"} {
@@ -102,7 +103,8 @@ func TestALossIsToldOnce(t *testing.T) {
 func TestALossByARecallIsToldOnce(t *testing.T) {
 	store, post := site(t)
 	d := &dying{store, true}
-	x := New(d, post, losers{}, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}}, Options{Keep: time.Hour})
+	log := &notes{outcomes: map[string]string{}}
+	x := New(d, post, losers{}, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
 	order(x, t, "X", "bert@far.test", "carl@far.test")
 	for range 2 {
 		j := claimed(t, store)
