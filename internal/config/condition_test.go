@@ -8,7 +8,7 @@ import (
 
 // others are the keys of a rule that say what becomes of its mail, and not which mail it is for.
 var others = []string{"name", "grace", "wish", "delegates", "recall", "language", "reason", "notice",
-	"zone", "holidays"}
+	"zone", "holidays", "reports"}
 
 // samples have a value of each condition that not all mail meets.
 var samples = map[string]string{

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,10 +34,21 @@ func (t Texts) in(languages ...string) string {
 func (c *Config) Reason(rule, language string) string {
 	for _, r := range c.Hold.Rules {
 		if r.Name == rule {
-			return r.Reason.in(append([]string{language, ""}, c.Web.Languages...)...)
+			base, _, _ := strings.Cut(language, "-") // en-x-bank is English
+			return r.Reason.in(append([]string{language, base, ""}, c.Web.Languages...)...)
 		}
 	}
 	return ""
+}
+
+// Reports says of which outcomes of recalls the sender of a message of a rule hears: always, failures or never.
+func (c *Config) Reports(rule string) string {
+	for _, r := range c.Hold.Rules {
+		if r.Name == rule {
+			return cmp.Or(r.Reports, c.Recall.Reports)
+		}
+	}
+	return c.Recall.Reports
 }
 
 // reasonMost bounds a reason, in characters: it is one sentence of a mail.

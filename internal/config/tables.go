@@ -94,6 +94,8 @@ type Rule struct {
 	Language      string            `toml:"language"` // of mails to the sender; empty: by recall.languages
 	Reason        Texts             `toml:"reason"`   // why its mail waits, for the sender
 	Notice        *bool             `toml:"notice"`   // nil: recall.notice
+	// Reports says of which outcomes of recalls the sender hears; "": recall.reports says it.
+	Reports string `toml:"reports" allowed:"always,failures,never"`
 }
 
 // Release is the table [release].

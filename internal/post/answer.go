@@ -38,6 +38,14 @@ func (a *Answer) Outcomes() (all []RecipientOutcome) {
 	return all
 }
 
+// Rule is that of the message that was asked for; "": none was found.
+func (a *Answer) Rule() string {
+	if len(a.Done) == 0 {
+		return ""
+	}
+	return a.Done[0].Rule
+}
+
 // Missing lists addresses that ONLY names and that did not get the message.
 func (a *Answer) Missing() (all []string) {
 	got := holdstore.Addresses{}

@@ -101,7 +101,7 @@ func (p *Post) Report(ctx context.Context, h *holdstore.Hold, again bool) error 
 		fmt.Fprintln(&says, o.Words(), o.At.UnixMilli())
 	}
 	lang := p.texts.languageFor(h.Rule, h.Sender.Address)
-	l := a.letter(p.address, lang)
+	l := a.letter(p.addressFor(h.Sender.Address), lang)
 	l.Again, l.Reason = again, p.texts.reason(h.Rule, lang)
 	for _, e := range h.Timeline {
 		if e.Verb == PassedOn && e.News { // nobody else's words come into a mail of ours

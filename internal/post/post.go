@@ -25,14 +25,32 @@ const IDPrefix = "<recall."
 
 // Post writes the gateway's own mails and puts them into the store, to be released at once.
 type Post struct {
-	store   Store
-	texts   *Texts
-	address string // where recall commands go; empty: there is none
+	store     Store
+	texts     *Texts
+	addresses []string // where recall commands go; none: nowhere
 }
 
-// New returns a post. address is where recall commands go, empty: nowhere.
-func New(store Store, texts *Texts, address string) *Post {
-	return &Post{store, texts, address}
+// New returns a post. Recall commands go to the addresses; none: nowhere.
+func New(store Store, texts *Texts, addresses ...string) *Post {
+	return &Post{store, texts, addresses}
+}
+
+// Reports says whether the sender of a message of a rule ("": of none that is known) hears what came of a recall; good:
+// all of it was taken back.
+func (p *Post) Reports(rule string, good bool) bool { return p.texts.reports(rule, good) }
+
+// addressFor is where somebody sends recall commands, and from where they get our mails: the first address in their own
+// domain, or else the first of all. "": nowhere.
+func (p *Post) addressFor(person string) string {
+	for _, a := range p.addresses {
+		if holdstore.Same(holdstore.DomainOf(a), holdstore.DomainOf(person)) {
+			return a
+		}
+	}
+	if len(p.addresses) == 0 {
+		return ""
+	}
+	return p.addresses[0]
 }
 
 // Store takes mail; holdstore.Store says what each method promises.
@@ -79,16 +97,13 @@ func (p *Post) Notice(ctx context.Context, h *holdstore.Hold, link string) error
 // SignIn sends somebody the link by which they sign in to the page; gateway is the host name that the mail comes from.
 func (p *Post) SignIn(ctx context.Context, to, link, gateway string) error {
 	return p.send(ctx, dispatch{to: []holdstore.Path{{Address: to}}, gateway: gateway, auto: "auto-generated",
-		lang: p.texts.languageFor("", to), text: "sign-in", letter: letter{Link: link, Address: p.address}})
+		lang: p.texts.languageFor("", to), text: "sign-in", letter: letter{Link: link, Address: p.addressFor(to)}})
 }
 
 func (p *Post) toSender(to *holdstore.Submission, a *Answer, thread string) dispatch {
-	rule := ""
-	if len(a.Done) > 0 {
-		rule = a.Done[0].Rule
-	}
+	rule := a.Rule()
 	lang := p.texts.languageFor(rule, to.Sender.Address)
-	l := a.letter(p.address, lang)
+	l := a.letter(p.addressFor(to.Sender.Address), lang)
 	l.Reason = p.texts.reason(rule, lang)
 	return dispatch{about: l.ID, lang: lang, to: []holdstore.Path{{Address: to.Sender.Address}}, gateway: to.Gateway,
 		auto: "auto-replied", thread: thread, letter: l}
@@ -129,11 +144,15 @@ func (p *Post) send(ctx context.Context, d dispatch) error {
 
 // header writes the fields of a mail, but for those of its parts.
 func (p *Post) header(d dispatch, host, id, subject string) string {
-	from := "Message recall <" + p.address + ">"
+	address := ""
+	if len(d.to) > 0 {
+		address = p.addressFor(d.to[0].Address)
+	}
+	from := "Message recall <" + address + ">"
 	switch {
 	case d.author != "":
 		from = "<" + sanitize.HeaderValue(d.author) + ">"
-	case p.address == "":
+	case address == "":
 		from = "Message recall <MAILER-DAEMON@" + host + ">"
 	}
 	var to []string

@@ -44,6 +44,8 @@ type Site struct {
 	Language func(rule, sender string) string
 	// Reason says in a language why mail of a rule waits; empty: nobody has said it.
 	Reason func(rule, language string) string
+	// Reports says of which outcomes of recalls a sender hears: always, failures or never; nil: always.
+	Reports func(rule string) string
 }
 
 // Use takes what a site says, from now on. Before that, the default language counts, and no rule has a reason.
@@ -128,6 +130,16 @@ func (t *Texts) reason(rule, language string) string {
 		return sanitize.HeaderValue(site.Reason(rule, language))
 	}
 	return ""
+}
+
+// reports says whether the sender of a message of a rule hears what came of a recall; good: all of it was taken back.
+func (t *Texts) reports(rule string, good bool) bool {
+	site := t.site.Load()
+	if site == nil || site.Reports == nil {
+		return true
+	}
+	wanted := site.Reports(rule)
+	return wanted != "never" && (wanted != "failures" || !good)
 }
 
 // write fills a text in; lines end with CRLF.

@@ -43,7 +43,7 @@ func (d *Desk) answer(ctx context.Context, r *request, a *answer) error {
 	if r.form != formAddress && !r.by.ours {
 		return nil
 	}
-	if d.o.Reports == "never" || d.o.Reports == "failures" && done[a.Kind] && len(a.Missing()) == 0 {
+	if !d.post.Reports(a.Rule(), done[a.Kind] && len(a.Missing()) == 0) {
 		return nil
 	}
 	thread := ""

@@ -1,7 +1,6 @@
 package recall
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/recall-milter/recall-milter/holdstore"
@@ -24,8 +23,8 @@ func (a *answers) Put(sub holdstore.Submission, header []byte) *holdstore.Put {
 // counted has a desk's answers counted.
 func (o *office) counted() {
 	o.answers = &answers{Store: o.store}
-	o.Desk.post = post.New(o.answers, o.o.Texts, append(slices.Clone(o.o.Addresses), "")[0])
-	if o.o.Reports != "always" || o.o.Notice != "never" {
+	o.Desk.post = post.New(o.answers, o.o.Texts, o.o.Addresses...)
+	if o.o.Notice != "never" {
 		return
 	}
 	o.t.Cleanup(func() {

@@ -56,7 +56,6 @@ type Options struct {
 	SubjectPrefixes []string        // how Outlook names a recall
 	PersonalLogins  policy.Patterns // logins of one person each, who may have several addresses
 	Supersedes      bool
-	Reports         string // always | failures | never
 	Notice          string // never | always
 	Rate            int    // commands of one login in Per; 0: no limit
 	Per             time.Duration
@@ -83,11 +82,7 @@ type Desk struct {
 
 // New returns a desk.
 func New(store Store, rule func(name string) policy.Rule, log Log, o Options) *Desk {
-	address := ""
-	if len(o.Addresses) > 0 {
-		address = o.Addresses[0]
-	}
-	return &Desk{o: o, store: store, post: post.New(store, o.Texts, address), rule: rule, log: log,
+	return &Desk{o: o, store: store, post: post.New(store, o.Texts, o.Addresses...), rule: rule, log: log,
 		room: semaphore.NewWeighted(roomBytes), addresses: holdstore.NewAddresses(o.Addresses)}
 }
 

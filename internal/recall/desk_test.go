@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -263,14 +264,41 @@ func TestTooLateSaysSinceWhenAndToWhom(t *testing.T) {
 	}
 }
 
-func TestReportsOnlyOfFailures(t *testing.T) {
-	o := newOffice(t, func(o *Options) { o.Reports = "failures" })
-	_, mid := o.message("anna", "prices", "b@x.test")
-	if answer := o.command("anna", "Subject: RECALL "+mid+"\r\n", ""); answer != "" {
-		t.Errorf("a success was reported:\n%s", answer)
+// A rule says of which outcomes its senders hear; of a recall that finds nothing, the site does.
+func TestARuleSaysOfWhichOutcomesItsSendersHear(t *testing.T) {
+	o := newOffice(t, func(o *Options) { o.Notice = "always" }) // answers that are not wanted are not counted
+	o.o.Texts.Use(post.Site{Language: func(string, string) string { return "en" },
+		Reason:  func(string, string) string { return "" },
+		Reports: func(rule string) string { return map[string]string{"quiet": "failures", "silent": "never"}[rule] }})
+	recall := func(rule string, late bool) (answer string, state holdstore.State) {
+		t.Helper()
+		o.tick()
+		mid := fmt.Sprintf("<%s-%v@corp.test>", rule, late)
+		l := mailBy("anna", "Subject: prices\r\nMessage-ID: "+mid+"\r\n\r\nbody\r\n", "b@x.test")
+		l.rule = rule
+		id := o.mustSubmit(l)
+		if late {
+			if _, err := o.store.Release(t.Context(), id, holdstore.Actor{}); err != nil {
+				t.Fatal(err)
+			}
+			o.post()
+		}
+		answer = o.command("anna", "Subject: RECALL "+mid+"\r\n", "")
+		return answer, o.state(id)
 	}
-	if answer := o.command("anna", "Subject: RECALL <x@x.test>\r\n", ""); answer == "" {
-		t.Error("a failure was not reported")
+	for _, c := range []struct {
+		rule             string
+		success, failure bool
+	}{{"loud", true, true}, {"quiet", false, true}, {"silent", false, false}} {
+		if got, state := recall(c.rule, false); (got != "") != c.success || state != holdstore.Recalled {
+			t.Errorf("%s: recalled, %s: %q", c.rule, state, got)
+		}
+		if got, state := recall(c.rule, true); (got != "") != c.failure || state != holdstore.Released {
+			t.Errorf("%s: too late, %s: %q", c.rule, state, got)
+		}
+	}
+	if o.command("anna", "Subject: RECALL <x@x.test>\r\n", "") == "" {
+		t.Error("a recall that finds nothing was not answered")
 	}
 }
 

@@ -47,7 +47,7 @@ func newOffice(t *testing.T, change ...func(*Options)) *office {
 func officeWith(t *testing.T, options holdstore.Options, change ...func(*Options)) *office {
 	t.Helper()
 	o := Options{Addresses: []string{desk}, Outlook: true, SubjectPrefixes: []string{"Recall:", "撤回:", "回收:", "회수:"},
-		Supersedes: true, Reports: "always", Notice: "never",
+		Supersedes: true, Notice: "never",
 		MaxGrace: 24 * time.Hour, ParseDuration: time.ParseDuration}
 	for _, c := range change {
 		c(&o)

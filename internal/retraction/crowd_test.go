@@ -25,7 +25,7 @@ func TestARecallFromAHundredDomainsMakesOneReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	x := New(store, post, nil, mark.New([]byte("secret")), &notes{},
-		Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour, Reports: "always"})
+		Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour})
 	var to []string
 	for n := range domains * each {
 		to = append(to, fmt.Sprintf("r%d@d%d.test", n, n%domains))

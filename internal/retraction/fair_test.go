@@ -51,7 +51,7 @@ func TestOneSitesRecallsKeepNobodyElsesWaiting(t *testing.T) {
 	}
 	boxes := &slowBoxes{hold: make(chan struct{})}
 	x := New(store, post, boxes, mark.New([]byte("secret")), &notes{outcomes: map[string]string{}},
-		Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour, Reports: "always"})
+		Options{Ask: true, Domains: all, Within: time.Hour, Keep: time.Hour})
 	id := released(t, store, "anna", "bert@elsewhere.test")
 	for n := range 12 {
 		o := Order{RequestID: fmt.Sprint("F", n), CommandID: fmt.Sprintf("<f%d@flood.test>", n), MessageID: "<1@flood.test>",

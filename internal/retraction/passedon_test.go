@@ -20,7 +20,7 @@ func TestWhoGotARequestThroughAListSpeaksForItsOwnUsersOnly(t *testing.T) {
 	id := asked(t, store, "all@lists.test", "bert@far.test",
 		holdstore.Request{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}},
 		holdstore.Request{RequestID: "BERT", Domain: "far.test", Recipients: []int{1}})
-	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour})
 	for _, c := range []struct {
 		request, domain, recipient, outcome string
 		refused                             bool
@@ -79,7 +79,7 @@ func TestNobodyElsesWordsComeIntoAReport(t *testing.T) {
 	store, post := site(t)
 	id := asked(t, store, "all@lists.test", "bert@far.test",
 		holdstore.Request{RequestID: "LIST", Domain: "lists.test", Recipients: []int{0}})
-	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour, Reports: "always"})
+	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Keep: time.Hour})
 	words := holdstore.Event{Verb: "passed on", By: "carl@far.test", Detail: "call this number"}
 	must(t, func() error { return store.Note(t.Context(), id, words) })
 	must(t, func() error { return x.report(t.Context(), id, false) })

@@ -15,8 +15,7 @@ import (
 func TestOnlyOurOwnPeopleAreToldOfALateOutcome(t *testing.T) {
 	store, post := site(t)
 	x := New(store, post, nil, mark.New([]byte("secret")), &notes{}, Options{Within: time.Hour, Keep: time.Hour,
-		Reports: "always",
-		People:  sender.Site{Addresses: []string{"recall@branch.test"}}})
+		People: sender.Site{Addresses: []string{"recall@branch.test"}}})
 	senders := []struct {
 		sender, login string
 		told          bool

@@ -81,7 +81,6 @@ type Options struct {
 	Domains policy.Patterns // recipient domains that are asked
 	Within  time.Duration   // how long answers are waited for
 	People  sender.Site     // our own, who are told of outcomes
-	Reports string          // always | failures | never
 	Keep    time.Duration   // how long a job that is done is known, so that it is not done again
 }
 

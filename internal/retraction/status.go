@@ -113,8 +113,8 @@ func (x *Retractor) report(ctx context.Context, id string, again bool) error {
 		x.log.Trouble("hold "+h.ID+": its sender gets no report", err)
 		return nil
 	}
-	if !x.o.People.Has(&h.Submission) || x.o.Reports == "never" || x.o.Reports == "failures" && post.NobodyHasIt(h) &&
-		!again { // who heard of a failure hears how it ended
+	// whoever heard of a failure hears how it ended
+	if !x.o.People.Has(&h.Submission) || !x.post.Reports(h.Rule, post.NobodyHasIt(h) && !again) {
 		return nil
 	}
 	x.log.Reported(h)

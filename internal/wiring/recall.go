@@ -26,7 +26,9 @@ func Texts(c *config.Config, file string) (*post.Texts, error) {
 }
 
 // Site says what a config says of senders and rules.
-func Site(c *config.Config) post.Site { return post.Site{Language: languageOf(c), Reason: c.Reason} }
+func Site(c *config.Config) post.Site {
+	return post.Site{Language: languageOf(c), Reason: c.Reason, Reports: c.Reports}
+}
 
 // Reason says why a hold waits, in the site's words and the sender's language.
 func Reason(c *config.Config) func(*holdstore.Hold) string {
@@ -74,7 +76,7 @@ func Desk(c *config.Config, texts *post.Texts, store *holdstore.Store, rule func
 		return nil, err
 	}
 	return recall.New(store, rule, log, recall.Options{Addresses: r.Addresses, People: people, Outlook: r.Outlook,
-		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Reports: r.Reports, Notice: r.Notice,
+		SubjectPrefixes: r.SubjectPrefixes, Supersedes: r.Supersedes, Notice: r.Notice,
 		Rate: r.Rate.Count, Per: r.Rate.Per, Texts: texts, Config: c.File, Late: late, Link: link,
 		PersonalLogins: personal, MaxGrace: time.Duration(c.Hold.MaxGrace), ParseDuration: config.ParseDuration}), nil
 }

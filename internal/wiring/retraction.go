@@ -23,19 +23,15 @@ func Retractor(c *config.Config, texts *post.Texts, store *holdstore.Store, mark
 	if err != nil {
 		return nil, err
 	}
-	address := ""
-	if len(c.Recall.Addresses) > 0 {
-		address = c.Recall.Addresses[0]
-	}
 	var boxes retraction.Mailbox
 	if all, err := Mailboxes(c, texts); err != nil {
 		return nil, err
 	} else if all != nil {
 		boxes = all
 	}
-	return retraction.New(store, post.New(store, texts, address), boxes, marker, log, retraction.Options{
+	return retraction.New(store, post.New(store, texts, c.Recall.Addresses...), boxes, marker, log, retraction.Options{
 		Ask: c.Recall.AfterRelease == "request", Domains: domains, Within: time.Duration(c.Recall.AnswerWithin),
-		People: people, Reports: c.Recall.Reports, Keep: clawKeep(c)}), nil
+		People: people, Keep: clawKeep(c)}), nil
 }
 
 // clawKeep is how long what was asked for, and what came of it, is known.

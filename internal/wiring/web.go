@@ -56,11 +56,7 @@ func Web(c *config.Config, file string, store *holdstore.Store, marker *mark.Mar
 	}
 	o.Rules = trial.Rules{Outbound: outbound, MaxSize: int64(c.Hold.MaxSize),
 		Ask: Answers(&socketmap.Client{}, Memory(c, func() (*holdstore.Store, error) { return store, nil }, func(error) {}))}
-	address := ""
-	if len(c.Recall.Addresses) > 0 {
-		address = c.Recall.Addresses[0]
-	}
-	return web.New(store, desk, post.New(store, texts, address), marker, words, log, o), nil
+	return web.New(store, desk, post.New(store, texts, c.Recall.Addresses...), marker, words, log, o), nil
 }
 
 func webOptions(c *config.Config) (o web.Options, err error) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/language"
@@ -73,9 +74,20 @@ func Read(folder string, names ...string) (*Words, error) {
 	return t, nil
 }
 
+// read reads a language. A variant such as de-x-bank begins with the texts of its language, de.
 func (t *Words) read(name, folder string) error {
-	ours, err := shipped.ReadFile("texts/" + name + ".txt")
-	file := filepath.Join(folder, name+".txt")
+	if base, _, variant := strings.Cut(name, "-"); variant && slices.Contains(Languages(), base) {
+		if err := t.readInto(name, base, folder); err != nil {
+			return err
+		}
+	}
+	return t.readInto(name, name, folder)
+}
+
+// readInto adds the texts of a language to those of name.
+func (t *Words) readInto(name, language, folder string) error {
+	ours, err := shipped.ReadFile("texts/" + language + ".txt")
+	file := filepath.Join(folder, language+".txt")
 	var own []byte
 	wrong := fs.ErrNotExist
 	if folder != "" {
@@ -85,7 +97,7 @@ func (t *Words) read(name, folder string) error {
 	case wrong != nil && !errors.Is(wrong, fs.ErrNotExist):
 		return fmt.Errorf("texts: %w", wrong)
 	case wrong != nil && err != nil:
-		return fmt.Errorf("there are no texts in the language %q: offered are %s, or write %s", name,
+		return fmt.Errorf("there are no texts in the language %q: offered are %s, or write %s", language,
 			strings.Join(Languages(), ", "), file)
 	}
 	t.parse(name, string(ours))

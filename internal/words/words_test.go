@@ -63,3 +63,35 @@ func TestASitesOwnTextReplacesOurs(t *testing.T) {
 		t.Error("a language without texts was taken")
 	}
 }
+
+// A variant has its own few texts, then the site's of its language, then ours.
+func TestAVariantOfALanguageHasItsTexts(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for name, text := range map[string]string{"de": "take-back: Stopp\n",
+		"de-x-bank": "mail-you: Sehr geehrte Damen und Herren\n"} {
+		if err := os.WriteFile(filepath.Join(folder, name+".txt"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := Read(folder, "en", "de-x-bank")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := Read("", "de")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"mail-you": "Sehr geehrte Damen und Herren", "take-back": "Stopp",
+		"outcome-recalled": ours.Say("de", "outcome-recalled")} {
+		if got := w.Say("de-x-bank", key); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	if w.Say("en", "take-back") == "Stopp" {
+		t.Error("another language has them too")
+	}
+	if _, err := Read(folder, "de-x-shop"); err == nil {
+		t.Error("a variant without texts was taken")
+	}
+}
