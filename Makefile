@@ -32,6 +32,7 @@ deps: compiler ## Install what the tests need, if it is missing; make run and ma
 	test/deps/unpack sasl sasl2-bin
 	test/deps/unpack cyrus cyrus-imapd cyrus-common
 	test/deps/unpack prometheus prometheus
+	test/deps/unpack slapd slapd postfix-ldap
 
 # Linters read what the compiler makes of the packages. With -race that is what the tests need too, so it is made once.
 LINT = GOFLAGS="$$GOFLAGS -race" $(GO) run -race=false
