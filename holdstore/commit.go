@@ -118,7 +118,7 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 	sub.Subject = p.s.seal.WrapSubject(sub.Subject, p.id)
 	t.Grace = max(t.Grace, 0)
 	entries := p.s.indexEntries(&p.sub)
-	terms := storedTerms{armour(sub), t.Rule, p.wide}
+	terms := storedTerms{armour(sub), t.Rule, t.Fixed, p.wide}
 	record := p.s.seal.Signed(p.id, firstRecord(t.Grace, p.size, p.nonce, p.chunks, entries, terms))
 	staged, content, stored := p.chunks, []byte(nil), p.staged
 	if whole {

@@ -74,6 +74,7 @@ type Submission struct {
 type Terms struct {
 	Rule  string        // name of the rule that matched
 	Grace time.Duration // from the moment Redis commits the hold
+	Fixed bool          // it ends at a moment of the calendar, which a restore does not move
 
 	Replaces []string // IDs of holds that are taken back in the step that commits this one
 }

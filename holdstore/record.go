@@ -47,8 +47,8 @@ func eventLine(e Event) string {
 //	defects    how many attempts a defect of ours ended; parked: the first line of the last one
 //
 // Letters of the JSON in p: of the submission q queue ID, m Message-ID, u subject, f author, dt Date, s sender, r
-// recipients, c client, l login, at authentication, t TLS, d daemon, g gateway; ru rule, 8 eight-bit. Of a path: a
-// address, x arguments. Of a client: a address, p port, n name, r PTR, h HELO.
+// recipients, c client, l login, at authentication, t TLS, d daemon, g gateway; ru rule, fx fixed, 8 eight-bit. Of a
+// path: a address, x arguments. Of a client: a address, p port, n name, r PTR, h HELO.
 //
 // Letters of a request (rq:ID, and the job that sends it): q its ID, h hold, d domain, r recipients, y reason, k no
 // key.
@@ -59,6 +59,7 @@ func eventLine(e Event) string {
 type storedTerms struct {
 	Submission
 	Rule     string `json:"ru,omitempty"`
+	Fixed    bool   `json:"fx,omitempty"`
 	EightBit bool   `json:"8,omitempty"`
 }
 
@@ -100,7 +101,7 @@ func (s *Store) parseHold(id string, f map[string]string) (*Hold, error) {
 	}
 	h.Submission = disarmed(t.Submission)
 	h.Subject = s.subject(h)
-	h.Rule = t.Rule
+	h.Rule, h.Fixed = t.Rule, t.Fixed
 	h.EightBit = t.EightBit
 	grace, _ := strconv.ParseInt(f["grace"], 10, 64)
 	h.Grace = time.Duration(grace) * time.Millisecond

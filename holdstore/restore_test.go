@@ -41,3 +41,30 @@ func TestARecordThatProvesNothingIsLeftOutOfARestore(t *testing.T) {
 		}
 	}
 }
+
+// A hold that waits until a moment of the calendar is due at that moment again, or at once when it is over.
+func TestARestoreDoesNotMoveAMomentOfTheCalendar(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	for mark, grace := range map[string]time.Duration{"to come": time.Hour, "over": time.Millisecond} {
+		p := s.Put(submission(mark), []byte(header(mark)))
+		r, err := p.Commit(t.Context(), Terms{Rule: "closed", Grace: grace, Fixed: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Recall(t.Context(), r.ID, alice); err != nil {
+			t.Fatal(err)
+		}
+		nextMillisecond(t, r)
+		before := time.Now()
+		h, err := s.Restore(t.Context(), r.ID, alice)
+		if err != nil || !h.Fixed || h.Grace != grace {
+			t.Fatalf("%s: %+v, %v", mark, h, err)
+		}
+		if grace == time.Hour && !h.Due.Equal(r.Due) {
+			t.Errorf("it is due at %v, and was at %v", h.Due, r.Due)
+		}
+		if wait := h.Due.Sub(before); grace < time.Hour && (wait < -time.Second || wait > time.Minute) {
+			t.Errorf("its moment is over, and it waits for %v", wait)
+		}
+	}
+}

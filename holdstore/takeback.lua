@@ -80,10 +80,16 @@ local function heldAgain(id, due, undone)
   waits(id, true)
   return 'ok'
 end
+-- dueAgain is when a hold is due that is given back: after its grace, or at its moment of the calendar.
+local function dueAgain(id)
+  local readable, terms = pcall(cjson.decode, get(id, 'meta') or '')
+  if readable and terms.fx then return math.max(now, num(id, 'held_at') + num(id, 'grace')) end
+  return now + num(id, 'grace')
+end
 local function giveBack(id, mays, _, operator)
   if get(id, 'stopped') and not operator and get(id, 'state') == 'recalled' then return 'stopped' end
   if lacking(id, mays) then return 'nokey' end
-  local word = heldAgain(id, now + num(id, 'grace'), function(n) return wasBack(result(id, n)) end)
+  local word = heldAgain(id, dueAgain(id), function(n) return wasBack(result(id, n)) end)
   if word == 'ok' then
     ticket(id, mays)
     redis.call('HDEL', P .. 'h:' .. id, 'stopped')

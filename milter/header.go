@@ -77,7 +77,7 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 	m.verdict = s.decide(s.facts(policy.AtHeaders))
 	if n := s.wishes(); n > maxForged {
 		s.server.Log.Passed(m.sub, policy.Reason{Code: policy.TooLarge,
-			Text: fmt.Sprintf("refused: %d fields %s", n, m.verdict.Wish)})
+			Text: fmt.Sprintf("refused: %d fields %s", n, strings.Join(m.verdict.Wishes, " and "))})
 		s.reset()
 		return replyWith("550 5.7.1 the message has too many wishes for its hold"), nil
 	}
@@ -103,37 +103,52 @@ func (s *session) Headers(_ textproto.MIMEHeader, mod *gomilter.Modifier) (r gom
 	}
 }
 
-// header returns the header block as it is held: without the wish.
+// header returns the header block as it is held: without wishes.
 func (s *session) header() []byte {
 	var b bytes.Buffer
 	b.Grow(s.msg.size + 3*len(s.msg.fields))
 	for _, f := range s.msg.fields {
-		if s.msg.verdict.Wish == "" || !holdstore.Same(f.Name, s.msg.verdict.Wish) {
+		if !s.msg.wish(f.Name) {
 			b.WriteString(f.Name + ":" + f.Value + "\r\n")
 		}
 	}
 	return b.Bytes()
 }
 
+// wish says whether a field is one of those with a wish, which are removed.
+func (m *message) wish(field string) bool {
+	return slices.ContainsFunc(m.verdict.Wishes, func(name string) bool { return holdstore.Same(field, name) })
+}
+
 // wishes counts the fields that must be removed from a message that travels on.
 func (s *session) wishes() (n int) {
-	if s.msg.verdict.Wish == "" || !s.conn.Allows(gomilter.OptChangeHeader) {
+	for _, name := range s.msg.verdict.Wishes {
+		n += s.fields(name)
+	}
+	return n
+}
+
+// fields counts the fields of a name, where the MTA lets them be removed.
+func (s *session) fields(name string) (n int) {
+	if !s.conn.Allows(gomilter.OptChangeHeader) {
 		return 0
 	}
 	for _, f := range s.msg.fields {
-		if holdstore.Same(f.Name, s.msg.verdict.Wish) {
+		if holdstore.Same(f.Name, name) {
 			n++
 		}
 	}
 	return n
 }
 
-// dropWish removes the wish from a message that travels on, which only the end of the message allows; the last field
+// dropWish removes the wishes from a message that travels on, which only the end of the message allows; the last field
 // first, since each removal renumbers those behind. A write that fails breaks the connection, and the reply with it.
 func (s *session) dropWish(mod *gomilter.Modifier) {
-	for n := s.wishes(); n > 0; n-- {
-		if mod.ChangeHeader(n, s.msg.verdict.Wish, "") != nil {
-			return
+	for _, name := range s.msg.verdict.Wishes {
+		for n := s.fields(name); n > 0; n-- {
+			if mod.ChangeHeader(n, name, "") != nil {
+				return
+			}
 		}
 	}
 }

@@ -1,11 +1,13 @@
 package milter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
@@ -143,6 +145,57 @@ func TestWishIsNotPartOfTheHold(t *testing.T) {
 		m.ask('E', "", 'd')
 		if got := string(r.store.holds[0].header); got != "Subject: x\r\n" {
 			t.Errorf("%q", got)
+		}
+	})
+}
+
+// Both fields of a wish are removed, from what is held and from what travels on.
+func TestBothWishesAreRemoved(t *testing.T) {
+	bubble(t, func(r *rig) {
+		m := r.mta()
+		m.begin("a@corp.test", "b@x.test")
+		m.header('c', "X-Hold-For: 10m", "X-Hold-Until: tomorrow", "Subject: x", "x-hold-until: today")
+		m.ask('E', "", 'd')
+		if got := string(r.store.holds[0].header); got != "Subject: x\r\n" {
+			t.Errorf("%q", got)
+		}
+		m.abort()
+		m.begin("a@corp.test", "b@x.test")
+		m.header('c', "X-Hold-For: 0", "X-Hold-Until: tomorrow", "Subject: x", "x-hold-until: today")
+		m.send('E')
+		var removed []string
+		for f := m.reply(); f.code != 'a'; f = m.reply() {
+			removed = append(removed, fmt.Sprintf("%c%d %s", f.code, f.data[3], bytes.Trim(f.data[4:], "\x00")))
+		}
+		if got := strings.Join(removed, ", "); got != "m1 X-Hold-For, m2 X-Hold-Until, m1 X-Hold-Until" {
+			t.Error(got)
+		}
+	})
+}
+
+// A moment of the calendar stays where it is, however long the message takes to come.
+func TestAMomentDoesNotMoveWhileTheMessageComes(t *testing.T) {
+	bubble(t, func(r *rig) {
+		until := time.Now().Add(time.Hour)
+		var asked []time.Time
+		r.Server.Policy = func() Policy {
+			return verdicts(func(f policy.Facts) policy.Verdict {
+				asked = append(asked, f.Now)
+				return policy.Verdict{Certain: f.Known >= policy.AtEnd, Hold: true, Rule: "closed",
+					Grace: until.Sub(f.Now), Until: until}
+			})
+		}
+		m := r.mta()
+		m.begin("a@corp.test", "b@x.test")
+		time.Sleep(3 * time.Minute) // of the bubble
+		m.header('c', "Subject: x")
+		time.Sleep(2 * time.Minute)
+		m.ask('E', "", 'd')
+		if got := r.store.holds[0].terms; got.Grace != 55*time.Minute || !got.Fixed {
+			t.Errorf("%+v", got)
+		}
+		if len(asked) != 3 || !asked[0].Equal(asked[1]) || !asked[0].Equal(asked[2]) {
+			t.Errorf("asked with %v", asked)
 		}
 	})
 }

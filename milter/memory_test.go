@@ -33,6 +33,7 @@ type holding struct {
 	header []byte
 	body   bytes.Buffer
 	size   int64
+	terms  holdstore.Terms
 }
 
 func newMemory() *memory {
@@ -72,7 +73,7 @@ func (h *holding) Write(ctx context.Context, b []byte) error {
 
 func (h *holding) Size() int64 { return h.size }
 
-func (h *holding) Commit(ctx context.Context, _ holdstore.Terms) (holdstore.Committed, error) {
+func (h *holding) Commit(ctx context.Context, terms holdstore.Terms) (holdstore.Committed, error) {
 	if err := h.m.onCommit(ctx); err != nil {
 		return holdstore.Committed{}, err
 	}
@@ -83,7 +84,7 @@ func (h *holding) Commit(ctx context.Context, _ holdstore.Terms) (holdstore.Comm
 			return holdstore.Committed{ID: first.id, Found: true}, nil
 		}
 	}
-	h.id = fmt.Sprintf("HOLD%d", len(h.m.holds)+1)
+	h.id, h.terms = fmt.Sprintf("HOLD%d", len(h.m.holds)+1), terms
 	h.m.holds = append(h.m.holds, h)
 	return holdstore.Committed{ID: h.id}, nil
 }

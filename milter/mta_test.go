@@ -66,9 +66,12 @@ func holdAll(f policy.Facts) policy.Verdict {
 	}
 	for _, field := range f.Header {
 		if strings.EqualFold(field.Name, "X-Hold-For") {
-			v.Wish = "X-Hold-For"
+			v.Wishes = []string{"X-Hold-For"}
 			v.Hold = strings.TrimSpace(field.Value) != "0"
 			v.Reason = policy.Reason{Code: policy.ByWish, Text: "asked for nothing"}
+		}
+		if field.Name == policy.UntilField {
+			v.Wishes = append(v.Wishes, policy.UntilField)
 		}
 	}
 	return v

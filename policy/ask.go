@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -66,22 +67,40 @@ func graceKeys(address string) []string {
 	return []string{address, address[max(0, strings.LastIndexByte(address, '@')):], "*"}
 }
 
-// grace returns the grace of a rule for a message, and where it comes from; open: it is not known, and this is the
-// longest that is possible.
-func (p *Outbound) grace(r *Rule, f *Facts) (grace time.Duration, from string, open bool) {
-	if r.Graces == nil && r.AsSite {
-		grace, from = p.site(f)
-		return grace, from, false
+// byRule is what a rule means for a message, if it is the first that holds.
+func (p *Outbound) byRule(r *Rule, f *Facts) outcome {
+	o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: r.Grace}
+	switch {
+	case r.Until != nil:
+		return p.until(r, f, o)
+	case r.Graces == nil && r.AsSite:
+		o.grace, o.from = p.site(f)
+	case r.Graces != nil:
+		var open bool
+		if o.grace, open = p.mapped(r, f); o.grace < 0 {
+			o.grace, o.from = p.site(f)
+		}
+		if open {
+			o.from += ", the longest, as " + r.Graces.Name() + " has not said which"
+		}
 	}
-	if r.Graces == nil {
-		return r.Grace, "", false
-	}
-	grace, open = p.mapped(r, f)
-	if grace < 0 {
-		grace, from = p.site(f)
-	}
-	return grace, from, open
+	return o
 }
+
+// until is the outcome of a rule that holds mail until a moment.
+func (p *Outbound) until(r *Rule, f *Facts, o outcome) outcome {
+	next, found := r.Until.Next(f.Now, &r.Calendar)
+	if !found {
+		o.grace = p.longest()
+		o.from = ", the longest, as there is no such moment as " + r.Until.String()
+		return o
+	}
+	o.grace, o.until = next.Sub(f.Now), next
+	return o
+}
+
+// longest is the longest grace where nobody knows which is meant.
+func (p *Outbound) longest() time.Duration { return max(p.o.MaxGrace, p.o.Grace) }
 
 // mapped returns the grace of a rule with a map; below 0: the site's.
 func (p *Outbound) mapped(r *Rule, f *Facts) (grace time.Duration, open bool) {
@@ -110,7 +129,7 @@ func (p *Outbound) mapped(r *Rule, f *Facts) (grace time.Duration, open bool) {
 		open = true // an answer that says nothing
 	}
 	if open {
-		return max(p.o.MaxGrace, p.o.Grace), true
+		return p.longest(), true
 	}
 	return -1, false
 }
@@ -121,7 +140,7 @@ const DefaultGrace = "default"
 // bounded makes the longest grace that an answer can mean a known one.
 func (p *Outbound) bounded(grace time.Duration, remote bool) time.Duration {
 	if remote {
-		return min(grace, max(p.o.MaxGrace, p.o.Grace))
+		return min(grace, p.longest())
 	}
 	return grace
 }

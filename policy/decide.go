@@ -53,7 +53,7 @@ func (p *Outbound) Decide(f Facts) Verdict {
 	}
 	v := Verdict{Outbound: true, explain: f.Explain}
 	f.asks = map[Question]bool{}
-	possible := p.byRule(&f, &v)
+	possible := p.possible(&f, &v)
 	if f.Known >= AtHeaders {
 		p.wish(&f, &v, possible)
 	}
@@ -77,37 +77,42 @@ type outcome struct {
 	rule   string
 	wish   Wish
 	grace  time.Duration
+	until  time.Time // when the grace ends, where that is a moment of the calendar; zero: it is not
+	from   string    // where the grace comes from, behind it
 	reason Reason
 }
 
-// byRule returns what is possible: an outcome for each rule that might still hold, and at last for the one that does.
-func (p *Outbound) byRule(f *Facts, v *Verdict) (possible []outcome) {
-	for i, r := range p.o.Rules {
-		a := p.meets(&p.o.Rules[i], f, v)
+// possible returns what is possible: an outcome for each rule that might still hold, and at last for the one that does.
+func (p *Outbound) possible(f *Facts, v *Verdict) (possible []outcome) {
+	for i := range p.o.Rules {
+		r := &p.o.Rules[i]
+		a := p.meets(r, f, v)
 		if a == no {
 			continue
 		}
-		grace, from, open := p.grace(&r, f)
-		o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: grace, reason: byRule(r.Name, ":", grace)}
-		if o.reason.Text += from; open {
-			o.reason.Text += ", the longest, as " + r.Graces.Name() + " has not said which"
-		}
+		o := p.byRule(r, f)
 		if a == yes {
+			o.reason = o.because(":", o.from)
 			v.step(o.reason.Text)
 			return append(possible, o)
 		}
-		o.reason = byRule(r.Name, " might hold:", grace)
+		o.reason = o.because(" might hold:", "")
 		possible = append(possible, o)
 	}
-	grace, from := p.site(f)
-	o := outcome{rule: DefaultRule, wish: p.o.Wish, grace: grace, reason: byRule(DefaultRule, ":", grace)}
-	o.reason.Text += from
+	o := outcome{rule: DefaultRule, wish: p.o.Wish}
+	o.grace, o.from = p.site(f)
+	o.reason = o.because(":", o.from)
 	v.step(o.reason.Text)
 	return append(possible, o)
 }
 
-func byRule(name, how string, grace time.Duration) Reason {
-	return Reason{ByRule, "rule " + name + how + " grace " + Short(grace)}
+// because says which rule holds, or might, and for how long.
+func (o *outcome) because(how, from string) Reason {
+	grace := Short(o.grace)
+	if !o.until.IsZero() {
+		grace = "until " + Clock(o.until)
+	}
+	return Reason{ByRule, "rule " + o.rule + how + " grace " + grace + from}
 }
 
 // choose takes the first outcome that holds the message, or the first of all. It is certain when it is the only one, or
@@ -124,6 +129,7 @@ func (v *Verdict) choose(possible []outcome, known Stage) {
 		chosen.reason.Text += "; not all of what it depends on is known, and this is the longest that was possible"
 	}
 	v.Rule, v.Grace, v.Reason, v.Hold = chosen.rule, chosen.grace, chosen.reason, chosen.grace > 0
+	v.Until = chosen.until
 	v.Certain = len(possible) == 1 || !v.Hold
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,7 +100,7 @@ func TestDecide(t *testing.T) {
 	} {
 		v := p.Decide(c.facts)
 		if v.Certain != c.certain || v.Grace != c.grace || v.Hold != (c.grace > 0) || v.Rule != c.rule ||
-			v.Wish != c.removed {
+			strings.Join(v.Wishes, " ") != c.removed {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}

@@ -35,6 +35,14 @@ type Facts struct {
 	asks    map[Question]bool
 }
 
+// Left is how long the message waits from now on, when Hold: a moment of the calendar does not move.
+func (v *Verdict) Left(now time.Time) time.Duration {
+	if v.Until.IsZero() {
+		return v.Grace
+	}
+	return max(v.Until.Sub(now), 0)
+}
+
 // File is a file in a message.
 type File struct {
 	Name string // "" when it has none
@@ -71,9 +79,10 @@ type Verdict struct {
 	Outbound bool          // from an outbound session, and neither with the null sender nor a gateway's own
 	Rule     string        // name of the rule that matched, "default" when none did
 	Grace    time.Duration // when Hold
+	Until    time.Time     // when the grace ends, where that is a moment of the calendar; zero: it is not
 	Inbound  bool          // no outbound session: mail that comes in
 	Reason   Reason        // why, as "rule automatic: grace 0s" or "asked for 48h, capped to 24h"
-	Wish     string        // name of the request header to remove, empty: none present or covered by DKIM
+	Wishes   []string      // names of fields with a wish, to remove; none that DKIM covers
 	Files    bool          // to decide at the end, the files in the message must be known
 	Asks     []Question    // what to ask, and decide again, from AtHeaders on; AtEnd, the worst is taken for no answer
 	Steps    []string      // one line for each rule and condition that was looked at, for people

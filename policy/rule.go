@@ -13,8 +13,10 @@ type Rule struct {
 	Conditions []Condition
 	Grace      time.Duration
 
-	Graces Graces // nil: Grace is for everybody
-	AsSite bool   // without Graces: the grace is the site's, or what the sender has chosen
+	Graces   Graces   // nil: Grace is for everybody
+	Until    *Moment  // mail waits until then; nil: for Grace
+	Calendar Calendar // of Until
+	AsSite   bool     // without Graces and Until: the grace is the site's, or what the sender has chosen
 
 	Wish Wish // what a sender's wish may do; WishAsSite: as Options say
 

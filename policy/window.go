@@ -124,7 +124,7 @@ func IfTime(all []Window, c Calendar) Condition {
 	return Condition{words, AtMail, false, func(_ *Outbound, f *Facts) (answer, Mention) {
 		local := c.local(f.Now)
 		_, by := c.kind(dateOf(local))
-		by.Value = local.Format(clock)
+		by.Value = Clock(local)
 		for n := range all {
 			if all[n].Contains(f.Now, &c) {
 				return yes, by
@@ -134,5 +134,5 @@ func IfTime(all []Window, c Calendar) Condition {
 	}}
 }
 
-// clock is how a moment is written for people.
-const clock = "Mon 2006-01-02 15:04 MST"
+// Clock writes a moment in its zone for people.
+func Clock(t time.Time) string { return t.Format("Mon 2006-01-02 15:04 MST") }

@@ -253,7 +253,8 @@ func TestWindowsAreCompared(t *testing.T) {
 }
 
 func FuzzTime(f *testing.F) {
-	for _, seed := range []string{"Mon-Fri 08:00-18:00", "22:00-06:00", "Sat,Holiday", "2026-12-24", "12-25"} {
+	for _, seed := range []string{"Mon-Fri 08:00-18:00", "22:00-06:00", "Sat,Holiday", "12-25",
+		"Mon-Fri 08:00", "27 Nov 2026 18:00:00 GMT"} {
 		f.Add(seed, int64(1798102800))
 	}
 	vienna, err := time.LoadLocation("Europe/Vienna")
@@ -264,6 +265,14 @@ func FuzzTime(f *testing.F) {
 		at := time.Unix(seconds%(1<<33), 0)
 		if d, err := parseDate(text); err == nil && d.String() != text {
 			t.Errorf("%q is the date %s", text, d)
+		}
+		if when, ok := dateTime(text); ok && when.IsZero() {
+			t.Errorf("%q is no moment", text)
+		}
+		if m, err := ParseMoment(text); err == nil {
+			if next, found := m.Next(at, &Calendar{Zone: vienna}); found && !next.After(at) {
+				t.Errorf("%q after %v is %v", text, at, next)
+			}
 		}
 		w, err := ParseWindow(text)
 		if err != nil {

@@ -1,12 +1,14 @@
 package test
 
 import (
+	"bytes"
 	"net/smtp"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -74,6 +76,16 @@ func TestAWishShortensOnlyWhereARuleLetsIt(t *testing.T) {
 		send("hasty", "0", "b@x.test", "c@x.test")
 		send("boss", "0", "b@x.test", "BOSS@x.test")
 		send("other", "1s", "b@x.test", "c@y.test")
+		for id, at := range map[string]time.Duration{"over": -time.Hour, "soon": 3 * time.Second} {
+			g.mustSubmit("anna", []string{"b@x.test"}, "Subject: s\r\nX-Hold-Until: "+
+				time.Now().Add(at).Format(time.RFC1123Z)+"\r\nMessage-ID: <"+id+"@corp.test>\r\n", "body of "+id+"\r\n")
+		}
+		server.Eventually(t, "moments are kept", func() bool { return g.arrived("over") == 1 && g.arrived("soon") == 1 })
+		for _, d := range g.sink.Got() {
+			if bytes.Contains(d.Data, []byte("X-Hold")) {
+				t.Errorf("a wish has arrived: %s", d.Data)
+			}
+		}
 		server.Eventually(t, "what the rule lets go arrives", func() bool { return g.arrived("hasty") == 1 })
 		for _, id := range []string{"boss", "other"} {
 			if got := g.state(id + "@corp.test"); got != "held" {

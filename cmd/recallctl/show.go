@@ -63,6 +63,10 @@ func (c *ctl) envelope(h *holdstore.Hold) {
 	if h.Client.Name != "" && h.Client.Name != "unknown" {
 		client += " (" + h.Client.Name + ")"
 	}
+	grace := "grace " + policy.Short(h.Grace)
+	if h.Fixed {
+		grace = "until " + policy.Clock(c.clock(h.HeldAt.Add(h.Grace)))
+	}
 	doubt := ""
 	if err := h.Proven(); err != nil {
 		doubt = "nothing of this is proven: " + err.Error()
@@ -71,7 +75,7 @@ func (c *ctl) envelope(h *holdstore.Hold) {
 		{"ID", h.ID}, {"State", state}, {"Proof", doubt}, {"Subject", h.Subject}, {"Message-ID", h.MessageID},
 		{"Queue ID", h.QueueID},
 		{"Sender", "<" + h.Sender.Address + "> " + strings.Join(h.Sender.Args, " ")}, {"Login", h.Login}, {"Client", client},
-		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", grace " + policy.Short(h.Grace)},
+		{"TLS", h.TLS}, {"Size", fmt.Sprintf("%d bytes", h.Size)}, {"Rule", h.Rule + ", " + grace},
 		{"Reason", c.reason(h)},
 		{"Held at", local(h.HeldAt)}, {"Due at", local(h.Due)}, {"Attempts", attempts(h.Attempts)},
 	} {

@@ -22,11 +22,12 @@ import (
 
 // verdict is what a message would meet, in JSON.
 type verdict struct {
-	Hold   bool     `json:"hold"`
-	Rule   string   `json:"rule"`
-	Grace  string   `json:"grace"`
-	Reason string   `json:"reason"`
-	Steps  []string `json:"steps"`
+	Hold   bool      `json:"hold"`
+	Rule   string    `json:"rule"`
+	Grace  string    `json:"grace"`
+	Until  time.Time `json:"until,omitzero"` // when it would leave, where the rule or a wish names that moment
+	Reason string    `json:"reason"`
+	Steps  []string  `json:"steps"`
 }
 
 // attempt is what the flags say of a message that is not sent.
@@ -86,16 +87,19 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 		return err
 	}
 	if c.json {
-		return c.encode(verdict{v.Hold, v.Rule, v.Grace.String(), v.Reason.Text, v.Steps})
+		return c.encode(verdict{v.Hold, v.Rule, v.Grace.String(), v.Until, v.Reason.Text, v.Steps})
 	}
 	for _, step := range v.Steps {
 		fmt.Fprintln(c.stdout, sanitize.TerminalCell(step))
 	}
-	if v.Hold {
-		fmt.Fprintf(c.stdout, "held for %s: %s\n", policy.Short(v.Grace), sanitize.TerminalCell(v.Reason.Text))
-	} else {
-		fmt.Fprintf(c.stdout, "not held: %s\n", sanitize.TerminalCell(v.Reason.Text))
+	fate := "not held"
+	switch {
+	case v.Hold && !v.Until.IsZero():
+		fate = "held until " + policy.Clock(v.Until)
+	case v.Hold:
+		fate = "held for " + policy.Short(v.Grace)
 	}
+	fmt.Fprintf(c.stdout, "%s: %s\n", fate, sanitize.TerminalCell(v.Reason.Text))
 	return nil
 }
 

@@ -29,6 +29,8 @@ func heldLines(c *config.Config) []string {
 			fate = "held for " + policy.Short(time.Duration(c.Hold.Grace))
 		case r.Grace.Map != "":
 			fate = "held for as long as @" + r.Grace.Map + " says"
+		case r.Grace.Until != nil:
+			fate = "held until " + strings.TrimSpace(r.Grace.Until.String()+" "+r.Zone)
 		case r.Grace.Holds():
 			fate = "held for " + policy.Short(time.Duration(r.Grace.Duration))
 		}

@@ -36,8 +36,16 @@ func (c *Config) Clock(t time.Time) (time.Time, error) {
 	return t, err
 }
 
-// calendar is that of a rule.
-func (c *Config) calendar(r *Rule) (policy.Calendar, error) {
+// until is the moment until which mail of the rule waits; nil: it has none.
+func (r *Rule) until() *policy.Moment {
+	if r.Grace == nil {
+		return nil
+	}
+	return r.Grace.Until
+}
+
+// Calendar is that of a rule.
+func (c *Config) Calendar(r *Rule) (policy.Calendar, error) {
 	holidays, err := c.Lists.Holidays(r.Holidays)
 	if err != nil {
 		return policy.Calendar{}, err
@@ -76,7 +84,8 @@ func (c *Config) checkTimes(s *source, path string, r *Rule) {
 	s.demand(path+".time", r.Time == nil || len(r.Time) > 0, "must not be empty: leave it out for all times")
 	for _, key := range []string{"zone", "holidays"} {
 		_, own := s.places[join(path, key)]
-		s.demand(join(path, key), !own || len(r.Time) > 0, "says nothing without time")
+		s.demand(join(path, key), !own || len(r.Time) > 0 || r.until() != nil,
+			"says nothing without time, or a grace until a moment")
 	}
 	if !r.sameCalendar(&Rule{Zone: c.Hold.Zone, Holidays: c.Hold.Holidays}) {
 		c.checkCalendar(s, path, r.Zone, r.Holidays)

@@ -39,7 +39,7 @@ func windowsOf(v wanted) (all []policy.Window) {
 func (windows) check(*Config, *source, string, wanted) {} // they are read as what they are
 
 func (windows) conditions(c *Config, v wanted) ([]policy.Condition, error) {
-	calendar, err := c.calendar(v.rule)
+	calendar, err := c.Calendar(v.rule)
 	return []policy.Condition{policy.IfTime(windowsOf(v), calendar)}, err
 }
 

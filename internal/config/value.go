@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // Duration is written as in Go, and in days: "2m", "24h", "5d".
@@ -51,23 +53,29 @@ func ParseDuration(s string) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// Grace is how long mail of a rule waits: a duration, or a map from addresses to durations, "@NAME".
+// Grace is how long mail of a rule waits: a duration, a map from addresses to durations, "@NAME", or "until Mon 08:00".
 type Grace struct {
 	Duration
-	Map string // its name; empty: the duration is for everybody
+	Map   string         // its name; empty: there is none
+	Until *policy.Moment // nil: there is none
 }
 
-// UnmarshalText reads a duration, or the name of a map.
+// UnmarshalText reads a duration, the name of a map, or a moment.
 func (g *Grace) UnmarshalText(text []byte) error {
 	if name, ok := strings.CutPrefix(string(text), "@"); ok {
 		g.Map = name
 		return nil
 	}
+	if moment, ok := strings.CutPrefix(string(text), "until "); ok {
+		until, err := policy.ParseMoment(moment)
+		g.Until = &until
+		return err
+	}
 	return g.Duration.UnmarshalText(text)
 }
 
 // Holds says whether mail could wait.
-func (g *Grace) Holds() bool { return g.Duration > 0 || g.Map != "" }
+func (g *Grace) Holds() bool { return g.Duration > 0 || g.Map != "" || g.Until != nil }
 
 // Size is a number of bytes, written "512", "64KB", "50MB" or "1GB".
 type Size int64

@@ -19,12 +19,14 @@ type card struct {
 	Beyond             int    // recipients beyond the first
 	More               int    // recipients that are not shown
 	Rule, Grace        string
-	Reason             string // of the rule, in the site's words
-	Default            bool   // no rule, but all mail waits
-	Why                string // the text that says so
+	Until              time.Time // the moment of the calendar until which it waits; zero: it waits for Grace
+	Reason             string    // of the rule, in the site's words
+	Default            bool      // no rule, but all mail waits
+	Why                string    // the text that says so
 	Due, Now           time.Time
+	Leaves             time.Time // as people are told: Due, or the moment of the calendar
 	Held, Overdue      bool
-	Recallable         bool // by this person
+	Recallable         bool // by this person, who may do nothing else with it otherwise
 	Recipients         []recipient
 	Timeline           []event
 	May                acts
@@ -65,6 +67,9 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 		Grace: s.texts.span(lang, h.Grace), Due: h.Due.Add(-margin), Now: now, Held: h.State == holdstore.Held,
 		Timeline:   timeline(c, h),
 		Recallable: s.desk.Refuses(c.Person, h) == ""}
+	if v.Leaves = v.Due; h.Fixed {
+		v.Leaves, v.Until = h.Due, h.HeldAt.Add(h.Grace)
+	}
 	if v.Why = "why-default"; h.Grace != s.o.Grace {
 		v.Why = "why-grace"
 	}
@@ -95,8 +100,11 @@ func (s *Server) card(c *caller, h *holdstore.Hold, lang string) card {
 	v.More = len(h.Recipients) - len(v.Recipients)
 	switch h.State {
 	case holdstore.Held:
-		v.May.Recall, v.May.Release = v.Recallable, true
-		v.May.Some = v.Recallable && len(h.Recipients) > 1 && len(h.Recipients) <= recipientsShown
+		if !v.Recallable {
+			break
+		}
+		v.May.Recall, v.May.Release = true, true
+		v.May.Some = len(h.Recipients) > 1 && len(h.Recipients) <= recipientsShown
 		v.May.Extend = s.extensions(c, h)
 	case holdstore.Releasing:
 		v.May.Recall = v.Recallable

@@ -28,11 +28,12 @@ type tried struct {
 
 // fate is what would become of it.
 type fate struct {
-	Hold   bool     `json:"hold"`
-	Rule   string   `json:"rule"`
-	Grace  string   `json:"grace"`
-	Reason string   `json:"reason"`
-	Steps  []string `json:"steps"` // how the rules came to it; for operators
+	Hold   bool      `json:"hold"`
+	Rule   string    `json:"rule"`
+	Grace  string    `json:"grace"`
+	Until  time.Time `json:"until,omitzero"` // when it would leave, where the rule or a wish names that moment
+	Reason string    `json:"reason"`
+	Steps  []string  `json:"steps"` // how the rules came to it; for operators
 }
 
 const recipientsTried = 1000
@@ -76,7 +77,8 @@ func (s *Server) apiTest(r *http.Request, c *caller) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := fate{Hold: v.Hold, Rule: v.Rule, Grace: v.Grace.String(), Reason: v.Reason.Text, Steps: []string{}}
+	out := fate{Hold: v.Hold, Rule: v.Rule, Grace: v.Grace.String(), Until: v.Until, Reason: v.Reason.Text,
+		Steps: []string{}}
 	if c.Operator {
 		out.Steps = append(out.Steps, v.Steps...)
 	}

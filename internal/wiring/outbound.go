@@ -45,6 +45,11 @@ func outboundRule(c *config.Config, r *config.Rule, grace time.Duration) (policy
 		if rule.Graces, err = c.Graces(r); err != nil {
 			return rule, err
 		}
+		if rule.Until = r.Grace.Until; rule.Until != nil {
+			if rule.Calendar, err = c.Calendar(r); err != nil {
+				return rule, err
+			}
+		}
 	}
 	if rule.Conditions, err = r.Conditions(c); err != nil {
 		return rule, err
