@@ -29,15 +29,16 @@ func (s *submitter) refused(h *holdstore.Hold, rule policy.Rule) string {
 // unproven is why nothing is done, or told, on account of a record that nothing proves.
 const unproven = "the gateway can't prove whose message this is. It is not sent as it is; ask your administrator"
 
-// Sees says whether a hold is one of those that a person may see, send now, keep for longer, and restore: their own,
-// and those of the rules that name them as a delegate. The gateway's own mails are nobody's.
+// Sees says whether a hold is one of those that a person may see: their own, and those of the rules that name them as a
+// delegate. The gateway's own mails are nobody's.
 func (d *Desk) Sees(p Person, h *holdstore.Hold) bool {
 	rule := d.rule(h.Rule)
 	rule.NoRecall = false
 	return d.refusesPerson(p, h, rule) == ""
 }
 
-// Refuses says why a person may not recall a hold that they see; empty: they may.
+// Refuses says why a person may not act on a hold that they see: recall it, send it now, keep it for longer, restore
+// it; empty: they may.
 func (d *Desk) Refuses(p Person, h *holdstore.Hold) string {
 	return d.refusesPerson(p, h, d.rule(h.Rule))
 }

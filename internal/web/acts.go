@@ -29,9 +29,24 @@ func (s *Server) one(ctx context.Context, c *caller, id string) (*holdstore.Hold
 // actsPer is how many acts one person may do in an hour.
 const actsPer = 600
 
-// may finds the hold that somebody wants to act on: they see it, their token may act, and they keep the rate. Whether
-// they may recall it is for Desk.Refuses, which recall asks.
-func (s *Server) may(ctx context.Context, c *caller, id string) (*holdstore.Hold, error) {
+// mayAct finds the hold that somebody wants to act on, whatever the act is: whoever may not take a message back may not
+// send it, keep it for longer or restore it either, as by mail. A refusal is in the audit trail.
+func (s *Server) mayAct(ctx context.Context, c *caller, id, reason string) (*holdstore.Hold, error) {
+	h, err := s.reach(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	if why := s.desk.Refuses(c.Person, h); why != "" {
+		if err := s.desk.RefusedFor(ctx, h, why, c.act(reason)); err != nil {
+			return nil, err
+		}
+		return nil, refused(why)
+	}
+	return h, nil
+}
+
+// reach finds a hold for an act: they see it, their token may act, and they keep the rate.
+func (s *Server) reach(ctx context.Context, c *caller, id string) (*holdstore.Hold, error) {
 	h, err := s.one(ctx, c, id)
 	if err != nil {
 		return nil, err
@@ -58,18 +73,11 @@ type wish struct {
 
 // recall takes a hold back. A problem of kind too-late has the hold as it is, with each recipient's result.
 func (s *Server) recall(ctx context.Context, c *caller, id string, w wish) (recall.Outcome, error) {
-	h, err := s.may(ctx, c, id)
+	h, err := s.mayAct(ctx, c, id, w.Reason)
 	if err != nil {
 		return recall.Outcome{}, err
 	}
-	by := c.act(w.Reason)
-	if why := s.desk.Refuses(c.Person, h); why != "" {
-		if err := s.desk.RefusedFor(ctx, h, why, by); err != nil {
-			return recall.Outcome{}, err
-		}
-		return recall.Outcome{}, refused(why)
-	}
-	out, err := s.desk.RecallFor(ctx, h, w.Only, w.Ask, by)
+	out, err := s.desk.RecallFor(ctx, h, w.Only, w.Ask, c.act(w.Reason))
 	switch {
 	case err != nil:
 		return out, err
@@ -83,7 +91,7 @@ func (s *Server) recall(ctx context.Context, c *caller, id string, w wish) (reca
 
 // release makes a hold due now.
 func (s *Server) release(ctx context.Context, c *caller, id, reason string) (*holdstore.Hold, error) {
-	if _, err := s.may(ctx, c, id); err != nil {
+	if _, err := s.mayAct(ctx, c, id, reason); err != nil {
 		return nil, err
 	}
 	h, err := s.store.Release(ctx, id, c.act(reason))
@@ -96,7 +104,7 @@ func (s *Server) release(ctx context.Context, c *caller, id, reason string) (*ho
 // extend holds a hold for longer: a sender's at most for as long as a sender may wish.
 func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.Duration, reason string) (
 	*holdstore.Hold, error) {
-	h, err := s.may(ctx, c, id)
+	h, err := s.mayAct(ctx, c, id, reason)
 	if err != nil {
 		return nil, err
 	}
@@ -110,18 +118,14 @@ func (s *Server) extend(ctx context.Context, c *caller, id string, longer time.D
 	return s.done(ctx, c, id, h, "extend", reason, err)
 }
 
-// restore undoes a recall, of those who may make one (where a rule forbids it, somebody else has recalled the message),
-// and of no operator.
+// restore undoes a recall, but that of an operator.
 func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*holdstore.Hold, error) {
-	before, err := s.may(ctx, c, id)
+	before, err := s.mayAct(ctx, c, id, reason)
 	if err != nil {
 		return nil, err
 	}
 	if before.State == holdstore.Held { // it is what was asked for
 		return before, nil
-	}
-	if why := s.desk.Refuses(c.Person, before); why != "" {
-		return nil, refused(why)
 	}
 	h, err := s.store.Restore(ctx, id, c.act(reason))
 	if errors.Is(err, holdstore.ErrStopped) {

@@ -103,6 +103,11 @@ func (g *guest) at(h *house) *guest { return &guest{h, g.client, g.header} }
 
 func (h *house) hold(subject, login, sender, rule string) {
 	h.t.Helper()
+	h.holdFor(subject, login, sender, holdstore.Terms{Rule: rule, Grace: time.Hour})
+}
+
+func (h *house) holdFor(subject, login, sender string, terms holdstore.Terms) {
+	h.t.Helper()
 	server.Eventually(h.t, subject+" is held", func() bool {
 		put := h.store.Put(holdstore.Submission{Subject: subject, Login: login, MessageID: "<" + subject + "@corp.test>",
 			Sender: holdstore.Path{Address: sender}, Recipients: []holdstore.Path{{Address: "x@far.test"}},
@@ -110,7 +115,7 @@ func (h *house) hold(subject, login, sender, rule string) {
 		if put.Write(h.t.Context(), []byte("hello <b>\r\n")) != nil {
 			return false
 		}
-		r, err := put.Commit(h.t.Context(), holdstore.Terms{Rule: rule, Grace: time.Hour})
+		r, err := put.Commit(h.t.Context(), terms)
 		h.ids[subject] = r.ID
 		return err == nil
 	})
@@ -200,6 +205,42 @@ func TestAPersonSeesAndRecallsWhatTheirMailCould(t *testing.T) {
 		if recalled != (c.did == "recalled") {
 			t.Errorf("after %s it is %v that %q is recalled", c.login, recalled, c.subject)
 		}
+	}
+}
+
+// Whoever may not recall a message may not act on it in any other way: on the page, by a link, or by the API.
+func TestEveryActNeedsTheAuthorityOfARecall(t *testing.T) {
+	t.Parallel()
+	h := open(t, "[web.sign_in]\nheader = \"Remote-User\"\n")
+	id := h.ids["fixed"]
+	link, _ := h.marker.HoldLink(id, time.Now().Add(time.Hour))
+	unchanged := func(what string) {
+		hold, err := h.store.Get(t.Context(), id)
+		if err != nil || hold.State != holdstore.Held || len(hold.Timeline) != 1 || hold.Due.Sub(hold.HeldAt) != time.Hour {
+			t.Errorf("%s changed it: %v %+v", what, err, hold)
+		}
+	}
+	for path, g := range map[string]*guest{"/m/" + id: h.guest("Remote-User", "fixed"), "/l/" + link: h.guest()} {
+		_, page, _ := g.ask("GET", path, "")
+		if strings.Contains(page, `name="act"`) || !strings.Contains(page, "taken back by its sender") {
+			t.Errorf("%s has buttons, or does not say why not:\n%s", path, page)
+		}
+		for _, act := range []string{"release", "extend+10m0s", "restore", "recall"} {
+			_, text, header := g.ask("POST", path, "act="+act)
+			if !strings.Contains(header.Get("Location"), "did=refused") {
+				t.Errorf("%s by %s: %s %s", act, path, header.Get("Location"), text)
+			}
+			unchanged(act + " by " + path)
+		}
+	}
+	g := h.guest("Remote-User", "fixed", "Content-Type", "application/json")
+	for act, body := range map[string]string{"release": "{}", "extend": `{"for": "10m"}`, "restore": "{}",
+		"recall": "{}"} {
+		code, text, _ := g.ask("POST", "/api/v1/holds/"+id+"/"+act, body)
+		if code != http.StatusForbidden || !strings.Contains(text, "/forbidden") {
+			t.Errorf("%s by the API: %d %s", act, code, text)
+		}
+		unchanged(act + " by the API")
 	}
 }
 
