@@ -91,11 +91,11 @@ func clawed(t *testing.T, out string) (id string, outcomes map[string]string) {
 	return id, outcomes
 }
 
-// Of what comes in only the bait is taken, in whatever folder it is; and all of it comes back as it was, also when the
-// daemon, Redis and the IMAP server are killed meanwhile ("make torture": in 200 mailboxes).
+// Of what comes in only the bait is taken, in whatever folder it is, and its user is told once. All of it comes back as
+// it was, also when the daemon, Redis and the IMAP server are killed meanwhile ("make torture": in 200 mailboxes).
 func TestAMessageIsClawedBackAndGivenBack(t *testing.T) {
 	t.Parallel()
-	m, users, torture := startMailroom(t), 4, os.Getenv("TORTURE") != ""
+	m, users, torture := startMailroom(t, "notice = \"always\""), 4, os.Getenv("TORTURE") != ""
 	if torture {
 		users = 200
 	}
@@ -139,6 +139,35 @@ func TestAMessageIsClawedBackAndGivenBack(t *testing.T) {
 			t.Errorf("user%d: %d lines in the audit trail", n, entries)
 		}
 	}
+	if !torture { // what has another content is taken when that is asked for
+		out, code := m.ctl("retract", "<bait@evil.test>", "--subject", "your account", "--recipient", mailUser(1),
+			"--apart=changed", "--yes")
+		left := 0
+		for _, id := range m.folder(mailUser(1), "INBOX") {
+			if id == "bait@evil.test" {
+				left++
+			}
+		}
+		if code != 0 || left != 1 { // the draft did not come by mail
+			t.Errorf("--apart=changed: exit %d, %d are left\n%s", code, left, out)
+		}
+	}
+	for n := range users {
+		server.Eventually(t, mailUser(n)+" is told", func() bool { return m.told(mailUser(n)) > 0 })
+		if told := m.told(mailUser(n)); told != 1 {
+			t.Errorf("%s is told %d times", mailUser(n), told)
+		}
+	}
+}
+
+// told is how often a user was told that a message was taken.
+func (m *mailroom) told(user string) (n int) {
+	for _, id := range m.folder(user, "INBOX") {
+		if strings.HasPrefix(id, "recall.taken.") {
+			n++
+		}
+	}
+	return n
 }
 
 func mailUser(n int) string { return fmt.Sprintf("user%d@corp.test", n) }
@@ -198,6 +227,9 @@ func (m *mailroom) mailboxes(users int) map[string]map[string]int {
 				BodySection: []*imap.FetchItemBodySection{{Specifier: imap.PartSpecifierText, Peek: true}}}).Collect()
 			m.must(err)
 			for _, one := range messages {
+				if strings.HasPrefix(one.Envelope.MessageID, "recall.taken.") { // our own
+					continue
+				}
 				flags := slices.DeleteFunc(one.Flags, func(f imap.Flag) bool { return f == `\Recent` })
 				has[fmt.Sprint(f.Mailbox, " ", one.Envelope.MessageID, " ", one.Envelope.Subject, " ", flags, " ",
 					strings.TrimSpace(string(one.BodySection[0].Bytes)))]++

@@ -19,11 +19,12 @@ import (
 // retract is one call of recallctl retract.
 type retract struct {
 	*act
-	query         holdstore.DeliveredQuery
-	since, until  string
-	folder        string
-	delete, apart bool
-	undo, status  bool
+	query        holdstore.DeliveredQuery
+	since, until string
+	folder       string
+	delete       bool
+	apart        string // empty: left alone
+	undo, status bool
 }
 
 func (c *ctl) retract() *cobra.Command {
@@ -37,8 +38,10 @@ func (c *ctl) retract() *cobra.Command {
 	flags.StringVar(&r.until, "until", "", "came in until `time`")
 	flags.StringVar(&r.folder, "to", "", "move to this `folder` of each mailbox, in place of the server's trash")
 	flags.BoolVar(&r.delete, "delete", false, "delete for good: this can't be undone")
-	flags.BoolVar(&r.apart, "apart", false,
-		"also copies with the same Message-ID that have another content or author")
+	flags.StringVar(&r.apart, "apart", "",
+		"also copies with the same Message-ID that came in with another content or author; =changed: also what has the "+
+			"Message-ID in these mailboxes, whatever its `content`")
+	flags.Lookup("apart").NoOptDefVal = apartKnown
 	flags.BoolVar(&r.undo, "undo", false, "move back what was moved: arguments are IDs of claw backs, or Message-IDs")
 	flags.BoolVar(&r.status, "status", false, "show what came of claw backs, by their IDs; without one list them")
 	flags.StringVar(&r.reason, "reason", "", "why, as `text` for the audit trail")
@@ -46,6 +49,12 @@ func (c *ctl) retract() *cobra.Command {
 	flags.BoolVar(&r.dryRun, "dry-run", false, "only look into the mailboxes, and say what would be done")
 	return cmd
 }
+
+// Values of --apart.
+const (
+	apartKnown   = "known"
+	apartChanged = "changed"
+)
 
 // run takes messages out of mailboxes, gives them back, or shows what came of it.
 func (r *retract) run(ctx context.Context, args []string) error {
@@ -76,9 +85,11 @@ func (r *retract) check(args []string) error {
 	q := r.query
 	filters := q.Sender+q.Recipient+q.Subject+r.since+r.until != ""
 	switch {
+	case r.apart != "" && r.apart != apartKnown && r.apart != apartChanged:
+		return usage("--apart=%s: write --apart, or --apart=%s", r.apart, apartChanged)
 	case r.undo && r.status, r.delete && r.folder != "":
 		return usage("these flags exclude each other: --undo and --status, --delete and --to")
-	case (r.undo || r.status) && (filters || r.folder != "" || r.delete || r.apart):
+	case (r.undo || r.status) && (filters || r.folder != "" || r.delete || r.apart != ""):
 		return usage("--undo and --status take IDs, and none of the flags that choose messages or what is done to them")
 	case r.undo && len(args) == 0:
 		return usage("say which claw back to undo: %s lists them", r.command("retract --status"))
@@ -98,7 +109,7 @@ func (r *retract) takeBack(ctx context.Context, ids []string) error {
 	if err := r.part(err); err != nil {
 		return err
 	}
-	boxes := found.Mailboxes(r.apart)
+	boxes := found.Mailboxes(r.apart != "")
 	if found.Unread > 0 {
 		r.say("warning: %s can't be read, because the seal key is missing", count(found.Unread))
 	}
@@ -106,9 +117,9 @@ func (r *retract) takeBack(ctx context.Context, ids []string) error {
 		return &exit{exitNothing, "nothing that came in since " + local(r.oldest()) + " matches; nothing was changed"}
 	}
 	r.overview(found, len(boxes))
-	o := clawback.Order{Folder: r.folder, Delete: r.delete, DryRun: r.dryRun}
+	o := clawback.Order{Folder: r.folder, Delete: r.delete, DryRun: r.dryRun, Changed: r.apart == apartChanged}
 	return r.start(ctx, o, boxes, fmt.Sprintf("take %s out of %s, %s",
-		count(len(found.Messages)+map[bool]int{true: len(found.Apart)}[r.apart]), mailboxes(len(boxes)), o.Goal()))
+		count(len(found.Messages)+map[bool]int{true: len(found.Apart)}[r.apart != ""]), mailboxes(len(boxes)), o.Goal()))
 }
 
 // ready is the query that the flags mean.

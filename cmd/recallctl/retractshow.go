@@ -31,7 +31,7 @@ func (r *retract) overview(f *clawback.Found, boxes int) {
 		return
 	}
 	words := "left alone (--apart takes them as well)"
-	if r.apart {
+	if r.apart != "" {
 		words = "taken as well"
 	}
 	r.say("the same Message-ID with another content or author, %s:", words)
@@ -120,12 +120,13 @@ func (r *retract) outcomes(ctx context.Context, c *holdstore.ClawBack) error {
 	if err := c.Read(&o); err != nil {
 		return err
 	}
-	sums, others := map[string]int{}, 0
+	sums, others, changed := map[string]int{}, 0, 0
 	rows := [][]string{{"MAILBOX", "OUTCOME", "DETAIL", "MESSAGE-ID"}}
 	err := clawback.Outcomes(ctx, r.store, c, func(one clawback.Outcome) error {
 		outcome := one.Outcome()
 		sums[outcome]++
 		others += one.Result.Others
+		changed += one.Result.Changed
 		if r.json {
 			return r.encode(clawLine{c.ID, one.Mailbox.Recipient, one.Mailbox.MessageID, outcome, one.Result.Detail, o.DryRun})
 		}
@@ -141,6 +142,9 @@ func (r *retract) outcomes(ctx context.Context, c *holdstore.ClawBack) error {
 	}
 	if others > 0 {
 		r.say("%s with the same Message-ID and another content stay where they are", count(others))
+	}
+	if changed > 0 {
+		r.say("%s with the same Message-ID and another content were taken as well", count(changed))
 	}
 	var words []string
 	for _, outcome := range clawback.AllOutcomes {

@@ -33,13 +33,14 @@ type Store interface {
 
 // Order says what is to be done.
 type Order struct {
-	Folder string `json:"f,omitempty"` // where messages go; empty: the server's trash
-	Delete bool   `json:"x,omitempty"` // they are deleted for good
-	DryRun bool   `json:"n,omitempty"` // nothing is done: what would be is said
-	Of     string `json:"u,omitempty"` // the claw back that is undone; empty: it takes messages back
-	By     string `json:"b"`           // who ordered it
-	From   string `json:"o,omitempty"` // from where
-	Reason string `json:"r,omitempty"`
+	Folder  string `json:"f,omitempty"` // where messages go; empty: the server's trash
+	Delete  bool   `json:"x,omitempty"` // they are deleted for good
+	Changed bool   `json:"c,omitempty"` // also what has another content: its Message-ID alone tells it
+	DryRun  bool   `json:"n,omitempty"` // nothing is done: what would be is said
+	Of      string `json:"u,omitempty"` // the claw back that is undone; empty: it takes messages back
+	By      string `json:"b"`           // who ordered it
+	From    string `json:"o,omitempty"` // from where
+	Reason  string `json:"r,omitempty"`
 }
 
 // Mailbox is one message in one mailbox.
@@ -91,6 +92,9 @@ func (o Order) Goal() string {
 		words = "deleted for good"
 	case o.Folder != "":
 		words = "to the folder " + o.Folder
+	}
+	if o.Changed {
+		words += ", whatever their content"
 	}
 	if o.DryRun {
 		words += ", dry run"

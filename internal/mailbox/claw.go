@@ -15,6 +15,7 @@ type Claw struct {
 	Print     fingerprint.Print // of its content; empty: any content
 	Received  time.Time         // when this gateway took it in; zero: not known
 	Asked     time.Time         // as Target.Asked
+	Changed   bool              // also what has the Message-ID and another content
 	Folder    string            // where it goes, with "/" between a folder and one in it; empty: the server's trash
 	Delete    bool              // it goes nowhere: it is deleted for good
 	DryRun    bool              // nothing is done
@@ -30,6 +31,7 @@ type Copy struct {
 	Now    string `json:"n,omitempty"` // its ID there; empty: it is not there
 	Back   bool   `json:"b,omitempty"` // it is about to be moved back
 	Gone   bool   `json:"g,omitempty"` // its user has removed it meanwhile
+	Other  bool   `json:"o,omitempty"` // it has another content
 }
 
 // Outcomes of claw backs, besides Moved, NotFound and Refused.
@@ -45,6 +47,7 @@ type Clawed struct {
 	Detail  string `json:"d,omitempty"`
 	Copies  []Copy `json:"c,omitempty"`
 	Others  int    `json:"x,omitempty"` // messages with the same Message-ID and another content, which stay
+	Changed int    `json:"a,omitempty"` // messages with another content that were taken
 	Taken   Taken  `json:"t,omitempty"`
 	Notice  bool   `json:"n,omitempty"` // its user is to be told by mail
 }
@@ -87,13 +90,16 @@ func (c Claw) outcome(copies []Copy, others int) Clawed {
 	if c.Delete {
 		r.Outcome = Removed
 	}
-	taken, seen, stay := 0, 0, 0
+	taken, seen, stay, other := 0, 0, 0, 0
 	for _, one := range copies {
 		switch {
 		case one.Stays:
 			stay++
 		case !one.Gone:
 			taken++
+			if one.Other {
+				other++
+			}
 			if one.Seen != "" {
 				seen++
 			}
@@ -126,6 +132,9 @@ func (c Claw) outcome(copies []Copy, others int) Clawed {
 		}
 	default:
 		r.Detail = fmt.Sprintf("%d copies, %d of them unread", taken, taken-seen)
+	}
+	if r.Changed = other; other > 0 {
+		r.Detail += fmt.Sprintf("; %d with another content", other)
 	}
 	return r
 }

@@ -140,6 +140,30 @@ func TestAClawBackDeletesForGoodOrOnlyLooks(t *testing.T) {
 	s.claws(nobody, NotFound)
 }
 
+// What a filter behind the gateway has changed is taken where that is asked for, and the outcome tells it apart. What
+// has two Message-IDs, or another one, stays.
+func TestAClawBackOfChangedContent(t *testing.T) {
+	s := start(t, "delete", "keep")
+	text := message(id)
+	banner := strings.Replace(text, "the prices", "CAUTION: external\r\nthe prices", 1)
+	twice := strings.Replace(text, "Message-ID: "+id, "Message-ID: "+id+"\r\nMessage-ID: "+other(3), 1)
+	s.deliver(banner, message("<x"+id[1:]), twice)
+	c := clawOf(t, text)
+	if r := s.claws(c, NotFound); r.Others == 0 {
+		t.Errorf("without being asked to: %+v", r)
+	}
+	s.deliver(text)
+	c.Changed = true
+	r := s.claws(c, Moved)
+	if r.Changed != 1 || r.Detail != "2 copies, 2 of them unread; 1 with another content" {
+		t.Errorf("%+v", r)
+	}
+	s.has("Trash", id, id)
+	c.Changed = false
+	s.gives(c, r.Copies, Returned)
+	s.has("Trash")
+}
+
 // Any content: what has this Message-ID and came by mail.
 func TestAClawBackOfAnyContent(t *testing.T) {
 	s := start(t, "delete", "keep")

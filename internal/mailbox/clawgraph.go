@@ -96,9 +96,9 @@ func (o *graphBox) takeAll(c Claw, copies []Copy, note func([]Copy) error) (Claw
 				copies[n].To, copies[n].Now = target, m.ID
 			}
 		case n < 0 && m.Folder == target && target != "":
-			copies = append(copies, Copy{Folder: m.Folder, ID: m.ID, Seen: m.touched(), Stays: true})
+			copies = append(copies, Copy{Folder: m.Folder, ID: m.ID, Seen: m.touched(), Other: m.other, Stays: true})
 		case n < 0:
-			copies = append(copies, Copy{Folder: m.Folder, ID: m.ID, Seen: m.touched()})
+			copies = append(copies, Copy{Folder: m.Folder, ID: m.ID, Seen: m.touched(), Other: m.other})
 			todo = append(todo, m)
 		default:
 			todo = append(todo, m)
@@ -154,7 +154,8 @@ func (o *graphBox) copiesOf(c Claw) (all []*graphMessage, others int, err error)
 	listed, err := o.list(c.MessageID)
 	for _, m := range listed {
 		switch named, is := m.meant(c); {
-		case is:
+		case is || named && c.Changed:
+			m.other = !is
 			all = append(all, m)
 		case named:
 			others++

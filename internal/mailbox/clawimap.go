@@ -29,6 +29,7 @@ func (b *IMAP) ClawBack(ctx context.Context, c Claw, plan []Copy, note func([]Co
 func (b *IMAP) GiveBack(ctx context.Context, c Claw, copies []Copy, note func([]Copy) error) (r Clawed, err error) {
 	return b.clawing(ctx, c, func(o *claws) (err error) {
 		o.copies, o.note = slices.Clone(copies), note
+		o.c.Changed = true // they are known by their IDs
 		r, err = o.giveAll()
 		return err
 	}, &r)
@@ -70,24 +71,26 @@ var (
 		Partial: &imap.SectionPartial{Size: fingerprint.MaxBody}}
 )
 
-// meant says whether a message has the Message-ID and came by mail, and if so, whether its content is the one.
-func (c Claw) meant(m *imapclient.FetchMessageBuffer) (named, is bool) {
+// meant says whether a message has the Message-ID and came by mail, and if so, whether its content is the one. One with
+// several Message-IDs is none of them.
+func (c Claw) meant(m *imapclient.FetchMessageBuffer) (named, is, alone bool) {
 	header := append(bytes.Clone(m.FindBodySection(clawIdentity)), "\r\n\r\n"...)
 	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(header))).ReadMIMEHeader()
 	if err != nil || len(bytes.TrimSpace(m.FindBodySection(trace))) == 0 {
-		return false, false
+		return false, false, false
 	}
 	ids := fields.Values("Message-ID")
 	if !slices.ContainsFunc(ids, func(id string) bool { return policy.MessageID(id) == c.MessageID }) {
-		return false, false
+		return false, false, false
 	}
+	alone = len(ids) == 1
 	if c.Print == (fingerprint.Print{}) {
-		return true, len(ids) == 1
+		return true, alone, alone
 	}
 	var body fingerprint.Body
 	body.Write(m.FindBodySection(clawBody))
 	return true, fingerprint.OfHeader(fields.Values) == c.Print.Header &&
-		(c.Print.Body == "" || c.Print.Body == body.Sum())
+		(c.Print.Body == "" || c.Print.Body == body.Sum()), alone
 }
 
 // spot is a copy that was found.
@@ -114,13 +117,14 @@ func (o *claws) spots(name string) (all []spot, err error) {
 		return nil, err
 	}
 	for _, m := range messages {
-		named, is := o.c.meant(m)
+		named, is, alone := o.c.meant(m)
 		switch {
 		case !slices.Contains(uids, m.UID) || !named:
-		case !is:
+		case !is && !(o.c.Changed && alone):
 			o.others++
 		default:
-			all = append(all, spot{Copy{Folder: name, ID: spotID(validity, m.UID), Seen: touched(m.Flags)}, m.UID})
+			all = append(all, spot{Copy{Folder: name, ID: spotID(validity, m.UID), Seen: touched(m.Flags), Other: !is},
+				m.UID})
 		}
 	}
 	return all, nil
@@ -165,7 +169,8 @@ func (o *claws) takeAll() (Clawed, error) {
 	}
 	todo, others := o.sort(found), o.others
 	if o.c.DryRun {
-		return o.c.outcome(o.copies, others), nil
+		_, err := o.allMail()
+		return o.c.outcome(o.copies, others), err
 	}
 	if len(todo) > 0 {
 		if why := o.unable(); why != "" {
@@ -190,7 +195,15 @@ func (o *claws) takeAll() (Clawed, error) {
 			}
 		}
 	}
-	return o.c.outcome(o.copies, others), nil
+	keeps, err := o.allMail()
+	if err != nil {
+		return Clawed{}, err
+	}
+	r := o.c.outcome(o.copies, others)
+	if keeps {
+		r.Outcome, r.Detail, r.Taken = Refused, "the mail server keeps it among all mail", Nothing
+	}
+	return r, nil
 }
 
 // aim says where copies go.
@@ -202,6 +215,7 @@ func (o *claws) aim() (err error) {
 	case o.c.Delete && !o.archives():
 		return nil
 	}
+	o.c.Delete = false // the trash is the most that a server does that archives
 	listed, err := o.list("*")
 	if err != nil {
 		return err

@@ -56,7 +56,25 @@ func (o *box) find(t Target) (all []found, skipped string, err error) {
 		}
 		all = append(all, copies...)
 	}
+	if len(all) == 0 && skipped == "" && o.archives() { // its user may have archived it
+		if all, err = o.findArchived(t); err != nil {
+			return nil, "", err
+		}
+	}
 	return all, skipped, nil
+}
+
+// findArchived returns what is among all mail of a server that archives.
+func (o *box) findArchived(t Target) ([]found, error) {
+	listed, err := o.list("*")
+	if err != nil {
+		return nil, err
+	}
+	name := withAttr(listed, imap.MailboxAttrAll)
+	if name == "" {
+		return nil, nil
+	}
+	return o.findIn(folder{name: name, special: imap.MailboxAttrAll}, t)
 }
 
 // folders lists the user's own, the inbox first. Folders of others and shared ones are not theirs, and folders that

@@ -31,6 +31,8 @@ type graphMessage struct {
 	} `json:"flag"`
 	Headers []struct{ Name, Value string } `json:"internetMessageHeaders"`
 	More    []struct{ ID, Value string }   `json:"singleValueExtendedProperties"`
+
+	other bool // it has another content than the one that is meant
 }
 
 // looked is the query that brings all that tells whether a copy is meant, and what its user did with it.

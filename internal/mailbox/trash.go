@@ -49,6 +49,57 @@ func (o *box) toTrash(t Target, c found, r Result, plan func(Result) error) (Res
 	return o.moved(t, trash, r)
 }
 
+// allMail takes copies that are only among all mail of a server that archives: those that their user has archived, and
+// those that were not gone from there with the others. keeps: one is there still.
+func (o *claws) allMail() (keeps bool, err error) {
+	if !o.archives() || o.c.Folder != "" {
+		return false, nil
+	}
+	listed, err := o.list("*")
+	if err != nil {
+		return false, err
+	}
+	all, others := withAttr(listed, imap.MailboxAttrAll), o.others
+	if all == "" {
+		return false, nil
+	}
+	for taken := false; ; taken = true {
+		left, err := o.spots(all)
+		if o.others = others; err != nil || len(left) == 0 || taken {
+			return len(left) > 0, err
+		}
+		if o.c.DryRun && len(o.copies) > 0 { // all mail shows what is elsewhere as well
+			return false, nil
+		}
+		todo := o.known(left)
+		if o.c.DryRun {
+			return false, nil
+		}
+		if err := o.note(o.copies); err != nil {
+			return false, err
+		}
+		for _, n := range todo {
+			if err := o.takeCopy(&o.copies[n]); err != nil {
+				return false, err
+			}
+		}
+	}
+}
+
+// known are the places of copies among those that are known; the others become known.
+func (o *claws) known(found []spot) (places []int) {
+	for _, f := range found {
+		n := slices.IndexFunc(o.copies, func(c Copy) bool { return c.Folder == f.Folder && c.ID == f.ID })
+		if n < 0 {
+			n = len(o.copies)
+			o.copies = append(o.copies, f.Copy)
+		}
+		o.copies[n].Gone = false
+		places = append(places, n)
+	}
+	return places
+}
+
 // withAttr is the name of the folder with a special use (RFC 6154); empty: there is none.
 func withAttr(listed []*imap.ListData, attr imap.MailboxAttr) string {
 	for _, l := range listed {

@@ -128,7 +128,7 @@ func (c *claws) act(
 	}
 	claw := mailbox.Claw{Recipient: t.Recipient, MessageID: t.MessageID, Received: t.Received,
 		Print: fingerprint.Print{Header: t.Header, Body: t.Body}, Folder: c.order.Folder, Delete: c.order.Delete,
-		DryRun: c.order.DryRun, Asked: c.job.Since}
+		Changed: c.order.Changed, DryRun: c.order.DryRun, Asked: c.job.Since}
 	note := func(copies []mailbox.Copy) error { return c.x.store.PlanClaw(ctx, c.part.ID, n, copies) }
 	if c.order.Of == "" {
 		return c.x.boxes.ClawBack(share, claw, plan, note)

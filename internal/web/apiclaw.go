@@ -86,6 +86,7 @@ type clawWish struct {
 	To        string `json:"to"`
 	Delete    bool   `json:"delete"`
 	Apart     bool   `json:"apart"`
+	Changed   bool   `json:"changed"`
 	DryRun    bool   `json:"dry_run"`
 	Mailboxes int    `json:"mailboxes"`
 	Reason    string `json:"reason"`
@@ -113,7 +114,7 @@ func (s *Server) apiClawBack(r *http.Request, c *caller) (any, error) {
 		return nil, notNow(nil, fmt.Sprintf("%s match, and mailboxes says %d: nothing was ordered; look again",
 			clawback.Count(len(boxes), "mailbox", "mailboxes"), w.Mailboxes))
 	}
-	o := clawback.Order{Folder: w.To, Delete: w.Delete, DryRun: w.DryRun, Reason: w.Reason}
+	o := clawback.Order{Folder: w.To, Delete: w.Delete, Changed: w.Changed, DryRun: w.DryRun, Reason: w.Reason}
 	id, err := s.orderClaw(r, c, o, boxes)
 	if err != nil {
 		return nil, err
@@ -130,6 +131,7 @@ type clawLine struct {
 	Reason    string    `json:"reason,omitempty"`
 	To        string    `json:"to,omitempty"`
 	Delete    bool      `json:"delete,omitempty"`
+	Changed   bool      `json:"changed,omitempty"`
 	DryRun    bool      `json:"dry_run,omitempty"`
 	Undoes    string    `json:"undoes,omitempty"`
 	Mailboxes int       `json:"mailboxes"`
@@ -139,7 +141,8 @@ type clawLine struct {
 func clawLineOf(h *holdstore.ClawBack) (l clawLine, err error) {
 	var o clawback.Order
 	err = h.Read(&o)
-	return clawLine{h.ID, h.At, h.Ended, o.By, o.Reason, o.Folder, o.Delete, o.DryRun, o.Of, h.Mailboxes, h.Left}, err
+	return clawLine{h.ID, h.At, h.Ended, o.By, o.Reason, o.Folder, o.Delete, o.Changed, o.DryRun, o.Of, h.Mailboxes,
+		h.Left}, err
 }
 
 func (s *Server) clawHead(r *http.Request, id string) (any, error) {

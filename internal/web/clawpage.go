@@ -35,16 +35,16 @@ type deliveredView struct {
 	Missing   string
 	Unread    int
 
-	Messages, Apart       []clawMessage // the first of them
-	MessagesAll, ApartAll int
-	Mailboxes, ApartBoxes int
-	Hidden                []searchField // the search in absolute moments
-	Seen                  string        // digest of what was counted
-	Folder, Reason        string
-	Goal                  string // trash, folder, delete
-	TakeApart, DryRun     bool
-	Recent                []clawRow
-	RecentMissing         bool
+	Messages, Apart            []clawMessage // the first of them
+	MessagesAll, ApartAll      int
+	Mailboxes, ApartBoxes      int
+	Hidden                     []searchField // the search in absolute moments
+	Seen                       string        // digest of what was counted
+	Folder, Reason             string
+	Goal                       string // trash, folder, delete
+	TakeApart, Changed, DryRun bool
+	Recent                     []clawRow
+	RecentMissing              bool
 }
 
 // clawRow is a claw back in the list of them.
@@ -158,6 +158,9 @@ func (s *Server) goal(lang string, l clawLine) string {
 	case l.To != "":
 		words = s.texts.say(lang, "claw-folder", l.To)
 	}
+	if l.Changed {
+		words += " · " + s.texts.say(lang, "claw-changed-too")
+	}
 	if l.DryRun {
 		words += " · " + s.texts.say(lang, "claw-dry")
 	}
@@ -172,9 +175,9 @@ func (s *Server) orderPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	}
 	form := r.PostForm
 	o := clawback.Order{Folder: strings.TrimSpace(form.Get("folder")), Delete: form.Get("goal") == "delete",
-		DryRun: form.Get("dry_run") != "", Reason: strings.TrimSpace(form.Get("reason"))}
+		DryRun: form.Get("dry_run") != "", Changed: form.Get("changed") != "", Reason: strings.TrimSpace(form.Get("reason"))}
 	v := deliveredView{view: s.view(r, c, "delivered"), Goal: form.Get("goal"), Folder: o.Folder, Reason: o.Reason,
-		DryRun: o.DryRun, TakeApart: form.Get("apart") != ""}
+		DryRun: o.DryRun, Changed: o.Changed, TakeApart: form.Get("apart") != ""}
 	v.OutcomeKind = "bad"
 	if v.Goal != "folder" {
 		o.Folder = ""
