@@ -122,7 +122,7 @@ firstrun: ## Time README's commands on bare systems of Debian (as root)
 	packaging/scratch/first-package dist/platform/*.deb $$suite && packaging/scratch/first-run $$suite || exit 1; done
 
 container: ## Build the image, and have it hold and recall a message (as root)
-	test/deps/install --upgrade-nothing $(NEEDED_TO_RUN) buildah
+	test/deps/install --upgrade-nothing $(NEEDED_TO_RUN) buildah curl
 	packaging/container/check
 
 # The unit and sealing tests of the other architecture, in an emulator. It is too slow for a bound on time.
