@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -88,20 +89,10 @@ func TestEventsResume(t *testing.T) {
 	h.hold("new", "anna", "anna@corp.test", "default")
 	// hears returns the subjects of n events, and the ID of the last.
 	hears := func(last int64, n int, meanwhile func()) (subjects []string, id int64) {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/api/v1/events", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		r.Header.Set("Recall-On-Behalf-Of", "anna")
-		r.Header.Set("Last-Event-ID", fmt.Sprint(last))
-		answer, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
+		lines := h.listenTo("/api/v1/events", "Authorization", "Bearer "+token, "Recall-On-Behalf-Of", "anna",
+			"Last-Event-ID", fmt.Sprint(last))
 		meanwhile()
-		for lines := bufio.NewScanner(answer.Body); len(subjects) < n && lines.Scan(); {
+		for len(subjects) < n && lines.Scan() {
 			if text, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
 				id, _ = strconv.ParseInt(text, 10, 64)
 			}
@@ -121,5 +112,42 @@ func TestEventsResume(t *testing.T) {
 	heard, next := hears(last+10_001, 1, func() { h.extend(h.ids["new"]) })
 	if fmt.Sprint(heard) != "[new]" || next <= last {
 		t.Errorf("later it heard %q with the event %d, after %d", heard, next, last)
+	}
+}
+
+// listenTo opens a stream of events.
+func (h *house) listenTo(path string, header ...string) *bufio.Scanner {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), "GET", h.url+path, nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for n := 0; n+1 < len(header); n += 2 {
+		r.Header.Set(header[n], header[n+1])
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { answer.Body.Close() })
+	return bufio.NewScanner(answer.Body)
+}
+
+// A message changes between the page that shows it and the stream of that page, which says what the page has seen.
+func TestAPageHearsWhatChangedBeforeItListened(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	id := h.ids["of anna"]
+	_, page, _ := h.guest("Remote-User", "anna").ask("GET", "/m/"+id, "")
+	seen := regexp.MustCompile(`data-seen="([^"]+)"`).FindStringSubmatch(page)
+	if seen == nil {
+		t.Fatalf("the page does not say what it has seen:\n%s", page)
+	}
+	h.extend(id)
+	lines := h.listenTo("/m/"+id+"/events?seen="+url.QueryEscape(seen[1]), "Remote-User", "anna")
+	for lines.Scan() && lines.Text() != "event: hold" {
+		if strings.Contains(lines.Text(), "still here") {
+			t.Fatal("the page does not hear of it")
+		}
 	}
 }

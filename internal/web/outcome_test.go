@@ -1,0 +1,36 @@
+package web_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/recall-milter/recall-milter/holdstore"
+)
+
+// Anybody can send somebody an address of the page with an outcome in it. It is shown where it is true of the message as
+// it is, and nowhere else.
+func TestAnAddressSaysNothingThatIsNotTrue(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	g := h.guest("Remote-User", "anna")
+	shows := func(state string, dids ...string) {
+		t.Helper()
+		for _, did := range strings.Fields("recalled partly too-late released extended restored asked nobody made-up") {
+			_, page, _ := g.ask("GET", "/m/"+h.ids["of anna"]+"?did="+did, "")
+			want := strings.Contains(strings.Join(dids, " "), did)
+			if got := strings.Contains(page, `id="outcome"`); got != want {
+				t.Errorf("%s: the outcome %q is shown: %v", state, did, got)
+			}
+		}
+	}
+	shows("held", "extended", "restored")
+	if _, err := h.store.Recall(t.Context(), h.ids["of anna"], holdstore.Actor{By: "login anna"}); err != nil {
+		t.Fatal(err)
+	}
+	shows("recalled", "recalled", "partly")
+	if _, err := h.store.Restore(t.Context(), h.ids["of anna"], holdstore.Actor{By: "login anna"}); err != nil {
+		t.Fatal(err)
+	}
+	h.leave(h.ids["of anna"])
+	shows("released", "too-late", "released", "nobody")
+}
