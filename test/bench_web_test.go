@@ -37,8 +37,8 @@ func TestBenchWeb(t *testing.T) {
 	for _, asset := range regexp.MustCompile(`/static/[^"]*`).FindAllString(page, -1) {
 		bytes += len(w.get("anna", asset))
 	}
-	t.Logf("page of one message: %.1f KB, one round trip (aim 14.3); with style sheet, script and picture, which a browser "+
-		"keeps: %.1f KB (aim 40)", float64(len(page))/1024, float64(bytes)/1024)
+	t.Logf("page of one message: %.1f KB, one round trip (aim 14.3); with style sheet, script and picture, which a "+
+		"browser keeps: %.1f KB (aim 40)", float64(len(page))/1024, float64(bytes)/1024)
 	var list, click []time.Duration
 	for range 50 {
 		start := time.Now()
@@ -66,8 +66,8 @@ func TestBenchWeb(t *testing.T) {
 		}
 	}
 	after := w.memory("RssAnon")
-	t.Logf("%d streams of events: %d MB more, with all other data of the program %d MB (aim 64 MB); and %d MB of its code, "+
-		"%s in all at most", listeners, (after-before)>>10, after>>10, w.memory("RssFile")>>10, peakOf(w.pid))
+	t.Logf("%d streams of events: %d MB more, with all other data of the program %d MB (aim 64 MB); and %d MB of its "+
+		"code, %s in all at most", listeners, (after-before)>>10, after>>10, w.memory("RssFile")>>10, peakOf(w.pid))
 }
 
 // benchSite is a page that works on a store without a gateway.
@@ -125,7 +125,8 @@ func (w *benchSite) do(method, login, path, form string) string {
 	return text.String()
 }
 
-// memory is a line of the status of the page's program, in KB: its data are in RssAnon, and RssFile is read from its file.
+// memory is a line of the status of the page's program, in KB: its data are in RssAnon, and RssFile is read from its
+// file.
 func (w *benchSite) memory(line string) (kilobytes int) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.pid))
 	_, value, _ := strings.Cut(string(text), line+":")

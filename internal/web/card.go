@@ -134,6 +134,9 @@ func timeline(c *caller, h *holdstore.Hold) (all []event) {
 		if n == 0 && h.Rule == policy.DefaultRule {
 			e.Detail = "" // no rule of the site's
 		}
+		if e.Verb == "answered" && !c.Operator {
+			e.Detail = "" // it counts recipients; their list says in words what became of each
+		}
 		all = append(all, event{e, e.By != "" && e.By == c.name})
 	}
 	return all

@@ -7,8 +7,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 )
 
-// Anybody can send somebody an address of the page with an outcome in it. It is shown where it is true of the message as
-// it is, and nowhere else.
+// Anybody can send somebody an address of the page with an outcome in it. It is shown where it is true of the message
+// as it is, and nowhere else.
 func TestAnAddressSaysNothingThatIsNotTrue(t *testing.T) {
 	t.Parallel()
 	h := open(t, withBoss)
@@ -33,4 +33,18 @@ func TestAnAddressSaysNothingThatIsNotTrue(t *testing.T) {
 	}
 	h.leave(h.ids["of anna"])
 	shows("released", "too-late", "released", "nobody")
+}
+
+// The answer of a gateway counts recipients. A sender reads in their list what became of each.
+func TestASenderReadsOfAnswersInWords(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	id := h.answered("Hello")
+	for login, detail := range map[string]bool{"anna": false, "boss": true} {
+		_, page, _ := h.guest("Remote-User", login).ask("GET", "/m/"+id, "")
+		if strings.Contains(page, "recipient 1:") != detail || !strings.Contains(page, "answer of a mail system") ||
+			!strings.Contains(page, "was read already, and stays") {
+			t.Errorf("the page of %s:\n%s", login, page)
+		}
+	}
 }
