@@ -31,11 +31,13 @@ const (
 	StallTime = time.Minute
 )
 
-// Handler is what happens in a session. go-milter calls its callbacks after Frame has seen the frame.
+// Handler is what happens in a session. Its callbacks are called after Frame has seen the frame: that of a body piece
+// by Conn, without a Modifier, the others by go-milter.
 type Handler interface {
 	gomilter.Milter
 
-	// Frame takes each frame but the negotiation. An error ends the session.
+	// Frame takes each frame but the negotiation. An error ends the session. data is good until the frame's callback
+	// is back.
 	Frame(code byte, data []byte) error
 	// Failed hears why a session ends before the MTA wants it to.
 	Failed(err error)
@@ -63,7 +65,7 @@ type Conn struct {
 
 // New returns the connection on which handler hears the MTA; Serve reads it.
 func New(nc net.Conn, handler Handler) *Conn {
-	return &Conn{Conn: nc, in: bufio.NewReaderSize(prompt{nc}, 64<<10), handler: handler}
+	return &Conn{Conn: nc, in: bufio.NewReaderSize(prompt{nc}, bufferSize), handler: handler}
 }
 
 // Serve runs the session until the MTA ends it, or ctx ends: then a message that is under way may finish for DrainTime,
@@ -171,11 +173,24 @@ func (c *Conn) take(f frame) error {
 	case 'U', 'T', 'C', 'L':
 		c.reply('c')
 		return nil
+	case 'B': // not by way of go-milter, which would copy it twice
+		return c.piece(f.data)
 	case 'M':
 		c.state(true, false)
 	}
 	c.pending = f.bytes()
 	return nil
+}
+
+// piece gives the handler a piece of the body.
+func (c *Conn) piece(data []byte) error {
+	r, err := c.handler.BodyChunk(data, nil)
+	if err != nil {
+		return err
+	}
+	m := r.Response()
+	_, err = c.Write(frame{m.Code, m.Data}.bytes())
+	return err
 }
 
 // tellEarly gives the MTA the verdict on a message once it waits for a reply. The handler is done with the message.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,21 +18,33 @@ type frame struct {
 	data []byte
 }
 
-// readFrame reads one frame, bounded before anything is allocated.
-func readFrame(r io.Reader) (frame, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+// bufferSize has room for the largest body piece that MTAs send, 65,535 bytes (libmilter's MILTER_CHUNK_SIZE), with its
+// head: it is then used where it was read.
+const bufferSize = headSize + 64<<10
+
+const headSize = 4
+
+// readFrame reads one frame, bounded before anything is allocated. Its data is good until the next one is read.
+func readFrame(r *bufio.Reader) (frame, error) {
+	head, err := r.Peek(headSize)
+	if err != nil {
 		return frame{}, half(err)
 	}
-	size := binary.BigEndian.Uint32(head[:])
+	size := binary.BigEndian.Uint32(head)
 	if size < 1 || size > MaxFrame {
 		return frame{}, fmt.Errorf("milter frame of %d bytes: 1 to %d are allowed", size, MaxFrame)
 	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(r, data); err != nil {
+	whole, err := r.Peek(headSize + int(size))
+	if errors.Is(err, bufio.ErrBufferFull) {
+		whole = make([]byte, headSize+size)
+		_, err = io.ReadFull(r, whole)
+	} else if err == nil {
+		_, err = r.Discard(len(whole))
+	}
+	if err != nil {
 		return frame{}, half(err)
 	}
-	return frame{data[0], data[1:]}, nil
+	return frame{whole[headSize], whole[headSize+1:]}, nil
 }
 
 // half is the error of a frame that ends too early; io.EOF is an end between two frames.
