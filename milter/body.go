@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	gomilter "github.com/emersion/go-milter"
@@ -174,26 +175,30 @@ func (s *session) commit(terms holdstore.Terms) (holdstore.Committed, error) {
 }
 
 // meanwhile runs work, and keeps the MTA waiting with progress frames until it ends. The error is a panic of work.
-func (s *session) meanwhile(work func()) error {
-	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if v := recover(); v != nil {
-				s.server.Log.Panicked("work on one message", v, debug.Stack())
-				done <- defect(v)
-			}
-			close(done)
-		}()
-		work()
-	}()
-	tick := time.NewTicker(progressEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case err := <-done:
-			return err
-		case <-tick.C:
+func (s *session) meanwhile(work func()) (err error) {
+	var mu sync.Mutex // a progress frame after work would be taken for a part of the next answer
+	var tick *time.Timer
+	ended := false
+	mu.Lock()
+	tick = time.AfterFunc(progressEvery, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !ended {
 			s.conn.Progress() // the outcome must be known also when the MTA is gone
+			tick.Reset(progressEvery)
 		}
-	}
+	})
+	mu.Unlock()
+	defer func() {
+		if v := recover(); v != nil {
+			s.server.Log.Panicked("work on one message", v, debug.Stack())
+			err = defect(v)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
+		tick.Stop()
+	}()
+	work()
+	return nil
 }
