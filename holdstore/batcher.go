@@ -25,7 +25,8 @@ type waiter[T comparable] struct {
 }
 
 // do returns when the outcome is there, with the error of the batch. When ctx ends before, it returns the error of ctx,
-// and the outcome may still come.
+// and the outcome may still come. A caller who finds nothing on its way sends the batch, and returns at its end in any
+// case: handing it to another goroutine would cost more than the sending.
 func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -33,11 +34,15 @@ func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error
 	p := waiter[T]{what, make(chan error, 1)}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
-	if c.going < c.goes {
+	sends := c.going < c.goes
+	if sends {
 		c.going++
-		work.Go(c.run)
 	}
 	c.mu.Unlock()
+	if sends {
+		c.lead(work)
+		return <-p.done
+	}
 	select {
 	case err := <-p.done:
 		return err
@@ -55,15 +60,42 @@ func (c *batcher[T]) leave(what T) bool {
 	return len(c.waiting) < before
 }
 
+// lead sends one batch, and leaves what has come meanwhile to a goroutine.
+func (c *batcher[T]) lead(work *sync.WaitGroup) {
+	work.Add(1)
+	defer work.Done()
+	if !c.sendNext() {
+		return
+	}
+	c.mu.Lock()
+	more := len(c.waiting) > 0
+	if !more {
+		c.going--
+	}
+	c.mu.Unlock()
+	if more {
+		work.Go(c.run)
+	}
+}
+
 // run sends batches until nobody waits. It ignores the contexts of single callers: the other callers of the batch rely
 // on its outcome.
 func (c *batcher[T]) run() {
-	for batch, done := c.next(); len(batch) > 0; batch, done = c.next() {
-		err := c.send(batch)
-		for _, d := range done {
-			d <- err
-		}
+	for c.sendNext() {
 	}
+}
+
+// sendNext sends a batch; false: nobody waited.
+func (c *batcher[T]) sendNext() bool {
+	batch, done := c.next()
+	if len(batch) == 0 {
+		return false
+	}
+	err := c.send(batch)
+	for _, d := range done {
+		d <- err
+	}
+	return true
 }
 
 // next takes a batch; none: nobody waits, and the next caller starts run again.

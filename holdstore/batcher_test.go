@@ -3,7 +3,9 @@ package holdstore
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -49,6 +51,19 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	work.Wait()
 	if !slices.Equal(sizes, []int{1, 3, 3, 2, 1}) {
 		t.Errorf("batches of %v", sizes)
+	}
+}
+
+// A goroutine for each batch would cost a lone writer more than the sending.
+func TestACallerWhoFindsNothingOnItsWaySendsTheBatchItself(t *testing.T) {
+	var stack string
+	c := &batcher[int]{most: 3, goes: 1, send: func([]int) error { stack = string(debug.Stack()); return nil }}
+	var work sync.WaitGroup
+	if err := c.do(t.Context(), &work, 1); err != nil || !strings.Contains(stack, t.Name()) {
+		t.Errorf("%v, sent by another goroutine:\n%s", err, stack)
+	}
+	if c.going != 0 {
+		t.Errorf("%d are still going", c.going)
 	}
 }
 
