@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash"
@@ -56,6 +57,21 @@ type Put struct {
 	charged int64 // of them, to the owner, until the end
 }
 
+// Memory for pieces of large messages, as they are gathered and as they are stored. A piece whose way is cut short is
+// not given back: somebody may still read it.
+var pieceRooms = sync.Pool{New: func() any { return new([roomSize]byte) }}
+
+const roomSize = chunkSize + 4<<10 // more than compressing and sealing add
+
+func pieceRoom() []byte { return pieceRooms.Get().(*[roomSize]byte)[:0] }
+
+// giveBack takes what came from pieceRoom, and nothing else.
+func giveBack(b []byte) {
+	if cap(b) == roomSize {
+		pieceRooms.Put((*[roomSize]byte)(b[:roomSize]))
+	}
+}
+
 // Put begins a hold. header is the whole header block, every field ended by CRLF, without the blank line.
 // Nothing is sent before enough is gathered.
 func (s *Store) Put(sub Submission, header []byte) *Put {
@@ -98,6 +114,9 @@ func (p *Put) Write(ctx context.Context, b []byte) error {
 	p.wide = p.wide || !ascii(b)
 	for len(b) > 0 {
 		n := min(len(b), chunkSize-len(p.body))
+		if len(p.body)+n > max(cap(p.body), wholeMost) {
+			p.body = append(pieceRoom(), p.body...)
+		}
 		p.body = append(p.body, b[:n]...)
 		b = b[n:]
 		// A full piece waits for the next byte: the last one must say that it is the last.
@@ -111,6 +130,11 @@ func (p *Put) Write(ctx context.Context, b []byte) error {
 }
 
 func ascii(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return false
+		}
+	}
 	for _, c := range b {
 		if c >= utf8.RuneSelf {
 			return false
@@ -126,13 +150,21 @@ func (p *Put) stage(ctx context.Context) error {
 			return err
 		}
 	}
-	n, piece := p.chunks, p.body
-	p.body, p.chunks = nil, p.chunks+1
-	return p.sendPiece(ctx, n, func() []byte { return p.s.seal.Wrap(piece, p.place(n, false)) })
+	return p.sendBody(ctx, false)
 }
 
-// sendPiece stores piece n as wrap makes it.
-func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
+// sendBody sends what is gathered of the body.
+func (p *Put) sendBody(ctx context.Context, last bool) error {
+	n, piece := p.chunks, p.body
+	p.body, p.chunks = nil, p.chunks+1
+	return p.sendPiece(ctx, n, func(room []byte) []byte {
+		defer giveBack(piece)
+		return p.s.seal.WrapTo(room, piece, p.place(n, last))
+	})
+}
+
+// sendPiece stores piece n as wrap makes it, in the memory of room if it likes.
+func (p *Put) sendPiece(ctx context.Context, n int, wrap func(room []byte) []byte) error {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -140,7 +172,11 @@ func (p *Put) sendPiece(ctx context.Context, n int, wrap func() []byte) error {
 	}
 	p.work.Go(func() {
 		defer func() { <-p.slots }()
-		store := func() error { return p.storePiece(ctx, n, wrap()) }
+		store := func() error {
+			room := pieceRoom()
+			defer giveBack(room)
+			return p.storePiece(ctx, n, wrap(room))
+		}
 		if err := p.s.nodes.Guard("the storing of a piece of hold "+p.id, store); err != nil {
 			p.fail(err)
 		}
@@ -160,14 +196,12 @@ func (p *Put) storePiece(ctx context.Context, n int, stored []byte) error {
 // stageRest sends what of a large message is still here: its last piece, and its header block.
 func (p *Put) stageRest(ctx context.Context) error {
 	if len(p.body) > 0 {
-		n, piece := p.chunks, p.body
-		p.body, p.chunks = nil, p.chunks+1
-		if err := p.sendPiece(ctx, n, func() []byte { return p.s.seal.Wrap(piece, p.place(n, true)) }); err != nil {
+		if err := p.sendBody(ctx, true); err != nil {
 			return err
 		}
 	}
 	digest, only := p.digest.Sum(), p.chunks == 1
-	first := func() []byte { return p.s.seal.WrapHeader(p.header, digest, p.place(0, only)) }
+	first := func([]byte) []byte { return p.s.seal.WrapHeader(p.header, digest, p.place(0, only)) }
 	if err := p.sendPiece(ctx, 0, first); err != nil {
 		return err
 	}

@@ -48,44 +48,64 @@ func (p Place) bytes(form byte) []byte {
 }
 
 // Wrap makes of a piece what is stored.
-func (s *Sealer) Wrap(piece []byte, at Place) []byte { return s.wrapAs(0, piece, at) }
+func (s *Sealer) Wrap(piece []byte, at Place) []byte { return s.WrapTo(nil, piece, at) }
+
+// WrapTo is Wrap into the memory of room, when it is large enough.
+func (s *Sealer) WrapTo(room, piece []byte, at Place) []byte { return s.wrapAs(room, 0, piece, at) }
 
 // WrapSmall is Wrap for what is small and soon gone: compressing it would save nothing.
-func (s *Sealer) WrapSmall(piece []byte, at Place) []byte { return s.sealAs(0, piece, at) }
+func (s *Sealer) WrapSmall(piece []byte, at Place) []byte {
+	key := s.ring.Load().first
+	return key.close(append(key.open(nil, 0, len(piece)), piece...), at)
+}
 
 // WrapHeader makes of the header block of a large message the first piece that is stored.
 func (s *Sealer) WrapHeader(header, digest []byte, at Place) []byte {
-	return s.wrapAs(digested, withDigest(digest, header), at)
+	return s.wrapAs(nil, digested, withDigest(digest, header), at)
 }
 
 // WrapWhole makes of a small message the one piece that is stored.
 func (s *Sealer) WrapWhole(header, body []byte, at Place) []byte {
 	message := binary.AppendUvarint(make([]byte, 0, len(header)+len(body)+4), uint64(len(header)))
-	return s.wrapAs(whole, append(append(message, header...), body...), at)
+	return s.wrapAs(nil, whole, append(append(message, header...), body...), at)
 }
 
-func (s *Sealer) wrapAs(form byte, piece []byte, at Place) []byte {
-	content := piece
-	// else it costs more than it saves
-	if packed := s.packer.EncodeAll(piece, nil); len(packed) < len(piece)-len(piece)/16 {
-		form, content = form|compressed, packed
+func (s *Sealer) wrapAs(room []byte, form byte, piece []byte, at Place) []byte {
+	key := s.ring.Load().first
+	out := key.open(room, form, len(piece))
+	packed := s.packer.EncodeAll(piece, out)
+	if len(packed)-len(out) < len(piece)-len(piece)/16 { // else it costs more than it saves
+		packed[0] |= compressed
+		return key.close(packed, at)
 	}
-	return s.sealAs(form, content, at)
+	return key.close(append(out, piece...), at)
 }
 
-// sealAs seals content, if there is a key.
-func (s *Sealer) sealAs(form byte, content []byte, at Place) []byte {
-	first := s.ring.Load().first
-	if first == nil {
-		return append([]byte{form}, content...)
+// open begins what is stored of size bytes: what was done to them, and with a key its ID and a random nonce. Content
+// follows.
+func (k *sealKey) open(room []byte, form byte, size int) []byte {
+	if most := sealedHead + size + chacha20poly1305.Overhead; cap(room) < most {
+		room = make([]byte, 0, most)
 	}
-	form |= sealed
-	out := make([]byte, 0, 1+keyIDSize+chacha20poly1305.NonceSizeX+len(content)+chacha20poly1305.Overhead)
-	out = append(append(out, form), first.id[:]...)
-	out = out[:len(out)+chacha20poly1305.NonceSizeX]
-	nonce := out[1+keyIDSize:]
-	rand.Read(nonce)
-	return first.aead.Seal(out, nonce, content, at.bytes(form))
+	if k == nil {
+		return append(room[:0], form)
+	}
+	out := append(append(room[:0], form|sealed), k.id[:]...)
+	out = out[:sealedHead]
+	rand.Read(out[1+keyIDSize:])
+	return out
+}
+
+// sealedHead is how many bytes stand before the content of a sealed piece.
+const sealedHead = 1 + keyIDSize + chacha20poly1305.NonceSizeX
+
+// close seals the content that follows what open returned, in place, if there is a key.
+func (k *sealKey) close(stored []byte, at Place) []byte {
+	if k == nil {
+		return stored
+	}
+	nonce, content := stored[1+keyIDSize:sealedHead], stored[sealedHead:]
+	return k.aead.Seal(stored[:sealedHead], nonce, content, at.bytes(stored[0]))
 }
 
 // Unwrap is the opposite of Wrap. Errors: ErrNoKey, or that the piece is not what was stored at this place.

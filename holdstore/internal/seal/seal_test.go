@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
@@ -76,5 +77,31 @@ func BenchmarkSeal(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// What is made in given memory is the same as elsewhere, whether it fits or not, and with a key or without.
+func TestAPieceIsMadeInTheMemoryThatIsThere(t *testing.T) {
+	text, noise := bytes.Repeat([]byte("Dear colleagues, "), 1000), make([]byte, 17000)
+	rand.Read(noise)
+	for name, keys := range map[string][][]byte{"plain": nil, "sealed": {key(1)}} {
+		s, err := New(keys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		for _, piece := range [][]byte{text, noise, {}} {
+			for _, room := range []int{0, 100, len(piece), len(piece) + 1000} {
+				memory := bytes.Repeat([]byte{0xff}, room)
+				stored := s.WrapTo(memory[:0], piece, Place{ID: "a"})
+				got, err := s.Unwrap(stored, Place{ID: "a"})
+				if err != nil || !bytes.Equal(got, piece) {
+					t.Errorf("%s, %d bytes in %d: %d came back, %v", name, len(piece), room, len(got), err)
+				}
+				if inPlace := room > 0 && &stored[0] == &memory[0]; room > len(piece) && !inPlace {
+					t.Errorf("%s, %d bytes in %d: made elsewhere", name, len(piece), room)
+				}
+			}
+		}
 	}
 }
