@@ -69,8 +69,8 @@ suites: ## Run the public suites of SPF and ARC
 compare: deps ## Compare mail with and without a hold at every kind of site; nine minutes
 	COMPARE=yes $(GO) test -run TestAHeldMessageArrives -v -count=1 -timeout 30m ./test
 
-# Prints how fast it is next to its peers on this machine; takes some minutes, and wants the machine for itself.
-bench: deps ## Measure speed next to peers; some minutes, needs the machine for itself
+# Prints how fast it is next to its peers on this machine, and which aims were missed.
+bench: deps ## Measure speed next to peers; half an hour, needs the machine for itself
 	test/deps/install $(NEEDED_TO_BENCH)
 	$(GO) test -tags bench -run TestBench -v -count=1 -timeout 90m ./test
 
