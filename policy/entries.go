@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -40,11 +41,9 @@ type numbered struct {
 
 // Add adds the pattern of a line.
 func (e *Entries) Add(line int, text string) error {
-	p, err := parsePattern(text, func(string) (List, error) {
-		return nil, fmt.Errorf("invalid entry %q: a list can't contain another one; for a domain use %q", text, "*"+text)
-	})
+	p, err := parsePattern(text, noList)
 	if err != nil {
-		return err
+		return entryError(text)
 	}
 	if e.all++; e.all > maxEntries {
 		return fmt.Errorf("more than %d entries", maxEntries)
@@ -60,6 +59,19 @@ func (e *Entries) Add(line int, text string) error {
 	}
 	e.plain[side(p.excludes)].add(&p, line)
 	return nil
+}
+
+// entryError says why a text is no entry. It does not quote the text: whoever can make a list's file a link to a secret
+// would read that in the log.
+func entryError(text string) error {
+	body := strings.TrimPrefix(text, "!")
+	switch {
+	case strings.HasPrefix(body, "@"):
+		return errors.New("invalid entry: a list can't contain another one; for a domain use a pattern like \"*@corp.test\"")
+	case isExpression(body):
+		return errors.New("invalid regular expression")
+	}
+	return errors.New("invalid pattern: use a glob like \"*@corp.test\" or a \"/regexp/\"; a leading \"!\" excludes")
 }
 
 func side(excludes bool) int {

@@ -33,6 +33,9 @@ func ParseMoment(text string) (Moment, error) {
 // String is the moment as it was written.
 func (m *Moment) String() string { return m.text }
 
+// NamesDays says whether the moment is on some kinds of days only.
+func (m *Moment) NamesDays() bool { return m.days != everyDay }
+
 // daysAhead is how far the next moment can be: where all days for so long are holidays, there is none.
 const daysAhead = 366
 

@@ -43,6 +43,9 @@ func TimeWithin(some, others []Window, holidays bool) bool {
 	}, some, others)
 }
 
+// NamesDays says whether a window is for some kinds of days only.
+func NamesDays(w Window) bool { return w.days != everyDay }
+
 // AllTime says whether every moment lies in one of the windows.
 func AllTime(all []Window, holidays bool) bool {
 	return eachTime(holidays, func(before, today, minute int) bool { return anyOn(all, before, today, minute) }, all)

@@ -102,13 +102,43 @@ func (r *Rule) everything() bool {
 }
 
 // covers says whether the rule takes all mail that the other would match.
-func (r *Rule) covers(other *Rule) bool {
+func (r *Rule) covers(other *Rule) bool { return r.coversBut(other, "") }
+
+// coversBut is covers without a look at the condition of one key.
+func (r *Rule) coversBut(other *Rule, key string) bool {
 	all := true
 	r.each(func(row condition, v wanted) {
 		theirs := other.value(row.key)
-		all = all && (row.kind.always(v) || !theirs.IsZero() && row.kind.within(theirs, v))
+		all = all && (row.key == key || row.kind.always(v) || !theirs.IsZero() && row.kind.within(theirs, v))
 	})
 	return all
+}
+
+// coveredBySeveral names earlier rules that take all mail of the rule together, where they differ in one condition
+// only; none: there are no such rules.
+func (r *Rule) coveredBySeveral(earlier []Rule) (names []string) {
+	for _, row := range conditions {
+		kind, ok := row.kind.(joinable)
+		if !ok {
+			continue
+		}
+		var all []wanted
+		names = nil
+		for i := range earlier {
+			if v := earlier[i].value(row.key); !v.IsZero() && earlier[i].coversBut(r, row.key) {
+				all, names = append(all, v), append(names, earlier[i].Name)
+			}
+		}
+		if len(all) > 1 && kind.joined(r.value(row.key), all) {
+			return names
+		}
+	}
+	return nil
+}
+
+// joinable is a kind of value of which several can leave nothing between them.
+type joinable interface {
+	joined(v wanted, others []wanted) bool // what meets v, which can be zero, meets one of the others
 }
 
 // never says why a rule can match no mail; "" when it can.

@@ -40,6 +40,20 @@ func (byteBound) within(v, other wanted) bool {
 	return b.Above > 0 && a.Above >= b.Above || b.Below > 0 && a.Below > 0 && a.Below <= b.Below
 }
 
+// joined sees bounds that meet, as ">1MB" and "<2MB" do.
+func (byteBound) joined(_ wanted, others []wanted) bool {
+	var above, below []int64
+	for _, other := range others {
+		switch b := other.Interface().(SizeBound); {
+		case b.Above > 0:
+			above = append(above, int64(b.Above))
+		case b.Below > 0:
+			below = append(below, int64(b.Below))
+		}
+	}
+	return len(above) > 0 && len(below) > 0 && slices.Min(above) < slices.Max(below)
+}
+
 // numberBound is a condition on a number.
 type numberBound struct {
 	make     func(policy.Bound) policy.Condition
@@ -70,6 +84,20 @@ func (k numberBound) never(c *Config, key string, v wanted) string {
 func (k numberBound) always(v wanted) bool {
 	b := v.Interface().(CountBound)
 	return !k.external && b.Above != nil && *b.Above == 0 // every message has a recipient
+}
+
+// joined sees bounds that meet, as ">3" and "<4" do.
+func (numberBound) joined(_ wanted, others []wanted) bool {
+	var above, below []int
+	for _, other := range others {
+		switch b := other.Interface().(CountBound); {
+		case b.Above != nil:
+			above = append(above, *b.Above)
+		case b.Below != nil:
+			below = append(below, *b.Below)
+		}
+	}
+	return len(above) > 0 && len(below) > 0 && slices.Min(above) < slices.Max(below)
 }
 
 func (numberBound) within(v, other wanted) bool {

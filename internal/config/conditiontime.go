@@ -60,6 +60,22 @@ func (windows) never(_ *Config, key string, v wanted) string {
 
 func (windows) always(v wanted) bool { return policy.AllTime(windowsOf(v), len(v.rule.Holidays) > 0) }
 
+// joined compares windows of the same calendar only.
+func (windows) joined(v wanted, others []wanted) bool {
+	var all []policy.Window
+	for _, other := range others {
+		if !other.rule.sameCalendar(v.rule) {
+			return false
+		}
+		all = append(all, windowsOf(other)...)
+	}
+	holidays := len(v.rule.Holidays) > 0
+	if v.IsZero() {
+		return policy.AllTime(all, holidays)
+	}
+	return policy.TimeWithin(windowsOf(v), all, holidays)
+}
+
 // within compares windows of the same calendar only.
 func (windows) within(v, other wanted) bool {
 	return v.rule.sameCalendar(other.rule) &&

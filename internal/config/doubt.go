@@ -34,11 +34,15 @@ func (c *Config) doubts(s *source) (all []Doubt) {
 	for i := range c.Hold.Rules {
 		r, path := &c.Hold.Rules[i], "hold.rule."+strconv.Itoa(i)
 		before := slices.IndexFunc(c.Hold.Rules[:i], func(earlier Rule) bool { return earlier.covers(r) })
+		several := r.coveredBySeveral(c.Hold.Rules[:i])
 		switch why := r.never(c); {
 		case before >= 0:
 			add("config.rule", false, path, "the rule before "+c.Hold.Rules[before].Name,
 				"the rule %q never matches: the rule %q before it takes all of its mail",
 				r.Name, c.Hold.Rules[before].Name)
+		case len(several) > 0:
+			add("config.rule", false, path, "the rule before "+several[0],
+				"the rule %q never matches: the rules %s before it take all of its mail together", r.Name, Some(several))
 		case why != "":
 			add("config.rule", false, path, "another condition", "the rule %q never matches: %s", r.Name, why)
 		case r.everything() && !r.holds(c):
@@ -49,6 +53,7 @@ func (c *Config) doubts(s *source) (all []Doubt) {
 				"the rule %q matches all mail: neither hold.grace nor a rule behind it is ever used", r.Name)
 		}
 	}
+	c.doubtTimes(add)
 	return all
 }
 

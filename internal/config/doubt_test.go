@@ -70,6 +70,48 @@ size = ">1MB"`): `the rule "s" never matches: the rule "r" before it`,
 sender = ["a@x"]`): `the rule "s" never matches`,
 		rule(`sender = ["*"]`) +
 			next(`sender = ["a@x"]`): "matches all mail|never matches",
+		rule(`time = "Mon-Fri"`) + next(`time = ["Mon 08:00-18:00", "Tue,Wed"]`): "the rule \"s\" never matches",
+		rule(`time = "Mon-Fri 08:00-18:00"`) + next(`time = "Fri 17:00-19:00"`):  "",
+		rule(`time = "Mon-Fri"`, `zone = "UTC"`) + next(`time = "Mon"`):          "",
+		rule(`time = "Mon-Fri"`) + next(`time = "Mon"`, `holidays = ["12-24"]`):  "",
+		rule(`time = "Mon-Fri 22:00-06:00"`) + next(`time = "Sat 00:00-06:00"`):  "never matches",
+		"[hold]\nholidays = [\"12-24\"]\n" + rule(`time = "Fri 22:00-06:00"`) +
+			next(`time = "Sat 00:00-06:00"`): "",
+		rule(`time = "Holiday 08:00-18:00"`):                                          "for holidays only",
+		"[hold]\nholidays = [\"12-24\"]\n" + rule(`time = "Holiday 08:00-18:00"`):     "",
+		"[hold]\nholidays = [\"12-24\"]\n" + rule(`time = "Mon-Sun"`):                 "",
+		rule(`time = "Mon-Sun"`):                                                      "matches all mail",
+		rule(`time = ["06:00-18:00", "18:00-06:00"]`):                                 "matches all mail",
+		rule(`time = "08:00-18:00"`, `holidays = ["12-24"]`):                          `of the rule "r" change nothing`,
+		rule(`time = "Mon 08:00-18:00"`, `holidays = ["12-24"]`):                      "",
+		rule(`time = "08:00-18:00"`, `holidays = []`):                                 "",
+		rule(`sender = ["a@x"]`, `grace = "until Mon 08:00"`, `holidays = ["12-24"]`): "",
+		rule(`sender = ["a@x"]`, `grace = "until 08:00"`, `holidays = ["12-24"]`):     "change nothing",
+		rule(`time = "Mon"`, `holidays = ["2020-12-24", "2021-01-01"]`):               `rule "r" are over`,
+		rule(`time = "Mon"`, `holidays = ["2020-12-24", "12-25"]`):                    "",
+		"[hold]\nholidays = [\"2020-12-24\"]\n" + rule(`time = "Mon"`):                "hold.holidays are over",
+		"[hold]\nholidays = [\"2020-12-24\"]\n[[hold.rule]]\nname = \"r\"\ntime = \"Mon\"\n" +
+			next(`time = "Tue"`): "hold.holidays are over",
+		// several rules together
+		rule(`time = "06:00-18:00"`) + next(`time = "18:00-06:00"`) +
+			third(`sender = ["a@x"]`): `the rule "t" never matches: ` +
+			"the rules r, s before it take all of its mail together",
+		rule(`time = "06:00-18:00"`) + next(`time = "18:00-05:00"`) + third(`sender = ["a@x"]`): "",
+		rule(`time = "06:00-18:00"`) + next(`time = "18:00-05:00"`) +
+			third(`time = "04:00-04:30"`): `the rule "t" never matches`,
+		rule(`time = "Mon-Fri 08:00-12:00"`) + next(`time = "Mon-Fri 12:00-18:00"`) +
+			third(`time = "Mon 09:00-15:00"`): "r, s before it",
+		rule(`time = "06:00-18:00"`, `sender = ["b@x"]`) + next(`time = "18:00-06:00"`) + third(`sender = ["a@x"]`): "",
+		rule(`time = "06:00-18:00"`, `zone = "UTC"`) + next(`time = "18:00-06:00"`) + third(`sender = ["a@x"]`):     "",
+		rule(`recipients = ">3"`) + next(`recipients = "<4"`) +
+			third(`sender = ["a@x"]`): "never matches",
+		rule(`recipients = ">3"`) + next(`recipients = "<3"`) + third(`sender = ["a@x"]`): "",
+		rule(`recipients = ">3"`) + next(`recipients = ">4"`) +
+			third(`sender = ["a@x"]`): `"s" never`,
+		rule(`size = ">1MB"`) + next(`size = "<2MB"`) +
+			third(`sender = ["a@x"]`): "never matches",
+		rule(`size = ">2MB"`) + next(`size = "<2MB"`) + third(`sender = ["a@x"]`):               "",
+		rule(`size = ">1MB"`, `login = ["a"]`) + next(`size = "<2MB"`) + third(`login = ["b"]`): "",
 	} {
 		c, err := Parse("x.toml", []byte(text))
 		if err != nil {
@@ -94,6 +136,11 @@ sender = ["a@x"]`): `the rule "s" never matches`,
 			}
 		}
 	}
+}
+
+// third is a rule behind that of next.
+func third(lines ...string) string {
+	return "[[hold.rule]]\nname = \"t\"\n" + strings.Join(lines, "\n") + "\n"
 }
 
 // next is a rule behind that of rule.

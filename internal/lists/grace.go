@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,6 +18,11 @@ type grace struct {
 // maxGraces bounds the lines of a map of graces.
 const maxGraces = 500_000
 
+// errGrace says that a line is no entry of a map. It does not quote the line: whoever can make the file a link to a
+// secret would read that in the log.
+var errGrace = errors.New("invalid entry: use an address, \"@domain\" or \"*\", a blank, and a duration such as " +
+	"\"10m\", or \"default\"")
+
 // parseGraces reads an address, "@domain" or "*", and behind it a duration or "default", on each line.
 func parseGraces(duration func(string) (time.Duration, error)) func([]byte) (*content, error) {
 	return func(text []byte) (*content, error) {
@@ -24,15 +30,14 @@ func parseGraces(duration func(string) (time.Duration, error)) func([]byte) (*co
 		return c, eachLine(text, func(n int, line string) error {
 			words := strings.Fields(line)
 			if len(words) != 2 || words[0] != "*" && (!strings.Contains(words[0], "@") || strings.Contains(words[0], "*")) {
-				return fmt.Errorf("invalid entry %q: use an address, \"@domain\" or \"*\", a blank, and a duration or "+
-					"\"default\"", line)
+				return errGrace
 			}
 			if _, err := duration(words[1]); err != nil && words[1] != policy.DefaultGrace {
-				return err
+				return errGrace
 			}
 			key := policy.Fold(words[0])
 			if first, twice := c.graces[key]; twice {
-				return fmt.Errorf("%s is in line %d already", words[0], first.line)
+				return fmt.Errorf("its address is in line %d already", first.line)
 			}
 			if c.all++; c.all > maxGraces {
 				return fmt.Errorf("more than %d entries", maxGraces)
