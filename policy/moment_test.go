@@ -36,6 +36,7 @@ func TestMailWaitsUntilTheNextMoment(t *testing.T) {
 		{"02:30", "Europe/Vienna", "2026-10-25 01:30", "2026-10-26 01:30", ""},
 		{"Sun 00:00", "America/Santiago", "2026-09-05 12:00", "2026-09-06 04:00", ""}, // it skips midnight
 		{"Sat 24:00", "America/Santiago", "2026-09-05 12:00", "2026-09-06 04:00", ""},
+		{"Sat 24:00", "America/Havana", "2026-11-01 04:30", "2026-11-01 05:00", ""},      // it shows midnight twice
 		{"Sun 02:15", "Australia/Lord_Howe", "2026-10-03 12:00", "2026-10-03 15:30", ""}, // by half an hour
 	} {
 		m, err := ParseMoment(c.moment)

@@ -79,7 +79,7 @@ func TestAWishCanBeAMoment(t *testing.T) {
 		{WishAny, "X-Hold-Until:", time.Minute, false, "not understood", "X-Hold-Until"},
 		{WishAny, "X-Hold-Until: (((((((", time.Minute, false, "not understood", "X-Hold-Until"},
 		{WishAny, "X-Hold-Until: 31 Nov 2026 18:00:00 +0000", time.Minute, false, "not understood", "X-Hold-Until"},
-		{WishAny, "X-Hold-Until: " + strings.Repeat("27 ", 100) + "Nov 2026 18:00:00 +0000", time.Minute, false,
+		{WishAny, "X-Hold-Until: " + "27 Nov 2026 18:00:00" + strings.Repeat(" ", 100) + "+0000", time.Minute, false,
 			"not understood", "X-Hold-Until"},
 	} {
 		p := NewOutbound(Options{Authenticated: true, MaxGrace: 24 * time.Hour, RequestHeader: "X-Hold-For", Wish: c.wish,

@@ -128,7 +128,7 @@ var helps = map[string]help{
 	"test": {"Say which rule a message would meet, and why; - reads it from standard input",
 		"Say which rule a message would meet, and why. Nothing is held or sent.\n\n" +
 			"Exit codes: 0 said; 64 wrong command; 78 invalid config.",
-		"  recallctl test mail.eml --sender ceo@corp.test --recipient x@far.test\n" +
+		"  recallctl test mail.eml --sender ceo@corp.test --recipient x@far.test --at \"2026-12-24 09:00\"\n" +
 			"  recallctl test - --login press-1 --sender a@corp.test --recipient b@far.test <mail.eml"},
 	"watch": {"Show a live table with countdown; q or Ctrl-C ends it",
 		"Show what waits, with a countdown, until q is typed. With --json each change is a line.\n\n" +

@@ -37,6 +37,8 @@ func (c *Config) check(s *source) {
 		s.is("release.smtp_by_daemon."+name, checkAddress(address))
 	}
 	s.is("hold.request_header", checkFieldName(c.Hold.RequestHeader))
+	s.demand("hold.request_header", !strings.EqualFold(c.Hold.RequestHeader, policy.UntilField),
+		policy.UntilField+" is the field for a moment: use another name for that of a grace")
 	for path, v := range map[string]string{"inbound.dns": c.Inbound.DNS, "http.listen": c.HTTP.Listen} {
 		if v != "" {
 			s.is(path, named(v, checkHostPort(v)))
