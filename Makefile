@@ -7,7 +7,7 @@ export GOTOOLCHAIN ?= auto
 VERSION ?= $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
-.PHONY: help build test compare suites lint vulnerabilities compiler deps bench torture fuzz soak deb rpm release packages platforms firstrun container arm64 pictures proxies roundcube run clean
+.PHONY: help build test compare corpus suites lint vulnerabilities compiler deps bench torture fuzz soak deb rpm release packages platforms firstrun container arm64 pictures proxies roundcube run clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -64,6 +64,9 @@ suites: ## Run the public suites of SPF and ARC
 	test -d build/arc || git clone -q https://github.com/ValiMail/arc_test_suite build/arc
 	git -C build/arc checkout -q f137dcb9d6d5baeef1310024ce9ccca94a9a92c8
 	ARC_TEST_SUITE=$(CURDIR)/build/arc $(GO) test -count 1 -run Suite ./internal/authenticate
+
+corpus: ## Measure how often rules of contacts are wrong, on a corpus that is made
+	CORPUS=yes $(GO) test -run HowOften -v -count=1 ./internal/correspondents
 
 # "make test" has a short form of it.
 compare: deps ## Compare mail with and without a hold at every kind of site; nine minutes

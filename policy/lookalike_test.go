@@ -11,9 +11,11 @@ func TestADomainThatResemblesAnother(t *testing.T) {
 		"gmail.cmo": "gmail.com", "gmail.com": "", "mail.gmail.com": "", "hotmial.co.uk": "hotmail.co.uk",
 		"acme-tradin.example": "acme-trading.example", "acmetrading.example": "acme-trading.example",
 		"acme-trading.test": "acme-trading.example", "acrne-trading.example": "acme-trading.example",
-		"аcme-trading.example": "acme-trading.example", // with a Cyrillic letter
-		"acme-tradíng.example": "acme-trading.example", "acme-trad1ng.example": "acme-trading.example",
-		"bucher.example": "bücher.example", "xn--bcher-kva.example": "", "buecher.example": "",
+		"аcme-trading.example":        "acme-trading.example", // with a Cyrillic letter
+		"xn--cme-trading-xij.example": "acme-trading.example", // the same
+		"acme-tradíng.example":        "acme-trading.example", "acme-trad1ng.example": "acme-trading.example",
+		"bùchèr.example": "bücher.example", "bucher.example": "bücher.example",
+		"xn--bcher-kva.example": "", "buecher.example": "",
 		"corp.example": "", "cord.test": "", "c0rp.test": "corp.test", "corp.test": "", "lab.corp.test": "",
 		"yahoo.fr": "", "gmx.ch": "", "ymail.com": "", "email.com": "", "example.org": "", "test": "", "": "", "gmx.org": "",
 		"outlok.com": "outlook.com", "web.dd": "",
@@ -76,11 +78,12 @@ func TestFirstContactAndLookalikeAskTheMemory(t *testing.T) {
 		{"looks alike", IfLookalike(true), []string{"b@gmial.com"}, nil, yes, "gmial.com resembles gmail.com"},
 		{"looks alike, known", IfLookalike(true), []string{"b@gmial.com"}, []string{"gmial.com"}, no,
 			"gmial.com resembles gmail.com, and is known"},
+		{"our own, by a wildcard", IfLookalike(true), []string{"b@hotmial.com"}, nil, no, ""},
 		{"looks like nothing", IfLookalike(true), []string{"b@far.test"}, nil, no, ""},
 		{"nobody can say of it", IfLookalike(true), []string{"b@gmial.com"}, []string{"?gmial.com"}, unknown,
 			"gmial.com resembles gmail.com"},
 	} {
-		p := NewOutbound(Options{LocalDomains: patterns(t, "corp.test"),
+		p := NewOutbound(Options{LocalDomains: patterns(t, "corp.test", "hotmial.*"),
 			Rules: []Rule{{Conditions: []Condition{c.condition}}}})
 		f := Facts{Known: AtEnd, Sender: "A@corp.test", Recipients: c.to,
 			Answers: map[Question]Answer{}, asks: map[Question]bool{}}

@@ -137,6 +137,20 @@ func TestFilesAreListed(t *testing.T) {
 		"uuencode": {"text/plain",
 			crlf("see below", "begin 644 a b.xlsx", "M", "end", "begin 9 x", "begin 644"),
 			"a b.xlsx in text/plain"},
+		"uuencode as an encoding": {mixed,
+			file("Content-Type: a/b; name=c", "Content-Transfer-Encoding: x-uuencode", "", "begin 644 d.xlsx"),
+			"c a/b|d.xlsx in c"},
+		"an international message": {mixed, part("Content-Type: message/global", "",
+			"Content-Type: application/pdf; name=a.pdf", "", "x") + end, "message/global|a.pdf application/pdf"},
+		"an archive of which only the directory has names": {mixed,
+			part("Content-Type: a/b", "Content-Transfer-Encoding: Quoted-Printable", "",
+				"PK=03=04"+strings.Repeat("=00", 26)+"PK=01=02"+strings.Repeat("=00", 24)+"=05=00"+
+					strings.Repeat("=00", 16)+"a=2Etxt") + end,
+			"a/b|a.txt in a/b"},
+		"an archive with names of DOS": {mixed,
+			part("Content-Type: a/b", "Content-Transfer-Encoding: Quoted-Printable", "",
+				"PK=03=04"+strings.Repeat("=00", 22)+"=05=00=00=00=84=2Etxt") + end,
+			"a/b|ä.txt in a/b"},
 		"a delimiter within": {mixed,
 			part("Content-Type: a/b; name=c", "", "--bc", "-- b", " --b", "--b--x") +
 				part("Content-Type: a/b; name=d", "", "") + end,
@@ -172,14 +186,18 @@ func TestBounds(t *testing.T) {
 	for n := range maxFiles + 5 {
 		fmt.Fprintf(&wide, "--b0\r\nContent-Type: a/b; name=c%d\r\n\r\nx\r\n", n)
 	}
+	many := strings.Repeat("--b0\r\n\r\nx\r\n", maxParts+1)
 	long := strings.Repeat("x", 3000)
 	for name, c := range map[string]struct {
 		body  string
 		files int
 		whole bool
 	}{
-		"depth":       {deep.String(), 0, false},
-		"files":       {wide.String(), maxFiles, false},
+		"depth": {deep.String(), 0, false},
+		"files": {wide.String(), maxFiles, false},
+		"parts": {many, 0, false},
+		"a name in an archive": {"--b0\r\nContent-Type: a/b\r\n\r\nPK\x03\x04" + strings.Repeat("\x00", 22) + "\x01\x10" +
+			strings.Repeat("\x00", 30) + "\r\n", 1, false},
 		"a long line": {"--b0\r\nContent-Type: a/b; name=c\r\n\r\n" + long + "\r\n--b0--\r\n", 1, true},
 		"a long name": {"--b0\r\nContent-Type: a/b; name=" + long + ".xlsx\r\n\r\nx\r\n--b0--\r\n", 1, true},
 		"a long header": {"--b0\r\nX: " + strings.Repeat(long, 40) +

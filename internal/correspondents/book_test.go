@@ -78,6 +78,9 @@ func TestTheBookLearns(t *testing.T) {
 		var said []string
 		b := New(s, year, func(what string, _ error) { said = append(said, what) })
 		b.NoteSent("early@corp.test", []string{"b@far.test"}) // before there is a secret
+		if a := b.Ask(t.Context(), []policy.Question{domain("far.test")}); len(a) > 0 {
+			t.Errorf("without a secret: %+v", a)
+		}
 		b.Use([]byte("secret"))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan bool)
