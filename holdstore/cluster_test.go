@@ -44,6 +44,7 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 		pairs = append(pairs, Pair{numbered(1), numbered(2 + n), false, Day(time.Now())})
 	}
 	acquaint(t, s, year, pairs...)
+	claws := clawsInCluster(t, s)
 	away := c.Nodes[0]
 	for _, n := range c.Nodes {
 		if n == away || n.FollowsOne(away) {
@@ -106,6 +107,7 @@ func TestAServerThatIsAwayDelaysOnlyItsOwn(t *testing.T) {
 	if _, _, err := s.NextDue(ctx); !errors.Is(err, ErrPartial) {
 		t.Errorf("next due: %v", err)
 	}
+	clawsPartly(ctx, t, s, claws)
 }
 
 // A new hold on a server that is there is due to the moment, whatever hangs elsewhere.
