@@ -47,6 +47,17 @@ func TestGraphClawsBackAndGivesBackWhatIsMeant(t *testing.T) {
 	if unread.read || !read.read {
 		t.Error("they are not read as they were")
 	}
+	r, err = g.ClawBack(t.Context(), c, nil, keep)
+	if err != nil || r.Outcome != Moved {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	read.folder = "junkemail" // its user has taken it out of there: it stays where they put it
+	unread.folder = "archive"
+	if back, err := g.GiveBack(t.Context(), c, r.Copies, keep); err != nil || back.Outcome != Returned ||
+		unread.folder != "archive" {
+		t.Errorf("%+v, %v; one is in %s", back, err, unread.folder)
+	}
+	unread.folder = "inbox"
 	c.DryRun = true
 	if r, err := g.ClawBack(t.Context(), c, nil, keep); err != nil || r.Outcome != Moved {
 		t.Errorf("%+v, %v", r, err)

@@ -20,9 +20,10 @@ func TestWhatHangsIsLeftAlone(t *testing.T) {
 	}
 	rests := func(err error) bool { return errors.As(err, new(*errResting)) }
 	for range 10 {
-		if look("broken@c.test", late); rests(look("bert@b.test", nil)) {
-			t.Fatal("one broken mailbox has the server left alone")
-		}
+		_ = look("broken@c.test", late)
+	}
+	if rests(look("fine@c.test", nil)) {
+		t.Fatal("one broken mailbox has its domain left alone")
 	}
 	for n := range 3 {
 		if err := look(fmt.Sprint(n, "@A.test"), late); rests(err) {
