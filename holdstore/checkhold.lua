@@ -74,7 +74,9 @@ local function one(id)
     return fault(id, 'its record is damaged: ' .. wrong, fix, how)
   end
   if not states[state] then return fault(id, 'its record says no state') end
-  if not pcall(cjson.decode, get(id, 'meta') or '') then return fault(id, 'its record can not be read') end
+  if not packed(id) and not pcall(cjson.decode, get(id, 'meta') or '') then
+    return fault(id, 'its record can not be read')
+  end
   waiting = state == 'held' or state == 'releasing'
   local score = redis.call('ZSCORE', P .. 'z:' .. state, id)
   if not score then

@@ -17,6 +17,8 @@ type Claim struct {
 	Hold
 	token string
 
+	fields map[string]string // the hash as it was claimed; nil: it is not known
+
 	mu    sync.Mutex
 	until time.Time // by the local monotonic clock, counted from before the request: never later than Redis's
 }
@@ -118,7 +120,9 @@ func (s *Store) claimed(ctx context.Context, at nodes.Shard, rows []any, token s
 			if h.doubt = s.permitted(h, fields); first != "" {
 				h.first, _ = s.open(h, 0, []byte(first)) // what is wrong with it shows when it is read
 			}
-			claims = append(claims, NewClaim(*h, token, until))
+			c := NewClaim(*h, token, until)
+			c.fields = fields
+			claims = append(claims, c)
 			return nil
 		})
 		if errors.Is(err, ErrDefect) {

@@ -149,6 +149,8 @@ func (s *Store) chargedTo(ctx context.Context, who Whose, ids []string) (some []
 const (
 	weighedMost = 2 * findPage // how many records of one name are weighed, the newest
 	resultBytes = 128          // of a recipient's result, about
+
+	unpackedTimes = 4 // so many bytes does a packed one become when it is read
 )
 
 // RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that
@@ -182,16 +184,17 @@ func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newes
 		return 0, nil
 	}
 	pipe := s.nodes.Client.Pipeline()
-	var records, results []*redis.IntCmd
+	var records, packed, results []*redis.IntCmd
 	for _, id := range distinct(ids) {
 		key := holdKey(s.nodes.Of(id), id)
-		records, results = append(records, pipe.HStrLen(ctx, key, "p")), append(results, pipe.HLen(ctx, key))
+		records = append(records, pipe.HStrLen(ctx, key, "p"))
+		packed, results = append(packed, pipe.HStrLen(ctx, key, "x")), append(results, pipe.HLen(ctx, key))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, nodes.Explain(err)
 	}
 	for n := range records {
-		bytes += records[n].Val() + resultBytes*results[n].Val()
+		bytes += records[n].Val() + unpackedTimes*packed[n].Val() + resultBytes*results[n].Val()
 	}
 	return bytes, nil
 }

@@ -18,24 +18,28 @@ func (s *Store) LeftAt(ctx context.Context, id string) (at time.Time, login stri
 	if !ok {
 		return at, login, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
-	f, err := s.nodes.Client.HMGet(ctx, holdKey(s.nodes.Of(canonical), canonical), "p", "state", "tl").Result()
+	f, err := s.nodes.Client.HMGet(ctx, holdKey(s.nodes.Of(canonical), canonical), "p", "state", "tl", "x").Result()
 	if err != nil {
 		return at, login, nodes.Explain(err)
 	}
-	state, _ := f[1].(string)
-	timeline, _ := f[2].(string)
 	if f[0] == nil {
 		return at, login, fmt.Errorf("%s: %w", canonical, ErrNotFound)
 	}
+	fields := map[string]string{}
+	for n, name := range []string{"p", "state", "tl", "x"} {
+		if text, there := f[n].(string); there {
+			fields[name] = text
+		}
+	}
+	fields = unpacked(fields)
 	var t storedTerms
-	record, _ := f[0].(string)
-	if json.Unmarshal([]byte(unpacked(map[string]string{"p": record})["meta"]), &t) == nil {
+	if json.Unmarshal([]byte(fields["meta"]), &t) == nil {
 		login = disarmText(t.Login)
 	}
-	if State(state) != Released {
+	if State(fields["state"]) != Released {
 		return time.Now(), login, nil
 	}
-	for _, e := range slices.Backward(s.events(canonical, timeline)) {
+	for _, e := range slices.Backward(s.events(canonical, fields["tl"])) {
 		if e.Verb == string(Released) {
 			return e.At, login, nil
 		}

@@ -160,12 +160,17 @@ local function forget(id)
   redis.call('ZREM', P .. 'debts', id)
   erase(id)
 end
+-- packed says whether a record is packed: all recipients of its message got it. packed.go has the idea.
+local function packed(id)
+  local o = original(id)
+  return o and o.meta == '' and redis.call('HEXISTS', P .. 'h:' .. id, 'x') == 1
+end
 -- open is how many recipients have no final result yet.
-local function open(id) return number(get(id, 'np')) or num(id, 'nrcpt') end
+local function open(id) return number(get(id, 'np')) or packed(id) and 0 or num(id, 'nrcpt') end
 -- result is what is known of recipient n, as a table; what can't be read says nothing.
 local function result(id, n)
   local r = get(id, 'r' .. n)
-  if not r then return {o = 'pending'} end
+  if not r then return {o = packed(id) and 'sent' or 'pending'} end
   local fine, read = pcall(cjson.decode, r)
   return fine and kind(read) == 'table' and read or {o = 'pending', unread = true}
 end

@@ -43,6 +43,7 @@ func eventLine(e Event) string {
 //	stopped    an operator has recalled it, or a part of it
 //	relied     a retry was told of this hold: its own fence may not delete it
 //	replaced   IDs of holds that it took back; by: "ID DUE RECIPIENTS...", which hold took this one back
+//	x          of a record that is packed, in place of all but p's first line, state and o: see packed.go
 //	o          who is charged for it: "OWNER BYTES RECORD-BYTES"; "-" for BYTES once nothing of its content waits
 //	defects    how many attempts a defect of ours ended; parked: the first line of the last one
 //
@@ -72,6 +73,7 @@ func firstRecord(grace time.Duration, size int64, nonce string, chunks int, entr
 
 // unpacked gives the hash of a hold a field for each part of p, unless they came later.
 func unpacked(f map[string]string) map[string]string {
+	f = unpackX(f)
 	numbers, terms, ok := strings.Cut(f["p"], "\n")
 	words := strings.Fields(numbers)
 	if !ok || len(words) < 6 {

@@ -64,23 +64,32 @@ func (s *Store) settleArgs(c *Claim, st Settlement) []any {
 	if st.RetryIn > 0 {
 		verb, retry = "retry", max(st.RetryIn.Milliseconds(), 1)
 	}
-	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results), st.Defect}
+	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results), st.Defect,
+		s.pack(c, st), len(c.fields)}
 	return append(args, s.resultArgs(c.ID, st.Results)...)
 }
 
 // resultArgs are index and result of each recipient, as scripts read them.
 func (s *Store) resultArgs(id string, results map[int]Result) (args []any) {
+	for n, stored := range s.resultsOf(id, results) {
+		b, _ := json.Marshal(stored)
+		args = append(args, n, b)
+	}
+	return args
+}
+
+// resultsOf are results as they are stored.
+func (s *Store) resultsOf(id string, results map[int]Result) map[int]storedResult {
+	all := make(map[int]storedResult, len(results))
 	for n, r := range results {
 		if r.At.IsZero() {
 			r.At = time.Now()
 		}
 		r.Detail = strings.ToValidUTF8(r.Detail, "\uFFFD") // as JSON has it, and as it is proven
-		stored := storedResult{Outcome: r.Outcome, Detail: r.Detail, At: r.At.UnixMilli(), Reported: r.Reported,
+		all[n] = storedResult{Outcome: r.Outcome, Detail: r.Detail, At: r.At.UnixMilli(), Reported: r.Reported,
 			Proof: s.seal.ResultProof(id, n, string(r.Outcome), r.Detail)}
-		b, _ := json.Marshal(stored)
-		args = append(args, n, b)
 	}
-	return args
+	return all
 }
 
 // settleBatch settles attempts of one shard. After a panic it settles each by itself, so that the panic costs one

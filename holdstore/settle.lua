@@ -2,12 +2,20 @@
 --
 -- KEYS: as lib
 -- ARGV: record ms; what claim wants (4); then of each attempt: id, token, retry ms, event, how many results, defect,
---   and index and result of each
+--   what a record is packed into or "", how many fields the hold had when it was claimed, and index and result of each
 -- Returns: {a word for each, or an error; what claim returned}. The words: "ok"; "lost"; "pending": nothing left to
 --   retry was asked for, but a recipient is pending: all stays
+local FIRST = 8 -- of an attempt's arguments, where its results begin
 local ended, ends, pieces, ages, owed, bytes, late = {}, {}, {}, {}, {}, 0, nil
 local function some(all, f) -- as many as Lua passes on at a time
   for i = 1, #all, 200 do f(unpack(all, i, math.min(i + 199, #all))) end
+end
+-- packing leaves of a record its numbers, and x in place of all that x has.
+local function packing(id, x)
+  redis.call('HDEL', P .. 'h:' .. id, 'tok', 'attempts', 'late')
+  local o = original(id)
+  local line = {o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix}
+  return {'p', table.concat(line, ' ') .. '\n', 'x', int(now) .. ' ' .. x}
 end
 local function settle(a, last)
   local id, retry = ARGV[a], tonumber(ARGV[a + 2])
@@ -21,7 +29,7 @@ local function settle(a, last)
     if never then retry = never - now end
   end
   local new = {}
-  for i = a + 6, last, 2 do
+  for i = a + FIRST, last, 2 do
     local is = cjson.decode(ARGV[i + 1]).o == 'pending'
     if pending(id, ARGV[i]) ~= is then np = np + (is and 1 or -1) end
     new[tonumber(ARGV[i])] = is and 1 or 0
@@ -32,9 +40,14 @@ local function settle(a, last)
     for n = 0, num(id, 'nrcpt') - 1 do np = np + (new[n] or pending(id, n) and 1 or 0) end
     if np > 0 then return 'pending' end
   end
-  changed[#changed + 1], changed[#changed + 2] = 'np', np
-  note(id, ARGV[a + 3])
-  redis.call('HDEL', P .. 'h:' .. id, 'tok')
+  -- What was noted of a hold since it was claimed, that somebody relies on it, and progress are other fields: then it
+  -- stays as it is.
+  local pack = retry == 0 and ARGV[a + 6] ~= '' and redis.call('HLEN', P .. 'h:' .. id) == tonumber(ARGV[a + 7])
+  if pack then changed = packing(id, ARGV[a + 6]) else
+    changed[#changed + 1], changed[#changed + 2] = 'np', np
+    note(id, ARGV[a + 3])
+    redis.call('HDEL', P .. 'h:' .. id, 'tok')
+  end
   if retry > 0 then
     changed[#changed + 1], changed[#changed + 2] = 'due', int(now + retry)
     some(changed, function(...) set(id, ...) end)
@@ -63,7 +76,7 @@ local function settle(a, last)
 end
 local words, a = {}, 6
 while ARGV[a] do
-  local last = a + 5 + 2 * ARGV[a + 4]
+  local last = a + FIRST - 1 + 2 * ARGV[a + 4]
   local fine, word = pcall(settle, a, last)
   words[#words + 1] = (fine or type(word) == 'table') and word or {err = word}
   a = last + 1
