@@ -169,7 +169,7 @@ func unpackX(f map[string]string) map[string]string {
 	}
 	p := &packed{rest: string(raw)}
 	rest, _ := p.terms(recipients)
-	all := map[string]string{"np": "0", "attempts": strconv.FormatUint(p.number(), 10),
+	all := map[string]string{"attempts": strconv.FormatUint(p.number(), 10),
 		"late": strconv.FormatUint(p.number(), 10)}
 	released := at + " " + eventLine(Event{Verb: string(Released), Detail: p.text()}) + "\n"
 	results := make(map[string]string, recipients)

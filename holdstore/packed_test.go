@@ -151,6 +151,25 @@ func TestWhatHappensAfterTheReleaseIsWrittenIntoAPackedRecord(t *testing.T) {
 	}
 }
 
+// A result that was written later counts over the packed one. Only a note that a gateway is asked takes over what is
+// packed, unless it says something of its own.
+func TestWhatIsWrittenLaterCountsOverAPackedResult(t *testing.T) {
+	packed := storedResult{Outcome: Sent, At: 1, Detail: "250 ok", Proof: "P"}
+	for written, want := range map[string]string{
+		"":                                   `{"o":"sent","d":"250 ok","t":1,"k":"P"}`,
+		`{"o":"requested","t":2}`:            `{"o":"requested","d":"250 ok","t":2,"k":"P"}`,
+		`{"o":"requested","d":"own","t":2}`:  `{"o":"requested","d":"own","t":2}`,
+		`{"o":"retracted","t":3}`:            `{"o":"retracted","t":3}`,
+		`{"o":"sent","d":"x","t":3,"k":"Q"}`: `{"o":"sent","d":"x","t":3,"k":"Q"}`,
+		`{"o":"requested","t":2} is damaged`: `{"o":"requested","t":2} is damaged`,
+		`{"o":"requested","t":"no moment"}`:  `{"o":"requested","t":"no moment"}`,
+	} {
+		if got := later(packed, written); got != want {
+			t.Errorf("%s over what is packed: %s, want %s", written, got, want)
+		}
+	}
+}
+
 // What was written into a hold while it was sent is not lost by packing.
 func TestWhatHappensWhileAMessageIsSentStaysInItsRecord(t *testing.T) {
 	t.Parallel()
