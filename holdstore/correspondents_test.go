@@ -107,6 +107,28 @@ func TestABusyWriterPushesOutThemselves(t *testing.T) {
 	}
 }
 
+// Of two who write to many, each is cut to what the other has.
+func TestTwoBusyWritersShareWhatThereIs(t *testing.T) {
+	s := open(t, server.StartRedis(t).Addr)
+	var all []Pair
+	for person, pairs := range map[int]int{1: 20, 2: 90, 3: 100} {
+		for n := range pairs {
+			p := Pair{Person: numbered(person), Day: Day(time.Now()) - 10*person}
+			copy(p.Contact[:], p.Person[:4]) // all in one bucket
+			binary.BigEndian.PutUint16(p.Contact[4:], uint16(n))
+			all = append(all, p)
+		}
+	}
+	acquaint(t, s, year, all...)
+	got := map[Correspondent]int{}
+	if err := s.Acquaintances(t.Context(), func(p Pair) error { got[p.Person]++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got[numbered(1)] != 20 || got[numbered(2)] != 50 || got[numbered(3)] != 50 {
+		t.Errorf("%v", got)
+	}
+}
+
 // A million pairs take less than 64 MB, and a look-up microseconds of Redis' time.
 func TestAMillionPairsAreSmall(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
