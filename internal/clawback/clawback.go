@@ -52,6 +52,7 @@ type Mailbox struct {
 	Header    string         `json:"h,omitempty"` // digest of its content; empty: any content
 	Body      string         `json:"b,omitempty"`
 	Received  time.Time      `json:"t,omitzero"`
+	Last      time.Time      `json:"l,omitzero"`  // when it came in for the last time; zero: once
 	Copies    []mailbox.Copy `json:"c,omitempty"` // of an undo: what was moved
 }
 

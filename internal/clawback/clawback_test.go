@@ -72,7 +72,8 @@ func TestCopiesWithAnotherContentAreApart(t *testing.T) {
 		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "x", Recipients: []string{"b@corp.test"}},
 		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "y", Recipients: []string{"a@corp.test"}},
 		{Author: "o@evil.test", Subject: "lunch", Header: "2", Body: "x", Recipients: []string{"a@corp.test"}},
-		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "x", Recipients: []string{"A@corp.test"}},
+		{Author: "m@evil.test", Subject: "account", Header: "1", Body: "x",
+			Recipients: []string{"A@corp.test", "c@corp.test"}},
 	} {
 		d.MessageID, d.At = "<1@evil.test>", now.Add(time.Duration(n)*time.Second)
 		r := holdstore.Remembered{MessageID: d.MessageID, From: d.Author, Recipients: d.Recipients, At: d.At,
@@ -88,8 +89,16 @@ func TestCopiesWithAnotherContentAreApart(t *testing.T) {
 			t.Fatalf("%+v: %+v, %v", q, f, err)
 		}
 		got := slices.Sorted(slices.Values(f.Messages[0].Recipients))
-		if !slices.Equal(got, []string{"a@corp.test", "b@corp.test"}) || len(f.Mailboxes(true)) != 4 {
+		if !slices.Equal(got, []string{"a@corp.test", "b@corp.test", "c@corp.test"}) || len(f.Mailboxes(true)) != 5 {
 			t.Errorf("%+v: %q, with all %d", q, got, len(f.Mailboxes(true)))
+		}
+		// An equal message that came in long ago makes neither a later copy old, nor what others got.
+		for _, m := range f.Mailboxes(false) {
+			came := map[string][2]time.Time{"a@corp.test": {now, now.Add(4 * time.Second)},
+				"b@corp.test": {now.Add(time.Second)}, "c@corp.test": {now.Add(4 * time.Second)}}[m.Recipient]
+			if first, last := came[0], came[1]; !m.Received.Equal(first) || !m.Last.Equal(last) {
+				t.Errorf("%s got it from %v to %v", m.Recipient, m.Received, m.Last)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 )
@@ -11,6 +12,32 @@ import (
 // Message is one message that came in, by however many transactions.
 type Message struct {
 	holdstore.Delivered // with all recipients of it that match
+
+	came map[string]stay // when it came in, by folded recipient
+}
+
+// stay is when a message came into a mailbox for the first and for the last time. Whoever sends one again makes it
+// neither older than it is nor younger.
+type stay struct{ first, last time.Time }
+
+func newMessage(d holdstore.Delivered) Message {
+	m := Message{d, map[string]stay{}}
+	m.comes(&d)
+	return m
+}
+
+// comes notes when a message came into its mailboxes.
+func (m *Message) comes(d *holdstore.Delivered) {
+	for _, r := range d.Recipients {
+		s, known := m.came[holdstore.Fold(r)]
+		if !known || d.At.Before(s.first) {
+			s.first = d.At
+		}
+		if d.At.After(s.last) {
+			s.last = d.At
+		}
+		m.came[holdstore.Fold(r)] = s
+	}
 }
 
 // Found is what a query selects.
@@ -28,8 +55,12 @@ func (f *Found) Mailboxes(all bool) (boxes []Mailbox) {
 	}
 	for _, m := range messages {
 		for _, r := range m.Recipients {
+			came := m.came[holdstore.Fold(r)]
+			if came.last.Equal(came.first) {
+				came.last = time.Time{}
+			}
 			boxes = append(boxes, Mailbox{Recipient: r, MessageID: m.MessageID, Author: m.Author, Subject: m.Subject,
-				Header: m.Header, Body: m.Body, Received: m.At})
+				Header: m.Header, Body: m.Body, Received: came.first, Last: came.last})
 		}
 	}
 	return boxes
@@ -60,7 +91,7 @@ func Find(ctx context.Context, store Store, q holdstore.DeliveredQuery) (*Found,
 		for _, d := range others {
 			same := func(m Message) bool { return m.SameContent(&d) }
 			if !slices.ContainsFunc(f.Messages, same) && !joined(f.Apart, d) {
-				f.Apart = append(f.Apart, Message{d})
+				f.Apart = append(f.Apart, newMessage(d))
 			}
 		}
 	}
@@ -76,11 +107,11 @@ func (f *Found) add(all []holdstore.Delivered) {
 		switch {
 		case !known:
 			first[id] = len(f.Messages)
-			f.Messages = append(f.Messages, Message{d})
+			f.Messages = append(f.Messages, newMessage(d))
 		case f.Messages[n].SameContent(&d):
 			f.Messages[n].join(d)
 		case !joined(f.Apart, d):
-			f.Apart = append(f.Apart, Message{d})
+			f.Apart = append(f.Apart, newMessage(d))
 		}
 	}
 }
@@ -98,6 +129,7 @@ func joined(some []Message, d holdstore.Delivered) bool {
 
 // join adds recipients, each once.
 func (m *Message) join(d holdstore.Delivered) {
+	m.comes(&d)
 	known := holdstore.NewAddresses(m.Recipients)
 	for _, r := range d.Recipients {
 		if !known.Has(r) {

@@ -14,6 +14,7 @@ type Claw struct {
 	MessageID string            // with its angle brackets
 	Print     fingerprint.Print // of its content; empty: any content
 	Received  time.Time         // when this gateway took it in; zero: not known
+	Last      time.Time         // when it did for the last time; zero: once
 	Asked     time.Time         // as Target.Asked
 	Changed   bool              // also what has the Message-ID and another content
 	Folder    string            // where it goes, with "/" between a folder and one in it; empty: the server's trash
@@ -59,7 +60,10 @@ func (m *Mailboxes) ClawBack(ctx context.Context, c Claw, plan []Copy, note func
 		return Clawed{Outcome: Refused, Detail: "this gateway has no way into the mailbox"}, nil
 	}
 	if why := b.tooOld(c.Received, c.Asked); why != "" {
-		return Clawed{Outcome: TooOld, Detail: why}, nil
+		if c.Last.IsZero() || b.tooOld(c.Last, c.Asked) != "" {
+			return Clawed{Outcome: TooOld, Detail: why}, nil
+		}
+		c.Received = c.Asked.Add(-b.maxAge) // of what came in twice, the old copy stays
 	}
 	var r Clawed
 	err := b.rest.around(c.Recipient, func() (err error) {

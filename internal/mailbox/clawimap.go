@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/textproto"
 	"slices"
+	"strings"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -38,7 +39,7 @@ func (b *IMAP) GiveBack(ctx context.Context, c Claw, copies []Copy, note func([]
 // clawing opens the mailbox for a claw back, whose result is r.
 func (b *IMAP) clawing(ctx context.Context, c Claw, work func(*claws) error, r *Clawed) (Clawed, error) {
 	c.DryRun = c.DryRun || b.p.DryRun
-	if defect := b.s.defect(c.Recipient, c.MessageID); defect != "" {
+	if defect := b.s.defect(c.Recipient, strings.ReplaceAll(c.MessageID, "\uFFFD", "?")); defect != "" {
 		return Clawed{Outcome: NotFound, Detail: defect}, nil
 	}
 	err := b.inside(ctx, c.Recipient, c.MessageID, func(o *box) error { return work(&claws{box: o, c: c}) })
@@ -79,8 +80,8 @@ func (c Claw) meant(m *imapclient.FetchMessageBuffer) (named, is, alone bool) {
 	if err != nil || len(bytes.TrimSpace(m.FindBodySection(trace))) == 0 {
 		return false, false, false
 	}
-	ids := fields.Values("Message-ID")
-	if !slices.ContainsFunc(ids, func(id string) bool { return policy.MessageID(id) == c.MessageID }) {
+	ids := fields.Values("Message-ID") // the store has U+FFFD for each byte that is not UTF-8
+	if !slices.ContainsFunc(ids, func(id string) bool { return string([]rune(policy.MessageID(id))) == c.MessageID }) {
 		return false, false, false
 	}
 	alone = len(ids) == 1
@@ -105,17 +106,26 @@ func (o *claws) spots(name string) (all []spot, err error) {
 	if err != nil {
 		return nil, err
 	}
-	uids, err := o.propose(Target{MessageID: o.c.MessageID, Received: o.c.Received})
-	if err != nil || len(uids) == 0 {
-		return nil, err
-	}
-	messages, err := await(o.box, func() ([]*imapclient.FetchMessageBuffer, error) {
-		return o.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, Flags: true,
-			BodySection: []*imap.FetchItemBodySection{clawIdentity, trace, clawBody}}).Collect()
-	})
+	uids, err := o.propose(Target{MessageID: o.c.MessageID, Received: o.c.Received}, clawCopies)
 	if err != nil {
 		return nil, err
 	}
+	for some := range slices.Chunk(uids, maxCopies) {
+		messages, err := await(o.box, func() ([]*imapclient.FetchMessageBuffer, error) {
+			return o.Fetch(imap.UIDSetNum(some...), &imap.FetchOptions{UID: true, Flags: true,
+				BodySection: []*imap.FetchItemBodySection{clawIdentity, trace, clawBody}}).Collect()
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o.sift(messages, some, name, validity)...)
+	}
+	return all, nil
+}
+
+// sift returns which of some messages that were asked for are to be taken, and counts the others with the Message-ID.
+func (o *claws) sift(messages []*imapclient.FetchMessageBuffer, uids []imap.UID, name string, validity uint32) (
+	all []spot) {
 	for _, m := range messages {
 		named, is, alone := o.c.meant(m)
 		switch {
@@ -127,7 +137,7 @@ func (o *claws) spots(name string) (all []spot, err error) {
 				m.UID})
 		}
 	}
-	return all, nil
+	return all
 }
 
 // spotID names a message in a folder: UIDs mean something only with their validity (RFC 3501 section 2.3.1.1).
@@ -332,7 +342,7 @@ func (o *claws) moveSpot(uid imap.UID, from, to string) (string, error) {
 		return "", err
 	}
 	if uids, ok := moved.DestUIDs.(imap.UIDSet); ok && moved.UIDValidity != 0 {
-		if all, err := few(uids); err == nil && len(all) == 1 {
+		if all, err := few(uids, 1); err == nil && len(all) == 1 {
 			return spotID(moved.UIDValidity, all[0]), nil
 		}
 	}

@@ -12,7 +12,8 @@ import (
 
 const (
 	maxFolders = 1000
-	maxCopies  = 50 // that a search may propose in one folder
+	maxCopies  = 50  // that a search may propose in one folder, and that are looked at together
+	clawCopies = 500 // the same for a claw back: whoever sends a message that often must not be safe from it
 )
 
 // found is one copy of the message.
@@ -161,7 +162,7 @@ func (o *box) findIn(f folder, t Target) ([]found, error) {
 	if err != nil {
 		return nil, err
 	}
-	uids, err := o.propose(t)
+	uids, err := o.propose(t, maxCopies)
 	if err != nil || len(uids) == 0 {
 		return nil, err
 	}
@@ -183,8 +184,9 @@ func (o *box) findIn(f folder, t Target) ([]found, error) {
 
 // propose searches; IMAP finds parts of a Message-ID too. A message is never in the mailbox before it came in; the two
 // days are for time zones and clocks.
-func (o *box) propose(t Target) ([]imap.UID, error) {
-	wanted := &imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: t.MessageID}}}
+func (o *box) propose(t Target, most int) ([]imap.UID, error) {
+	wanted := &imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID",
+		Value: searchable(t.MessageID)}}}
 	if !t.Received.IsZero() {
 		wanted.Since = t.Received.UTC().Add(-48 * time.Hour)
 	}
@@ -193,14 +195,29 @@ func (o *box) propose(t Target) ([]imap.UID, error) {
 		return nil, err
 	}
 	set, _ := data.All.(imap.UIDSet)
-	return few(set)
+	return few(set, most)
+}
+
+// searchable is the longest part of a Message-ID that a server reads as it was written: it may decode encoded words
+// (RFC 2047) and 8-bit text before it searches, and the message may have more blanks than MessageID leaves.
+func searchable(id string) (longest string) {
+	start, end := strings.Index(id, "=?"), strings.LastIndex(id, "?=")
+	if start >= 0 && end > start {
+		id = id[:start] + " " + id[end+len("?="):]
+	}
+	for _, part := range strings.FieldsFunc(id, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		if len(part) > len(longest) {
+			longest = part
+		}
+	}
+	return longest
 }
 
 // few returns the UIDs of a set. A server may say "1:*", or all four thousand million: that is no answer.
-func few(set imap.UIDSet) (uids []imap.UID, err error) {
+func few(set imap.UIDSet, most int) (uids []imap.UID, err error) {
 	for _, r := range set {
-		if r.Start == 0 || r.Stop < r.Start || uint64(len(uids))+uint64(r.Stop-r.Start) >= maxCopies {
-			return nil, fmt.Errorf("more than %d messages of one folder look like it", maxCopies)
+		if r.Start == 0 || r.Stop < r.Start || uint64(len(uids))+uint64(r.Stop-r.Start) >= uint64(most) {
+			return nil, fmt.Errorf("more than %d messages of one folder look like it", most)
 		}
 		for uid := r.Start; uid <= r.Stop && uid != 0; uid++ {
 			uids = append(uids, uid)

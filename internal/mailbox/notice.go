@@ -61,7 +61,7 @@ func noticeID(t Target) string {
 
 // replace puts a notice next to a copy that is about to go, unless an earlier try did.
 func (o *box) replace(t Target, c found) error {
-	there, err := o.propose(Target{MessageID: noticeID(t)})
+	there, err := o.propose(Target{MessageID: noticeID(t)}, maxCopies)
 	if err != nil || len(there) > 0 {
 		return err
 	}
@@ -95,8 +95,11 @@ func (b *IMAP) writeNotice(t Target) ([]byte, error) {
 	if !t.Received.IsZero() {
 		received = t.Received.Format("2 January 2006, 15:04 MST")
 	}
-	var text bytes.Buffer
-	if err := b.notice.Execute(&text, words{t.From, received}); err != nil {
+	from, text := t.From, bytes.Buffer{}
+	if address, err := mailmsg.Address(from); err != nil || address != from { // words in place of a name
+		from = "an author at " + domainOf(from)
+	}
+	if err := b.notice.Execute(&text, words{from, received}); err != nil {
 		return nil, err
 	}
 	subject, body, _ := strings.Cut(strings.ReplaceAll(strings.ToValidUTF8(text.String(), "?"), "\r", ""), "\n")

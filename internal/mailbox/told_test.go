@@ -118,6 +118,11 @@ func TestOldMailIsLeftAlone(t *testing.T) {
 		}
 	}
 	s.has("INBOX", id)
+	late.Last, late.DryRun = now, true // an equal message came in long ago, so that this one looks old
+	if r, err := m.ClawBack(context.Background(), late, nil, nil); err != nil || r.Outcome != Moved {
+		t.Errorf("one that came in again: %+v, %v", r, err)
+	}
+	late.Last, late.DryRun = time.Time{}, false
 	late.Asked = now.Add(-48 * time.Hour) // it was young enough then, and the server was away since
 	clawed, err := m.ClawBack(context.Background(), late, nil, func([]Copy) error { return nil })
 	if err != nil || clawed.Outcome != Moved {

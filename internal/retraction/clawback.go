@@ -88,7 +88,11 @@ func (c *claws) mailbox(share, ctx context.Context, m *holdstore.ClawMailbox) (m
 	if err := errors.Join(err, wrong, m.Target(&target)); err != nil {
 		return false, err
 	}
-	young := c.order.Of == "" && !c.order.DryRun && c.job.Since.Sub(target.Received) < lookUntil
+	came := target.Received
+	if !target.Last.IsZero() {
+		came = target.Last
+	}
+	young := c.order.Of == "" && !c.order.DryRun && c.job.Since.Sub(came) < lookUntil
 	looks := done && before.Outcome == mailbox.NotFound && before.Detail == "" && young
 	if done && !looks {
 		return false, nil
@@ -126,7 +130,7 @@ func (c *claws) act(
 	if c.x.boxes == nil {
 		return mailbox.Clawed{Outcome: mailbox.Refused, Detail: "this gateway has no way into the mailbox"}, nil
 	}
-	claw := mailbox.Claw{Recipient: t.Recipient, MessageID: t.MessageID, Received: t.Received,
+	claw := mailbox.Claw{Recipient: t.Recipient, MessageID: t.MessageID, Received: t.Received, Last: t.Last,
 		Print: fingerprint.Print{Header: t.Header, Body: t.Body}, Folder: c.order.Folder, Delete: c.order.Delete,
 		Changed: c.order.Changed, DryRun: c.order.DryRun, Asked: c.job.Since}
 	note := func(copies []mailbox.Copy) error { return c.x.store.PlanClaw(ctx, c.part.ID, n, copies) }

@@ -10,6 +10,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/clawback"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/post"
 )
 
 // losers are mailboxes out of which every message is taken, and whose users are to be told.
@@ -71,9 +72,8 @@ func TestALossIsToldOnce(t *testing.T) {
 		all = append(all, clawback.Mailbox{Recipient: to, MessageID: "<bait@evil.test>", Author: "mallory@evil.test",
 			Subject: "your account", Received: time.Now()})
 	}
-	all = append(all, clawback.Mailbox{Recipient: "carl@corp.test", MessageID: "<recall.taken.1@corp.test>"})
 	must(t, func() error { return clawback.Start(t.Context(), store, id, clawback.Order{}, all, time.Hour) })
-	p := &clawback.Part{ID: id, Numbers: []int{0, 1, 2}}
+	p := &clawback.Part{ID: id, Numbers: []int{0, 1}}
 	j := &holdstore.Job{Since: time.Now()}
 	if err := x.clawBack(t.Context(), j, p); err == nil {
 		t.Fatal("the outcome was written")
@@ -118,5 +118,38 @@ func TestALossByARecallIsToldOnce(t *testing.T) {
 	if len(mails) != 2 || !strings.Contains(mails[0]+mails[1], "<bert@far.test>") ||
 		!strings.Contains(mails[0], "Its sender recalled a message") || !strings.Contains(mails[0], "<anna@corp.test>") {
 		t.Errorf("%d mails tell of it:\n%s", len(mails), strings.Join(mails, "\n"))
+	}
+}
+
+// A mail of ours that is taken is told to nobody. A stranger can write neither a message that counts as ours, nor words
+// of their own into a mail of ours.
+func TestAStrangerNeitherHidesALossNorWritesWhatIsTold(t *testing.T) {
+	store, p := site(t)
+	ours, theirs := "", "<recall.taken.1@corp.test>"
+	loses := func(to, id, from string) []string {
+		t.Helper()
+		must(t, func() error {
+			return p.Taken(t.Context(), post.Loss{Recipient: to, MessageID: id, From: from, Received: time.Now()})
+		})
+		return told(t, store)
+	}
+	mails := loses("bert@corp.test", theirs, "mallory@evil.test")
+	if len(mails) != 1 {
+		t.Fatalf("a Message-ID like ours: %d mails tell of it", len(mails))
+	}
+	_, ours, _ = strings.Cut(mails[0], "Message-ID: ")
+	ours, _, _ = strings.Cut(ours, "\r\n")
+	if mails = loses("bert@corp.test", ours, "postmaster@corp.test"); len(mails) != 1 {
+		t.Errorf("our own mail: %d mails tell of it", len(mails))
+	}
+	if mails = loses("carl@corp.test", ours, "mallory@evil.test"); len(mails) != 2 {
+		t.Errorf("a copy of our Message-ID: %d mails tell of it", len(mails))
+	}
+	for n, words := range []string{"Locked: call 0900 666", "call 0900 666@evil.test", "0900 666 <a@evil.test>",
+		"a@evil.test, 0900@666.test"} {
+		mails = loses("bert@corp.test", "<1@"+string(rune('a'+n))+".test>", words)
+		if len(mails) != 3+n || strings.Contains(strings.Join(mails, ""), "666") {
+			t.Errorf("%q: %d mails\n%s", words, len(mails), strings.Join(mails, "\n"))
+		}
 	}
 }
