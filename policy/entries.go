@@ -124,11 +124,11 @@ func (x *index) find(value string) (line int, text string) {
 }
 
 // look asks the entries for a value; list is the name under which they are mentioned.
-func (e *Entries) look(value, list string) (s sight) {
+func (e *Entries) look(value, list string) (s finding) {
 	s.others = e.includes || e.all == 0 // an empty list has nothing, whatever else is excluded
 	low := lowered(value)
 	if line, text := e.plain[1].find(low); line > 0 {
-		return sight{excluded: true, others: true, by: Mention{List: list, Line: line, Pattern: "!" + text}}
+		return finding{excluded: true, others: true, by: Mention{List: list, Line: line, Pattern: "!" + text}}
 	}
 	if line, text := e.plain[0].find(low); line > 0 {
 		s.included, s.by = true, Mention{List: list, Line: line, Pattern: text}
@@ -138,7 +138,7 @@ func (e *Entries) look(value, list string) (s sight) {
 		if (w.excludes || !s.included) && w.matches(value) {
 			by := Mention{List: list, Line: w.line, Pattern: w.text}
 			if w.excludes {
-				return sight{excluded: true, others: true, by: by}
+				return finding{excluded: true, others: true, by: by}
 			}
 			s.included, s.by = true, by
 		}

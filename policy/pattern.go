@@ -215,7 +215,7 @@ func (l Patterns) Names(names ...string) bool {
 }
 
 // lookAll asks for each name of one thing.
-func (l Patterns) lookAll(names []string, f *Facts, most bool) (all sight) {
+func (l Patterns) lookAll(names []string, f *Facts, most bool) (all finding) {
 	all.others = true
 	for _, name := range names {
 		one := l.look(name, f, most)
@@ -230,14 +230,14 @@ func (l Patterns) lookAll(names []string, f *Facts, most bool) (all sight) {
 	return all
 }
 
-// sight is what a list says of one value.
-type sight struct {
+// finding is what a list says of one value.
+type finding struct {
 	excluded, included bool
 	others             bool // it does not only exclude
 	by                 Mention
 }
 
-func (s *sight) in() bool { return !s.excluded && (s.included || !s.others) }
+func (s *finding) in() bool { return !s.excluded && (s.included || !s.others) }
 
 // Mention is the entry of a list that has decided; the zero value is none.
 type Mention struct {
@@ -262,26 +262,26 @@ func (m Mention) String() string {
 
 // look asks all entries for a value until one excludes it. Of what no socketmap has answered yet, it takes what brings
 // the value into the list (most), or keeps it out.
-func (l Patterns) look(value string, f *Facts, most bool) (s sight) {
+func (l Patterns) look(value string, f *Facts, most bool) (s finding) {
 	s.others = len(l) == 0
 	for n := range l {
 		p := &l[n]
-		var found sight
+		var found finding
 		switch p.form {
 		case listed:
 			found = p.list.Entries().look(value, p.list.Name())
 		case asked:
-			found = sight{included: p.asked(value, f, most), others: true, by: Mention{List: p.list.Name()}}
+			found = finding{included: p.asked(value, f, most), others: true, by: Mention{List: p.list.Name()}}
 		default:
-			found = sight{included: p.matches(value), others: true, by: Mention{Pattern: p.text}}
+			found = finding{included: p.matches(value), others: true, by: Mention{Pattern: p.text}}
 		}
 		if p.excludes {
-			found = sight{excluded: found.in(), by: found.by}
+			found = finding{excluded: found.in(), by: found.by}
 		}
 		s.others = s.others || found.others
 		switch {
 		case found.excluded:
-			return sight{excluded: true, others: true, by: found.by}
+			return finding{excluded: true, others: true, by: found.by}
 		case found.included && !s.included:
 			s.included, s.by = true, found.by
 		}
