@@ -113,6 +113,9 @@ type Result struct {
 	CutOff bool `json:"c,omitempty"`
 }
 
+// back says whether a recall took the recipient's copy back.
+func (r Result) back() bool { return r.Outcome == TakenBack || r.CutOff }
+
 // Event is one line of a hold's timeline.
 type Event struct {
 	At     time.Time `json:"at"`

@@ -11,6 +11,7 @@ type spot struct {
 	state State
 	due   bool // now; else in an hour
 	left  int  // recipients that are not recalled
+	again int  // of a recalled one, those whom a restore gives it back
 	cut   bool // an attempt was cut off: nobody knows whether it sent
 }
 
@@ -34,7 +35,7 @@ func ofHeld(do func(p *spot)) arrow {
 }
 
 var (
-	recalled = ofHeld(func(p *spot) { p.state, p.due, p.left = Recalled, false, 0 })
+	recalled = ofHeld(func(p *spot) { p.state, p.due, p.left, p.again = Recalled, false, 0, p.left })
 	dueNow   = ofHeld(func(p *spot) { p.due = true })
 	dueLater = ofHeld(func(p *spot) { p.due = false })
 )
@@ -50,7 +51,7 @@ func restored(now bool) arrow {
 	return func(p spot) (spot, error) {
 		switch p.state {
 		case Recalled:
-			return spot{Held, now, 2, p.cut}, nil
+			return spot{state: Held, due: now, left: p.again, cut: p.cut}, nil
 		case "":
 			return p, ErrNotFound
 		}
@@ -81,7 +82,7 @@ func leaseExpired(p spot) (spot, error) {
 	if p.state != Releasing {
 		return p, ErrLost
 	}
-	return spot{Held, true, p.left, true}, nil
+	return spot{state: Held, due: true, left: p.left, cut: true}, nil
 }
 
 // message is what clients submit, and submit again.
@@ -187,7 +188,7 @@ func (c *chart) moves(n *known, to spot) bool {
 				return true
 			}
 		}
-		if back := (spot{Held, true, n.at.left, n.at.cut}); f.gives && slices.Contains(f.took, n) && n.claim == nil &&
+		if back := (spot{state: Held, due: true, left: n.at.left, cut: n.at.cut}); f.gives && slices.Contains(f.took, n) && n.claim == nil &&
 			to == back {
 			n.at = back
 			return true

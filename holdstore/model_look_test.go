@@ -68,6 +68,9 @@ func (m *modelled) seen() (map[string]spot, error) {
 				p.left++
 			}
 		}
+		if h.State == Recalled {
+			p.again = len(h.Results) - p.left - len(takenEarlier(nil, h))
+		}
 		all[h.ID] = p
 	}
 	return all, nil

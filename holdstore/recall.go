@@ -83,11 +83,27 @@ func (s *Store) Extending(d time.Duration) Action {
 		args: [2]any{d.Milliseconds(), ""}}
 }
 
-// Restoring undoes recalls; each hold is due after its grace again (its Terms.Grace from now), or at its moment of the
+// Restoring undoes the last recall of each hold: whom one before it had taken out gets nothing. Each hold is due after its grace again (its Terms.Grace from now), or at its moment of the
 // calendar, when that is to come, and else now (Terms.Fixed). ErrNotNow: it is not
 // recalled, or its content is no longer kept. ErrStopped: an operator has recalled it, and whoever acts is none.
 func (s *Store) Restoring() Action {
 	return Action{script: restoreScript, verb: "restore", event: "restored", args: [2]any{"", ""}}
+}
+
+// takenEarlier lists the recipients that were taken back before the last recall, which a restore does not undo.
+func takenEarlier(_ map[string]string, h *Hold) (indexes []int) {
+	var last time.Time
+	for _, r := range h.Results {
+		if r.back() && r.At.After(last) {
+			last = r.At
+		}
+	}
+	for n, r := range h.Results {
+		if r.back() && r.At.Before(last) {
+			indexes = append(indexes, n)
+		}
+	}
+	return indexes
 }
 
 // Recall does Recalling to one hold. The returned Hold is the state after the act (Results tell which recipients were
@@ -133,7 +149,7 @@ func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, 
 		said = a.Reason
 	}
 	if d.script == restoreScript {
-		d.args[0], unproven, err = s.mays(ctx, ids, func(map[string]string, *Hold) []int { return nil })
+		d.args[0], unproven, err = s.mays(ctx, ids, takenEarlier)
 		if err != nil {
 			return nil, err
 		}

@@ -13,12 +13,12 @@ if state == 'recalled' then
 end
 if state ~= 'held' then return 'late' end
 if (get(id, 'may') or '') ~= ARGV[10] then return 'changed' end
-local lets, taken, some, before = letting(id), {}, false, false
+local lets, taken, some, before, at = letting(id), {}, false, false, now
 for i = 12, #ARGV do
   local n = tonumber(ARGV[i])
   local r = result(id, n)
   if gets(r, n, lets) then
-    taken[n], some = back(id, n), true
+    taken[n], some = true, true
   elseif wasBack(r) then
     before = true
   end
@@ -29,11 +29,12 @@ local np, left = 0, 0
 for n = 0, num(id, 'nrcpt') - 1 do
   local r = result(id, n)
   if not taken[n] and gets(r, n, lets) then left = left + 1 end
+  if not taken[n] then at = later(at, r) end
   if not taken[n] and r.o == 'pending' then np = np + 1 end
 end
 noTicket(id)
 if ARGV[9] ~= '' and left > 0 then set(id, 'may', ARGV[9]) end
-for n, r in pairs(taken) do set(id, 'r' .. n, r) end
+for n in pairs(taken) do set(id, 'r' .. n, back(id, n, at)) end
 set(id, 'np', np)
 if left == 0 then takenBack(id, ARGV[6], ARGV[7]) end
 note(id, ARGV[2])

@@ -58,8 +58,7 @@ func (p *Put) noteTickets(ctx context.Context) error {
 func (p *Put) takenBefore(f map[string]string, h *Hold) (indexes []int) {
 	by := strings.Fields(f["by"])
 	for n, r := range h.Results {
-		recalled := r.Outcome == TakenBack || r.CutOff
-		if recalled && (len(by) < 2 || !slices.Contains(by[2:], strconv.Itoa(n))) {
+		if r.back() && (len(by) < 2 || !slices.Contains(by[2:], strconv.Itoa(n))) {
 			indexes = append(indexes, n)
 		}
 	}

@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,52 @@ func TestARestoreDoesNotMoveAMomentOfTheCalendar(t *testing.T) {
 		}
 		if wait := h.Due.Sub(before); grace < time.Hour && (wait < -time.Second || wait > time.Minute) {
 			t.Errorf("its moment is over, and it waits for %v", wait)
+		}
+	}
+}
+
+// A restore undoes the last recall. Whom a recall before it had taken out stays taken out, however soon they followed.
+func TestARestoreUndoesTheLastRecallOnly(t *testing.T) {
+	t.Parallel()
+	addr := server.StartRedis(t).Addr
+	for name, s := range map[string]*Store{"plain": open(t, addr), "sealed": openSealed(t, addr, key(1))} {
+		sub := submission(name)
+		sub.Recipients = []Path{{Address: "a@x.test"}, {Address: "b@x.test"}, {Address: "c@x.test"}}
+		r, err := s.Put(sub, []byte(header(name))).Commit(t.Context(), Terms{Rule: "r", Grace: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := []struct {
+			act  func() (*Hold, error)
+			want string // outcomes
+		}{
+			{func() (*Hold, error) { return s.RecallOnly(t.Context(), r.ID, []string{"c@x.test"}, alice) },
+				"pending pending recalled"},
+			{func() (*Hold, error) { return s.Recall(t.Context(), r.ID, alice) }, "recalled recalled recalled"},
+			{func() (*Hold, error) { return s.Restore(t.Context(), r.ID, alice) }, "pending pending recalled"},
+			{func() (*Hold, error) { return s.RecallOnly(t.Context(), r.ID, []string{"b@x.test"}, alice) },
+				"pending recalled recalled"},
+			{func() (*Hold, error) { return s.RecallOnly(t.Context(), r.ID, []string{"a@x.test"}, alice) },
+				"recalled recalled recalled"},
+			{func() (*Hold, error) { return s.Restore(t.Context(), r.ID, alice) }, "pending recalled recalled"},
+			{func() (*Hold, error) { return s.Release(t.Context(), r.ID, alice) }, "pending recalled recalled"},
+		}
+		for n, step := range steps {
+			h, err := step.act()
+			if err != nil {
+				t.Fatalf("%s, step %d: %v", name, n, err)
+			}
+			var outcomes []string
+			for _, r := range h.Results {
+				outcomes = append(outcomes, string(r.Outcome))
+			}
+			if got := strings.Join(outcomes, " "); got != step.want {
+				t.Errorf("%s, step %d: %s, want %s", name, n, got, step.want)
+			}
+		}
+		c := claimOne(t, s)
+		if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}}}); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

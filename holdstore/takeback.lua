@@ -14,12 +14,16 @@ local function takenBack(id, contentTime, recordMost)
   redis.call('ZADD', P .. 'debts', int(now + contentTime), id)
   waits(id, false)
 end
--- back is the result of recipient n once it is taken back; what can't be read may have been sent.
-local function back(id, n)
-  if get(id, 'cut') or result(id, n).unread then return cjson.encode({o = 'unknown', c = true, t = now}) end
-  return cjson.encode({o = 'recalled', t = now})
+-- back is the result of recipient n once it is taken back at a moment; what can't be read may have been sent.
+local function back(id, n, at)
+  if get(id, 'cut') or result(id, n).unread then return cjson.encode({o = 'unknown', c = true, t = at}) end
+  return cjson.encode({o = 'recalled', t = at})
 end
 local function wasBack(r) return r.o == 'recalled' or r.c == true end
+-- later is a moment behind that of a result that was taken back: a restore undoes the last recall, and no other.
+local function later(at, r)
+  return wasBack(r) and kind(r.t) == 'number' and r.t >= at and r.t < now + 60000 and r.t + 1 or at
+end
 -- gets says of a result whether its recipient could still get the message: whoever writes to Redis can write that it
 -- was recalled, but a recall takes the ticket away as well.
 local function gets(r, n, lets) return r.o == 'pending' or wasBack(r) and lets ~= nil and lets(n) end
@@ -44,16 +48,16 @@ local function takeBack(id, contentTime, recordMost, operator)
   end
   if not states[state] then return 'damaged' end
   if state ~= 'held' then return 'late' end
-  local lets, cut, all, word = letting(id), get(id, 'cut'), {}, 'ok'
+  local lets, cut, all, word, at = letting(id), get(id, 'cut'), {}, 'ok', now
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = result(id, n)
-    if gets(r, n, lets) then all[#all + 1] = n end
+    if gets(r, n, lets) then all[#all + 1] = n else at = later(at, r) end
     if r.o == 'sent' or r.unread or cut then word = 'partly' end
   end
   if #all == 0 then return 'late' end
   stopped(id, operator)
   noTicket(id)
-  for _, n in ipairs(all) do set(id, 'r' .. n, back(id, n)) end
+  for _, n in ipairs(all) do set(id, 'r' .. n, back(id, n, at)) end
   set(id, 'np', 0)
   takenBack(id, contentTime, recordMost)
   return word
@@ -86,10 +90,23 @@ local function dueAgain(id)
   if readable and terms.fx then return math.max(now, num(id, 'held_at') + num(id, 'grace')) end
   return now + num(id, 'grace')
 end
+-- lastBack returns the function that says whether the last recall took a recipient back. Where a ticket lets them get
+-- the message again, it decides.
+local function lastBack(id, may)
+  local without = may and string.match(may, '^(%S+) ')
+  if without then return function(n) return not string.find(without .. ',', ',' .. n .. ',', 1, true) end end
+  local function moment(n) return tonumber(result(id, n).t) or 0 end
+  local last = 0
+  for n = 0, num(id, 'nrcpt') - 1 do
+    if wasBack(result(id, n)) then last = math.max(last, moment(n)) end
+  end
+  return function(n) return moment(n) >= last end
+end
 local function giveBack(id, mays, _, operator)
   if get(id, 'stopped') and not operator and get(id, 'state') == 'recalled' then return 'stopped' end
   if lacking(id, mays) then return 'nokey' end
-  local word = heldAgain(id, dueAgain(id), function(n) return wasBack(result(id, n)) end)
+  local last = lastBack(id, mayOf(id, mays))
+  local word = heldAgain(id, dueAgain(id), function(n) return wasBack(result(id, n)) and last(n) end)
   if word == 'ok' then
     ticket(id, mays)
     redis.call('HDEL', P .. 'h:' .. id, 'stopped')
