@@ -188,8 +188,8 @@ func (c *chart) moves(n *known, to spot) bool {
 				return true
 			}
 		}
-		if back := (spot{state: Held, due: true, left: n.at.left, cut: n.at.cut}); f.gives && slices.Contains(f.took, n) && n.claim == nil &&
-			to == back {
+		back := spot{state: Held, due: true, left: n.at.left, cut: n.at.cut}
+		if f.gives && slices.Contains(f.took, n) && n.claim == nil && to == back {
 			n.at = back
 			return true
 		}

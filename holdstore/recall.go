@@ -83,9 +83,10 @@ func (s *Store) Extending(d time.Duration) Action {
 		args: [2]any{d.Milliseconds(), ""}}
 }
 
-// Restoring undoes the last recall of each hold: whom one before it had taken out gets nothing. Each hold is due after its grace again (its Terms.Grace from now), or at its moment of the
-// calendar, when that is to come, and else now (Terms.Fixed). ErrNotNow: it is not
-// recalled, or its content is no longer kept. ErrStopped: an operator has recalled it, and whoever acts is none.
+// Restoring undoes the last recall of each hold: whoever was taken out by an earlier one gets nothing. The hold is due
+// after its grace again (its Terms.Grace from now), or at its moment of the calendar, when that is to come, and else
+// now (Terms.Fixed). ErrNotNow: it is not recalled, or its content is no longer kept. ErrStopped: an operator has
+// recalled it, and whoever acts is none.
 func (s *Store) Restoring() Action {
 	return Action{script: restoreScript, verb: "restore", event: "restored", args: [2]any{"", ""}}
 }

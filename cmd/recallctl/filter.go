@@ -28,7 +28,7 @@ func (f *filter) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.since, "since", "",
 		"held since `time`: 90m or 5d ago, yesterday, 09:30, 2026-05-01, 2026-05-01 09:30")
 	flags.StringVar(&f.until, "until", "", "held until `time`")
-	flags.BoolVar(&f.all, "all", false, "every message")
+	flags.BoolVar(&f.all, "all", false, "every message of the states that the verb is about")
 }
 
 // given says whether any flag selects.

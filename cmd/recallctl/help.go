@@ -134,7 +134,8 @@ var helps = map[string]help{
 		"Show what waits, with a countdown, until q is typed. With --json each change is a line.\n\n" +
 			"Exit codes: 0 ended by q; 130 by Ctrl-C; " + storeCodes,
 		"  recallctl watch\n  recallctl --json watch --sender @corp.test"},
-	"recall": {"", "Take messages back before they leave. Recalling a recalled message is success.\n\n" +
+	"recall": {"", "Take messages back before they leave. Recalling a recalled message is success. " +
+		"Of one that has left,\ngiven by its REF, the mail systems of its recipients are asked to take it back.\n\n" +
 		"Exit codes: 0 all are recalled; 1 nothing matched; 2 some were too late; " + storeCodes,
 		"  recallctl recall 32VWE3H4VYYPX --reason \"wrong list\"\n" +
 			"  recallctl recall --sender mallory@corp.test --yes"},
@@ -144,7 +145,7 @@ var helps = map[string]help{
 	"extend": {"", "Hold messages for longer.\n\n" +
 		"Exit codes: 0 all wait longer; 1 nothing matched; 2 some were too late; " + storeCodes,
 		"  recallctl extend 32VWE3H4VYYPX --for 10m\n  recallctl extend --sender @corp.test --for 1h --yes"},
-	"restore": {"", "Undo a recall: the message waits its whole grace again.\n\n" +
+	"restore": {"", "Undo the last recall: the message waits its whole grace again.\n\n" +
 		"Exit codes: 0 all wait again; 1 nothing matched; 2 some were too late; " + storeCodes,
 		"  recallctl restore 32VWE3H4VYYPX\n  recallctl restore --subject \"*list.doc*\" --yes"},
 }

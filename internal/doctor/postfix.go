@@ -232,7 +232,7 @@ func (s *Site) locally(r report) {
 		r.note("postfix.programs",
 			byHand+"most programs ask for none of it: where one does, what programs submit needs a port "+
 				"of its own (/usr/share/doc/recall-milter/docs/before-the-hold.md has the lines)",
-			"what a program asks for by sendmail -v, -N, -R and -V is lost with a held message: no milter is told")
+			"what a program asks for by sendmail -v, -N, -R and -V is lost with a held message: Postfix tells no milter")
 	}
 }
 
