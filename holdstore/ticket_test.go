@@ -163,7 +163,7 @@ func intrusions() map[string]intrusion {
 			w.recallOnly(id, "b@x.test")
 			w.recallOnly(id, "c@x.test")
 			w.restore(id)
-		}, "b@x.test c@x.test"},
+		}, "c@x.test"},
 		"recalled and restored": {func(w intruder, id string) {
 			w.recall(id)
 			w.restore(id)
