@@ -61,8 +61,8 @@ func (e *Entries) Add(line int, text string) error {
 	return nil
 }
 
-// entryError says why a text is no entry. It does not quote the text: whoever can make a list's file a link to a secret
-// would read that in the log.
+// entryError says why an entry is invalid. It does not quote the text: whoever can make a list's file a link to a
+// secret would read that in the log.
 func entryError(text string) error {
 	body := strings.TrimPrefix(text, "!")
 	switch {

@@ -267,7 +267,7 @@ func FuzzTime(f *testing.F) {
 			t.Errorf("%q is the date %s", text, d)
 		}
 		if when, ok := dateTime(text); ok && when.IsZero() {
-			t.Errorf("%q is no moment", text)
+			t.Errorf("%q was read as the zero moment", text)
 		}
 		if m, err := ParseMoment(text); err == nil {
 			if next, found := m.Next(at, &Calendar{Zone: vienna}); found && !next.After(at) {

@@ -9,7 +9,7 @@ import (
 )
 
 // corpus makes the external mail of an office in the order of time, the same each time: the model that docs/rules.md,
-// "How often they are wrong", describes. It is no real mail, and its shares are assumptions; they are here and nowhere
+// "How often they are wrong", describes. It is not real mail, and its shares are assumptions; they are here and nowhere
 // else.
 type corpus struct {
 	chance   *rand.Rand

@@ -18,7 +18,7 @@ type grace struct {
 // maxGraces bounds the lines of a map of graces.
 const maxGraces = 500_000
 
-// errGrace says that a line is no entry of a map. It does not quote the line: whoever can make the file a link to a
+// errGrace says that a line of a map is invalid. It does not quote the line: whoever can make the file a link to a
 // secret would read that in the log.
 var errGrace = errors.New("invalid entry: use an address, \"@domain\" or \"*\", a blank, and a duration such as " +
 	"\"10m\", or \"default\"")

@@ -15,7 +15,7 @@ import (
 type Loss struct {
 	Recipient string // whose mailbox
 	MessageID string
-	From      string    // of its author; what is no plain address is not told
+	From      string    // of its author; told only when it is a plain address
 	Received  time.Time // when it came in; zero: not known
 	BySender  bool      // its sender recalled it; else an operator took it
 }
