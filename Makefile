@@ -54,10 +54,11 @@ vulnerabilities: ## Look up known defects of the dependencies
 	*) echo "$$out"; exit 1 ;; esac
 
 # What the tests need is installed while the linters compile. Tests wait for servers far more than they compute: more of
-# them at a time than there are processors. The two longest packages are named first, so that they begin first.
+# them, and of packages, at a time than there are processors. The two longest packages are named first, so that they
+# begin first. The race detector would wait for a second at the end of each program.
 test: ## Install what is missing, lint, and run every test against real servers
 	$(MAKE) --jobs --output-sync deps lint vulnerabilities
-	$(GO) test -race -shuffle on -parallel 4 -timeout 18m ./test ./holdstore ./...
+	GORACE=atexit_sleep_ms=0 $(GO) test -race -shuffle on -parallel 4 -p 3 -timeout 18m ./test ./holdstore ./...
 
 # The suite of ARC is fetched, not copied: it is at a commit of its own.
 suites: ## Run the public suites of SPF and ARC

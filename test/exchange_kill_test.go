@@ -328,7 +328,6 @@ func (w *world) insists(r *reaper, all []*death) {
 	}
 	for until := time.Now().Add(5 * time.Minute); time.Now().Before(until); {
 		c := exec.Command(filepath.Join(programs, "recallctl"), args...)
-		c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 		var out bytes.Buffer
 		c.Stdout, c.Stderr = &out, &out
 		r.mu.Lock()

@@ -203,7 +203,6 @@ func (g *gateway) ctl(args ...string) (string, int) {
 	var out, words bytes.Buffer
 	c := exec.Command(filepath.Join(programs, "recallctl"), append([]string{"-c", g.conf}, args...)...)
 	c.Stdout, c.Stderr = &out, &words
-	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0") // else the race detector waits a second at each end
 	err := c.Run()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		g.t.Fatal(err)

@@ -48,7 +48,6 @@ recall-milter() { %[2]s/recall-milter -c %[3]s -t; }
 postconf() { command postconf -c %[1]s "$@"; }
 postfix() { command postfix -c %[1]s "$@"; }
 journalctl() { cat %[4]s; }
-export GORACE=atexit_sleep_ms=0
 `, folderOf(g.postfix), programs, g.conf, g.log)
 	commands = strings.ReplaceAll(commands, "/etc/postfix", folderOf(g.postfix))
 	bin := g.t.TempDir() // with the sendmail of this gateway

@@ -79,9 +79,7 @@ func (d *desk) holds(sender string, messages int) []string {
 }
 
 func (d *desk) command(args ...string) *exec.Cmd {
-	c := exec.Command(filepath.Join(programs, "recallctl"), append([]string{"-c", d.conf}, args...)...)
-	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
-	return c
+	return exec.Command(filepath.Join(programs, "recallctl"), append([]string{"-c", d.conf}, args...)...)
 }
 
 // does runs recallctl until it ends so and says that: on a machine under load a server that is there may seem away as

@@ -81,7 +81,6 @@ func (r *trial) ctl(args ...string) string {
 	r.t.Helper()
 	c := exec.Command(filepath.Join(programs, "recallctl"),
 		append([]string{"-c", filepath.Join(r.dir, "recall-milter.toml")}, args...)...)
-	c.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	text, err := c.CombinedOutput()
 	if err != nil {
 		r.t.Errorf("recallctl %v: %v: %s", args, err, text)

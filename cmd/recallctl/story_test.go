@@ -19,6 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each program of a test with -race sleeps for a second at its end
 	testscript.Main(m, map[string]func(){"recallctl": func() {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
@@ -32,7 +33,7 @@ func TestStories(t *testing.T) {
 		redis := server.StartRedis(env.T().(testing.TB))
 		env.Setenv("REDIS", redis.Addr)
 		env.Setenv("TZ", "UTC")
-		env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program of a test with -race sleeps for a second at its end
+		env.Setenv("GORACE", os.Getenv("GORACE"))
 		env.Values["redis"] = redis
 		env.Values["t"] = env.T()
 		_, listen, _ := strings.Cut(server.FreeAddr(env.T().(testing.TB)), ":")
