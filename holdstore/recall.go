@@ -242,7 +242,7 @@ func (s *Store) recallOnly(ctx context.Context, id string, addresses []string, a
 	args := []any{s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds(), detail}
 	indexes := h.indexes(addresses)
 	if len(indexes) == 0 {
-		return nil, &notDone{h.ID, ErrNotFound, "none of its recipients is " + strings.Join(addresses, " or ")}
+		return nil, notAddressed(h, addresses)
 	}
 	next, was, err := s.ticketWithout(ctx, h, indexes)
 	if err != nil {

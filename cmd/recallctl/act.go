@@ -90,7 +90,7 @@ func (c *ctl) verb(a *act, short string) *cobra.Command {
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.Flags().BoolVar(&a.yes, "yes", false,
 		"do it to all that match, without asking; also to all that have the same Message-ID")
-	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only show to which messages")
+	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only say what it would do, and to which messages")
 	return cmd
 }
 
@@ -111,6 +111,7 @@ func (a *act) run(ctx context.Context, refs []string) error {
 		if done, wrong := a.allAlready(ctx); done || wrong != nil {
 			return wrong
 		}
+		return a.nothingBut(ctx, err)
 	}
 	if isNothing(err) && len(refs) > 1 {
 		return &exit{exitNothing, err.Error() + "; nothing was changed"}
@@ -130,23 +131,6 @@ func (a *act) run(ctx context.Context, refs []string) error {
 		return a.bySendmail(ctx, ids)
 	}
 	return a.all(ctx, ids)
-}
-
-// wouldBe shows to what the act would be done.
-func (a *act) wouldBe(ctx context.Context, refs, ids []string) error {
-	l := &lister{s: a.screen, store: a.store}
-	add := func(h *holdstore.Hold) error { return l.add(ctx, h) }
-	var err error
-	if len(refs) == 0 {
-		err = a.find(ctx, &a.filter, false, add, a.from)
-	} else {
-		err = a.some(ctx, ids, add)
-	}
-	if err := cmp.Or(err, l.flush()); err != nil {
-		return err
-	}
-	a.say("would %s %s; nothing was changed", a.name, count(len(ids)))
-	return nil
 }
 
 // person names a user, and for root the user behind sudo.

@@ -49,7 +49,44 @@ func (a *act) allAlready(ctx context.Context) (bool, error) {
 	default:
 		a.say("%s %s already; nothing was changed", isOrAre(n), wanted)
 	}
+	if gone := a.left(ctx); gone != "" && wanted == holdstore.Recalled {
+		a.say("%s", gone)
+	}
 	return true, table.flush()
+}
+
+// nothingBut is how an act ends whose filter matches nothing that it could change: it says what matches and has left.
+func (a *act) nothingBut(ctx context.Context, nothing error) error {
+	gone := a.left(ctx)
+	if gone == "" {
+		return nothing
+	}
+	waits := "waits"
+	if a.from == holdstore.Recalled {
+		waits = "is recalled"
+	}
+	return &exit{exitNothing, "nothing that " + waits + " matches; " + gone}
+}
+
+// left counts what matches the filter and has left, and says how it is listed; empty: nothing has.
+func (a *act) left(ctx context.Context) string {
+	n := 0
+	err := a.find(ctx, &a.filter, true, func(*holdstore.Hold) error {
+		if n++; n == alreadyMost {
+			return errEnough
+		}
+		return nil
+	}, holdstore.Releasing, holdstore.Released)
+	list := a.command("list --state releasing,released" + a.words())
+	switch {
+	case n == 0 || err != nil:
+		return ""
+	case n == 1:
+		return "1 message has left: " + list
+	case n == alreadyMost:
+		return fmt.Sprintf("%d messages and more have left: %s", n, list)
+	}
+	return fmt.Sprintf("%d messages have left: %s", n, list)
 }
 
 // lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for,
@@ -102,7 +139,11 @@ func (t *tally) notDone(id string, err error) {
 	if errors.Is(err, holdstore.ErrDamaged) {
 		why += ": " + t.command("fsck --repair") + " fixes what can be fixed"
 	}
-	t.failure(id, fmt.Errorf("not %s: %s", past(t.name), why))
+	not := "not "
+	if t.dryRun {
+		not = "would not be "
+	}
+	t.failure(id, fmt.Errorf("%s%s: %s", not, past(t.name), why))
 }
 
 // events are the lines of a timeline by which a hold came into a state.

@@ -23,15 +23,21 @@ type tally struct {
 	done, already, partly, late, other, gone, unknown int
 
 	tooLate []string         // of a recall
+	shares  []string         // who still gets messages that were recalled for some
 	refused map[string]error // by the state of the hold, which may be the one that was asked for
 	wrong   error            // while the answer was read; the act goes on
 	unasked error            // why gateways of who has them already could not be asked
 }
 
+func (a *act) newTally(ctx context.Context, total int) *tally {
+	return &tally{act: a, ctx: context.WithoutCancel(ctx), total: total, table: lister{s: a.screen, store: a.store},
+		refused: map[string]error{}}
+}
+
 // all acts on holds. What fails with one doesn't end the others, unless the store is away: then no more are begun.
 func (a *act) all(ctx context.Context, ids []string) error {
-	t := &tally{act: a, ctx: context.WithoutCancel(ctx), total: len(ids), bar: a.progress(len(ids)),
-		table: lister{s: a.screen, store: a.store}, refused: map[string]error{}}
+	t := a.newTally(ctx, len(ids))
+	t.bar = a.progress(len(ids))
 	do := a.store.Bulk
 	if len(a.only) > 0 {
 		do = a.oneByOne
@@ -41,6 +47,9 @@ func (a *act) all(ctx context.Context, ids []string) error {
 	t.lookAgain(ids)
 	if err := t.table.flush(); t.wrong == nil {
 		t.wrong = err
+	}
+	for _, line := range t.shares {
+		a.say("%s", line)
 	}
 	for _, id := range t.tooLate {
 		a.failure(id, fmt.Errorf("not recalled: %w: it is on its way or sent%s", holdstore.ErrTooLate, t.askedLine(id)))
@@ -127,6 +136,9 @@ func (t *tally) show(ids []string, errs []error) error {
 		if why := short(h, t.only); t.name == "recall" && why != "" {
 			t.partly++
 			t.failure(h.ID, errors.New(why+": see "+t.command("show "+h.ID)))
+		}
+		if everyone && len(t.only) > 0 && !t.json {
+			t.shares = append(t.shares, h.ID+": "+t.sharesOf(h))
 		}
 		if everyone && err == nil {
 			err = t.table.add(t.ctx, h)

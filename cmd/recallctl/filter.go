@@ -7,6 +7,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/criteria"
+	"github.com/recall-milter/recall-milter/internal/hint"
 )
 
 // filter is the flags that select messages in place of REFs.
@@ -35,6 +36,18 @@ func (f *filter) flags(cmd *cobra.Command) {
 func (f *filter) given() bool {
 	q := f.query
 	return f.all || f.since+f.until+q.Sender+q.Recipient+q.Subject+q.Login+q.Client+q.MessageID != ""
+}
+
+// words are the flags as they are typed, each with a blank before it; empty: there is none that leaves a message out.
+func (f *filter) words() string {
+	q, words := f.query, ""
+	for _, flag := range [][2]string{{"sender", q.Sender}, {"recipient", q.Recipient}, {"message-id", q.MessageID},
+		{"subject", q.Subject}, {"login", q.Login}, {"client", q.Client}, {"since", f.since}, {"until", f.until}} {
+		if flag[1] != "" {
+			words += " --" + flag[0] + " " + hint.Quoted(flag[1])
+		}
+	}
+	return words
 }
 
 // everything says whether no flag leaves a message out.

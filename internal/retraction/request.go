@@ -49,7 +49,20 @@ func (x *Retractor) RequestRetraction(ctx context.Context, id string, only []str
 }
 
 // requests plans one request for each domain of the recipients who got the message, and were not asked before.
-func (x *Retractor) requests(h *holdstore.Hold, only []string, reason string) (all []holdstore.Request) {
+func (x *Retractor) requests(h *holdstore.Hold, only []string, reason string) []holdstore.Request {
+	all := x.unnamed(h, only, reason)
+	for i := range all {
+		id, ok := RequestID(x.marker, all[i])
+		if !ok {
+			return nil
+		}
+		all[i].RequestID = id
+	}
+	return all
+}
+
+// unnamed plans the requests without their IDs.
+func (x *Retractor) unnamed(h *holdstore.Hold, only []string, reason string) (all []holdstore.Request) {
 	if !x.o.Ask || h.Own() || h.Sender.Address == "" || h.MessageID == "" {
 		return nil
 	}
@@ -67,13 +80,6 @@ func (x *Retractor) requests(h *holdstore.Hold, only []string, reason string) (a
 			all = append(all, holdstore.Request{Hold: h.ID, Domain: domain, Reason: reason, Asker: h.Asker()})
 		}
 		all[i].Recipients = append(all[i].Recipients, n)
-	}
-	for i := range all {
-		id, ok := RequestID(x.marker, all[i])
-		if !ok {
-			return nil
-		}
-		all[i].RequestID = id
 	}
 	return all
 }

@@ -2,6 +2,7 @@ package retraction
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,49 @@ func TestWhichDomainsAreAsked(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%q asks %q, want %q", c.patterns, got, c.want)
 		}
+	}
+}
+
+// A dry run says of each message why nobody would be asked, or who.
+func TestWhyNobodyWouldBeAsked(t *testing.T) {
+	store, post := site(t)
+	x := asking(t, store, post)
+	report := New(store, post, nil, nil, &notes{}, Options{Domains: x.o.Domains})
+	elsewhere, err := policy.ParsePatterns([]string{"other.test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := New(store, post, nil, nil, &notes{}, Options{Ask: true, Domains: elsewhere})
+	id := released(t, store, "anna", "bert@far.test")
+	h := get(t, store, id)
+	with := func(change func(h *holdstore.Hold)) *holdstore.Hold {
+		other := *h
+		change(&other)
+		return &other
+	}
+	for _, c := range []struct {
+		x    *Retractor
+		h    *holdstore.Hold
+		only []string
+		why  string
+	}{
+		{x, h, nil, ""}, {report, h, nil, `after_release is "report"`}, {few, h, nil, "request_domains leaves out"},
+		{x, with(func(h *holdstore.Hold) { h.State = holdstore.Releasing }), nil, "being sent at this moment"},
+		{x, with(func(h *holdstore.Hold) { h.MessageID = "" }), nil, "no Message-ID"},
+		{x, with(func(h *holdstore.Hold) { h.Sender.Address = "" }), nil, "null sender"},
+		{x, h, []string{"carl@far.test"}, "no recipient has it"},
+	} {
+		domains, why, err := c.x.WouldAsk(t.Context(), c.h, c.only)
+		if err != nil || !strings.Contains(why, c.why) || (c.why == "") != slices.Equal(domains, []string{"far.test"}) {
+			t.Errorf("%q: %q, %q, %v", c.why, domains, why, err)
+		}
+	}
+	must(t, func() error {
+		_, _, err := x.RequestRetraction(t.Context(), id, nil, holdstore.Actor{By: "test"})
+		return err
+	})
+	if _, why, err := x.WouldAsk(t.Context(), get(t, store, id), nil); err != nil || why != "asked before: far.test" {
+		t.Errorf("asked before: %q, %v", why, err)
 	}
 }
 

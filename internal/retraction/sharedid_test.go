@@ -94,6 +94,10 @@ func TestNobodyIsAskedInAnothersName(t *testing.T) {
 			server.Eventually(t, "it is later", func() bool { return time.Since(at) > 2*time.Millisecond })
 		}
 		id := submitted(t, store, c.copy)
+		domains, why, err := x.WouldAsk(t.Context(), get(t, store, id), nil)
+		if err != nil || (len(domains) > 0) != (c.want == holdstore.Requested) || (why == "") != (len(domains) > 0) {
+			t.Errorf("%s: would ask %q, %q, %v; want %s", name, domains, why, err, c.want)
+		}
 		must(t, func() error {
 			_, _, err := x.RequestRetraction(t.Context(), id, nil, holdstore.Actor{By: "test"})
 			return err
