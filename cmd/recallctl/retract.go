@@ -114,7 +114,7 @@ func (r *retract) takeBack(ctx context.Context, ids []string) error {
 		r.say("warning: %s can't be read, because the seal key is missing", count(found.Unread))
 	}
 	if len(boxes) == 0 {
-		return &exit{exitNothing, "nothing that came in since " + local(r.oldest()) + " matches; nothing was changed"}
+		return &exit{exitNothing, "nothing that came in " + r.looked(q) + " matches; nothing was changed"}
 	}
 	r.overview(found, len(boxes))
 	o := clawback.Order{Folder: r.folder, Delete: r.delete, DryRun: r.dryRun, Changed: r.apart == apartChanged}
@@ -139,9 +139,17 @@ func (r *retract) ready(ids []string) (q holdstore.DeliveredQuery, err error) {
 	return q, nil
 }
 
-// oldest is since when anything can be known.
-func (r *retract) oldest() time.Time {
-	return time.Now().Add(-time.Duration(r.config.Inbound.Remember))
+// looked is which time was looked through: what came in earlier than inbound.remember is not known any more.
+func (r *retract) looked(q holdstore.DeliveredQuery) string {
+	oldest := time.Now().Add(-time.Duration(r.config.Inbound.Remember))
+	words := "since " + local(q.Since)
+	if q.Since.Before(oldest) {
+		words = "since " + local(oldest) + " (inbound.remember)"
+	}
+	if !q.Until.IsZero() {
+		words += " and until " + local(q.Until)
+	}
+	return words
 }
 
 // giveBack undoes claw backs.

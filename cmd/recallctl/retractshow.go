@@ -198,7 +198,10 @@ func (r *retract) listAll(ctx context.Context) error {
 		rows = append(rows, []string{c.ID, local(c.At), fmt.Sprint(c.Mailboxes), fmt.Sprint(c.Left), o.Goal(), o.By,
 			o.Reason})
 	}
-	if !r.json && len(rows) > 0 {
+	switch {
+	case len(all) == 0:
+		r.say("no claw backs")
+	case !r.json && len(rows) > 0:
 		r.table([]string{"ID", "ORDERED", "MAILBOXES", "LEFT", "WHAT", "BY", "REASON"}, rows)
 	}
 	return nil
