@@ -92,7 +92,7 @@ func (p *Outbound) until(r *Rule, f *Facts, o outcome) outcome {
 	next, found := r.Until.Next(f.Now, &r.Calendar)
 	if !found {
 		o.grace = p.longest()
-		o.from = ", the longest, as there is no such moment as " + r.Until.String()
+		o.from = ", the longest, because no \"" + r.Until.String() + "\" comes within a year"
 		return o
 	}
 	o.grace, o.until = next.Sub(f.Now), next

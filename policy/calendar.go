@@ -25,10 +25,10 @@ func (c *Calendar) local(t time.Time) time.Time {
 	return t.In(c.Zone)
 }
 
-// kind says what a date is: a weekday or a holiday, and which entry makes it one.
-func (c *Calendar) kind(d date) (kind int, by Mention) {
-	if by, found := c.Holidays.find(d); found {
-		return holiday, by
+// kind says what a date is: a weekday or a holiday.
+func (c *Calendar) kind(d date) int {
+	if _, found := c.Holidays.find(d); found {
+		return holiday
 	}
-	return int(d.weekday()), Mention{}
+	return int(d.weekday())
 }

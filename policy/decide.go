@@ -91,6 +91,11 @@ func (p *Outbound) possible(f *Facts, v *Verdict) (possible []outcome) {
 			continue
 		}
 		o := p.byRule(r, f)
+		if f.Explain && !o.until.IsZero() {
+			for _, day := range r.Until.skips(f.Now, o.until, &r.Calendar) {
+				v.step("rule " + r.Name + ": grace until " + r.Until.String() + ": " + day)
+			}
+		}
 		if a == yes {
 			o.reason = o.because(":", o.from)
 			v.step(o.reason.Text)

@@ -45,7 +45,7 @@ func (m *Moment) Next(t time.Time, c *Calendar) (next time.Time, found bool) {
 	first := dateOf(c.local(t)).plus(-1) // its 24:00 may be to come
 	for n := range daysAhead + 1 {
 		day := first.plus(n)
-		if kind, _ := c.kind(day); !m.days[kind] {
+		if !m.days[c.kind(day)] {
 			continue
 		}
 		for _, at := range shown(day, m.minute, c.local(t).Location()) {
@@ -55,6 +55,24 @@ func (m *Moment) Next(t time.Time, c *Calendar) (next time.Time, found bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// skips names the days between two moments on which mail would leave if they were not holidays.
+func (m *Moment) skips(from, to time.Time, c *Calendar) (days []string) {
+	last := dateOf(c.local(to))
+	for day := dateOf(c.local(from)); day.before(last); day = day.plus(1) {
+		by, found := c.Holidays.find(day)
+		if !found || !m.days[day.weekday()] || m.days[holiday] {
+			continue
+		}
+		at := time.Date(day.year, day.month, day.day, 12, 0, 0, 0, time.UTC).Format("Mon " + time.DateOnly)
+		if by.List == "" {
+			days = append(days, at+" is the holiday "+by.Pattern)
+		} else {
+			days = append(days, at+" is a holiday ("+by.String()+")")
+		}
+	}
+	return days
 }
 
 // shown returns when the clock of a zone shows a minute of a day, in order: once or twice, or when it skips the minute.

@@ -96,9 +96,7 @@ func minutes(text string) (int, bool) {
 func (w *Window) Contains(t time.Time, c *Calendar) bool {
 	local := c.local(t)
 	date := dateOf(local)
-	today, _ := c.kind(date)
-	before, _ := c.kind(date.plus(-1))
-	return w.on(before, today, local.Hour()*60+local.Minute())
+	return w.on(c.kind(date.plus(-1)), c.kind(date), local.Hour()*60+local.Minute())
 }
 
 // on says whether a minute of a day lies in the window, by what kind the day is, and the day before it.
@@ -123,8 +121,14 @@ func IfTime(all []Window, c Calendar) Condition {
 	}
 	return Condition{words, AtMail, false, func(_ *Outbound, f *Facts) (answer, Mention) {
 		local := c.local(f.Now)
-		_, by := c.kind(dateOf(local))
+		by, isHoliday := c.Holidays.find(dateOf(local))
 		by.Value = Clock(local)
+		if isHoliday {
+			by.Value += ", holiday"
+		}
+		if isHoliday && by.List == "" {
+			by.Value += " " + by.Pattern
+		}
 		for n := range all {
 			if all[n].Contains(f.Now, &c) {
 				return yes, by

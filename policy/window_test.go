@@ -203,12 +203,15 @@ func TestHolidaysCanAllBeOver(t *testing.T) {
 func TestTheTimeOfAMessageIsSaid(t *testing.T) {
 	t.Parallel()
 	p := NewOutbound(Options{Authenticated: true, Rules: []Rule{{Name: "r", Grace: time.Minute,
-		Conditions: []Condition{IfTime(windowsOf(t, "Mon-Fri 08:00-18:00|Sat"), *of(t, "Europe/Vienna", "@days"))}}}})
+		Conditions: []Condition{IfTime(windowsOf(t, "Mon-Fri 08:00-18:00|Sat"),
+			*of(t, "Europe/Vienna", "@days", "2026-12-26"))}}}})
 	for at, want := range map[string]string{
 		"2026-12-24 09:00": "rule r: time \"Mon-Fri 08:00-18:00\" \"Sat\" Europe/Vienna: holds " +
 			"(Thu 2026-12-24 10:00 CET)",
 		"2026-05-01 07:00": "rule r: time \"Mon-Fri 08:00-18:00\" \"Sat\" Europe/Vienna: does not hold " +
-			"(Fri 2026-05-01 09:00 CEST, days:7: 05-01)",
+			"(Fri 2026-05-01 09:00 CEST, holiday, days:7: 05-01)",
+		"2026-12-26 09:00": "rule r: time \"Mon-Fri 08:00-18:00\" \"Sat\" Europe/Vienna: does not hold " +
+			"(Sat 2026-12-26 10:00 CET, holiday 2026-12-26)",
 	} {
 		v := p.Decide(Facts{Known: AtEnd, Login: "a", Sender: "a@x.test", Now: instant(t, at), Explain: true})
 		if v.Steps[0] != want {

@@ -126,7 +126,8 @@ var helps = map[string]help{
 			"Exit codes: 0 shown; " + storeCodes,
 		"  recallctl stats\n  recallctl --json stats"},
 	"test": {"Say which rule a message would meet, and why; - reads it from standard input",
-		"Say which rule a message would meet, and why. Nothing is held or sent.\n\n" +
+		"Say which rule a message would meet, and why. Nothing is held or sent. Without --sender the address in From is " +
+			"taken.\n\n" +
 			"Exit codes: 0 said; 64 wrong command; 78 invalid config.",
 		"  recallctl test mail.eml --sender ceo@corp.test --recipient x@far.test --at \"2026-12-24 09:00\"\n" +
 			"  recallctl test - --login press-1 --sender a@corp.test --recipient b@far.test <mail.eml"},

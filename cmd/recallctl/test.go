@@ -1,18 +1,22 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/internal/mailmsg"
 	"github.com/recall-milter/recall-milter/internal/sanitize"
 	"github.com/recall-milter/recall-milter/internal/socketmap"
 	"github.com/recall-milter/recall-milter/internal/trial"
@@ -34,6 +38,7 @@ type verdict struct {
 type attempt struct {
 	sender, login, client, daemonName, at, own string
 	recipients                                 []string
+	anySender                                  bool // none is given, so that of From is taken
 }
 
 func (c *ctl) test() *cobra.Command {
@@ -46,14 +51,18 @@ func (c *ctl) test() *cobra.Command {
 		return nil
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&t.sender, "sender", "", "envelope sender, an `address`")
+	flags.StringVar(&t.sender, "sender", "",
+		"envelope sender, an `address`; <> is the null sender (default the address in From)")
 	flags.StringSliceVar(&t.recipients, "recipient", nil, "envelope recipients, `addresses`")
 	flags.StringVar(&t.login, "login", "", "SASL `login`")
 	flags.StringVar(&t.client, "client", "127.0.0.1", "client `address`")
 	flags.StringVar(&t.daemonName, "daemon-name", "", "`name` of the MTA's service (milter_macro_daemon_name)")
 	flags.StringVar(&t.own, "own-grace", "", "the `grace` that the sender has chosen (hold.own_grace)")
 	flags.StringVar(&t.at, "at", "", "`moment` at which it would come, in the zone of hold.zone (default now)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return c.tried(cmd.Context(), &t, args[0]) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		t.anySender = !flags.Changed("sender")
+		return c.tried(cmd.Context(), &t, args[0])
+	}
 	return cmd
 }
 
@@ -74,12 +83,16 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 		return err
 	}
 	defer from.Close()
+	text := io.Reader(from)
+	if t.anySender {
+		text = c.assumed(&m, from)
+	}
 	maps := &socketmap.Client{Trouble: func(what string, err error) { c.say("%s: %v", what, err) }}
 	defer maps.Close()
 	v, err := trial.Rules{Outbound: rules, MaxSize: int64(c.config.Hold.MaxSize),
 		Ask: wiring.Answers(maps, wiring.Memory(c.config, c.memory, func(err error) {
 			c.say("who has written to whom is not known, and the longest grace that is possible counts: %v", err)
-		}))}.Verdict(ctx, m, from)
+		}))}.Verdict(ctx, m, text)
 	if errors.Is(err, trial.ErrHeader) {
 		return usage("%v", err)
 	}
@@ -100,7 +113,51 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 		fate = "held for " + policy.Short(v.Grace)
 	}
 	fmt.Fprintf(c.stdout, "%s: %s\n", fate, sanitize.TerminalCell(v.Reason.Text))
+	if v.Inbound {
+		c.say("%s", t.whyInbound())
+	}
 	return nil
+}
+
+// assumed takes the address in From for the envelope sender, and says so. It returns the whole message.
+func (c *ctl) assumed(m *trial.Message, from io.Reader) (whole io.Reader) {
+	var read bytes.Buffer
+	fields, _ := trial.ReadHeader(bufio.NewReader(io.TeeReader(from, &read))) // whoever reads the whole finds the error
+	for _, f := range fields {
+		if !f.Is("From") {
+			continue
+		}
+		if address, err := mailmsg.Address(f.Value); err == nil {
+			m.Sender = address
+		}
+		break
+	}
+	if m.Sender == "" {
+		c.say("no --sender, and no address in From: the null sender <> is assumed, as of a bounce")
+	} else {
+		c.say("no --sender: the address in From is assumed, %s", m.Sender)
+	}
+	return io.MultiReader(&read, from)
+}
+
+// whyInbound says why a message counts as mail that comes in, and how to ask about one that leaves.
+func (t *attempt) whyInbound() string {
+	var not []string
+	if t.login == "" {
+		not = append(not, "it has no login")
+	} else {
+		not = append(not, "logins do not count (outbound.authenticated)")
+	}
+	if t.client != "" {
+		not = append(not, "the client "+t.client+" is not in outbound.networks")
+	}
+	if t.daemonName == "" {
+		not = append(not, "no daemon name is given")
+	} else {
+		not = append(not, "the daemon name "+t.daemonName+" is not in outbound.daemon_names")
+	}
+	return "it counts as mail that comes in: " + strings.Join(not, ", and ") +
+		". For mail that leaves, add --login NAME, --client with an address of outbound.networks, or --daemon-name"
 }
 
 // memory opens the store for what is remembered of correspondents.
