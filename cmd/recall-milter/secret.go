@@ -44,8 +44,12 @@ func (d *daemon) secret(ctx context.Context, store *holdstore.Store) ([]byte, er
 	if d.config.SecretFile != "" {
 		return wiring.Secret(d.config.SecretFile)
 	}
+	begun := time.Now()
 	for told := false; ; told = true {
 		secret, err := store.Secret(ctx)
+		if err == nil && told {
+			d.log.Recovered("Redis answers, and mail is released", time.Since(begun))
+		}
 		if err == nil || ctx.Err() != nil {
 			return secret, ctx.Err()
 		}

@@ -124,8 +124,12 @@ func closeAll(all []net.Listener) {
 
 // secret returns the gateway's secret, waiting for Redis where that has it.
 func (w *site) secret(ctx context.Context) ([]byte, error) {
+	begun := time.Now()
 	for told := false; ; told = true {
 		secret, err := wiring.GatewaySecret(ctx, w.page.config, w.store)
+		if err == nil && told {
+			w.log.Recovered("Redis answers, and the page is there", time.Since(begun))
+		}
 		if err == nil || ctx.Err() != nil || !errors.Is(err, holdstore.ErrUnavailable) {
 			return secret, err
 		}

@@ -66,7 +66,8 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 		"Panicked": {true, func(l *Log) { l.Panicked("a milter session", "index out of range", []byte("goroutine 1\n")) }},
 		"Damaged": {true,
 			func(l *Log) { l.Damaged("hold 7K3MPQ2A9BCDE is parked: its record is damaged: due is no number") }},
-		"Trouble": {true, func(l *Log) { l.Trouble("nothing is released until the store answers again", away) }},
+		"Recovered": {true, func(l *Log) { l.Recovered("the store answers again", time.Minute) }},
+		"Trouble":   {true, func(l *Log) { l.Trouble("nothing is released until the store answers again", away) }},
 	}
 	for n := range reflect.TypeFor[*Log]().NumMethod() {
 		name := reflect.TypeFor[*Log]().Method(n).Name

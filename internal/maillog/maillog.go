@@ -246,3 +246,13 @@ func (l *Log) Trouble(msg string, err error) {
 	}
 	l.zap.Warn(sanitize.LogValue(msg))
 }
+
+// Recovered logs that something of which Trouble has told is over, and how long it has lasted.
+func (l *Log) Recovered(msg string, lasted time.Duration) {
+	after := lasted.Round(time.Second / 10).String()
+	if l.json {
+		l.zap.Info(msg, zap.String("after", after))
+		return
+	}
+	l.zap.Info(msg + ", after " + after)
+}

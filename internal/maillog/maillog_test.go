@@ -51,6 +51,17 @@ func TestTroubleIsOneLineThatAPersonReads(t *testing.T) {
 	}
 }
 
+func TestTheEndOfTroubleSaysHowLongItLasted(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	New(zap.New(core), false).Recovered("the store answers again", 72*time.Second+4*time.Millisecond)
+	New(zap.New(core), true).Recovered("the store answers again", time.Minute)
+	text, object := logs.All()[0], logs.All()[1]
+	if text.Message != "the store answers again, after 1m12s" || object.Message != "the store answers again" ||
+		object.ContextMap()["after"] != "1m0s" {
+		t.Errorf("%+v, %+v", text, object)
+	}
+}
+
 func TestForgedLineBreaksStayOnTheLine(t *testing.T) {
 	got := line("pass", "", []pair{{"from", "<a\nB: hold: id=1\x1b[2J\"q\">"}})
 	if want := `NOQUEUE: pass: from=<a\nB: hold: id=1\x1b[2J"q">`; got != want {

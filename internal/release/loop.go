@@ -45,6 +45,7 @@ type Log interface {
 	Failed(h *holdstore.Hold, recipient, detail string)
 	Bounced(h *holdstore.Hold, to, detail string)
 	Trouble(msg string, err error)
+	Recovered(msg string, lasted time.Duration)
 	Panicked(what string, v any, stack []byte)
 }
 
@@ -71,6 +72,7 @@ type Loop struct {
 	limits map[string]*sizeLimit // of each port for mail of others
 	most   portMost
 	stands string       // why nothing was claimed last time, as it was said; "": all is well
+	gone   time.Time    // since when the store, or a part of it, does not answer; zero: it does
 	busy   atomic.Int32 // senders that have a hold
 	beat   atomic.Int64 // when Run last went round, in seconds since 1970; 0: not yet
 }
@@ -141,6 +143,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		if err != nil || len(claims) == 0 {
 			l.sleep(ctx, wake, free, err)
+		} else {
+			l.say(nil)
 		}
 	}
 	wg.Wait()
@@ -210,7 +214,7 @@ const (
 	paused    = "nothing is released until somebody types "
 )
 
-// say tells once why nothing is released.
+// say tells once why nothing is released, and how long the store was away when it answers again.
 func (l *Loop) say(failed error) {
 	why := ""
 	switch {
@@ -226,6 +230,13 @@ func (l *Loop) say(failed error) {
 		l.log.Trouble(why, failed)
 	}
 	l.stands = why
+	switch away := why == storeAway || why == partAway; {
+	case away && l.gone.IsZero():
+		l.gone = time.Now()
+	case !away && !l.gone.IsZero():
+		l.log.Recovered("the store answers again", time.Since(l.gone))
+		l.gone = time.Time{}
+	}
 }
 
 // hangUpIdle ends connections that are not used, before the port does.

@@ -69,10 +69,13 @@ func TestAStoreThatIsAwayIsSaidOnce(t *testing.T) {
 		d.bell <- struct{}{}
 	}
 	d.up.Store(true)
-	server.Eventually(t, "the hold leaves", func() bool { return strings.Contains(log.text(), "released") })
+	server.Eventually(t, "the hold leaves", func() bool { return strings.Contains(log.text(), "released 250") })
 	wait()
 	if n := strings.Count(log.text(), "trouble"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, log.text())
+	}
+	if n := strings.Count(log.text(), "recovered the store answers again true"); n != 1 {
+		t.Errorf("its return is said %d times:\n%s", n, log.text())
 	}
 }
 
@@ -194,6 +197,9 @@ func TestAPauseIsSaidOnceAndEndsWithAWakeUp(t *testing.T) {
 	wait()
 	if n := strings.Count(log.text(), "trouble"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, log.text())
+	}
+	if strings.Contains(log.text(), "recovered") {
+		t.Errorf("a pause is no outage:\n%s", log.text())
 	}
 }
 

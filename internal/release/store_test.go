@@ -118,6 +118,10 @@ func (n *notes) Failed(_ *holdstore.Hold, to, detail string)  { n.add("failed " 
 func (n *notes) Bounced(_ *holdstore.Hold, to, detail string) { n.add("bounced " + to + " " + detail) }
 func (n *notes) Trouble(msg string, err error)                { n.add("trouble " + msg + " " + errText(err)) }
 
+func (n *notes) Recovered(msg string, lasted time.Duration) {
+	n.add(fmt.Sprint("recovered ", msg, " ", lasted > 0))
+}
+
 func (n *notes) Panicked(what string, v any, stack []byte) {
 	n.add(fmt.Sprint("panicked ", what, " ", v, " ", len(stack) > 0))
 }
