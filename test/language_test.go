@@ -19,6 +19,8 @@ func TestANoticeIsInTheLanguageOfTheSendersDomainAndMailWaitsAsTheyHaveChosen(t 
 name = "first"
 recipient = ["bert@*"]
 reason = { ja = "初めての宛先です。", en = "A new recipient." }`)
+	g.change("grace = \"1h\"", "grace = \"1h\"\nzone = \"Asia/Kathmandu\"")
+	g.configure("")
 	g.message("anna", "japanese@corp.test", "bert@x.test")
 	server.Eventually(t, "anna has a notice in Japanese", func() bool {
 		for _, d := range g.sink.Got() {
@@ -28,7 +30,7 @@ reason = { ja = "初めての宛先です。", en = "A new recipient." }`)
 			}
 			subject, err := (&mime.WordDecoder{}).DecodeHeader(m.Header.Get("Subject"))
 			if err == nil && strings.Contains(subject, "まで待機中: the price list") &&
-				strings.Contains(string(d.Data), "メールは待機中です。") &&
+				strings.Contains(string(d.Data), "メールは待機中です。") && strings.Contains(string(d.Data), " (+0545)") &&
 				strings.Contains(string(d.Data), "規則「first」により待機しています。\r\n初めての宛先です。") {
 				return true
 			}

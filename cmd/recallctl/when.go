@@ -4,14 +4,12 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/internal/criteria"
+	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
 // clock is a moment in the zone of the site's rules.
 func (c *ctl) clock(t time.Time) time.Time {
-	if local, err := c.config.Clock(t.Local()); err == nil {
-		return local
-	}
-	return t.Local()
+	return wiring.Clock(c.config)(t)
 }
 
 // moment reads the value of a flag that is a moment.

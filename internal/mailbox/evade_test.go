@@ -3,6 +3,7 @@ package mailbox
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -31,6 +32,20 @@ func TestNobodyEvadesAClawBack(t *testing.T) {
 		t.Errorf("%d copies of %d, %s", len(r.Copies), want, r.Detail)
 	}
 	s.has("INBOX", id)
+}
+
+// The owner of the mailbox reads when the message came in as the site's clock shows it.
+func TestANoticeHasTheTimeOfTheSitesClock(t *testing.T) {
+	notice, err := readNotice("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &IMAP{notice: notice, p: Policy{Clock: func(t time.Time) time.Time { return t.In(time.FixedZone("NPT", 20700)) }}}
+	text, err := b.writeNotice(Target{Recipient: bert, MessageID: id, From: anna,
+		Received: time.Date(2026, 11, 30, 20, 0, 0, 0, time.UTC)})
+	if err != nil || !strings.Contains(string(text), "1 December 2026, 01:45 NPT") {
+		t.Errorf("%v\n%s", err, text)
+	}
 }
 
 // Words in place of a name are not told in a notice.

@@ -89,19 +89,22 @@ func TestGraphLeavesWhatItsUserHasSeen(t *testing.T) {
 
 // Between our look and our act its user opens it.
 func TestGraphGivesBackWhatWasReadAtTheLastMoment(t *testing.T) {
-	for policy, want := range map[Policy]string{unreadOnly: "Inbox", {Unread: "delete", Read: "delete"}: "",
-		{Unread: "move:Recalled", Read: "keep"}: "msgfolderroot/Recalled"} {
+	for _, c := range []struct {
+		policy Policy
+		want   string
+	}{{unreadOnly, "Inbox"}, {Policy{Unread: "delete", Read: "delete"}, ""},
+		{Policy{Unread: "move:Recalled", Read: "keep"}, "msgfolderroot/Recalled"}} {
 		x := startExchange(t)
 		m := x.deliver("inbox", message(id))
 		x.before = func(_ http.ResponseWriter, r *http.Request) bool {
 			m.read = m.read || strings.HasSuffix(r.URL.Path, "/move")
 			return false
 		}
-		if r, _ := x.takes(t, policy, Read); !strings.HasPrefix(r.Detail, "read at the last moment") {
+		if r, _ := x.takes(t, c.policy, Read); !strings.HasPrefix(r.Detail, "read at the last moment") {
 			t.Errorf("it says %q", r.Detail)
 		}
-		if x.where(m) != want {
-			t.Errorf("%+v: it is in %q, want %q", policy, x.where(m), want)
+		if x.where(m) != c.want {
+			t.Errorf("%+v: it is in %q, want %q", c.policy, x.where(m), c.want)
 		}
 	}
 }

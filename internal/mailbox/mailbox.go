@@ -76,10 +76,11 @@ type Server struct {
 
 // Policy says what to do in the mailboxes of all servers that don't say it themselves.
 type Policy struct {
-	Unread string // delete, replace, move:Folder
-	Read   string // keep, delete, move:Folder
-	DryRun bool   // says what would be done
-	Texts  string // a folder whose file mailbox-notice.txt replaces our text; empty: none
+	Unread string                    // delete, replace, move:Folder
+	Read   string                    // keep, delete, move:Folder
+	DryRun bool                      // says what would be done
+	Texts  string                    // a folder whose file mailbox-notice.txt replaces our text; empty: none
+	Clock  func(time.Time) time.Time // gives moments the zone in which people are told them; nil: the gateway's own
 }
 
 const (

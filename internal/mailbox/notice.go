@@ -93,7 +93,11 @@ func (o *box) append(folder string, text []byte, at time.Time) error {
 func (b *IMAP) writeNotice(t Target) ([]byte, error) {
 	received := "lately"
 	if !t.Received.IsZero() {
-		received = t.Received.Format("2 January 2006, 15:04 MST")
+		local := time.Time.Local
+		if b.p.Clock != nil {
+			local = b.p.Clock
+		}
+		received = local(t.Received).Format("2 January 2006, 15:04 MST")
 	}
 	from, text := t.From, bytes.Buffer{}
 	if address, err := mailmsg.Address(from); err != nil || address != from { // words in place of a name

@@ -35,7 +35,7 @@ func (p *Post) Request(ctx context.Context, h *holdstore.Hold, q protocol.Reques
 	return p.send(ctx, dispatch{sender: h.Sender.Address, author: Author(h), to: to, gateway: h.Gateway, id: q.ID,
 		auto: "auto-generated",
 		text: "request", letter: letter{Subject: sanitize.HeaderValue(h.Subject), MessageID: h.MessageID,
-			HeldAt: clock(h.HeldAt, english),
+			HeldAt: clock(p.texts.Clock(h.HeldAt), english),
 			From:   sanitize.HeaderValue(Author(h)), Why: sanitize.HeaderValue(q.Reason)},
 		kind: "recall-request", part: q.String(), headers: headers})
 }
@@ -101,7 +101,7 @@ func (p *Post) Report(ctx context.Context, h *holdstore.Hold, again bool) error 
 		fmt.Fprintln(&says, o.Words(), o.At.UnixMilli())
 	}
 	lang := p.texts.languageFor(h.Rule, h.Sender.Address)
-	l := a.letter(p.addressFor(h.Sender.Address), lang)
+	l := a.letter(p.addressFor(h.Sender.Address), lang, p.texts.Clock)
 	l.Again, l.Reason = again, p.texts.reason(h.Rule, lang)
 	for _, e := range h.Timeline {
 		if e.Verb == PassedOn && e.News { // nobody else's words come into a mail of ours

@@ -98,6 +98,32 @@ func TestAMailInAnyLanguageIsGoodOnTheWire(t *testing.T) {
 	}
 }
 
+// A person reads every moment of a mail as the clock by which the site's rules go shows it.
+func TestMomentsInMailsAreThoseOfTheSitesClock(t *testing.T) {
+	t.Parallel()
+	texts, err := ReadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts.Use(Site{Language: func(string, string) string { return english },
+		Clock: func(t time.Time) time.Time { return t.In(time.FixedZone("NPT", 20700)) }})
+	at := time.Date(2026, 11, 30, 7, 0, 0, 0, time.UTC)
+	sent := holdstore.Result{Outcome: holdstore.Sent, Detail: "250 ok", At: at.Add(3 * time.Hour)}
+	h := &holdstore.Hold{Due: at, Submission: holdstore.Submission{Recipients: []holdstore.Path{{Address: "b@x.test"}}},
+		HeldAt: at.Add(time.Hour), Results: []holdstore.Result{sent}}
+	l := (&Answer{Done: []*holdstore.Hold{h}, Held: []*holdstore.Hold{h}, AnswerBy: at.Add(2 * time.Hour)}).letter("",
+		english, texts.Clock)
+	said := []string{l.Until, l.HeldAt, l.AnswerBy, l.Rcpt[0].Words(), l.Held[0].Until}
+	for n, hour := range []string{"12", "13", "14", "15", "12"} {
+		if want := hour + ":45:00 on 30 Nov 2026 (NPT)"; !strings.Contains(said[n], want) {
+			t.Errorf("%q has no %s", said[n], want)
+		}
+	}
+	if !h.Results[0].At.Equal(sent.At) || h.Results[0].At.Location() != time.UTC {
+		t.Error("the hold itself was changed")
+	}
+}
+
 func TestTheLanguageOfAMailIsThatOfTheRuleTheDomainOrTheSite(t *testing.T) {
 	t.Parallel()
 	texts, err := ReadTexts("", "fr", "de", "ja")
@@ -111,7 +137,7 @@ func TestTheLanguageOfAMailIsThatOfTheRuleTheDomainOrTheSite(t *testing.T) {
 		}
 	}
 	h := &holdstore.Hold{Due: time.Unix(0, 0)}
-	if got := (&Answer{Done: []*holdstore.Hold{h}}).letter("", "ja").Until; !strings.HasPrefix(got, "19") {
+	if got := (&Answer{Done: []*holdstore.Hold{h}}).letter("", "ja", texts.Clock).Until; !strings.HasPrefix(got, "19") {
 		t.Errorf("a moment in Japanese: %s", got)
 	}
 	if _, err := ReadTexts("", "en", "xx"); err == nil {

@@ -43,14 +43,15 @@ type told struct{ Address, Words, Detail string }
 // waiting is one held message in a list.
 type waiting struct{ ID, Subject, To, Until string }
 
-func (a *Answer) letter(address, language string) letter {
+// letter fills in what a text can say; local gives moments the zone of its reader.
+func (a *Answer) letter(address, language string, local func(time.Time) time.Time) letter {
 	l := letter{Act: a.Act, Asked: sanitize.HeaderValue(a.Asked), Why: sanitize.HeaderValue(a.Why), Address: address,
-		AnswerBy: until(a.AnswerBy, language)}
+		AnswerBy: until(a.AnswerBy, language, local)}
 	if len(a.Done) > 0 {
 		h := a.Done[0]
 		l.Subject, l.MessageID = sanitize.HeaderValue(h.Subject), sanitize.HeaderValue(h.MessageID)
 		l.Waits = h.State == holdstore.Held
-		l.ID, l.HeldAt, l.Until = h.ID, clock(h.HeldAt, language), clock(h.Due, language)
+		l.ID, l.HeldAt, l.Until = h.ID, clock(local(h.HeldAt), language), clock(local(h.Due), language)
 		if h.Rule != policy.DefaultRule {
 			l.Rule = sanitize.HeaderValue(h.Rule)
 		}
@@ -63,6 +64,7 @@ func (a *Answer) letter(address, language string) letter {
 		l.Missing = append(l.Missing, sanitize.HeaderValue(address))
 	}
 	for n := range l.Rcpt {
+		l.Rcpt[n].At = local(l.Rcpt[n].At)
 		l.Rcpt[n].Address, l.Rcpt[n].Detail = sanitize.HeaderValue(l.Rcpt[n].Address), sanitize.HeaderValue(l.Rcpt[n].Detail)
 	}
 	for _, h := range a.Held[:min(len(a.Held), maxTold)] {
@@ -74,23 +76,23 @@ func (a *Answer) letter(address, language string) letter {
 			to = append(to, "...")
 		}
 		l.Held = append(l.Held, waiting{h.ID, sanitize.HeaderValue(h.Subject), strings.Join(to, ", "),
-			clock(h.Due, language)})
+			clock(local(h.Due), language)})
 	}
 	return l
 }
 
 // until says a moment, or nothing for the zero time.
-func until(t time.Time, language string) string {
+func until(t time.Time, language string, local func(time.Time) time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return clock(t, language)
+	return clock(local(t), language)
 }
 
-// clock writes a moment in the gateway's zone: in English in words, else in the form that all languages read.
+// clock writes a moment in its zone: in English in words, else in the form that all languages read.
 func clock(t time.Time, language string) string {
 	if language == english {
-		return t.Local().Format("15:04:05 on 2 Jan 2006 (MST)")
+		return t.Format("15:04:05 on 2 Jan 2006 (MST)")
 	}
-	return t.Local().Format("2006-01-02 15:04:05 (MST)")
+	return t.Format("2006-01-02 15:04:05 (MST)")
 }

@@ -103,7 +103,7 @@ func (p *Post) SignIn(ctx context.Context, to, link, gateway string) error {
 func (p *Post) toSender(to *holdstore.Submission, a *Answer, thread string) dispatch {
 	rule := a.Rule()
 	lang := p.texts.languageFor(rule, to.Sender.Address)
-	l := a.letter(p.addressFor(to.Sender.Address), lang)
+	l := a.letter(p.addressFor(to.Sender.Address), lang, p.texts.Clock)
 	l.Reason = p.texts.reason(rule, lang)
 	return dispatch{about: l.ID, lang: lang, to: []holdstore.Path{{Address: to.Sender.Address}}, gateway: to.Gateway,
 		auto: "auto-replied", thread: thread, letter: l}

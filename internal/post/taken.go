@@ -35,7 +35,8 @@ func (p *Post) Taken(ctx context.Context, l Loss) error {
 	lang := p.texts.languageFor("", l.Recipient)
 	return p.send(ctx, dispatch{author: postmaster + "@" + domain, to: []holdstore.Path{{Address: l.Recipient}},
 		gateway: domain, id: idOf("taken", l.MessageID+"\n"+holdstore.Fold(l.Recipient)), auto: "auto-generated", lang: lang,
-		text: "taken", letter: letter{From: sanitize.HeaderValue(from), HeldAt: until(l.Received, lang), Act: !l.BySender}})
+		text: "taken", letter: letter{From: sanitize.HeaderValue(from), Act: !l.BySender,
+			HeldAt: until(l.Received, lang, p.texts.Clock)}})
 }
 
 // ours says whether a message is a mail of ours to the same person. Anybody can write a Message-ID like those of ours.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"text/template"
+	"time"
 	"unicode/utf8"
 
 	"github.com/recall-milter/recall-milter/internal/sanitize"
@@ -46,6 +47,8 @@ type Site struct {
 	Reason func(rule, language string) string
 	// Reports says of which outcomes of recalls a sender hears: always, failures or never; nil: always.
 	Reports func(rule string) string
+	// Clock gives moments the zone in which people are told them; nil: the gateway's own.
+	Clock func(time.Time) time.Time
 }
 
 // Use takes what a site says, from now on. Before that, the default language counts, and no rule has a reason.
@@ -140,6 +143,14 @@ func (t *Texts) reports(rule string, good bool) bool {
 	}
 	wanted := site.Reports(rule)
 	return wanted != "never" && (wanted != "failures" || !good)
+}
+
+// Clock gives a moment the zone in which people are told it.
+func (t *Texts) Clock(at time.Time) time.Time {
+	if site := t.site.Load(); site != nil && site.Clock != nil {
+		return site.Clock(at)
+	}
+	return at.Local()
 }
 
 // write fills a text in; lines end with CRLF.

@@ -60,14 +60,15 @@ type section struct {
 	None  string
 }
 
-// templates makes the templates of each language.
-func (t *Texts) templates() map[string]*template.Template {
+// templates makes the templates of each language. A clock gives moments the zone in which they are shown.
+func (t *Texts) templates(clock func(time.Time) time.Time) map[string]*template.Template {
+	moment := func(at time.Time) template.HTML { return moment(clock(at)) }
 	all := map[string]*template.Template{}
 	for _, name := range t.Names {
 		say := func(key string, with ...any) string { return t.say(name, key, with...) }
 		all[name] = template.Must(template.New("").Funcs(template.FuncMap{"t": say, "moment": moment, "now": time.Now,
 			"at": func(key string, at time.Time, more ...any) template.HTML {
-				return withMoment(t.say(name, key, append([]any{"\x00"}, more...)...), at)
+				return withMoment(t.say(name, key, append([]any{"\x00"}, more...)...), moment(at))
 			},
 			"span":  func(d time.Duration) string { return t.span(name, d) },
 			"verb":  func(verb string) string { return t.verb(name, verb) },
@@ -79,24 +80,23 @@ func (t *Texts) templates() map[string]*template.Template {
 	return all
 }
 
-// clock writes a moment in the gateway's zone, without the date of today.
-func clock(at time.Time) string {
-	at = at.Local()
-	if y, m, d := time.Now().Date(); at.Year() == y && at.Month() == m && at.Day() == d {
+// shown writes a moment as the clock of its zone shows it, without the date of today.
+func shown(at time.Time) string {
+	if y, m, d := time.Now().In(at.Location()).Date(); at.Year() == y && at.Month() == m && at.Day() == d {
 		return at.Format("15:04:05 MST")
 	}
 	return at.Format("2006-01-02 15:04:05 MST")
 }
 
-// moment marks a moment up, so that a browser can write it in its user's zone and language.
+// moment marks a moment up, so that a script can write it in the zone and language of the browser's user.
 func moment(at time.Time) template.HTML {
-	return template.HTML(`<time datetime="` + at.UTC().Format(time.RFC3339) + `">` + clock(at) + `</time>`)
+	return template.HTML(`<time datetime="` + at.UTC().Format(time.RFC3339) + `">` + shown(at) + `</time>`)
 }
 
 // withMoment escapes a text, and puts a moment at the place that a NUL marks.
-func withMoment(text string, at time.Time) template.HTML {
+func withMoment(text string, moment template.HTML) template.HTML {
 	before, after, _ := strings.Cut(text, "\x00")
-	return template.HTML(html.EscapeString(before)) + moment(at) + template.HTML(html.EscapeString(after))
+	return template.HTML(html.EscapeString(before)) + moment + template.HTML(html.EscapeString(after))
 }
 
 // view is what every page shows.

@@ -51,6 +51,7 @@ type Options struct {
 
 	Reason    func(rule, language string) string // why mail of a rule waits; nil: no rule has a reason
 	ReasonFor func(*holdstore.Hold) string       // so, in the sender's language
+	Clock     func(time.Time) time.Time          // gives moments the zone of the site's rules; nil: the gateway's own
 }
 
 // Delegates are those who may act for the senders of a rule.
@@ -99,9 +100,14 @@ type Mail interface {
 
 // New returns a server. The marker needs its secret before anybody can sign in.
 func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *Texts, log Log, o Options) *Server {
-	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: time.Now,
+	clock := o.Clock
+	if clock == nil {
+		clock = time.Time.Local
+	}
+	now := func() time.Time { return clock(time.Now()) } // what people type without a zone is of the same zone
+	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: now,
 		wanted: make(chan string, 100), secure: strings.HasPrefix(o.BaseURL, "https:"),
-		pageTemplates: texts.templates(), room: newRoom(), bounds: patience, claws: semaphore.NewWeighted(looksAtOnce),
+		pageTemplates: texts.templates(clock), room: newRoom(), bounds: patience, claws: semaphore.NewWeighted(looksAtOnce),
 		streams:     shares{most: streamsMost, each: streamsPer},
 		connections: shares{each: clientMost}, requests: shares{each: clientMost}}
 	return s

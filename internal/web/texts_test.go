@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Every text that a template names is there.
@@ -70,7 +71,7 @@ func TestASitesTextIsOnThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{texts: texts, pageTemplates: texts.templates()}
+	s := &Server{texts: texts, pageTemplates: texts.templates(time.Time.Local)}
 	r := httptest.NewRequest("GET", "/nothing", nil)
 	r.Header.Set("Accept-Language", "it")
 	w := httptest.NewRecorder()

@@ -2,9 +2,23 @@ package wiring
 
 import (
 	"testing"
+	"time"
 
 	"github.com/recall-milter/recall-milter/internal/config"
 )
+
+func TestTheClockOfTheSiteIsThatOfItsRules(t *testing.T) {
+	t.Parallel()
+	c := &config.Config{}
+	at := time.Date(2026, 11, 30, 7, 0, 0, 0, time.UTC)
+	for zone, want := range map[string]string{"Asia/Kathmandu": "12:45 +0545", "": at.Local().Format("15:04 MST"),
+		"nowhere": at.Local().Format("15:04 MST")} {
+		c.Hold.Zone = zone
+		if got := Site(c).Clock(at).Format("15:04 MST"); got != want {
+			t.Errorf("%q: %s, want %s", zone, got, want)
+		}
+	}
+}
 
 func TestTheRuleComesBeforeTheDomain(t *testing.T) {
 	t.Parallel()

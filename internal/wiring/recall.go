@@ -27,7 +27,17 @@ func Texts(c *config.Config, file string) (*post.Texts, error) {
 
 // Site says what a config says of senders and rules.
 func Site(c *config.Config) post.Site {
-	return post.Site{Language: languageOf(c), Reason: c.Reason, Reports: c.Reports}
+	return post.Site{Language: languageOf(c), Reason: c.Reason, Reports: c.Reports, Clock: Clock(c)}
+}
+
+// Clock gives moments the zone of a site's rules, in which its people are told them.
+func Clock(c *config.Config) func(time.Time) time.Time {
+	return func(t time.Time) time.Time {
+		if local, err := c.Clock(t.Local()); err == nil {
+			return local
+		}
+		return t.Local()
+	}
 }
 
 // Reason says why a hold waits, in the site's words and the sender's language.

@@ -41,15 +41,16 @@ func clawKeep(c *config.Config) time.Duration {
 
 // Mailboxes makes the way into the mailboxes; nil: there is none.
 func Mailboxes(c *config.Config, texts *post.Texts) (*mailbox.Mailboxes, error) {
-	m, folder := c.Inbound.Mailbox, ""
+	m, folder, clock := c.Inbound.Mailbox, "", Clock(c)
 	if texts != nil {
-		folder = texts.Folder
+		folder, clock = texts.Folder, texts.Clock // which follows a reload
 	}
 	servers, err := mailServers(c)
 	if err != nil || len(servers) == 0 {
 		return nil, err
 	}
-	return mailbox.New(servers, mailbox.Policy{Unread: m.Unread, Read: m.Read, DryRun: m.DryRun, Texts: folder})
+	return mailbox.New(servers, mailbox.Policy{Unread: m.Unread, Read: m.Read, DryRun: m.DryRun, Texts: folder,
+		Clock: clock})
 }
 
 func mailServers(c *config.Config) (all []mailbox.Server, err error) {

@@ -64,7 +64,7 @@ func webOptions(c *config.Config) (o web.Options, err error) {
 	o = web.Options{BaseURL: strings.TrimSuffix(w.BaseURL, "/"), Header: w.SignIn.Header, LinkMail: w.SignIn.Link,
 		Session: time.Duration(w.Session), Preview: w.Preview, MaxGrace: time.Duration(c.Hold.MaxGrace),
 		Mailboxes: c.Inbound.Mailbox.Any(), ClawKeep: clawKeep(c), Grace: time.Duration(c.Hold.Grace),
-		OwnGrace: c.Hold.Own(), Reason: c.Reason, ReasonFor: Reason(c)}
+		OwnGrace: c.Hold.Own(), Reason: c.Reason, ReasonFor: Reason(c), Clock: Clock(c)}
 	if o.Proxies, err = policy.ParseNetworks(w.TrustedProxies); err != nil {
 		return o, err
 	}
