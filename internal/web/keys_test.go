@@ -195,5 +195,44 @@ func TestThePageKnowsWhenItIsOld(t *testing.T) {
 	list.Sees("Enter the address")
 }
 
+// A page that the back button brings back as it was, scripts and all, looks again and listens again.
+func TestAPageThatComesBackLooksAgain(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	id := h.mail("Back", time.Hour, "Hello", "bert@far.test")
+	b := browser.Open(t)
+	b.Header("Remote-User", "anna")
+	b.GoTo(h.url + "/m/" + id)
+	b.Sees("Send now")
+	browser.JS[bool](b, `dispatchEvent(new PageTransitionEvent("pagehide", {persisted: true}))`) // it listens no longer
+	h.extend(id)
+	browser.JS[bool](b, `dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
+	b.Sees("waits longer · login boss")
+	h.leave(id)
+	b.Sees("Ask the recipients' mail systems")
+}
+
+// luminance is how bright a colour of a computed style is.
+const luminance = `((what) => getComputedStyle(document.body)[what].match(/\d+/g).slice(0, 3)
+	.reduce((sum, part) => sum + Number(part), 0))`
+
+// Who prefers dark pages gets them, and forms and scroll bars with them.
+func TestThePageIsDarkForWhoeverPrefersIt(t *testing.T) {
+	t.Parallel()
+	h := open(t, "")
+	b := browser.Open(t)
+	b.GoTo(h.url + "/sign-in")
+	for scheme, dark := range map[string]bool{"light": false, "dark": true} {
+		b.Prefers("screen", "prefers-color-scheme", scheme)
+		if browser.JS[bool](b, luminance+`("backgroundColor") < `+luminance+`("color")`) != dark {
+			t.Errorf("%s: the page is %s on %s", scheme, browser.JS[string](b, `getComputedStyle(document.body).color`),
+				browser.JS[string](b, `getComputedStyle(document.body).backgroundColor`))
+		}
+	}
+	if got := browser.JS[string](b, `getComputedStyle(document.documentElement).colorScheme`); got != "light dark" {
+		t.Errorf("the browser's own parts are %q", got)
+	}
+}
+
 // lookAgain has a page look at once, as one does that was hidden behind another.
 const lookAgain = `document.dispatchEvent(new Event("visibilitychange"))`

@@ -34,6 +34,26 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 	}
 }
 
+// A language that has no words for something shows it in English, a site's own language as well; what no language has
+// is shown by its name, so that somebody sees it.
+func TestATextThatALanguageLacksIsEnglish(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "it.txt"), []byte("take-back: Annulla\nsend-now:\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Read(folder, "it", "de")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"take-back": "Annulla", "send-now": English().Say(english, "send-now"),
+		"span-m": "5 min", "no-such-text": "no-such-text"} {
+		if got := w.Say("it", key, 5); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+}
+
 func TestTheBrowserChoosesTheLanguage(t *testing.T) {
 	texts, err := Read("", "en", "de", "zh", "ja")
 	if err != nil {
