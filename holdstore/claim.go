@@ -251,3 +251,24 @@ func (s *Store) ClaimOne(ctx context.Context, ref, detail string, a Actor) (*Cla
 	h.doubt = s.permitted(h, fields)
 	return NewClaim(*h, token, until), nil
 }
+
+// breakScript ends a claim whose outcome a defect keeps from being settled.
+// ARGV: id, token, retry ms, event, first line of the defect. Output: "ok" or "lost".
+var breakScript = drain(parking + `
+local id, key = ARGV[1], P .. 'h:' .. ARGV[1]
+if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
+local due = defect(key, ARGV[5]) or now + ARGV[3]
+note(id, ARGV[4])
+redis.call('HDEL', key, 'tok')
+set(id, 'due', int(due))
+hurry(due)
+move(id, 'releasing', 'held', due)
+return 'ok'
+`)
+
+// Break gives back a claim that a defect of ours keeps from being attempted or settled; what is its first line. The
+// hold is due again after a while, and after ParkAfter defects it is parked. ErrLost.
+func (s *Store) Break(ctx context.Context, c *Claim, in time.Duration, what string) error {
+	event := eventLine(Event{Verb: "retry", Detail: "a defect of the daemon: " + what})
+	return s.word(ctx, breakScript, c.ID, c.token, max(in.Milliseconds(), 1), event, what)
+}

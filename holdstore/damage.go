@@ -146,13 +146,3 @@ return 'ok'
 func (s *Store) parkDamaged(ctx context.Context, id, token string, why error) {
 	_ = s.word(ctx, parkScript, id, token, Reason(why)) // else its lease ends, and it is claimed again
 }
-
-// gone is the error for a hold without a record.
-func (s *Store) gone(ctx context.Context, id string) error {
-	key := string(s.nodes.Of(id)) + "aside:h:" + id
-	if n, err := s.nodes.Client.Exists(ctx, key).Result(); err == nil && n > 0 {
-		return &notDone{id, ErrDamaged, "its record was overwritten, and is set aside as " + key +
-			"; its content is kept: restore the record from a copy of the store"}
-	}
-	return &notDone{id, ErrNotFound, ""}
-}

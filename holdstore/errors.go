@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
@@ -108,3 +109,8 @@ func outcome(word, id string) error {
 
 // errChanged says that another recall of the same hold was faster.
 var errChanged = errors.New("its ticket was replaced meanwhile")
+
+// notAddressed is the error of an act on recipients whom a hold does not have.
+func notAddressed(h *Hold, addresses []string) error {
+	return &notDone{h.ID, ErrNotFound, "none of its recipients is " + strings.Join(addresses, " or ")}
+}

@@ -43,6 +43,16 @@ func (s *Store) get(ctx context.Context, id string) (*Hold, map[string]string, e
 	return h, fields, err
 }
 
+// gone is the error for a hold without a record.
+func (s *Store) gone(ctx context.Context, id string) error {
+	key := string(s.nodes.Of(id)) + "aside:h:" + id
+	if n, err := s.nodes.Client.Exists(ctx, key).Result(); err == nil && n > 0 {
+		return &notDone{id, ErrDamaged, "its record was overwritten, and is set aside as " + key +
+			"; its content is kept: restore the record from a copy of the store"}
+	}
+	return &notDone{id, ErrNotFound, ""}
+}
+
 // Resolve finds holds by REF: hold ID, Message-ID with or without <>, or the MTA's queue ID; of many with one name, the
 // newest. They are in the order of their IDs, which is by time. Empty: none. With ErrPartial there may be more of that
 // name.

@@ -3,7 +3,6 @@ package holdstore
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -19,27 +18,6 @@ const ParkAfter = 3
 
 // parking is the part of scripts that counts a defect of a hold or job.
 var parking = lua("park", "PARK_AFTER", ParkAfter)
-
-// breakScript ends a claim whose outcome a defect keeps from being settled.
-// ARGV: id, token, retry ms, event, first line of the defect. Output: "ok" or "lost".
-var breakScript = drain(parking + `
-local id, key = ARGV[1], P .. 'h:' .. ARGV[1]
-if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
-local due = defect(key, ARGV[5]) or now + ARGV[3]
-note(id, ARGV[4])
-redis.call('HDEL', key, 'tok')
-set(id, 'due', int(due))
-hurry(due)
-move(id, 'releasing', 'held', due)
-return 'ok'
-`)
-
-// Break gives back a claim that a defect of ours keeps from being attempted or settled; what is its first line. The
-// hold is due again after a while, and after ParkAfter defects it is parked. ErrLost.
-func (s *Store) Break(ctx context.Context, c *Claim, in time.Duration, what string) error {
-	event := eventLine(Event{Verb: "retry", Detail: "a defect of the daemon: " + what})
-	return s.word(ctx, breakScript, c.ID, c.token, max(in.Milliseconds(), 1), event, what)
-}
 
 // Parked lists the IDs of holds and of jobs that are parked, at most some of each. With ErrPartial there may be more.
 func (s *Store) Parked(ctx context.Context, most int) (holds, jobs []string, err error) {

@@ -1,7 +1,5 @@
 package holdstore
 
-import "strings"
-
 // Would says how an action would end for a hold as it was read: with nil, or the error of the act. It is for people who
 // only look: the hold can change meanwhile, and whether the content of a recalled one is still kept is not known.
 func (d Action) Would(h *Hold) error {
@@ -50,9 +48,4 @@ func WouldRecallOnly(h *Hold, addresses []string) error {
 		return notAddressed(h, addresses)
 	}
 	return outcome(word, h.ID)
-}
-
-// notAddressed is the error of an act on recipients whom a hold does not have.
-func notAddressed(h *Hold, addresses []string) error {
-	return &notDone{h.ID, ErrNotFound, "none of its recipients is " + strings.Join(addresses, " or ")}
 }
