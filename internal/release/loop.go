@@ -125,6 +125,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			break
 		}
 		var claims []*holdstore.Claim
+		asked := time.Now()
 		err := l.try("a claim of due mail, which is tried again", func() (err error) {
 			claims, err = l.store.Claim(ctx, len(senders))
 			return err
@@ -142,9 +143,9 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 		}
 		if err != nil || len(claims) == 0 {
-			l.sleep(ctx, wake, free, err)
+			l.sleep(ctx, wake, free, asked, err)
 		} else {
-			l.say(nil)
+			l.say(nil, asked)
 		}
 	}
 	wg.Wait()
@@ -179,10 +180,14 @@ func (l *Loop) waitFor(ctx context.Context, free chan *sender) []*sender {
 	}
 }
 
-// sleep waits until the next hold is due, a wake-up, or for a moment after an error of the store, which is said once.
-func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sender, failed error) {
+// sleep waits until the next hold is due, a wake-up, or for a moment after an error of the store, which is said once;
+// asked is when the store was asked what failed.
+func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sender, asked time.Time, failed error) {
 	wait := away
 	if failed == nil || errors.Is(failed, holdstore.ErrPartial) {
+		if failed == nil {
+			asked = time.Now()
+		}
 		due, ok, err := l.store.NextDue(ctx)
 		if failed = cmp.Or(failed, err); failed == nil {
 			wait = idle
@@ -194,7 +199,7 @@ func (l *Loop) sleep(ctx context.Context, wake <-chan struct{}, free chan *sende
 		}
 	}
 	if ctx.Err() == nil {
-		l.say(failed)
+		l.say(failed, asked)
 	}
 	if l.stands != storeAway {
 		hangUpIdle(free)
@@ -214,8 +219,9 @@ const (
 	paused    = "nothing is released until somebody types "
 )
 
-// say tells once why nothing is released, and how long the store was away when it answers again.
-func (l *Loop) say(failed error) {
+// say tells once why nothing is released, and how long the store was away when it answers again: from the first
+// question to which no answer came, as a server that hangs is found out late.
+func (l *Loop) say(failed error, asked time.Time) {
 	why := ""
 	switch {
 	case errors.Is(failed, holdstore.ErrPaused):
@@ -232,7 +238,7 @@ func (l *Loop) say(failed error) {
 	l.stands = why
 	switch away := why == storeAway || why == partAway; {
 	case away && l.gone.IsZero():
-		l.gone = time.Now()
+		l.gone = asked
 	case !away && !l.gone.IsZero():
 		l.log.Recovered("the store answers again", time.Since(l.gone))
 		l.gone = time.Time{}

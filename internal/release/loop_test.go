@@ -74,8 +74,21 @@ func TestAStoreThatIsAwayIsSaidOnce(t *testing.T) {
 	if n := strings.Count(log.text(), "trouble"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, log.text())
 	}
-	if n := strings.Count(log.text(), "recovered the store answers again true"); n != 1 {
+	if n := strings.Count(log.text(), "recovered the store answers again"); n != 1 {
 		t.Errorf("its return is said %d times:\n%s", n, log.text())
+	}
+}
+
+// A server that hangs is found out when a question has waited for its answer, so its outage began before that.
+func TestAnOutageLastsSinceTheFirstQuestionWithoutAnAnswer(t *testing.T) {
+	log := &notes{}
+	l := New(nil, nil, log, Options{})
+	l.say(holdstore.ErrUnavailable, time.Now().Add(-time.Hour))
+	l.say(holdstore.ErrUnavailable, time.Now())
+	l.say(nil, time.Now())
+	l.say(nil, time.Now())
+	if got := log.text(); strings.Count(got, "recovered") != 1 || !strings.Contains(got, "answers again after 1h0m0") {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -119,7 +119,7 @@ func (n *notes) Bounced(_ *holdstore.Hold, to, detail string) { n.add("bounced "
 func (n *notes) Trouble(msg string, err error)                { n.add("trouble " + msg + " " + errText(err)) }
 
 func (n *notes) Recovered(msg string, lasted time.Duration) {
-	n.add(fmt.Sprint("recovered ", msg, " ", lasted > 0))
+	n.add("recovered " + msg + " after " + lasted.String())
 }
 
 func (n *notes) Panicked(what string, v any, stack []byte) {
