@@ -115,6 +115,12 @@ func (t *tally) lookAgain(ids []string) {
 func (t *tally) was(id string, h *holdstore.Hold, err error) {
 	wanted := stateAfter[t.name]
 	switch {
+	case h != nil && len(t.only) > 0 && takenOut(h, t.only):
+		t.already++
+		t.say("%s: already %s; nothing was changed", id, t.sharesOf(h))
+		if t.json {
+			t.wrong = cmp.Or(t.wrong, t.table.add(t.ctx, h))
+		}
 	case h != nil && h.State == wanted && len(t.only) == 0, h != nil && wanted == holdstore.Released &&
 		h.State == holdstore.Releasing:
 		t.already++

@@ -47,6 +47,20 @@ func (t *tally) sharesOf(h *holdstore.Hold) string {
 	return strings.Join(words, "; ")
 }
 
+// takenOut says whether nobody of some recipients gets a message any more, because it was taken back for all of them.
+func takenOut(h *holdstore.Hold, only []string) bool {
+	wanted, all := holdstore.NewAddresses(only), false
+	for n, r := range h.Recipients {
+		if !wanted.Has(r.Address) {
+			continue
+		}
+		if all = h.Results[n].Outcome == holdstore.TakenBack || h.Results[n].CutOff; !all {
+			return false
+		}
+	}
+	return all
+}
+
 // namesMost is how many addresses a line names.
 const namesMost = 5
 
