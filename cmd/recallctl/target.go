@@ -133,7 +133,8 @@ func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 	case err != nil:
 		return nil, err
 	case strings.TrimSpace(ref) == "" || len(holds) == 0:
-		return nil, &exit{exitNothing, fmt.Sprintf("no message here has the hold ID, Message-ID or queue ID %q", ref)}
+		return nil, &exit{exitNothing, fmt.Sprintf("no message here has the hold ID, Message-ID or queue ID %q%s", ref,
+			asFilter(ref))}
 	case len(holds) > 1 && (byMessageID && c.sure || c.several):
 		return holds, nil
 	case len(holds) > 1:
@@ -147,6 +148,17 @@ func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 		return nil, usage("%q names %d messages, and nothing was changed: use the ID of one%s", ref, len(holds), hint)
 	}
 	return holds, nil
+}
+
+// asFilter says how to select by what somebody took for a REF.
+func asFilter(ref string) string {
+	switch {
+	case strings.Contains(ref, "@") && !strings.HasPrefix(ref, "<"):
+		return "; for an address use --sender or --recipient"
+	case strings.TrimSpace(ref) != "" && !strings.ContainsAny(ref, "0123456789@"):
+		return "; for a word of the subject use --subject"
+	}
+	return ""
 }
 
 // errEnough ends a find early.
