@@ -18,7 +18,7 @@ func TestADomainThatResemblesAnother(t *testing.T) {
 		"xn--bcher-kva.example": "", "buecher.example": "",
 		"corp.example": "", "cord.test": "", "c0rp.test": "corp.test", "corp.test": "", "lab.corp.test": "",
 		"yahoo.fr": "", "gmx.ch": "", "ymail.com": "", "email.com": "", "example.org": "", "test": "", "": "", "gmx.org": "",
-		"outlok.com": "outlook.com", "web.dd": "",
+		"outlok.com": "outlook.com", "web.dd": "", "vveb.de": "web.de", "acme-tracling.example": "acme-trading.example",
 	} {
 		if got := x.of(domain); got != want {
 			t.Errorf("%q resembles %q, want %q", domain, got, want)
@@ -54,6 +54,43 @@ func TestLocalDomainsOfAFileAreCompared(t *testing.T) {
 	if first := p.likeness(); first != p.likeness() {
 		t.Error("it is made again for each message")
 	}
+}
+
+// changing is a list whose entries can be replaced, as those of a file.
+type changing struct{ entries *Entries }
+
+func (*changing) Name() string { return "changing" }
+
+func (c *changing) Entries() *Entries { return c.entries }
+
+// What is compared is what the files have now; a domain that a list excludes is none of the site's.
+func TestLocalDomainsAreComparedAsTheyAreNow(t *testing.T) {
+	t.Parallel()
+	c := &changing{}
+	has := func(line string) {
+		c.entries = &Entries{}
+		if err := c.entries.Add(1, line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has("first-site.test")
+	local, err := ParseLists([]string{"!excluded-site.test", "@changing"},
+		func(string) (List, error) { return c, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewOutbound(Options{LocalDomains: local})
+	resembles := func(domain, want string) {
+		t.Helper()
+		if got := p.likeness().of(domain); got != want {
+			t.Errorf("%s resembles %q, want %q", domain, got, want)
+		}
+	}
+	resembles("frist-site.test", "first-site.test")
+	resembles("exclduded-site.test", "")
+	has("second-site.test")
+	resembles("frist-site.test", "")
+	resembles("secnod-site.test", "second-site.test")
 }
 
 func TestFirstContactAndLookalikeAskTheMemory(t *testing.T) {

@@ -57,6 +57,24 @@ func TestMailWaitsUntilTheNextMoment(t *testing.T) {
 }
 
 // With a grace until a moment, the moment is the verdict's, and the grace what is left until then.
+// A message takes its time on its way in: its moment stays, and may be over then.
+func TestWhatIsLeftUntilAMoment(t *testing.T) {
+	t.Parallel()
+	now := instant(t, "2026-11-27 17:00")
+	for _, c := range []struct {
+		v    Verdict
+		want time.Duration
+	}{
+		{Verdict{Grace: time.Hour}, time.Hour},
+		{Verdict{Grace: time.Hour, Until: now.Add(time.Minute)}, time.Minute},
+		{Verdict{Grace: time.Hour, Until: now.Add(-time.Minute)}, 0},
+	} {
+		if got := c.v.Left(now); got != c.want {
+			t.Errorf("%+v: %v, want %v", c.v, got, c.want)
+		}
+	}
+}
+
 func TestARuleHoldsUntilAMoment(t *testing.T) {
 	t.Parallel()
 	moment := func(text string) *Moment {

@@ -237,6 +237,8 @@ func TestWindowsAreCompared(t *testing.T) {
 		{"00:00-24:00", "Mon-Sun", false, true}, {"00:00-24:00", "Mon-Sun", true, false},
 		{"00:00-24:00", "Mon-Sun,Holiday", true, true},
 		{"Sun 22:00-06:00", "Mon 00:00-06:00", false, false},
+		// a holiday behind a holiday
+		{"Holiday 22:00-06:00", "Holiday 22:00-24:00|Mon-Sun 00:00-06:00", true, false},
 	} {
 		if got := TimeWithin(windowsOf(t, c.some), windowsOf(t, c.others), c.holidays); got != c.want {
 			t.Errorf("%q is within %q: %v", c.some, c.others, got)
