@@ -264,6 +264,7 @@ var kinds = []keyKind{
 	{"in:n:", "remembered in:n:", checkTimeScript, "string"},
 	{"cb:", "claw back ", checkTimeScript, "hash"},
 	{"claws", "", nil, "zset"},
+	{"turn:", "turn ", checkTimeScript, "string"},
 	{"aside:", "", checkAsideScript, ""},
 	{"co:", "remembered co:", checkTimeScript, "hash"},
 	{"ci:", "remembered ci:", checkTimeScript, "hash"},

@@ -43,6 +43,7 @@ import (
 //	                jobs:op: of operators; see jobs.go
 //	cb:ID           hash: a claw back, with a field for each mailbox; see clawback.go
 //	claws           IDs of claw backs; score: when they were ordered
+//	turn:DIGEST     string: the job whose turn it is to change the mailbox of an address; ends by itself
 //	rq:ID           a recall request that we made; rq:m:HASH the holds of a Message-ID for which there are some
 //	log             stream: the audit trail
 //	wake            channel: something is due sooner than before

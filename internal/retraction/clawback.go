@@ -100,7 +100,7 @@ func (c *claws) mailbox(share, ctx context.Context, m *holdstore.ClawMailbox) (m
 	result, err := c.act(share, ctx, m.N, target, plan)
 	switch {
 	case err == nil:
-	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable):
+	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), errors.Is(err, errNotItsTurn):
 		return false, err
 	case looks: // it was looked for, and is again
 		return true, nil
@@ -126,7 +126,7 @@ func (c *claws) mailbox(share, ctx context.Context, m *holdstore.ClawMailbox) (m
 // act opens the mailbox.
 func (c *claws) act(
 	share, ctx context.Context, n int, t clawback.Mailbox, plan []mailbox.Copy,
-) (mailbox.Clawed, error) {
+) (r mailbox.Clawed, err error) {
 	if c.x.boxes == nil {
 		return mailbox.Clawed{Outcome: mailbox.Refused, Detail: "this gateway has no way into the mailbox"}, nil
 	}
@@ -134,13 +134,18 @@ func (c *claws) act(
 		Print: fingerprint.Print{Header: t.Header, Body: t.Body}, Folder: c.order.Folder, Delete: c.order.Delete,
 		Changed: c.order.Changed, DryRun: c.order.DryRun, Asked: c.job.Since}
 	note := func(copies []mailbox.Copy) error { return c.x.store.PlanClaw(ctx, c.part.ID, n, copies) }
-	if c.order.Of == "" {
-		return c.x.boxes.ClawBack(share, claw, plan, note)
-	}
-	if plan == nil {
+	if c.order.Of != "" && plan == nil {
 		plan = t.Copies
 	}
-	return c.x.boxes.GiveBack(share, claw, plan, note)
+	err = c.x.alone(ctx, t.Recipient, c.job.ID, func() (err error) {
+		if c.order.Of == "" {
+			r, err = c.x.boxes.ClawBack(share, claw, plan, note)
+		} else {
+			r, err = c.x.boxes.GiveBack(share, claw, plan, note)
+		}
+		return err
+	})
+	return r, err
 }
 
 // end writes what came of a mailbox.

@@ -154,6 +154,8 @@ func (x *Retractor) end(ctx context.Context, j *holdstore.Job, err error) error 
 	switch {
 	case errors.As(err, &look):
 		in = time.Duration(look)
+	case errors.Is(err, errNotItsTurn):
+		in = firstTry
 	case errors.As(err, &broken):
 		return x.store.BreakJob(ctx, j, in, string(broken))
 	case j.Attempts == 1:

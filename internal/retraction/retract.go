@@ -242,8 +242,8 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 func (x *Retractor) carryOut(share, ctx context.Context, j *holdstore.Job, o *Order, recipient string) error {
 	result, err := x.takeFrom(share, ctx, j, o, recipient)
 	switch {
-	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), err != nil &&
-		time.Since(j.Since) < giveUpAfter:
+	case errors.Is(err, holdstore.ErrLost), errors.Is(err, holdstore.ErrUnavailable), errors.Is(err, errNotItsTurn),
+		err != nil && time.Since(j.Since) < giveUpAfter:
 		return err
 	case err != nil:
 		result = mailbox.Result{Outcome: protocol.StatusRefused, Detail: "the mailbox could not be reached"}
@@ -296,12 +296,16 @@ func (x *Retractor) takeFrom(share, ctx context.Context, j *holdstore.Job, o *Or
 			return mailbox.Result{Outcome: protocol.StatusRecalled}, err
 		}
 	}
-	result, err := x.boxes.Retract(share, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From,
-		Received: o.Received, Date: o.Date, Asked: j.Since, Hold: o.Hold},
-		func(plan mailbox.Result) error {
-			set(&o.Plan, recipient, plan)
-			return x.store.SaveJob(ctx, j, o)
-		})
+	var result mailbox.Result
+	err := x.alone(ctx, recipient, j.ID, func() (err error) {
+		result, err = x.boxes.Retract(share, mailbox.Target{Recipient: recipient, MessageID: o.MessageID, From: o.From,
+			Received: o.Received, Date: o.Date, Asked: j.Since, Hold: o.Hold},
+			func(plan mailbox.Result) error {
+				set(&o.Plan, recipient, plan)
+				return x.store.SaveJob(ctx, j, o)
+			})
+		return err
+	})
 	if plan, planned := o.Plan[recipient]; err == nil && planned && result.Outcome == protocol.StatusNotFound {
 		return plan, nil // it was done, and whoever did it died before saying so
 	}

@@ -46,6 +46,8 @@ type Store interface {
 		ctx context.Context, id string, n int, outcome string, result any, again bool, keep time.Duration, e holdstore.Entry,
 	) error
 
+	EnterMailbox(ctx context.Context, address, job string, most time.Duration) (bool, error)
+	LeaveMailbox(ctx context.Context, address, job string) error
 	ClaimJob(ctx context.Context, some ...holdstore.Lane) (*holdstore.Job, error)
 	RenewJob(ctx context.Context, j *holdstore.Job) error
 	SaveJob(ctx context.Context, j *holdstore.Job, v any) error
