@@ -16,7 +16,8 @@ import (
 
 // A claw back is one hash: what is to be done (head), and for each mailbox what is meant (t), what was about to be done
 // (p), and what came of it (r), each behind its number. All of it is sealed where there is a key. What these texts say
-// is up to whoever wrote them. In plain words it has the outcome of each mailbox (o), and how many have each ("sum ").
+// is up to whoever wrote them. In plain words it has the outcome of each mailbox (o), how many have each ("sum "), and
+// whether it was stopped.
 
 // ClawBack is an operator's order to take messages out of mailboxes.
 type ClawBack struct {
@@ -24,7 +25,8 @@ type ClawBack struct {
 	At        time.Time // when it was ordered
 	Ended     time.Time // zero: it is under way
 	Mailboxes int
-	Left      int // mailboxes without a result
+	Left      int  // mailboxes without a result
+	Stopped   bool // what was not begun is left alone
 	place     seal.Place
 	head      string
 	seal      *seal.Sealer
@@ -148,7 +150,8 @@ func (s *Store) AddClawBack(
 
 // ClawBack returns a claw back. ErrNotFound.
 func (s *Store) ClawBack(ctx context.Context, id string) (*ClawBack, error) {
-	f, err := s.nodes.Client.HMGet(ctx, clawKey(s.nodes.Of(id), id), "at", "ended", "n", "left", "head").Result()
+	f, err := s.nodes.Client.HMGet(ctx, clawKey(s.nodes.Of(id), id), "at", "ended", "n", "left", "head",
+		"stopped").Result()
 	if err != nil {
 		return nil, nodes.Explain(err)
 	}
@@ -160,6 +163,7 @@ func (s *Store) ClawBack(ctx context.Context, id string) (*ClawBack, error) {
 		return nil, fmt.Errorf("claw back %s: %w", id, ErrNotFound)
 	}
 	c := &ClawBack{ID: id, At: moment(text[0]), head: text[4], seal: s.seal, place: clawPlace(id, "head", 0)}
+	c.Stopped = text[5] != ""
 	if text[1] != "" {
 		c.Ended = moment(text[1])
 	}
@@ -170,6 +174,19 @@ func (s *Store) ClawBack(ctx context.Context, id string) (*ClawBack, error) {
 		return nil, fmt.Errorf("claw back %s: %w: a count is not a number", id, ErrDamaged)
 	}
 	return c, nil
+}
+
+// clawStopScript stops a claw back. ARGV: ID.
+var clawStopScript = drain(`
+local key = P .. 'cb:' .. ARGV[1]
+if redis.call('HEXISTS', key, 'at') == 0 then return 'none' end
+redis.call('HSET', key, 'stopped', 1)
+return 'ok'
+`)
+
+// StopClaw has a claw back leave alone what was not begun. ErrNotFound.
+func (s *Store) StopClaw(ctx context.Context, id string) error {
+	return s.replicatedWord(ctx, clawStopScript, id)
 }
 
 // ClawCounts says how many mailboxes of a claw back have each of some outcomes. One that is not known has none.

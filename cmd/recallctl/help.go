@@ -116,7 +116,7 @@ var helps = map[string]help{
 		"Take messages that came in out of the mailboxes of your users, whether they were read or not, and move them to " +
 			"the trash there. Message-IDs or filters choose among what is remembered (inbound.remember). What matches is " +
 			"shown first. The daemons do the work, each mailbox gets one outcome, and an interrupted command changes " +
-			"nothing about that. --undo moves messages back, unread if they were.\n\n" +
+			"nothing about that. --undo moves messages back, unread if they were, and stops what is not begun.\n\n" +
 			"Exit codes: 0 each mailbox has an outcome; 1 nothing matched; 2 some mailboxes could not be done; " + storeCodes,
 		"  recallctl retract --sender @evil.test --since 2h --dry-run\n" +
 			"  recallctl retract \"<6f2c@evil.test>\" --yes --reason phishing\n" +

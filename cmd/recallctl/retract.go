@@ -118,8 +118,12 @@ func (r *retract) takeBack(ctx context.Context, ids []string) error {
 	}
 	r.overview(found, len(boxes))
 	o := clawback.Order{Folder: r.folder, Delete: r.delete, DryRun: r.dryRun, Changed: r.apart == apartChanged}
-	return r.start(ctx, o, boxes, fmt.Sprintf("take %s out of %s, %s",
-		count(len(found.Messages)+map[bool]int{true: len(found.Apart)}[r.apart != ""]), mailboxes(len(boxes)), o.Goal()))
+	what := fmt.Sprintf("take %s out of %s, %s",
+		count(len(found.Messages)+map[bool]int{true: len(found.Apart)}[r.apart != ""]), mailboxes(len(boxes)), o.Goal())
+	if err := r.sureOf(what); err != nil {
+		return err
+	}
+	return r.order(ctx, o, boxes, what)
 }
 
 // ready is the query that the flags mean.
@@ -165,7 +169,8 @@ func (r *retract) giveBack(ctx context.Context, ids []string) error {
 			if err != nil {
 				return err
 			}
-			if strings.Contains(ref, "@") {
+			whole := !strings.Contains(ref, "@")
+			if !whole {
 				other := func(m clawback.Mailbox) bool { return !holdstore.SameID(m.MessageID, ref) }
 				boxes = slices.DeleteFunc(boxes, other)
 			}
@@ -173,11 +178,7 @@ func (r *retract) giveBack(ctx context.Context, ids []string) error {
 				continue
 			}
 			nothing = false
-			if c.Left > 0 {
-				r.say("warning: claw back %s is still under way in %s", c.ID, mailboxes(c.Left))
-			}
-			o := clawback.Order{DryRun: r.dryRun, Of: c.ID}
-			if err := r.start(ctx, o, boxes, "move messages back in "+mailboxes(len(boxes))); err != nil {
+			if err := r.undoes(ctx, c, boxes, whole); err != nil {
 				return err
 			}
 		}
@@ -186,6 +187,25 @@ func (r *retract) giveBack(ctx context.Context, ids []string) error {
 		}
 	}
 	return nil
+}
+
+// undoes moves messages back. An undo of the whole also stops what is still under way.
+func (r *retract) undoes(ctx context.Context, c *holdstore.ClawBack, boxes []clawback.Mailbox, whole bool) error {
+	if err := r.sureOf("move messages back in " + mailboxes(len(boxes))); err != nil {
+		return err
+	}
+	switch {
+	case c.Left > 0 && whole && !r.dryRun:
+		var err error
+		if boxes, err = clawback.Undo(ctx, r.store, c); err != nil {
+			return err
+		}
+		r.say("claw back %s was still under way in %s: what is not begun there is left alone; what it is just moving "+
+			"is moved back by the same command, once it has ended", c.ID, mailboxes(c.Left))
+	case c.Left > 0:
+		r.say("warning: claw back %s is still under way in %s", c.ID, mailboxes(c.Left))
+	}
+	return r.order(ctx, clawback.Order{DryRun: r.dryRun, Of: c.ID}, boxes, "move messages back in "+mailboxes(len(boxes)))
 }
 
 // meant lists the claw backs that somebody names: one by its ID, or by a Message-ID all that may have moved it.
@@ -205,13 +225,8 @@ func (r *retract) meant(ctx context.Context, ref string) ([]*holdstore.ClawBack,
 // undoLooked is how many claw backs are looked through for a Message-ID.
 const undoLooked = 1000
 
-// start asks, writes the order, and shows how it is carried out.
-func (r *retract) start(ctx context.Context, o clawback.Order, boxes []clawback.Mailbox, what string) error {
-	if !r.yes && !r.dryRun {
-		if err := r.sureOf(what); err != nil {
-			return err
-		}
-	}
+// order writes the order, and shows how it is carried out.
+func (r *retract) order(ctx context.Context, o clawback.Order, boxes []clawback.Mailbox, what string) error {
 	by := r.who()
 	o.By, o.From, o.Reason = by.By, by.From, by.Reason
 	id := r.store.NewClawID()
@@ -225,8 +240,11 @@ func (r *retract) start(ctx context.Context, o clawback.Order, boxes []clawback.
 	return r.follow(ctx, id, true)
 }
 
-// sureOf asks whether it is to be done; where nobody can answer, it is refused.
+// sureOf asks whether it is to be done, unless that was said; where nobody can answer, it is refused.
 func (r *retract) sureOf(what string) error {
+	if r.yes || r.dryRun {
+		return nil
+	}
 	if !r.interactive(r.stdin) {
 		return usage("this would %s; nothing was changed: look with --dry-run, then add --yes", what)
 	}

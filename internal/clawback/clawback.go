@@ -28,6 +28,7 @@ type Store interface {
 	ClawBacks(ctx context.Context, most int) ([]*holdstore.ClawBack, error)
 	ClawCounts(ctx context.Context, id string, outcomes []string) ([]int, error)
 	ClawMailboxes(ctx context.Context, id string, numbers []int) ([]holdstore.ClawMailbox, error)
+	StopClaw(ctx context.Context, id string) error
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
 }
 
@@ -210,19 +211,6 @@ func OutcomesFrom(
 }
 
 const outcomesAtOnce = 200
-
-// Moved lists what a claw back has moved, so that it can be undone.
-func Moved(ctx context.Context, store Store, c *holdstore.ClawBack) (all []Mailbox, err error) {
-	err = Outcomes(ctx, store, c, func(o Outcome) error {
-		if o.Done && o.Result.Outcome == mailbox.Moved {
-			m := o.Mailbox
-			m.Copies = o.Result.Copies
-			all = append(all, m)
-		}
-		return nil
-	})
-	return all, err
-}
 
 // Count says how many there are of something.
 func Count(n int, one, many string) string {

@@ -97,6 +97,16 @@ func (c *claws) mailbox(share, ctx context.Context, m *holdstore.ClawMailbox) (m
 	if done && !looks {
 		return false, nil
 	}
+	stopped, err := c.stopped(ctx)
+	switch {
+	case err != nil:
+		return false, err
+	case stopped && done:
+		return false, nil
+	case stopped && plan == nil:
+		return false, c.end(ctx, m.N, target, mailbox.Clawed{Outcome: mailbox.Refused,
+			Detail: "the claw back was undone before its turn"}, false)
+	}
 	result, err := c.act(share, ctx, m.N, target, plan)
 	switch {
 	case err == nil:
@@ -121,6 +131,15 @@ func (c *claws) mailbox(share, ctx context.Context, m *holdstore.ClawMailbox) (m
 		return true, nil
 	}
 	return missing, c.end(ctx, m.N, target, result, looks)
+}
+
+// stopped says whether the claw back was undone meanwhile.
+func (c *claws) stopped(ctx context.Context) (bool, error) {
+	head, err := c.x.store.ClawBack(ctx, c.part.ID)
+	if err != nil {
+		return false, err
+	}
+	return head.Stopped && c.order.Of == "", nil
 }
 
 // act opens the mailbox.

@@ -110,11 +110,14 @@ func (s *Server) undoClaw(r *http.Request, c *caller, reason string) (string, er
 		return "", err
 	}
 	boxes, err := clawback.Moved(r.Context(), s.store, h)
+	if err == nil && len(boxes) > 0 {
+		boxes, err = clawback.Undo(r.Context(), s.store, h)
+	}
 	switch {
 	case err != nil:
 		return "", err
 	case len(boxes) == 0:
-		return "", notNow(nil, "this claw back has moved nothing that could be moved back")
+		return "", notNow(nil, "this claw back has moved nothing that is not moved back already")
 	}
 	return s.orderClaw(r, c, clawback.Order{Of: h.ID, Reason: reason}, boxes)
 }
