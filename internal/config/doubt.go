@@ -54,6 +54,7 @@ func (c *Config) doubts(s *source) (all []Doubt) {
 		}
 	}
 	c.doubtTimes(add)
+	c.doubtMailboxes(add)
 	return all
 }
 

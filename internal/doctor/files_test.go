@@ -147,3 +147,16 @@ func TestAListThatCanNotBeUsedIsNamed(t *testing.T) {
 		fixed(t, found)
 	}
 }
+
+func TestASettingOfMailboxesThatDoesNothingIsNamed(t *testing.T) {
+	t.Parallel()
+	s := siteOf(t, "[inbound.mailbox]\nnotice = \"always\"\n")
+	found := gathered(func(r report) { settings(t.Context(), s, r) })
+	fixed(t, found)
+	for _, f := range found {
+		if f.Check == "config.mailbox" && f.Level == Warning && strings.Contains(f.Text, "no mailbox can be reached") {
+			return
+		}
+	}
+	t.Errorf("config.mailbox is not among %+v", found)
+}

@@ -39,7 +39,7 @@ func TestEachFindingIsExplainedAndTested(t *testing.T) {
 		slices.Sort(all)
 		return slices.Compact(all)
 	}
-	code := names(read("*.go", "../../cmd/recallctl/doctor.go", "../config/doubt.go"), `"`)
+	code := names(read("*.go", "../../cmd/recallctl/doctor.go", "../config/doubt*.go"), `"`)
 	// first cells
 	docs := names(strings.Join(regexp.MustCompile("(?m)^\\| `[^|]*\\|").FindAllString(read("../../docs/doctor.md"), -1),
 		"\n"), "`")

@@ -101,7 +101,7 @@ func (o *box) move(t Target, c found, target string, r Result) (Result, bool, er
 	if o.s.p.DryRun {
 		return tried(r), false, nil
 	}
-	if !o.caps.Has(imap.CapMove) && !o.caps.Has(imap.CapIMAP4rev2) && !o.canExpunge() {
+	if !o.canMove() {
 		r.Outcome, r.Detail = Refused, "the mail server can't move one message alone"
 		return r, false, nil
 	}

@@ -250,7 +250,7 @@ func (o *claws) unable() string {
 	switch {
 	case o.target == "" && !o.canExpunge():
 		return "the mail server can't remove one message alone"
-	case o.target != "" && !o.caps.Has(imap.CapMove) && !o.caps.Has(imap.CapIMAP4rev2) && !o.canExpunge():
+	case o.target != "" && !o.canMove():
 		return "the mail server can't move one message alone"
 	}
 	return ""

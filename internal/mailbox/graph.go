@@ -55,23 +55,25 @@ func (g *Graph) Retract(ctx context.Context, t Target, plan func(Result) error) 
 }
 
 // Check is Backend.Check. That the application may write can't be seen without writing.
-func (g *Graph) Check(ctx context.Context, user string) error {
+func (g *Graph) Check(ctx context.Context, user string) (Abilities, error) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	if err := g.slots.enter(ctx); err != nil {
-		return err
+		return Abilities{}, err
 	}
 	defer g.slots.leave()
 	box := &graphBox{Graph: g, ctx: ctx, user: g.s.name(user)}
 	if user != "" {
-		_, err := box.folder("inbox")
-		return err
+		if _, err := box.folder("inbox"); err != nil {
+			return Abilities{}, err
+		}
+		return Abilities{Delete: true, Move: true, Watch: true}, nil
 	}
 	err := box.call(http.MethodGet, g.s.Address+"/", nil, nil)
 	if said := new(graphError); errors.As(err, &said) && !errors.Is(err, ErrLogin) && said.status < 500 {
-		return nil // it answers, and that was the question
+		return Abilities{}, nil // it answers, and that was the question
 	}
-	return err
+	return Abilities{}, err
 }
 
 // graphBox is one user's mailbox.

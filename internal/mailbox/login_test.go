@@ -50,7 +50,7 @@ func TestTheServerOfADomainIsAsked(t *testing.T) {
 	if r, err := m.Retract(t.Context(), away, plan); err == nil || errors.Is(err, ErrLogin) {
 		t.Errorf("a server that is away: %+v, %v", r, err)
 	}
-	if err := m.Check(t.Context(), bert); err != nil {
+	if _, err := m.Check(t.Context(), bert); err != nil {
 		t.Errorf("check: %v", err)
 	}
 }

@@ -101,8 +101,9 @@ type Backend interface {
 	ClawBack(ctx context.Context, c Claw, plan []Copy, note func([]Copy) error) (Clawed, error)
 	// GiveBack moves copies that ClawBack has moved to where they were. plan and note are as there.
 	GiveBack(ctx context.Context, c Claw, copies []Copy, note func([]Copy) error) (Clawed, error)
-	// Check looks whether the server answers, and opens a user's mailbox if one is given. An error says what is wrong.
-	Check(ctx context.Context, user string) error
+	// Check looks whether the server answers, and opens a user's mailbox if one is given: then it says what can be done
+	// there. An error says what is wrong; with ErrNoExpunge or ErrNoMove the policy asks for what can't be done.
+	Check(ctx context.Context, user string) (Abilities, error)
 }
 
 // Mailboxes are those behind some servers, of which the first that has a recipient's domain is asked.
@@ -188,11 +189,11 @@ func (m *Mailboxes) Retract(ctx context.Context, t Target, plan func(Result) err
 	return r, err
 }
 
-// Check is Backend.Check at the server of a user's domain.
-func (m *Mailboxes) Check(ctx context.Context, user string) error {
+// Check is Backend.Check at the server of a user's domain. ErrNoServer.
+func (m *Mailboxes) Check(ctx context.Context, user string) (Abilities, error) {
 	b := m.of(user)
 	if b.Backend == nil {
-		return ErrNoServer
+		return Abilities{}, ErrNoServer
 	}
 	return b.Check(ctx, user)
 }
@@ -201,6 +202,7 @@ func (m *Mailboxes) Check(ctx context.Context, user string) error {
 var (
 	ErrNoServer  = errors.New("no server is configured for its domain")
 	ErrNoExpunge = errors.New("the IMAP server has no UIDPLUS, so one message can't be removed alone")
+	ErrNoMove    = errors.New("the IMAP server has neither MOVE nor UIDPLUS, so one message can't be moved alone")
 )
 
 // IMAP is the way into the mailboxes of one server.
@@ -278,22 +280,22 @@ func (b *IMAP) opensOthers(ctx context.Context) bool {
 }
 
 // Check is Backend.Check.
-func (b *IMAP) Check(ctx context.Context, user string) error {
+func (b *IMAP) Check(ctx context.Context, user string) (Abilities, error) {
 	ctx, cancel := context.WithTimeout(ctx, jobTime)
 	defer cancel()
 	if err := b.slots.enter(ctx); err != nil {
-		return err
+		return Abilities{}, err
 	}
 	defer b.slots.leave()
 	box, err := b.open(ctx, user)
 	if err != nil {
-		return because(ctx, err)
+		return Abilities{}, because(ctx, err)
 	}
 	defer box.close()
-	if user != "" && !box.canExpunge() && !box.archives() && (b.p.Unread == "delete" || b.p.Unread == "replace") {
-		return ErrNoExpunge
+	if user == "" {
+		return Abilities{}, nil
 	}
-	return nil
+	return box.abilities(), b.p.lacks(box)
 }
 
 // slots are as many as one server may have at once.

@@ -266,10 +266,10 @@ func TestAWrongPasswordIsSaid(t *testing.T) {
 		strings.Contains(err.Error(), "wrong\n") {
 		t.Errorf("it says %v", err)
 	}
-	if err := s.Check(context.Background(), bert); !errors.Is(err, ErrLogin) {
+	if _, err := s.Check(context.Background(), bert); !errors.Is(err, ErrLogin) {
 		t.Errorf("the check says %v", err)
 	}
-	if err := s.Check(context.Background(), ""); err != nil {
+	if _, err := s.Check(context.Background(), ""); err != nil {
 		t.Errorf("without a login the check says %v", err)
 	}
 	s.has("INBOX", id)
