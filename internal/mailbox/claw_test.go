@@ -234,3 +234,36 @@ func TestAMoveThatWasCutOffLeavesNoSecondCopy(t *testing.T) {
 	s.has("INBOX", id)
 	s.has("Trash")
 }
+
+// So does an undo. stop 4: it has done everything, and dies before anybody hears so.
+func TestAnUndoGoesOnWhereItWasCutOff(t *testing.T) {
+	s := start(t, "delete", "keep")
+	text := message(id)
+	s.deliver(text, text, text)
+	c := clawOf(t, text)
+	died := errors.New("died")
+	for stop := 1; stop <= 4; stop++ {
+		took := s.claws(c, Moved)
+		var plan []Copy
+		notes := 0
+		note := func(copies []Copy) error {
+			if notes++; notes == stop {
+				return died // the note was not written
+			}
+			plan = slices.Clone(copies)
+			return nil
+		}
+		if _, err := s.GiveBack(context.Background(), c, took.Copies, note); (stop <= 3) != errors.Is(err, died) {
+			t.Fatal(err)
+		}
+		if plan == nil {
+			plan = took.Copies
+		}
+		r, err := s.GiveBack(context.Background(), c, plan, func([]Copy) error { return nil })
+		if err != nil || r.Outcome != Returned || r.Detail != "" {
+			t.Errorf("%d: %+v, %v", stop, r, err)
+		}
+		s.has("Trash")
+		s.has("INBOX", id, id, id)
+	}
+}
