@@ -70,11 +70,15 @@ func TestAServerOfFewWords(t *testing.T) {
 }
 
 func TestFoldersOfOthersAreNotHis(t *testing.T) {
+	at := "location = maildir:~/public"
+	if server.Dovecot24(t) {
+		at = "mail_driver = maildir\n  mail_path = ~/public"
+	}
 	s := start(t, "delete", "keep", `namespace public {
   type = public
   separator = .
   prefix = Public.
-  location = maildir:~/public
+  `+at+`
   list = yes
   subscriptions = no
 }`)

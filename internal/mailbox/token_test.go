@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // issuer is a token server: it gives tokens to a client with a secret and to a service account, and tells Dovecot whose
@@ -142,13 +144,18 @@ func (i *issuer) sources(t *testing.T) map[string]Token {
 // dovecot is the configuration that makes a real Dovecot believe the issuer's tokens.
 func (i *issuer) dovecot(t *testing.T) string {
 	t.Helper()
+	const mechanisms = "auth_mechanisms = plain login xoauth2 oauthbearer\n"
+	if server.Dovecot24(t) {
+		return mechanisms + "passdb oauth2 {\n  mechanisms_filter = xoauth2 oauthbearer\n}\noauth2 {\n" +
+			"  introspection_mode = post\n  introspection_url = " + i.URL + "/introspect\n" +
+			"  username_attribute = username\n  active_attribute = active\n  active_value = true\n}\n"
+	}
 	path := filepath.Join(t.TempDir(), "oauth2")
 	if err := os.WriteFile(path, []byte("introspection_mode = post\nintrospection_url = "+i.URL+"/introspect\n"+
 		"username_attribute = username\nactive_attribute = active\nactive_value = true\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return "auth_mechanisms = plain login xoauth2 oauthbearer\npassdb {\n  driver = oauth2\n" +
-		"  mechanisms = xoauth2 oauthbearer\n  args = " + path + "\n}\n"
+	return mechanisms + "passdb {\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = " + path + "\n}\n"
 }
 
 func TestAccessTokensOpenMailboxes(t *testing.T) {

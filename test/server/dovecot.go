@@ -28,24 +28,8 @@ func StartLogins(t testing.TB, logins ...string) string {
 	t.Helper()
 	dir := publicDir(t)
 	addr := FreeAddr(t)
-	host, port, _ := net.SplitHostPort(addr)
-	conf := dovecotBase(dir) + fmt.Sprintf(`protocols =
-ssl = no
-passdb {
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%%u %[1]s/users
-}
-userdb {
-  driver = static
-  args = uid=nobody gid=nogroup home=%[1]s
-}
-service auth {
-  inet_listener {
-    address = %[2]s
-    port = %[3]s
-  }
-}
-`, dir, host, port)
+	conf := dovecotBase(t, dir) + fmt.Sprintf(worded(t, logins23, logins24), dir) +
+		fmt.Sprintf("service auth {\n  %s\n}\n", listener(t, "tests", addr))
 	users := strings.Join(logins, ":"+Password+"\n") + ":" + Password + "\n"
 	writeAll(t, dir, map[string]string{"dovecot.conf": conf, "users": users})
 	stop, _ := runDovecot(t, dir, addr)
@@ -77,47 +61,10 @@ func StartMailboxes(t testing.TB, more ...string) *Mailboxes {
 	if err := errors.Join(os.Mkdir(mail, 0o777), os.Chmod(mail, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	conf := dovecotBase(m.dir) + fmt.Sprintf(`protocols = imap pop3 lmtp
-ssl = yes
-ssl_cert = <%[1]s/cert.pem
-ssl_key = <%[1]s/key.pem
-auth_master_user_separator = *
-mail_location = maildir:~/Maildir
-first_valid_uid = 1
-lda_mailbox_autocreate = yes
-mail_plugins =
-passdb {
-  driver = passwd-file
-  master = yes
-  args = %[1]s/masters
-}
-passdb {
-  driver = static
-  args = password=%[2]s
-}
-userdb {
-  driver = static
-  args = uid=nobody gid=nogroup home=%[1]s/mail/%%Lu
-}
-namespace inbox {
-  inbox = yes
-  mailbox Trash {
-    special_use = \Trash
-    auto = create
-  }
-}
-service imap-login {
-  %[3]s
-}
-service pop3-login {
-  %[4]s
-}
-service lmtp {
-  %[5]s
-}
-`, m.dir, Password, listener("imap", m.IMAP)+"\n"+listener("imaps", m.IMAPS),
-		listener("pop3", m.POP3)+"\n"+noListener("pop3s"), listener("lmtp", m.LMTP)) +
-		strings.Join(more, "\n") + "\n"
+	conf := dovecotBase(t, m.dir) + fmt.Sprintf(worded(t, mailboxes23, mailboxes24), m.dir, Password) +
+		fmt.Sprintf("service imap-login {\n  %s\n}\nservice pop3-login {\n  %s\n}\nservice lmtp {\n  %s\n}\n%s\n",
+			listener(t, "imap", m.IMAP)+"\n"+listener(t, "imaps", m.IMAPS), listener(t, "pop3", m.POP3)+"\n"+
+				noListener("pop3s"), listener(t, "lmtp", m.LMTP), strings.Join(more, "\n"))
 	writeAll(t, m.dir, map[string]string{"dovecot.conf": conf, "masters": m.Master + ":{PLAIN}master-secret\n",
 		"password": "master-secret\n"})
 	if err := os.Chmod(m.MasterPassword, 0o600); err != nil {
@@ -149,26 +96,6 @@ func (m *Mailboxes) Start() {
 func (m *Mailboxes) Log() string {
 	text, _ := os.ReadFile(filepath.Join(m.dir, "log"))
 	return string(text)
-}
-
-func listener(name, addr string) string {
-	host, port, _ := net.SplitHostPort(addr)
-	tls := map[bool]string{true: "\n    ssl = yes"}[strings.HasSuffix(name, "s")]
-	return fmt.Sprintf("inet_listener %s {\n    address = %s\n    port = %s%s\n  }", name, host, port, tls)
-}
-
-func noListener(name string) string { return "  inet_listener " + name + " {\n    port = 0\n  }" }
-
-// dovecotBase is what every private Dovecot needs.
-func dovecotBase(dir string) string {
-	return fmt.Sprintf(`base_dir = %[1]s/run
-state_dir = %[1]s/state
-log_path = %[1]s/log
-disable_plaintext_auth = no
-auth_mechanisms = plain login
-auth_failure_delay = 0
-mail_max_userip_connections = 1000
-`, dir)
 }
 
 // publicDir is a folder that Dovecot's own users can read; t.TempDir is closed to them.
