@@ -26,6 +26,7 @@ import (
 func TestBenchInbound(t *testing.T) {
 	server.Program(t, "smtp-source")
 	t.Run("ordinary mail", ordinaryMail)
+	t.Run("digest", digestedMail)
 	t.Run("recall command", checkedCommand)
 	t.Run("memory", rememberedMail)
 }
@@ -49,6 +50,35 @@ func ordinaryMail(t *testing.T) {
 			t.Logf("%2d KB %2d sessions: recall-milter %.0f/s, a milter that does nothing %.0f/s = %.2f of it", size>>10,
 				sessions, median(ours), median(theirs), median(ratios))
 		}
+	}
+}
+
+// digestedMail compares the processor time that the daemon takes for ordinary mail with and without a way into its
+// recipients' mailboxes: with one, the body travels to the daemon, which takes a digest of its beginning. Pairs of
+// runs, one right after the other; the medians count.
+func digestedMail(t *testing.T) {
+	world := func(settings string) *frontier {
+		return startFrontierWith(t, settings, func(_ *server.DNS, milter, nextHop string) mta {
+			return ofPostfix(server.StartPostfix(t, milter, nextHop, "defer_transports = smtp"))
+		})
+	}
+	plain := world("")
+	digested := world("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = \"127.0.0.1:9\", tls = \"none\", " +
+		"master_user = \"recall\", password_file = \"/dev/null\" }\n")
+	each := func(f *frontier, messages, size int) float64 { // microseconds of a message
+		pids := []int{f.daemon.Process.Pid}
+		before := processorTime(t, pids)
+		source(t, f.mta.smtp, 4, messages, size)
+		return float64(processorTime(t, pids)-before) / float64(messages) / float64(time.Microsecond)
+	}
+	for _, c := range []struct{ size, messages int }{{4 << 10, 1000}, {16 << 10, 1000}, {50 << 10, 500}, {1 << 20, 50}} {
+		var without, with, more []float64
+		for range 7 {
+			a, b := each(plain, c.messages, c.size), each(digested, c.messages, c.size)
+			without, with, more = append(without, a), append(with, b), append(more, b-a)
+		}
+		t.Logf("%4d KB: without %.0f µs of the daemon, with %.0f µs; %.0f µs more", c.size>>10, median(without),
+			median(with), median(more))
 	}
 }
 
