@@ -23,9 +23,11 @@ local function listed(id, entry)
   local entries = ' ' .. (get(id, 'ix') or '') .. ' '
   return type(P .. 'h:' .. id) == 'hash' and string.find(entries, ' ' .. entry .. ' ', 1, true)
 end
-local function unlist(entry, id)
-  if redis.call('ZSCORE', P .. 'i:' .. entry, id) and not listed(id, entry) then
+-- unlist looks at a member of an index entry: the number of an ID.
+local function unlist(entry, member)
+  local id = idOf(member)
+  if redis.call('SISMEMBER', P .. 'i:' .. entry, member) == 1 and not listed(id, entry) then
     fault('index ' .. entry .. ': ' .. id, 'it stands there, and its record does not say so', 'it leaves the index',
-      function() redis.call('ZREM', P .. 'i:' .. entry, id) end)
+      function() redis.call('SREM', P .. 'i:' .. entry, member) end)
   end
 end

@@ -98,11 +98,11 @@ local function one(id)
   end
   local missing
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do
-    missing = missing or not redis.call('ZSCORE', P .. 'i:' .. e, id)
+    missing = missing or redis.call('SISMEMBER', P .. 'i:' .. e, numberOf(id)) == 0
   end
   if missing then
     fault(id, 'a search by index would miss it', 'it is put into its indexes', function()
-      for e in string.gmatch(get(id, 'ix'), '%S+') do redis.call('ZADD', P .. 'i:' .. e, get(id, 'held_at'), id) end
+      for e in string.gmatch(get(id, 'ix'), '%S+') do redis.call('SADD', P .. 'i:' .. e, numberOf(id)) end
     end)
   end
   local np = 0

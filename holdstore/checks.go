@@ -18,15 +18,15 @@ var checkSetScript = drain(lanes + checking(lua("checkset")))
 // checkIndexScript looks at index sets, unless they are large. Names: entries.
 var checkIndexScript = drain(checking(`
 every(function(e)
-  if redis.call('ZCARD', P .. 'i:' .. e) <= ` + fmt.Sprint(largeIndex) + ` then
-    for _, id in ipairs(redis.call('ZRANGE', P .. 'i:' .. e, 0, -1)) do unlist(e, id) end
+  if redis.call('SCARD', P .. 'i:' .. e) <= ` + fmt.Sprint(largeIndex) + ` then
+    for _, member in ipairs(redis.call('SMEMBERS', P .. 'i:' .. e)) do unlist(e, member) end
   end
 end)
 `))
 
-// checkMembersScript looks at members of one index set, which word names. Names: hold IDs.
+// checkMembersScript looks at members of one index set, which word names. Names: members.
 var checkMembersScript = drain(checking(`
-every(function(id) unlist(word, id) end)
+every(function(member) unlist(word, member) end)
 `))
 
 // checkPieceScript looks at pieces of content. Names: ID:NONCE:n. A piece that is still to be committed expires by

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
@@ -130,7 +131,7 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 		args: []any{
 			p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size, staged, content, p.replacing(t),
 			strings.Join(entries, " "), ownerOf(&p.sub, t), stored, recordCost + len(record) + entryCost*len(entries),
-			p.elsewhere,
+			p.elsewhere, holdid.Number(p.id),
 		},
 	}
 }

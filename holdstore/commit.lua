@@ -9,7 +9,7 @@
 --   nonce, grace (ms), record without its moment, fingerprint, bytes of the message, how many pieces are staged (0: the
 --   content comes next), content or "", what it replaces as JSON or "", index entries with blanks between, owner or "",
 --   bytes of the content and of the record as stored, messages and bytes of the owner and of the sender behind in other
---   shards of this server, with blanks between
+--   shards of this server, with blanks between, and its ID as a number
 -- Returns: {Redis's time (ms), a row for each}. A row is 1 for a hold that was made; {id, held_at, due} of one that was
 --   there before, which is this very hold or an unconfirmed one of the same content; or "fenced" by a tombstone,
 --   "taken" by another hold with this ID, "quota", or "missing" when a staged piece is gone.
@@ -17,7 +17,7 @@ local UNCONFIRMED, CONTENT_TIME, RECORD_TIME = tonumber(ARGV[1]), ARGV[2], ARGV[
 local SHARE, RECORDS = string.match(ARGV[4], '^(%d+) %d+ (%d+)$')
 local OWN_COUNT = tonumber(ARGV[5])
 local ID, NONCE, GRACE, RECORD, PRINT, SIZE, STAGED = 0, 1, 2, 3, 4, 5, 6
-local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, ELSEWHERE, FIELDS = 7, 8, 9, 10, 11, 12, 13, 14
+local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, ELSEWHERE, NUMBER, FIELDS = 7, 8, 9, 10, 11, 12, 13, 14, 15
 local V, NOW, begin = ARGV, int(now), confirm(6) -- a hold is known here by where in ARGV it begins
 
 -- What is there of all of them.
@@ -126,14 +126,14 @@ for n, a in ipairs(make) do
   set(id, unpack(fields))
   for e in string.gmatch(V[a + ENTRIES], '%S+') do
     local members = index[e]
-    if not members then index[e] = {NOW, id} else members[#members + 1], members[#members + 2] = NOW, id end
+    if not members then index[e] = {V[a + NUMBER]} else members[#members + 1] = V[a + NUMBER] end
   end
   held[2 * n - 1], held[2 * n] = int(due), id
   unsure[2 * n - 1], unsure[2 * n] = V[a + PRINT], id
   bytes = bytes + V[a + SIZE]
   if due < first then first, hasty = due, int(due) end
 end
-for e, members in pairs(index) do redis.call('ZADD', P .. 'i:' .. e, unpack(members)) end
+for e, members in pairs(index) do redis.call('SADD', P .. 'i:' .. e, unpack(members)) end
 redis.call('ZADD', P .. 'z:held', unpack(held))
 redis.call('HSET', P .. 'u', unpack(unsure))
 redis.call('INCRBY', P .. 'bytes', int(bytes))

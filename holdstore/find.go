@@ -71,16 +71,10 @@ func (s *Store) ResolveOwn(ctx context.Context, ref string, own func(*Hold) bool
 		return nil, err
 	}
 	is, entries := s.named(ref)
-	ids, partly := s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) (found []*redis.StringSliceCmd) {
-		for _, entry := range entries {
-			found = append(found, pipe.ZRange(ctx, indexKey(at, entry), 0, -1))
-		}
-		return found
-	})
+	ids, partly := s.listedAnywhere(ctx, entries)
 	if partly != nil && !errors.Is(partly, ErrPartial) {
 		return nil, partly
 	}
-	ids = distinct(ids)
 	slices.Reverse(ids)
 	var mine, others newest
 	for page := range slices.Chunk(ids, findPage) {

@@ -251,7 +251,7 @@ type keyKind struct {
 
 var kinds = []keyKind{
 	{"h:", "", checkHoldScript, "hash"},
-	{"i:", "", checkIndexScript, "zset"},
+	{"i:", "", checkIndexScript, "set"},
 	{"b:", "piece ", checkPieceScript, "string"},
 	{"j:", "job ", checkJobScript, "hash"},
 	{"out:", "remembered out:", checkTimeScript, "hash"},
@@ -356,7 +356,7 @@ func (f *fsck) types(ctx context.Context, names []string) error {
 func (f *fsck) largeIndexes(ctx context.Context, at nodes.Shard, entries []string) error {
 	pipe := f.s.nodes.Client.Pipeline()
 	for _, e := range entries {
-		pipe.ZCard(ctx, indexKey(at, e))
+		pipe.SCard(ctx, indexKey(at, e))
 	}
 	replies, err := pipe.Exec(ctx)
 	if err != nil {
@@ -366,12 +366,13 @@ func (f *fsck) largeIndexes(ctx context.Context, at nodes.Shard, entries []strin
 		if r.(*redis.IntCmd).Val() <= largeIndex {
 			continue
 		}
-		m := &merge{walks: []*walk{{s: f.s, set: indexKey(at, entries[n]), min: "-inf", max: "+inf", page: findPage}}}
-		for ids, err := m.next(ctx, findPage); len(ids) > 0 || err != nil; ids, err = m.next(ctx, findPage) {
-			if err == nil {
-				err = f.look(ctx, at, checkMembersScript, "", ids, entries[n])
-			}
+		for cursor, more := uint64(0), true; more; more = cursor != 0 {
+			var members []string
+			members, cursor, err = f.s.nodes.Client.SScan(ctx, indexKey(at, entries[n]), cursor, "", findPage).Result()
 			if err != nil {
+				return nodes.Explain(err)
+			}
+			if err := f.look(ctx, at, checkMembersScript, "", members, entries[n]); err != nil {
 				return err
 			}
 		}

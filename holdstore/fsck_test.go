@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -33,6 +34,10 @@ func picture(t *testing.T, s *Store) map[string]string {
 				}
 			}
 			value = zs
+		case "set":
+			members := s.nodes.Client.SMembers(ctx, name).Val()
+			slices.Sort(members)
+			value = members
 		case "string":
 			value = s.nodes.Client.Get(ctx, name).Val()
 		default:
@@ -128,12 +133,13 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 			func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
 		{held, "its content would expire", func() { r.PExpire(ctx, piece(Held, 1), time.Hour) }, ""},
 		{recalled, "its content stays forever", func() { r.Persist(ctx, piece(Recalled, 0)) }, ""},
-		{held, "a search by index would miss it", func() { r.ZRem(ctx, indexKey(at, listed(s, held)[0]), held) }, ""},
+		{held, "a search by index would miss it",
+			func() { r.SRem(ctx, indexKey(at, listed(s, held)[0]), holdid.Number(held)) }, ""},
 		{held, "counts 7 pending recipients, and has 2", func() { r.HSet(ctx, holdKey(at, held), "np", 7) }, ""},
 		{"index s9: 2222222222222", "its record does not say so",
-			func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: "2222222222222"}) }, ""},
+			func() { r.SAdd(ctx, indexKey(at, "s9"), holdid.Number("2222222222222")) }, ""},
 		{"index s9: " + held, "its record does not say so",
-			func() { r.ZAdd(ctx, indexKey(at, "s9"), redis.Z{Score: 1, Member: held}) }, ""},
+			func() { r.SAdd(ctx, indexKey(at, "s9"), holdid.Number(held)) }, ""},
 		{"piece 2222222222222:N:0", "belongs to no message",
 			func() { r.Set(ctx, pieceKey(at, "2222222222222", "N", 0), "x", 0) }, pieceKey(at, "2222222222222", "N", 0)},
 		{"piece " + held + ":OTHER:0", "belongs to no message",

@@ -20,8 +20,9 @@ import (
 //	b:ID:NONCE:n    piece n of the content; 0 is the header block
 //	z:STATE         holds by state; score: held due, releasing lease end, released and recalled the record's end (ms)
 //	ages            hash: of each ten seconds since 1970, how many that were held then are still held or releasing
-//	i:KIND+NUMBER   index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; score: when
-//	                held. Several values share a number, so that no name shows one: look at the record
+//	i:KIND+NUMBER   set, index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; members
+//	                are the numbers of IDs. Several values share an entry, so that no name shows one: look at the
+//	                record (index.go)
 //	u               hash: the IDs of unconfirmed holds by fingerprint
 //	own             hash: what each owner has in the store, see quota.go
 //	debts           recalled holds; score: when their content goes, and their owner is no longer charged for it
@@ -96,8 +97,9 @@ func pieceKey(at nodes.Shard, id, nonce string, n int) string {
 	return string(at) + "b:" + id + ":" + nonce + ":" + strconv.Itoa(n)
 }
 
-// buckets is how many numbers each kind of index has in the whole store: with a million holds some 15 share one.
-const buckets = 1 << 16
+// buckets is how many numbers each kind of index has in the whole store. Holds that share an entry share the cost of
+// its key; with a million, some 120 share one, which is what a search reads.
+const buckets = 1 << 13
 
 // entry returns the part of an index key behind "i:", for one of our shards.
 func (s *Store) entry(kind, value string) string {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -21,7 +20,7 @@ import (
 func (s *Store) Latest(ctx context.Context, who Whose, n int, keep func(*Hold) bool) ([]*Hold, error) {
 	var all []*Hold
 	looked := 0
-	err := s.newestOf(ctx, who, 2*n, func(ids []string, rest time.Time) (more bool, err error) {
+	err := s.newestOf(ctx, who, 2*n, func(ids []string, more bool) (wants bool, err error) {
 		_, _, err = s.loadKept(ctx, ids, func(h *Hold) bool { // a damaged record costs only itself; Fsck tells of it
 			if who.sent(h) && (keep == nil || keep(h)) {
 				all = append(all, h)
@@ -35,9 +34,9 @@ func (s *Store) Latest(ctx context.Context, who Whose, n int, keep func(*Hold) b
 		switch looked += len(ids); {
 		case err != nil:
 			return false, err
-		case len(all) == n && rest.Before(all[n-1].HeldAt):
+		case len(all) == n:
 			return false, nil
-		case looked >= latestMost && !rest.IsZero():
+		case looked >= latestMost && more:
 			return false, ErrMany
 		}
 		return true, nil
@@ -62,67 +61,32 @@ func newestFew(all []*Hold, n int) []*Hold {
 	return all[:min(n, len(all))]
 }
 
-// newestPage is how many IDs of an index entry one round trip reads.
+// newestPage is how many IDs are looked at in one round trip at most.
 const newestPage = 500
 
 // newestOf calls do with the IDs of somebody's holds, the newest first, until it says that it wants no more: first with
-// those among so many, then with those of whole pages. All that is left is no newer than rest; zero: nothing is left.
-// It ends with ErrPartial where servers are away.
+// those among so many, then with those of ever larger pages. more says whether older ones are left. It ends with
+// ErrPartial where servers are away.
 func (s *Store) newestOf(ctx context.Context, who Whose, first int,
-	do func(ids []string, rest time.Time) (more bool, err error),
+	do func(ids []string, more bool) (wants bool, err error),
 ) error {
-	entries, seen := who.entries(s), map[string]bool{}
-	for from, page := 0, min(max(first, 4), newestPage); ; from, page = from+page, newestPage {
-		all, rest, partly := s.newestPage(ctx, entries, from, page)
-		if partly != nil && !errors.Is(partly, ErrPartial) {
-			return partly
-		}
-		all = slices.DeleteFunc(distinct(all), func(id string) bool { return seen[id] }) // new holds move old ones on
-		ids, err := s.chargedTo(ctx, who, all)
+	all, partly := s.listedAnywhere(ctx, who.entries(s))
+	if partly != nil && !errors.Is(partly, ErrPartial) {
+		return partly
+	}
+	slices.Reverse(all)
+	for page := min(max(first, 4), newestPage); len(all) > 0; page = min(4*page, newestPage) {
+		n := min(page, len(all))
+		ids, err := s.chargedTo(ctx, who, all[:n])
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			seen[id] = true
-		}
-		slices.Reverse(ids) // they sort by time
-		if more, err := do(ids, rest); err != nil || !more || rest.IsZero() {
+		all = all[n:]
+		if wants, err := do(ids, len(all) > 0); err != nil || !wants {
 			return cmp.Or(err, partly)
 		}
 	}
-}
-
-// newestPage reads a page of index entries in all shards. All that is behind it is no newer than rest; zero: nothing
-// is. With ErrPartial it is what the servers have that answer.
-func (s *Store) newestPage(ctx context.Context, entries []string, from, page int) (ids []string, rest time.Time,
-	partly error) {
-	shards, partly := s.nodes.Visible(ctx)
-	if len(shards) == 0 {
-		return nil, rest, partly
-	}
-	pipe := s.nodes.Client.Pipeline()
-	var replies []*redis.ZSliceCmd
-	for _, at := range shards {
-		for _, entry := range entries {
-			replies = append(replies, pipe.ZRevRangeWithScores(ctx, indexKey(at, entry), int64(from), int64(from+page-1)))
-		}
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, rest, nodes.Explain(err)
-	}
-	for _, r := range replies {
-		some := r.Val()
-		for _, z := range some {
-			ids = append(ids, z.Member.(string))
-		}
-		if len(some) < page {
-			continue
-		}
-		if last := time.UnixMilli(int64(some[page-1].Score)); last.After(rest) {
-			rest = last
-		}
-	}
-	return ids, rest, partly
+	return partly
 }
 
 // chargedTo leaves the IDs of the holds for which somebody is charged.
@@ -163,7 +127,7 @@ func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newes
 			ids = append(ids, id)
 		}
 		_, entries := s.named(ref)
-		some, _, err := s.newestPage(ctx, entries, 0, weighedMost)
+		some, err := s.listedAnywhere(ctx, entries)
 		if err != nil && !errors.Is(err, ErrPartial) {
 			return 0, err
 		}
@@ -171,7 +135,7 @@ func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newes
 	}
 	if newest > 0 {
 		var own []string
-		err := s.newestOf(ctx, who, 2*newest, func(some []string, _ time.Time) (more bool, err error) {
+		err := s.newestOf(ctx, who, 2*newest, func(some []string, _ bool) (wants bool, err error) {
 			own = append(own, some...)
 			return len(own) < newest, nil
 		})

@@ -65,7 +65,7 @@ type arriving struct {
 func (a *arriving) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		if arrive := a.arrive; arrive != nil && cmds[0].Name() == "zrevrange" {
+		if arrive := a.arrive; arrive != nil && cmds[0].Name() == "sscan" {
 			a.arrive = nil
 			arrive()
 		}

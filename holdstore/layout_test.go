@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -86,7 +85,7 @@ func older(t *testing.T, s *Store) (runs *atomic.Int64) {
 		holds, _, err := s.loadEach(ctx, ids)
 		for _, h := range holds {
 			for _, entry := range s.entries("m", h.MessageID) {
-				s.nodes.Client.ZAdd(ctx, indexKey(at, entry), redis.Z{Score: float64(h.HeldAt.UnixMilli()), Member: h.ID})
+				s.nodes.Client.SAdd(ctx, indexKey(at, entry), holdid.Number(h.ID))
 			}
 		}
 		return err

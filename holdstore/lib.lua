@@ -48,6 +48,34 @@ end
 local function number(text)
   return text and string.find(text, '^%d+$') and #text < 16 and tonumber(text) or nil
 end
+-- numberOf is an ID as a number, as text: holdid.Number says more.
+local DIGITS, RANDOM, MILLION = '23456789ABCDEFGHJKMNPQRSTUVWXYZ', 31 ^ 5, 1000000
+local function numberOf(id)
+  local part = {0, 0}
+  for i = 1, #id do
+    local digit = string.find(DIGITS, string.sub(id, i, i), 1, true)
+    if not digit then return id end
+    local n = i > 8 and 2 or 1
+    part[n] = part[n] * 31 + digit - 1
+  end
+  if #id ~= 13 or part[1] >= NUMBERED then return id end
+  local low = part[1] % MILLION * RANDOM + part[2]
+  local high = math.floor(part[1] / MILLION) * RANDOM + math.floor(low / MILLION)
+  return high == 0 and int(low) or string.format('%d%06d', high, low % MILLION)
+end
+-- idOf is the opposite of numberOf.
+local function idOf(text)
+  if not string.find(text, '^%d+$') then return text end
+  local high, low = tonumber(string.sub(text, 1, -7)) or 0, tonumber(string.sub(text, -6))
+  low = high % RANDOM * MILLION + low
+  local part, id = {low % RANDOM, math.floor(high / RANDOM) * MILLION + math.floor(low / RANDOM)}, ''
+  for i = 1, 13 do
+    local n = i > 5 and 2 or 1
+    local digit = part[n] % 31 + 1
+    id, part[n] = string.sub(DIGITS, digit, digit) .. id, math.floor(part[n] / 31)
+  end
+  return id
+end
 local originals = {}
 -- apart is a hold's field p, taken apart; without what it has when it can't be read.
 local function apart(p)
@@ -146,7 +174,8 @@ end
 -- erase removes everything of a hold that nothing counts; its content may stay.
 local function erase(id, contentStays)
   if not contentStays then each(id, drop) end
-  for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('ZREM', P .. 'i:' .. e, id) end
+  local n = numberOf(id)
+  for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('SREM', P .. 'i:' .. e, n) end
   drop(P .. 'h:' .. id)
   originals[id] = nil
 end

@@ -30,11 +30,11 @@ func TestASearchForTheNewestStopsAtItsBound(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	old := put(t, s, "old", time.Hour, "")
 	nextMillisecond(t, old)
-	for n := range newestPage + 100 {
+	for n := range 2 * newestPage {
 		put(t, s, fmt.Sprint(n), time.Hour, "")
 	}
 	wanted := func(h *Hold) bool { return h.ID == old.ID }
-	for most, want := range map[int]int{newestPage: 0, newestPage + 200: 1} {
+	for most, want := range map[int]int{newestPage: 0, 2*newestPage + 100: 1} {
 		latestMost = most
 		holds, err := s.Latest(t.Context(), Whose{Login: "alice"}, 1, wanted)
 		if len(holds) != want || errors.Is(err, ErrMany) != (want == 0) {

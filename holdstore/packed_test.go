@@ -197,7 +197,7 @@ func TestWhatHappensWhileAMessageIsSentStaysInItsRecord(t *testing.T) {
 
 // recordMost is how many bytes of Redis a record of a released message takes at most, with a tenth to spare: of office,
 // among 2,000. docs/sizing.md has what that comes to among more, which share index keys.
-const recordMost = 1420
+const recordMost = 1280
 
 func TestTheRecordOfAReleasedMessageIsSmall(t *testing.T) {
 	t.Parallel()

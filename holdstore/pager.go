@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/semaphore"
@@ -11,18 +12,22 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// source is where a search reads IDs from: the same sorted sets of all shards, within bounds of their scores.
+// source is where a search reads IDs from, of all shards: index entries, within bounds of time; or else sorted sets,
+// one after the other, whose scores are an order to show holds in.
 type source struct {
-	shards   []nodes.Shard
-	sets     []func(nodes.Shard) string
-	min, max string
-	count    int  // at the beginning
-	sorted   bool // the sets come one after the other, and their scores are an order to show holds in
+	shards       []nodes.Shard
+	sets         []func(nodes.Shard) string
+	entries      []string
+	since, until time.Time // of HeldAt, about; zero: any
+	count        int       // at the beginning
 }
+
+// sorted says whether pages come in an order to show holds in.
+func (src *source) sorted() bool { return src.entries == nil }
 
 // stateSource is everything in some states: what is under way, then what waits by its due moment, then records.
 func stateSource(states []State) *source {
-	src := &source{min: "-inf", max: "+inf", sorted: true}
+	src := &source{}
 	for _, st := range []State{Releasing, Held, Recalled, Released} {
 		if slices.Contains(states, st) {
 			src.sets = append(src.sets, func(at nodes.Shard) string { return stateKey(at, st) })
@@ -31,15 +36,23 @@ func stateSource(states []State) *source {
 	return src
 }
 
-// pages calls do with the IDs of a source, findPage at a time, in the order of their scores over all shards, until it
-// says false. What leaves and enters the sets meanwhile does not make it miss or repeat others.
+// pages calls do with the IDs of a source, findPage at a time, until it says false: those of sets in the order of their
+// scores over all shards. What leaves and enters the sets meanwhile does not make it miss or repeat others.
 func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (bool, error)) error {
-	seen := map[string]bool{} // a hold may stand in two index sets
-	for n, set := range src.sets {
+	ids, err := s.listed(ctx, src.shards, src.entries)
+	if err != nil {
+		return err
+	}
+	for page := range slices.Chunk(heldWithin(ids, src.since, src.until), findPage) {
+		if more, err := do(page); err != nil || !more {
+			return err
+		}
+	}
+	for _, set := range src.sets {
 		m := &merge{}
 		for _, at := range src.shards {
 			page := max(findPage/len(s.nodes.Shards), 50)
-			m.walks = append(m.walks, &walk{s: s, set: set(at), min: src.min, max: src.max, page: page})
+			m.walks = append(m.walks, &walk{s: s, set: set(at), min: "-inf", max: "+inf", page: page})
 		}
 		for {
 			ids, err := m.next(ctx, findPage)
@@ -48,12 +61,6 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 			}
 			if len(ids) == 0 {
 				break
-			}
-			if !src.sorted && len(src.sets) > 1 {
-				ids = slices.DeleteFunc(ids, func(id string) bool { return n > 0 && seen[id] })
-				for _, id := range ids {
-					seen[id] = true
-				}
 			}
 			if more, err := do(ids); err != nil || !more {
 				return err

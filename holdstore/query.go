@@ -106,13 +106,6 @@ func (m *matcher) matches(h *Hold) bool {
 // sources lists what could answer a query.
 func (s *Store) sources(q Query) []*source {
 	all := []*source{stateSource(q.States)}
-	from, to := "-inf", "+inf"
-	if !q.Since.IsZero() {
-		from = stamp(q.Since)
-	}
-	if !q.Until.IsZero() {
-		to = stamp(q.Until)
-	}
 	for _, by := range []struct {
 		kind   string
 		values []string
@@ -126,11 +119,7 @@ func (s *Store) sources(q Query) []*source {
 		if by.values[0] == "" || by.kind != "m" && strings.ContainsAny(by.values[0], "*?/<") {
 			continue
 		}
-		src := &source{min: from, max: to}
-		for _, entry := range s.entries(by.kind, by.values...) {
-			src.sets = append(src.sets, func(at nodes.Shard) string { return indexKey(at, entry) })
-		}
-		all = append(all, src)
+		all = append(all, &source{entries: s.entries(by.kind, by.values...), since: q.Since, until: q.Until})
 	}
 	return all
 }
@@ -151,9 +140,12 @@ func (s *Store) narrowest(ctx context.Context, q Query, shards []nodes.Shard) (*
 	pipe := s.nodes.Client.Pipeline()
 	for n, src := range all {
 		src.shards = shards
-		for _, set := range src.sets {
-			for _, at := range shards {
-				counts[n] = append(counts[n], pipe.ZCount(ctx, set(at), src.min, src.max))
+		for _, at := range shards {
+			for _, set := range src.sets {
+				counts[n] = append(counts[n], pipe.ZCard(ctx, set(at)))
+			}
+			for _, entry := range src.entries {
+				counts[n] = append(counts[n], pipe.SCard(ctx, indexKey(at, entry)))
 			}
 		}
 	}
@@ -165,7 +157,8 @@ func (s *Store) narrowest(ctx context.Context, q Query, shards []nodes.Shard) (*
 		for _, c := range counts[n] {
 			src.count += int(c.Val())
 		}
-		if src.count < best.count {
+		within := !src.since.IsZero() || !src.until.IsZero() // IDs beyond these cost next to nothing
+		if src.count < best.count || src.count == best.count && within {
 			best = src
 		}
 	}
@@ -215,7 +208,7 @@ func (f *finding) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if src.sorted || f.q.AnyOrder {
+	if src.sorted() || f.q.AnyOrder {
 		return f.each(ctx, src, func(h *Hold) bool { return f.yield(h, nil) })
 	}
 	var all []match

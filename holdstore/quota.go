@@ -30,7 +30,7 @@ const (
 	crowdedRecord = time.Hour
 
 	recordCost = 300 // bytes that a hold takes besides its record and its content, by measurement
-	entryCost  = 80  // bytes of each entry in an index
+	entryCost  = 16  // bytes of each entry in an index: with few holds more, with many less
 )
 
 // quota is what the commit script wants to know: bytes and messages of one owner on a server.

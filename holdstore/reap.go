@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	reapBatch    = 100 // holds per script: one run must not keep the others waiting
-	scanBatch    = 500 // keys that one step of the slow walk over everything looks at
-	reapsInRound = 700 // in an hour, when Reap is called every 5 seconds
-	scansMost    = 40  // steps of one Reap
-	oldestLooked = 20  // members of an index that one look sees
+	reapBatch     = 100 // holds per script: one run must not keep the others waiting
+	scanBatch     = 500 // keys that one step of the slow walk over everything looks at
+	reapsInRound  = 700 // in an hour, when Reap is called every 5 seconds
+	scansMost     = 40  // steps of one Reap
+	membersLooked = 20  // members of an index entry that one look sees
 )
 
 // Reaped counts what one Reap did.
@@ -32,13 +32,15 @@ var reapScript = drain(lua("reap"))
 // repairScript puts holds and jobs back to where loops and searches meet them: repair.lua.
 var repairScript = drain(lanes + lua("repair"))
 
-// unlistScript takes the IDs of holds that are gone out of indexes. It looks at the oldest only: what is listed before
-// them goes with its record, in time. ARGV: how many of each, names of sorted sets... Output: how many IDs left.
+// unlistScript takes the IDs of holds that are gone out of index entries: of each it looks at some. ARGV: how many of
+// each, names of sets... Output: how many IDs left.
 var unlistScript = drain(`
 local left = 0
 for i = 2, #ARGV do
-  for _, id in ipairs(redis.call('ZRANGE', P .. ARGV[i], 0, ARGV[1] - 1)) do
-    if redis.call('EXISTS', P .. 'h:' .. id) == 0 then left = left + redis.call('ZREM', P .. ARGV[i], id) end
+  for _, member in ipairs(redis.call('SRANDMEMBER', P .. ARGV[i], ARGV[1])) do
+    if redis.call('EXISTS', P .. 'h:' .. idOf(member)) == 0 then
+      left = left + redis.call('SREM', P .. ARGV[i], member)
+    end
   end
 end
 return left
@@ -163,7 +165,7 @@ func (s *Store) repair(ctx context.Context, names []string) (repaired int, err e
 	}
 	for _, at := range nodes.InOrder(indexes) {
 		for some := range slices.Chunk(indexes[at], reapBatch) {
-			n, err := s.nodes.Run(ctx, at, unlistScript, append([]any{oldestLooked}, anys(some)...)...).Int()
+			n, err := s.nodes.Run(ctx, at, unlistScript, append([]any{membersLooked}, anys(some)...)...).Int()
 			if repaired += n; err != nil {
 				return repaired, nodes.Explain(err)
 			}

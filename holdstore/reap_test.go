@@ -7,8 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -24,7 +23,7 @@ func TestTheReaperAloneFixesWhatNoLoopMeets(t *testing.T) {
 	const gone = "2222222222222"
 	mine := listed(s, h[Held].ID)[0]
 	for _, index := range []string{indexKey(at, "s9"), indexKey(at, mine)} {
-		r.ZAdd(ctx, index, redis.Z{Score: 1, Member: gone})
+		r.SAdd(ctx, index, holdid.Number(gone))
 	}
 	if f := faults(t, s, false); len(f) < 6 {
 		t.Fatalf("too little harm was done: %+v", f)

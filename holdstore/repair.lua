@@ -18,7 +18,7 @@ local function hold(id)
     put = true
   end
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do
-    put = redis.call('ZADD', P .. 'i:' .. e, 'NX', int(num(id, 'held_at')), id) == 1 or put
+    put = redis.call('SADD', P .. 'i:' .. e, numberOf(id)) == 1 or put
   end
   if put then repaired = repaired + 1 end
 end

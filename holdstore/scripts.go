@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
@@ -38,7 +39,7 @@ const (
 
 // moves is what all scripts share: lib.lua.
 var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost, "NEVER", never, "DAMAGE_MOST",
-	damageMost)
+	damageMost, "NUMBERED", holdid.Numbered)
 
 // script makes a script that must not add to a full store.
 func script(body string) *nodes.Script {

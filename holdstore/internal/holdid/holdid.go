@@ -7,6 +7,7 @@ package holdid
 import (
 	"crypto/rand"
 	mathrand "math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -59,6 +60,45 @@ func digits(out []byte, n int64) {
 		n /= int64(len(alphabet))
 	}
 }
+
+// Numbered is how many milliseconds have numbers that fit into 63 bits: until 2036.
+const Numbered = 322_160_000_000
+
+// Number is an ID as a decimal number, which Redis keeps in 8 bytes of a set. An ID that has none is returned as it is.
+// Numbers are in the order of their IDs.
+func Number(id string) string {
+	if len(id) != Length || strings.Trim(id, alphabet) != "" {
+		return id
+	}
+	ms := number(id[:8])
+	if ms >= Numbered {
+		return id
+	}
+	return strconv.FormatInt(ms*random+number(id[8:]), 10)
+}
+
+// OfNumber is the opposite of Number.
+func OfNumber(text string) string {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return text
+	}
+	id := make([]byte, Length)
+	digits(id[:8], n/random)
+	digits(id[8:], n%random)
+	return string(id)
+}
+
+// number is the opposite of digits.
+func number(text string) (n int64) {
+	for i := range len(text) {
+		n = n*int64(len(alphabet)) + int64(strings.IndexByte(alphabet, text[i]))
+	}
+	return n
+}
+
+// Time is the moment that an ID says.
+func Time(id string) time.Time { return epoch.Add(time.Duration(number(id[:8])) * time.Millisecond) }
 
 // Random returns n characters of the alphabet, each as likely as the others: for tokens.
 func Random(n int) string {
