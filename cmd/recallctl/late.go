@@ -43,7 +43,7 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Actor) (string, e
 		return "asked before: " + strings.Join(domains, ", "), nil
 	}
 	return fmt.Sprintf("asked to take it back: %s; its sender hears of it by %s", strings.Join(domains, ", "),
-		answerBy.Local().Format("15:04:05")), nil
+		local(answerBy)), nil
 }
 
 // retractor asks other gateways as the daemon does, which writes the mails.
