@@ -11,7 +11,7 @@ func TestAReasonIsOneTextOrOneForEachLanguage(t *testing.T) {
 [web]
 languages = ["en", "de"]
 [recall]
-languages = { "corp.fr" = "fr" }
+languages = { "corp.fr" = "fr", "bank.de" = "de-x-bank" }
 [[hold.rule]]
 name = "one"
 reason = "New here."
@@ -24,6 +24,9 @@ name = "table"
 en = "New here."
 de = "Neu hier."
 [[hold.rule]]
+name = "variant"
+reason = { en = "New here.", de = "Neu hier.", de-x-bank = "Wir kennen diesen Empfänger nicht." }
+[[hold.rule]]
 name = "none"
 `))
 	if err != nil {
@@ -32,6 +35,8 @@ name = "none"
 	for _, e := range []struct{ rule, language, want string }{
 		{"one", "de", "New here."}, {"one", "", "New here."}, {"inline", "de", "Neu hier."}, {"inline", "fr", "Nouveau."},
 		{"inline", "en", "Neu hier."}, // of the languages of the page, in their order
+		{"variant", "de-x-bank", "Wir kennen diesen Empfänger nicht."}, {"variant", "de", "Neu hier."},
+		{"table", "de-x-bank", "Neu hier."},
 		{"table", "de", "Neu hier."}, {"table", "fr", "New here."}, {"none", "de", ""}, {"default", "de", ""},
 	} {
 		if got := c.Reason(e.rule, e.language); got != e.want {

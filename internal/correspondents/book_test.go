@@ -71,6 +71,21 @@ func written(from, to string) policy.Question {
 
 func domain(name string) policy.Question { return policy.Question{Map: policy.DomainKnown, Key: name} }
 
+// undated is a store that does not say since when it remembers.
+type undated struct{ *shelf }
+
+func (undated) AcquaintedSince(context.Context) (int, error) { return 0, errAway }
+
+// Nobody is called a stranger as long as it is not known whether the memory still learns.
+func TestAMemoryOfUnknownAgeAnswersNothing(t *testing.T) {
+	t.Parallel()
+	b := New(undated{&shelf{pairs: map[holdstore.Pair]bool{}}}, year, func(string, error) {})
+	b.Use([]byte("secret"))
+	if got := b.Ask(t.Context(), []policy.Question{written("a@corp.test", "b@far.test")}); len(got) > 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // The memory learns from what leaves and from what comes, asks nobody's case, and takes no stranger's domain for known.
 func TestTheBookLearns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
