@@ -2,7 +2,6 @@ package holdstore
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,11 +32,12 @@ func (p *Put) Commit(ctx context.Context, t Terms) (Committed, error) {
 			return Committed{}, err
 		}
 	}
+	p.wide = p.wide || !ascii(p.body)
 	p.replaces = t.Replaces
 	if err := p.noteTickets(ctx); err != nil {
 		return Committed{}, err
 	}
-	p.sent, p.print = true, hex.EncodeToString(p.s.seal.Fingerprint(p.sum.Sum(nil)))[:printLength]
+	p.sent, p.print = true, p.fingerprint(whole)
 	c, err := p.send(ctx, t, whole)
 	for tries := 1; err == nil && whole && c.row == "taken" && tries < idTries; tries++ {
 		p.name()
