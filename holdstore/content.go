@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -130,9 +131,20 @@ func (d *BodyDigest) Write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
 		some := rest[:min(len(rest), len(d.text))]
 		n := 0
-		for _, c := range some { // without a branch: a branch for each blank would cost more than the digest
-			d.text[n] = c
-			n += counts[c]
+		for at := 0; at < len(some); {
+			// Large bodies are base64: most eight bytes of them have no white space. No byte below 0x21 is in a word when
+			// subtracting that from each borrows from none (Hacker's Delight, "Find First 0-Byte").
+			if at+8 <= len(some) {
+				if word := binary.LittleEndian.Uint64(some[at:]); (word-0x2121212121212121)&^word&0x8080808080808080 == 0 {
+					binary.LittleEndian.PutUint64(d.text[n:], word)
+					n, at = n+8, at+8
+					continue
+				}
+			}
+			for end := min(at+8, len(some)); at < end; at++ { // without a branch: one for each blank would cost more
+				d.text[n] = some[at]
+				n += counts[some[at]]
+			}
 		}
 		d.sum.Write(d.text[:n])
 		rest = rest[len(some):]

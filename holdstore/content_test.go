@@ -22,9 +22,15 @@ func TestABodyIsKnownAgainWhateverRelaysDoToItsBlanks(t *testing.T) {
 		"blanks at line ends":  {"one two  \r\n" + long + "\t\r\n\r\n"},
 		"a long line is split": {"one two\r\n" + long[:998] + "\r\n " + long[998:] + "\r\n"},
 		"bare line feeds":      {"one two\n" + long + "\n"},
+		"blanks everywhere":    {strings.Join(strings.Split("onetwo"+long, ""), "\t")},
 	} {
 		if got := digestOf(pieces...); !bytes.Equal(got, want) {
 			t.Errorf("%s: another digest", name)
+		}
+	}
+	for _, c := range []string{"\x00", "\x1f", "!", "\x7f", "\x80", "\xff"} { // next to white space in number, and none
+		if bytes.Equal(digestOf("one two\r\n"+long[:99]+c+long[99:]), want) {
+			t.Errorf("%q is taken for white space", c)
 		}
 	}
 	for name, text := range map[string]string{"another word": "one twO\r\n" + long, "more": "one two\r\n" + long + "x",
