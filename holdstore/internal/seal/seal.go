@@ -31,6 +31,7 @@ const (
 
 	maxPiece   = 16 << 20  // bytes of one piece when it is decompressed; the largest is a header block
 	windowSize = 256 << 10 // of the compressor: no piece of a body is larger
+	sampleSize = 4 << 10   // of a large piece
 )
 
 // Place is where a piece belongs.
@@ -73,13 +74,30 @@ func (s *Sealer) WrapWhole(header, body []byte, at Place) []byte {
 func (s *Sealer) wrapAs(room []byte, form byte, piece []byte, at Place) []byte {
 	key := s.ring.Load().first
 	out := key.open(room, form, len(piece))
-	packed := s.packer.EncodeAll(piece, out)
-	if len(packed)-len(out) < len(piece)-len(piece)/16 { // else it costs more than it saves
-		packed[0] |= compressed
-		return key.close(packed, at)
+	if s.packs(sample(piece), out) {
+		if packed := s.packer.EncodeAll(piece, out); saves(len(packed)-len(out), len(piece)) {
+			packed[0] |= compressed
+			return key.close(packed, at)
+		}
 	}
 	return key.close(append(out, piece...), at)
 }
+
+// sample is what tells of a large piece whether compressing it is worth the time.
+func sample(piece []byte) []byte {
+	if len(piece) < 16*sampleSize {
+		return nil
+	}
+	return piece[len(piece)/2:][:sampleSize]
+}
+
+// packs says whether a sample, if there is one, can be compressed. It is tried in the memory behind out.
+func (s *Sealer) packs(sample, out []byte) bool {
+	return sample == nil || saves(len(s.packer.EncodeAll(sample, out))-len(out), len(sample))
+}
+
+// saves says whether compressing saves more than it costs.
+func saves(packed, size int) bool { return packed < size-size/16 }
 
 // open begins what is stored of size bytes: what was done to them, and with a key its ID and a random nonce. Content
 // follows.

@@ -20,6 +20,9 @@ func TestTextIsCompressedAndNoiseIsNot(t *testing.T) {
 	if n := len(s.Wrap(text, Place{})); n > len(text)/4 {
 		t.Errorf("%d bytes of text became %d", len(text), n)
 	}
+	if n := len(s.Wrap(bytes.Repeat(text, 6), Place{})); n > len(text) {
+		t.Errorf("%d bytes of text became %d", 6*len(text), n)
+	}
 	noise := make([]byte, 10000)
 	for i := range noise {
 		noise[i] = byte(i * i >> 3 * 7)
@@ -80,9 +83,10 @@ func BenchmarkSeal(b *testing.B) {
 	}
 }
 
-// What is made in given memory is the same as elsewhere, whether it fits or not, and with a key or without.
+// What is made in given memory is the same as elsewhere, whether it fits or not, and with a key or without. Text and
+// noise are so large that a sample is tried first.
 func TestAPieceIsMadeInTheMemoryThatIsThere(t *testing.T) {
-	text, noise := bytes.Repeat([]byte("Dear colleagues, "), 1000), make([]byte, 17000)
+	text, noise := bytes.Repeat([]byte("Dear colleagues, "), 5000), make([]byte, 70000)
 	rand.Read(noise)
 	for name, keys := range map[string][][]byte{"plain": nil, "sealed": {key(1)}} {
 		s, err := New(keys)
