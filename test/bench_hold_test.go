@@ -28,8 +28,9 @@ const (
 // peer is one way in which a gateway keeps mail back: a Postfix, and the milter behind it.
 type peer struct {
 	name  string
+	aim   float64           // the least that the daemon should do of its rate; 0: none
 	ports map[string]string // of Postfix, by how it reaches the milter
-	pids  []int             // of the milter, and what it needs
+	pids  [][]int           // of the milter, and then of what it needs
 	empty func()            // throws away what it keeps
 }
 
@@ -54,21 +55,27 @@ func TestBenchHold(t *testing.T) {
 	largeMail(t, peers)
 }
 
-// holdPeers starts recall-milter and what it is measured against, each with a Postfix of its own.
+// holdPeers starts recall-milter and what it is measured against, each with a Postfix of its own. BENCH_BEFORE is the
+// path of another recall-milter, which is then measured as well.
 func holdPeers(t *testing.T) []*peer {
 	settings := []string{"smtpd_client_connection_count_limit = 0", "default_process_limit = 200",
 		"smtp_line_length_limit = 0", "defer_transports = smtp"}
-	return []*peer{ourHold(t, settings), durableHold(t, settings), postfixHold(t, settings)}
+	peers := []*peer{ourHold(t, "recall-milter", "", settings), durableHold(t, settings), postfixHold(t, settings)}
+	if before := os.Getenv("BENCH_BEFORE"); before != "" {
+		peers = append(peers, ourHold(t, "the version before", before, settings))
+	}
+	return peers
 }
 
-// ourHold is the daemon with a Redis of the packages' settings, reached as packages do: by a unix socket.
-func ourHold(t *testing.T, settings []string) *peer {
+// ourHold is the daemon with a Redis of the packages' settings, reached as packages do: by a unix socket. An empty
+// program is the one of this tree.
+func ourHold(t *testing.T, name, program string, settings []string) *peer {
 	dir := socketDir(t)
 	store := filepath.Join(dir, "store")
 	redis := server.StartRedis(t, "--unixsocket", store, "--hash-max-listpack-value", "1024", "--rdbcompression", "no",
 		"--maxmemory", "16gb")
 	g := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
-		milter: server.FreeAddr(t), redis: redis}
+		milter: server.FreeAddr(t), redis: redis, program: program}
 	host, port, _ := strings.Cut(g.milter, ":")
 	socket := filepath.Join(dir, "milter")
 	g.must(os.WriteFile(g.conf, fmt.Appendf(nil, "listen = [\"inet:%s@%s\", \"unix:%s\"]\nsocket_mode = \"0666\"\n"+
@@ -77,13 +84,13 @@ func ourHold(t *testing.T, settings []string) *peer {
 	g.startDaemon()
 	t.Cleanup(g.killDaemon)
 	postfix := server.StartPostfix(t, g.milter, g.milter, append(settings, "own_milters = unix:"+socket)...)
-	p := &peer{name: "recall-milter", ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.Own}}
-	p.pids = []int{g.daemon.Process.Pid, redis.PID()}
+	p := &peer{name: name, ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.Own}}
+	p.pids = [][]int{{g.daemon.Process.Pid}, {redis.PID()}}
 	p.empty = func() {
 		g.killDaemon()
 		redis.Do("FLUSHALL")
 		g.startDaemon()
-		p.pids[0] = g.daemon.Process.Pid
+		p.pids[0] = []int{g.daemon.Process.Pid}
 	}
 	return p
 }
@@ -101,8 +108,9 @@ func durableHold(t *testing.T, settings []string) *peer {
 		t.Fatal(err)
 	}
 	postfix := server.StartPostfix(t, addr, addr, append(settings, "own_milters = unix:"+socket)...)
-	return &peer{name: "durable milter", ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.Own},
-		pids: []int{tcp.Process.Pid, unix.Process.Pid}, empty: func() {
+	return &peer{name: "durable milter", aim: ofDurable,
+		ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.Own},
+		pids:  [][]int{{tcp.Process.Pid, unix.Process.Pid}}, empty: func() {
 			all, _ := filepath.Glob(filepath.Join(files, "*"))
 			for _, file := range all {
 				os.Remove(file)
@@ -114,7 +122,8 @@ func durableHold(t *testing.T, settings []string) *peer {
 func postfixHold(t *testing.T, settings []string) *peer {
 	postfix := server.StartPostfix(t, "127.0.0.1:9", "127.0.0.1:9", append(settings, "smtpd_milters =",
 		"smtpd_recipient_restrictions = check_recipient_access static:HOLD, permit_mynetworks, reject")...)
-	return &peer{name: "Postfix HOLD", ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.SMTP},
+	return &peer{name: "Postfix HOLD", aim: ofPostfixHold,
+		ports: map[string]string{"tcp": postfix.SMTP, "unix": postfix.SMTP},
 		empty: func() {
 			out, err := exec.Command(server.Program(t, "postsuper"), "-c", filepath.Join(postfix.Dir, "conf"), "-d",
 				"ALL").CombinedOutput()
@@ -140,29 +149,38 @@ func socketDir(t *testing.T) string {
 // compareHolds runs one cell in turns. Each ratio is of two runs of the same round; the median counts.
 func compareHolds(t *testing.T, peers []*peer, c cell) {
 	content := mailFile(t, c.size)
-	messages, rates, costs := make([]int, len(peers)), make([][]float64, len(peers)), make([][]float64, len(peers))
+	messages, rates, costs := make([]int, len(peers)), make([][]float64, len(peers)), make([][][]float64, len(peers))
 	for n, p := range peers {
 		p.empty()
 		messages[n] = messagesFor(t, p.ports[c.transport], c.sessions, content)
+		costs[n] = make([][]float64, len(p.pids))
 	}
 	for range rounds {
 		for n, p := range peers {
-			before := processorTime(t, p.pids)
+			var before []time.Duration
+			for _, pids := range p.pids {
+				before = append(before, processorTime(t, pids))
+			}
 			rates[n] = append(rates[n], sourceFile(t, p.ports[c.transport], c.sessions, messages[n], content))
-			took := processorTime(t, p.pids) - before
-			costs[n] = append(costs[n], took.Seconds()*1000/float64(messages[n]))
+			for i, pids := range p.pids {
+				took := processorTime(t, pids) - before[i]
+				costs[n][i] = append(costs[n][i], took.Seconds()*1000/float64(messages[n]))
+			}
 		}
 	}
 	line := fmt.Sprintf("%s, %2d sessions, %s: %s %.0f/s", kilobytes(c.size), c.sessions, c.transport, peers[0].name,
 		median(rates[0]))
-	for n, aim := range []float64{1: ofDurable, ofPostfixHold} {
-		if aim > 0 {
-			line += fmt.Sprintf("; %s %.0f/s, of it %s", peers[n].name, median(rates[n]),
-				against(ratio(rates[0], rates[n]), aim))
+	cost := ""
+	for n, p := range peers {
+		if n > 0 {
+			line += fmt.Sprintf("; %s %.0f/s, of it %s", p.name, median(rates[n]), against(ratio(rates[0], rates[n]), p.aim))
+		}
+		for i, of := range costs[n] {
+			cost += fmt.Sprintf("%s %.2f ms", map[bool]string{true: "; " + p.name, false: " +"}[i == 0], median(of))
 		}
 	}
-	t.Logf("%s (the durable milter: %.2f); processor of milter and store a message: %.2f ms, of the durable milter "+
-		"%.2f ms", line, ratio(rates[1], rates[2]), median(costs[0]), median(costs[1]))
+	t.Logf("%s (the durable milter of Postfix HOLD: %.2f); processor a message, with Redis behind the +: %s", line,
+		ratio(rates[1], rates[2]), strings.TrimPrefix(cost, "; "))
 }
 
 // ratio is the median of the ratios of two runs each.
@@ -174,8 +192,11 @@ func ratio(ours, theirs []float64) float64 {
 	return median(all)
 }
 
-// against says a figure with what it should be at least.
+// against says a figure with what it should be at least; 0: no matter what.
 func against(figure, aim float64) string {
+	if aim == 0 {
+		return fmt.Sprintf("%.2f", figure)
+	}
 	return fmt.Sprintf("%.2f (aim %.1f%s)", figure, aim, missed(figure < aim))
 }
 

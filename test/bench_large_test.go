@@ -38,7 +38,7 @@ func largeMail(t *testing.T, peers []*peer) {
 			fmt.Fprintf(&line, "; %s: %v alone, %v next to it", p.name, alone, next)
 			if n == 0 {
 				peak := 0
-				fmt.Sscan(peakOf(p.pids[0]), &peak)
+				fmt.Sscan(peakOf(p.pids[0][0]), &peak)
 				t.Logf("%d sessions of 25 MB: daemon: %d MB resident at its peak (aim 256%s)", largeSessions, peak>>10,
 					missed(peak > mostMemory))
 			}

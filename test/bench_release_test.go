@@ -52,7 +52,7 @@ func (b *releaseBench) compare(name, port string, size, n int, aim float64) {
 	for range rounds {
 		b.due(n, size)
 		ours = append(ours, b.released(n))
-		pipes = append(pipes, source(b.T, port, 8, n, size))
+		pipes = append(pipes, source(b.T, port, 8, n, size, "-N")) // each to another recipient, as the holds are
 		b.due(n, size)
 		stores = append(stores, b.settled(n))
 	}

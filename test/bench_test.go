@@ -4,7 +4,6 @@ package test
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -81,13 +80,13 @@ func startListening(t *testing.T, addr string, c *exec.Cmd) {
 	})
 }
 
-// source sends with Postfix's own smtp-source and returns messages per second.
-func source(t *testing.T, addr string, sessions, messages, size int) float64 {
+// source sends with Postfix's own smtp-source, which may have further options, and returns messages per second.
+func source(t *testing.T, addr string, sessions, messages, size int, options ...string) float64 {
 	t.Helper()
 	start := time.Now()
-	out, err := exec.Command(server.Program(t, "smtp-source"), "-s", strconv.Itoa(sessions), "-m", strconv.Itoa(messages),
-		"-l", strconv.Itoa(size),
-		"-d", "-f", "a@corp.test", "-t", "b@x.test", addr).CombinedOutput()
+	options = append(options, "-s", strconv.Itoa(sessions), "-m", strconv.Itoa(messages), "-l", strconv.Itoa(size),
+		"-d", "-f", "a@corp.test", "-t", "b@x.test", addr)
+	out, err := exec.Command(server.Program(t, "smtp-source"), options...).CombinedOutput()
 	if err != nil {
 		t.Errorf("smtp-source: %v\n%s", err, out) // also called outside the test's goroutine
 	}
@@ -99,36 +98,44 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// recallLatency measures recallctl as a whole process, next to the floor: a process that only says its version.
+// ofPing is the most that recallctl may take, as a part of what redis-cli takes to ask for a PONG.
+const ofPing = 2.0
+
+// recallLatency measures recallctl as a whole process that recalls a message by its ID, next to two floors: redis-cli,
+// and recallctl when it only says its version.
 func recallLatency(t *testing.T, g *gateway) {
 	out, _ := exec.Command(filepath.Join(programs, "recallctl"), "-c", g.conf, "--json", "list").Output()
-	var recalls, floor []time.Duration
+	host, port, _ := net.SplitHostPort(g.redis.Addr)
+	ctl, cli := filepath.Join(programs, "recallctl"), server.Program(t, "redis-cli")
+	var recalls, pings, versions []time.Duration
 	for n, line := range strings.Split(string(out), "\n") {
 		_, id, _ := strings.Cut(line, `"id":"`)
 		if id, _, _ = strings.Cut(id, `"`); id == "" || n == 200 {
 			break
 		}
-		recalls = append(recalls, timed(t, "-c", g.conf, "recall", id))
-		floor = append(floor, timed(t, "--version"))
+		recalls = append(recalls, timed(t, ctl, "-c", g.conf, "recall", id))
+		pings = append(pings, timed(t, cli, "-h", host, "-p", port, "ping"))
+		versions = append(versions, timed(t, ctl, "--version"))
 	}
-	t.Logf("recallctl recall ID, as a process, with %d held: p50 %v, p99 %v; recallctl --version: p50 %v, p99 %v",
-		strings.Count(string(out), "\n"), quantile(recalls, 50), quantile(recalls, 99), quantile(floor, 50),
-		quantile(floor, 99))
+	of := quantile(recalls, 50).Seconds() / quantile(pings, 50).Seconds()
+	t.Logf("recallctl recall ID, as a process, with %d held: p50 %v, p99 %v; redis-cli ping: p50 %v, of it %.2f "+
+		"(aim %.1f%s); recallctl --version: p50 %v", strings.Count(string(out), "\n"), quantile(recalls, 50),
+		quantile(recalls, 99), quantile(pings, 50), of, ofPing, missed(of > ofPing), quantile(versions, 50))
 }
 
-func timed(t *testing.T, args ...string) time.Duration {
-	c := exec.Command(filepath.Join(programs, "recallctl"), args...)
-	c.Stdout = io.Discard
+// timed is how long a program takes from its start to its end.
+func timed(t *testing.T, program string, args ...string) time.Duration {
+	t.Helper()
 	start := time.Now()
-	if err := c.Run(); err != nil {
-		t.Fatalf("recallctl %q: %v", args, err)
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v\n%s", program, args, err, out)
 	}
 	return time.Since(start)
 }
 
 func quantile(all []time.Duration, percent int) time.Duration {
 	sorted := slices.Sorted(slices.Values(all))
-	return sorted[min(len(sorted)-1, len(sorted)*percent/100)].Round(100 * time.Microsecond)
+	return sorted[min(len(sorted)-1, len(sorted)*percent/100)].Round(10 * time.Microsecond)
 }
 
 // lateness is how long after its due moment the port has a message, at 200 a second.
