@@ -50,6 +50,7 @@ type Conn struct {
 	net.Conn
 	in      *bufio.Reader
 	pending []byte // rest of a frame that go-milter is reading
+	last    []byte // data of the last frame, which nobody may read any more once the next one is read
 	handler Handler
 	offer   offer
 	current byte   // of the frame that go-milter is handling
@@ -136,6 +137,7 @@ var errIdle = errors.New("no frame came")
 
 // next waits for a frame, long for its beginning and briefly for its rest.
 func (c *Conn) next() (frame, error) {
+	Spoil(c.last)
 	if err := c.arm(); err != nil {
 		return frame{}, err
 	}
@@ -145,8 +147,13 @@ func (c *Conn) next() (frame, error) {
 		return frame{}, err
 	}
 	c.SetReadDeadline(time.Now().Add(StallTime))
-	return readFrame(c.in)
+	f, err := readFrame(c.in)
+	c.last = f.data
+	return f, err
 }
+
+// Spoil gets the memory of a frame before it is used again. Tests overwrite it, so that what still reads it shows.
+var Spoil = func([]byte) {}
 
 // take gives one frame to the handler, and answers it or leaves it in pending for go-milter.
 func (c *Conn) take(f frame) error {
