@@ -144,7 +144,23 @@ func (s *Store) one(ctx context.Context, d Action, ref string, a Actor) (*Hold, 
 }
 
 // do runs an action for holds of one shard, and returns the outcome of each.
-func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Actor) (outcomes []error, err error) {
+func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Actor) ([]error, error) {
+	outcomes, err := s.attempt(ctx, d, at, ids, a)
+	for n := range outcomes {
+		for tries := 1; errors.Is(outcomes[n], errChanged) && tries < partialTries; tries++ {
+			again, err := s.attempt(ctx, d, at, ids[n:n+1], a)
+			if outcomes[n] = err; err == nil {
+				outcomes[n] = again[0]
+			}
+		}
+	}
+	return outcomes, err
+}
+
+// attempt is one try of do. A recall that comes while a restore makes its tickets is an errChanged.
+func (s *Store) attempt(
+	ctx context.Context, d Action, at nodes.Shard, ids []string, a Actor,
+) (outcomes []error, err error) {
 	said, unproven := d.detail, map[string]error{}
 	if a.Reason != "" {
 		said = a.Reason

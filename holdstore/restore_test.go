@@ -1,10 +1,14 @@
 package holdstore
 
 import (
+	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/test/server"
 )
@@ -113,5 +117,45 @@ func TestARestoreUndoesTheLastRecallOnly(t *testing.T) {
 		if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}}}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A recall that comes while a restore makes its ticket is the last one: only that is undone.
+func TestARestoreThatMeetsARecallUndoesThatOnly(t *testing.T) {
+	t.Parallel()
+	s := openSealed(t, server.StartRedis(t).Addr, key(1))
+	r := put(t, s, "m", time.Hour, "")
+	if _, err := s.RecallOnly(t.Context(), r.ID, []string{"bob@far.test"}, alice); err != nil {
+		t.Fatal(err)
+	}
+	s.nodes.Client.AddHook(&afterReads{act: func() {
+		if _, err := s.Recall(t.Context(), r.ID, alice); err != nil {
+			t.Error(err)
+		}
+	}})
+	h, err := s.Restore(t.Context(), r.ID, alice)
+	if err != nil || h.State != Held {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	if h.Results[0].Outcome != TakenBack || h.Results[1].Outcome != Pending {
+		t.Errorf("bob, who was recalled first, and carol are %+v", h.Results)
+	}
+}
+
+// afterReads does something once, after the first records were read.
+type afterReads struct {
+	act  func()
+	once sync.Once
+}
+
+func (*afterReads) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (*afterReads) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (a *afterReads) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, all []redis.Cmder) error {
+		err := next(ctx, all)
+		if all[0].Name() == "hgetall" {
+			a.once.Do(a.act)
+		}
+		return err
 	}
 }

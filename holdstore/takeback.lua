@@ -5,7 +5,7 @@
 -- ARGV: none
 -- Returns: nothing; defines takeBack, which returns "ok", "partly" (some recipients have it already, or may have),
 --   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", "stopped"
---   (an operator has recalled it), or the state
+--   (an operator has recalled it), "changed" (another recall was faster), or the state
 -- takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until then.
 local function takenBack(id, contentTime, recordMost)
   local owner = string.match(get(id, 'o') or '', '^%S+') or ''
@@ -91,14 +91,17 @@ local function dueAgain(id)
   return now + num(id, 'grace')
 end
 -- lastBack returns the function that says whether the last recall took a recipient back. Where a ticket lets them get
--- the message again, it decides.
+-- the message again, it has to say the same: else another recall came after it was made, and nil is returned.
 local function lastBack(id, may)
   local without = may and string.match(may, '^(%S+) ')
-  if without then return function(n) return not string.find(without .. ',', ',' .. n .. ',', 1, true) end end
   local function moment(n) return tonumber(result(id, n).t) or 0 end
-  local last = 0
-  for n = 0, num(id, 'nrcpt') - 1 do
+  local last, all = 0, num(id, 'nrcpt') - 1
+  for n = 0, all do
     if wasBack(result(id, n)) then last = math.max(last, moment(n)) end
+  end
+  for n = 0, without and all or -1 do
+    local lets = not string.find(without .. ',', ',' .. n .. ',', 1, true)
+    if wasBack(result(id, n)) and lets ~= (moment(n) >= last) then return nil end
   end
   return function(n) return moment(n) >= last end
 end
@@ -106,6 +109,7 @@ local function giveBack(id, mays, _, operator)
   if get(id, 'stopped') and not operator and get(id, 'state') == 'recalled' then return 'stopped' end
   if lacking(id, mays) then return 'nokey' end
   local last = lastBack(id, mayOf(id, mays))
+  if not last then return 'changed' end
   local word = heldAgain(id, dueAgain(id), function(n) return wasBack(result(id, n)) and last(n) end)
   if word == 'ok' then
     ticket(id, mays)
