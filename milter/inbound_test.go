@@ -74,6 +74,31 @@ func TestForgedFieldsInOddFramesAreTakenOut(t *testing.T) {
 	}
 }
 
+// go-milter writes a long reply in pieces. However long a name is, the MTA gets the reply whole, and the session goes
+// on.
+func TestAForgedFieldWithALongNameIsTakenOut(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.Policy = func() Policy {
+			return verdicts(func(policy.Facts) policy.Verdict { return policy.Verdict{Inbound: true} })
+		}
+		r.Inbound = inbound.New(inbound.Options{AuthservID: "gw.corp.test",
+			Verifier: authenticate.New(nil, authenticate.Options{})}, nil, nil, nil)
+		m := r.mta()
+		for _, size := range []int{4084, 4085, 4086, 4087, 4088, 4089, 4090, 4091, 10000, 100000} {
+			name := "x-recall-" + strings.Repeat("d", size-9)
+			m.begin("x@evil.test", "bert@corp.test")
+			m.write(frame{'L', []byte(name + "\x00 pass\x00")}.bytes())
+			m.ask('N', "", 'c')
+			if got := m.ask('E', "", 'm')[4:]; got != name+"\x00\x00" {
+				t.Fatalf("of a name of %d bytes the MTA gets %d", size, len(got)-2)
+			}
+			if f := m.reply(); f.code != 'a' {
+				t.Fatalf("behind a name of %d bytes: answered by %q", size, f.code)
+			}
+		}
+	})
+}
+
 // Taking a field out costs the MTA a look at the whole header: what carries thousands of them is refused.
 func TestAMessageWithTooManyForgedFieldsIsRefused(t *testing.T) {
 	for n, want := range map[int]byte{maxForged: 'c', maxForged + 1: 'y'} {

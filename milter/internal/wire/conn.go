@@ -10,6 +10,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -54,6 +55,7 @@ type Conn struct {
 	handler Handler
 	offer   offer
 	current byte   // of the frame that go-milter is handling
+	partial []byte // the beginning of a reply of go-milter
 	early   []byte // a verdict for which the MTA does not wait yet
 
 	mu       sync.Mutex // what follows is also used by drain
@@ -215,10 +217,20 @@ func (c *Conn) tellEarly() {
 // reply writes one frame without data in one write: over loopback a second one would wait for a delayed ACK.
 func (c *Conn) reply(code byte) { _, _ = c.Write(frame{code: code}.bytes()) }
 
-// Write takes one whole reply of go-milter. Where the MTA waits for none, "continue" goes without saying, and a verdict
-// is kept until it does.
+// Write takes replies of go-milter, which writes a long one in pieces.
 func (c *Conn) Write(p []byte) (int, error) {
-	switch code := p[4]; {
+	c.partial = append(c.partial, p...)
+	if whole := c.partial; len(whole) > headSize && len(whole) >= headSize+int(binary.BigEndian.Uint32(whole)) {
+		c.answer(whole)
+		c.partial = nil
+	}
+	return len(p), nil
+}
+
+// answer takes one whole reply. Where the MTA waits for none, "continue" goes without saying, and a verdict is kept
+// until it does.
+func (c *Conn) answer(p []byte) {
+	switch code := p[headSize]; {
 	case code == 'O':
 		c.send(c.offer.answer(p))
 	case !c.offer.quiet(c.current):
@@ -227,7 +239,6 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.early = bytes.Clone(p)
 		c.state(true, false)
 	}
-	return len(p), nil
 }
 
 // send writes a reply, and bounds its time. An MTA that is gone shows at the next read.
