@@ -1,6 +1,7 @@
 package milter
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -135,4 +136,37 @@ func TestAMessageWithTooManyWishesIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// recorder is a gate that keeps what it is to judge.
+type recorder struct{ judged []string }
+
+func (*recorder) Examine(*inbound.Mail) inbound.Needs { return inbound.Needs{Body: 100} }
+func (r *recorder) Judge(_ context.Context, m *inbound.Mail) inbound.Disposition {
+	r.judged = append(r.judged, m.Sender.Address+" "+string(m.Body))
+	return inbound.Disposition{}
+}
+func (*recorder) Remember(*inbound.Mail) {}
+
+// A command is judged by all of its body, in however many frames it came.
+func TestACommandThatComesInIsJudgedByItsBody(t *testing.T) {
+	bubble(t, func(r *rig) {
+		r.Policy = func() Policy {
+			return verdicts(func(policy.Facts) policy.Verdict { return policy.Verdict{Inbound: true} })
+		}
+		gate := &recorder{}
+		r.Inbound = gate
+		m := r.mta()
+		for _, pieces := range [][]string{{"one"}, {"on", "e"}, {"", "one"}, {"one", ""}} {
+			m.begin("x@far.test", "bert@corp.test")
+			m.header('c', "Subject: x")
+			for _, piece := range pieces {
+				m.ask('B', piece, 'c')
+			}
+			m.ask('E', " and", 'a')
+		}
+		if want := slices.Repeat([]string{"x@far.test one and"}, 4); !slices.Equal(gate.judged, want) {
+			t.Errorf("judged are %q", gate.judged)
+		}
+	})
 }
