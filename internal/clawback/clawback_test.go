@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -27,6 +28,40 @@ func (d *dying) AddJob(_ context.Context, id, _ string, _ any, _ time.Duration) 
 	}
 	d.jobs[id] = true
 	return nil
+}
+
+// What was moved can be undone, and what a dry run would have moved can't.
+func TestOnlyWhatWasMovedIsUndone(t *testing.T) {
+	t.Parallel()
+	s, err := holdstore.Open(holdstore.Options{Addresses: []string{server.StartRedis(t).Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	id, there := s.NewClawID(), mailbox.Copy{Folder: "INBOX", ID: "1/1", To: "Trash", Now: "1/2"}
+	copies := map[string][]mailbox.Copy{"moved@a.test": {there}, "would@a.test": {{Folder: "INBOX", ID: "1/1"}},
+		"there@a.test": {{Folder: "Trash", ID: "1/1", Now: "1/1", Stays: true}}}
+	var all []Mailbox
+	for recipient := range copies {
+		all = append(all, Mailbox{Recipient: recipient, MessageID: "<1@evil.test>"})
+	}
+	d := &dying{s, 100, map[string]bool{}}
+	if err := Start(t.Context(), d, id, Order{}, all, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for n, box := range all {
+		r := mailbox.Clawed{Outcome: mailbox.Moved, Copies: copies[box.Recipient]}
+		if err := s.EndClaw(t.Context(), id, n, r.Outcome, r, false, time.Hour, holdstore.Entry{Verb: VerbTake}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := s.ClawBack(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if boxes, err := Moved(t.Context(), s, c); err != nil || len(boxes) != 1 || boxes[0].Recipient != "moved@a.test" {
+		t.Errorf("to be moved back: %+v, %v", boxes, err)
+	}
 }
 
 // Whoever orders a claw back may die before its jobs are there: the first of them adds the others.

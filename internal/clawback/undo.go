@@ -20,15 +20,17 @@ func Undo(ctx context.Context, store Store, c *holdstore.ClawBack) ([]Mailbox, e
 	return Moved(ctx, store, c)
 }
 
-// Moved lists what a claw back has moved, without what an undo of it has brought back.
+// Moved lists what a claw back has moved, without what an undo of it has brought back. Of a dry run that is nothing.
 func Moved(ctx context.Context, store Store, c *holdstore.ClawBack) (all []Mailbox, err error) {
 	undone, err := undone(ctx, store, c.ID)
 	if err != nil {
 		return nil, err
 	}
 	err = Outcomes(ctx, store, c, func(o Outcome) error {
+		moved := func(c mailbox.Copy) bool { return c.Now != "" && !c.Stays && !c.Gone }
 		same := func(m Mailbox) bool { return sameMail(m, o.Mailbox) }
-		if o.Done && o.Result.Outcome == mailbox.Moved && !slices.ContainsFunc(undone[o.Mailbox.Recipient], same) {
+		if o.Done && o.Result.Outcome == mailbox.Moved && slices.ContainsFunc(o.Result.Copies, moved) &&
+			!slices.ContainsFunc(undone[o.Mailbox.Recipient], same) {
 			m := o.Mailbox
 			m.Copies = o.Result.Copies
 			all = append(all, m)
