@@ -11,6 +11,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
 	"github.com/recall-milter/recall-milter/internal/post"
+	"github.com/recall-milter/recall-milter/internal/protocol"
 )
 
 // losers are mailboxes out of which every message is taken, and whose users are to be told.
@@ -151,5 +152,30 @@ func TestAStrangerNeitherHidesALossNorWritesWhatIsTold(t *testing.T) {
 		if len(mails) != 3+n || strings.Contains(strings.Join(mails, ""), "666") {
 			t.Errorf("%q: %d mails\n%s", words, len(mails), strings.Join(mails, "\n"))
 		}
+	}
+}
+
+// The gateway's mails to others tell moments as the site's clock shows them.
+func TestMailsToOthersHaveTheTimeOfTheSitesClock(t *testing.T) {
+	store, _ := site(t)
+	texts, err := post.ReadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts.Use(post.Site{Language: func(string, string) string { return "en" },
+		Reason: func(string, string) string { return "" },
+		Clock:  func(t time.Time) time.Time { return t.In(time.FixedZone("NPT", 20700)) }})
+	p := post.New(store, texts, "")
+	h := get(t, store, released(t, store, "anna", "bert@far.test"))
+	must(t, func() error {
+		return p.Taken(t.Context(), post.Loss{Recipient: "bert@corp.test", MessageID: "<1@far.test>", Received: time.Now()})
+	})
+	must(t, func() error {
+		return p.Request(t.Context(), h, protocol.Request{ID: "1", MessageID: h.MessageID,
+			Recipients: []string{"bert@far.test"}})
+	})
+	all := waiting(t, store)
+	if n := strings.Count(strings.Join(all, "\n"), " (NPT)\r\n"); n != 2 {
+		t.Errorf("%d moments of the site's clock:\n%s", n, strings.Join(all, "\n"))
 	}
 }
