@@ -70,7 +70,7 @@ func (s *Store) FindDelivered(ctx context.Context, q DeliveredQuery) (all []Deli
 	w := &deliveries{s: s, q: q, m: m, ids: map[string]bool{}, seen: map[string]bool{}}
 	for _, id := range q.MessageIDs {
 		for _, written := range bothWays(id) {
-			w.ids[digest(written)] = true
+			w.ids[string(rawDigest(digest(written)))] = true
 		}
 	}
 	shards, partly := s.nodes.Visible(ctx)
@@ -119,7 +119,7 @@ func (w *deliveries) queue(ctx context.Context, at nodes.Shard, key string) erro
 		}
 		var wanted []string
 		for _, e := range entries {
-			if len(e) < entryNames || len(w.ids) > 0 && !w.ids[e[slotLen:slotLen+nameLen/2]] || w.seen[e[:slotLen+nameLen]] {
+			if len(e) < entryLen || len(w.ids) > 0 && !w.ids[e[slotLen:slotLen+digestLen]] || w.seen[e[:slotLen+nameLen]] {
 				continue
 			}
 			wanted = append(wanted, e[:slotLen+nameLen])
@@ -137,7 +137,8 @@ func (w *deliveries) read(ctx context.Context, at nodes.Shard, entries []string)
 	}
 	pipe, replies := w.s.nodes.Client.Pipeline(), make([]*redis.StringCmd, len(entries))
 	for n, e := range entries {
-		replies[n] = pipe.HGet(ctx, receivedKey(at, e[slotLen:]), e[:slotLen])
+		name := e[slotLen:]
+		replies[n] = pipe.HGet(ctx, receivedKey(at, w.s.receivedPart(name)), name+e[:slotLen])
 	}
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return err

@@ -17,8 +17,10 @@ import (
 type Traces struct {
 	Records    []string // IDs of released and recalled messages that they sent or got
 	Waiting    []string // IDs of those that wait or are being sent: they can't be forgotten yet
-	Remembered []string // keys of messages that came in from them
+	Remembered []string // names of messages that came in from them
 	Chosen     bool     // a grace of their own
+
+	received map[string][]string // keys of hashes, and fields of these messages in them
 }
 
 // Traces looks for what is known of a login or an address. What is only kept as digests of other people's mail, such as
@@ -47,9 +49,15 @@ func (s *Store) Traces(ctx context.Context, name string) (t Traces, err error) {
 		*list = slices.Compact(*list)
 	}
 	var wrong error
-	if t.Remembered, wrong = s.rememberedFrom(ctx, name); wrong != nil {
+	if t.received, wrong = s.rememberedFrom(ctx, name); wrong != nil {
 		return t, wrong
 	}
+	for _, fields := range t.received {
+		for _, field := range fields {
+			t.Remembered = append(t.Remembered, field[:nameLen])
+		}
+	}
+	t.Remembered = distinct(t.Remembered)
 	own, wrong := s.ChosenGrace(ctx, personNames(name)...)
 	t.Chosen = own != nil
 	return t, errors.Join(err, wrong)
@@ -61,26 +69,52 @@ func personNames(name string) []string { return []string{"login " + name, "addre
 // scanPage is how many keys one step of a look at all of them sees.
 const scanPage = 1000
 
-// rememberedFrom lists the keys of messages that came in from an address: they end with its digest.
-func (s *Store) rememberedFrom(ctx context.Context, from string) (keys []string, err error) {
+// rememberedFrom lists the fields of messages that came in from an address, by their hashes: their names end with its
+// digest.
+func (s *Store) rememberedFrom(ctx context.Context, from string) (received map[string][]string, err error) {
 	var mu sync.Mutex
-	pattern := strings.TrimSuffix(s.everything(), "*") + "in:m:*" + globQuote(digest(from))
+	received = map[string][]string{}
+	hashes := strings.TrimSuffix(s.everything(), "*") + "in:m:*"
+	fields := strings.Repeat("?", digestLen) + globQuote(string(rawDigest(digest(from)))) + strings.Repeat("?", slotLen)
 	err = s.nodes.ByNode(ctx, func(ctx context.Context, node redis.UniversalClient, _ []nodes.Shard) error {
 		for cursor := uint64(0); ; {
-			page, next, err := node.Scan(ctx, cursor, pattern, scanPage).Result()
+			page, next, err := node.Scan(ctx, cursor, hashes, scanPage).Result()
 			if err != nil {
 				return nodes.Explain(err)
 			}
-			mu.Lock()
-			keys = append(keys, page...)
-			mu.Unlock()
+			for _, key := range page {
+				found, err := scanFields(ctx, node, key, fields)
+				if err != nil {
+					return err
+				}
+				if len(found) > 0 {
+					mu.Lock()
+					received[key] = found
+					mu.Unlock()
+				}
+			}
 			if cursor = next; cursor == 0 {
 				return nil
 			}
 		}
 	})
-	slices.Sort(keys)
-	return slices.Compact(keys), err
+	return received, err
+}
+
+// scanFields lists the fields of a hash that a pattern matches.
+func scanFields(ctx context.Context, node redis.UniversalClient, key, pattern string) (fields []string, err error) {
+	for cursor := uint64(0); ; {
+		page, next, err := node.HScan(ctx, key, cursor, pattern, scanPage).Result()
+		if err != nil {
+			return nil, nodes.Explain(err)
+		}
+		for pair := range slices.Chunk(page, 2) {
+			fields = append(fields, pair[0])
+		}
+		if cursor = next; cursor == 0 {
+			return fields, nil
+		}
+	}
 }
 
 // forgetScript removes the record of a hold that waits for nothing any more. ARGV: id. Output: 1 when it did.
@@ -101,8 +135,8 @@ func (s *Store) Forget(ctx context.Context, name string, t Traces, a Actor) (rec
 		}
 		records += n
 	}
-	for _, key := range t.Remembered {
-		if err := s.nodes.Client.Unlink(ctx, key).Err(); err != nil {
+	for key, fields := range t.received {
+		if err := s.nodes.Client.HDel(ctx, key, fields...).Err(); err != nil {
 			return records, nodes.Explain(err)
 		}
 	}

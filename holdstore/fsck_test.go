@@ -148,7 +148,7 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 			func() { r.Set(ctx, pieceKey(at, released, "N", 0), "x", 0) }, pieceKey(at, released, "N", 0)},
 		{"tombstone X", "stays forever", func() { r.Set(ctx, string(at)+"x:X", 1, 0) }, string(at) + "x:X"},
 		{"request R", "stays forever", func() { r.Set(ctx, requestKey(at, "R"), 1, 0) }, requestKey(at, "R")},
-		{"remembered in:m:H", "stays forever", func() { r.HSet(ctx, receivedKey(at, "H"), "a", 1) }, receivedKey(at, "H")},
+		{"remembered in:m:7", "stays forever", func() { r.HSet(ctx, receivedKey(at, 7), "a", 1) }, receivedKey(at, 7)},
 		{"job ask:1", "nobody would do it", func() { r.ZRem(ctx, jobsKey(at), "ask:1") }, ""},
 		{"job old", "is known forever", func() { r.HSet(ctx, string(at)+"j:old", "kind", "ask") }, string(at) + "j:old"},
 		{"job none", "there is nothing to do", func() { r.ZAdd(ctx, jobsKey(at), redis.Z{Score: 1, Member: "none"}) }, ""},

@@ -64,7 +64,7 @@ func (f *fsck) network(ctx context.Context, at nodes.Shard, n int) error {
 			return nodes.Explain(err)
 		}
 		for _, entry := range entries {
-			text, _, _ := strings.Cut(entry[min(len(entry), entryNames):], " ")
+			text, _, _ := strings.Cut(entry[min(len(entry), entryLen):], " ")
 			size, _ := strconv.ParseInt(text, 10, 64)
 			is += size
 		}

@@ -27,11 +27,11 @@ import (
 //	own             hash: what each owner has in the store, see quota.go
 //	debts           recalled holds; score: when their content goes, and their owner is no longer charged for it
 //	x:ID            tombstone: a commit of this ID comes too late
-//	in:m:HASH       hash: a message that came in, for recalls, a field for each transaction
-//	in:t:HASH       names of such messages by sender and subject, each behind its origin; score: when it came
+//	in:m:NUMBER     hash: messages that came in, for recalls, a field for each transaction; see rememberedform.go
+//	in:t:NUMBER     such messages by sender and subject; score: when they came
 //	inq:NUMBER      list: what is remembered of the networks with that number, the oldest first; see rememberedroom.go
 //	inload          the networks' numbers; score: bytes
-//	insum           hash: messages, bytes, and how many went early, of all networks
+//	insum           hash: messages, bytes, and how many went early, of all networks; keep: for how long (ms)
 //	in:u:HASH       what served for one recall
 //	in:n:HASH:SPAN  counter of a name in a span of time
 //	co:NUMBER       hash: the last day on which each of our people wrote to each of their contacts, see correspondents.go
@@ -72,8 +72,8 @@ func wakeKey(at nodes.Shard) string                { return string(at) + "wake" 
 func bytesKey(at nodes.Shard) string               { return string(at) + "bytes" }
 func lateKey(at nodes.Shard) string                { return string(at) + "late" }
 func pausedKey(at nodes.Shard) string              { return string(at) + "paused" }
-func receivedKey(at nodes.Shard, h string) string  { return string(at) + "in:m:" + h }
-func subjectKey(at nodes.Shard, h string) string   { return string(at) + "in:t:" + h }
+func receivedKey(at nodes.Shard, n int) string     { return string(at) + "in:m:" + strconv.Itoa(n) }
+func subjectKey(at nodes.Shard, n int) string      { return string(at) + "in:t:" + strconv.Itoa(n) }
 func ownKey(at nodes.Shard) string                 { return string(at) + "own" }
 func rememberedKey(at nodes.Shard) string          { return string(at) + "insum" }
 func usedKey(at nodes.Shard, h string) string      { return string(at) + "in:u:" + h }

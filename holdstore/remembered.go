@@ -16,10 +16,7 @@ const (
 	MaxNamed      = 500  // bytes of a Message-ID; no recall names a longer one
 )
 
-const (
-	maxLock = 512 // bytes: four locks of SHA-512
-	slotLen = 2   // characters of base64: at most 4096 transactions of one message
-)
+const maxLock = 512 // bytes: four locks of SHA-512
 
 // IsFrom says whether the message came from an address.
 func (r Remembered) IsFrom(address string) bool { return r.From == digest(address) }
@@ -61,10 +58,10 @@ const (
 // subject. Of their recipients it tells those that are asked about, and one of the others, if there are any.
 func (s *Store) FindRemembered(ctx context.Context, from, messageID, subject string, asked []string) ([]Remembered,
 	error) {
-	at, names := s.nodes.Of(digest(from)), []string{digest(messageID) + digest(from)}
+	at, names := s.nodes.Of(digest(from)), []string{receivedName(messageID, from)}
 	if messageID == "" {
 		var err error
-		if names, err = s.inSubject(ctx, subjectKey(at, digest(from+"\n"+subject))); err != nil {
+		if names, err = s.inSubject(ctx, at, from, subject); err != nil {
 			return nil, nodes.Explain(err)
 		}
 	}
@@ -81,6 +78,7 @@ func (s *Store) FindRemembered(ctx context.Context, from, messageID, subject str
 		all = append(all, found...)
 	}
 	for n := range all {
+		all[n].From = digest(from)
 		if messageID == "" { // what it was found by is not kept
 			all[n].Subjects = append(all[n].Subjects, digest(subject))
 		}
@@ -99,7 +97,7 @@ func (s *Store) transactions(
 	for len(cursors) > 0 {
 		pipe, pages := s.nodes.Client.Pipeline(), map[int]*redis.ScanCmd{}
 		for n, cursor := range cursors {
-			pages[n] = pipe.HScan(ctx, receivedKey(at, names[n]), cursor, "", waysAtOnce)
+			pages[n] = pipe.HScan(ctx, receivedKey(at, s.receivedPart(names[n])), cursor, globQuote(names[n])+"*", waysAtOnce)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return nil, nodes.Explain(err)

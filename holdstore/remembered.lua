@@ -1,19 +1,30 @@
--- Forgets what is remembered of inbound mail beyond its budget. An entry of a queue is the slot, the name, the
--- subject's key, and behind them the size, when it ends (ms), and the origin, with blanks between.
+-- Forgets what is remembered of inbound mail beyond its budget. An entry of a queue is the slot, the name, the digest
+-- of sender and subject, and behind them the size, when it came (ms), and the origin, with blanks between.
 --
 -- KEYS: as lib
--- ARGV: none
--- Returns: nothing; defines pop, expire, and within(bytes of the budget, bytes that are spare, messages)
+-- ARGV: bytes of the budget, bytes that are spare, messages, in how many parts the messages are
+-- Returns: nothing; defines pop, expire, within(bytes of the budget, bytes that are spare, messages), and where a
+--   message is: received(name), about(digest of sender and subject), and in there member(digest, origin, name)
 local count, bytes, early = 0, 0, 0
--- pop forgets the oldest message of a network; what has expired is gone already, its name in the subject is not.
-local function pop(network, expired)
+local life = number(redis.call('HGET', P .. 'insum', 'keep'))
+local function part(digest)
+  local high, low = string.byte(digest, 1, 2)
+  return int((high * 256 + low) % ARGV[4])
+end
+local function received(name) return P .. 'in:m:' .. part(name) end
+local function about(subject) return P .. 'in:t:' .. part(subject) end
+local function member(subject, origin, name) return subject .. origin .. string.sub(name, 1, 9) end
+-- pop forgets the oldest message of a network. If another transaction of it came later, its subject still finds that.
+local function pop(network)
   local entry = redis.call('LPOP', P .. 'inq:' .. network)
   if not entry then return redis.call('ZREM', P .. 'inload', network) end
-  local slot, name, subject = string.sub(entry, 1, 2), string.sub(entry, 3, 26), string.sub(entry, 27, 38)
-  local size, ends, origin = string.match(entry, '^(%d+) (%d+) (%S*)$', 39)
-  if not expired then redis.call('HDEL', P .. 'in:m:' .. name, slot) end
-  if redis.call('EXISTS', P .. 'in:m:' .. name) == 0 then
-    redis.call('ZREM', P .. 'in:t:' .. subject, origin .. name)
+  local slot, name, subject = string.sub(entry, 1, 2), string.sub(entry, 3, 20), string.sub(entry, 21, 29)
+  local size, came, origin = string.match(entry, '^(%d+) (%d+) (%S*)$', 30)
+  if size then
+    redis.call('HDEL', received(name), name .. slot)
+    local set, which = about(subject), member(subject, origin, name)
+    local last = redis.call('ZSCORE', set, which)
+    if last and tonumber(last) <= tonumber(came) then redis.call('ZREM', set, which) end
   end
   count, bytes = count - 1, bytes - (size or 0)
   local left = redis.call('ZINCRBY', P .. 'inload', '-' .. (size or 0), network)
@@ -23,9 +34,9 @@ end
 local function expire(network)
   for _ = 1, EXPIRED_LOOKED do
     local entry = redis.call('LINDEX', P .. 'inq:' .. network, 0)
-    local ends = entry and string.match(entry, '^%d+ (%d+)', 39)
-    if not ends or tonumber(ends) > now then return end
-    pop(network, true)
+    local came = entry and string.match(entry, '^%d+ (%d+)', 30)
+    if not life or not came or came + life > now then return end
+    pop(network)
   end
 end
 -- within forgets until all is within the budget; it returns whether it is.

@@ -84,11 +84,12 @@ func TestAMessageToMillionsTakesLittleMemory(t *testing.T) {
 func TestThousandsOfLocksOfOneMessageIDCostLittle(t *testing.T) {
 	var j joined
 	now := time.Now()
-	genuine := Remembered{MessageID: "<1@x.test>", From: "a@x.test", Lock: "sha256:genuine", At: now}
-	stored := []string{string(packReceived(genuine))}
+	genuine := Remembered{MessageID: "<1@x.test>", Lock: "sha256:genuine", At: now}
+	stored := []string{string(packReceived(genuine, now.Add(time.Hour)))}
 	for n := range 5000 {
-		stored = append(stored, string(packReceived(Remembered{MessageID: "<1@x.test>", From: "a@x.test",
-			Lock: fmt.Sprint("sha256:", n), At: now.Add(time.Duration(n+1) * time.Second)})))
+		forged := Remembered{MessageID: "<1@x.test>", Lock: fmt.Sprint("sha256:", n),
+			At: now.Add(time.Duration(n+1) * time.Second)}
+		stored = append(stored, string(packReceived(forged, now.Add(time.Hour))))
 	}
 	slices.Reverse(stored) // in no order that helps
 	for _, s := range stored {

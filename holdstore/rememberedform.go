@@ -9,6 +9,32 @@ import (
 
 // What is remembered of a message is as short as it can be, since there is one for every message that comes in: numbers
 // as varints, texts behind their length, addresses and digests as bytes. The recipients' digests go to its end.
+//
+// A message's name is the digest of its Message-ID and that of its sender, as bytes. It is in hash in:m:NUMBER, under
+// its name with the slot of its transaction behind, where NUMBER is that of the name: several share a hash, and the
+// cost of its key. Where its sender and subject are looked for, in set in:t:NUMBER, it is the digest of these, its
+// origin, and the digest of its Message-ID; there, NUMBER is that of the first digest.
+const (
+	slotLen  = 2             // characters of base64: at most 4096 transactions of one message
+	nameLen  = 2 * digestLen // bytes
+	entryLen = nameLen + slotLen + digestLen
+
+	// receivedBuckets is how many such hashes and sets the whole store has. With the most that is remembered, 98
+	// messages share one, which Redis keeps in one piece up to 128.
+	receivedBuckets = 10 << 10
+)
+
+// receivedName is the name of a message.
+func receivedName(messageID, from string) string {
+	return string(rawDigest(digest(messageID))) + string(rawDigest(digest(from)))
+}
+
+// receivedParts is in how many parts each shard has what came in, and receivedPart the part of a name or digest.
+func (s *Store) receivedParts() int { return receivedBuckets / len(s.nodes.Shards) }
+
+func (s *Store) receivedPart(name string) int {
+	return int(binary.BigEndian.Uint16([]byte(name))) % s.receivedParts()
+}
 
 // Flags of a way.
 const (
@@ -16,12 +42,13 @@ const (
 	wayShared
 )
 
-// packReceived makes of a message what is stored: From and the recipients are digests already.
-func packReceived(r Remembered) []byte {
+// packReceived makes of a message what is stored until it ends: the recipients are digests already, and From is in its
+// name.
+func packReceived(r Remembered, ends time.Time) []byte {
 	b := binary.AppendUvarint(nil, uint64(r.At.UnixMilli()))
+	b = binary.AppendUvarint(b, uint64(ends.Add(endStep-1).Unix()/int64(endStep/time.Second)))
 	b = appendText(b, r.delivered)
 	b = appendText(b, []byte(r.MessageID))
-	b = appendText(b, rawDigest(r.From))
 	b = appendText(b, []byte(r.Lock))
 	b = binary.AppendUvarint(b, uint64(max(0, r.Sent.Unix()))) // 0: none
 	// The last subject is the one by which it is found.
@@ -55,13 +82,19 @@ func rawDigest(text string) []byte {
 	return raw
 }
 
-// unpackReceived is the opposite, with those recipients only whose digests keep lets stay; false: it is something else.
+// endStep is how exactly it is kept when a message ends.
+const endStep = time.Minute
+
+// unpackReceived is the opposite, with those recipients only whose digests keep lets stay; false: it is something else,
+// or has ended.
 func unpackReceived(stored string, keep func(raw string) bool) (r Remembered, ok bool) {
 	p := packed{rest: stored}
 	r.At = time.UnixMilli(int64(p.number())).UTC()
+	if p.ended() {
+		return r, false
+	}
 	p.text() // deliveredOf reads it
 	r.MessageID = p.text()
-	r.From = base64.RawStdEncoding.EncodeToString([]byte(p.text()))
 	r.Lock = p.text()
 	if sent := p.number(); sent > 0 {
 		r.Sent = time.Unix(int64(sent), 0).UTC()
@@ -92,7 +125,15 @@ func unpackReceived(stored string, keep func(raw string) bool) (r Remembered, ok
 func deliveredOf(stored string) string {
 	p := packed{rest: stored}
 	p.number()
+	if p.ended() {
+		return ""
+	}
 	return p.text()
+}
+
+// ended reads when a message ends, and says whether it has: the reaper takes its time.
+func (p *packed) ended() bool {
+	return time.Now().After(time.Unix(int64(p.number())*int64(endStep/time.Second), 0))
 }
 
 // packed reads what packReceived wrote.

@@ -24,13 +24,13 @@ const (
 	rememberParts  = 4         // the budget is one of so many parts of maxmemory
 	rememberMost   = 1_000_000 // messages in the whole store
 	networkBuckets = 4096      // queues
-	entryNames     = 38        // bytes of slot, name and subject, with which an entry of a queue begins
 	// bytes that one takes in Redis besides its value, by measurement: keys, times, queue, subject
-	rememberCost    = 420
-	giveWayMost     = 1000 // messages that one script forgets: others wait some milliseconds for it
-	giveWayRounds   = 20   // scripts of one Reap
-	expiredLooked   = 20   // messages of one queue that one script looks at
-	sampledNetworks = 3    // queues that one script looks at besides those that it adds to
+	rememberCost    = 200
+	clockOff        = time.Hour // beyond it, the moment that a message came is not believed
+	giveWayMost     = 1000      // messages that one script forgets: others wait some milliseconds for it
+	giveWayRounds   = 20        // scripts of one Reap
+	expiredLooked   = 20        // messages of one queue that one script looks at
+	sampledNetworks = 3         // queues that one script looks at besides those that it adds to
 )
 
 // remembering is the part of scripts that forgets what is beyond the budget.
@@ -41,7 +41,7 @@ var remembering = lua("remembered", "EXPIRED_LOOKED", expiredLooked, "SAMPLED_NE
 // rememberScript keeps messages that came in, within the budget: remember.lua.
 var rememberScript = script(remembering + lua("remember", "TOO_LARGE", maxSameSubject+sameSubjectSlack))
 
-// giveWayScript forgets what is beyond the budget. ARGV: the first three of rememberScript. Output: 1, or 0 when there
+// giveWayScript forgets what is beyond the budget. ARGV: the first four of rememberScript. Output: 1, or 0 when there
 // is more to do.
 var giveWayScript = drain(remembering + `
 return within(tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])) and 1 or 0
@@ -54,7 +54,7 @@ func (s *Store) Remember(ctx context.Context, all []Remembered, keep time.Durati
 	for _, r := range all {
 		if len(r.MessageID) <= MaxNamed {
 			at := s.nodes.Of(digest(r.From))
-			rows[at] = append(rows[at], s.rememberRow(r)...)
+			rows[at] = append(rows[at], s.rememberRow(r, time.Now().Add(keep))...)
 		}
 	}
 	for at, row := range rows {
@@ -75,24 +75,29 @@ func (s *Store) Remember(ctx context.Context, all []Remembered, keep time.Durati
 }
 
 // rememberRow is what rememberScript wants of one message.
-func (s *Store) rememberRow(r Remembered) []any {
-	subject, network := digest(r.From+"\n"+r.bare()), sha256.Sum256([]byte(networkOf(r.Ways)))
-	r.From = digest(r.From)
+func (s *Store) rememberRow(r Remembered, ends time.Time) []any {
+	subject, network := subjectDigest(r.From, r.bare()), sha256.Sum256([]byte(networkOf(r.Ways)))
+	name := receivedName(r.MessageID, r.From) // whoever else claims the Message-ID overwrites nothing
 	to := r.Recipients[:min(len(r.Recipients), MaxRemembered)]
 	r.Recipients, r.Subjects = Digests(to), Digests(r.Subjects)
 	if len(r.Lock) > maxLock {
 		r.Lock = ""
 	}
-	name := digest(r.MessageID) + r.From // whoever else claims the Message-ID overwrites nothing
 	r.delivered = s.packDelivered(name, r.Delivered)
+	came := r.At
+	if off := time.Since(came); off.Abs() > clockOff {
+		came = time.Now()
+	}
 	// A message with many recipients comes in by several transactions. Another content is another message.
 	apart := append(r.Recipients, r.Delivered.content())
-	slot, value := digest(strings.Join(apart, " "))[:slotLen], packReceived(r)
+	slot, value := digest(strings.Join(apart, " "))[:slotLen], packReceived(r, ends)
 	queue := binary.BigEndian.Uint16(network[:]) % networkBuckets
-	return []any{name, slot, value, subject, origin(r.Ways), queue, rememberCost + len(value), r.At.UnixMilli()}
+	return []any{name, slot, value, subject, origin(r.Ways), queue, rememberCost + len(value),
+		came.UnixMilli()}
 }
 
-// rememberBudget is what a shard may remember: bytes, how many bytes are spare before memory is tight, and messages.
+// rememberBudget is what a shard may remember: bytes, how many bytes are spare before memory is tight, and messages;
+// and in how many parts they are.
 func (s *Store) rememberBudget(ctx context.Context, at nodes.Shard) ([]any, error) {
 	node, err := s.nodes.Node(ctx, at)
 	if err != nil {
@@ -103,7 +108,8 @@ func (s *Store) rememberBudget(ctx context.Context, at nodes.Shard) ([]any, erro
 		return nil, err
 	}
 	shards := s.nodes.ShardsPerServer()
-	return []any{use.Share(rememberParts) / shards, use.Spare() / shards, rememberMost / len(s.nodes.Shards)}, nil
+	return []any{use.Share(rememberParts) / shards, use.Spare() / shards, rememberMost / len(s.nodes.Shards),
+		s.receivedParts()}, nil
 }
 
 // makeRoom has what is remembered give way to a hold for which the server had no memory. It says whether there is more

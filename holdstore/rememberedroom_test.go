@@ -146,6 +146,63 @@ func TestRememberingGivesWayToHeldMail(t *testing.T) {
 	t.Logf("%d bytes of bodies found room in a store of %d", held, most)
 }
 
+// rememberedMost is how many bytes of Redis a remembered message takes at most, with a tenth to spare: of strangers,
+// among 20,000. docs/sizing.md has what that comes to among more, which share keys.
+const rememberedMost = 415
+
+func TestWhatIsRememberedIsSmall(t *testing.T) {
+	t.Parallel()
+	const messages = 20_000
+	s, _ := cramped(t, "0")
+	before := usedBy(t, s)
+	strangers(t, s, 0, messages, 20)
+	if each := (usedBy(t, s) - before) / messages; each > rememberedMost || each < rememberedMost/2 {
+		t.Errorf("a message takes %d bytes, want at most %d, and not much less", each, rememberedMost)
+	}
+}
+
+// Of a message that came in by two transactions, the second stays when the first one has to go, and is found by its
+// subject. Nothing stays of a message that is forgotten.
+func TestATransactionIsFoundByItsSubjectUntilItGoes(t *testing.T) {
+	t.Parallel()
+	s, r := cramped(t, "0")
+	now := time.Now()
+	message := func(to string, at time.Time) Remembered {
+		return Remembered{MessageID: "<1@far.test>", From: "a@far.test", Subjects: []string{"x"}, At: at,
+			Recipients: []string{to}, Ways: []Way{{Client: "192.0.2.1"}}}
+	}
+	all := []Remembered{message("b@corp.test", now.Add(-time.Second)), message("c@corp.test", now)}
+	if err := s.Remember(t.Context(), all, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, most := range []int{1, 0} {
+		if err := s.nodes.Run(t.Context(), s.nodes.Shards[0], giveWayScript, 1<<30, 1<<30, most,
+			s.receivedParts()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.FindRemembered(t.Context(), "a@far.test", "", "x", []string{"c@corp.test"})
+		if err != nil || len(got) != most || most == 1 && !got[0].WentTo([]string{"c@corp.test"}) {
+			t.Errorf("of %d transactions it finds %+v, %v", most, got, err)
+		}
+	}
+	if keys := r.Do("KEYS *in:*"); strings.Contains(keys, "in:m:") || strings.Contains(keys, "in:t:") {
+		t.Errorf("it leaves %q", keys)
+	}
+}
+
+// The reaper takes its time; what has ended is not found until then either.
+func TestWhatHasEndedIsNotFound(t *testing.T) {
+	t.Parallel()
+	stored := string(packReceived(Remembered{delivered: []byte("x")}, time.Now().Add(-2*endStep)))
+	if _, ok := unpackReceived(stored, func(string) bool { return true }); ok || deliveredOf(stored) != "" {
+		t.Error("it is found")
+	}
+	stored = string(packReceived(Remembered{delivered: []byte("x")}, time.Now().Add(time.Second)))
+	if _, ok := unpackReceived(stored, func(string) bool { return true }); !ok || deliveredOf(stored) != "x" {
+		t.Error("what has not ended is not found")
+	}
+}
+
 // What has ended leaves the queues, and the counters go back.
 func TestWhatIsRememberedEnds(t *testing.T) {
 	t.Parallel()
@@ -166,12 +223,12 @@ func TestWhatIsRememberedEnds(t *testing.T) {
 
 func TestWhatIsStoredOfAMessageIsReadAsItWas(t *testing.T) {
 	for name, r := range map[string]Remembered{
-		"little": {From: digest("a"), At: time.UnixMilli(1).UTC()},
-		"much": {MessageID: "<ü@x>", From: digest("a@x"), Lock: "sha256:x", At: time.UnixMilli(1_800_000_000_000).UTC(),
+		"little": {At: time.UnixMilli(1).UTC()},
+		"much": {MessageID: "<ü@x>", Lock: "sha256:x", At: time.UnixMilli(1_800_000_000_000).UTC(),
 			Ways:       []Way{{Client: "192.0.2.1", Domain: "x.test", Aligned: true}, {Client: "2001:db8::1"}, {}},
 			Recipients: []string{digest("b"), digest("c")}},
 	} {
-		got, ok := unpackReceived(string(packReceived(r)), func(string) bool { return true })
+		got, ok := unpackReceived(string(packReceived(r, time.Now().Add(time.Hour))), func(string) bool { return true })
 		if diff := cmp.Diff(r, got, cmpopts.IgnoreUnexported(Remembered{})); !ok || diff != "" {
 			t.Errorf("%s: %v %s", name, ok, diff)
 		}
@@ -179,8 +236,8 @@ func TestWhatIsStoredOfAMessageIsReadAsItWas(t *testing.T) {
 }
 
 func FuzzReceived(f *testing.F) {
-	f.Add(string(packReceived(Remembered{MessageID: "<a@b>", From: digest("a"), Ways: []Way{{Client: "::1"}},
-		Recipients: []string{digest("b")}})))
+	f.Add(string(packReceived(Remembered{MessageID: "<a@b>", Ways: []Way{{Client: "::1"}},
+		Recipients: []string{digest("b")}}, time.Unix(1<<40, 0))))
 	f.Fuzz(func(t *testing.T, stored string) {
 		if r, ok := unpackReceived(stored, func(string) bool { return true }); ok &&
 			len(r.Ways)+len(r.Recipients) > len(stored) {

@@ -3,19 +3,24 @@ package holdstore
 import (
 	"context"
 	"net/netip"
+	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// The messages of one sender with one subject share one set, since Outlook's recalls name nothing else. Anybody can
-// put messages there by typing sender and subject. So each network gets the same share of a full set, and what is
-// known to be the sender's own stays as long as there is anything else.
+// The messages of one sender with one subject are in one set, since Outlook's recalls name nothing else; others share
+// it. Anybody can put messages there by typing sender and subject. So each network gets the same share of a full set,
+// and what is known to be the sender's own stays as long as there is anything else.
 const (
 	maxSameSubject   = 256 // messages
 	sameSubjectSlack = 64  // more are there before it is thinned: each thinning reads the whole set
-	nameLen          = 24  // characters of two digests
 	ownOrigin        = "+"
 )
+
+// subjectDigest is where messages of a sender with a bare subject are.
+func subjectDigest(from, subject string) string {
+	return string(rawDigest(digest(from + "\n" + subject)))
+}
 
 // origin is where a message came from: the sender's own, or a network; "" where nobody knows.
 func origin(ways []Way) string {
@@ -46,13 +51,17 @@ func networkOf(ways []Way) string {
 	return network.String()
 }
 
-// inSubject lists the names of the messages in a set, the newest first, each once: a name comes from two networks when
-// its transactions do.
-func (s *Store) inSubject(ctx context.Context, subject string) (names []string, err error) {
-	members, err := s.nodes.Client.ZRevRange(ctx, subject, 0, -1).Result()
-	seen := map[string]bool{}
+// inSubject lists the names of the messages from an address with a bare subject, the newest first, each once: a name
+// comes from two networks when its transactions do.
+func (s *Store) inSubject(ctx context.Context, at nodes.Shard, from, subject string) (names []string, err error) {
+	about := subjectDigest(from, subject)
+	members, err := s.nodes.Client.ZRevRange(ctx, subjectKey(at, s.receivedPart(about)), 0, -1).Result()
+	sender, seen := string(rawDigest(digest(from))), map[string]bool{}
 	for _, m := range members {
-		if name := m[max(0, len(m)-nameLen):]; !seen[name] {
+		if !strings.HasPrefix(m, about) || len(m) < 2*digestLen {
+			continue
+		}
+		if name := m[len(m)-digestLen:] + sender; !seen[name] {
 			seen[name] = true
 			names = append(names, name)
 		}
@@ -76,13 +85,24 @@ func (s *Store) thin(ctx context.Context, subjects []string) error {
 	return nil
 }
 
+// originIn is where a member of a set came from. A sender's own with one subject count by themselves.
+func originIn(member string) string {
+	o := member[min(digestLen, len(member)):max(digestLen, len(member)-digestLen)]
+	if o == ownOrigin {
+		return member[:digestLen] + o
+	}
+	return o
+}
+
+func isOwn(origin string) bool { return len(origin) > digestLen }
+
 // surplus chooses which members, the oldest first, have to go: always the oldest of the origin that has most, of two
-// the one that came later; the sender's own last of all.
+// the one that came later; a sender's own last of all.
 func surplus(members []string, most int) (drop []string) {
 	var origins []string // in the order in which they came
 	of := map[string][]string{}
 	for _, m := range members {
-		o := m[:max(0, len(m)-nameLen)]
+		o := originIn(m)
 		if of[o] == nil {
 			origins = append(origins, o)
 		}
@@ -97,14 +117,16 @@ func surplus(members []string, most int) (drop []string) {
 }
 
 func largest(origins []string, of map[string][]string) (worst string) {
-	most := 0
-	for _, o := range origins {
-		if n := len(of[o]); o != ownOrigin && n >= max(most, 1) {
-			worst, most = o, n
+	for _, own := range []bool{false, true} {
+		most := 0
+		for _, o := range origins {
+			if n := len(of[o]); isOwn(o) == own && n >= max(most, 1) {
+				worst, most = o, n
+			}
 		}
-	}
-	if most == 0 {
-		return ownOrigin
+		if most > 0 {
+			break
+		}
 	}
 	return worst
 }

@@ -89,20 +89,24 @@ func TestAFloodPushesNoOtherNetworksMessagesOut(t *testing.T) {
 }
 
 func TestWhatGoesOutOfAFullRoom(t *testing.T) {
-	name := func(origin string, n int) string { return origin + fmt.Sprintf("%0*d", nameLen, n) }
+	name := func(origin string, n int) string {
+		return strings.Repeat("s", digestLen) + origin + fmt.Sprintf("%0*d", digestLen, n)
+	}
 	a, b, own, old := func(n int) string { return name("aaaa", n) }, func(n int) string { return name("bbbb", n) },
 		func(n int) string { return name(ownOrigin, n) }, func(n int) string { return name("", n) }
+	other := func(n int) string { return strings.Replace(own(n), "sssssssss", "ttttttttt", 1) }
 	for what, c := range map[string]struct {
 		members []string
 		most    int
 		want    []string
 	}{
-		"room enough":               {[]string{a(1), b(2)}, 2, nil},
-		"nothing":                   {nil, 0, nil},
-		"the oldest of the largest": {[]string{a(1), b(2), b(3), b(4)}, 2, []string{b(2), b(3)}},
-		"of two, who came later":    {[]string{a(1), b(2), a(3), b(4)}, 3, []string{b(2)}},
-		"the sender's own last":     {[]string{own(1), own(2), a(3), own(4)}, 2, []string{a(3), own(1)}},
-		"of older versions":         {[]string{old(1), old(2), a(3)}, 2, []string{old(1)}},
+		"room enough":                            {[]string{a(1), b(2)}, 2, nil},
+		"nothing":                                {nil, 0, nil},
+		"the oldest of the largest":              {[]string{a(1), b(2), b(3), b(4)}, 2, []string{b(2), b(3)}},
+		"of two, who came later":                 {[]string{a(1), b(2), a(3), b(4)}, 3, []string{b(2)}},
+		"of two senders' own, the one with more": {[]string{other(1), own(2), own(3)}, 2, []string{own(2)}},
+		"the sender's own last":                  {[]string{own(1), own(2), a(3), own(4)}, 2, []string{a(3), own(1)}},
+		"of older versions":                      {[]string{old(1), old(2), a(3)}, 2, []string{old(1)}},
 	} {
 		if got := surplus(c.members, c.most); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", what, got, c.want)

@@ -201,8 +201,7 @@ func TestForgedMailDoesNotTakeTheOriginalsPlace(t *testing.T) {
 	for n := range forged {
 		message(stranger, fmt.Sprint(n))
 	}
-	server.Eventually(t, "all are remembered",
-		func() bool { return strings.Count(f.redis.Do("KEYS recall:{mh0}:in:m:*"), "in:m:") == forged+1 })
+	server.Eventually(t, "all are remembered", func() bool { return f.remembers(forged + 1) })
 	recall := replaced(t, formB("the price list"), partnerFrom, author)
 	if err := sendAs(stranger, f.mta.smtp, author, insider, recall); !refused(err, "not authenticated") {
 		t.Errorf("a stranger's recall: %v", err)

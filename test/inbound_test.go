@@ -52,6 +52,11 @@ func startFrontierWith(t *testing.T, settings string, start func(d *server.DNS, 
 	return f
 }
 
+// remembers says whether so many messages that came in are remembered.
+func (f *frontier) remembers(n int) bool {
+	return strings.HasSuffix(strings.TrimSpace(f.redis.Do("HGET recall:{mh0}:insum n")), fmt.Sprintf("\n%d", n))
+}
+
 // dkimRecord is what DNS says of a key.
 func dkimRecord(key ed25519.PrivateKey) string {
 	return "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
