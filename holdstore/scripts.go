@@ -21,27 +21,15 @@ var luaFiles embed.FS
 
 // lua is the text of such a file, behind constants: names and values in turn.
 func lua(name string, constants ...any) string {
+	text, err := luaFiles.ReadFile(name + ".lua")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
 	var lines strings.Builder
 	for pair := range slices.Chunk(constants, 2) {
 		fmt.Fprintf(&lines, "local %s = %#v\n", pair...)
 	}
-	return lines.String() + fileMark + name + fileMark
-}
-
-// fileMark stands around the name of a file until a script is put together.
-const fileMark = "\x00"
-
-// withFiles puts the files into the text of a script.
-func withFiles(text string) string {
-	parts := strings.Split(text, fileMark)
-	for n := 1; n < len(parts); n += 2 {
-		file, err := luaFiles.ReadFile(parts[n] + ".lua")
-		if err != nil {
-			panic(err) // it is part of the program
-		}
-		parts[n] = string(file) + "\n"
-	}
-	return strings.Join(parts, "")
+	return lines.String() + string(text) + "\n"
 }
 
 const (
@@ -55,12 +43,12 @@ var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMo
 
 // script makes a script that must not add to a full store.
 func script(body string) *nodes.Script {
-	return nodes.NewScript(func() string { return withFiles("#!lua\n" + nodes.Check + moves + body) })
+	return nodes.NewScript(func() string { return "#!lua\n" + nodes.Check + moves + body })
 }
 
 // drain makes a script that also runs when the store is full, because it (or what follows it) empties it.
 func drain(body string) *nodes.Script {
-	return nodes.NewScript(func() string { return withFiles("#!lua flags=allow-oom\n" + nodes.Check + moves + body) })
+	return nodes.NewScript(func() string { return "#!lua flags=allow-oom\n" + nodes.Check + moves + body })
 }
 
 // word runs a script that answers with one word, in the shard of a hold.
