@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/smtp"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -63,8 +65,10 @@ func digestedMail(t *testing.T) {
 		})
 	}
 	plain := world("")
+	password := filepath.Join(t.TempDir(), "password")
+	plain.must(os.WriteFile(password, []byte("secret"), 0o600))
 	digested := world("[inbound.mailbox]\nbackend = \"imap\"\nimap = { address = \"127.0.0.1:9\", tls = \"none\", " +
-		"master_user = \"recall\", password_file = \"/dev/null\" }\n")
+		"master_user = \"recall\", password_file = \"" + password + "\" }\n")
 	each := func(f *frontier, messages, size int) float64 { // microseconds of a message
 		pids := []int{f.daemon.Process.Pid}
 		before := processorTime(t, pids)
