@@ -65,3 +65,25 @@ func TestAReasonThatNobodyCouldReadIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestARuleSaysWhichOutcomesItsSendersHear(t *testing.T) {
+	t.Parallel()
+	c, err := Parse("x.toml", []byte(`
+[recall]
+reports = "failures"
+[[hold.rule]]
+name = "quiet"
+reports = "never"
+[[hold.rule]]
+name = "as-site"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rule, want := range map[string]string{"quiet": "never", "as-site": "failures", "default": "failures",
+		"": "failures"} {
+		if got := c.Reports(rule); got != want {
+			t.Errorf("%q: %s, want %s", rule, got, want)
+		}
+	}
+}
