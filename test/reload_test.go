@@ -103,6 +103,22 @@ func TestTheDaemonEndsWellWhileItWaitsForRedis(t *testing.T) {
 	}
 }
 
+// The log says that a daemon waits for Redis, and that it no longer does.
+func TestTheLogSaysThatRedisIsBack(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "1h")
+	g.killDaemon()
+	g.redis.Kill()
+	g.startDaemon()
+	g.said("waiting for Redis")
+	g.redis.Start()
+	g.said("Redis answers, and mail is released, after ")
+	g.redis.Kill()
+	g.said("nothing is released until the store answers again")
+	g.redis.Start()
+	g.said("the store answers again, after ")
+}
+
 // Whoever asks readyz learns within a second that Redis is gone, hangs or is full, whatever the daemon found before.
 func TestReadyzSeesRedisGoAwayWithinASecond(t *testing.T) {
 	t.Parallel()
