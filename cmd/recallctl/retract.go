@@ -174,7 +174,8 @@ func (r *retract) giveBack(ctx context.Context, ids []string) error {
 				other := func(m clawback.Mailbox) bool { return !holdstore.SameID(m.MessageID, ref) }
 				boxes = slices.DeleteFunc(boxes, other)
 			}
-			if len(boxes) == 0 {
+			stops := c.Left > 0 && whole && !r.dryRun
+			if len(boxes) == 0 && !stops {
 				continue
 			}
 			nothing = false
@@ -189,9 +190,13 @@ func (r *retract) giveBack(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// undoes moves messages back. An undo of the whole also stops what is still under way.
+// undoes moves messages back. An undo of the whole also stops what is still under way, also when nothing was moved yet.
 func (r *retract) undoes(ctx context.Context, c *holdstore.ClawBack, boxes []clawback.Mailbox, whole bool) error {
-	if err := r.sureOf("move messages back in " + mailboxes(len(boxes))); err != nil {
+	what := "move messages back in " + mailboxes(len(boxes))
+	if len(boxes) == 0 {
+		what = "stop claw back " + c.ID
+	}
+	if err := r.sureOf(what); err != nil {
 		return err
 	}
 	switch {
@@ -199,6 +204,12 @@ func (r *retract) undoes(ctx context.Context, c *holdstore.ClawBack, boxes []cla
 		var err error
 		if boxes, err = clawback.Undo(ctx, r.store, c); err != nil {
 			return err
+		}
+		if len(boxes) == 0 {
+			r.acted(nil, clawback.VerbBack)
+			r.say("claw back %s is stopped, and has moved nothing yet: what it is just moving is moved back by the same "+
+				"command, once it has ended", c.ID)
+			return nil
 		}
 		r.say("claw back %s was still under way in %s: what is not begun there is left alone; what it is just moving "+
 			"is moved back by the same command, once it has ended", c.ID, mailboxes(c.Left))

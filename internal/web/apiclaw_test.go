@@ -56,8 +56,10 @@ func (p *program) clawBacks(site, anna string) (id string) {
 	}
 	id = made.ID
 	undo := call{method: "POST", path: "/claw-backs/" + id + "/undo", token: site}
-	if code, text := p.do(undo); code != 409 {
-		h.t.Errorf("undone before anything was moved: %d %s", code, text)
+	code, text = p.do(undo)
+	if c, err := h.store.ClawBack(h.t.Context(), id); err != nil || code != 409 || !strings.Contains(text, "is stopped") ||
+		!c.Stopped {
+		h.t.Errorf("undone before anything was moved: %d %s, %v %v", code, text, c, err)
 	}
 	moved := mailbox.Clawed{Outcome: mailbox.Moved,
 		Copies: []mailbox.Copy{{Folder: "INBOX", ID: "1/1", To: "T", Now: "1/2"}}}

@@ -109,13 +109,14 @@ func (s *Server) undoClaw(r *http.Request, c *caller, reason string) (string, er
 	if err != nil {
 		return "", err
 	}
-	boxes, err := clawback.Moved(r.Context(), s.store, h)
-	if err == nil && len(boxes) > 0 {
-		boxes, err = clawback.Undo(r.Context(), s.store, h)
-	}
+	boxes, err := clawback.Undo(r.Context(), s.store, h)
 	switch {
 	case err != nil:
 		return "", err
+	case len(boxes) == 0 && h.Left > 0:
+		s.log.Acted(nil, clawback.VerbBack, c.act(reason))
+		return "", notNow(nil, "this claw back is stopped, and has moved nothing yet. What it is just moving can be moved "+
+			"back as soon as that has ended: undo it again then")
 	case len(boxes) == 0:
 		return "", notNow(nil, "this claw back has moved nothing that is not moved back already")
 	}
