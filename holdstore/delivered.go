@@ -13,40 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
-	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
-
-// Delivered is a message that came in, as far as a claw back needs it: who got it, and what tells it from another
-// message with the same Message-ID. It is kept readable, sealed where there is a key.
-type Delivered struct {
-	MessageID  string    `json:"m"`
-	Author     string    `json:"f"`           // the address in From
-	Sender     string    `json:"e,omitempty"` // of the envelope
-	Subject    string    `json:"s,omitempty"` // decoded
-	Header     string    `json:"h"`           // digest of the fields that tell its content
-	Body       string    `json:"b,omitempty"` // digest of the beginning of its body
-	Recipients []string  `json:"r"`           // those whose mailboxes can be reached; at most MaxRemembered
-	At         time.Time `json:"t"`
-}
-
-// packDelivered is what is stored of it under a name.
-func (s *Store) packDelivered(name string, d *Delivered) []byte {
-	if d == nil || len(d.Recipients) == 0 {
-		return nil
-	}
-	short := *d
-	short.Recipients = d.Recipients[:min(len(d.Recipients), MaxRemembered)]
-	data, err := json.Marshal(short)
-	if err != nil { // it has texts and a moment only
-		return nil
-	}
-	return s.seal.Wrap(data, deliveredPlace(name))
-}
-
-// deliveredPlace is what it is sealed for: nobody who writes to Redis makes of it what is known of another message.
-func deliveredPlace(name string) seal.Place {
-	return seal.Place{ID: name, Staging: "delivered", Last: true}
-}
 
 // DeliveredQuery selects messages that came in. Empty fields do not select. Texts are as in Query; Sender is the author
 // or the sender of the envelope.
@@ -183,14 +150,6 @@ func (w *deliveries) takes(d *Delivered) bool {
 	}
 	d.Recipients = slices.DeleteFunc(d.Recipients, func(r string) bool { return !fits(w.m.recipient, Fold(r)) })
 	return len(d.Recipients) > 0
-}
-
-// content tells one content from another, as far as it is known.
-func (d *Delivered) content() string {
-	if d == nil {
-		return ""
-	}
-	return d.Header + d.Body
 }
 
 // SameContent says whether two messages are one, as far as is known of them.

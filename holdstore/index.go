@@ -76,3 +76,9 @@ func heldWithin(ids []string, since, until time.Time) []string {
 		return !since.IsZero() && at.Before(since.Add(-idSlack)) || !until.IsZero() && at.After(until.Add(idSlack))
 	})
 }
+
+// distinct sorts IDs, which is by time, and leaves each one once.
+func distinct(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}

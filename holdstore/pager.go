@@ -217,12 +217,6 @@ func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
 	})
 }
 
-// distinct sorts IDs, which is by time, and leaves each one once.
-func distinct(ids []string) []string {
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
 // A record is as large as its envelope, megabytes for thousands of long addresses. So a search reads the sizes of many
 // first, and then some at a time; what all searches of a client have under way is bounded together.
 const (

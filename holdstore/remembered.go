@@ -10,12 +10,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// Bounds of what is remembered of a message.
-const (
-	MaxRemembered = 1000 // recipients of one transaction
-	MaxNamed      = 500  // bytes of a Message-ID; no recall names a longer one
-)
-
 const maxLock = 512 // bytes: four locks of SHA-512
 
 // IsFrom says whether the message came from an address.

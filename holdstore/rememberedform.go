@@ -3,8 +3,11 @@ package holdstore
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"net/netip"
 	"time"
+
+	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
 // What is remembered of a message is as short as it can be, since there is one for every message that comes in: numbers
@@ -164,6 +167,12 @@ func (p *packed) bytes(n uint64) string {
 	return text
 }
 
+// Bounds of what is remembered of a message.
+const (
+	MaxRemembered = 1000 // recipients of one transaction
+	MaxNamed      = 500  // bytes of a Message-ID; no recall names a longer one
+)
+
 // Remembered is what is remembered of a message that came in, so that a recall can mean it. From, the recipients and
 // the subject are kept as hashes only: they are compared, and need not be readable, except for claw backs (Delivered).
 type Remembered struct {
@@ -186,4 +195,44 @@ type Way struct {
 	Domain  string // of the envelope sender
 	Aligned bool   // an earlier milter that is believed found it aligned with From
 	Shared  bool   // From is the address of a mailing list, under which all its members write
+}
+
+// Delivered is a message that came in, as far as a claw back needs it: who got it, and what tells it from another
+// message with the same Message-ID. It is kept readable, sealed where there is a key.
+type Delivered struct {
+	MessageID  string    `json:"m"`
+	Author     string    `json:"f"`           // the address in From
+	Sender     string    `json:"e,omitempty"` // of the envelope
+	Subject    string    `json:"s,omitempty"` // decoded
+	Header     string    `json:"h"`           // digest of the fields that tell its content
+	Body       string    `json:"b,omitempty"` // digest of the beginning of its body
+	Recipients []string  `json:"r"`           // those whose mailboxes can be reached; at most MaxRemembered
+	At         time.Time `json:"t"`
+}
+
+// packDelivered is what is stored of it under a name.
+func (s *Store) packDelivered(name string, d *Delivered) []byte {
+	if d == nil || len(d.Recipients) == 0 {
+		return nil
+	}
+	short := *d
+	short.Recipients = d.Recipients[:min(len(d.Recipients), MaxRemembered)]
+	data, err := json.Marshal(short)
+	if err != nil { // it has texts and a moment only
+		return nil
+	}
+	return s.seal.Wrap(data, deliveredPlace(name))
+}
+
+// deliveredPlace is what it is sealed for: nobody who writes to Redis makes of it what is known of another message.
+func deliveredPlace(name string) seal.Place {
+	return seal.Place{ID: name, Staging: "delivered", Last: true}
+}
+
+// content tells one content from another, as far as it is known.
+func (d *Delivered) content() string {
+	if d == nil {
+		return ""
+	}
+	return d.Header + d.Body
 }
