@@ -83,6 +83,8 @@ type outcome struct {
 }
 
 // possible returns what is possible: an outcome for each rule that might still hold, and at last for the one that does.
+// Before the header almost all rules might, and nobody is asked anything: as soon as the first one holds the message
+// and is not the only one, the others change nothing.
 func (p *Outbound) possible(f *Facts, v *Verdict) (possible []outcome) {
 	for i := range p.o.Rules {
 		r := &p.o.Rules[i]
@@ -103,6 +105,9 @@ func (p *Outbound) possible(f *Facts, v *Verdict) (possible []outcome) {
 		}
 		o.reason = o.because(" might hold:", "")
 		possible = append(possible, o)
+		if f.Known < AtHeaders && !f.Explain && len(possible) > 1 && possible[0].grace > 0 {
+			return possible
+		}
 	}
 	o := outcome{rule: DefaultRule, wish: p.o.Wish}
 	o.grace, o.from = p.site(f)
