@@ -185,7 +185,7 @@ func (m *modelled) restore(rt *rapid.T) {
 	if n == nil {
 		return
 	}
-	f := &flight{on: n, do: restored(n.now), then: func() { n.back, n.by = [2]bool{1: n.back[1] && n.at.left == 1}, "" }}
+	f := &flight{on: n, do: restored(n.now), then: func() { n.back, n.by = [2]bool{n.back[0] && n.at.left == 1}, "" }}
 	err := m.acts(rt, m.any(rt), f, func(ctx context.Context, s *Store) error {
 		_, err := s.Restore(ctx, n.id, alice)
 		return err
