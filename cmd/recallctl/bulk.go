@@ -26,7 +26,7 @@ type tally struct {
 	shares  []string         // who still gets messages that were recalled for some
 	refused map[string]error // by the state of the hold, which may be the one that was asked for
 	wrong   error            // while the answer was read; the act goes on
-	unasked error            // why gateways of who has them already could not be asked
+	unasked error            // why the gateways of recipients could not be asked
 }
 
 func (a *act) newTally(ctx context.Context, total int) *tally {
@@ -57,7 +57,7 @@ func (a *act) all(ctx context.Context, ids []string) error {
 	return t.verdict(stopped)
 }
 
-// askedLine has the gateways of who got a message asked, and is the end of a line about it. While the store is away no
+// askedLine has recipients' gateways asked, and is the end of a line about it. While the store is away no
 // more are asked.
 func (t *tally) askedLine(id string) string {
 	if t.unasked != nil {

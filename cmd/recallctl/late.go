@@ -10,7 +10,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
-// ask asks the gateways of who got a message that was recalled too late, and says whom; empty: nobody.
+// ask asks the gateways of those who got a message that was recalled too late, and says whom; empty: nobody.
 func (a *act) ask(ctx context.Context, id string, by holdstore.Actor) (string, error) {
 	for _, key := range []string{"recall", "secret_file", "release"} {
 		if a.ignores(key) {

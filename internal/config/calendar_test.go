@@ -53,7 +53,7 @@ func TestARuleInheritsTheCalendar(t *testing.T) {
 	}
 }
 
-// A file of dates is no list of patterns: who reads the lists would find no pattern in it.
+// A file of dates is not read as a list of patterns.
 func TestNamesOfHolidaysAreNoLists(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

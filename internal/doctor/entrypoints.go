@@ -77,7 +77,7 @@ func submit(ctx context.Context, address string, wrapped bool, from, message str
 	return nil
 }
 
-// login tells the refusal of who has not logged in from others.
+// login tells the refusal of clients that have not logged in from others.
 func login(c *smtp.Client, err error) error {
 	var no *textproto.Error
 	auth, _ := c.Extension("AUTH")

@@ -29,7 +29,7 @@ type letter struct {
 	Asked     string
 	Why       string
 	Held      []waiting
-	From      string // address of who asks to recall
+	From      string // address of the person who asks to recall
 	AnswerBy  string // until when other gateways may answer; empty: none was asked
 	Again     bool   // an earlier report has gone out
 	Told      []told // recipients, as another gateway is told, or as it has told

@@ -173,7 +173,7 @@ func (p *Post) sent(ctx context.Context, d dispatch, messageID string) (bool, er
 	return slices.ContainsFunc(holds, (*holdstore.Hold).Own), err
 }
 
-// idOf makes an ID of who or what a mail is about, and what it says.
+// idOf makes an ID of the person or thing that a mail is about, and what it says.
 func idOf(about, says string) string {
 	sum := sha256.Sum256([]byte(says))
 	return about + "." + hex.EncodeToString(sum[:8])

@@ -212,7 +212,7 @@ func TestAPauseIsSaidOnceAndEndsWithAWakeUp(t *testing.T) {
 		t.Errorf("said %d times:\n%s", n, log.text())
 	}
 	if strings.Contains(log.text(), "recovered") {
-		t.Errorf("a pause is no outage:\n%s", log.text())
+		t.Errorf("a pause is logged as an outage:\n%s", log.text())
 	}
 }
 
