@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,90 @@ func TestWhatMeetsADefectEachTimeIsParked(t *testing.T) {
 	if holds, _, _ := s.Parked(ctx, 10); len(holds) != 0 {
 		t.Errorf("still parked: %q", holds)
 	}
+}
+
+// A parked hold that was recalled and restored is an ordinary one again, whatever recalled it. A parked one that was
+// replaced by a hold that is fenced off stays parked.
+func TestARestoredHoldIsParkedNoLonger(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	ctx := t.Context()
+	recalls := map[string]func(id string) error{
+		"all": func(id string) error { _, err := s.Recall(ctx, id, alice); return err },
+		"one by one": func(id string) error {
+			_, err := s.RecallOnly(ctx, id, []string{"bob@far.test"}, alice)
+			_, last := s.RecallOnly(ctx, id, []string{"carol\xff@far.test"}, alice)
+			return errors.Join(err, last)
+		},
+		"replaced": func(id string) error {
+			_, err := s.Put(submission("new"), []byte(header("new"))).Commit(ctx,
+				Terms{Grace: time.Hour, Replaces: []string{id}})
+			return err
+		},
+	}
+	for name, recall := range recalls {
+		id := putParked(t, s, name)
+		if err := recall(id); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		h, err := s.Restore(ctx, id, alice)
+		if err != nil || h.State != Held || time.Until(h.Due) > time.Hour {
+			t.Errorf("%s: %+v, %v", name, h, err)
+		}
+		if got := whyParked(t, s, id); got != "" {
+			t.Errorf("%s: it is restored, and has %q", name, got)
+		}
+		if _, err := s.Extend(ctx, id, time.Hour, alice); err != nil { // or the next claim would take it
+			t.Fatal(err)
+		}
+	}
+	if f := faults(t, s, false); len(f) > 0 {
+		t.Errorf("%+v", f)
+	}
+
+	old := putParked(t, s, "old")
+	p := s.Put(submission("newer"), []byte(header("newer")))
+	if _, err := p.Commit(ctx, Terms{Grace: time.Hour, Replaces: []string{old}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.fence(errors.New("timeout")); !errors.Is(err, ErrUnknown) {
+		t.Fatal(err)
+	}
+	if got := whyParked(t, s, old); !strings.Contains(got, "boom") {
+		t.Errorf("what was to replace it is not held, and it has %q", got)
+	}
+	if holds, _, err := s.Parked(ctx, 10); err != nil || len(holds) != 1 || holds[0] != old {
+		t.Errorf("parked %q (%v)", holds, err)
+	}
+}
+
+// putParked makes a hold and parks it.
+func putParked(t *testing.T, s *Store, mark string) string {
+	t.Helper()
+	id := put(t, s, mark, 0, "body").ID
+	for range ParkAfter {
+		var c *Claim
+		server.Eventually(t, "it is due", func() bool {
+			if cs, _ := s.Claim(t.Context(), 1); len(cs) == 1 {
+				c = cs[0]
+			}
+			return c != nil
+		})
+		if err := s.Settle(t.Context(), c, Settlement{Defect: "boom", RetryIn: time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return id
+}
+
+// whyParked is what the record of a hold has of a park.
+func whyParked(t *testing.T, s *Store, id string) string {
+	t.Helper()
+	f, err := s.nodes.Client.HMGet(t.Context(), intruder{t, s}.key(id), "parked", "defects").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Trim(fmt.Sprint(f...), "<nil> ")
 }
 
 // What one of several transactions brought is there when the daemon dies before the next.

@@ -62,7 +62,8 @@ local function takeBack(id, contentTime, recordMost, operator)
   takenBack(id, contentTime, recordMost)
   return word
 end
--- heldAgain undoes what took the hold back, for the recipients of whom undone(n) is true.
+-- heldAgain undoes what took the hold back, for the recipients of whom undone(n) is true. Unless it is due as parked
+-- holds are, it is parked no longer.
 local function heldAgain(id, due, undone)
   local state = get(id, 'state')
   if not state then return 'none' end
@@ -77,6 +78,7 @@ local function heldAgain(id, due, undone)
     if pending(id, n) then np = np + 1 end
   end
   redis.call('HDEL', P .. 'h:' .. id, 'by')
+  if due < NEVER then redis.call('HDEL', P .. 'h:' .. id, 'parked', 'defects') end
   redis.call('ZREM', P .. 'debts', id)
   set(id, 'np', np, 'due', int(due))
   hurry(due)
