@@ -3,6 +3,7 @@ package holdstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,28 @@ func TestARestoreUndoesTheLastRecallOnly(t *testing.T) {
 		c := claimOne(t, s)
 		if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent}}}); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The last recall is the last one also when Redis's clock was set back since the one before.
+func TestARestoreUndoesTheLastRecallThoughTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	addr := server.StartRedis(t).Addr
+	for name, s := range map[string]*Store{"plain": open(t, addr), "sealed": openSealed(t, addr, key(1))} {
+		r := put(t, s, name, time.Hour, "")
+		h, err := s.RecallOnly(t.Context(), r.ID, []string{"bob@far.test"}, alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := h.Results[0].At
+		intruder{t, s}.replace(r.ID, "r0", fmt.Sprint(was.UnixMilli()), fmt.Sprint(was.Add(24*time.Hour).UnixMilli()))
+		if h, err = s.Recall(t.Context(), r.ID, alice); err != nil || h.State != Recalled {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		h, err = s.Restore(t.Context(), r.ID, alice)
+		if err != nil || h.Results[0].Outcome != TakenBack || h.Results[1].Outcome != Pending {
+			t.Errorf("%s: bob, who was recalled first, and carol are %+v, %v", name, h.Results, err)
 		}
 	}
 }
