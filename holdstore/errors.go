@@ -8,7 +8,8 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/seal"
 )
 
-// Errors that callers tell apart with errors.Is: of the servers,
+// Errors that callers tell apart with errors.Is. Of those that it does not know, an act asks NotDone, so that a new one
+// is not taken for a store that is away. They are of the servers,
 var (
 	ErrUnavailable = nodes.ErrUnavailable
 	ErrPartial     = nodes.ErrPartial
@@ -65,6 +66,13 @@ func (r *notDone) reason() string {
 
 // Unwrap returns the kind.
 func (r *notDone) Unwrap() error { return r.kind }
+
+// NotDone says whether an act was answered, and not done to a hold (with ErrPartly: to a part of it). Everything else
+// that goes wrong is trouble with the store: then nobody knows whether it was done.
+func NotDone(err error) bool {
+	var r *notDone
+	return errors.As(err, &r)
+}
 
 // Reason is the text of an error without the ID of the hold that it is about, for a line that begins with it.
 func Reason(err error) string {

@@ -70,26 +70,21 @@ func (d *Desk) actOn(ctx context.Context, t command.Target, h *holdstore.Hold, b
 	return d.notDone(ctx, h.ID, t.Verb, err)
 }
 
-const (
-	wrongTime = "the time after WAIT can't be read. Write a time such as 10m or 2h"
-	stopped   = "an operator has recalled the message, and only an operator can undo that"
-)
+const wrongTime = "the time after WAIT can't be read. Write a time such as 10m or 2h"
 
 // notDone says of an act that the store did not do how the hold is.
 func (d *Desk) notDone(ctx context.Context, id string, verb command.Verb, cause error) (
 	after *holdstore.Hold, kind, why string, err error) {
-	late := errors.Is(cause, holdstore.ErrTooLate)
-	operators := errors.Is(cause, holdstore.ErrStopped)
-	if !late && !operators && !errors.Is(cause, holdstore.ErrNotNow) {
+	if !holdstore.NotDone(cause) {
 		return nil, "", "", cause
 	}
 	if after, err = d.store.Get(ctx, id); err != nil {
 		return nil, "", "", err
 	}
 	switch {
-	case operators:
-		return after, "refused", stopped, nil
-	case late && verb == command.SendNow: // it is what was asked for
+	case errors.Is(cause, holdstore.ErrStopped):
+		return after, "refused", holdstore.ErrStopped.Error(), nil
+	case errors.Is(cause, holdstore.ErrTooLate) && verb == command.SendNow: // it is what was asked for
 		return after, "released", "", nil
 	}
 	return after, "not-now", "", nil

@@ -129,7 +129,7 @@ func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*ho
 	}
 	h, err := s.store.Restore(ctx, id, c.act(reason))
 	if errors.Is(err, holdstore.ErrStopped) {
-		return nil, refused("an operator has recalled the message, and only an operator can undo that")
+		return nil, refused(holdstore.ErrStopped.Error())
 	}
 	return s.done(ctx, c, id, h, "restore", reason, err)
 }
@@ -137,18 +137,17 @@ func (s *Server) restore(ctx context.Context, c *caller, id, reason string) (*ho
 // done logs an act, and says of one that was not possible how the hold is now.
 func (s *Server) done(ctx context.Context, c *caller, id string, h *holdstore.Hold, verb, reason string, err error) (
 	*holdstore.Hold, error) {
-	late, notPossible := errors.Is(err, holdstore.ErrTooLate), errors.Is(err, holdstore.ErrNotNow)
-	if !late && !notPossible {
-		if err == nil {
-			s.log.Acted(h, verb, c.act(reason))
-		}
+	if err == nil {
+		s.log.Acted(h, verb, c.act(reason))
+	}
+	if !holdstore.NotDone(err) {
 		return h, err
 	}
 	now, failed := s.store.Get(ctx, id)
 	switch {
 	case failed != nil:
 		return nil, failed
-	case late || now.State == holdstore.Released || now.State == holdstore.Releasing:
+	case errors.Is(err, holdstore.ErrTooLate) || now.State == holdstore.Released || now.State == holdstore.Releasing:
 		return nil, tooLate(now)
 	}
 	return nil, notNow(now, holdstore.Reason(err))

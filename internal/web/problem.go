@@ -79,6 +79,9 @@ func asProblem(err error) *problem {
 		return invalid(http.StatusRequestEntityTooLarge, "the request is too large")
 	case errors.Is(err, holdstore.ErrNotFound):
 		return notFound()
+	case errors.Is(err, holdstore.ErrDamaged):
+		return &problem{Type: "/damaged", Title: "Damaged", Status: http.StatusInternalServerError,
+			Detail: "the record of this message can't be read, and nothing was done"}
 	}
 	return &problem{Type: "/store-away", Title: "The hold store can't be reached", Status: http.StatusServiceUnavailable,
 		Detail: "nothing can be said of the message now, and whether the request was carried out is unknown: look again",
@@ -88,7 +91,7 @@ func asProblem(err error) *problem {
 // fail answers with a problem, as a page or as JSON.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := asProblem(err)
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status >= http.StatusInternalServerError {
 		s.log.Trouble("the page could not answer", err)
 	}
 	if p.After > 0 {
