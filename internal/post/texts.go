@@ -18,7 +18,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/words"
 )
 
-//go:embed texts
+//go:embed forms
 var forms embed.FS
 
 // parts are what several forms share.
@@ -80,7 +80,7 @@ func ReadTexts(folder string, languages ...string) (*Texts, error) {
 const english = "en"
 
 func (t *Texts) read(language, name string) error {
-	source, _ := forms.ReadFile("texts/" + name + ".txt")
+	source, _ := forms.ReadFile("forms/" + name + ".txt")
 	file := filepath.Join(t.Folder, name+".txt")
 	if t.Folder != "" {
 		own, err := os.ReadFile(file)

@@ -67,7 +67,7 @@ func (d *Desk) answerBeyondRate(ctx context.Context, r *request) error {
 		return err
 	}
 	why := fmt.Sprintf("%d recalls in %v are allowed, and this was one more. The new message goes out", d.o.Rate, d.o.Per)
-	return d.answer(ctx, r, &answer{Answer: post.Answer{Kind: "refused", Asked: r.target.Refs[0], Why: why}})
+	return d.tell(ctx, r, &answer{Answer: post.Answer{Kind: "refused", Asked: r.target.Refs[0], Why: why}})
 }
 
 // enter waits until there is room for the records that a command names, or for the submitter's newest that it looks at.

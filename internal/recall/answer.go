@@ -27,8 +27,8 @@ func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
 	return some
 }
 
-// answer tells the sender and the log.
-func (d *Desk) answer(ctx context.Context, r *request, a *answer) error {
+// tell says to the sender and the log what came of a command; its kind was set before.
+func (d *Desk) tell(ctx context.Context, r *request, a *answer) error {
 	m, id := r.mail, a.Asked
 	switch {
 	case len(a.Done) > 0:

@@ -28,7 +28,7 @@ func (d *Desk) carryOut(ctx context.Context, r *request, all []found) (Dispositi
 		r.keep = answers[0].left(r.keep)
 	}
 	for _, a := range answers {
-		if err := d.answer(ctx, r, a); err != nil {
+		if err := d.tell(ctx, r, a); err != nil {
 			return Disposition{}, err
 		}
 	}
@@ -62,7 +62,7 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 	}
 	switch {
 	case len(a.Done) > 0:
-		a.judge(r.target.Only)
+		a.setKind(r.target.Only)
 	case len(f.refused) > 0:
 		a.Kind, a.Why = "refused", f.why
 	case r.target.Only != nil && len(f.mine) > 0:
@@ -77,9 +77,9 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 	return a, d.askGateways(ctx, a, by)
 }
 
-// judge finds the kind of the answer (too-late, partly or recalled) from what the store says now. A kind is the name of
-// a text of package post; what comes later is retraction's report.
-func (a *answer) judge(only []string) {
+// setKind finds the kind of the answer (too-late, partly or recalled) from what the store says now. A kind is the name
+// of a form of package post; what comes later is retraction's report.
+func (a *answer) setKind(only []string) {
 	a.Only = only
 	back, gone := 0, 0
 	for _, o := range a.Outcomes() {

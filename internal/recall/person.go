@@ -40,7 +40,8 @@ func (d *Desk) RecallFor(ctx context.Context, h *holdstore.Hold, only []string, 
 		return Outcome{}, err
 	}
 	a := &answer{Answer: post.Answer{Done: []*holdstore.Hold{after}, Asked: by.Reason}}
-	if a.judge(only); only == nil && after.State != holdstore.Recalled { // some may have been recalled before
+	// setKind counts recipients; of those, some may have been recalled before.
+	if a.setKind(only); only == nil && after.State != holdstore.Recalled {
 		a.Kind = "too-late"
 	}
 	if ask && d.o.People.Has(&h.Submission) {
