@@ -9,7 +9,7 @@ import (
 	"github.com/recall-milter/recall-milter/milter"
 )
 
-// storeKinds are the reasons why a store does not do what it should.
+// storeKinds are the labels of the metric of store errors.
 var storeKinds = []string{"away", "partial", "schema", "full", "not_durable", "unknown", "lost", "other"}
 
 func kindOf(err error) string {

@@ -1,5 +1,6 @@
 // Package post writes the gateway's own mails: answers to commands, notices, requests to other gateways and answers to
-// theirs, reports, bounces. It knows their texts, which a site can replace, and not why they are written.
+// theirs, reports, bounces. It knows their forms, which a site can replace, and not why they are written; the words are
+// in package words.
 package post
 
 import (
