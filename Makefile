@@ -85,7 +85,7 @@ torture: deps ## Kill everything at random under load, and count what arrives
 	TORTURE=yes $(GO) test -run TestAMessageIsClawedBack -v -count=1 -timeout 30m ./test
 	TORTURE=$(or $(TORTURE),5m) $(GO) test -run TestNobodyFillsTheStoreForOthers -v -count=1 -timeout 30m ./test
 	TORTURE=yes $(GO) test -run TestFailovers -v -count=1 ./holdstore
-	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 30m ./holdstore -rapid.checks=1000
+	TORTURE=yes $(GO) test -run PictureOfItsStates -v -count=1 -timeout 90m ./holdstore -rapid.checks=1000
 
 # Every fuzz target of the tree for FUZZ each (a minute), one after the other; a nightly run: make fuzz FUZZ=10m.
 fuzz: ## Run every fuzz target, FUZZ=1m each
