@@ -23,7 +23,7 @@ func BracketedID(value string) string {
 
 // CutMessageID is MessageID, and returns what stands behind it.
 func CutMessageID(value string) (id, rest string) {
-	value = strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(value))
+	value = unfold(value)
 	if start := strings.IndexByte(value, '<'); start >= 0 && !strings.Contains(value[:start], "@") {
 		id, rest = bracketed(value[start:])
 	} else {
@@ -39,7 +39,7 @@ func CutMessageID(value string) (id, rest string) {
 
 // MessageIDs returns all identifiers in angle brackets, as in References.
 func MessageIDs(value string) (all []string) {
-	value = strings.NewReplacer("\r", "", "\n", "").Replace(value)
+	value = Unfold(value)
 	for start := strings.IndexByte(value, '<'); start >= 0; start = strings.IndexByte(value, '<') {
 		id, rest := CutMessageID(value[start:])
 		if rest == value[start:] {

@@ -87,7 +87,11 @@ func present(values ...string) []string {
 	return slices.DeleteFunc(values, func(v string) bool { return v == "" })
 }
 
-// unfold returns a field's value on one line.
-func unfold(value string) string {
-	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(value))
-}
+// lineEnds is made once: making it costs more than using it.
+var lineEnds = strings.NewReplacer("\r", "", "\n", "")
+
+// Unfold returns a field's value without its line ends (RFC 5322 section 2.2.3).
+func Unfold(value string) string { return lineEnds.Replace(value) }
+
+// unfold returns a field's value on one line, without white space around it.
+func unfold(value string) string { return strings.TrimSpace(Unfold(value)) }

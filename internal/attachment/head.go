@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // head is what the header of an entity says of files.
@@ -43,7 +44,7 @@ func readHead(text []byte) (h head) {
 
 // add takes a field. Of two fields of a name the first counts, but all file names are taken.
 func (h *head) add(name, value string) {
-	value = strings.NewReplacer("\r", "", "\n", "").Replace(value)
+	value = policy.Unfold(value)
 	switch strings.ToLower(name) {
 	case "content-type":
 		kind, params := parameters(value)

@@ -7,6 +7,8 @@ import (
 	"net/mail"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 // structure parses addresses and leaves display names alone: only what surrounds an encoded word counts.
@@ -21,7 +23,7 @@ func Addresses(value string) ([]string, error) {
 	if len(value) > MaxField {
 		return nil, errors.New("the field is too long")
 	}
-	value = strings.NewReplacer("\r", "", "\n", "").Replace(value)
+	value = policy.Unfold(value)
 	parsed, err := structure.ParseList(strings.ToValidUTF8(value, string(utf8.RuneError)))
 	if err != nil {
 		return nil, err

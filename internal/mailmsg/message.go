@@ -42,7 +42,7 @@ func (m *Message) Values(name string) (all []string) {
 }
 
 func oneLine(f policy.Field) string {
-	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(f.Value))
+	return strings.TrimSpace(policy.Unfold(f.Value))
 }
 
 // Has says whether the mail has a field of a name that is not empty.

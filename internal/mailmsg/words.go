@@ -11,6 +11,8 @@ import (
 	"mime"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 // any run of white space. Words are also decoded as programs really write them: next to other text, with a language,
 // with blanks inside, cut in the middle of a character. At most 100,000 bytes of a field are read.
 func Text(value string) string {
-	value = strings.NewReplacer("\r", "", "\n", "").Replace(value[:min(len(value), MaxField)])
+	value = policy.Unfold(value[:min(len(value), MaxField)])
 	last := strings.LastIndex(value, "?=")
 	var t text
 	for at, from := 0, 0; ; { // at: what is read; from: where the next word is looked for
