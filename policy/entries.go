@@ -23,9 +23,9 @@ const (
 // are not changed any more once a List has them.
 type Entries struct {
 	all       int
-	plain     [2]index // patterns without "!", and with it
-	wildcards []numbered
-	includes  bool // one entry has no "!"
+	plain     [2]index   // patterns without "!", and with it
+	wildcards []numbered // tried one by one
+	includes  bool       // one entry has no "!"
 }
 
 // index finds patterns by their literal; the values are lines.
@@ -49,7 +49,7 @@ func (e *Entries) Add(line int, text string) error {
 		return fmt.Errorf("more than %d entries", maxEntries)
 	}
 	e.includes = e.includes || !p.excludes
-	if p.form == matches {
+	if p.form == matches || p.form == contains {
 		if len(e.wildcards) == maxWildcards {
 			return fmt.Errorf("more than %d patterns with wildcards or expressions: use addresses, \"*@corp.test\", "+
 				"\"*.corp.test\" or \"*@*.corp.test\", of which there may be %d", maxWildcards, maxEntries)

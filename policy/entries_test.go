@@ -75,6 +75,7 @@ func TestAListThatIsExcludedOrEmpty(t *testing.T) {
 		{"@book", "*@*.x.test", "b@y.x.test", true},
 		{"@book", "*@*.x.test", "y.x.test", false},
 		{"@book", "*.x.test", "y.x.test", true},
+		{"@book", "*Key*", "monkey@x.test", true},
 	} {
 		l, err := ParseLists(strings.Fields(c.list), shelf(t, strings.Fields(c.lines)...))
 		if err != nil || l.Match(c.value) != c.want {

@@ -24,7 +24,7 @@ type pattern struct {
 	excludes bool
 
 	form    form
-	literal string // of equals, ends and endsBelow: in lower case
+	literal string // of equals, ends, endsBelow and contains: in lower case
 	re      *regexp.Regexp
 	list    List
 }
@@ -37,6 +37,7 @@ const (
 	equals                // the value is literal
 	ends                  // the value ends with literal, which begins with "@" or ".": "*@corp.test", "*.corp.test"
 	endsBelow             // so it does, and has an "@" before that: "*@*.corp.test"
+	contains              // the value contains literal: "*confidential*"
 	listed                // the list has it
 	asked                 // a socketmap has it
 )
@@ -112,6 +113,9 @@ func formOf(body string) (form, string) {
 			return f, lead[len(lead)-1:] + tail
 		}
 	}
+	if word := strings.Trim(literal, "*"); "*"+word+"*" == literal && word != "" && !strings.ContainsAny(word, "*?") {
+		return contains, word
+	}
 	return matches, ""
 }
 
@@ -128,6 +132,8 @@ func (p *pattern) matches(value string) bool {
 		return equalFold(value[tail:], p.literal)
 	case endsBelow:
 		return equalFold(value[tail:], p.literal) && strings.Contains(value[:tail], "@")
+	case contains:
+		return strings.Contains(lowered(value), p.literal)
 	}
 	return p.re.MatchString(value)
 }

@@ -17,6 +17,8 @@ func TestPatterns(t *testing.T) {
 		{"/^(ceo|cfo)@/", "CFO@corp.test", true}, {"!/x/", "abc", true}, {"/", "/", true}, {"a@x", "a@x\n", false},
 		{"*@corp.test !intern@corp.test", "intern@corp.test", false}, {"*@corp.test !intern@corp.test", "a@corp.test", true},
 		{"!intern@corp.test *@corp.test", "INTERN@corp.test", false}, {"!a !b", "c", true}, {"!a !b", "b", false},
+		{"*Key*", "a MONKEY wrench", true}, {"*key*", "KEY", true}, {"*key*", "k e y", false}, {"!*key*", "monkey", false},
+		{"*k*y*", "monkey", true}, {"*k?y*", "monkey", true}, {"**", "", true}, {"*/a|b/*", "b", false},
 		{"boss !*", "boss", false}, {"/^bo/ !/ss$/", "boss", false},
 	} {
 		l, err := ParsePatterns(strings.Fields(c.list))
@@ -43,7 +45,8 @@ func TestPatternsFoldASCIIOnly(t *testing.T) {
 		want           bool
 	}{
 		{"boss@*", "BOSS@corp.test", true}, {"boss@*", "bo\u017f\u017f@corp.test", false}, {"kim", "\u212aim", false},
-		{"\u212aim", "kim", false},
+		{"\u212aim", "kim", false}, {"*kim*", "\u212aim", false}, {"*ss*", "BO\u017f\u017f", false},
+		{"*\u00e9ric*", "(\u00e9RIC)", true}, {"*\u00e9ric*", "\u00c9ric", false}, {"*\u00e9*", "\xe2\u00e9\xe2", true},
 		{"/^boss@/", "bo\u017fs@x", false}, {"/^(?i)boss@/", "BoSS@x", true}, {"/^(?i)boss@/", "bo\u017fs@x", false},
 		{"/^(?i)[ks]m$/", "\u212am", false},
 		{"/^[k-s]im$/", "KIM", true}, {"/^[k-s]im$/", "\u212aim", false}, {"/^[K]im$/", "kim", true},
