@@ -223,7 +223,7 @@ func (s *session) Abort(*gomilter.Modifier) error {
 
 // decide asks the policy, and what it wants to know of others.
 func (s *session) decide(f policy.Facts) policy.Verdict {
-	f.Answers = s.msg.answers
+	f.Answers, f.Earlier = s.msg.answers, &policy.Earlier{}
 	v := s.server.Policy().Decide(f)
 	if len(v.Asks) == 0 || s.server.Ask == nil {
 		return v

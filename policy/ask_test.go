@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func remote(t *testing.T, texts ...string) Patterns {
 // verdict that was certain changes, or a message would go out sooner than at its end.
 func settled(t *testing.T, p *Outbound, f Facts, answers map[string]Answer) Verdict {
 	t.Helper()
-	f.Known = AtHeaders
+	f.Known, f.Earlier = AtHeaders, &Earlier{}
 	first := p.Decide(f)
 	f.Answers = map[Question]Answer{}
 	for _, q := range first.Asks {
@@ -32,6 +33,10 @@ func settled(t *testing.T, p *Outbound, f Facts, answers map[string]Answer) Verd
 	v := p.Decide(f)
 	if len(v.Asks) > 0 {
 		t.Errorf("asks twice: %v and %v", first.Asks, v.Asks)
+	}
+	f.Earlier = nil
+	if again := p.Decide(f); !reflect.DeepEqual(v, again) {
+		t.Errorf("%+v, and with nothing from earlier %+v", v, again)
 	}
 	f.Known = AtEnd
 	end := p.Decide(f)
@@ -52,6 +57,42 @@ func when(condition func(Patterns) Condition, l Patterns) (all []Condition) {
 		all = append(all, condition(l))
 	}
 	return all
+}
+
+// With many rules, most of a decision is about rules that can't hold: when an answer has come they are not asked again.
+// When the rules have changed meanwhile, all of them are.
+func TestWhenAnswersComeNoRuleIsAskedAgainThatCannotHold(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	never := simple("never", AtHeaders, func(*Outbound, *Facts) bool { asked++; return false })
+	o := Options{Authenticated: true, Grace: time.Minute, Rules: []Rule{{Name: "out", Conditions: []Condition{never}},
+		{Name: "map", Conditions: []Condition{IfSender(remote(t, "@m"))}, Grace: time.Hour}}}
+	p := NewOutbound(o)
+	f := Facts{Known: AtHeaders, Login: "a", Sender: "a@x.test", Earlier: &Earlier{}}
+	first := p.Decide(f)
+	f.Answers = map[Question]Answer{{Map: "m", Key: "a@x.test"}: found}
+	if v := p.Decide(f); len(first.Asks) != 1 || asked != 1 || v.Rule != "map" {
+		t.Errorf("asked %d times: %+v, then %+v", asked, first, v)
+	}
+	o.Rules = []Rule{{Name: "new", Grace: time.Second}}
+	if v := NewOutbound(o).Decide(f); v.Rule != "new" {
+		t.Errorf("after the rules have changed: %+v", v)
+	}
+}
+
+// Many rules can ask for the same field, and decoding is what costs most.
+func TestAFieldIsDecodedOnceForAllRules(t *testing.T) {
+	t.Parallel()
+	decoded := 0
+	o := Options{Authenticated: true, Grace: time.Minute, Decode: func(v string) string { decoded++; return unfold(v) }}
+	for _, word := range []string{"*one*", "*two*", "*three*"} {
+		o.Rules = append(o.Rules, Rule{Name: word, Conditions: []Condition{IfHeader("Subject", patterns(t, word))}})
+	}
+	v := NewOutbound(o).Decide(Facts{Known: AtHeaders, Login: "a", Sender: "a@x.test",
+		Header: []Field{{"Subject", " about three"}, {"To", " b@x.test"}}})
+	if decoded != 1 || v.Rule != "*three*" {
+		t.Errorf("decoded %d times: %+v", decoded, v)
+	}
 }
 
 // Without an answer, a message waits as long as the longest of the answers could have made it wait.

@@ -60,14 +60,26 @@ func IfExternalDomains(b Bound) Condition {
 func IfHeader(name string, l Patterns) Condition {
 	return Condition{fmt.Sprintf("header %s %v", name, l), AtHeaders, false,
 		func(p *Outbound, f *Facts) (answer, Mention) {
-			var texts []string
-			for _, field := range f.Header {
-				if equalFold(field.Name, name) {
-					texts = append(texts, p.o.Decode(field.Value))
-				}
-			}
-			return l.any(texts, f)
+			return l.any(f.text(name, p.o.Decode), f)
 		}}
+}
+
+// text returns what the fields of a name say. Many rules can ask for the same field: it is decoded once.
+func (f *Facts) text(name string, decode func(string) string) []string {
+	texts, known := f.texts[name]
+	if known {
+		return texts
+	}
+	for _, field := range f.Header {
+		if equalFold(field.Name, name) {
+			texts = append(texts, decode(field.Value))
+		}
+	}
+	if f.texts == nil {
+		f.texts = map[string][]string{}
+	}
+	f.texts[name] = texts
+	return texts
 }
 
 // IfLarger asks for a size above a number of bytes.

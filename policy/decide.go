@@ -86,10 +86,17 @@ type outcome struct {
 // Before the header almost all rules might, and nobody is asked anything: as soon as the first one holds the message
 // and is not the only one, the others change nothing.
 func (p *Outbound) possible(f *Facts, v *Verdict) (possible []outcome) {
+	out := f.Earlier.rules(p)
 	for i := range p.o.Rules {
 		r := &p.o.Rules[i]
+		if out != nil && out[i] && !f.Explain {
+			continue
+		}
 		a := p.meets(r, f, v)
 		if a == no {
+			if out != nil {
+				out[i] = true
+			}
 			continue
 		}
 		o := p.byRule(r, f)

@@ -32,7 +32,28 @@ type Facts struct {
 	Explain    bool // fill Verdict.Steps
 
 	Answers map[Question]Answer // of what Verdict.Asks has asked for
+	Earlier *Earlier            // what was found out before there were as many answers; nil: it is not kept
 	asks    map[Question]bool
+	texts   map[string][]string // of the fields of a name, decoded
+}
+
+// Earlier keeps what a decision has found out for the next one, which has the same facts but for Answers: the rules
+// that can't hold. Its zero value is that nothing was found out.
+type Earlier struct {
+	of  *Outbound // the rules are numbered as here
+	out []bool    // by rule: it can't hold
+}
+
+// rules says which rules of a policy were out earlier, and is where more are noted; nil: nothing is kept. After the
+// rules have changed, none is out.
+func (e *Earlier) rules(p *Outbound) []bool {
+	if e == nil {
+		return nil
+	}
+	if e.of != p {
+		e.of, e.out = p, make([]bool, len(p.o.Rules))
+	}
+	return e.out
 }
 
 // Left is how long the message waits from now on, when Hold: a moment of the calendar does not move.
