@@ -217,6 +217,7 @@ func TestEveryAnswerIsAsTheDocumentSays(t *testing.T) {
 	p.dueWhileLooking(anna)
 	p.tooOften(id, anna)
 	claw := p.clawBacks(site, anna)
+	p.damaged(site)
 	h.redis.Kill()
 	for _, o := range append(h.operations(id), clawOperations(claw)...) {
 		if code, _ := p.do(call{method: o.method, path: o.path, body: o.body, token: site}); code != 503 {
@@ -319,23 +320,47 @@ func (p *program) dueWhileLooking(token string) {
 	do("release", "", 200, `"state":"releasing"`)
 }
 
+// damaged asks for everything of a message whose record can't be read.
+func (p *program) damaged(token string) {
+	h := p.h
+	h.t.Helper()
+	h.hold("damaged", "anna", "anna@corp.test", "default")
+	id := h.ids["damaged"]
+	h.redis.Do("HSET recall:{mh0}:h:" + id + " p {")
+	for _, o := range h.operations(id) {
+		if !strings.Contains(o.path, id) {
+			continue
+		}
+		if code, text := p.do(call{method: o.method, path: o.path, body: o.body, token: token}); code != 500 {
+			h.t.Errorf("%s %s of a damaged record: %d %s", o.method, o.path, code, text)
+		}
+	}
+}
+
 // tooOften sends wrong tokens from one network until it hears that these are too many.
 func (p *program) tooOften(id, token string) {
 	p.h.t.Helper()
-	from := map[string]string{"X-Forwarded-For": "198.51.100.7"}
-	for range 31 {
-		p.do(call{method: "GET", path: "/me", token: "rmt_wrong", header: from})
-	}
 	for _, o := range p.h.operations(id) {
-		c := call{method: o.method, path: o.path, body: o.body, token: "rmt_wrong", header: from}
-		if code, text := p.do(c); code != 429 {
-			p.h.t.Errorf("%s %s with the 33rd wrong token: %d %s", o.method, o.path, code, text)
-		}
+		c := call{method: o.method, path: o.path, body: o.body}
+		p.wrongToken(&c)
 		c.token, c.login = token, "anna"
 		if code, text := p.do(c); code == 429 {
 			p.h.t.Errorf("%s %s with a right one, from the same network: %d %s", o.method, o.path, code, text)
 		}
 	}
+}
+
+// wrongToken repeats a call with a wrong token until it hears that these are too many. They are counted by the minute,
+// and a busy machine may need more than one.
+func (p *program) wrongToken(c *call) {
+	p.h.t.Helper()
+	c.token, c.login, c.header = "rmt_wrong", "", map[string]string{"X-Forwarded-For": "198.51.100.7"}
+	for range 300 {
+		if code, _ := p.do(*c); code == 429 {
+			return
+		}
+	}
+	p.h.t.Errorf("%s %s with a wrong token, 300 times: never too many", c.method, c.path)
 }
 
 // leave sends a message, as the daemon does.

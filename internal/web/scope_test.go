@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,6 +87,9 @@ func TestEventsResume(t *testing.T) {
 	h := open(t, "")
 	token, began := h.token("anna", "act", "anna"), time.Now().UnixMilli()
 	h.extend(h.ids["of anna"])
+	for extended := time.Now(); time.Since(extended) < time.Millisecond; { // events of one millisecond have no order
+		runtime.Gosched()
+	}
 	h.hold("new", "anna", "anna@corp.test", "default")
 	// hears returns the subjects of n events, and the ID of the last.
 	hears := func(last int64, n int, meanwhile func()) (subjects []string, id int64) {
