@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -24,6 +25,8 @@ type clawView struct {
 	Earlier  string // where the mailboxes before these are shown; empty: nowhere
 	Further  string
 	Moved    int // mailboxes from which something was moved that can be moved back
+
+	Stoppable bool // it is under way, and nobody has stopped it
 }
 
 // clawCount is how many mailboxes have an outcome.
@@ -39,15 +42,15 @@ func (s *Server) clawPage(w http.ResponseWriter, r *http.Request, c *caller) {
 		s.fail(w, r, err)
 		return
 	}
-	v := clawView{view: s.view(r, c, "claw-title"), Done: h.Mailboxes - h.Left}
+	v := clawView{view: s.view(r, c, "claw-title"), Done: h.Mailboxes - h.Left, Stoppable: h.Left > 0 && !h.Stopped}
 	v.Path = clawPath
 	if v.clawLine, err = clawLineOf(h); err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	v.Title, v.Goal = s.texts.say(v.Lang, "claw-title", h.ID), s.goal(v.Lang, v.clawLine)
-	if did := r.URL.Query().Get("did"); did == "ordered" {
-		v.Outcome, v.OutcomeKind = s.texts.say(v.Lang, "did-ordered"), "good"
+	if did := r.URL.Query().Get("did"); did == "ordered" || did == "stopped" {
+		v.Outcome, v.OutcomeKind = s.texts.say(v.Lang, "did-"+did), "good"
 	}
 	counts, err := s.store.ClawCounts(r.Context(), h.ID, clawback.AllOutcomes)
 	if err != nil {
@@ -88,7 +91,7 @@ func (s *Server) clawPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	s.render(w, v.Lang, "clawback", http.StatusOK, v)
 }
 
-// undoPage orders that what a claw back has moved is moved back.
+// undoPage stops a claw back, and orders that what it has moved is moved back.
 func (s *Server) undoPage(w http.ResponseWriter, r *http.Request, c *caller) {
 	if err := r.ParseForm(); err != nil {
 		s.fail(w, r, asProblemOfBody(err))
@@ -104,9 +107,12 @@ func (s *Server) undoPage(w http.ResponseWriter, r *http.Request, c *caller) {
 		return
 	}
 	id, err := s.undoClaw(r, c, reason)
-	if err != nil {
+	switch {
+	case errors.Is(err, errClawStopped):
+		http.Redirect(w, r, clawPath+"/"+r.PathValue("id")+"?did=stopped#outcome", http.StatusSeeOther)
+	case err != nil:
 		s.fail(w, r, err)
-		return
+	default:
+		http.Redirect(w, r, clawPath+"/"+id+"?did=ordered#outcome", http.StatusSeeOther)
 	}
-	http.Redirect(w, r, clawPath+"/"+id+"?did=ordered#outcome", http.StatusSeeOther)
 }

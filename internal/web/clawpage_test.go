@@ -122,6 +122,40 @@ func TestAnOperatorClawsBackOnThePage(t *testing.T) {
 	}
 }
 
+// Who sees a mistake stops the claw back on its page at once, also before it has moved anything.
+func TestAClawBackIsStoppedOnThePageFromTheStart(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss+mailboxTable)
+	h.bait()
+	boss := h.guest("Remote-User", "boss")
+	_, page, _ := boss.ask("GET", clawPath+"?subject=account", "")
+	_, _, where := boss.clawed(page, nil)
+	path, _, _ := strings.Cut(where, "?")
+	offers := func(want string) {
+		t.Helper()
+		_, text, _ := boss.ask("GET", path, "")
+		button := regexp.MustCompile(`<button id="undo"[^>]*>([^<]*)<`).FindStringSubmatch(text)
+		if got := strings.Join(button[min(1, len(button)):], ""); got != want {
+			t.Errorf("the page offers %q, want %q", got, want)
+		}
+	}
+	offers("Stop, and move messages back")
+	code, text, header := boss.ask("POST", path, "act=undo&reason=a+mistake")
+	if code != 303 || header.Get("Location") != path+"?did=stopped#outcome" {
+		t.Errorf("the stop: %d %s\n%s", code, header.Get("Location"), text)
+	}
+	id := strings.TrimPrefix(path, clawPath+"/")
+	if c, err := h.store.ClawBack(t.Context(), id); err != nil || !c.Stopped {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, text, _ = boss.ask("GET", header.Get("Location"), ""); !strings.Contains(text, "Stopped. Nothing was moved") {
+		t.Errorf("the page does not say that it is stopped:\n%s", text)
+	}
+	offers("")
+	h.ends(where, 0, moved) // it was being moved
+	offers("Move the messages back")
+}
+
 // What is apart is taken when it is asked for, and where messages go is what was chosen.
 func TestAClawBackOnThePageDoesWhatWasChosen(t *testing.T) {
 	t.Parallel()
@@ -263,12 +297,16 @@ func TestAClawBackNeedsNoMouse(t *testing.T) {
 	b.Sees("Mailboxes done: 0 of 3")
 	focused(b, "#outcome")
 	where := browser.JS[string](b, `location.pathname`)
+	b.TabTo("#reason")
+	b.Keys("not phish")
 	for n := range 3 {
 		h.ends(where, n, moved)
 	}
 	b.Sees("Done. Mailboxes: 3")
+	b.Sees("Move the messages back")
+	focused(b, "#reason")
+	b.Until("what was typed stays", `document.getElementById("reason").value === "not phish"`)
 	b.Until("it is announced", `document.getElementById("told").textContent.includes("Done. Mailboxes: 3")`)
-	b.TabTo("#progress #reason")
 	enter(b, "#undo")
 	b.Sees("Mailboxes done: 0 of 3")
 	if h.trail(clawback.VerbBack, "login boss") != 1 {

@@ -88,6 +88,9 @@ const folderMost = 500
 
 var errNoMailboxes = notNow(nil, "no mailbox can be reached: [inbound.mailbox] is not set in the config")
 
+var errClawStopped = notNow(nil, "this claw back is stopped, and has moved nothing yet. What it is just moving can be "+
+	"moved back as soon as that has ended: undo it again then")
+
 // orderClaw writes an order in the name of whoever gives it, and returns its ID.
 func (s *Server) orderClaw(r *http.Request, c *caller, o clawback.Order, boxes []clawback.Mailbox) (string, error) {
 	by := c.act(o.Reason)
@@ -115,8 +118,7 @@ func (s *Server) undoClaw(r *http.Request, c *caller, reason string) (string, er
 		return "", err
 	case len(boxes) == 0 && h.Left > 0:
 		s.log.Acted(nil, clawback.VerbBack, c.act(reason))
-		return "", notNow(nil, "this claw back is stopped, and has moved nothing yet. What it is just moving can be moved "+
-			"back as soon as that has ended: undo it again then")
+		return "", errClawStopped
 	case len(boxes) == 0:
 		return "", notNow(nil, "this claw back has moved nothing that is not moved back already")
 	}

@@ -64,6 +64,10 @@
       const same = next.querySelector("#" + CSS.escape(el.id));
       if (same) same[el.tagName === "DETAILS" ? "open" : "checked"] = true;
     }
+    for (const el of now.querySelectorAll("input[type=text]")) {
+      const same = next.querySelector("#" + CSS.escape(el.id));
+      if (same) same.value = el.value;
+    }
     now.replaceWith(next);
     localize(next);
     tick();
