@@ -85,7 +85,9 @@ func (p *Put) submitter() string {
 }
 
 // replaceElsewhere takes back what the new hold replaces in other shards, where no script can do it in the same step: a
-// crash between the two sends both messages, never none.
+// crash between the two sends both messages. When one of these shards fails, the new hold is fenced off as after any
+// other failure of a commit. What was taken back by then stays so: whoever submits the new message hears that it is not
+// held, and a retry finds the old one taken back.
 func (p *Put) replaceElsewhere(ctx context.Context, t Terms) error {
 	for _, old := range t.Replaces {
 		if p.s.nodes.Of(old) == p.at {
@@ -93,9 +95,15 @@ func (p *Put) replaceElsewhere(ctx context.Context, t Terms) error {
 		}
 		by := Actor{By: p.submitter(), From: "mail with Supersedes", Reason: "replaced by " + p.id}
 		_, err := p.s.Recall(ctx, old, by)
-		if err != nil && !errors.Is(err, ErrTooLate) && !errors.Is(err, ErrNotNow) && !errors.Is(err, ErrNotFound) {
+		if err != nil && !staysAsItIs(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// staysAsItIs says of the error of a recall that nothing can be done to this hold, and that its shard works.
+func staysAsItIs(err error) bool {
+	return slices.ContainsFunc([]error{ErrTooLate, ErrNotNow, ErrNotFound, ErrDamaged},
+		func(kind error) bool { return errors.Is(err, kind) })
 }

@@ -52,4 +52,18 @@ func TestAHoldReplacesOthersInAnyShard(t *testing.T) {
 	if _, err := s.Recall(t.Context(), sent.ID, alice); !errors.Is(err, ErrTooLate) {
 		t.Errorf("what was sent: %v", err)
 	}
+
+	var damaged []string
+	for n := range 20 {
+		r := hold(fmt.Sprint("damaged", n), time.Hour)
+		intruder{t, s}.set(r.ID, "state", "odd")
+		damaged = append(damaged, r.ID)
+	}
+	last := hold("last", time.Hour, append(damaged, fresh.ID)...) // what is damaged costs nobody else anything
+	if h, err := s.Get(t.Context(), fresh.ID); err != nil || h.State != Recalled {
+		t.Errorf("what it replaces as well: %+v, %v", h, err)
+	}
+	if h, err := s.Get(t.Context(), last.ID); err != nil || h.State != Held {
+		t.Errorf("the last one: %+v, %v", h, err)
+	}
 }
