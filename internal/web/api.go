@@ -333,9 +333,23 @@ func readBody(r *http.Request, to any) error {
 	err = strictjson.Unmarshal(text, to, strictjson.RejectUnknownMembers(true))
 	if err != nil {
 		return invalid(http.StatusBadRequest, "the body is not the JSON object that this operation takes: "+
-			sanitize.ServerReply(err.Error()))
+			sanitize.ServerReply(faultOfJSON(err)))
 	}
 	return nil
+}
+
+// faultOfJSON says what is wrong in a body, and where, in the words of JSON: our types are nothing to a client.
+func faultOfJSON(err error) string {
+	var e *strictjson.SemanticError
+	switch {
+	case !errors.As(err, &e):
+		return strings.TrimPrefix(err.Error(), "jsontext: ")
+	case errors.Is(e.Err, strictjson.ErrUnknownName):
+		return "unknown name " + strconv.Quote(e.JSONPointer.LastToken())
+	case e.JSONPointer == "":
+		return "it has the wrong type"
+	}
+	return "the value at " + string(e.JSONPointer) + " has the wrong type"
 }
 
 func asProblemOfBody(err error) error {
