@@ -23,6 +23,7 @@ import (
 // Policy gives verdicts on messages.
 type Policy interface {
 	Decide(policy.Facts) policy.Verdict
+	Foresee(policy.Facts) []policy.Question
 }
 
 // Store takes messages.
@@ -136,8 +137,9 @@ func pause(ctx context.Context, d time.Duration) {
 // session runs one go-milter server for one connection, and ends with it.
 func (srv *Server) session(parent context.Context, nc net.Conn) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
-	defer cancel()
 	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
+	defer s.early.Wait()
+	defer cancel()
 	defer nc.Close()
 	defer s.guardEnd()
 	if srv.Session != nil {
