@@ -48,10 +48,15 @@ func (b *releaseBench) compare(name, port string, size, n int, aim float64) {
 	text := fmt.Sprintf("%s\n[redis]\naddresses = [%q]\n[release]\nsmtp = %q\n[http]\nlisten = \"\"\n",
 		listenLine(b.g.milter), b.redis.Addr, port)
 	b.g.must(os.WriteFile(b.g.conf, []byte(text), 0o600))
-	var ours, pipes, stores []float64
+	var ours, before, pipes, stores []float64
+	var cost, costBefore time.Duration
 	for range rounds {
 		b.due(n, size)
-		ours = append(ours, b.released(n))
+		ours = append(ours, b.released(n, "", &cost))
+		if program := os.Getenv("BENCH_BEFORE"); program != "" {
+			b.due(n, size)
+			before = append(before, b.released(n, program, &costBefore))
+		}
 		pipes = append(pipes, source(b.T, port, 8, n, size, "-N")) // each to another recipient, as the holds are
 		b.due(n, size)
 		stores = append(stores, b.settled(n))
@@ -60,6 +65,11 @@ func (b *releaseBench) compare(name, port string, size, n int, aim float64) {
 	b.Logf("release of %d KB into %s: %.0f/s; smtp-source into the same port with 8 sessions: %.0f/s, of it %.2f "+
 		"(aim %.1f%s); the store alone, 8 hands: %.0f/s, of it %.2f", size>>10, name, median(ours), median(pipes), of, aim,
 		missed(of < aim), median(stores), ratio(ours, stores))
+	b.Logf("daemon and redis take %v of processor time a message", cost/time.Duration(rounds*n))
+	if len(before) > 0 {
+		b.Logf("the version before: %.0f/s, against it %.2f; it takes %v", median(before), ratio(ours, before),
+			costBefore/time.Duration(rounds*n))
+	}
 }
 
 // due empties the store and makes holds that are due.
@@ -70,19 +80,24 @@ func (b *releaseBench) due(n, size int) {
 	b.redis.Do("CONFIG SET appendfsync always")
 }
 
-// released starts the daemon, and returns how much it releases a second when it has begun.
-func (b *releaseBench) released(n int) float64 {
+// released starts a daemon, and returns how much it releases a second when it has begun. It adds to cost what the
+// processor did for all of it. An empty program is the one of this tree.
+func (b *releaseBench) released(n int, program string, cost *time.Duration) float64 {
 	count := func() int {
 		s, err := b.store.Stats(context.Background())
 		b.g.must(err)
 		return s.Count[holdstore.Released]
 	}
+	b.g.program = program
 	b.g.startDaemon()
 	defer b.g.killDaemon()
+	pids := []int{b.g.daemon.Process.Pid, b.redis.PID()}
+	begun := processorTime(b.T, pids)
 	first, begin := 0, time.Now()
 	server.Eventually(b.T, "the first are released",
 		func() bool { first, begin = count(), time.Now(); return first >= n/10 })
 	server.Eventually(b.T, "all are released", func() bool { return count() >= n })
+	*cost += processorTime(b.T, pids) - begun
 	return float64(n-first) / time.Since(begin).Seconds()
 }
 
