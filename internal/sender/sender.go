@@ -41,10 +41,14 @@ func Owns(sub *holdstore.Submission) bool {
 }
 
 // Name names who sent a message, for the audit trail, the rate, and what is remembered: the login, and without one
-// the envelope sender and the relay.
+// the envelope sender and the relay, which mail of the gateway itself has not.
 func Name(sub holdstore.Submission) string {
-	if sub.Login != "" {
+	address := "<" + holdstore.Fold(sub.Sender.Address) + ">"
+	switch {
+	case sub.Login != "":
 		return "login " + holdstore.Fold(sub.Login)
+	case sub.Client.Address == "":
+		return address
 	}
-	return "<" + holdstore.Fold(sub.Sender.Address) + "> from " + sub.Client.Address
+	return address + " from " + sub.Client.Address
 }

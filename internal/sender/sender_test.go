@@ -40,3 +40,18 @@ func TestWhoIsOneOfOurOwnPeople(t *testing.T) {
 		}
 	}
 }
+
+// The name of whoever sent a message says what is known of them, and no more.
+func TestASenderIsNamedByWhatTheMTAProved(t *testing.T) {
+	t.Parallel()
+	for want, sub := range map[string]holdstore.Submission{
+		"login anna": {Login: "Anna", Sender: holdstore.Path{Address: "anna@corp.test"}},
+		"<anna@corp.test> from 192.0.2.1": {Sender: holdstore.Path{Address: "anna@Corp.test"},
+			Client: holdstore.Client{Address: "192.0.2.1"}},
+		"<anna@corp.test>": {Sender: holdstore.Path{Address: "anna@corp.test"}}, // sendmail on the gateway
+	} {
+		if got := Name(sub); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
