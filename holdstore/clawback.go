@@ -176,17 +176,19 @@ func (s *Store) ClawBack(ctx context.Context, id string) (*ClawBack, error) {
 	return c, nil
 }
 
-// clawStopScript stops a claw back. ARGV: ID.
+// clawStopScript stops a claw back. ARGV: ID, verb, by, from, reason, detail for the trail.
 var clawStopScript = drain(`
 local key = P .. 'cb:' .. ARGV[1]
 if redis.call('HEXISTS', key, 'at') == 0 then return 'none' end
-redis.call('HSET', key, 'stopped', 1)
+if redis.call('HSETNX', key, 'stopped', 1) == 1 then
+  audit(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6])
+end
 return 'ok'
 `)
 
-// StopClaw has a claw back leave alone what was not begun. ErrNotFound.
-func (s *Store) StopClaw(ctx context.Context, id string) error {
-	return s.replicatedWord(ctx, clawStopScript, id)
+// StopClaw has a claw back leave alone what was not begun, and writes that into the trail once. ErrNotFound.
+func (s *Store) StopClaw(ctx context.Context, id string, e Entry) error {
+	return s.replicatedWord(ctx, clawStopScript, id, e.Verb, e.By, e.From, e.Reason, e.Detail)
 }
 
 // ClawCounts says how many mailboxes of a claw back have each of some outcomes. One that is not known has none.

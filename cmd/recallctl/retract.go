@@ -202,11 +202,11 @@ func (r *retract) undoes(ctx context.Context, c *holdstore.ClawBack, boxes []cla
 	switch {
 	case c.Left > 0 && whole && !r.dryRun:
 		var err error
-		if boxes, err = clawback.Undo(ctx, r.store, c); err != nil {
+		if boxes, err = clawback.Undo(ctx, r.store, c, r.who()); err != nil {
 			return err
 		}
 		if len(boxes) == 0 {
-			r.acted(nil, clawback.VerbBack)
+			r.acted(nil, clawback.VerbStop)
 			r.say("claw back %s is stopped, and has moved nothing yet: what it is just moving is moved back by the same "+
 				"command, once it has ended", c.ID)
 			return nil

@@ -28,7 +28,7 @@ type Store interface {
 	ClawBacks(ctx context.Context, most int) ([]*holdstore.ClawBack, error)
 	ClawCounts(ctx context.Context, id string, outcomes []string) ([]int, error)
 	ClawMailboxes(ctx context.Context, id string, numbers []int) ([]holdstore.ClawMailbox, error)
-	StopClaw(ctx context.Context, id string) error
+	StopClaw(ctx context.Context, id string, e holdstore.Entry) error
 	AddJob(ctx context.Context, id, kind string, v any, in time.Duration) error
 }
 
@@ -74,6 +74,7 @@ const partMost = 10
 const (
 	VerbTake = "retract"
 	VerbBack = "return"
+	VerbStop = "retract stopped"
 )
 
 // Verb is what an order is in the audit trail.

@@ -11,9 +11,10 @@ import (
 
 // Undo stops a claw back, so that what it has not begun is left alone, and lists what it has moved. What it is just
 // doing may be moved later: then it is among what another Undo lists.
-func Undo(ctx context.Context, store Store, c *holdstore.ClawBack) ([]Mailbox, error) {
+func Undo(ctx context.Context, store Store, c *holdstore.ClawBack, by holdstore.Actor) ([]Mailbox, error) {
 	if c.Left > 0 {
-		if err := store.StopClaw(ctx, c.ID); err != nil {
+		e := holdstore.Entry{Verb: VerbStop, Actor: by, Detail: Count(c.Left, "mailbox", "mailboxes") + " left"}
+		if err := store.StopClaw(ctx, c.ID, e); err != nil {
 			return nil, err
 		}
 	}

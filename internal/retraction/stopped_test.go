@@ -54,7 +54,10 @@ func TestAnUndoStopsWhatIsNotBegun(t *testing.T) {
 		return c
 	}
 	undo := func() (some []clawback.Mailbox, names string) {
-		must(t, func() (err error) { some, err = clawback.Undo(t.Context(), store, head(id)); return err })
+		must(t, func() (err error) {
+			some, err = clawback.Undo(t.Context(), store, head(id), holdstore.Actor{By: "test"})
+			return err
+		})
 		for _, m := range some {
 			names += m.Recipient[:2] + " "
 		}

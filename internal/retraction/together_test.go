@@ -115,7 +115,7 @@ func TestTwoOperatorsAtOnceTakeAMessageOnce(t *testing.T) {
 				var c *holdstore.ClawBack
 				must(t, func() (err error) {
 					if c, err = store.ClawBack(t.Context(), id); err == nil {
-						some, err = clawback.Undo(t.Context(), store, c)
+						some, err = clawback.Undo(t.Context(), store, c, holdstore.Actor{By: "test"})
 					}
 					return err
 				})

@@ -58,7 +58,7 @@ func (p *program) clawBacks(site, anna string) (id string) {
 	undo := call{method: "POST", path: "/claw-backs/" + id + "/undo", token: site}
 	code, text = p.do(undo)
 	if c, err := h.store.ClawBack(h.t.Context(), id); err != nil || code != 409 || !strings.Contains(text, "is stopped") ||
-		!c.Stopped {
+		!c.Stopped || h.trail(clawback.VerbStop, "token site") != 1 {
 		h.t.Errorf("undone before anything was moved: %d %s, %v %v", code, text, c, err)
 	}
 	moved := mailbox.Clawed{Outcome: mailbox.Moved,

@@ -112,12 +112,12 @@ func (s *Server) undoClaw(r *http.Request, c *caller, reason string) (string, er
 	if err != nil {
 		return "", err
 	}
-	boxes, err := clawback.Undo(r.Context(), s.store, h)
+	boxes, err := clawback.Undo(r.Context(), s.store, h, c.act(reason))
 	switch {
 	case err != nil:
 		return "", err
 	case len(boxes) == 0 && h.Left > 0:
-		s.log.Acted(nil, clawback.VerbBack, c.act(reason))
+		s.log.Acted(nil, clawback.VerbStop, c.act(reason))
 		return "", errClawStopped
 	case len(boxes) == 0:
 		return "", notNow(nil, "this claw back has moved nothing that is not moved back already")
