@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -64,9 +63,9 @@ func (f *fsck) network(ctx context.Context, at nodes.Shard, n int) error {
 			return nodes.Explain(err)
 		}
 		for _, entry := range entries {
-			text, _, _ := strings.Cut(entry[min(len(entry), entryLen):], " ")
-			size, _ := strconv.ParseInt(text, 10, 64)
-			is += size
+			if len(entry) >= entryLen+3+6 { // size and moment, as remembered.lua reads them
+				is += int64(entry[entryLen])<<16 | int64(entry[entryLen+1])<<8 | int64(entry[entryLen+2])
+			}
 		}
 		if len(entries) < fsckScan {
 			break

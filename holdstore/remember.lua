@@ -15,7 +15,7 @@ for i = 6, #ARGV, 8 do
   local key = received(name)
   -- The first stays: whoever sends another one with that Message-ID, and a lock of their own, changes nothing.
   if redis.call('HSETNX', key, name .. slot, value) == 1 then
-    redis.call('RPUSH', P .. 'inq:' .. network, slot .. name .. subject .. size .. ' ' .. came .. ' ' .. origin)
+    redis.call('RPUSH', P .. 'inq:' .. network, slot .. name .. subject .. struct.pack('>I3I6', size, came) .. origin)
     redis.call('ZINCRBY', P .. 'inload', size, network)
     count, bytes = count + 1, bytes + size
     local set = about(subject)

@@ -99,3 +99,25 @@ func TestThousandsOfLocksOfOneMessageIDCostLittle(t *testing.T) {
 		t.Errorf("%d are kept", len(j.all))
 	}
 }
+
+// Moments are stored as differences; what is read of them is what was written, by whatever clock.
+func TestMomentsOfWhatCameInStayAsTheyWere(t *testing.T) {
+	at := time.Now().UTC().Truncate(time.Millisecond)
+	for _, sent := range []time.Time{{}, at.Truncate(time.Second), at.Add(-time.Hour).Truncate(time.Second),
+		at.Add(time.Second).Truncate(time.Second), at.Add(300 * 24 * time.Hour).Truncate(time.Second),
+		time.Unix(1, 0).UTC()} {
+		r := Remembered{MessageID: "<1@x.test>", Sent: sent, At: at}
+		got, ok := unpackReceived(string(packReceived(r, at.Add(time.Hour))), func(string) bool { return true })
+		if !ok || !got.Sent.Equal(sent) || !got.At.Equal(at) {
+			t.Errorf("sent %v, came %v: read %v and %v, %v", sent, at, got.Sent, got.At, ok)
+		}
+	}
+	for ends, there := range map[time.Time]bool{at.Add(-2 * endStep): false, at.Add(2 * endStep): true} {
+		for _, came := range []time.Time{at, at.Add(-time.Hour), at.Add(1000 * time.Hour)} {
+			r := Remembered{MessageID: "<1@x.test>", At: came}
+			if _, ok := unpackReceived(string(packReceived(r, ends)), nil); ok != there {
+				t.Errorf("came %v, ends %v: %v", came, ends, ok)
+			}
+		}
+	}
+}

@@ -22,9 +22,9 @@ const (
 	nameLen  = 2 * digestLen // bytes
 	entryLen = nameLen + slotLen + digestLen
 
-	// receivedBuckets is how many such hashes and sets the whole store has. With the most that is remembered, 98
-	// messages share one, which Redis keeps in one piece up to 128.
-	receivedBuckets = 10 << 10
+	// receivedBuckets is how many such hashes and sets the whole store has. With the most that is remembered, 195
+	// messages share one, which Redis keeps in one piece up to zset-max-listpack-entries, 256 in the packages.
+	receivedBuckets = 5 << 10
 )
 
 // receivedName is the name of a message.
@@ -48,12 +48,15 @@ const (
 // packReceived makes of a message what is stored until it ends: the recipients are digests already, and From is in its
 // name.
 func packReceived(r Remembered, ends time.Time) []byte {
+	if r.At.After(ends) { // by a clock that is far ahead
+		r.At = ends
+	}
 	b := binary.AppendUvarint(nil, uint64(r.At.UnixMilli()))
-	b = binary.AppendUvarint(b, uint64(ends.Add(endStep-1).Unix()/int64(endStep/time.Second)))
+	b = binary.AppendUvarint(b, uint64(max(0, (ends.Sub(r.At)+endStep-1)/endStep)))
 	b = appendText(b, r.delivered)
 	b = appendText(b, []byte(r.MessageID))
 	b = appendText(b, []byte(r.Lock))
-	b = binary.AppendUvarint(b, uint64(max(0, r.Sent.Unix()))) // 0: none
+	b = appendSent(b, r)
 	// The last subject is the one by which it is found.
 	forms := r.Subjects[:max(0, len(r.Subjects)-1)]
 	b = binary.AppendUvarint(b, uint64(len(forms)))
@@ -76,6 +79,30 @@ func packReceived(r Remembered, ends time.Time) []byte {
 	return b
 }
 
+// appendSent appends when a message was sent, as seconds before it came; 0: it says none.
+func appendSent(b []byte, r Remembered) []byte {
+	if r.Sent.Unix() <= 0 {
+		return binary.AppendVarint(b, 0)
+	}
+	before := r.At.Unix() - r.Sent.Unix()
+	if before >= 0 {
+		before++ // 0 is taken
+	}
+	return binary.AppendVarint(b, before)
+}
+
+// sent reads what appendSent wrote.
+func (p *packed) sent(at time.Time) time.Time {
+	before := p.signed()
+	if before == 0 {
+		return time.Time{}
+	}
+	if before > 0 {
+		before--
+	}
+	return time.Unix(at.Unix()-before, 0).UTC()
+}
+
 func appendText(b, text []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
@@ -93,15 +120,13 @@ const endStep = time.Minute
 func unpackReceived(stored string, keep func(raw string) bool) (r Remembered, ok bool) {
 	p := packed{rest: stored}
 	r.At = time.UnixMilli(int64(p.number())).UTC()
-	if p.ended() {
+	if p.ended(r.At) {
 		return r, false
 	}
 	p.text() // deliveredOf reads it
 	r.MessageID = p.text()
 	r.Lock = p.text()
-	if sent := p.number(); sent > 0 {
-		r.Sent = time.Unix(int64(sent), 0).UTC()
-	}
+	r.Sent = p.sent(r.At)
 	for n := p.number(); n > 0 && !p.broken; n-- {
 		r.Subjects = append(r.Subjects, base64.RawStdEncoding.EncodeToString([]byte(p.bytes(digestLen))))
 	}
@@ -127,16 +152,16 @@ func unpackReceived(stored string, keep func(raw string) bool) (r Remembered, ok
 // deliveredOf is what is stored of a message for claw backs; empty: nothing.
 func deliveredOf(stored string) string {
 	p := packed{rest: stored}
-	p.number()
-	if p.ended() {
+	if p.ended(time.UnixMilli(int64(p.number()))) {
 		return ""
 	}
 	return p.text()
 }
 
-// ended reads when a message ends, and says whether it has: the reaper takes its time.
-func (p *packed) ended() bool {
-	return time.Now().After(time.Unix(int64(p.number())*int64(endStep/time.Second), 0))
+// ended reads for how long a message that came at a moment is kept, and says whether it has ended: the reaper takes its
+// time.
+func (p *packed) ended(at time.Time) bool {
+	return time.Now().After(at.Add(time.Duration(p.number()) * endStep))
 }
 
 // packed reads what packReceived wrote.
@@ -153,6 +178,12 @@ func (p *packed) number() uint64 {
 	}
 	p.rest = p.rest[size:]
 	return n
+}
+
+// signed reads a number that may be less than nothing.
+func (p *packed) signed() int64 {
+	n := p.number()
+	return int64(n>>1) ^ -int64(n&1)
 }
 
 func (p *packed) text() string { return p.bytes(p.number()) }

@@ -25,7 +25,7 @@ const (
 	rememberMost   = 1_000_000 // messages in the whole store
 	networkBuckets = 4096      // queues
 	// bytes that one takes in Redis besides its value, by measurement: keys, times, queue, subject
-	rememberCost    = 200
+	rememberCost    = 190
 	clockOff        = time.Hour // beyond it, the moment that a message came is not believed
 	giveWayMost     = 1000      // messages that one script forgets: others wait some milliseconds for it
 	giveWayRounds   = 20        // scripts of one Reap
