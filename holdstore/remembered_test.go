@@ -112,7 +112,8 @@ func TestMomentsOfWhatCameInStayAsTheyWere(t *testing.T) {
 			t.Errorf("sent %v, came %v: read %v and %v, %v", sent, at, got.Sent, got.At, ok)
 		}
 	}
-	for ends, there := range map[time.Time]bool{at.Add(-2 * endStep): false, at.Add(2 * endStep): true} {
+	const step = endStep * time.Second
+	for ends, there := range map[time.Time]bool{at.Add(-2 * step): false, at.Add(2 * step): true} {
 		for _, came := range []time.Time{at, at.Add(-time.Hour), at.Add(1000 * time.Hour)} {
 			r := Remembered{MessageID: "<1@x.test>", At: came}
 			if _, ok := unpackReceived(string(packReceived(r, ends)), nil); ok != there {

@@ -48,11 +48,9 @@ const (
 // packReceived makes of a message what is stored until it ends: the recipients are digests already, and From is in its
 // name.
 func packReceived(r Remembered, ends time.Time) []byte {
-	if r.At.After(ends) { // by a clock that is far ahead
-		r.At = ends
-	}
 	b := binary.AppendUvarint(nil, uint64(r.At.UnixMilli()))
-	b = binary.AppendUvarint(b, uint64(max(0, (ends.Sub(r.At)+endStep-1)/endStep)))
+	// Rounded up, and less than nothing where the clock of whoever says when it came is far ahead.
+	b = binary.AppendVarint(b, (ends.Unix()-r.At.Unix()+endStep)/endStep)
 	b = appendText(b, r.delivered)
 	b = appendText(b, []byte(r.MessageID))
 	b = appendText(b, []byte(r.Lock))
@@ -113,7 +111,7 @@ func rawDigest(text string) []byte {
 }
 
 // endStep is how exactly it is kept when a message ends.
-const endStep = time.Minute
+const endStep = 60 // seconds
 
 // unpackReceived is the opposite, with those recipients only whose digests keep lets stay; false: it is something else,
 // or has ended.
@@ -161,7 +159,7 @@ func deliveredOf(stored string) string {
 // ended reads for how long a message that came at a moment is kept, and says whether it has ended: the reaper takes its
 // time.
 func (p *packed) ended(at time.Time) bool {
-	return time.Now().After(at.Add(time.Duration(p.number()) * endStep))
+	return time.Now().Unix() > at.Unix()+p.signed()*endStep
 }
 
 // packed reads what packReceived wrote.

@@ -193,7 +193,7 @@ func TestATransactionIsFoundByItsSubjectUntilItGoes(t *testing.T) {
 // The reaper takes its time; what has ended is not found until then either.
 func TestWhatHasEndedIsNotFound(t *testing.T) {
 	t.Parallel()
-	stored := string(packReceived(Remembered{delivered: []byte("x")}, time.Now().Add(-2*endStep)))
+	stored := string(packReceived(Remembered{delivered: []byte("x")}, time.Now().Add(-2*endStep*time.Second)))
 	if _, ok := unpackReceived(stored, func(string) bool { return true }); ok || deliveredOf(stored) != "" {
 		t.Error("it is found")
 	}
