@@ -72,8 +72,7 @@ func holdPeers(t *testing.T) []*peer {
 func ourHold(t *testing.T, name, program string, settings []string) *peer {
 	dir := socketDir(t)
 	store := filepath.Join(dir, "store")
-	redis := server.StartRedis(t, "--unixsocket", store, "--hash-max-listpack-value", "1024", "--rdbcompression", "no",
-		"--maxmemory", "16gb")
+	redis := server.StartRedis(t, append(packagedSettings(t), "--unixsocket", store, "--maxmemory", "16gb")...)
 	g := &gateway{t: t, conf: filepath.Join(dir, "recall-milter.toml"), log: filepath.Join(dir, "log"),
 		milter: server.FreeAddr(t), redis: redis, program: program}
 	host, port, _ := strings.Cut(g.milter, ":")

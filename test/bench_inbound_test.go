@@ -75,9 +75,9 @@ func digestedMail(t *testing.T) {
 		source(t, f.mta.smtp, 4, messages, size)
 		return float64(processorTime(t, pids)-before) / float64(messages) / float64(time.Microsecond)
 	}
-	for _, c := range []struct{ size, messages int }{{4 << 10, 1000}, {16 << 10, 1000}, {50 << 10, 500}, {1 << 20, 50}} {
+	for _, c := range []struct{ size, messages int }{{4 << 10, 500}, {16 << 10, 500}, {50 << 10, 250}, {1 << 20, 50}} {
 		var without, with, more []float64
-		for range 7 {
+		for range 5 {
 			a, b := each(plain, c.messages, c.size), each(digested, c.messages, c.size)
 			without, with, more = append(without, a), append(with, b), append(more, b-a)
 		}
@@ -134,7 +134,7 @@ func (f *frontier) handedOver(c *smtp.Client, message string) time.Duration {
 
 // rememberedMail measures the store's share: in batches, as the gate writes them.
 func rememberedMail(t *testing.T) {
-	redis := server.StartRedis(t)
+	redis := server.StartRedis(t, packagedSettings(t)...)
 	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "strict"})
 	if err != nil {
 		t.Fatal(err)

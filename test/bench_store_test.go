@@ -41,7 +41,7 @@ const rounds = 3
 const ofSet = 2.0
 
 func newStoreBench(t *testing.T) *storeBench {
-	b := &storeBench{T: t, redis: server.StartRedis(t, "--hash-max-listpack-value", "1024", "--rdbcompression", "no")}
+	b := &storeBench{T: t, redis: server.StartRedis(t, packagedSettings(t)...)}
 	var err error
 	if b.store, err = holdstore.Open(holdstore.Options{Addresses: []string{b.redis.Addr},
 		Durability: "relaxed"}); err != nil {
