@@ -162,12 +162,13 @@ func (j *Job) parse(row []any) error {
 }
 
 // endJobScript ends an attempt. ARGV: id, token, ms until the next ("": the job is done), ms that a done one is known,
-// the first line of the defect that ended it or "". Output: "ok" or "lost".
+// the first line of the defect that ended it or "", and 1 where it does not count. Output: "ok" or "lost".
 var endJobScript = drain(lanes + parking + `
 local key = P .. 'j:' .. ARGV[1]
 if redis.call('HGET', key, 'tok') ~= ARGV[2] then return 'lost' end
 redis.call('HDEL', key, 'tok')
 if ARGV[3] ~= '' then
+  if ARGV[6] then redis.call('HINCRBY', key, 'attempts', -1) end
   local never = ARGV[5] ~= '' and defect(key, ARGV[5])
   if never then park(ARGV[1], never) else dueAt(ARGV[1], now + ARGV[3]) end
 else
@@ -189,6 +190,11 @@ func (s *Store) FinishJob(ctx context.Context, j *Job, known time.Duration) erro
 // RetryJob ends an attempt that has to be made again. ErrLost.
 func (s *Store) RetryJob(ctx context.Context, j *Job, in time.Duration) error {
 	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "", "")
+}
+
+// WaitJob is RetryJob for an attempt that could not begin: it does not count as one. ErrLost.
+func (s *Store) WaitJob(ctx context.Context, j *Job, in time.Duration) error {
+	return s.wordAt(ctx, j.at, endJobScript, j.ID, j.token, in.Milliseconds(), "", "", 1)
 }
 
 // BreakJob is RetryJob for an attempt that a defect of ours has ended, whose first line is what. After ParkAfter of

@@ -153,9 +153,9 @@ func (x *Retractor) end(ctx context.Context, j *holdstore.Job, err error) error 
 	var broken defect
 	switch {
 	case errors.As(err, &look):
-		in = time.Duration(look)
+		return x.store.WaitJob(ctx, j, time.Duration(look))
 	case errors.Is(err, errNotItsTurn):
-		in = firstTry
+		return x.store.WaitJob(ctx, j, firstTry)
 	case errors.As(err, &broken):
 		return x.store.BreakJob(ctx, j, in, string(broken))
 	case j.Attempts == 1:

@@ -53,6 +53,7 @@ type Store interface {
 	SaveJob(ctx context.Context, j *holdstore.Job, v any) error
 	FinishJob(ctx context.Context, j *holdstore.Job, known time.Duration) error
 	RetryJob(ctx context.Context, j *holdstore.Job, in time.Duration) error
+	WaitJob(ctx context.Context, j *holdstore.Job, in time.Duration) error
 	BreakJob(ctx context.Context, j *holdstore.Job, in time.Duration, what string) error
 	Wake(ctx context.Context) <-chan struct{}
 }
