@@ -34,6 +34,30 @@ func (l *lines) has(words string) bool {
 	return strings.Contains(l.text.String(), words)
 }
 
+// serving runs recall-web with a config file; stop ends it.
+func serving(t *testing.T, file string) (w *site, log *lines, stop func()) {
+	t.Helper()
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = &lines{}
+	if w, err = newSite(c, file, log); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.store.Close() })
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- w.serve(ctx) }()
+	return w, log, func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("it ends with %v", err)
+		}
+	}
+}
+
 // A config that was changed is in force after SIGHUP, a wrong one changes nothing, and what needs a restart is named.
 func TestTheConfigIsReadAgainAtSIGHUP(t *testing.T) {
 	t.Parallel()
@@ -48,19 +72,7 @@ func TestTheConfigIsReadAgainAtSIGHUP(t *testing.T) {
 		}
 	}
 	write("[web.sign_in]\nheader = \"Remote-User\"\n")
-	c, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := &lines{}
-	w, err := newSite(c, file, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.store.Close() })
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- w.serve(ctx) }()
+	w, log, stop := serving(t, file)
 	operators := func() int {
 		r, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+address+"/operator/health", nil)
 		r.Header.Set("Remote-User", "boss")
@@ -88,7 +100,4 @@ func TestTheConfigIsReadAgainAtSIGHUP(t *testing.T) {
 	again("operators = [\"boss\"]\n[web.sign_in]\nheader = \"Remote-User\"\n[log]\nlevel = \"debug\"\n",
 		"needs-restart=log")
 	stop()
-	if err := <-ended; err != nil {
-		t.Errorf("it ends with %v", err)
-	}
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/recall-milter/recall-milter/internal/config"
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
@@ -22,19 +20,7 @@ func TestTheLogOfThePageSaysThatRedisIsBack(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := &lines{}
-	w, err := newSite(c, file, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { w.store.Close() })
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- w.serve(ctx) }()
+	_, log, stop := serving(t, file)
 	server.Eventually(t, "the log says that it waits", func() bool { return log.has("waiting for Redis") })
 	if log.has("Redis answers") || log.has("start:") {
 		t.Error("it says that it is there while Redis is away")
@@ -44,7 +30,4 @@ func TestTheLogOfThePageSaysThatRedisIsBack(t *testing.T) {
 		return log.has("Redis answers, and the page is there, after ") && log.has("listen="+address)
 	})
 	stop()
-	if err := <-ended; err != nil {
-		t.Errorf("it ends with %v", err)
-	}
 }
