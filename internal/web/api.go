@@ -40,7 +40,7 @@ func (s *Server) api(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/holds/{id}/restore", s.asked(s.apiRestore))
 	mux.HandleFunc("POST /api/v1/test", s.asked(s.apiTest))
 	s.clawAPI(mux)
-	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notFound()) })
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, unknownPath()) })
 }
 
 func (s *Server) describe(w http.ResponseWriter, r *http.Request) {

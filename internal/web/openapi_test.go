@@ -380,3 +380,27 @@ func (h *house) leave(id string) {
 		h.t.Fatal(err)
 	}
 }
+
+// A program that asks at a wrong path, or with a wrong method, must not take the message for gone.
+func TestAnUnknownPathSaysNothingOfAMessage(t *testing.T) {
+	t.Parallel()
+	h := open(t, "")
+	p, site, id := h.program(), h.token("site", "admin"), h.ids["of anna"]
+	for _, c := range []struct{ method, path, kind string }{{"GET", "/hold", "unknown-path"},
+		{"DELETE", "/holds/" + id, "unknown-path"}, {"POST", "/holds/" + id + "/forget", "unknown-path"},
+		{"GET", "/../v2/me", "unknown-path"}, {"GET", "/holds/7K3MPQ2A9BCDE", "not-found"}} {
+		code, text := p.do(call{method: c.method, path: c.path, token: site})
+		if err := p.described("GET /api/v1/holds/{id} 404", "application/problem+json", text); err != nil || code != 404 ||
+			!strings.Contains(text, "/problems/"+c.kind+`"`) {
+			t.Errorf("%s %s: %d %s, %v", c.method, c.path, code, text, err)
+		}
+		if c.kind == "unknown-path" && strings.Contains(text, "message") {
+			t.Errorf("%s %s is about a message: %s", c.method, c.path, text)
+		}
+	}
+	for _, path := range []string{"/nothing", "/static/nothing.css"} {
+		if code, text, _ := h.guest().ask("GET", path, ""); code != 404 || !strings.Contains(text, "There is no such page") {
+			t.Errorf("%s: %d %s", path, code, text)
+		}
+	}
+}

@@ -27,7 +27,7 @@ func (s *Server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("POST /s/{token}", s.confirm)
 	mux.HandleFunc("POST /sign-out", s.signOut)
 	mux.HandleFunc("GET /static/{name}", s.static)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, notFound()) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, unknownPath()) })
 }
 
 // onHold handles a page of one hold for a caller.

@@ -34,6 +34,13 @@ func notFound() *problem {
 		Detail: "there is no such message, or not for you"}
 }
 
+// unknownPath is for what no pattern of ours matches. Its kind is not that of a message that is not there: a program
+// that asks at a wrong path must not take the message for gone.
+func unknownPath() *problem {
+	return &problem{Type: "/unknown-path", Title: "Unknown path", Status: http.StatusNotFound,
+		Detail: "there is no such path, or not with this method: /api/v1/openapi.json describes all of the API"}
+}
+
 func forbidden(why string) *problem {
 	return &problem{Type: "/forbidden", Title: "Not allowed", Status: http.StatusForbidden, Detail: why}
 }

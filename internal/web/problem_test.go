@@ -28,6 +28,7 @@ func TestAProblemIsInTheLanguageThatIsAskedFor(t *testing.T) {
 		{refused("the rule forbids it"), "de", "did-refused", "did-refused"},
 		{invalid(400, "no JSON"), "de", "problem-invalid", "no JSON"},
 		{notFound(), "de", "problem-not-found", notFound().Detail},
+		{unknownPath(), "de", "problem-unknown-path", unknownPath().Detail},
 		{tooMany(1), "de", "problem-rate", tooMany(1).Detail},
 		{asProblem(holdstore.ErrUnavailable), "de", "problem-store-away", asProblem(holdstore.ErrUnavailable).Detail},
 		{unauthorized("why"), "de", "problem-unauthorized", "why"},

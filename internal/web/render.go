@@ -45,7 +45,7 @@ func (s *Server) static(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	text, ok := assets[name]
 	if !ok {
-		s.fail(w, r, notFound())
+		s.fail(w, r, unknownPath())
 		return
 	}
 	w.Header().Set("Content-Type", mediaTypes[path.Ext(name)])

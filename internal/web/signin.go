@@ -57,7 +57,7 @@ type proof struct {
 // address.
 func (s *Server) mailLink(w http.ResponseWriter, r *http.Request) {
 	if !s.o.LinkMail {
-		s.fail(w, r, notFound())
+		s.fail(w, r, unknownPath())
 		return
 	}
 	if err := r.ParseForm(); err != nil {
