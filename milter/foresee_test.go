@@ -107,6 +107,40 @@ func TestAnEarlyQuestionWithoutAnAnswerIsAskedAgain(t *testing.T) {
 	}
 }
 
+// When the memory has answered, the message is decided again: a rule that was found not to hold is not asked again, so
+// the field that it is about is decoded once for all.
+func TestWhatIsDecidedBeforeAnAnswerIsKeptForTheNextDecision(t *testing.T) {
+	bubble(t, func(r *rig) {
+		words, err := policy.ParsePatterns([]string{"*offer*"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoded, decided := 0, 0
+		p := policy.NewOutbound(policy.Options{DaemonNames: []string{"ORIGINATING"}, Grace: time.Minute,
+			Decode: func(v string) string { decoded++; return v },
+			Rules: []policy.Rule{{Name: "offers", Conditions: []policy.Condition{policy.IfHeader("Subject", words)}},
+				{Name: "new", Conditions: []policy.Condition{policy.IfFirstContact(true)}, Grace: time.Hour}}})
+		r.Policy = func() Policy { return counted{p, &decided} }
+		r.Ask = func(_ context.Context, some questions) answers { return all(some, true) }
+		m := r.mta()
+		m.begin("a@corp.test", "b@x.test")
+		decided = 0 // what is decided at MAIL has no header
+		m.header('c', "Subject: x")
+		m.ask('E', "", 'd')
+		if decoded != 1 || decided != 2 || !slices.Equal(r.rules(), []string{"default"}) {
+			t.Errorf("decided %d times, decoded %d times; held by %v", decided, decoded, r.rules())
+		}
+	})
+}
+
+// counted is a policy that counts its decisions.
+type counted struct {
+	*policy.Outbound
+	decided *int
+}
+
+func (c counted) Decide(f policy.Facts) policy.Verdict { *c.decided++; return c.Outbound.Decide(f) }
+
 // A client can name recipients and go on with another message as often as it likes: one question is on its way at most,
 // and the session waits for it when it ends.
 func TestAMemoryThatHangsHasOneEarlyQuestionOfASession(t *testing.T) {
