@@ -102,7 +102,7 @@ func TestHangupTakesNewRulesAndKeepsTheOldOnesOfABadFile(t *testing.T) {
 	g := startGateway(t, "1h")
 	g.change("grace = \"1h\"", "grace = \"soon\"")
 	g.must(g.daemon.Process.Signal(syscall.SIGHUP))
-	g.said("the file is refused, and what was in force stays")
+	g.said("reload refused, the old config stays in force")
 	g.mustSend("held@corp.test")
 	g.change("grace = \"soon\"", "grace = \"0s\"")
 	g.must(g.daemon.Process.Signal(syscall.SIGHUP))

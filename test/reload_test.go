@@ -62,10 +62,12 @@ func TestAReloadNamesWhatNeedsARestart(t *testing.T) {
 	if text := ready(); text != "mail can be held\n" {
 		t.Errorf("readyz: %q", text)
 	}
-	g.change("grace = \"0s\"", "grace = \"soon\"")
+	g.change("grace = \"0s\"", "grace = \"soon\"\nwish = \"no\"")
 	g.must(g.daemon.Process.Signal(syscall.SIGHUP))
-	g.said("the file is refused")
-	g.change("grace = \"soon\"", "grace = \"1h\"")
+	refused := "\nreload refused: " + g.conf + ":"
+	g.said("reload refused, the old config stays in force: config=" + g.conf + ", errors=2" + refused)
+	g.said(": hold.grace: invalid duration \"soon\": use a value like \"90s\", \"2m\", \"24h\" or \"5d\"" + refused)
+	g.change("grace = \"soon\"\nwish = \"no\"", "grace = \"1h\"")
 	if checks, _ = g.doctor(); !strings.Contains(strings.Join(checks, " "), "daemon.reload") {
 		t.Errorf("doctor: %v", checks)
 	}

@@ -20,7 +20,7 @@ func (d *daemon) reloadOnHangup(ctx context.Context, gate *inbound.Gate, store *
 		case <-d.hangup:
 			sum, waiting, err := d.reload(gate, store)
 			if err != nil {
-				log.ReloadRefused(err)
+				log.ReloadRefused(d.file, config.Lines(err))
 				continue
 			}
 			log.Reloaded(d.file, sum, waiting)

@@ -64,7 +64,7 @@ func (w *site) serveUntilReload(ctx context.Context, now *page, listeners []net.
 		case <-w.hangup:
 			next, waiting, err := w.reload(now.config)
 			if err != nil {
-				w.log.Trouble("reload: the file is refused, and what was in force stays", err)
+				w.log.ReloadRefused(w.file, config.Lines(err))
 				continue
 			}
 			w.log.Reloaded(w.file, waiting)

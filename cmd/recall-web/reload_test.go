@@ -91,7 +91,7 @@ func TestTheConfigIsReadAgainAtSIGHUP(t *testing.T) {
 		w.hangup <- syscall.SIGHUP
 		server.Eventually(t, "the log says "+says, func() bool { return log.has(says) })
 	}
-	again("session = \"soon\"\n", "the file is refused")
+	again("session = \"soon\"\n", "reload refused, the old config stays in force: config="+file+",")
 	if code := operators(); code != 403 {
 		t.Errorf("after a wrong config: %d", code)
 	}

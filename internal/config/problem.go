@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -49,4 +50,16 @@ func (ps Problems) Error() string {
 		all = append(all, p.Error())
 	}
 	return strings.Join(all, "\n")
+}
+
+// Lines says what is wrong in a file that Load refuses, each error on one line: its place and what is allowed there.
+func Lines(err error) (all []string) {
+	var problems Problems
+	if !errors.As(err, &problems) {
+		return []string{err.Error()}
+	}
+	for _, p := range problems {
+		all = append(all, p.Place()+": "+p.Text)
+	}
+	return all
 }

@@ -59,6 +59,8 @@ func TestLogcheckShowsWhatAnAdministratorShouldSee(t *testing.T) {
 		"Started": {true,
 			func(l *Log) { l.Started("1.0", "/etc/recall-milter/recall-milter.toml", "listen=inet:8890@127.0.0.1") }},
 		"Reloaded": {true, func(l *Log) { l.Reloaded("/etc/recall-milter/recall-milter.toml", []string{"redis.db"}) }},
+		"ReloadRefused": {true,
+			func(l *Log) { l.ReloadRefused("/etc/x.toml", []string{"a", "b"}) }},
 		"ListRead": {false, func(l *Log) { l.ListRead("vips.txt", 12) }},
 		"Stopping": {true, func(l *Log) { l.Stopping("terminated") }},
 		"Dies":     {true, func(l *Log) { l.Dies(away) }},

@@ -195,6 +195,21 @@ func (l *Log) Reloaded(config string, waiting []string) {
 	l.daemon(zap.InfoLevel, "reloaded", pairs)
 }
 
+// keptOld is said first where a reload is refused: whoever reads on knows that nothing has changed.
+const keptOld = "reload refused, the old config stays in force"
+
+// ReloadRefused logs that the file can't be used, and each error on a line of its own; in JSON, all in one object.
+func (l *Log) ReloadRefused(config string, wrong []string) {
+	if l.json {
+		l.zap.Warn(keptOld, zap.String("config", config), zap.Strings("errors", wrong))
+		return
+	}
+	l.daemon(zap.WarnLevel, keptOld, []pair{{"config", config}, {"errors", strconv.Itoa(len(wrong))}})
+	for _, text := range wrong {
+		l.zap.Warn("reload refused: " + sanitize.LogValue(text))
+	}
+}
+
 // ListRead logs that the file of a list has changed, and that its entries are in force.
 func (l *Log) ListRead(name string, entries int) {
 	l.daemon(zap.InfoLevel, "list", []pair{{"list", name}, {"entries", strconv.Itoa(entries)}})

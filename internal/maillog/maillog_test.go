@@ -2,7 +2,9 @@ package maillog
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,33 @@ func TestTheEndOfTroubleSaysHowLongItLasted(t *testing.T) {
 	if text.Message != "the store answers again, after 1m12s" || object.Message != "the store answers again" ||
 		object.ContextMap()["after"] != "1m0s" {
 		t.Errorf("%+v, %+v", text, object)
+	}
+}
+
+// Whoever reads about a refused reload learns first that nothing has changed, and then each error, not joined.
+func TestEachErrorOfARefusedReloadHasALine(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	wrong := []string{"x.toml:3:1: hold.grace: no\nduration", "x.toml:7:1: hold.rule: no name"}
+	New(zap.New(core), false).ReloadRefused("/etc/x.toml", wrong)
+	New(zap.New(core), false).ReloadRefused("/etc/x.toml", []string{"the config can't be read"})
+	New(zap.New(core), true).ReloadRefused("/etc/x.toml", wrong)
+	var got []string
+	for _, e := range logs.All() {
+		got = append(got, e.Message)
+		if e.Level != zap.WarnLevel {
+			t.Errorf("%s is written as %v", e.Message, e.Level)
+		}
+	}
+	const kept = "reload refused, the old config stays in force"
+	want := []string{kept + ": config=/etc/x.toml, errors=2", `reload refused: x.toml:3:1: hold.grace: no\nduration`,
+		"reload refused: x.toml:7:1: hold.rule: no name", kept + ": config=/etc/x.toml, errors=1",
+		"reload refused: the config can't be read", kept}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if fields := logs.All()[len(got)-1].ContextMap(); fields["config"] != "/etc/x.toml" ||
+		fmt.Sprint(fields["errors"]) != "[x.toml:3:1: hold.grace: no\nduration x.toml:7:1: hold.rule: no name]" {
+		t.Errorf("%v", fields)
 	}
 }
 

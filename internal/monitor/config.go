@@ -48,9 +48,10 @@ func (m *Metrics) Reloaded(file, sum string, waiting []string) {
 }
 
 // ReloadRefused counts and logs.
-func (m *Metrics) ReloadRefused(err error) {
+func (m *Metrics) ReloadRefused(file string, wrong []string) {
 	m.reloads.failing.Set(1)
-	m.Trouble("reload: the file is refused, and what was in force stays", err)
+	m.troubles.Inc()
+	m.Log.ReloadRefused(file, wrong)
 }
 
 // restart says which keys wait for a restart; "" when none does.

@@ -122,7 +122,7 @@ func TestReadyzAndMetricsNameWhatWaitsForARestart(t *testing.T) {
 		text != "mail can be held\nchanged, and waiting for a restart: listen redis.db\n" {
 		t.Errorf("%d %q", code, text)
 	}
-	m.ReloadRefused(errors.New("line 3"))
+	m.ReloadRefused("x.toml", []string{"line 3"})
 	_, text := get("/metrics")
 	for _, line := range []string{`recall_milter_config_needs_restart{key="redis.db"} 1`,
 		"recall_milter_config_reload_failing 1"} {
