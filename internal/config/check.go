@@ -131,7 +131,8 @@ func (s *source) words(v reflect.Value, path, allowed string) {
 			s.words(v.Index(i), join(path, strconv.Itoa(i)), allowed)
 		}
 	case !slices.Contains(strings.Split(allowed, ","), v.String()):
-		s.problem(path, "invalid value %q: use one of %s", v.String(), strings.ReplaceAll(allowed, ",", ", "))
+		s.problem(path, "%s: invalid value %q: use one of %s", path, v.String(),
+			strings.ReplaceAll(allowed, ",", ", "))
 	}
 }
 
@@ -144,7 +145,7 @@ func (s *source) each(path string, list []string, check func(string) error) {
 
 func (s *source) is(path string, err error) {
 	if err != nil {
-		s.problem(path, "%v", err)
+		s.problem(path, "%s: %v", path, err)
 	}
 }
 
