@@ -18,6 +18,8 @@ func (s *submitter) refused(h *holdstore.Hold, rule policy.Rule) string {
 		return ""
 	case s.Login != "" && holdstore.Same(s.Login, h.Login) && !s.sent(h):
 		return "it was sent with this login, but from another address. Ask from that address"
+	case s.Login == "" && !s.sent(h):
+		return "without a login, only the address and the client that sent it can ask for it"
 	case !s.sent(h):
 		return "it was not sent with the login that asks for it"
 	case rule.NoRecall:
@@ -44,9 +46,9 @@ func (d *Desk) Refuses(p Person, h *holdstore.Hold) string {
 }
 
 func (d *Desk) refusesPerson(p Person, h *holdstore.Hold, rule policy.Rule) (why string) {
-	why = "it was not sent with the login that asks for it"
+	why = "it was not sent from an address that you have proven"
 	if h.Own() {
-		return why
+		return "it is a mail of the gateway"
 	}
 	if p.Operator {
 		return ""

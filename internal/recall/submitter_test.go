@@ -36,6 +36,25 @@ func TestNobodyRecallsMailOfSomebodyWhoseNameLooksLikeTheirs(t *testing.T) {
 	}
 }
 
+// Where nobody has a login, a refusal does not speak of one that asks: it says how the gateway tells senders apart.
+func TestARefusalSaysWhatIsTrueWithoutALogin(t *testing.T) {
+	o := newOffice(t)
+	id := o.mustSubmit(relayed("10.0.0.1", "anna@corp.test", "Subject: x\r\nMessage-ID: <1@corp.test>\r\n\r\n",
+		"b@x.test"))
+	for name, l := range map[string]letterOf{"another address": relayed("10.0.0.1", "bert@corp.test", "", desk),
+		"another client": relayed("10.0.0.2", "anna@corp.test", "", desk)} {
+		clear(o.reports)
+		l.text = "Subject: RECALL <1@corp.test>\r\nMessage-ID: <c@x.test>\r\n\r\n"
+		o.mustSubmit(l)
+		o.post()
+		const says = "without a login, only the address and the client that sent it can ask for it"
+		if answer := strings.Join(strings.Fields(o.reports["<c@x.test>"]), " "); o.state(id) != holdstore.Held ||
+			!strings.Contains(answer, says) {
+			t.Errorf("%s: %s\n%s", name, o.state(id), answer)
+		}
+	}
+}
+
 // Whoever sends mail with somebody's Message-ID, queue ID or address hides nothing of theirs.
 func TestOthersMailHidesNobodysOwn(t *testing.T) {
 	o := newOffice(t)
