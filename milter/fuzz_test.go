@@ -147,6 +147,7 @@ func (blank) Request(context.Context, string) (holdstore.Request, error) {
 func (blank) Audit(context.Context, string, string, holdstore.Actor, string) error { return nil }
 func (blank) Judged(holdstore.Submission, string, string, policy.InboundVerdict)   {}
 func (blank) Trouble(string, error)                                                {}
+func (blank) Recovered(string, time.Duration)                                      {}
 func (blank) AcceptOrder(context.Context, retraction.Order, bool) (bool, error)    { return false, nil }
 func (blank) MayAnswerUs(protocol.Status) bool                                     { return true }
 func (blank) AcceptStatus(context.Context, protocol.Status, string) error          { return nil }

@@ -3,6 +3,7 @@ package test
 import (
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,8 +118,15 @@ func TestTheLogSaysThatRedisIsBack(t *testing.T) {
 	g.said("Redis answers, and mail is released, after ")
 	g.redis.Kill()
 	g.said("nothing is released until the store answers again")
+	const jobs = "recall requests and reports wait until the store answers again"
+	g.said(jobs)
 	g.redis.Start()
 	g.said("the store answers again, after ")
+	g.said("recall requests and reports go on, after ")
+	log, err := os.ReadFile(g.log)
+	if n := strings.Count(string(log), jobs); err != nil || n != 1 {
+		t.Errorf("%d lines say that requests wait, %v", n, err)
+	}
 }
 
 // Whoever asks readyz learns within a second that Redis is gone, hangs or is full, whatever the daemon found before.

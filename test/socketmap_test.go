@@ -14,7 +14,7 @@ func TestASocketmapThatIsAwayLetsNoMailOutSooner(t *testing.T) {
 	g := startGateway(t, "0s")
 	var answer atomic.Value
 	answer.Store("NOTFOUND ")
-	l := server.StartSocketmap(t, "tcp", "127.0.0.1:0", func(string) string { return answer.Load().(string) })
+	l := server.StartSocketmap(t, "tcp", server.FreeAddr(t), func(string) string { return answer.Load().(string) })
 	g.configure("[[hold.rule]]\nname = \"vips\"\nsender = [\"@socketmap:inet:" + l.Addr().String() +
 		":vips\"]\ngrace = \"1h\"\n")
 	submit := func(id string) {
@@ -40,4 +40,8 @@ func TestASocketmapThatIsAwayLetsNoMailOutSooner(t *testing.T) {
 		t.Errorf("away is %s", got)
 	}
 	g.said("does not answer: mail that depends on it is held for the longest grace that was possible")
+	answer.Store("OK yes")
+	server.StartSocketmap(t, "tcp", l.Addr().String(), func(string) string { return answer.Load().(string) })
+	submit("back@corp.test")
+	g.said(":vips answers again, after ")
 }

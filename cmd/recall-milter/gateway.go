@@ -44,7 +44,7 @@ func (d *daemon) assemble(store *holdstore.Store) (*gateway, error) {
 	g.log.Watch(d.config.Lists)
 	store.OnDefect(g.log.Panicked)
 	store.OnDamage(func(what string) { g.log.Damaged(what + "; see " + hint.Recallctl(d.file, "fsck")) })
-	d.book = correspondents.New(store, time.Duration(d.config.Hold.Remember), g.log.Trouble)
+	d.book = correspondents.New(store, time.Duration(d.config.Hold.Remember), g.log)
 	var err error
 	if g.late, err = wiring.Retractor(d.config, d.texts, store, &d.marker, g.log); err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (g *gateway) abandonHung(ctx context.Context) {
 // answer serves all ports until ctx ends. MTAs are answered at once, also while Redis, which can have the secret, is
 // away.
 func (g *gateway) answer(ctx context.Context, wg *sync.WaitGroup) {
-	g.maps.Trouble = g.log.Trouble
+	g.maps.Log = g.log
 	server := &milter.Server{
 		Policy:         func() milter.Policy { return g.outbound.Load() },
 		Store:          g.log.Taking(milter.HoldStore(g.store)),

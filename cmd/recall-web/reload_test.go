@@ -34,6 +34,12 @@ func (l *lines) has(words string) bool {
 	return strings.Contains(l.text.String(), words)
 }
 
+func (l *lines) all() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // serving runs recall-web with a config file; stop ends it.
 func serving(t *testing.T, file string) (w *site, log *lines, stop func()) {
 	t.Helper()

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/recall-milter/recall-milter/test/server"
@@ -29,5 +31,33 @@ func TestTheLogOfThePageSaysThatRedisIsBack(t *testing.T) {
 	server.Eventually(t, "the log says that Redis is back", func() bool {
 		return log.has("Redis answers, and the page is there, after ") && log.has("listen="+address)
 	})
+	redis.Kill()
+	for range 3 {
+		if code := askedWithAToken(t, "http://"+address+"/api/v1/me"); code != http.StatusServiceUnavailable {
+			t.Errorf("Redis is away: %d", code)
+		}
+	}
+	redis.Start()
+	const back = "the store answers the page again, after "
+	server.Eventually(t, "the log says that Redis is back, although nobody asks", func() bool { return log.has(back) })
+	if n := strings.Count(log.all(), "can't answer while the store is away"); n != 1 {
+		t.Errorf("%d lines say that Redis is away:\n%s", n, log.all())
+	}
 	stop()
+}
+
+// askedWithAToken returns the status of an answer of the API, which looks the token up.
+func askedWithAToken(t *testing.T, address string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer rmt_unknown")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.StatusCode
 }

@@ -235,9 +235,11 @@ func (g glance) Count(ctx context.Context, per time.Duration, all ...holdstore.T
 	return g.Counts(ctx, per, all...)
 }
 
-// teller is the log of the gate on a screen.
+// teller is a log on a screen.
 type teller struct{ s *screen }
 
 func (t teller) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}
 
 func (t teller) Trouble(what string, err error) { t.s.say("%s: %v", what, err) }
+
+func (teller) Recovered(string, time.Duration) {}

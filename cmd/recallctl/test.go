@@ -87,7 +87,7 @@ func (c *ctl) tried(ctx context.Context, t *attempt, file string) error {
 	if t.anySender {
 		text = c.assumed(&m, from)
 	}
-	maps := &socketmap.Client{Trouble: func(what string, err error) { c.say("%s: %v", what, err) }}
+	maps := &socketmap.Client{Log: teller{c.screen}}
 	defer maps.Close()
 	v, err := trial.Rules{Outbound: rules, MaxSize: int64(c.config.Hold.MaxSize),
 		Ask: wiring.Answers(maps, wiring.Memory(c.config, c.memory, func(err error) {

@@ -38,7 +38,7 @@ func newSite(t *testing.T, rule policy.Condition, known map[[2]string]bool) *sit
 		t.Fatal(err)
 	}
 	s := &shelf{pairs: map[holdstore.Pair]bool{}}
-	x := &site{counts: map[string]*alarms{}, book: New(s, year, func(string, error) {}),
+	x := &site{counts: map[string]*alarms{}, book: New(s, year, nil),
 		policy: policy.NewOutbound(policy.Options{Authenticated: true, Grace: time.Minute, MaxGrace: time.Hour,
 			LocalDomains: domains, Rules: []policy.Rule{{Name: "asks", Grace: time.Hour,
 				Conditions: []policy.Condition{rule}}}})}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/outage"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -47,7 +48,7 @@ type Book struct {
 	keep    atomic.Int64 // hold.remember
 	key     atomic.Pointer[[]byte]
 	waiting chan holdstore.Pair
-	trouble func(what string, err error)
+	log     outage.Log
 	since   atomic.Pointer[known]
 }
 
@@ -57,9 +58,9 @@ type known struct {
 	at  time.Time
 }
 
-// New returns a book that neither learns nor knows anything before Use and Run.
-func New(store Store, keep time.Duration, trouble func(what string, err error)) *Book {
-	b := &Book{store: store, trouble: trouble, waiting: make(chan holdstore.Pair, maxWaiting)}
+// New returns a book that neither learns nor knows anything before Use and Run. Without Run it needs no log.
+func New(store Store, keep time.Duration, log outage.Log) *Book {
+	b := &Book{store: store, log: log, waiting: make(chan holdstore.Pair, maxWaiting)}
 	b.Keep(keep)
 	return b
 }
@@ -144,18 +145,19 @@ func (b *Book) Run(ctx context.Context) {
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	failing := false
+	var away outage.Outage
 	for {
 		select {
 		case <-sweep.C:
 			if _, err := b.store.ForgetOldPairs(ctx, time.Duration(b.keep.Load())); err != nil {
-				b.trouble("correspondents that are too old are not forgotten yet", err)
+				b.log.Trouble("correspondents that are too old are not forgotten yet", err)
 			}
 			continue
 		case p := <-b.waiting:
-			err := b.write(ctx, b.gather(ctx, p))
-			if err != nil && !failing {
-				b.trouble("correspondents are not remembered: some may be taken for new ones", err)
-			}
+			some, asked := b.gather(ctx, p), time.Now()
+			err := b.write(ctx, some)
+			away.Note(b.log, asked, err, "correspondents are not remembered: some may be taken for new ones",
+				"correspondents are remembered again")
 			failing = err != nil
 		case <-ctx.Done():
 			if len(b.waiting) > 0 && !failing {

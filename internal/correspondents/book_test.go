@@ -79,19 +79,25 @@ func (undated) AcquaintedSince(context.Context) (int, error) { return 0, errAway
 // Nobody is called a stranger as long as it is not known whether the memory still learns.
 func TestAMemoryOfUnknownAgeAnswersNothing(t *testing.T) {
 	t.Parallel()
-	b := New(undated{&shelf{pairs: map[holdstore.Pair]bool{}}}, year, func(string, error) {})
+	b := New(undated{&shelf{pairs: map[holdstore.Pair]bool{}}}, year, nil)
 	b.Use([]byte("secret"))
 	if got := b.Ask(t.Context(), []policy.Question{written("a@corp.test", "b@far.test")}); len(got) > 0 {
 		t.Errorf("%+v", got)
 	}
 }
 
+// journal is a log that is read.
+type journal []string
+
+func (j *journal) Trouble(what string, _ error)           { *j = append(*j, what) }
+func (j *journal) Recovered(what string, _ time.Duration) { *j = append(*j, what) }
+
 // The memory learns from what leaves and from what comes, asks nobody's case, and takes no stranger's domain for known.
 func TestTheBookLearns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shelf{pairs: map[holdstore.Pair]bool{}, since: holdstore.Day(time.Now()) - 30}
-		var said []string
-		b := New(s, year, func(what string, _ error) { said = append(said, what) })
+		var said journal
+		b := New(s, year, &said)
 		b.NoteSent("early@corp.test", []string{"b@far.test"}) // before there is a secret
 		if a := b.Ask(t.Context(), []policy.Question{domain("far.test")}); len(a) > 0 {
 			t.Errorf("without a secret: %+v", a)
@@ -129,7 +135,7 @@ func TestTheBookLearns(t *testing.T) {
 		cancel()
 		<-done
 		if q := written("anna@corp.test", "last@far.test"); !b.Ask(t.Context(), []policy.Question{q})[q].Found ||
-			len(said) != 1 {
+			len(said) != 2 || said[1] != "correspondents are remembered again" {
 			t.Errorf("what waits at the end is not written; said: %q", said)
 		}
 	})

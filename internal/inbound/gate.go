@@ -35,6 +35,7 @@ type Memory interface {
 type Log interface {
 	Judged(sub holdstore.Submission, form, domain string, v policy.InboundVerdict)
 	Trouble(msg string, err error)
+	Recovered(msg string, lasted time.Duration)
 }
 
 // Options are the tables [inbound] and [inbound.recall].

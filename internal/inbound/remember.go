@@ -9,6 +9,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/fingerprint"
 	"github.com/recall-milter/recall-milter/internal/mailmsg"
+	"github.com/recall-milter/recall-milter/internal/outage"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -114,19 +115,19 @@ func (g *Gate) take(r holdstore.Remembered) holdstore.Remembered {
 
 // Run writes what is to be remembered, until ctx ends; then what waits is written, unless Redis is away.
 func (g *Gate) Run(ctx context.Context) {
-	failing := false
+	var away outage.Outage
 	for {
 		some := g.gather(ctx)
 		if len(some) == 0 {
 			return
 		}
+		asked := time.Now()
 		write, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 		err := g.memory.Remember(write, some, g.o.Load().Remember)
 		cancel()
-		if err != nil && !failing {
-			g.log.Trouble("mail that comes in is not remembered, recalls of it will find nothing", err)
-		}
-		if failing = err != nil; failing && ctx.Err() != nil {
+		away.Note(g.log, asked, err, "mail that comes in is not remembered, recalls of it will find nothing",
+			"mail that comes in is remembered again")
+		if err != nil && ctx.Err() != nil {
 			return
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,8 +39,10 @@ func (l *ledger) Remember(_ context.Context, all []holdstore.Remembered, _ time.
 	return nil
 }
 
-func remembering(l *ledger) (g *Gate, end func()) {
-	g = New(Options{Remember: time.Hour, Verifier: authenticate.New(nil, authenticate.Options{})}, l, nil, quiet{})
+func remembering(l *ledger) (g *Gate, end func()) { return rememberingFor(l, quiet{}) }
+
+func rememberingFor(l *ledger, log Log) (g *Gate, end func()) {
+	g = New(Options{Remember: time.Hour, Verifier: authenticate.New(nil, authenticate.Options{})}, l, nil, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); g.Run(ctx) }()
@@ -84,6 +87,37 @@ func TestTheEndDoesNotWaitForRedis(t *testing.T) {
 		end()
 		if l.kept != 0 || l.writes != 1 || len(g.arrived) == 0 {
 			t.Errorf("%d kept by %d writes, %d waiting", l.kept, l.writes, len(g.arrived))
+		}
+	})
+}
+
+// journal is a log that is read.
+type journal struct {
+	quiet
+	said []string
+}
+
+func (j *journal) Trouble(what string, _ error)           { j.said = append(j.said, what) }
+func (j *journal) Recovered(what string, _ time.Duration) { j.said = append(j.said, what) }
+
+// The log says that mail is not remembered, and from when on it is.
+func TestTheLogSaysThatMailIsRememberedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, log := &ledger{away: make(chan struct{})}, &journal{}
+		close(l.away)
+		g, end := rememberingFor(l, log)
+		for range 3 {
+			arrivals(g, 1)
+			<-time.After(2 * gatherTime) // by the clock of the bubble
+		}
+		l.mu.Lock()
+		l.away = nil
+		l.mu.Unlock()
+		arrivals(g, 2)
+		end()
+		if want := []string{"mail that comes in is not remembered, recalls of it will find nothing",
+			"mail that comes in is remembered again"}; !slices.Equal(log.said, want) {
+			t.Errorf("%q", log.said)
 		}
 	})
 }

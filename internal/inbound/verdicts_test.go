@@ -210,6 +210,7 @@ func (m memory) FindRemembered(ctx context.Context, from, id, subject string, as
 type quiet struct{}
 
 func (quiet) Judged(holdstore.Submission, string, string, policy.InboundVerdict) {}
+func (quiet) Recovered(string, time.Duration)                                    {}
 func (quiet) Trouble(string, error)                                              {}
 
 // arrival makes a mail as the milter gathers it; to has blanks between.

@@ -39,6 +39,7 @@ type File struct {
 	taken, seen state     // of the entries in force, and of the last look
 	since       time.Time // when it was first seen so
 	judged      bool      // what was seen last was read, and refused
+	failing     time.Time // since when there is trouble
 }
 
 // content is what a file says.

@@ -34,6 +34,7 @@ func New(folder string) *Set { return &Set{folder: folder, files: map[string]*Fi
 // Log is told of lists that change.
 type Log interface {
 	Trouble(what string, err error)
+	Recovered(msg string, lasted time.Duration)
 	ListRead(name string, entries int)
 }
 
@@ -156,7 +157,14 @@ func (s *Set) Follow(ctx context.Context, log Log) {
 // look looks at all files once.
 func (s *Set) look(now time.Time, log Log) {
 	for _, f := range s.Files() {
+		failed := f.Trouble() != ""
 		changed, err := f.look(now)
+		switch fails := f.Trouble() != ""; {
+		case fails && !failed:
+			f.failing = now
+		case failed && !fails:
+			log.Recovered(fmt.Sprintf("the list %s is in force as its file is", f.name), now.Sub(f.failing))
+		}
 		switch {
 		case err != nil:
 			log.Trouble(fmt.Sprintf("the list %s is not taken, and the entries that it had stay in force", f.name), err)

@@ -16,6 +16,10 @@ type journal []string
 
 func (j *journal) Trouble(what string, err error) { *j = append(*j, fmt.Sprintf("%s: %v", what, err)) }
 
+func (j *journal) Recovered(what string, lasted time.Duration) {
+	*j = append(*j, fmt.Sprintf("%s, after %v", what, lasted))
+}
+
 func (j *journal) ListRead(name string, entries int) {
 	*j = append(*j, fmt.Sprintf("%s has %d entries", name, entries))
 }
@@ -105,7 +109,8 @@ func TestABrokenListKeepsWhatItHad(t *testing.T) {
 			t.Errorf("%s: %q, in force: %v, trouble %q", name, o.log, o.has("ceo@corp.test"), file.Trouble())
 		}
 		o.write("cfo@corp.test\n")
-		if o.pass(3 * time.Second); !o.has("cfo@corp.test") || file.Trouble() != "" {
+		if o.pass(3 * time.Second); !o.has("cfo@corp.test") || file.Trouble() != "" ||
+			!strings.HasPrefix(strings.Join(o.log[1:], ""), "the list vips is in force as its file is, after 3") {
 			t.Errorf("%s: corrected, and not taken: %q", name, o.log)
 		}
 	}
@@ -115,11 +120,19 @@ func TestAListThatIsGoneKeepsWhatItHad(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, "ceo@corp.test\n")
 	o.has("")
-	if err := os.Remove(o.path); err != nil {
-		t.Fatal(err)
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
 	}
+	move(o.path, o.path+".old")
 	if got := o.pass(5 * time.Second); !strings.Contains(got, "no such file") || !o.has("ceo@corp.test") {
 		t.Errorf("%q", got)
+	}
+	move(o.path+".old", o.path)
+	if got := o.pass(5 * time.Second); !strings.HasPrefix(got, "the list vips is in force as its file is, after ") {
+		t.Errorf("the same file is back: %q", got)
 	}
 }
 

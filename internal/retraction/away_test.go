@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,5 +224,41 @@ func TestLooksLeaveTimeForTheRest(t *testing.T) {
 			t.Errorf("a look that did not end found that it is %q", got)
 		}
 		boxes.slow = true
+	}
+}
+
+// journal is a log that is read.
+type journal struct {
+	*notes
+	mu   sync.Mutex
+	said []string
+}
+
+func (j *journal) Trouble(what string, _ error) { j.note(what) }
+
+func (j *journal) Recovered(what string, _ time.Duration) { j.note(what) }
+
+func (j *journal) note(what string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.said = append(j.said, what)
+}
+
+// The log says that a job waits, for a mailbox server that is away or whatever it needs, and then that it is done.
+func TestTheLogSaysThatAJobIsDoneAtLast(t *testing.T) {
+	store, post := site(t)
+	log := &journal{}
+	x := New(store, post, &away{}, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
+	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test",
+		Recipients: []string{"bert@far.test"}}
+	must(t, func() error { _, err := x.AcceptOrder(t.Context(), o, true); return err })
+	var j *holdstore.Job
+	for _, err := range []error{errors.New("connection refused"), errors.New("connection refused"), nil} {
+		server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })
+		must(t, func() error { return x.end(t.Context(), j, err) })
+	}
+	if want := []string{"a job for recalls (" + j.ID + ") is tried again until it is done",
+		"the job for recalls " + j.ID + " is done"}; !slices.Equal(log.said, want) {
+		t.Errorf("%q", log.said)
 	}
 }

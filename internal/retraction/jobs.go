@@ -49,18 +49,18 @@ func (x *Retractor) work(ctx context.Context, lanes func(busy []string) []holdst
 	wake := x.store.Wake(ctx)
 	free := make(chan struct{}, hands)
 	at := &askers{at: map[string]int{}}
-	told := false
 	for ctx.Err() == nil {
 		free <- struct{}{}
 		var j *holdstore.Job
+		asked := time.Now()
 		err := x.try("a claim of jobs for recalls, which is made again", func() (err error) {
 			j, err = x.store.ClaimJob(ctx, lanes(at.busy())...)
 			return err
 		})
-		if err != nil && !told && ctx.Err() == nil {
-			x.log.Trouble("recall requests and reports wait until the store answers again", err)
+		if ctx.Err() == nil {
+			x.claiming.Note(x.log, asked, err, "recall requests and reports wait until the store answers again",
+				"recall requests and reports go on")
 		}
-		told = err != nil
 		if j != nil {
 			at.add(j.Requester(), 1)
 			wg.Go(func() { x.do(ctx, j); at.add(j.Requester(), -1); <-free })
@@ -145,6 +145,9 @@ func (x *Retractor) timed(ctx context.Context, j *holdstore.Job) error {
 
 // end says in the store what came of an attempt.
 func (x *Retractor) end(ctx context.Context, j *holdstore.Job, err error) error {
+	if err == nil && j.Attempts > 1 {
+		x.log.Recovered("the job for recalls "+j.ID+" is done", time.Since(j.Since))
+	}
 	if err == nil || errors.Is(err, holdstore.ErrLost) {
 		return x.store.FinishJob(ctx, j, x.o.Keep)
 	}

@@ -37,6 +37,7 @@ type notes struct {
 func (n *notes) Asked(*holdstore.Hold, string, string)                     {}
 func (n *notes) Reported(*holdstore.Hold)                                  {}
 func (n *notes) Trouble(string, error)                                     {}
+func (n *notes) Recovered(string, time.Duration)                           {}
 func (n *notes) Panicked(string, any, []byte)                              {}
 func (n *notes) Acted(*holdstore.Hold, string, holdstore.Actor, ...string) {}
 

@@ -15,6 +15,7 @@ import (
 	"github.com/recall-milter/recall-milter/internal/clawback"
 	"github.com/recall-milter/recall-milter/internal/mailbox"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/outage"
 	"github.com/recall-milter/recall-milter/internal/post"
 	"github.com/recall-milter/recall-milter/internal/sender"
 	"github.com/recall-milter/recall-milter/policy"
@@ -75,6 +76,7 @@ type Log interface {
 	Retracted(messageID, recipient, requestID, outcome, detail string)
 	Reported(h *holdstore.Hold)
 	Trouble(msg string, err error)
+	Recovered(msg string, lasted time.Duration)
 	Panicked(what string, v any, stack []byte)
 }
 
@@ -96,6 +98,9 @@ type Retractor struct {
 	marker *mark.Marker
 	log    Log
 	unheld chan holdstore.Unheld // what waits to be remembered
+
+	// What is told once of the store: that no job can be claimed, whatever its lane, and that nothing is remembered.
+	claiming, remembering outage.Outage
 }
 
 // New returns a retractor; Run does its jobs. boxes may be nil.

@@ -69,19 +69,18 @@ func (x *Retractor) Unheld(sub holdstore.Submission) {
 // RememberUnheld writes what Unheld was told, until ctx ends, and then what waits. While the store is away it tries
 // again: what on_store_failure lets pass must be remembered too.
 func (x *Retractor) RememberUnheld(ctx context.Context) {
-	for told := false; ; {
+	for {
 		some := x.gatherUnheld(ctx)
 		for len(some) > 0 {
+			asked := time.Now()
 			write, cancel := context.WithTimeout(context.WithoutCancel(ctx), unheldTime)
 			err := x.store.RememberUnheld(write, some, x.o.Keep)
 			cancel()
+			x.remembering.Note(x.log, asked, err,
+				"who sent mail that was not held is remembered when the store answers again",
+				"who sent mail that was not held is remembered")
 			if err == nil {
-				told = false
 				break
-			}
-			if !told {
-				told = true
-				x.log.Trouble("who sent mail that was not held is remembered when the store answers again", err)
 			}
 			if !pause(ctx) {
 				return

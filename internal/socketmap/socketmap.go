@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/recall-milter/recall-milter/internal/outage"
 	"github.com/recall-milter/recall-milter/policy"
 )
 
@@ -32,10 +33,11 @@ const (
 
 // Client asks servers over connections that stay open. The zero value is ready.
 type Client struct {
-	Trouble func(what string, err error) // is told of servers that stop answering; nil: nobody wants to know
+	Log outage.Log // is told of maps that stop answering, and of their first answer after that; nil: nobody is
 
 	mu      sync.Mutex
-	servers map[string]*server // by network and address
+	servers map[string]*server        // by network and address
+	outages map[string]*outage.Outage // of maps, as rules name them
 }
 
 // server is one that is asked.
@@ -92,20 +94,33 @@ func (c *Client) Ask(ctx context.Context, questions []policy.Question) map[polic
 		if failed[s] {
 			continue
 		}
+		asked := time.Now()
 		a, err := s.ask(ctx, name, q.Key)
-		if err != nil {
-			failed[s] = !errors.Is(err, errRefused)
-			c.tell(q.Map, err)
-		}
+		failed[s] = err != nil && !errors.Is(err, errRefused)
+		c.tell(q.Map, asked, err)
 		answers[q] = a
 	}
 	return answers
 }
 
-func (c *Client) tell(name string, err error) {
-	if c.Trouble != nil && !errors.Is(err, errHangs) {
-		c.Trouble(name+" does not answer: mail that depends on it is held for the longest grace that was possible", err)
+// tell notes what came of a question. Each map has an outage of its own: a server can have one, and refuse another.
+func (c *Client) tell(name string, asked time.Time, err error) {
+	if c.Log == nil || errors.Is(err, errHangs) {
+		return
 	}
+	c.mu.Lock()
+	if c.outages == nil {
+		c.outages = map[string]*outage.Outage{}
+	}
+	o := c.outages[name]
+	if o == nil {
+		o = &outage.Outage{}
+		c.outages[name] = o
+	}
+	c.mu.Unlock()
+	o.Note(c.Log, asked, err,
+		name+" does not answer: mail that depends on it is held for the longest grace that was possible",
+		name+" answers again")
 }
 
 func (c *Client) server(network, address string) *server {

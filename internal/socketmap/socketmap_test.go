@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,12 @@ import (
 
 	"github.com/recall-milter/recall-milter/policy"
 )
+
+// journal is a log that is read.
+type journal []string
+
+func (j *journal) Trouble(what string, _ error)           { *j = append(*j, what) }
+func (j *journal) Recovered(what string, _ time.Duration) { *j = append(*j, what) }
 
 // serve answers questions on a port of its own, and returns the map's address. An answer "" closes the connection,
 // "hang" says nothing.
@@ -110,8 +117,8 @@ func TestAServerThatRestartsIsAskedAgain(t *testing.T) {
 func TestAServerThatHangsIsLeftAloneForAWhile(t *testing.T) {
 	t.Parallel()
 	at, l := serve(t, func(string) string { return "hang" })
-	var told []string
-	c := &Client{Trouble: func(what string, _ error) { told = append(told, what) }}
+	var told journal
+	c := &Client{Log: &told}
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -130,6 +137,35 @@ func TestAServerThatHangsIsLeftAloneForAWhile(t *testing.T) {
 	q := policy.Question{Map: strings.Replace(at, "127.0.0.1", "127.0.0.2", 1), Key: "a"}
 	if got := c.Ask(t.Context(), []policy.Question{q}); got[q].Known {
 		t.Errorf("%v", got)
+	}
+}
+
+// The log says once that a map is away, however much mail asks it, and that it answers again: also where the server
+// answers, and only what is behind it does not. The other map of the same server has lines of its own.
+func TestTheLogSaysThatAMapIsAwayAndBack(t *testing.T) {
+	t.Parallel()
+	var answer atomic.Value
+	at, _ := serve(t, func(question string) string {
+		if strings.HasPrefix(question, "people ") {
+			return answer.Load().(string)
+		}
+		return netstring("NOTFOUND ")
+	})
+	var told journal
+	c := &Client{Log: &told}
+	defer c.Close()
+	ask := func() {
+		c.Ask(t.Context(), []policy.Question{{Map: at, Key: "a"}, {Map: strings.TrimSuffix(at, "people") + "vips", Key: "a"}})
+	}
+	for _, now := range []string{netstring("TEMP LDAP is away"), "", netstring("NOTFOUND "), netstring("OK ")} {
+		answer.Store(now)
+		ask()
+		ask()
+	}
+	want := journal{at + " does not answer: mail that depends on it is held for the longest grace that was possible",
+		at + " answers again"}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q", told)
 	}
 }
 

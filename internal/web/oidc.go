@@ -43,7 +43,9 @@ func (s *Server) attemptCookie() string { return s.cookieName() + "-sign-in" }
 func (s *Server) oidcBegin(w http.ResponseWriter, r *http.Request) {
 	a := identity.Attempt{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
 		Ends: s.now().Add(attemptTime)}
+	asked := time.Now()
 	address, err := s.o.Identity.Begin(r.Context(), a)
+	s.provider(asked, false, err)
 	if err != nil {
 		s.fail(w, r, signInAway(err))
 		return
@@ -119,7 +121,10 @@ func (s *Server) proven(ctx context.Context, a identity.Attempt, code string) (p
 	if !first {
 		return p, identity.ErrRefused
 	}
-	return s.o.Identity.Finish(ctx, a, code)
+	asked := time.Now()
+	p, err = s.o.Identity.Finish(ctx, a, code)
+	s.provider(asked, err == nil || errors.Is(err, identity.ErrRefused) || errors.Is(err, identity.ErrNobody), err)
+	return p, err
 }
 
 // refuseSignIn answers a sign-in that brought nothing, and says why in the log and the audit trail only.
@@ -140,7 +145,9 @@ func (s *Server) oidcSignedOut(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, asProblemOfBody(err))
 		return
 	}
+	asked := time.Now()
 	out, err := s.o.Identity.ReadSignedOut(r.Context(), r.PostForm.Get("logout_token"))
+	s.provider(asked, false, err)
 	if err == nil {
 		err = s.endSignedOut(r.Context(), out)
 	}
@@ -179,7 +186,10 @@ func signInRefused() *problem {
 	return &problem{Type: "/sign-in", Title: "The sign-in was not accepted", Status: http.StatusForbidden}
 }
 
+// awayThere is the kind of problem of an identity provider that is away.
+const awayThere = "sign-in-away"
+
 func signInAway(why error) *problem {
-	return &problem{Type: "/sign-in-away", Title: "The sign-in service can't be reached", After: 10,
+	return &problem{Type: "/" + awayThere, Title: "The sign-in service can't be reached", After: 10,
 		Status: http.StatusServiceUnavailable, Detail: why.Error()}
 }

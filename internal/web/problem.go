@@ -98,7 +98,7 @@ func asProblem(err error) *problem {
 // fail answers with a problem, as a page or as JSON.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := asProblem(err)
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && p.kind() != awayThere && !s.lost(r, err) {
 		s.log.Trouble("the page could not answer", err)
 	}
 	if p.After > 0 {

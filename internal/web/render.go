@@ -144,7 +144,7 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, p *problem) {
 		v.Detail = p.Detail
 	case "store-away", "rate":
 		v.Again = "/" + strings.TrimLeft(r.URL.Path, "/")
-	case "unauthorized", "sign-in", "sign-in-away":
+	case "unauthorized", "sign-in", awayThere:
 		v.SignIn = true
 	case "not-found":
 		if strings.HasPrefix(r.URL.Path, "/l/") || strings.HasPrefix(r.URL.Path, "/s/") {

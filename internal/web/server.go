@@ -26,6 +26,7 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/identity"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/outage"
 	"github.com/recall-milter/recall-milter/internal/recall"
 	"github.com/recall-milter/recall-milter/internal/trial"
 	"github.com/recall-milter/recall-milter/policy"
@@ -74,6 +75,9 @@ type Server struct {
 	secure bool        // BaseURL begins with https
 	wanted chan string // addresses that want a link to sign in
 
+	storeAway, providerAway outage.Outage
+	gone                    chan struct{} // somebody found the store away
+
 	examine       func(context.Context) []Finding // nil: nothing does
 	streams       shares
 	connections   shares // of clients
@@ -90,6 +94,7 @@ type Server struct {
 type Log interface {
 	Acted(h *holdstore.Hold, verb string, by holdstore.Actor, only ...string)
 	Trouble(msg string, err error)
+	Recovered(msg string, lasted time.Duration)
 	Panicked(what string, v any, stack []byte)
 }
 
@@ -106,7 +111,7 @@ func New(store Store, desk *recall.Desk, post Mail, marker *mark.Marker, texts *
 	}
 	now := func() time.Time { return clock(time.Now()) } // what people type without a zone is of the same zone
 	s := &Server{o: o, store: store, desk: desk, post: post, marker: marker, texts: texts, log: log, now: now,
-		wanted: make(chan string, 100), secure: strings.HasPrefix(o.BaseURL, "https:"),
+		wanted: make(chan string, 100), gone: make(chan struct{}, 1), secure: strings.HasPrefix(o.BaseURL, "https:"),
 		pageTemplates: texts.templates(clock), room: newRoom(), bounds: patience, claws: semaphore.NewWeighted(looksAtOnce),
 		streams:     shares{most: streamsMost, each: streamsPer},
 		connections: shares{each: clientMost}, requests: shares{each: clientMost}}
@@ -163,6 +168,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, certificate *tls.Con
 		MaxHeaderBytes: maxHeader, TLSConfig: certificate, BaseContext: func(net.Listener) context.Context { return base }}
 	l = netutil.LimitListener(reception{l, s}, s.bounds.connections)
 	work.Go(func() { s.mailLinks(ctx) })
+	work.Go(func() { s.awaitStore(ctx) })
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
