@@ -21,21 +21,21 @@ local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, ELSEWHERE, NUMBER, FIELDS 
 local V, NOW, begin = ARGV, int(now), confirm(6) -- a hold is known here by where in ARGV it begins
 
 -- What is there of all of them.
-local names, prints, owners, of = {}, {}, {}, {'room'}
+local names, prints, owners, owned = {}, {}, {}, {}
 for a = begin, #V, FIELDS do
   local id, owner = V[a + ID], V[a + OWNER]
   names[#names + 1], names[#names + 2], prints[#prints + 1] = P .. 'h:' .. id, P .. 'x:' .. id, V[a + PRINT]
-  for _, who in ipairs(owner ~= '' and {group(owner), owner} or {}) do
-    if not owners[who] then
-      owners[who] = #of
-      of[#of + 1], of[#of + 2], of[#of + 3] = who .. ':n', who .. ':b', who .. ':r'
-    end
+  if owner ~= '' then
+    local whole = group(owner)
+    if not owned[whole] then owned[whole], owners[#owners + 1] = true, whole end
+    if not owned[owner] then owned[owner], owners[#owners + 1] = true, owner end
   end
 end
 local marked = redis.call('EXISTS', unpack(names)) > 0 -- usually nobody has any of the IDs, and none is fenced off
 local others = redis.call('HMGET', P .. 'u', unpack(prints))
-local owned = redis.call('HMGET', P .. 'own', unpack(of))
-for n = 2, #of do owned[n] = number(owned[n]) or false end
+if #owners > 0 then
+  for i, has in ipairs(redis.call('HMGET', P .. 'own', unpack(owners))) do owned[owners[i]] = {counts(has)} end
+end
 
 -- known is the row of a hold that is there. Somebody relies on it from now on: its own fence may no longer delete it.
 local function known(id)
@@ -56,26 +56,23 @@ local function room(times, has)
   end
   return math.min(SHARE * times, free / 2)
 end
+-- beyond says whether bytes, and one message, are more than a part of what an owner may have, who has some elsewhere.
+local function beyond(has, n, elsewhere, bytes, times, part)
+  bytes = has[2] + (elsewhere or 0) + bytes
+  return has[1] + (n or 0) >= OWN_COUNT * times * part or bytes > room(times, bytes) * part
+end
 -- over says whether a hold is more than its owner may have, and charges it otherwise. A client that nobody has logged
 -- in at may have twice as much: it may be a whole office. Of what an owner may have, one sender gets half.
 local function over(a)
   local owner = V[a + OWNER]
   if owner == '' then return false end
-  local whole, bytes, times = group(owner), V[a + BYTES] + V[a + COST], string.sub(owner, 1, 1) == 'c' and 2 or 1
-  local elsewhere = {}
-  for number in string.gmatch(V[a + ELSEWHERE], '%d+') do elsewhere[#elsewhere + 1] = number end
-  local function beyond(who, part, at)
-    local o = owners[who]
-    local n, b = (owned[o + 1] or 0) + (elsewhere[at] or 0), (owned[o + 2] or 0) + (elsewhere[at + 1] or 0) + bytes
-    return n >= OWN_COUNT * times * part or b > room(times, b) * part
-  end
-  if beyond(whole, 1, 1) or owner ~= whole and beyond(owner, 1 / 2, 3) then return true end
-  for _, who in ipairs({whole, owner ~= whole and owner or nil}) do
-    local o = owners[who]
-    owned[o + 1], owned[o + 2] = (owned[o + 1] or 0) + 1, (owned[o + 2] or 0) + bytes
-  end
-  local records = owners[whole] + 3
-  owned[records] = (owned[records] or 0) + V[a + COST]
+  local bytes, times = V[a + BYTES] + V[a + COST], string.sub(owner, 1, 1) == 'c' and 2 or 1
+  local all, one = owned[group(owner)], owned[owner]
+  local n, b, oneN, oneB = string.match(V[a + ELSEWHERE], '^(%d+) (%d+) (%d+) (%d+)$')
+  if beyond(all, n, b, bytes, times, 1) then return true end
+  if one ~= all and beyond(one, oneN, oneB, bytes, times, 1 / 2) then return true end
+  all[1], all[2], all[3] = all[1] + 1, all[2] + bytes, all[3] + V[a + COST]
+  if one ~= all then one[1], one[2] = one[1] + 1, one[2] + bytes end
   return false
 end
 
@@ -139,8 +136,9 @@ redis.call('HSET', P .. 'u', unpack(unsure))
 redis.call('INCRBY', P .. 'bytes', int(bytes))
 aged(ageAt(now), #make)
 local fields = {'room', RECORDS}
-for n = 2, #of do
-  if owned[n] then fields[#fields + 1], fields[#fields + 2] = of[n], int(owned[n]) end
+for _, who in ipairs(owners) do
+  local has = owned[who]
+  if has[1] + has[3] > 0 then fields[#fields + 1], fields[#fields + 2] = who, string.format('%d %d %d', unpack(has)) end
 end
 redis.call('HSET', P .. 'own', unpack(fields))
 if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end

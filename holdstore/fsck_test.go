@@ -116,6 +116,12 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 		t.Fatalf("a sound store: %+v", f)
 	}
 	sound := picture(t, s)
+	charge := func(messages, records int64) func() {
+		return func() {
+			has := parseCharges(r.HGet(ctx, ownKey(at), owner).Val())
+			r.HSet(ctx, ownKey(at), owner, fmt.Sprint(messages, has.b, records))
+		}
+	}
 	for _, c := range []struct {
 		name, want string
 		harm       func()
@@ -153,12 +159,12 @@ func TestFsckFindsAndFixesEveryFault(t *testing.T) {
 		{"job old", "is known forever", func() { r.HSet(ctx, string(at)+"j:old", "kind", "ask") }, string(at) + "j:old"},
 		{"job none", "there is nothing to do", func() { r.ZAdd(ctx, jobsKey(at), redis.Z{Score: 1, Member: "none"}) }, ""},
 		{"shard " + string(at), "bytes waiting", func() { r.IncrBy(ctx, bytesKey(at), 17) }, ""},
-		{"shard " + string(at) + ", owner " + owner, "it counts {4 ", func() { r.HIncrBy(ctx, ownKey(at), owner+":n", 1) },
-			""},
-		{"shard " + string(at) + ", owner " + owner, " 17} (messages", func() { r.HSet(ctx, ownKey(at), owner+":r", 17) },
-			""},
+		{"shard " + string(at) + ", owner " + owner, "it counts {4 ", charge(4, 0), ""},
+		{"shard " + string(at) + ", owner " + owner, " 17} (messages", charge(3, 17), ""},
+		{"shard " + string(at) + ", owner " + owner, "it counts {0 0 0}",
+			func() { r.HSet(ctx, ownKey(at), owner, "3 5000000") }, ""},
 		{"shard " + string(at) + ", owner lSOMEBODY", "there are {0 0 0}",
-			func() { r.HSet(ctx, ownKey(at), "lSOMEBODY:b", 5_000_000) }, ""},
+			func() { r.HSet(ctx, ownKey(at), "lSOMEBODY", "0 5000000 0") }, ""},
 		{"shard " + string(at), "remembered messages", func() { r.HIncrBy(ctx, rememberedKey(at), "n", 1000) }, ""},
 		{"shard " + string(at), "how old is what waits", func() { r.HIncrBy(ctx, agesKey(at), "7", 1) }, ""},
 	} {

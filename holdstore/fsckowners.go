@@ -14,10 +14,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// charges are what an owner, or a sender behind one, has in the store (quota.go): messages that wait and their bytes,
-// and bytes of records.
-type charges struct{ n, b, r int64 }
-
 // owners counts what each owner has, and compares it with the counters. An owner who sends meanwhile is left alone, and
 // a fault must show twice: a hold that changes its state while it is counted may be met twice, or not at all.
 func (f *fsck) owners(ctx context.Context, at nodes.Shard) error {
@@ -80,22 +76,10 @@ func (f *fsck) counted(ctx context.Context, at nodes.Shard) (map[string]charges,
 		return nil, nodes.Explain(err)
 	}
 	says := map[string]charges{}
-	for field, text := range fields {
-		owner, kind, ok := strings.Cut(field, ":")
-		if !ok { // "room"
-			continue
+	for owner, text := range fields {
+		if owner != "room" {
+			says[owner] = parseCharges(text)
 		}
-		c := says[owner]
-		n, _ := strconv.ParseInt(text, 10, 64)
-		switch kind {
-		case "n":
-			c.n = n
-		case "b":
-			c.b = n
-		case "r":
-			c.r = n
-		}
-		says[owner] = c
 	}
 	return says, nil
 }
@@ -145,21 +129,16 @@ func addCharge(is map[string]charges, words []string) {
 	is[group] = c
 }
 
-// chargeScript sets counters of an owner, unless they have changed. ARGV: owner, and of n, b and r what it was and what
-// it is.
+// chargeScript sets the counters of an owner right, unless they have changed. ARGV: owner, then messages, bytes and
+// bytes of records as they were, and how much more (or less) each is.
 var chargeScript = drain(`
-local kinds = {'n', 'b', 'r'}
-for i, kind in ipairs(kinds) do
-  local says = redis.call('HGET', P .. 'own', ARGV[1] .. ':' .. kind)
-  if (tonumber(says or 0) or 0) ~= tonumber(ARGV[2 * i]) then return 'changed' end
-end
-for i, kind in ipairs(kinds) do
-  local field, to = ARGV[1] .. ':' .. kind, ARGV[2 * i + 1]
-  if to == '0' then redis.call('HDEL', P .. 'own', field) else redis.call('HSET', P .. 'own', field, to) end
-end
+local n, bytes, records = counts(redis.call('HGET', P .. 'own', ARGV[1]))
+if int(n) ~= ARGV[2] or int(bytes) ~= ARGV[3] or int(records) ~= ARGV[4] then return 'changed' end
+own(ARGV[1], ARGV[5], ARGV[6], ARGV[7])
 return 'ok'
 `)
 
 func (f *fsck) charge(ctx context.Context, at nodes.Shard, owner string, was, is charges) error {
-	return nodes.Explain(f.s.nodes.Run(ctx, at, chargeScript, owner, was.n, is.n, was.b, is.b, was.r, is.r).Err())
+	return nodes.Explain(f.s.nodes.Run(ctx, at, chargeScript, owner, was.n, was.b, was.r, is.n-was.n, is.b-was.b,
+		is.r-was.r).Err())
 }

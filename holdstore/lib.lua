@@ -143,17 +143,22 @@ local function waits(id, yes)
 end
 -- group is an owner without the sender behind it.
 local function group(owner) return string.match(owner, '^[^@]*') end
--- own counts something of an owner: :n messages that wait, or whose content is kept; :b their bytes; :r bytes of all
--- records.
-local function own(field, by)
-  if redis.call('HINCRBY', P .. 'own', field, int(by)) <= 0 then redis.call('HDEL', P .. 'own', field) end
+-- counts are what field own has of an owner: messages that wait, or whose content is kept; their bytes; bytes of all
+-- records. What can't be read is nothing.
+local function counts(text)
+  local n, bytes, records = string.match(text or '', '^(%d+) (%d+) (%d+)$')
+  return number(n) or 0, number(bytes) or 0, number(records) or 0
+end
+-- own counts something of an owner more (or less).
+local function own(who, n, bytes, records)
+  local hasN, hasBytes, hasRecords = counts(redis.call('HGET', P .. 'own', who))
+  n, bytes, records = math.max(hasN + n, 0), math.max(hasBytes + bytes, 0), math.max(hasRecords + records, 0)
+  if n + bytes + records == 0 then redis.call('HDEL', P .. 'own', who) return end
+  redis.call('HSET', P .. 'own', who, string.format('%d %d %d', n, bytes, records))
 end
 -- owe counts messages that wait, for their owner, and for the sender behind it.
 local function owe(owner, n, bytes)
-  for _, who in ipairs({group(owner), string.match(owner, '.*@.*')}) do
-    own(who .. ':n', n)
-    own(who .. ':b', bytes)
-  end
+  for _, who in ipairs({group(owner), string.match(owner, '.*@.*')}) do own(who, n, bytes, 0) end
 end
 -- uncharge takes from its owner what a hold had waiting, or all of it.
 local function uncharge(id, all)
@@ -163,13 +168,13 @@ local function uncharge(id, all)
     owe(owner, -1, -((number(content) or 0) + record))
     if not all then set(id, 'o', owner .. ' - ' .. record) end
   end
-  if all then own(group(owner) .. ':r', -record) end
+  if all then own(group(owner), 0, 0, -record) end
 end
 -- recordTime is how long a record is kept: less, when its owner has more records than their part of the store.
 local function recordTime(owner, normal, least)
-  local f = redis.call('HMGET', P .. 'own', 'room', group(owner) .. ':r')
-  local room, has = number(f[1]), number(f[2])
-  return room and has and has > room and math.min(normal, least) or normal
+  local f = redis.call('HMGET', P .. 'own', 'room', group(owner))
+  local room, _, _, has = number(f[1]), counts(f[2])
+  return room and has > room and math.min(normal, least) or normal
 end
 -- erase removes everything of a hold that nothing counts; its content may stay.
 local function erase(id, contentStays)

@@ -59,24 +59,44 @@ func (s *Store) elsewhere(ctx context.Context, at nodes.Shard, owner string) str
 		return ""
 	}
 	group, _, _ := strings.Cut(owner, "@")
-	fields := []string{group + ":n", group + ":b", owner + ":n", owner + ":b"}
 	pipe := s.nodes.Client.Pipeline()
 	var replies []*redis.SliceCmd
 	for _, other := range others {
-		replies = append(replies, pipe.HMGet(ctx, ownKey(other), fields...))
+		replies = append(replies, pipe.HMGet(ctx, ownKey(other), group, owner))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return ""
 	}
-	sums := make([]int64, len(fields))
+	var sums [2]charges
 	for _, r := range replies {
 		for n, value := range r.Val() {
 			text, _ := value.(string)
-			some, _ := strconv.ParseInt(text, 10, 64)
-			sums[n] += some
+			some := parseCharges(text)
+			sums[n].n, sums[n].b = sums[n].n+some.n, sums[n].b+some.b
 		}
 	}
-	return strings.Trim(fmt.Sprint(sums), "[]")
+	return fmt.Sprint(sums[0].n, sums[0].b, sums[1].n, sums[1].b)
+}
+
+// charges are what field own has of an owner, or of a sender behind one, with blanks between: messages that wait and
+// their bytes, and bytes of records.
+type charges struct{ n, b, r int64 }
+
+// parseCharges reads such a field, as counts in lib.lua does: what can't be read is nothing.
+func parseCharges(text string) charges {
+	var has [3]int64
+	words := strings.Split(text, " ")
+	if len(words) != len(has) {
+		return charges{}
+	}
+	for n, word := range words {
+		some, err := strconv.ParseUint(word, 10, 50)
+		if err != nil {
+			return charges{}
+		}
+		has[n] = int64(some)
+	}
+	return charges{has[0], has[1], has[2]}
 }
 
 // staging counts what each owner has staged through this client and not yet committed: it takes memory as well.
@@ -104,12 +124,12 @@ func (g *staging) add(ctx context.Context, p *Put, n int64) error {
 		return nil // the commit looks at the rest
 	}
 	pipe := g.s.nodes.Client.Pipeline()
-	waits, givesWay := pipe.HGet(ctx, ownKey(p.at), owner+":b"), pipe.HGet(ctx, rememberedKey(p.at), "bytes")
+	has, givesWay := pipe.HGet(ctx, ownKey(p.at), owner), pipe.HGet(ctx, rememberedKey(p.at), "bytes")
 	pipe.Exec(ctx) // what is not there, or can't be asked now, is nothing: the commit looks again
 	_, bytes, _ := strings.Cut(g.s.elsewhere(ctx, p.at, owner), " ")
 	bytes, _, _ = strings.Cut(bytes, " ")
 	others, _ := strconv.ParseInt(bytes, 10, 64)
-	if number(waits)+others+now > min(room, (free+number(givesWay))/2) {
+	if parseCharges(has.Val()).b+others+now > min(room, (free+number(givesWay))/2) {
 		return ErrQuota
 	}
 	return nil

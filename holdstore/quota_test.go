@@ -3,6 +3,7 @@ package holdstore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,38 +89,38 @@ func TestAnOwnerIsChargedForWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	owns := func(what string) string {
-		return s.nodes.Client.HGet(t.Context(), ownKey(s.nodes.Shards[0]), "l"+digest("mallory")+":"+what).Val()
+	owns := func() charges {
+		return parseCharges(s.nodes.Client.HGet(t.Context(), ownKey(s.nodes.Shards[0]), "l"+digest("mallory")).Val())
 	}
 	one, err := putAs(t, s, "mallory", "", "one", 0, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
 	two, err := putAs(t, s, "mallory", "", "two", time.Hour, strings.Repeat("x", 3*chunkSize))
-	if err != nil || owns("n") != "2" {
-		t.Fatalf("%v, it has %s", err, owns("n"))
+	if err != nil || owns().n != 2 {
+		t.Fatalf("%v, it has %v", err, owns())
 	}
 	c := claimOne(t, s)
 	if err := s.Settle(t.Context(), c, Settlement{Results: map[int]Result{0: {Outcome: Sent},
-		1: {Outcome: Sent}}}); err != nil || c.ID != one.ID || owns("n") != "1" {
-		t.Fatalf("%v, after the release it has %s", err, owns("n"))
+		1: {Outcome: Sent}}}); err != nil || c.ID != one.ID || owns().n != 1 {
+		t.Fatalf("%v, after the release it has %v", err, owns())
 	}
-	if _, err := s.Recall(t.Context(), two.ID, alice); err != nil || owns("n") != "1" {
-		t.Fatalf("%v, after the recall it has %s", err, owns("n"))
+	if _, err := s.Recall(t.Context(), two.ID, alice); err != nil || owns().n != 1 {
+		t.Fatalf("%v, after the recall it has %v", err, owns())
 	}
-	if _, err := s.Restore(t.Context(), two.ID, alice); err != nil || owns("n") != "1" {
-		t.Fatalf("%v, after the restore it has %s", err, owns("n"))
+	if _, err := s.Restore(t.Context(), two.ID, alice); err != nil || owns().n != 1 {
+		t.Fatalf("%v, after the restore it has %v", err, owns())
 	}
 	if _, err := s.Recall(t.Context(), two.ID, alice); err != nil {
 		t.Fatal(err)
 	}
 	server.Eventually(t, "the content is gone, and the charge", func() bool {
 		s.Reap(t.Context())
-		return owns("n") == "" && owns("b") == ""
+		return owns().n == 0 && owns().b == 0
 	})
 	server.Eventually(t, "the records are gone, and the charge", func() bool {
 		s.Reap(t.Context())
-		return owns("r") == ""
+		return slices.Equal(s.nodes.Client.HKeys(t.Context(), ownKey(s.nodes.Shards[0])).Val(), []string{"room"})
 	})
 }
 
