@@ -20,13 +20,21 @@ const (
 // lookEvery is the pause between two looks for a store that is away.
 const lookEvery = time.Second
 
+// cameKey is under which the context of a request has the moment at which it came: a store that hangs is found out
+// seconds later.
+type cameKey struct{}
+
 // lost notes that a request found the store away. It says whether that is so: a client that hangs up says nothing of
 // the store.
 func (s *Server) lost(r *http.Request, err error) bool {
 	if r.Context().Err() != nil || !errors.Is(err, holdstore.ErrUnavailable) && !errors.Is(err, holdstore.ErrPartial) {
 		return false
 	}
-	s.storeAway.Note(s.log, time.Now(), err, storeGone, storeBack)
+	asked, known := r.Context().Value(cameKey{}).(time.Time)
+	if !known {
+		asked = time.Now()
+	}
+	s.storeAway.Note(s.log, asked, err, storeGone, storeBack)
 	select {
 	case s.gone <- struct{}{}:
 	default:

@@ -3,21 +3,47 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/identity"
 )
 
 // journal is a log that is read.
 type journal struct {
 	Log
-	said []string
+	said   []string
+	lasted time.Duration
 }
 
-func (j *journal) Trouble(what string, _ error)           { j.said = append(j.said, what) }
-func (j *journal) Recovered(what string, _ time.Duration) { j.said = append(j.said, what) }
+func (j *journal) Trouble(what string, _ error) { j.said = append(j.said, what) }
+
+func (j *journal) Recovered(what string, lasted time.Duration) {
+	j.said, j.lasted = append(j.said, what), lasted
+}
+
+// A store that hangs was away since the request came that found it out, not since the end of its patience.
+func TestAnOutageBeginsWithTheRequestThatFindsIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &journal{}
+		s := &Server{log: log, gone: make(chan struct{}, 1)}
+		inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(10 * time.Second) // fake time
+			s.lost(r, holdstore.ErrUnavailable)
+			s.storeAway.Note(log, time.Now(), nil, storeGone, storeBack)
+		})
+		s.guarded(inner).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		if !slices.Equal(log.said, []string{storeGone, storeBack}) || log.lasted != 10*time.Second {
+			t.Errorf("%q, after %v", log.said, log.lasted)
+		}
+	})
+}
 
 // However many try to sign in meanwhile, the log says once that the provider is away, and that it is back when it was
 // reached: what it published before says nothing of that.

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 )
@@ -50,6 +52,6 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			most = manyBody
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
-		inner.ServeHTTP(w, r)
+		inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), cameKey{}, time.Now())))
 	})
 }
