@@ -72,7 +72,7 @@ func (c *ctl) extend() *cobra.Command {
 	a := &act{name: "extend", from: holdstore.Held}
 	a.check = func() (err error) {
 		if longer, err = config.ParseDuration(text); err != nil || longer == 0 {
-			return usage("extend needs --for with how much longer, like --for 10m; %q is not that", text)
+			return usage("extend needs --for with how much longer, like --for 10m%s", isNot(text, "that"))
 		}
 		return nil
 	}

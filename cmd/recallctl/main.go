@@ -39,6 +39,14 @@ func (e *exit) Error() string { return e.words }
 
 func usage(format string, args ...any) error { return &exit{exitUsage, fmt.Sprintf(format, args...)} }
 
+// isNot ends an error about the value of a flag: a flag that was left out has none to show.
+func isNot(value, allowed string) string {
+	if value == "" {
+		return ""
+	}
+	return fmt.Sprintf("; %q is not %s", value, allowed)
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)

@@ -46,7 +46,7 @@ func (c *ctl) tokenNew() *cobra.Command {
 		"how long it is valid, as a `duration` like 90d (default: until it is revoked)")
 	cmd.RunE = c.onStore(func(ctx context.Context, args []string) error {
 		if !slices.Contains(web.Scopes, t.Scope) {
-			return usage("token new needs --scope read, act or admin; %q is not one of them", t.Scope)
+			return usage("token new needs --scope read, act or admin%s", isNot(t.Scope, "one of them"))
 		}
 		if _, err := policy.ParsePatterns(t.For); err != nil {
 			return usage("--for: %v", err)
