@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/policy"
@@ -146,3 +147,6 @@ func (n *notes) Skipped(_ holdstore.Submission, reason policy.Reason) { n.add("s
 func (n *notes) Unheld(_ holdstore.Submission, err error)             { n.add("unheld %v", err) }
 func (n *notes) Deferred(_ holdstore.Submission, err error)           { n.add("deferred %v", err) }
 func (n *notes) Trouble(msg string, err error)                        { n.add("trouble %s: %v", msg, err) }
+func (n *notes) Recovered(msg string, lasted time.Duration) {
+	n.add("recovered %s, after %v", msg, lasted)
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/internal/outage"
 	"github.com/recall-milter/recall-milter/milter/internal/wire"
 	"github.com/recall-milter/recall-milter/policy"
 )
@@ -55,6 +56,7 @@ type Log interface {
 	Unheld(sub holdstore.Submission, err error)
 	Deferred(sub holdstore.Submission, err error)
 	Trouble(msg string, err error)
+	Recovered(msg string, lasted time.Duration)
 	Panicked(what string, v any, stack []byte) // a defect: it ended what, and nothing else
 }
 
@@ -95,6 +97,11 @@ type Server struct {
 // acceptPause is waited when the system can't give a descriptor: the port stays open.
 const acceptPause = 100 * time.Millisecond
 
+const (
+	tooFull   = "a milter session must wait: raise LimitNOFILE of the service"
+	roomAgain = "milter sessions no longer wait"
+)
+
 // Serve answers sessions until ctx ends, then closes the port and idle sessions, lets messages finish, and waits for
 // the end of all.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -102,8 +109,10 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer sessions.Wait()
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
+	var full outage.Outage
 	for {
 		c, err := l.Accept()
+		now := time.Now() // a wait for somebody who connects is no trouble
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
@@ -111,12 +120,13 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 			}
 			return nil
 		case scarce(err):
-			srv.Log.Trouble("a milter session must wait: raise LimitNOFILE of the service", err)
+			full.Note(srv.Log, now, err, tooFull, roomAgain)
 			pause(ctx, acceptPause)
 			continue
 		case err != nil:
 			return err
 		}
+		full.Note(srv.Log, now, nil, tooFull, roomAgain)
 		sessions.Go(func() { srv.session(ctx, c) })
 	}
 }
