@@ -48,9 +48,7 @@ func (s *session) MailFrom(string, *gomilter.Modifier) (r gomilter.Response, err
 	if err != nil {
 		return s.deferred(err), nil
 	}
-	v := s.server.Policy().Decide(s.facts(policy.AtMail))
-	s.msg.foresees = v.Memory && s.server.Ask != nil
-	switch {
+	switch v := s.server.Policy().Decide(s.facts(policy.AtMail)); {
 	case v.Inbound && s.server.Inbound != nil:
 		s.msg.arrival = &arrival{}
 	case v.Certain && !v.Hold:
@@ -72,6 +70,5 @@ func (s *session) RcptTo(string, *gomilter.Modifier) (r gomilter.Response, err e
 	}
 	m.envelope += len(s.raw)
 	m.sub.Recipients = append(m.sub.Recipients, to)
-	s.foresee(to.Address)
 	return gomilter.RespContinue, nil
 }

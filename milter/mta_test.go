@@ -56,8 +56,7 @@ func (r *rig) stop() {
 // verdicts is a policy of one function.
 type verdicts func(policy.Facts) policy.Verdict
 
-func (v verdicts) Decide(f policy.Facts) policy.Verdict   { return v(f) }
-func (v verdicts) Foresee(policy.Facts) []policy.Question { return nil }
+func (v verdicts) Decide(f policy.Facts) policy.Verdict { return v(f) }
 
 // holdAll holds everything but the null sender, and removes a wish.
 func holdAll(f policy.Facts) policy.Verdict {

@@ -24,7 +24,6 @@ import (
 // Policy gives verdicts on messages.
 type Policy interface {
 	Decide(policy.Facts) policy.Verdict
-	Foresee(policy.Facts) []policy.Question
 }
 
 // Store takes messages.
@@ -147,9 +146,8 @@ func pause(ctx context.Context, d time.Duration) {
 // session runs one go-milter server for one connection, and ends with it.
 func (srv *Server) session(parent context.Context, nc net.Conn) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
-	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
-	defer s.early.Wait()
 	defer cancel()
+	s := &session{server: srv, ctx: ctx, macros: map[string]string{}}
 	defer nc.Close()
 	defer s.guardEnd()
 	if srv.Session != nil {

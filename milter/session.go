@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	gomilter "github.com/emersion/go-milter"
@@ -30,9 +29,6 @@ type session struct {
 	last   holdstore.Committed // of the hold whose DISCARD the MTA has not proven to have read
 
 	macroBytes int // of names and values
-
-	early  sync.WaitGroup // of questions that are asked early
-	asking sync.Mutex     // held while some are: those of one message at a time
 
 	msg message
 }
@@ -57,8 +53,6 @@ type message struct {
 
 	verdict  policy.Verdict
 	answers  map[policy.Question]policy.Answer // of socketmaps and of the memory of correspondents
-	foresees bool                              // the policy may ask that memory
-	foreseen *foreseen                         // what is asked of it early; nil: nothing
 	passes   policy.Reason                     // why it will pass unheld, and is not gathered further; zero: it will not
 	put      Put
 	ctx      context.Context    // of the pieces on their way, which outlive the callback that sent them
@@ -234,7 +228,7 @@ func (s *session) decide(f policy.Facts) policy.Verdict {
 	if len(v.Asks) == 0 || s.server.Ask == nil {
 		return v
 	}
-	f.Answers = s.answer(v.Asks)
+	f.Answers = s.server.Ask(s.ctx, v.Asks)
 	maps.Copy(f.Answers, s.msg.answers)
 	s.msg.answers = f.Answers
 	return s.server.Policy().Decide(f)

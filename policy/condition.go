@@ -5,11 +5,10 @@ import "fmt"
 // Condition is one thing that a rule asks of a message. All conditions are made here; the config has one row for each
 // (config.conditions).
 type Condition struct {
-	words  string // for people
-	known  Stage  // from when on it can be answered
-	files  bool   // it needs Facts.Files
-	memory bool   // it asks the memory of correspondents
-	holds  func(p *Outbound, f *Facts) (answer, Mention)
+	words string // for people
+	known Stage  // from when on it can be answered
+	files bool   // it needs Facts.Files
+	holds func(p *Outbound, f *Facts) (answer, Mention)
 }
 
 // IfSender asks for the envelope sender.
@@ -34,7 +33,7 @@ func IfRecipient(l Patterns) Condition {
 
 // IfAllRecipients asks for all envelope recipients.
 func IfAllRecipients(l Patterns) Condition {
-	return Condition{fmt.Sprintf("all_recipients %v", l), AtHeaders, false, false,
+	return Condition{fmt.Sprintf("all_recipients %v", l), AtHeaders, false,
 		func(_ *Outbound, f *Facts) (answer, Mention) { return l.every(f.Recipients, f) }}
 }
 
@@ -59,7 +58,7 @@ func IfExternalDomains(b Bound) Condition {
 // IfHeader asks for a field of this name whose text is in the list. A field that is absent is in no list, not even in
 // one of exclusions.
 func IfHeader(name string, l Patterns) Condition {
-	return Condition{fmt.Sprintf("header %s %v", name, l), AtHeaders, false, false,
+	return Condition{fmt.Sprintf("header %s %v", name, l), AtHeaders, false,
 		func(p *Outbound, f *Facts) (answer, Mention) {
 			return l.any(f.text(name, p.o.Decode), f)
 		}}
@@ -96,18 +95,18 @@ func IfSmaller(than int64) Condition {
 }
 
 func inList(name string, known Stage, l Patterns, values func(*Facts) []string) Condition {
-	return Condition{fmt.Sprintf("%s %v", name, l), known, false, false,
+	return Condition{fmt.Sprintf("%s %v", name, l), known, false,
 		func(_ *Outbound, f *Facts) (answer, Mention) { return l.any(values(f), f) }}
 }
 
 func simple(words string, known Stage, holds func(*Outbound, *Facts) bool) Condition {
-	return Condition{words, known, false, false,
+	return Condition{words, known, false,
 		func(p *Outbound, f *Facts) (answer, Mention) { return truth(holds(p, f)), Mention{} }}
 }
 
 // IfAttachment asks for the name or the media type of a file in the message.
 func IfAttachment(l Patterns) Condition {
-	return Condition{fmt.Sprintf("attachment %v", l), AtEnd, true, false, func(_ *Outbound, f *Facts) (answer, Mention) {
+	return Condition{fmt.Sprintf("attachment %v", l), AtEnd, true, func(_ *Outbound, f *Facts) (answer, Mention) {
 		result := no
 		if f.MoreFiles {
 			result = unknown

@@ -67,40 +67,12 @@ func IfLookalike(want bool) Condition {
 // memory is a condition that asks the memory of correspondents.
 func memory(key string, want bool, holds func(*Outbound, *Facts) (answer, Mention)) Condition {
 	if want {
-		return Condition{key, AtHeaders, false, true, holds}
+		return Condition{key, AtHeaders, false, holds}
 	}
-	return Condition{"no " + key, AtHeaders, false, true, func(p *Outbound, f *Facts) (answer, Mention) {
+	return Condition{"no " + key, AtHeaders, false, func(p *Outbound, f *Facts) (answer, Mention) {
 		a, by := holds(p, f)
 		return yes - a, by
 	}}
-}
-
-// Foresee returns what a decision after the header will probably ask the memory of correspondents, from what is known
-// in the envelope. It is a guess that saves time: what it names in vain costs a question, and what it leaves out is in
-// Verdict.Asks.
-func (p *Outbound) Foresee(f Facts) []Question {
-	if !p.outbound(&f) || f.Sender == "" {
-		return nil
-	}
-	f.Known = AtMail
-	var v Verdict
-	asks := map[Question]bool{}
-	for i := range p.o.Rules {
-		r := &p.o.Rules[i]
-		a := p.meets(r, &f, &v)
-		if a == yes {
-			break
-		}
-		for n := range r.Conditions {
-			if c := &r.Conditions[n]; a == unknown && c.memory {
-				f.asks = asks
-				c.holds(p, &f)
-				f.asks = nil
-			}
-		}
-	}
-	v.asks(asks)
-	return v.Asks
 }
 
 func domainOf(address string) string { return lowered(address[strings.LastIndexByte(address, '@')+1:]) }

@@ -29,7 +29,6 @@ type Options struct {
 // Outbound gives verdicts on messages that leave. Safe for concurrent use.
 type Outbound struct {
 	o        Options
-	memory   bool                     // some rule asks the memory of correspondents
 	compared atomic.Pointer[compared] // how local domains look
 }
 
@@ -38,10 +37,7 @@ func NewOutbound(o Options) *Outbound {
 	if o.Decode == nil {
 		o.Decode = unfold
 	}
-	asks := func(r Rule) bool {
-		return slices.ContainsFunc(r.Conditions, func(c Condition) bool { return c.memory })
-	}
-	return &Outbound{o: o, memory: slices.ContainsFunc(o.Rules, asks)}
+	return &Outbound{o: o}
 }
 
 // Decide says what to do with a message, as far as the facts known allow. A verdict that is certain is the same at
@@ -55,7 +51,7 @@ func (p *Outbound) Decide(f Facts) Verdict {
 	case f.Known >= AtHeaders && f.Ours:
 		return Verdict{Certain: true, Reason: Reason{OwnMail, "released by a gateway"}}
 	}
-	v := Verdict{Outbound: true, Memory: p.memory, explain: f.Explain}
+	v := Verdict{Outbound: true, explain: f.Explain}
 	f.asks = map[Question]bool{}
 	possible := p.possible(&f, &v)
 	if f.Known >= AtHeaders {

@@ -105,7 +105,6 @@ type Verdict struct {
 	Reason   Reason        // why, as "rule automatic: grace 0s" or "asked for 48h, capped to 24h"
 	Wishes   []string      // names of fields with a wish, to remove; none that DKIM covers
 	Files    bool          // to decide at the end, the files in the message must be known
-	Memory   bool          // some rule asks the memory of correspondents: Foresee guesses what
 	Asks     []Question    // what to ask, and decide again, from AtHeaders on; AtEnd, the worst is taken for no answer
 	Steps    []string      // one line for each rule and condition that was looked at, for people
 

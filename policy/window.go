@@ -119,7 +119,7 @@ func IfTime(all []Window, c Calendar) Condition {
 	if c.Zone != nil {
 		words += " " + c.Zone.String()
 	}
-	return Condition{words, AtMail, false, false, func(_ *Outbound, f *Facts) (answer, Mention) {
+	return Condition{words, AtMail, false, func(_ *Outbound, f *Facts) (answer, Mention) {
 		local := c.local(f.Now)
 		by, isHoliday := c.Holidays.find(dateOf(local))
 		by.Value = Clock(local)

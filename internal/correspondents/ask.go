@@ -14,41 +14,70 @@ func IsAbout(q policy.Question) bool { return q.Map == policy.WrittenTo || q.Map
 // Ask answers questions about correspondents. What can't be looked up has no answer.
 func (b *Book) Ask(ctx context.Context, questions []policy.Question) map[policy.Question]policy.Answer {
 	answers := map[policy.Question]policy.Answer{}
-	if len(questions) == 0 {
+	key := b.key.Load()
+	if key == nil {
 		return answers
 	}
+	var open []lookup
+	for _, q := range questions {
+		if l := (lookup{q, pairsOf(*key, q)}); b.found.any(l.pairs) {
+			answers[q] = policy.Answer{Known: true, Found: true}
+		} else {
+			open = append(open, l)
+		}
+	}
+	if len(open) > 0 {
+		b.lookUp(ctx, open, answers)
+	}
+	return answers
+}
+
+// lookup is a question with the pairs of which any one answers it with yes.
+type lookup struct {
+	policy.Question
+	pairs []holdstore.Pair
+}
+
+func pairsOf(key []byte, q policy.Question) []holdstore.Pair {
+	if q.Map == policy.DomainKnown {
+		return []holdstore.Pair{{Person: Name(key, ""), Contact: Name(key, "@"+q.Key)}}
+	}
+	sent := holdstore.Pair{Person: Name(key, q.Sender), Contact: Name(key, q.Key)}
+	came := sent
+	came.Came = true
+	return []holdstore.Pair{sent, came}
+}
+
+// lookUp asks the store, and adds the answers.
+func (b *Book) lookUp(ctx context.Context, open []lookup, answers map[policy.Question]policy.Answer) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	learning, err := b.learning(ctx)
-	key := b.key.Load()
-	if err != nil || key == nil {
-		return answers
+	if err != nil {
+		return
 	}
 	var pairs []holdstore.Pair
-	for _, q := range questions {
-		if q.Map == policy.DomainKnown {
-			pairs = append(pairs, holdstore.Pair{Person: Name(*key, ""), Contact: Name(*key, "@"+q.Key)})
-			continue
-		}
-		person, contact := Name(*key, q.Sender), Name(*key, q.Key)
-		pairs = append(pairs, holdstore.Pair{Person: person, Contact: contact},
-			holdstore.Pair{Person: person, Contact: contact, Came: true})
+	for _, l := range open {
+		pairs = append(pairs, l.pairs...)
 	}
-	found, err := b.store.Acquainted(ctx, pairs, time.Duration(b.keep.Load()))
+	known, err := b.store.Acquainted(ctx, pairs, time.Duration(b.keep.Load()))
 	if err != nil {
-		return answers
+		return
 	}
-	for _, q := range questions {
-		a := policy.Answer{Known: true, Found: found[0]}
-		if found = found[1:]; q.Map == policy.WrittenTo {
-			a.Found, found = a.Found || found[0], found[1:]
-			if learning != "" && !a.Found {
-				a.Found, a.Text = true, learning
+	for _, l := range open {
+		a := policy.Answer{Known: true}
+		for _, p := range l.pairs {
+			if known[0] {
+				a.Found = true
+				b.found.add(p)
 			}
+			known = known[1:]
 		}
-		answers[q] = a
+		if l.Map == policy.WrittenTo && learning != "" && !a.Found {
+			a.Found, a.Text = true, learning
+		}
+		answers[l.Question] = a
 	}
-	return answers
 }
 
 // learning says until when the memory learns; "": it has learned for long enough.

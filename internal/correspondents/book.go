@@ -1,6 +1,6 @@
 // Package correspondents is the memory of who has written to whom, for the conditions first_contact and lookalike. All
 // gateways of a store share it. It learns from what is released and from what comes in; addresses are kept as hashes
-// with the gateway's secret only, each with a day.
+// with the gateway's secret only, each with a day. A pair that was found is not looked up again for some minutes.
 //
 // Failure rules: mail never waits for what is learned, and while Redis is away it is forgotten: a contact may be taken
 // for new once more. What can't be looked up is not known, and the policy then takes the longest grace. A new store
@@ -50,6 +50,7 @@ type Book struct {
 	waiting chan holdstore.Pair
 	log     outage.Log
 	since   atomic.Pointer[known]
+	found   found
 }
 
 // known is the first day of the memory, as it was at a moment.
@@ -66,12 +67,16 @@ func New(store Store, keep time.Duration, log outage.Log) *Book {
 }
 
 // Keep sets for how long a contact is remembered; 0: nothing is learned, and nothing known.
-func (b *Book) Keep(d time.Duration) { b.keep.Store(int64(d)) }
+func (b *Book) Keep(d time.Duration) {
+	b.keep.Store(int64(d))
+	b.found.clear()
+}
 
 // Use sets the gateway's secret.
 func (b *Book) Use(secret []byte) {
 	key := Key(secret)
 	b.key.Store(&key)
+	b.found.clear()
 }
 
 // Key derives the key of the memory from the gateway's secret.

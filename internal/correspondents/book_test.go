@@ -125,7 +125,7 @@ func TestTheBookLearns(t *testing.T) {
 			t.Errorf("%d writes", s.writes)
 		}
 		s.setAway(true)
-		if a := b.Ask(ctx, []policy.Question{domain("far.test")})[domain("far.test")]; a.Known {
+		if a := b.Ask(ctx, []policy.Question{domain("other.test")})[domain("other.test")]; a.Known {
 			t.Errorf("the store is away: %+v", a)
 		}
 		b.NoteSent("anna@corp.test", []string{"lost@far.test"})
