@@ -33,6 +33,7 @@ type provider struct {
 	claims    map[string]any // of the next token
 	signer    *rsa.PrivateKey
 	exchanges int
+	away      bool // exchanges nothing
 }
 
 func startProvider(t *testing.T) *provider {
@@ -67,6 +68,10 @@ func (p *provider) token(w http.ResponseWriter, r *http.Request) {
 		p.t.Errorf("the code is exchanged by %q with %q, and a verifier that does not fit", id, secret)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if p.away {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	if r.FormValue("code") != "good" {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, `{"error": "invalid_grant"}`)
@@ -418,6 +423,28 @@ func TestASignOutEverywhereEndsAllSessionsOfAPerson(t *testing.T) {
 	}
 	if code, _, _ := bert.ask("GET", "/", ""); code != 200 {
 		t.Errorf("somebody else is signed out as well: %d", code)
+	}
+}
+
+// While the provider is away, its metadata that were read before still begin a sign-in. The log says once that nobody
+// ends one, and once that somebody does.
+func TestTheLogSaysWhenSignInsFailAndWorkAgain(t *testing.T) {
+	t.Parallel()
+	p := startProvider(t)
+	h := p.openWith("")
+	h.log = &lines{}
+	h = h.reopened(p.settings(""))
+	for _, away := range []bool{true, true, false, false} {
+		g := h.guest()
+		back := p.begin(g)
+		p.away = away
+		if code, want := g.back(back), map[bool]int{true: 503, false: 303}[away]; code != want {
+			t.Errorf("the provider is away: %v: %d", away, code)
+		}
+	}
+	if gone, back := h.log.count("nobody can sign in at the identity provider while it is away"),
+		h.log.count("the identity provider answers again, after "); gone != 1 || back != 1 {
+		t.Errorf("%d and %d lines:\n%s", gone, back, h.log.text.String())
 	}
 }
 

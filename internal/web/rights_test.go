@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,26 @@ type house struct {
 	site   *web.Server
 	page   http.Handler      // that of url
 	ids    map[string]string // by subject
+	log    *lines            // of the next page that is opened; nil: nobody reads it
+}
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// count says how often the log has a text.
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), text)
 }
 
 const rules = `
@@ -80,7 +101,13 @@ func (h *house) serve(tables, settings string) {
 	}
 	store := h.store
 	t.Cleanup(func() { store.Close() })
-	page, err := wiring.Web(c, file, h.store, h.marker, maillog.Silent())
+	log := maillog.Silent()
+	if h.log != nil {
+		if log, err = wiring.Log(c.Log, h.log); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := wiring.Web(c, file, h.store, h.marker, log)
 	if err != nil {
 		t.Fatal(err)
 	}
