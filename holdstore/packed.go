@@ -35,7 +35,10 @@ var packing = sync.OnceValue(func() *s2.Dict {
 // hash as it was claimed.
 func (s *Store) pack(c *Claim, st Settlement) []byte {
 	p := c.fields["p"]
-	if st.RetryIn > 0 || st.Defect != "" || len(p) > packedMost || c.fields["tl"] != "" || len(st.Detail) > maxLine {
+	if st.RetryIn > 0 || st.Defect != "" || len(p) > packedMost || len(st.Detail) > maxLine {
+		return nil
+	}
+	if c.fields["tl"] != "" || c.fields["np"] != "" { // something happened to it before
 		return nil
 	}
 	for n := range c.Results {
