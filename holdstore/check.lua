@@ -21,7 +21,7 @@ local function every(one)
 end
 local function listed(id, entry)
   local entries = ' ' .. (get(id, 'ix') or '') .. ' '
-  return type(P .. 'h:' .. id) == 'hash' and string.find(entries, ' ' .. entry .. ' ', 1, true)
+  return string.find(entries, ' ' .. entry .. ' ', 1, true)
 end
 -- unlist looks at a member of an index entry: the number of an ID.
 local function unlist(entry, member)

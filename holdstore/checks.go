@@ -12,6 +12,9 @@ func checking(body string) string { return lua("check") + body + "\nreturn fault
 // checkHoldScript looks at records. Names: hold IDs.
 var checkHoldScript = drain(checking(lua("checkhold")))
 
+// checkShelfScript looks at shelves. Names: what the IDs of their records begin with.
+var checkShelfScript = drain(checking(lua("checkshelf")))
+
 // checkSetScript looks at members of a set, which word names. Names: hold IDs, or jobs.
 var checkSetScript = drain(lanes + checking(lua("checkset")))
 

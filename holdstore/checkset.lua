@@ -1,7 +1,7 @@
 -- Looks at members of a set, which word names.
 --
 -- KEYS: as lib
--- ARGV: see check; names are hold IDs, or jobs
+-- ARGV: see check; names are hold IDs, jobs, or shelves
 -- Returns: see check
 every(function(id)
   if redis.call('ZSCORE', P .. word, id) then
@@ -18,8 +18,14 @@ every(function(id)
       if redis.call('EXISTS', P .. 'j:' .. id) == 0 then
         fault('job ' .. id, 'it is due, and there is nothing to do', 'it is dropped', leave)
       end
+    elseif word == 'ends' then
+      if redis.call('EXISTS', P .. 'r:' .. id) == 0 then
+        fault('shelf ' .. id, 'its records would end, and it has none', 'it leaves the set', leave)
+      end
     elseif redis.call('EXISTS', P .. 'h:' .. id) == 0 then
-      fault(id, 'it stands in ' .. word .. ', and has no record', 'it leaves the set', leave)
+      local what = 'it stands in ' .. word .. ', and has no record'
+      if shelved(id) then what = 'it is released, and stands among what is ' .. string.sub(word, 3) end
+      fault(id, what, 'it leaves the set', leave)
     end
   end
 end)

@@ -29,7 +29,7 @@ local function claim(most, lease, token, room)
   if #rows > 0 then redis.call('ZADD', P .. 'z:releasing', unpack(leased)) end
   for n, row in ipairs(rows) do
     local id, first = row[1], ''
-    set(id, unpack(row[2]))
+    write(id, unpack(row[2]))
     if room > 0 then
       local piece = redis.pcall('GET', P .. 'b:' .. id .. ':' .. row[4] .. ':0')
       first = type(piece) == 'string' and piece or ''

@@ -25,13 +25,14 @@ local names, prints, owners, owned = {}, {}, {}, {}
 for a = begin, #V, FIELDS do
   local id, owner = V[a + ID], V[a + OWNER]
   names[#names + 1], names[#names + 2], prints[#prints + 1] = P .. 'h:' .. id, P .. 'x:' .. id, V[a + PRINT]
+  shelves(id, function(key) names[#names + 1] = key end)
   if owner ~= '' then
     local whole = group(owner)
     if not owned[whole] then owned[whole], owners[#owners + 1] = true, whole end
     if not owned[owner] then owned[owner], owners[#owners + 1] = true, owner end
   end
 end
-local marked = redis.call('EXISTS', unpack(names)) > 0 -- usually nobody has any of the IDs, and none is fenced off
+local marked = redis.call('EXISTS', unpack(names)) > 0 -- usually nobody has any of the IDs
 local others = redis.call('HMGET', P .. 'u', unpack(prints))
 if #owners > 0 then
   for i, has in ipairs(redis.call('HMGET', P .. 'own', unpack(owners))) do owned[owners[i]] = {counts(has)} end
@@ -120,7 +121,7 @@ for n, a in ipairs(make) do
   for m = 0, staged - 1 do redis.call('PERSIST', piece .. m) end
   if V[a + OWNER] ~= '' then fields[3], fields[4] = 'o', V[a + OWNER] .. ' ' .. V[a + BYTES] .. ' ' .. V[a + COST] end
   if relied[a] then fields[#fields + 1], fields[#fields + 2] = 'relied', 1 end
-  set(id, unpack(fields))
+  write(id, unpack(fields))
   for e in string.gmatch(V[a + ENTRIES], '%S+') do
     local members = index[e]
     if not members then index[e] = {V[a + NUMBER]} else members[#members + 1] = V[a + NUMBER] end

@@ -321,7 +321,10 @@ func TestAHoldOfUnknownStateIsKnownAfterARepair(t *testing.T) {
 		}},
 		{"recalled", func(h *hurt) error { _, err := h.Recall(ctx, h.victim, alice); return err }, Recalled,
 			func(h *hurt) error { _, err := h.Restore(ctx, h.victim, alice); return err }},
-		{"released", func(h *hurt) error { return h.releases(h.victim) }, Released, func(*hurt) error { return nil }},
+		{"released", func(h *hurt) error {
+			// a note gives it a hash of its own
+			return errors.Join(h.releases(h.victim), h.Note(ctx, h.victim, Event{Verb: "noted"}))
+		}, Released, func(*hurt) error { return nil }},
 		{"taken back for one, and sent to the other", func(h *hurt) error {
 			_, err := h.RecallOnly(ctx, h.victim, []string{"bob@far.test"}, alice)
 			return errors.Join(err, h.settles(h.victim, Settlement{Results: map[int]Result{1: {Outcome: Sent}}}))

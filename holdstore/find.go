@@ -32,9 +32,9 @@ func (s *Store) get(ctx context.Context, id string) (*Hold, map[string]string, e
 	if err := s.nodes.Admit(ctx, s.nodes.Of(canonical)); err != nil {
 		return nil, nil, err
 	}
-	fields, err := s.nodes.Client.HGetAll(ctx, holdKey(s.nodes.Of(canonical), canonical)).Result()
+	fields, err := s.recordOf(ctx, canonical)
 	if err != nil {
-		return nil, nil, nodes.Explain(err)
+		return nil, nil, err
 	}
 	if len(fields) == 0 {
 		return nil, nil, s.gone(ctx, canonical)
@@ -147,6 +147,7 @@ func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
 	for page := range slices.Chunk(ids, findPage) {
 		pipe := s.nodes.Client.Pipeline()
 		replies, there := make([]*redis.StringCmd, len(page)), make([]*redis.IntCmd, len(page))
+		known := make([]map[string]string, len(page))
 		for n, id := range page {
 			replies[n] = pipe.HGet(ctx, holdKey(s.nodes.Of(id), id), "state")
 			there[n] = pipe.Exists(ctx, holdKey(s.nodes.Of(id), id))
@@ -155,11 +156,15 @@ func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
 			return nil, nodes.Explain(err)
 		}
 		for n, r := range replies {
-			state := State(r.Val())
-			if state == "" && there[n].Val() == 1 {
-				state = Held // nothing happened to it yet
+			if there[n].Val() == 1 {
+				known[n] = map[string]string{"state": cmp.Or(r.Val(), string(Held))} // none: nothing happened to it yet
 			}
-			states = append(states, state)
+		}
+		if err := s.onShelves(ctx, page, known); err != nil {
+			return nil, nodes.Explain(err)
+		}
+		for _, fields := range known {
+			states = append(states, State(fields["state"]))
 		}
 	}
 	return states, nil

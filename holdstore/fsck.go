@@ -88,7 +88,7 @@ func (f *fsck) allSets(ctx context.Context, shards []nodes.Shard) error {
 }
 
 func (f *fsck) allCounters(ctx context.Context, shards []nodes.Shard) error {
-	for _, look := range []func(context.Context, nodes.Shard) error{f.counters, f.owners, f.remembered} {
+	for _, look := range []func(context.Context, nodes.Shard) error{f.counters, f.shelved, f.owners, f.remembered} {
 		if err := each(ctx, shards, look); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (f *fsck) allCounters(ctx context.Context, shards []nodes.Shard) error {
 
 // sets looks for members of a shard's sets that should not be there.
 func (f *fsck) sets(ctx context.Context, at nodes.Shard) error {
-	for _, set := range []string{"z:held", "z:releasing", "z:released", "z:recalled", "jobs"} {
+	for _, set := range []string{"z:held", "z:releasing", "z:released", "z:recalled", "ends", "jobs"} {
 		w := &walk{s: f.s, set: string(at) + set, min: "-inf", max: "+inf", page: findPage}
 		m := &merge{walks: []*walk{w}}
 		for {
@@ -126,6 +126,7 @@ type keyKind struct {
 
 var kinds = []keyKind{
 	{"h:", "", checkHoldScript, "hash"},
+	{"r:", "", checkShelfScript, "hash"},
 	{"i:", "", checkIndexScript, "set"},
 	{"b:", "piece ", checkPieceScript, "string"},
 	{"j:", "job ", checkJobScript, "hash"},
@@ -149,6 +150,8 @@ var kinds = []keyKind{
 	{"insum", "", nil, "hash"},
 	{"own", "", nil, "hash"},
 	{"debts", "", nil, "zset"},
+	{"ends", "", nil, "zset"},
+	{"shelved", "", nil, "string"},
 	{"z:", "", nil, "zset"},
 	{"jobs", "", nil, "zset"},
 	{"log", "", nil, "stream"},

@@ -2,14 +2,11 @@ package holdstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
@@ -88,19 +85,11 @@ func (f *fsck) counted(ctx context.Context, at nodes.Shard) (map[string]charges,
 func (f *fsck) charged(ctx context.Context, at nodes.Shard) (map[string]charges, error) {
 	is := map[string]charges{}
 	err := f.eachPage(ctx, at, []State{Held, Releasing, Released, Recalled}, func(ids []string) error {
-		pipe := f.s.nodes.Client.Pipeline()
-		replies := make([]*redis.StringCmd, len(ids))
-		for n, id := range ids {
-			replies[n] = pipe.HGet(ctx, holdKey(at, id), "o")
+		charges, err := f.s.chargesOf(ctx, ids)
+		for _, o := range charges {
+			addCharge(is, strings.Fields(o))
 		}
-		pipe.Exec(ctx) // a hold without an owner has no such field
-		for _, r := range replies {
-			if r.Err() != nil && !errors.Is(r.Err(), redis.Nil) {
-				return nodes.Explain(r.Err())
-			}
-			addCharge(is, strings.Fields(r.Val()))
-		}
-		return nil
+		return err
 	})
 	return is, err
 }

@@ -100,7 +100,11 @@ func (f *fsck) scan(ctx context.Context, node redis.UniversalClient,
 // look runs a check over names of one shard, and tells what it found.
 func (f *fsck) look(ctx context.Context, at nodes.Shard, check *nodes.Script, what string, names []string,
 	more ...any) error {
-	for page := range slices.Chunk(names, fsckPage) {
+	most := fsckPage
+	if check == checkShelfScript {
+		most = 1 // each has many records
+	}
+	for page := range slices.Chunk(names, most) {
 		args := append([]any{map[bool]int{true: 1}[f.repair], f.s.opt.RecallRetention.Milliseconds(),
 			f.s.recordTime().Milliseconds()}, more...)
 		for _, name := range page {
@@ -137,7 +141,7 @@ func each(ctx context.Context, shards []nodes.Shard, look func(context.Context, 
 func (f *fsck) eachPage(ctx context.Context, at nodes.Shard, states []State, do func(ids []string) error) error {
 	m := &merge{}
 	for _, st := range states {
-		m.walks = append(m.walks, &walk{s: f.s, set: stateKey(at, st), min: "-inf", max: "+inf", page: findPage})
+		m.walks = append(m.walks, f.s.walksIn(at, st, findPage)...)
 	}
 	for {
 		ids, err := m.next(ctx, findPage)

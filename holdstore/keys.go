@@ -17,8 +17,11 @@ import (
 // in one Cluster slot.
 //
 //	h:ID            hash: the hold, or the record of one; record.go lists its fields
+//	r:PREFIX        hash, a shelf: records of released messages whose IDs begin so; see shelf.go
+//	ends            shelves; score: when their first record ends. shelved: how many records are on all of them
 //	b:ID:NONCE:n    piece n of the content; 0 is the header block
-//	z:STATE         holds by state; score: held due, releasing lease end, released and recalled the record's end (ms)
+//	z:STATE         holds by state, without those on shelves; score: held due, releasing lease end, released and
+//	                recalled the record's end (ms)
 //	ages            hash: of each ten seconds since 1970, how many that were held then are still held or releasing
 //	i:KIND+NUMBER   set, index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; members
 //	                are the numbers of IDs. Several values share an entry, so that no name shows one: look at the

@@ -94,27 +94,53 @@ func (s *Store) chargedTo(ctx context.Context, who Whose, ids []string) (some []
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	pipe := s.nodes.Client.Pipeline()
-	owners := make([]*redis.StringCmd, len(ids))
-	for n, id := range ids {
-		owners[n] = pipe.HGet(ctx, holdKey(s.nodes.Of(id), id), "o")
+	charges, err := s.chargesOf(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-		return nil, nodes.Explain(err)
-	}
-	for n, o := range owners {
-		if who.charged(o.Val()) {
+	for n, o := range charges {
+		if who.charged(o) {
 			some = append(some, ids[n])
 		}
 	}
 	return some, nil
 }
 
+// chargesOf reads fields o of holds; "" where there is none.
+func (s *Store) chargesOf(ctx context.Context, ids []string) (charges []string, err error) {
+	pipe := s.nodes.Client.Pipeline()
+	replies := make([]*redis.StringCmd, len(ids))
+	for n, id := range ids {
+		replies[n] = pipe.HGet(ctx, holdKey(s.nodes.Of(id), id), "o")
+	}
+	pipe.Exec(ctx) // what is on a shelf, or has no owner, has no such field
+	var left []string
+	for n, r := range replies {
+		if r.Err() != nil && !errors.Is(r.Err(), redis.Nil) {
+			return nil, nodes.Explain(r.Err())
+		}
+		if charges = append(charges, r.Val()); r.Val() == "" {
+			left = append(left, ids[n])
+		}
+	}
+	records, err := s.recordsOf(ctx, left)
+	if err != nil {
+		return nil, err
+	}
+	for n := range charges {
+		if charges[n] == "" {
+			charges[n], records = records[0]["o"], records[1:]
+		}
+	}
+	return charges, nil
+}
+
 const (
 	weighedMost = 2 * findPage // how many records of one name are weighed, the newest
 	resultBytes = 128          // of a recipient's result, about
 
-	unpackedTimes = 4 // so many bytes does a packed one become when it is read
+	shelvedBytes  = 2048 // what a record on a shelf becomes when it is read, about
+	unpackedTimes = 4    // so many bytes does a packed one become when it is read
 )
 
 // RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that
@@ -159,6 +185,9 @@ func (s *Store) RecordBytes(ctx context.Context, refs []string, who Whose, newes
 	}
 	for n := range records {
 		bytes += records[n].Val() + unpackedTimes*packed[n].Val() + resultBytes*results[n].Val()
+		if results[n].Val() == 0 { // it is on a shelf, or gone
+			bytes += shelvedBytes
+		}
 	}
 	return bytes, nil
 }

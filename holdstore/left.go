@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/recall-milter/recall-milter/holdstore/internal/holdid"
-	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
 // LeftAt says when a message left its hold, and with which login it was submitted: the present moment for one that is
@@ -18,18 +17,12 @@ func (s *Store) LeftAt(ctx context.Context, id string) (at time.Time, login stri
 	if !ok {
 		return at, login, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
-	f, err := s.nodes.Client.HMGet(ctx, holdKey(s.nodes.Of(canonical), canonical), "p", "state", "tl", "x").Result()
+	fields, err := s.recordOf(ctx, canonical)
 	if err != nil {
-		return at, login, nodes.Explain(err)
+		return at, login, err
 	}
-	if f[0] == nil {
+	if fields["p"] == "" {
 		return at, login, fmt.Errorf("%s: %w", canonical, ErrNotFound)
-	}
-	fields := map[string]string{}
-	for n, name := range []string{"p", "state", "tl", "x"} {
-		if text, there := f[n].(string); there {
-			fields[name] = text
-		}
 	}
 	fields = unpacked(fields)
 	var t storedTerms

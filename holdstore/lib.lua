@@ -88,12 +88,31 @@ local function apart(p)
   o.state, o.due = 'held', int(held + grace)
   return o
 end
--- original is apart of what a hold has; false where there is none.
+-- shelves are where a record can be on a shelf: f gets each key with the field there, until it returns something.
+local function shelves(id, f)
+  for n = SHELF_SHORTEST, SHELF_LONGEST do
+    local found = f(P .. 'r:' .. string.sub(id, 1, n), string.sub(id, n + 1))
+    if found then return found end
+  end
+end
+-- shelved is a record on a shelf, opened, with the key and field where it is; nil: it is on none. One that can't be
+-- read has nothing but these.
+local function shelved(id)
+  return shelves(id, function(key, field)
+    local value = redis.call('HGET', key, field)
+    if not value then return nil end
+    local fine, o = pcall(opened, id, value)
+    if not fine then o = {} end
+    o.key, o.field = key, field
+    return o
+  end)
+end
+-- original is apart of what a hold has, or all of a record on a shelf; false where there is none.
 local function original(id)
   local o = originals[id]
   if o == nil then
     local p = redis.call('HGET', P .. 'h:' .. id, 'p')
-    o = p and apart(p) or false
+    o = p and apart(p) or shelved(id) or false
     originals[id] = o
   end
   return o
@@ -101,11 +120,60 @@ end
 local became = {state = true, due = true}
 local function get(id, field)
   local o = original(id)
-  if o and o[field] and not became[field] then return o[field] end
+  if o and o.key or o and o[field] and not became[field] then return o[field] end
   return redis.call('HGET', P .. 'h:' .. id, field) or o and o[field]
 end
 local function num(id, field) return number(get(id, field)) or 0 end
-local function set(id, ...) return redis.call('HSET', P .. 'h:' .. id, ...) end
+-- write is set for what is on no shelf.
+local function write(id, ...) return redis.call('HSET', P .. 'h:' .. id, ...) end
+-- nameOf is a shelf's name in the set "ends".
+local function nameOf(key) return string.sub(key, #P + 3) end
+-- firstEnd is when the first record of a shelf ends, as it is noted; nil: that is not noted.
+local function firstEnd(key)
+  local ends = redis.call('ZSCORE', P .. 'ends', nameOf(key))
+  return ends and tonumber(ends)
+end
+-- endsFirst notes when the first record of a shelf ends; nil: the shelf is empty.
+local function endsFirst(key, ends)
+  if ends then redis.call('ZADD', P .. 'ends', int(ends), nameOf(key))
+  else redis.call('ZREM', P .. 'ends', nameOf(key)) end
+end
+-- shelfFor is the shelf for a record that ends at a moment, with its field there; nil: there is no room.
+local function shelfFor(id, ends)
+  return shelves(id, function(key, field)
+    local first = firstEnd(key)
+    if first and (ends < first or ends > first + SHELF_SPAN) then return nil end
+    if redis.call('HLEN', key) >= SHELF_MOST then return nil end
+    return {key = key, field = field, new = not first}
+  end)
+end
+-- shelve puts a packed record on a shelf.
+local function shelve(id, shelf, ends, value)
+  redis.call('HSET', shelf.key, shelf.field, value)
+  if shelf.new then endsFirst(shelf.key, ends) end
+  redis.call('DEL', P .. 'h:' .. id)
+  originals[id] = nil
+end
+-- unshelve takes a record off its shelf.
+local function unshelve(key, field)
+  redis.call('HDEL', key, field)
+  if redis.call('EXISTS', key) == 0 then endsFirst(key) end
+  if redis.call('INCRBY', P .. 'shelved', -1) < 0 then redis.call('DEL', P .. 'shelved') end
+end
+-- set writes into a hold. A record on a shelf gets a hash of its own first.
+local function set(id, ...)
+  local o = original(id)
+  if o and o.key then
+    if not o.state then error('its record can not be read') end
+    unshelve(o.key, o.field)
+    originals[id] = nil
+    local line = {o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix}
+    write(id, 'p', table.concat(line, ' ') .. '\n', 'state', o.state, 'x', o.x)
+    if o.o then write(id, 'o', o.o) end
+    redis.call('ZADD', P .. 'z:released', int(o.ends), id)
+  end
+  return write(id, ...)
+end
 -- move takes the hold out of one state's set and into another's.
 local function move(id, from, to, score)
   redis.call('ZREM', P .. 'z:' .. from, id)
@@ -176,11 +244,15 @@ local function recordTime(owner, normal, least)
   local room, _, _, has = number(f[1]), counts(f[2])
   return room and has > room and math.min(normal, least) or normal
 end
+-- there says whether a hold has a record, readable or not.
+local function there(id) return redis.call('EXISTS', P .. 'h:' .. id) == 1 or shelved(id) ~= nil end
 -- erase removes everything of a hold that nothing counts; its content may stay.
 local function erase(id, contentStays)
   if not contentStays then each(id, drop) end
   local n = numberOf(id)
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('SREM', P .. 'i:' .. e, n) end
+  local o = original(id)
+  if o and o.key then unshelve(o.key, o.field) end
   drop(P .. 'h:' .. id)
   originals[id] = nil
 end
@@ -197,7 +269,7 @@ end
 -- packed says whether a record is packed: all recipients of its message got it. packed.go has the idea.
 local function packed(id)
   local o = original(id)
-  return o and o.meta == '' and redis.call('HEXISTS', P .. 'h:' .. id, 'x') == 1
+  return o and o.meta == '' and (o.x or redis.call('HEXISTS', P .. 'h:' .. id, 'x') == 1)
 end
 -- open is how many recipients have no final result yet.
 local function open(id) return number(get(id, 'np')) or packed(id) and 0 or num(id, 'nrcpt') end

@@ -40,6 +40,13 @@ var (
 	dueLater = ofHeld(func(p *spot) { p.due = false })
 )
 
+func noted(p spot) (spot, error) {
+	if p.state == "" {
+		return p, ErrNotFound
+	}
+	return p, nil
+}
+
 func recalledForB(p spot) (spot, error) {
 	if p.state == Held && p.left == 1 {
 		return p, ErrNotNow

@@ -48,6 +48,17 @@ func (m *modelled) seen() (map[string]spot, error) {
 	if err != nil {
 		return nil, err
 	}
+	shelved := 0
+	for _, at := range m.reader.nodes.Shards {
+		some, err := shelvedIDs(m.ctx, m.reader, at)
+		if err != nil {
+			return nil, err
+		}
+		shelved += len(some)
+		ids = append(ids, some...)
+	}
+	m.shelved = max(m.shelved, shelved)
+	ids = distinct(ids) // what moves meanwhile may be met twice
 	holds, err := m.reader.GetSome(m.ctx, ids)
 	if err != nil {
 		return nil, err
@@ -162,6 +173,16 @@ func (m *modelled) end(rt *rapid.T) {
 }
 
 func (m *modelled) drain(rt *rapid.T) {
+	m.allLeave(rt)
+	for _, n := range m.holds {
+		if n.at.state != Released && n.at.state != Recalled {
+			rt.Fatalf("%s is %+v at the end", n.id, n.at)
+		}
+	}
+}
+
+// allLeave lets everything leave that is due.
+func (m *modelled) allLeave(rt *rapid.T) {
 	var claims []*Claim
 	m.surely(rt, func() (err error) { claims, err = m.reader.Claim(m.ctx, 100); return err })
 	for ; len(claims) > 0; m.surely(rt, func() (err error) { claims, err = m.reader.Claim(m.ctx, 100); return err }) {
@@ -170,11 +191,6 @@ func (m *modelled) drain(rt *rapid.T) {
 		}
 	}
 	m.look(rt)
-	for _, n := range m.holds {
-		if n.at.state != Released && n.at.state != Recalled {
-			rt.Fatalf("%s is %+v at the end", n.id, n.at)
-		}
-	}
 }
 
 func (m *modelled) leaves(rt *rapid.T, c *Claim) {

@@ -327,6 +327,90 @@ func (m *modelled) endLease(rt *rapid.T, n *known) *flight {
 	return &flight{on: n, do: leaseExpired, stays: true}
 }
 
+// pass lets a message through to which nothing else happens: its record comes onto a shelf.
+func (m *modelled) pass(rt *rapid.T) {
+	msg := &message{mark: fmt.Sprint("m", len(m.messages)), now: true, size: 10}
+	m.messages = append(m.messages, msg)
+	m.submit(rt, msg)
+	m.look(rt)
+	m.allLeave(rt)
+}
+
+// note writes into a record, which takes it off its shelf.
+func (m *modelled) note(rt *rapid.T) {
+	n := m.pick(rt, Released)
+	if n == nil {
+		return
+	}
+	m.acts(rt, m.any(rt), &flight{on: n, do: noted}, func(ctx context.Context, s *Store) error {
+		return s.Note(ctx, n.id, Event{Verb: "noted"})
+	})
+}
+
+// forget removes the record of a message that is sent or taken back, for a person or since it ends. Nothing that is
+// under way may mean it.
+func (m *modelled) forget(rt *rapid.T) {
+	n := m.pick(rt, Released, Recalled)
+	if n == nil || m.meant(n) {
+		return
+	}
+	ends := rapid.Bool().Draw(rt, "it ends")
+	m.surely(rt, func() error {
+		if !ends {
+			return m.reader.nodes.Run(m.ctx, m.reader.nodes.Of(n.id), forgetScript, n.id).Err()
+		}
+		if err := m.endRecord(n); err != nil {
+			return err
+		}
+		_, err := m.reader.Reap(m.ctx)
+		return err
+	})
+	n.at = spot{}
+	m.holds = slices.DeleteFunc(m.holds, func(other *known) bool { return other == n })
+	m.surely(rt, func() error {
+		h, err := m.reader.Get(m.ctx, n.id)
+		if h != nil {
+			rt.Fatalf("%s was forgotten, and is %s", n.id, h.State)
+		}
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// meant says whether something under way could do something to a hold, or make it again.
+func (m *modelled) meant(n *known) bool {
+	flights := slices.Clone(m.flights)
+	for _, l := range m.late {
+		flights = append(flights, l.fs...)
+	}
+	return n.by != "" || slices.ContainsFunc(m.holds, func(old *known) bool { return old.by == n.id }) ||
+		slices.ContainsFunc(flights, func(f *flight) bool {
+			return f.on == n || f.puts == n.message || slices.Contains(f.took, n)
+		})
+}
+
+// endRecord ends a record early, as time would.
+func (m *modelled) endRecord(n *known) error {
+	r, at := m.reader.nodes.Client, m.reader.nodes.Of(n.id)
+	keys, fields := shelfKeys(at, n.id)
+	for k, key := range keys {
+		value, err := r.HGet(m.ctx, key, fields[k]).Result()
+		if errors.Is(err, redis.Nil) {
+			continue
+		}
+		if err == nil {
+			err = r.HSet(m.ctx, key, fields[k], "\x00\x00\x00\x00\x00\x01"+value[6:]).Err()
+		}
+		if err == nil {
+			err = r.ZAdd(m.ctx, endsKey(at), redis.Z{Score: 1, Member: strings.TrimSuffix(n.id, fields[k])}).Err()
+		}
+		return err
+	}
+	return r.ZAdd(m.ctx, stateKey(at, n.at.state), redis.Z{Score: 1, Member: n.id}).Err()
+}
+
 func (m *modelled) kill(*rapid.T) { m.srv.Restart() }
 
 // cut ends all connections to Redis but one.

@@ -31,7 +31,7 @@ func TestTheStoreOfAClusterIsThePictureOfItsStates(t *testing.T) {
 // checkPicture does all of -rapid.checks in "make torture", and else those for which there is time.
 func checkPicture(t *testing.T, srv *server.Redis, o Options, short time.Duration) {
 	o.Durability = "strict"
-	runs, begin := 0, time.Now()
+	runs, shelved, begin := 0, 0, time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
 		if !long() && time.Since(begin) > short {
 			return
@@ -50,8 +50,13 @@ func checkPicture(t *testing.T, srv *server.Redis, o Options, short time.Duratio
 		m.put(rt)
 		rt.Repeat(steps)
 		m.end(rt)
+		shelved += m.shelved
 	})
-	t.Logf("%d lives of a store in %v", runs, time.Since(begin).Round(time.Millisecond))
+	t.Logf("%d lives of a store in %v, with %d records on shelves", runs, time.Since(begin).Round(time.Millisecond),
+		shelved)
+	if runs > 20 && shelved < runs/2 {
+		t.Error("shelves are hardly tested")
+	}
 }
 
 // modelled is the store next to the picture of it.
@@ -68,6 +73,7 @@ type modelled struct {
 	late     []*late
 	calm     bool     // an accident is enough
 	mixed    []string // IDs that a message was to have while another had it
+	shelved  int      // the most records that were on shelves at a time
 	stuck    *gateway // at an accident: what it asks for everybody who works with it waits too
 }
 
@@ -93,7 +99,7 @@ type late struct {
 func (m *modelled) steps() map[string]func(*rapid.T) {
 	steps := map[string]func(*rapid.T){"put": m.put, "put again": m.putAgain, "confirm": m.confirm, "recall": m.recall,
 		"recall for one": m.recallOnly, "release now": m.releaseNow, "extend": m.extend, "restore": m.restore,
-		"claim":  m.claimSome,
+		"claim": m.claimSome, "forget": m.forget, "pass": m.pass, "note": m.note,
 		"settle": m.settle, "give back": m.giveBack, "renew": m.renew, "lease expires": m.expire}
 	if m.srv != nil {
 		steps["redis is killed"] = m.kill

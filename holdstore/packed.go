@@ -56,15 +56,33 @@ func (s *Store) pack(c *Claim, st Settlement) []byte {
 	}
 	b = appendText(b, []byte(st.Detail))
 	results := s.resultsOf(c.ID, st.Results)
+	at, detail := c.HeldAt.UnixMilli(), st.Detail
 	for n := range c.Results {
 		r := results[n]
-		b = appendText(binary.AppendUvarint(b, uint64(r.At)), []byte(r.Detail))
+		b = appendAgain(binary.AppendVarint(b, r.At-at), r.Detail, detail)
 		b = appendText(b, []byte(r.Proof))
+		at, detail = r.At, r.Detail
 	}
 	if len(b) > 2*packedMost {
 		return nil
 	}
 	return packing().Encode(nil, b)
+}
+
+// appendAgain appends a text that often is the one before it: one more than its length and the text, or 0.
+func appendAgain(b []byte, text, before string) []byte {
+	if text == before {
+		return binary.AppendUvarint(b, 0)
+	}
+	return append(binary.AppendUvarint(b, uint64(len(text)+1)), text...)
+}
+
+// again reads what appendAgain wrote.
+func (p *packed) again(before string) string {
+	if n := p.number(); n > 0 {
+		return p.bytes(n - 1)
+	}
+	return before
 }
 
 // texts are those that a record has once, in the order in which they are packed.
@@ -174,10 +192,14 @@ func unpackX(f map[string]string) map[string]string {
 	rest, _ := p.terms(recipients)
 	all := map[string]string{"attempts": strconv.FormatUint(p.number(), 10),
 		"late": strconv.FormatUint(p.number(), 10)}
-	released := at + " " + eventLine(Event{Verb: string(Released), Detail: p.text()}) + "\n"
+	detail := p.text()
+	released := at + " " + eventLine(Event{Verb: string(Released), Detail: detail}) + "\n"
 	results := make(map[string]string, recipients)
+	moment, _ := strconv.ParseInt(words[0], 10, 64)
 	for n := range recipients {
-		r := storedResult{Outcome: Sent, At: int64(p.number()), Detail: p.text(), Proof: p.text()}
+		moment += p.signed()
+		detail = p.again(detail)
+		r := storedResult{Outcome: Sent, At: moment, Detail: detail, Proof: p.text()}
 		name := "r" + strconv.Itoa(n)
 		results[name] = later(r, f[name])
 	}

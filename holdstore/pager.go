@@ -16,7 +16,7 @@ import (
 // one after the other, whose scores are an order to show holds in.
 type source struct {
 	shards       []nodes.Shard
-	sets         []func(nodes.Shard) string
+	states       []State
 	entries      []string
 	since, until time.Time // of HeldAt, about; zero: any
 	count        int       // at the beginning
@@ -30,7 +30,7 @@ func stateSource(states []State) *source {
 	src := &source{}
 	for _, st := range []State{Releasing, Held, Recalled, Released} {
 		if slices.Contains(states, st) {
-			src.sets = append(src.sets, func(at nodes.Shard) string { return stateKey(at, st) })
+			src.states = append(src.states, st)
 		}
 	}
 	return src
@@ -48,11 +48,11 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 			return err
 		}
 	}
-	for _, set := range src.sets {
+	for _, st := range src.states {
 		m := &merge{}
 		for _, at := range src.shards {
 			page := max(findPage/len(s.nodes.Shards), 50)
-			m.walks = append(m.walks, &walk{s: s, set: set(at), min: "-inf", max: "+inf", page: page})
+			m.walks = append(m.walks, s.walksIn(at, st, page)...)
 		}
 		for {
 			ids, err := m.next(ctx, findPage)
@@ -68,6 +68,16 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 		}
 	}
 	return nil
+}
+
+// walksIn are those that together see everything that a shard has in a state. A record that leaves its shelf meanwhile
+// is like one that enters the state: it may be met or not, or twice.
+func (s *Store) walksIn(at nodes.Shard, st State, page int) []*walk {
+	all := []*walk{{s: s, set: stateKey(at, st), min: "-inf", max: "+inf", page: page}}
+	if st == Released {
+		all = append(all, &walk{s: s, set: endsKey(at), min: "-inf", max: "+inf", page: page, shelves: at})
+	}
+	return all
 }
 
 // merge reads several walks as one, in the order of their scores.
@@ -106,6 +116,9 @@ type walk struct {
 	ended bool
 	last  float64 // score of the last that was read
 	ties  map[string]bool
+
+	shelves nodes.Shard // where the members are shelves, and what stands on them is wanted; "": they are IDs
+	open    *opened
 }
 
 // maxTies bounds how many members with the same score are read again to find out what is new behind them.
@@ -113,6 +126,9 @@ const maxTies = 2000
 
 // fill makes sure that something is ready, unless the end is reached.
 func (w *walk) fill(ctx context.Context) (bool, error) {
+	if w.shelves != "" {
+		return w.fillFromShelves(ctx)
+	}
 	for len(w.ready) == 0 && !w.ended {
 		skip := max(len(w.ties)-maxTies, 0)
 		count := w.page + len(w.ties) - skip
@@ -161,19 +177,15 @@ func (s *Store) loadKept(
 	ctx context.Context, ids []string, keep func(*Hold) bool,
 ) (holds []*Hold, damaged error, err error) {
 	err = s.inParts(ctx, ids, func(some []string) error {
-		pipe := s.nodes.Client.Pipeline()
-		replies := make([]*redis.MapStringStringCmd, len(some))
-		for n, id := range some {
-			replies[n] = pipe.HGetAll(ctx, holdKey(s.nodes.Of(id), id))
-		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			return nodes.Explain(err)
+		records, err := s.recordsOf(ctx, some)
+		if err != nil {
+			return err
 		}
 		for n, id := range some {
-			if len(replies[n].Val()) == 0 {
+			if len(records[n]) == 0 {
 				continue
 			}
-			h, wrong := s.parseHold(id, replies[n].Val())
+			h, wrong := s.parseHold(id, records[n])
 			if wrong != nil {
 				damaged = wrong
 			} else if keep(h) {
@@ -261,8 +273,8 @@ func (s *Store) part(ctx context.Context, ids []string) (n int, bytes int64, err
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, 0, nodes.Explain(err)
 	}
-	for n < len(ids) && (n == 0 || bytes+sizes[n].Val() <= partBytes) {
-		bytes += sizes[n].Val()
+	for n < len(ids) && (n == 0 || bytes+max(sizes[n].Val(), shelvedBytes) <= partBytes) {
+		bytes += max(sizes[n].Val(), shelvedBytes)
 		n++
 	}
 	return n, min(bytes, searchBytes), nil

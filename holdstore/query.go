@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,13 +137,16 @@ func bothWays(id string) []string {
 // narrowest counts what each source of a query has in some shards, and returns the smallest.
 func (s *Store) narrowest(ctx context.Context, q Query, shards []nodes.Shard) (*source, error) {
 	all := s.sources(q)
-	counts := make([][]*redis.IntCmd, len(all))
+	counts, shelved := make([][]*redis.IntCmd, len(all)), make([][]*redis.StringCmd, len(all))
 	pipe := s.nodes.Client.Pipeline()
 	for n, src := range all {
 		src.shards = shards
 		for _, at := range shards {
-			for _, set := range src.sets {
-				counts[n] = append(counts[n], pipe.ZCard(ctx, set(at)))
+			for _, st := range src.states {
+				counts[n] = append(counts[n], pipe.ZCard(ctx, stateKey(at, st)))
+				if st == Released {
+					shelved[n] = append(shelved[n], queueShelved(ctx, pipe, at))
+				}
 			}
 			for _, entry := range src.entries {
 				counts[n] = append(counts[n], pipe.SCard(ctx, indexKey(at, entry)))
@@ -156,6 +160,10 @@ func (s *Store) narrowest(ctx context.Context, q Query, shards []nodes.Shard) (*
 	for n, src := range all {
 		for _, c := range counts[n] {
 			src.count += int(c.Val())
+		}
+		for _, c := range shelved[n] {
+			more, _ := strconv.Atoi(c.Val())
+			src.count += more
 		}
 		within := !src.since.IsZero() || !src.until.IsZero() // IDs beyond these cost next to nothing
 		if src.count < best.count || src.count == best.count && within {

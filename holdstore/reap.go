@@ -38,7 +38,7 @@ var unlistScript = drain(`
 local left = 0
 for i = 2, #ARGV do
   for _, member in ipairs(redis.call('SRANDMEMBER', P .. ARGV[i], ARGV[1])) do
-    if redis.call('EXISTS', P .. 'h:' .. idOf(member)) == 0 then
+    if not there(idOf(member)) then
       left = left + redis.call('SREM', P .. ARGV[i], member)
     end
   end
@@ -143,7 +143,7 @@ func (s *Store) repairSome(ctx context.Context, node redis.UniversalClient) (rep
 // repair looks at what some keys say, and repairs what does not fit.
 func (s *Store) repair(ctx context.Context, names []string) (repaired int, err error) {
 	indexes := map[nodes.Shard][]string{}
-	put := map[string]map[nodes.Shard][]string{"h:": {}, "j:": {}}
+	put := map[string]map[nodes.Shard][]string{"h:": {}, "r:": {}, "j:": {}}
 	for _, name := range names {
 		at, rest := s.shardOf(name)
 		begin := rest[:min(len(rest), 2)]
@@ -155,7 +155,7 @@ func (s *Store) repair(ctx context.Context, names []string) (repaired int, err e
 			indexes[at] = append(indexes[at], rest)
 		}
 	}
-	for _, begin := range []string{"h:", "j:"} {
+	for _, begin := range []string{"h:", "r:", "j:"} {
 		for _, at := range nodes.InOrder(put[begin]) {
 			n, err := s.putBack(ctx, at, begin, put[begin][at])
 			if repaired += n; err != nil {
@@ -175,7 +175,11 @@ func (s *Store) repair(ctx context.Context, names []string) (repaired int, err e
 }
 
 func (s *Store) putBack(ctx context.Context, at nodes.Shard, begin string, names []string) (repaired int, err error) {
-	for some := range slices.Chunk(names, reapBatch) {
+	atOnce := reapBatch
+	if begin == "r:" {
+		atOnce = 1 // each has many records
+	}
+	for some := range slices.Chunk(names, atOnce) {
 		args := append([]any{begin, s.recordTime().Milliseconds()}, anys(some)...)
 		n, err := s.nodes.Run(ctx, at, repairScript, args...).Int()
 		if repaired += n; err != nil {

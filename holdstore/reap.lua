@@ -36,6 +36,21 @@ for _, st in ipairs({'released', 'recalled'}) do
     if get(id, 'state') == st then forget(id) else redis.call('ZREM', P .. 'z:' .. st, id) end
   end
 end
+-- Of each of these shelves one record has ended, at least.
+for _, shelf in ipairs(redis.call('ZRANGEBYSCORE', P .. 'ends', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
+  if records >= tonumber(ARGV[1]) then break end
+  local key, first = P .. 'r:' .. shelf, nil
+  local flat = redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do
+    local id, ends = shelf .. flat[i], endOf(flat[i + 1])
+    if ends > now then first = math.min(first or ends, ends) else
+      records = records + 1
+      local own = redis.call('HEXISTS', P .. 'h:' .. id, 'p') == 1 -- then the record on the shelf is not in use
+      if own or not pcall(forget, id) then unshelve(key, flat[i]) end
+    end
+  end
+  endsFirst(key, first)
+end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'debts', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   redis.call('ZREM', P .. 'debts', id)
   if get(id, 'state') == 'recalled' then uncharge(id) end

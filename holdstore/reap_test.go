@@ -19,6 +19,7 @@ func TestTheReaperAloneFixesWhatNoLoopMeets(t *testing.T) {
 	h := lives(t, s)
 	for st, hold := range h {
 		r.ZRem(ctx, stateKey(at, st), hold.ID)
+		r.ZRem(ctx, endsKey(at), hold.ID[:shelfShortest]) // where the released one stands
 	}
 	const gone = "2222222222222"
 	mine := listed(s, h[Held].ID)[0]
@@ -47,7 +48,11 @@ func TestTheReaperAloneFixesWhatNoLoopMeets(t *testing.T) {
 			c.Attempts, h[Releasing].ID)
 	}
 	for st, hold := range h {
-		if left := r.ZScore(ctx, stateKey(at, st), hold.ID).Val(); st != Releasing &&
+		set, member := stateKey(at, st), hold.ID
+		if st == Released {
+			set, member = endsKey(at), hold.ID[:shelfShortest]
+		}
+		if left := r.ZScore(ctx, set, member).Val(); st != Releasing &&
 			left <= float64(time.Now().UnixMilli()) {
 			t.Errorf("what is %s ends at %v", st, left)
 		}

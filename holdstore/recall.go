@@ -30,7 +30,7 @@ local words, did = {}, {}
 for i = 10, #ARGV do
   local id = ARGV[i]
   local fine, word = pcall(act, id, ARGV[7], ARGV[8], ARGV[9] == '1')
-  if not fine or not get(id, 'state') and redis.call('EXISTS', P .. 'h:' .. id, P .. 'aside:h:' .. id) > 0 then
+  if not fine or not get(id, 'state') and (there(id) or redis.call('EXISTS', P .. 'aside:h:' .. id) == 1) then
     word = 'damaged'
   end
   if word == 'ok' or word == 'partly' then

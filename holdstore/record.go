@@ -43,7 +43,8 @@ func eventLine(e Event) string {
 //	stopped    an operator has recalled it, or a part of it
 //	relied     a retry was told of this hold: its own fence may not delete it
 //	replaced   IDs of holds that it took back; by: "ID DUE RECIPIENTS...", which hold took this one back
-//	x          of a record that is packed, in place of all but p's first line, state and o: see packed.go
+//	x          of a record that is packed, in place of all but p's first line, state and o: see packed.go. On a shelf
+//	           it has all of this in another form: see shelf.go
 //	o          who is charged for it: "OWNER BYTES RECORD-BYTES"; "-" for BYTES once nothing of its content waits
 //	defects    how many attempts a defect of ours ended; parked: the first line of the last one
 //

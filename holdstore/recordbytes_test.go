@@ -35,8 +35,11 @@ func TestANameMeansOnlySoManyRecipientsAtATime(t *testing.T) {
 	if err != nil || wrong != nil || one < 4*20*namedRecipients/2 || own > one*6/10 || own < one/3 {
 		t.Errorf("they weigh %d bytes, the newest two %d: %v %v", one, own, err, wrong)
 	}
-	if none, err := s.RecordBytes(t.Context(), []string{"<other@corp.test>", "2222222222222"}, Whose{Login: "bert"},
-		5); err != nil || none != 0 {
+	if none, err := s.RecordBytes(t.Context(), []string{"<other@corp.test>"}, Whose{Login: "bert"}, 5); err != nil ||
+		none != 0 {
 		t.Errorf("what is not there weighs %d: %v", none, err)
+	}
+	if gone, err := s.RecordBytes(t.Context(), []string{"2222222222222"}, Whose{}, 0); err != nil || gone != shelvedBytes {
+		t.Errorf("what is on a shelf, or gone, weighs %d: %v", gone, err)
 	}
 }

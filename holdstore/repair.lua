@@ -1,8 +1,8 @@
--- Puts back what no loop and no search would meet: holds, and the jobs of word "j:". One that is releasing without a
+-- Puts back what no loop and no search would meet: holds, records on shelves, and jobs. One that is releasing without a
 -- lease would otherwise be stuck forever. A hold of which nobody can read the state is parked.
 --
 -- KEYS: as lib
--- ARGV: what the names are of, "h:" or "j:", record ms, names...
+-- ARGV: what the names are of, "h:", "r:" or "j:", record ms, names...
 -- Returns: how many were put back
 local repaired = 0
 local function hold(id)
@@ -22,6 +22,23 @@ local function hold(id)
   end
   if put then repaired = repaired + 1 end
 end
+local function shelf(name)
+  local key, first = P .. 'r:' .. name, math.huge
+  local flat = redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do
+    local id, fine, o = name .. flat[i], pcall(opened, name .. flat[i], flat[i + 1])
+    local put = false
+    for e in string.gmatch(fine and o.ix or '', '%S+') do
+      put = redis.call('SADD', P .. 'i:' .. e, numberOf(id)) == 1 or put
+    end
+    if put then repaired = repaired + 1 end
+    first = math.min(first, endOf(flat[i + 1]))
+  end
+  if first < (firstEnd(key) or math.huge) then
+    endsFirst(key, first)
+    repaired = repaired + 1
+  end
+end
 local function job(id)
   local waits = redis.call('ZSCORE', lane(id), id) or redis.call('ZSCORE', P .. 'jobs', id)
   if not waits and redis.call('HEXISTS', P .. 'j:' .. id, 'data') == 1 then
@@ -30,6 +47,6 @@ local function job(id)
   end
 end
 for i = 3, #ARGV do
-  if ARGV[1] == 'h:' then pcall(hold, ARGV[i]) else pcall(job, ARGV[i]) end
+  pcall(({['h:'] = hold, ['r:'] = shelf, ['j:'] = job})[ARGV[1]], ARGV[i])
 end
 return repaired

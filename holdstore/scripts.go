@@ -38,8 +38,10 @@ const (
 )
 
 // moves is what all scripts share: lib.lua.
-var moves = lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost, "NEVER", never, "DAMAGE_MOST",
-	damageMost, "NUMBERED", holdid.Numbered)
+var moves = lua("shelf", "EPOCH", holdid.Time(strings.Repeat("2", holdid.Length)).UnixMilli()) +
+	lua("lib", "AGE_STEP", ageStep.Milliseconds(), "TRAIL_MOST", trailMost, "NEVER", never, "DAMAGE_MOST",
+		damageMost, "NUMBERED", holdid.Numbered, "SHELF_SHORTEST", shelfShortest, "SHELF_LONGEST", shelfLongest,
+		"SHELF_MOST", shelfMost, "SHELF_SPAN", shelfSpan.Milliseconds())
 
 // script makes a script that must not add to a full store.
 func script(body string) *nodes.Script {

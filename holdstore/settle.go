@@ -64,8 +64,15 @@ func (s *Store) settleArgs(c *Claim, st Settlement) []any {
 	if st.RetryIn > 0 {
 		verb, retry = "retry", max(st.RetryIn.Milliseconds(), 1)
 	}
-	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results), st.Defect,
-		s.pack(c, st), len(c.fields)}
+	x, head := s.pack(c, st), []byte(nil)
+	if x != nil {
+		head = shelfHead(c.ID, c.fields)
+	}
+	if len(head)+len(x) > shelfRecord-shelfFront {
+		head = nil
+	}
+	args := []any{c.ID, c.token, retry, eventLine(Event{Verb: verb, Detail: st.Detail}), len(st.Results), st.Defect, x,
+		len(c.fields), head}
 	return append(args, s.resultArgs(c.ID, st.Results)...)
 }
 

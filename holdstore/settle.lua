@@ -2,11 +2,12 @@
 --
 -- KEYS: as lib
 -- ARGV: record ms; what claim wants (4); then of each attempt: id, token, retry ms, event, how many results, defect,
---   what a record is packed into or "", how many fields the hold had when it was claimed, and index and result of each
+--   what a record is packed into or "", how many fields the hold had when it was claimed, what precedes the packed
+--   record on a shelf or "", and index and result of each
 -- Returns: {a word for each, or an error; what claim returned}. The words: "ok"; "lost"; "pending": nothing left to
 --   retry was asked for, but a recipient is pending: all stays
-local FIRST = 8 -- of an attempt's arguments, where its results begin
-local ended, ends, pieces, ages, owed, bytes, late = {}, {}, {}, {}, {}, 0, nil
+local FIRST = 9 -- of an attempt's arguments, where its results begin
+local ended, ends, pieces, ages, owed, bytes, late, count = {}, {}, {}, {}, {}, 0, nil, 0
 local function some(all, f) -- as many as Lua passes on at a time
   for i = 1, #all, 200 do f(unpack(all, i, math.min(i + 199, #all))) end
 end
@@ -43,7 +44,7 @@ local function settle(a, last)
   -- What was noted of a hold since it was claimed, that somebody relies on it, and progress are other fields: then it
   -- stays as it is.
   local pack = retry == 0 and ARGV[a + 6] ~= '' and redis.call('HLEN', P .. 'h:' .. id) == tonumber(ARGV[a + 7])
-  if pack then changed = packing(id, ARGV[a + 6]) else
+  if not pack then
     changed[#changed + 1], changed[#changed + 2] = 'np', np
     note(id, ARGV[a + 3])
     redis.call('HDEL', P .. 'h:' .. id, 'tok')
@@ -55,7 +56,6 @@ local function settle(a, last)
     move(id, 'releasing', 'held', now + retry)
     return 'ok'
   end
-  changed[#changed + 1], changed[#changed + 2] = 'state', 'released'
   local owner, content, record = string.match(charge or '', '^(%S+) (%d+) (%d+)$')
   local keep = tonumber(ARGV[1])
   if owner then
@@ -65,13 +65,22 @@ local function settle(a, last)
       owed[owner] = o
     end
     o.n, o.b, keep = o.n + 1, o.b + content + record, o.keep
-    changed[#changed + 1], changed[#changed + 2] = 'o', owner .. ' - ' .. record
   end
-  some(changed, function(...) set(id, ...) end)
   each(id, function(piece) pieces[#pieces + 1] = piece end)
   local age = ageOf(id)
   ages[age], bytes = (ages[age] or 0) - 1, bytes + num(id, 'size')
-  ended[#ended + 1], ends[#ends + 1], ends[#ends + 2], late = id, int(now + keep), id, began or 0
+  ended[#ended + 1], late = id, began or 0
+  local shelf = pack and ARGV[a + 8] ~= '' and shelfFor(id, now + keep)
+  if shelf then
+    shelve(id, shelf, now + keep, shelfFront(now + keep, keep) .. ARGV[a + 8] .. ARGV[a + 6])
+    count = count + 1
+    return 'ok'
+  end
+  if pack then changed = packing(id, ARGV[a + 6]) end
+  changed[#changed + 1], changed[#changed + 2] = 'state', 'released'
+  if owner then changed[#changed + 1], changed[#changed + 2] = 'o', owner .. ' - ' .. record end
+  some(changed, function(...) set(id, ...) end)
+  ends[#ends + 1], ends[#ends + 2] = int(now + keep), id
   return 'ok'
 end
 local words, a = {}, 6
@@ -83,7 +92,8 @@ while ARGV[a] do
 end
 if #ended > 0 then
   redis.call('ZREM', P .. 'z:releasing', unpack(ended))
-  redis.call('ZADD', P .. 'z:released', unpack(ends))
+  if #ends > 0 then redis.call('ZADD', P .. 'z:released', unpack(ends)) end
+  if count > 0 then redis.call('INCRBY', P .. 'shelved', count) end
   some(pieces, function(...) redis.call('DEL', ...) end)
   redis.call('DECRBY', P .. 'bytes', int(bytes))
   for age, n in pairs(ages) do aged(age, n) end

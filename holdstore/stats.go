@@ -58,7 +58,7 @@ func queueStats(ctx context.Context, pipe redis.Pipeliner, at nodes.Shard) *shar
 		st.counts = append(st.counts, pipe.ZCard(ctx, stateKey(at, state)))
 	}
 	st.ages = pipe.HGetAll(ctx, agesKey(at))
-	st.numbers = pipe.MGet(ctx, bytesKey(at), lateKey(at))
+	st.numbers = pipe.MGet(ctx, bytesKey(at), lateKey(at), shelvedKey(at))
 	st.remembering = queueRemembering(ctx, pipe, at)
 	return st
 }
@@ -79,6 +79,7 @@ func (st *shardStats) addTo(out *Stats) {
 		return v
 	}
 	out.Bytes += number(0)
+	out.Count[Released] += int(number(2))
 	out.Remembering.add(st.remembering.Val())
 	out.Lateness = max(out.Lateness, time.Duration(number(1))*time.Millisecond)
 }
