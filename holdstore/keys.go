@@ -140,7 +140,6 @@ func indexText(kind, value string) string {
 // indexEntries lists all index entries of a submission, each once.
 func (s *Store) indexEntries(sub *Submission) []string {
 	all := s.entries("s", sub.owners()...)
-	all = append(all, s.entries("c", sub.Client.Address)...)
 	all = append(all, s.entries("m", sub.MessageID)...)
 	all = append(all, s.entries("q", sub.QueueID)...)
 	for _, r := range sub.Recipients {
