@@ -10,7 +10,7 @@ import (
 // script. What comes while batches are on their way goes with the next one. It never waits for more to come.
 type batcher[T comparable] struct {
 	most int                   // of one batch
-	goes int                   // batches on their way at a time
+	goes int                   // batches on their way at a time; more than one only when each of them has the most
 	full func(batch []T) bool  // a batch takes no more; nil: only most counts
 	send func(batch []T) error // returns when each of them has its outcome; an error is the outcome of all
 
@@ -34,7 +34,7 @@ func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error
 	p := waiter[T]{what, make(chan error, 1)}
 	c.mu.Lock()
 	c.waiting = append(c.waiting, p)
-	sends := c.going < c.goes
+	sends := c.going == 0 || c.going < c.goes && len(c.waiting) >= c.most
 	if sends {
 		c.going++
 	}
@@ -102,6 +102,10 @@ func (c *batcher[T]) sendNext() bool {
 func (c *batcher[T]) next() (batch []T, done []chan error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.going > 1 && len(c.waiting) < c.most {
+		c.going--
+		return nil, nil // another one is on its way, and takes them next: smaller ones would each need a sync
+	}
 	for len(batch) < min(len(c.waiting), c.most) && (c.full == nil || !c.full(batch)) {
 		p := c.waiting[len(batch)]
 		batch, done = append(batch, p.what), append(done, p.done)

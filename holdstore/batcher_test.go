@@ -54,6 +54,58 @@ func TestWhatComesWhileABatchIsOnItsWayGoesWithTheNext(t *testing.T) {
 	}
 }
 
+// Small batches that go at the same time would each need a sync of their own.
+func TestASecondBatchGoesOnlyWhenItIsFull(t *testing.T) {
+	let := make(chan struct{})
+	sent := make(chan int, 9)
+	c := &batcher[int]{most: 3, goes: 2,
+		send: func(batch []int) error { sent <- len(batch); <-let; return nil }}
+	var work, callers sync.WaitGroup
+	come := func(n, waiting int) {
+		for range n {
+			callers.Go(func() {
+				if err := c.do(t.Context(), &work, n); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		server.Eventually(t, "they wait", func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return len(c.waiting) == waiting
+		})
+	}
+	come(1, 0)
+	come(2, 2)
+	if len(sent) != 1 || <-sent != 1 {
+		t.Fatal("the first one does not go, or a second one that is not full")
+	}
+	come(1, 0)
+	come(4, 4) // no third one
+	if len(sent) != 1 || <-sent != 3 {
+		t.Fatal("the second one does not go when it is full, or a third one")
+	}
+	let <- struct{}{} // one of the two ends: the other one is alone, and four wait
+	if n := <-sent; n != 3 {
+		t.Fatalf("then %d go", n)
+	}
+	let <- struct{}{}
+	server.Eventually(t, "the last one waits while a batch is on its way", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.going == 1 && len(c.waiting) == 1
+	})
+	close(let)
+	if n := <-sent; n != 1 {
+		t.Fatalf("at the end %d go", n)
+	}
+	callers.Wait()
+	work.Wait()
+	if c.going != 0 || len(c.waiting) != 0 {
+		t.Errorf("%d on their way, %d wait", c.going, len(c.waiting))
+	}
+}
+
 // A goroutine for each batch would cost a lone writer more than the sending.
 func TestACallerWhoFindsNothingOnItsWaySendsTheBatchItself(t *testing.T) {
 	var stack string

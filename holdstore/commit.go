@@ -68,7 +68,7 @@ const (
 	batchMost  = 32              // holds of one batch: others wait a millisecond for it
 	batchBytes = 1 << 20         // in one batch: it ends with the message that passes this
 	entryBytes = 256             // what an index entry counts as: a message may have thousands
-	batchGoes  = 1               // of a shard on its way: of two each would be half as large, with a sync of its own
+	batchGoes  = 2               // of a shard on its way, the second one only when it is full
 	batchTime  = nodes.IOTimeout // for the reply
 )
 

@@ -32,7 +32,7 @@ func TestCommitsOfOneBatch(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	l := s.commits[s.nodes.Shards[0]]
-	l.going = batchGoes // nobody sends before all wait
+	l.going = 1 // nobody sends before all wait
 	receipts := make(chan Committed)
 	const n = 10
 	for i := range 2 * n {
