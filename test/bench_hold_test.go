@@ -154,8 +154,10 @@ func compareHolds(t *testing.T, peers []*peer, c cell) {
 		messages[n] = messagesFor(t, p.ports[c.transport], c.sessions, content)
 		costs[n] = make([][]float64, len(p.pids))
 	}
-	for range rounds {
-		for n, p := range peers {
+	for round := range holdRounds {
+		for turn := range peers {
+			n := (turn + round) % len(peers)
+			p := peers[n]
 			var before []time.Duration
 			for _, pids := range p.pids {
 				before = append(before, processorTime(t, pids))
@@ -213,6 +215,10 @@ func kilobytes(size int) string {
 	}
 	return fmt.Sprintf("%2d KB", size>>10)
 }
+
+// holdRounds is how often each peer runs. Each begins as often as the others: what runs after another one still has the
+// disk write what that one left.
+const holdRounds = 6
 
 // runTime is about how long one run of a cell takes; of large messages each session sends at least one.
 const runTime = time.Second

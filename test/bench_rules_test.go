@@ -30,7 +30,7 @@ func TestBenchRules(t *testing.T) {
 		messages := 800 * min(sessions, 4) / 4
 		var with, without, again []float64
 		before := [2]time.Duration{ruled.takes(), plain.takes()}
-		for round := range 27 { // single runs differ by a tenth
+		for round := range 15 { // single runs differ by a tenth
 			runs := []func(){
 				func() { with = append(with, source(t, ruled.mta.smtp, sessions, messages, 4<<10)) },
 				func() { without = append(without, source(t, plain.mta.smtp, sessions, messages, 4<<10)) },
