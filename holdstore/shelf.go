@@ -44,7 +44,7 @@ const (
 	shelfRecord   = 1000 // bytes of one: hash-max-listpack-value of the packages is 1024
 	shelfSpan     = 10 * time.Minute
 
-	entryKinds = "cmqrs"
+	entryKinds = "mqrs"
 	shelfFront = 6 + 5
 )
 
@@ -150,10 +150,15 @@ func offShelf(id, value string) (fields map[string]string, ends int64) {
 	line := []string{fmt.Sprint(held), fmt.Sprint(grace), fmt.Sprint(size), fmt.Sprint(recipients), nonce,
 		fmt.Sprint(pieces)}
 	for n := p.number(); n > 0 && !p.broken; n-- {
-		if entry := p.bytes(2); entry != "" {
-			number := binary.BigEndian.Uint16([]byte(entry))
-			line = append(line, entryKinds[number/buckets:][:1]+strconv.Itoa(int(number%buckets)))
+		entry := p.bytes(2)
+		if entry == "" {
+			break
 		}
+		number := int(binary.BigEndian.Uint16([]byte(entry)))
+		if number/buckets >= len(entryKinds) {
+			return nil, 0
+		}
+		line = append(line, entryKinds[number/buckets:][:1]+strconv.Itoa(number%buckets))
 	}
 	fields = map[string]string{"p": strings.Join(line, " ") + "\n", "state": string(Released)}
 	if owner := p.text(); owner != "" {

@@ -3,7 +3,7 @@
 -- KEYS: none
 -- ARGV: none
 -- Returns: nothing; defines numberAt, base64, momentOf, opened, endOf and shelfFront
-local KINDS = 'cmqrs' -- of index entries, in two bytes with their numbers
+local KINDS = 'mqrs' -- of index entries, in two bytes with their numbers
 -- numberAt reads a varint; what it returns second is where the next thing begins.
 local function numberAt(text, at)
   local n, factor = 0, 1
@@ -54,6 +54,7 @@ local function opened(id, value)
   for i = 1, count do
     local entry = struct.unpack('>I2', text(2))
     local kind = math.floor(entry / 8192) + 1
+    if kind > #KINDS then error('an index entry of no kind') end
     entries[i] = string.sub(KINDS, kind, kind) .. entry % 8192
   end
   o.ix = table.concat(entries, ' ')

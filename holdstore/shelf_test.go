@@ -197,11 +197,28 @@ func TestARecordOnAShelfIsToldOfAndForgotten(t *testing.T) {
 	}
 }
 
+// What is on a shelf can be anything after a fault of a disk or of a hand.
+func FuzzOffShelf(f *testing.F) {
+	f.Add("\x01\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x01\x01N\x01\x20\x01\x00")
+	f.Fuzz(func(t *testing.T, value string) {
+		id := idsOfNow(1)[0]
+		fields, ends := offShelf(id, value)
+		if fields == nil && ends != 0 {
+			t.Errorf("what can't be read ends at %d", ends)
+		}
+		if fields != nil {
+			unpacked(fields)
+		}
+	})
+}
+
 // A record on a shelf that can't be read costs only itself, is named, and goes when the store would let it go.
 func TestADamagedRecordOnAShelfCostsOnlyItself(t *testing.T) {
 	t.Parallel()
 	const front = "\x01\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x01"
-	for what, value := range map[string]string{"nothing": "", "short": "x", "cut": front + "\xff"} {
+	const numbers = "\x00\x00\x00\x01\x01\x01N" // no moment, grace or size, one recipient, one piece, a nonce
+	for what, value := range map[string]string{"nothing": "", "short": "x", "cut": front + "\xff",
+		"an entry of no kind": front + numbers + "\x01\xff\xff\x00"} {
 		s := open(t, server.StartRedis(t).Addr)
 		ctx, ids := t.Context(), idsOfNow(2)
 		victim, other := shelve(t, s, 1, ids[0]), shelve(t, s, 2, ids[1])
