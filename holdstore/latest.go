@@ -139,8 +139,7 @@ const (
 	weighedMost = 2 * findPage // how many records of one name are weighed, the newest
 	resultBytes = 128          // of a recipient's result, about
 
-	shelvedBytes  = 2048 // what a record on a shelf becomes when it is read, about
-	unpackedTimes = 4    // so many bytes does a packed one become when it is read
+	unpackedTimes = 4 // so many bytes does a packed one become when it is read
 )
 
 // RecordBytes says how many bytes the records take that some REFs name, and the newest of somebody, about. Holds that

@@ -43,6 +43,7 @@ const (
 	shelfMost     = 128  // records: Redis's own hash-max-listpack-entries
 	shelfRecord   = 1000 // bytes of one: hash-max-listpack-value of the packages is 1024
 	shelfSpan     = 10 * time.Minute
+	shelvedBytes  = 2048 // what a record on a shelf becomes when it is read, about
 
 	entryKinds = "mqrs"
 	shelfFront = 6 + 5
