@@ -14,8 +14,9 @@ import (
 )
 
 // Commit makes the hold durable, or says why it is not. After any error but ErrMaybeHeld this Put certainly holds
-// nothing: a commit whose outcome is unknown is fenced off first, so that it can't come true later. After ErrMaybeHeld
-// the same message finds the hold, if there is one, for unconfirmedFor; after that it is held as another one.
+// nothing: a commit whose outcome is unknown is fenced off first, so that it can't come true later. A hold that
+// somebody relies on already stays, and Commit returns it. After ErrMaybeHeld the same message finds the hold, if
+// there is one, for unconfirmedFor; after that it is held as another one.
 func (p *Put) Commit(ctx context.Context, t Terms) (Committed, error) {
 	defer p.s.staging.end(p)
 	p.work.Wait()
@@ -219,10 +220,10 @@ redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
 return {'fenced'}
 `)
 
-// fence settles a commit whose reply never came, that is not proven to be on the disk, or that too few replicas have.
-// It has a short time of its own, because the caller's may be over. It asks the server that is the primary now: what an
-// earlier primary did of the commit was replicated, or is lost with that primary, as is a commit that reaches it late.
-// When a hold has to stay and replicas count, the caller's retry finds it and waits for them.
+// fence finds out what became of a commit whose reply never came, that is not proven to be on the disk, or that too
+// few replicas have. It has a short time of its own, because the caller's may be over. It asks the server that is the
+// primary now: what an earlier primary did of the commit was replicated, or is lost with that primary, as is a commit
+// that reaches it late. When a hold has to stay and replicas count, the caller's retry finds it and waits for them.
 func (p *Put) fence(cause error) (Committed, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), fenceTime)
 	defer cancel()

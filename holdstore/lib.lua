@@ -246,7 +246,7 @@ local function recordTime(owner, normal, least)
 end
 -- there says whether a hold has a record, readable or not.
 local function there(id) return redis.call('EXISTS', P .. 'h:' .. id) == 1 or shelved(id) ~= nil end
--- erase removes everything of a hold that nothing counts; its content may stay.
+-- erase removes a record with its index entries, from its shelf as well, and its content unless that stays.
 local function erase(id, contentStays)
   if not contentStays then each(id, drop) end
   local n = numberOf(id)
@@ -256,7 +256,7 @@ local function erase(id, contentStays)
   drop(P .. 'h:' .. id)
   originals[id] = nil
 end
--- forget removes everything of a hold.
+-- forget erases a hold, and takes it out of the sets of states and out of all that is counted.
 local function forget(id)
   local waiting = 0
   for _, st in ipairs({'held', 'releasing'}) do waiting = waiting + redis.call('ZREM', P .. 'z:' .. st, id) end

@@ -32,8 +32,9 @@ var reapScript = drain(lua("reap"))
 // repairScript puts holds and jobs back to where loops and searches meet them: repair.lua.
 var repairScript = drain(lanes + lua("repair"))
 
-// unlistScript takes the IDs of holds that are gone out of index entries: of each it looks at some. ARGV: how many of
-// each, names of sets... Output: how many IDs left.
+// unlistScript repairs index entries: it takes out IDs that are there although their holds are gone. Usually erase in
+// lib.lua has done that. Of each entry it looks at some. ARGV: how many of each, names of sets... Output: how many IDs
+// left.
 var unlistScript = drain(`
 local left = 0
 for i = 2, #ARGV do

@@ -48,7 +48,7 @@ type Arrived struct {
 // Command is what is known of a recall command that came in.
 type Command struct {
 	From       string // the one address in From, in lower case
-	Defect     string // why it can't be judged: more than one From, too large; empty: it can
+	Defect     string // why it can't be judged: more than one From, too large (package inbound finds it); empty: it can
 	Domain     string // of From
 	Local      bool   // that domain is a recipient's as well: ours
 	NullSender bool
@@ -77,7 +77,7 @@ const (
 // InboundVerdict is what a recall command is worth.
 type InboundVerdict struct {
 	Result string // pass, none, fail, temperror
-	Reason string // in a few words, without ";"
+	Reason string // in a few words; ";" becomes ","
 	Target string // Message-ID that it may act on; only with pass
 	Rule   string
 	Steps  []string

@@ -18,7 +18,8 @@ type inboundTest struct {
 }
 
 // inboundTests go from what the command is, over who sent it, to what it asks for. Later ones rely on earlier ones:
-// from "a message came in" on there is a target.
+// from "a message came in" on there is a target. Each refusal has a row in docs/inbound.md and a case in
+// internal/inbound/verdicts_test.go.
 var inboundTests = []inboundTest{
 	{"the command is well formed", func(j *judgement) bool { return j.Defect == "" },
 		InboundFail, func(j *judgement) string { return j.Defect }},

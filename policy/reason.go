@@ -1,6 +1,6 @@
 package policy
 
-// Reason is why a message is held, or passes unheld.
+// Reason is why a message that leaves is held, or passes unheld. That of a verdict on an inbound recall is a text.
 type Reason struct {
 	Code ReasonCode // for programs
 	Text string     // for people, in a few words

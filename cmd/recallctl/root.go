@@ -42,6 +42,8 @@ func (c *ctl) close() {
 	}
 }
 
+// root has all verbs. A new one is added here; its help (help.go) has at least two examples and its exit codes, and
+// docs/recallctl.md shows it.
 func (c *ctl) root() *cobra.Command {
 	root := &cobra.Command{Use: "recallctl", Short: "See, recall, release and restore held mail", Version: version,
 		SilenceErrors: true, SilenceUsage: true}

@@ -27,7 +27,8 @@ func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
 	return some
 }
 
-// tell says to the sender and the log what came of a command; its kind was set before.
+// tell logs what came of a command, and answers its sender unless the site wants no such answer (recall.reports). The
+// kind of the answer was set before.
 func (d *Desk) tell(ctx context.Context, r *request, a *answer) error {
 	m, id := r.mail, a.Asked
 	switch {

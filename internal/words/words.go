@@ -29,7 +29,8 @@ type Words struct {
 	matcher language.Matcher
 }
 
-// Languages lists those that we ship.
+// Languages lists those that we ship. A new one also belongs into the default of web.languages in package config, into
+// the Roundcube plugin's localization, and into docs/languages.md.
 func Languages() (names []string) {
 	entries, _ := shipped.ReadDir("texts")
 	for _, e := range entries {
