@@ -179,7 +179,7 @@ func TestWhatHappensWhileAMessageIsSentStaysInItsRecord(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	for what, happens := range map[string]func(c *Claim) error{
 		"a note": func(c *Claim) error { return s.Note(t.Context(), c.ID, Event{Verb: "noted", By: "anna"}) },
-		"a counter of who is pending": func(c *Claim) error {
+		"a counter of pending recipients": func(c *Claim) error {
 			c.fields["np"] = "2"
 			return s.nodes.Client.HSet(t.Context(), holdKey(s.nodes.Of(c.ID), c.ID), "np", 2).Err()
 		},

@@ -111,7 +111,7 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	var full outage.Outage
 	for {
 		c, err := l.Accept()
-		now := time.Now() // a wait for somebody who connects is no trouble
+		now := time.Now() // waiting for a connection is as it should be
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {

@@ -399,7 +399,8 @@ func TestAnUnknownPathSaysNothingOfAMessage(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/nothing", "/static/nothing.css"} {
-		if code, text, _ := h.guest().ask("GET", path, ""); code != 404 || !strings.Contains(text, "There is no such page") {
+		code, text, _ := h.guest().ask("GET", path, "")
+		if code != 404 || !strings.Contains(text, "This page does not exist") {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}

@@ -38,7 +38,7 @@ func notFound() *problem {
 // that asks at a wrong path must not take the message for gone.
 func unknownPath() *problem {
 	return &problem{Type: "/unknown-path", Title: "Unknown path", Status: http.StatusNotFound,
-		Detail: "there is no such path, or not with this method: /api/v1/openapi.json describes all of the API"}
+		Detail: "the path does not exist, or not with this method: /api/v1/openapi.json describes all of the API"}
 }
 
 func forbidden(why string) *problem {
