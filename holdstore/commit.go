@@ -215,7 +215,7 @@ if get(id, 'nonce') ~= ARGV[3] then state = nil end
 if state and (state ~= 'held' or num(id, 'attempts') > 0 or get(id, 'relied') or get(id, 'tl')) then
   return {'ok', id, get(id, 'held_at'), get(id, 'due')}
 end
-if state then unreplace(id, ARGV[4]); forget(id) else drop(P .. 'b:' .. id .. ':' .. ARGV[3] .. ':0') end
+if state then unreplace(id, ARGV[4]); forgetHold(id) else drop(P .. 'b:' .. id .. ':' .. ARGV[3] .. ':0') end
 redis.call('SET', P .. 'x:' .. id, 1, 'PX', ARGV[2])
 return {'fenced'}
 `)

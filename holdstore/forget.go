@@ -117,19 +117,19 @@ func scanFields(ctx context.Context, node redis.UniversalClient, key, pattern st
 	}
 }
 
-// forgetScript removes the record of a hold that waits for nothing any more. ARGV: id. Output: 1 when it did.
-var forgetScript = drain(`
+// forgetHoldScript removes the record of a hold that waits for nothing any more. ARGV: id. Output: 1 when it did.
+var forgetHoldScript = drain(`
 local state = get(ARGV[1], 'state')
 if state ~= 'released' and state ~= 'recalled' then return 0 end
-forget(ARGV[1])
+forgetHold(ARGV[1])
 return 1
 `)
 
-// Forget removes what Traces has found, but for what waits. The line of the audit trail says how much it was, and not
-// of whom. A record that has come to wait again meanwhile stays; records says how many went.
-func (s *Store) Forget(ctx context.Context, name string, t Traces, a Actor) (records int, err error) {
+// ForgetPerson removes what Traces has found, but for what waits. The line of the audit trail says how much it was, and
+// not of whom. A record that has come to wait again meanwhile stays; records says how many went.
+func (s *Store) ForgetPerson(ctx context.Context, name string, t Traces, a Actor) (records int, err error) {
 	for _, id := range t.Records {
-		n, err := s.nodes.Run(ctx, s.nodes.Of(id), forgetScript, id).Int()
+		n, err := s.nodes.Run(ctx, s.nodes.Of(id), forgetHoldScript, id).Int()
 		if err != nil {
 			return records, nodes.Explain(err)
 		}

@@ -59,7 +59,7 @@ func TestAPersonIsForgotten(t *testing.T) {
 		len(found.Remembered) != 1 {
 		t.Fatalf("%v %+v, want %v", err, found, gone)
 	}
-	if n, err := store.Forget(ctx, "anna@corp.test", found, by); err != nil || n != 3 {
+	if n, err := store.ForgetPerson(ctx, "anna@corp.test", found, by); err != nil || n != 3 {
 		t.Fatal(n, err)
 	}
 	if found, err = store.Traces(ctx, "ANNA@corp.test"); err != nil || len(found.Records)+len(found.Remembered) != 0 ||

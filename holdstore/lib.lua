@@ -256,8 +256,8 @@ local function erase(id, contentStays)
   drop(P .. 'h:' .. id)
   originals[id] = nil
 end
--- forget erases a hold, and takes it out of the sets of states and out of all that is counted.
-local function forget(id)
+-- forgetHold erases a hold, and takes it out of the sets of states and out of all that is counted.
+local function forgetHold(id)
   local waiting = 0
   for _, st in ipairs({'held', 'releasing'}) do waiting = waiting + redis.call('ZREM', P .. 'z:' .. st, id) end
   for _, st in ipairs({'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end

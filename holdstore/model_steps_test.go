@@ -357,7 +357,7 @@ func (m *modelled) forget(rt *rapid.T) {
 	ends := rapid.Bool().Draw(rt, "it ends")
 	m.surely(rt, func() error {
 		if !ends {
-			return m.reader.nodes.Run(m.ctx, m.reader.nodes.Of(n.id), forgetScript, n.id).Err()
+			return m.reader.nodes.Run(m.ctx, m.reader.nodes.Of(n.id), forgetHoldScript, n.id).Err()
 		}
 		if err := m.endRecord(n); err != nil {
 			return err

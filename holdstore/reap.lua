@@ -33,7 +33,7 @@ end
 for _, st in ipairs({'released', 'recalled'}) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:' .. st, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
     records = records + 1
-    if get(id, 'state') == st then forget(id) else redis.call('ZREM', P .. 'z:' .. st, id) end
+    if get(id, 'state') == st then forgetHold(id) else redis.call('ZREM', P .. 'z:' .. st, id) end
   end
 end
 -- Of each of these shelves one record has ended, at least.
@@ -46,7 +46,7 @@ for _, shelf in ipairs(redis.call('ZRANGEBYSCORE', P .. 'ends', '-inf', int(now)
     if ends > now then first = math.min(first or ends, ends) else
       records = records + 1
       local own = redis.call('HEXISTS', P .. 'h:' .. id, 'p') == 1 -- then the record on the shelf is not in use
-      if own or not pcall(forget, id) then unshelve(key, flat[i]) end
+      if own or not pcall(forgetHold, id) then unshelve(key, flat[i]) end
     end
   end
   endsFirst(key, first)

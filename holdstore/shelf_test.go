@@ -182,7 +182,7 @@ func TestARecordOnAShelfIsToldOfAndForgotten(t *testing.T) {
 		if err != nil || !slices.Equal(traces.Records, ids[:1]) {
 			t.Fatalf("%s: found %+v, %v", kind, traces, err)
 		}
-		if n, err := s.Forget(ctx, office(1).Sender.Address, traces, alice); err != nil || n != 1 {
+		if n, err := s.ForgetPerson(ctx, office(1).Sender.Address, traces, alice); err != nil || n != 1 {
 			t.Errorf("%s: forgotten are %d, %v", kind, n, err)
 		}
 		if _, err := s.Get(ctx, asked); !errors.Is(err, ErrNotFound) {

@@ -72,7 +72,7 @@ func (c *ctl) forgets(ctx context.Context, a *act, name string, dryRun, yes bool
 			return usage("nothing was changed")
 		}
 	}
-	if out.Records, err = c.store.Forget(ctx, name, t, a.who()); err != nil {
+	if out.Records, err = c.store.ForgetPerson(ctx, name, t, a.who()); err != nil {
 		return err
 	}
 	if out.Pairs, err = c.pairsOf(ctx, a, name, false); err != nil {
