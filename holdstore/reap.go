@@ -32,10 +32,10 @@ var reapScript = drain(lua("reap"))
 // repairScript puts holds and jobs back to where loops and searches meet them: repair.lua.
 var repairScript = drain(lanes + lua("repair"))
 
-// unlistScript repairs index entries: it takes out IDs that are there although their holds are gone. Usually erase in
-// lib.lua has done that. Of each entry it looks at some. ARGV: how many of each, names of sets... Output: how many IDs
-// left.
-var unlistScript = drain(`
+// repairIndexScript repairs index entries: it takes out IDs that are there although their holds are gone. Usually erase
+// in lib.lua has done that. Of each entry it looks at some. ARGV: how many of each, names of sets... Output: how many
+// IDs left.
+var repairIndexScript = drain(`
 local left = 0
 for i = 2, #ARGV do
   for _, member in ipairs(redis.call('SRANDMEMBER', P .. ARGV[i], ARGV[1])) do
@@ -166,7 +166,7 @@ func (s *Store) repair(ctx context.Context, names []string) (repaired int, err e
 	}
 	for _, at := range nodes.InOrder(indexes) {
 		for some := range slices.Chunk(indexes[at], reapBatch) {
-			n, err := s.nodes.Run(ctx, at, unlistScript, append([]any{membersLooked}, anys(some)...)...).Int()
+			n, err := s.nodes.Run(ctx, at, repairIndexScript, append([]any{membersLooked}, anys(some)...)...).Int()
 			if repaired += n; err != nil {
 				return repaired, nodes.Explain(err)
 			}
