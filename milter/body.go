@@ -105,8 +105,8 @@ func (s *session) Body(mod *gomilter.Modifier) (r gomilter.Response, err error) 
 	if s.reconsider(); m.passes.Given() {
 		return s.travelOn(mod), nil
 	}
-	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Left(time.Now()), Fixed: !m.verdict.Until.IsZero(),
-		Replaces: m.replaces}
+	terms := holdstore.Terms{Rule: m.verdict.Rule, Grace: m.verdict.Remaining(time.Now()),
+		Fixed: !m.verdict.Until.IsZero(), Replaces: m.replaces}
 	receipt, err := s.commit(terms)
 	if err != nil {
 		return s.storeFailed(mod, err), nil

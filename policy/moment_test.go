@@ -69,7 +69,7 @@ func TestWhatIsLeftUntilAMoment(t *testing.T) {
 		{Verdict{Grace: time.Hour, Until: now.Add(time.Minute)}, time.Minute},
 		{Verdict{Grace: time.Hour, Until: now.Add(-time.Minute)}, 0},
 	} {
-		if got := c.v.Left(now); got != c.want {
+		if got := c.v.Remaining(now); got != c.want {
 			t.Errorf("%+v: %v, want %v", c.v, got, c.want)
 		}
 	}

@@ -56,8 +56,8 @@ func (e *Earlier) rules(p *Outbound) []bool {
 	return e.out
 }
 
-// Left is how long the message waits from now on, when Hold: a moment of the calendar does not move.
-func (v *Verdict) Left(now time.Time) time.Duration {
+// Remaining is how long the message waits from now on, when Hold: a moment of the calendar does not move.
+func (v *Verdict) Remaining(now time.Time) time.Duration {
 	if v.Until.IsZero() {
 		return v.Grace
 	}
