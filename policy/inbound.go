@@ -86,11 +86,11 @@ type InboundVerdict struct {
 // slack is how far clocks of other sites may be ahead.
 const slack = 15 * time.Minute
 
-// Judge gives the verdict: the first of inboundTests that does not hold decides.
+// Judge gives the verdict: the first of inboundChecks that does not hold decides.
 func (r InboundRule) Judge(c Command) InboundVerdict {
 	j := judgement{InboundRule: r, Command: c, target: c.Target()}
 	v := InboundVerdict{Rule: r.Name}
-	for _, t := range inboundTests {
+	for _, t := range inboundChecks {
 		if t.holds(&j) {
 			v.Steps = append(v.Steps, t.step+": holds")
 			continue

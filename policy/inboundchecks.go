@@ -9,18 +9,18 @@ type judgement struct {
 	target *Arrived
 }
 
-// inboundTest is something that must hold for a recall command. result and reason are the verdict if it does not.
-type inboundTest struct {
+// inboundCheck is something that must hold for a recall command. result and reason are the verdict if it does not.
+type inboundCheck struct {
 	step   string
 	holds  func(j *judgement) bool
 	result string
 	reason func(j *judgement) string
 }
 
-// inboundTests go from what the command is, over who sent it, to what it asks for. Later ones rely on earlier ones:
+// inboundChecks go from what the command is, over who sent it, to what it asks for. Later ones rely on earlier ones:
 // from "a message came in" on there is a target. Each refusal has a row in docs/inbound.md and a case in
 // internal/inbound/verdicts_test.go.
-var inboundTests = []inboundTest{
+var inboundChecks = []inboundCheck{
 	{"the command is well formed", func(j *judgement) bool { return j.Defect == "" },
 		InboundFail, func(j *judgement) string { return j.Defect }},
 	{"it has an envelope sender", func(j *judgement) bool { return !j.NullSender },
