@@ -154,26 +154,3 @@ func (c *ctl) marker(ctx context.Context) (*mark.Marker, error) {
 	}
 	return mark.New(secret), nil
 }
-
-func (c *ctl) link() *cobra.Command {
-	cmd := &cobra.Command{Use: "link REF...", ValidArgsFunction: c.complete(anyStates...)}
-	cmd.RunE = c.onStore(func(ctx context.Context, refs []string) error {
-		m, err := c.marker(ctx)
-		if err != nil {
-			return err
-		}
-		link := wiring.HoldLink(c.config, m)
-		if link == nil || c.ignores("web") {
-			return usage("the page is switched off: set web.listen and web.base_url in the config")
-		}
-		if len(refs) == 0 {
-			return usage("say which messages: a REF (hold ID, Message-ID or queue ID)")
-		}
-		holds, err := c.named(ctx, refs)
-		for _, h := range holds {
-			fmt.Fprintln(c.stdout, link(h))
-		}
-		return err
-	})
-	return cmd
-}
