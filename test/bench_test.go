@@ -95,7 +95,11 @@ func source(t *testing.T, addr string, sessions, messages, size int, options ...
 
 func median(all []float64) float64 {
 	sorted := slices.Sorted(slices.Values(all))
-	return sorted[len(sorted)/2]
+	half := len(sorted) / 2
+	if len(sorted)%2 == 0 {
+		return (sorted[half-1] + sorted[half]) / 2
+	}
+	return sorted[half]
 }
 
 // ofPing is the most that recallctl may take, as a part of what redis-cli takes to ask for a PONG.
