@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -16,38 +14,14 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// lines is a log that a test reads while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) has(words string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Contains(l.text.String(), words)
-}
-
-func (l *lines) all() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // serving runs recall-web with a config file; stop ends it.
-func serving(t *testing.T, file string) (w *site, log *lines, stop func()) {
+func serving(t *testing.T, file string) (w *site, log *server.Output, stop func()) {
 	t.Helper()
 	c, err := config.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log = &lines{}
+	log = &server.Output{}
 	if w, err = newSite(c, file, log); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +69,7 @@ func TestTheConfigIsReadAgainAtSIGHUP(t *testing.T) {
 		t.Helper()
 		write(more)
 		w.hangup <- syscall.SIGHUP
-		server.Eventually(t, "the log says "+says, func() bool { return log.has(says) })
+		server.Eventually(t, "the log says "+says, func() bool { return log.Has(says) })
 	}
 	again("session = \"soon\"\n", "reload refused, the old config stays in force: config="+file+",")
 	if code := operators(); code != 403 {

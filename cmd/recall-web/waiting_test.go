@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/recall-milter/recall-milter/test/server"
@@ -23,13 +22,13 @@ func TestTheLogOfThePageSaysThatRedisIsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, log, stop := serving(t, file)
-	server.Eventually(t, "the log says that it waits", func() bool { return log.has("waiting for Redis") })
-	if log.has("Redis answers") || log.has("start:") {
+	server.Eventually(t, "the log says that it waits", func() bool { return log.Has("waiting for Redis") })
+	if log.Has("Redis answers") || log.Has("start:") {
 		t.Error("it says that it is there while Redis is away")
 	}
 	redis.Start()
 	server.Eventually(t, "the log says that Redis is back", func() bool {
-		return log.has("Redis answers, and the page is there, after ") && log.has("listen="+address)
+		return log.Has("Redis answers, and the page is there, after ") && log.Has("listen="+address)
 	})
 	redis.Kill()
 	for range 3 {
@@ -39,9 +38,9 @@ func TestTheLogOfThePageSaysThatRedisIsBack(t *testing.T) {
 	}
 	redis.Start()
 	const back = "the store answers the page again, after "
-	server.Eventually(t, "the log says that Redis is back, although nobody asks", func() bool { return log.has(back) })
-	if n := strings.Count(log.all(), "can't answer while the store is away"); n != 1 {
-		t.Errorf("%d lines say that Redis is away:\n%s", n, log.all())
+	server.Eventually(t, "the log says that Redis is back, although nobody asks", func() bool { return log.Has(back) })
+	if n := log.Count("can't answer while the store is away"); n != 1 {
+		t.Errorf("%d lines say that Redis is away:\n%s", n, log)
 	}
 	stop()
 }

@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,24 +15,6 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/test/server"
 )
-
-// terminal is what appears on one.
-type terminal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *terminal) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *terminal) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
 
 // The bar of a long recall is drawn on a terminal, and is gone before anything else is written there: at the end, and
 // at Ctrl-C.
@@ -63,7 +43,7 @@ func TestTheBarIsGoneBeforeAnythingElseIsSaid(t *testing.T) {
 				}
 				return true
 			})
-			var screen terminal
+			var screen server.Output
 			c := exec.Command("script", "-qefc", "recallctl -c "+conf+" recall --all --yes", "/dev/null")
 			c.Stdout, c.Stderr = &screen, &screen
 			keys, err := c.StdinPipe()
@@ -74,18 +54,18 @@ func TestTheBarIsGoneBeforeAnythingElseIsSaid(t *testing.T) {
 				t.Fatal(err)
 			}
 			server.Eventually(t, "a bar is drawn",
-				func() bool { return strings.Contains(screen.String(), "[=====                         ] 100 of 600") })
+				func() bool { return screen.Has("[=====                         ] 100 of 600") })
 			said := `recalled 600 messages`
 			if end == "Ctrl-C" {
 				keys.Write([]byte{3})
-				server.Eventually(t, "the terminal shows it", func() bool { return strings.Contains(screen.String(), "^C") })
+				server.Eventually(t, "the terminal shows it", func() bool { return screen.Has("^C") })
 				// On a machine under load it may have done the rest before it hears of it.
 				said = `(recallctl: [1-5]00 of 600 messages recalled, then: interrupted; the same command goes on with the rest|` +
 					said + `)`
 			}
 			close(goOn)
 			err = c.Wait()
-			text, interrupted := screen.String(), strings.Contains(screen.String(), "interrupted")
+			text, interrupted := screen.String(), screen.Has("interrupted")
 			if code := c.ProcessState.ExitCode(); end == "the end" && code != 0 || interrupted && code != 130 {
 				t.Errorf("exit %d: %v", code, err)
 			}

@@ -432,7 +432,7 @@ func TestTheLogSaysWhenSignInsFailAndWorkAgain(t *testing.T) {
 	t.Parallel()
 	p := startProvider(t)
 	h := p.openWith("")
-	h.log = &lines{}
+	h.log = &server.Output{}
 	h = h.reopened(p.settings(""))
 	for _, away := range []bool{true, true, false, false} {
 		g := h.guest()
@@ -442,9 +442,9 @@ func TestTheLogSaysWhenSignInsFailAndWorkAgain(t *testing.T) {
 			t.Errorf("the provider is away: %v: %d", away, code)
 		}
 	}
-	if gone, back := h.log.count("nobody can sign in at the identity provider while it is away"),
-		h.log.count("the identity provider answers again, after "); gone != 1 || back != 1 {
-		t.Errorf("%d and %d lines:\n%s", gone, back, h.log.text.String())
+	if gone, back := h.log.Count("nobody can sign in at the identity provider while it is away"),
+		h.log.Count("the identity provider answers again, after "); gone != 1 || back != 1 {
+		t.Errorf("%d and %d lines:\n%s", gone, back, h.log)
 	}
 }
 

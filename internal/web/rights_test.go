@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,26 +33,7 @@ type house struct {
 	site   *web.Server
 	page   http.Handler      // that of url
 	ids    map[string]string // by subject
-	log    *lines            // of the next page that is opened; nil: nobody reads it
-}
-
-// lines is a log that is read while it is written.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// count says how often the log has a text.
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
+	log    *server.Output    // of the next page that is opened; nil: nobody reads it
 }
 
 const rules = `
