@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // book is a list that does not change.
@@ -116,7 +118,7 @@ func TestNoValueIsExpensive(t *testing.T) {
 		entries = append(entries, fmt.Sprintf("*@x%d.test", n))
 	}
 	l, _ := ParseLists([]string{"@book"}, shelf(t, entries...))
-	linear(t, "many places", func(part int) func() {
+	server.Linear(t, "many places", func(part int) func() {
 		value := strings.Repeat("@.", 100_000/part)
 		return func() { l.Match(value) }
 	})

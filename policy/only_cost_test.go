@@ -1,21 +1,18 @@
 package policy
 
 import (
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 // A command has up to a megabyte of text, and many may send one: what is read of it takes no more time than its length.
 // Eight times the text takes eight times as long, and not 64 times, and no text takes far longer than plain one.
 func TestReadingOnlyTakesNoLongerThanTheTextIs(t *testing.T) {
 	const size = 1 << 19
-	plain := linear(t, "plain text", func(part int) func() {
+	plain := server.Linear(t, "plain text", func(part int) func() {
 		lines := slices.Repeat([]string{"Please take back what I sent to them this morning."}, size/part/50)
 		return func() { ReadOnly(lines) }
 	})
@@ -30,7 +27,7 @@ func TestReadingOnlyTakesNoLongerThanTheTextIs(t *testing.T) {
 		"one line, and a far bracket": {"ONLY ", "a@b.test, ", "<"},
 		"quotes":                      {"ONLY ", "\"a\" ", ""},
 	} {
-		takes := linear(t, name, func(part int) func() {
+		takes := server.Linear(t, name, func(part int) func() {
 			lines := strings.Split(c.begin+strings.Repeat(c.again, size/part/len(c.again))+c.end, "\n")
 			return func() { ReadOnly(lines) }
 		})
@@ -38,42 +35,6 @@ func TestReadingOnlyTakesNoLongerThanTheTextIs(t *testing.T) {
 			t.Errorf("%s: %v, and as much plain text %v", name, takes, plain)
 		}
 	}
-}
-
-// linear fails when something whole takes far more than eight times the processor time of an eighth of it: the square
-// would take 64 times as much. What else runs on the machine does not count. of makes what is measured: 1 is the whole,
-// and 8 an eighth. It returns what the whole takes.
-func linear(t *testing.T, name string, of func(part int) func()) time.Duration {
-	t.Helper()
-	const tries, least = 5, time.Millisecond // less is not measured well
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // what others have left behind does not count
-	eighth, whole := time.Hour, time.Hour
-	for range tries {
-		eighth, whole = min(eighth, spent(t, of(8))), min(whole, spent(t, of(1)))
-		if whole <= 24*max(eighth, least) {
-			return whole
-		}
-	}
-	t.Errorf("%s: %v, and an eighth of it %v", name, whole, eighth)
-	return whole
-}
-
-// spent is the processor time that this thread takes for something.
-func spent(t *testing.T, do func()) time.Duration {
-	t.Helper()
-	runtime.GC()
-	now := func() time.Duration {
-		var at unix.Timespec
-		if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &at); err != nil {
-			t.Fatal(err)
-		}
-		return time.Duration(at.Nano())
-	}
-	began := now()
-	do()
-	return now() - began
 }
 
 // What is too much to be read is for nobody, never for all.
