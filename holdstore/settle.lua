@@ -72,7 +72,7 @@ local function settle(a, last)
   ended[#ended + 1], late = id, began or 0
   local shelf = pack and ARGV[a + 8] ~= '' and shelfFor(id, now + keep)
   if shelf then
-    shelve(id, shelf, now + keep, shelfFront(now + keep, keep) .. ARGV[a + 8] .. ARGV[a + 6])
+    shelve(id, shelf, now + keep, shelfFront(now + keep, now) .. ARGV[a + 8] .. ARGV[a + 6])
     count = count + 1
     return 'ok'
   end

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,11 +33,10 @@ import (
 // records share a shelf that end more than shelfSpan apart, since such a reader has to remember those that end later.
 // Counter "shelved" has how many records are on all shelves.
 //
-// A record begins with when it ends (6 bytes, ms), and for how long it was kept then (5 bytes, ms). Numbers as varints
-// and texts behind their lengths follow: how much later than its ID says the message was held (zigzag, ms), grace,
-// size, recipients, pieces, nonce, index entries (two bytes each: kind and number), and the owner with digests as
-// bytes; unless it is empty, the bytes of the record that the owner is charged for. The rest is field x without its
-// moment.
+// A record begins with when it ends, and when its message was released (6 bytes each, ms). Numbers as varints and texts
+// behind their lengths follow: how much later than its ID says the message was held (zigzag, ms), grace, size,
+// recipients, pieces, nonce, index entries (two bytes each: kind and number), and the owner with digests as bytes;
+// unless it is empty, the bytes of the record that the owner is charged for. The rest is field x without its moment.
 const (
 	shelfShortest = 5 // characters of PREFIX
 	shelfLongest  = 8
@@ -46,7 +46,7 @@ const (
 	shelvedBytes  = 2048 // what a record on a shelf becomes when it is read, about
 
 	entryKinds = "mqrs"
-	shelfFront = 6 + 5
+	shelfFront = 6 + 6
 )
 
 // shelfKeys are the shelves on which a record can be, and its fields there.
@@ -112,44 +112,51 @@ func appendOwner(b []byte, o string) []byte {
 		return nil
 	}
 	cost, err := strconv.ParseUint(words[2], 10, 50)
-	if err != nil {
+	if err != nil || cost >= numberMost {
 		return nil
 	}
-	group, sender, behind := strings.Cut(words[0], "@")
-	raw := append([]byte(group[:1]), rawDigest(group[1:])...)
-	if raw = append(raw, rawDigest(sender)...); ownerText(string(raw)) != words[0] || behind != (sender != "") {
+	group, sender, _ := strings.Cut(words[0][1:], "@")
+	raw := slices.Concat([]byte(words[0][:1]), rawDigest(group), rawDigest(sender))
+	if text, ok := ownerText(string(raw)); !ok || text != words[0] {
 		return nil
 	}
 	return binary.AppendUvarint(appendText(b, raw), cost)
 }
 
 // ownerText is an owner with digests as text, of one with digests as bytes.
-func ownerText(raw string) string {
-	if len(raw) <= 1+digestLen {
-		return raw[:1] + base64.RawStdEncoding.EncodeToString([]byte(raw[1:]))
+func ownerText(raw string) (text string, ok bool) {
+	switch len(raw) {
+	case 1 + digestLen:
+		return raw[:1] + base64.RawStdEncoding.EncodeToString([]byte(raw[1:])), true
+	case 1 + 2*digestLen:
+		text, _ = ownerText(raw[:1+digestLen])
+		return text + "@" + base64.RawStdEncoding.EncodeToString([]byte(raw[1+digestLen:])), true
 	}
-	return ownerText(raw[:1+digestLen]) + "@" + base64.RawStdEncoding.EncodeToString([]byte(raw[1+digestLen:]))
+	return "", false
 }
 
-// offShelf gives a record on a shelf the fields that its hash would have, and says when it ends (ms); nil: it can't be
-// read.
-func offShelf(id, value string) (fields map[string]string, ends int64) {
+// What apart in lib.lua can't read from a hash is not read from a shelf.
+const (
+	numberMost = 1e15 // of ms and bytes
+	countMost  = 1e6  // of recipients and pieces
+)
+
+var nonceForm = regexp.MustCompile(`^[0-9A-Za-z]+$`)
+
+// offShelf gives a record on a shelf the fields that its hash would have; nil: it can't be read. opened in shelf.lua
+// does the same.
+func offShelf(id, value string) (fields map[string]string) {
 	if len(value) <= shelfFront {
-		return nil, 0
+		return nil
 	}
-	front := func(begin, end int) (n int64) {
-		for _, b := range []byte(value[begin:end]) {
-			n = n<<8 | int64(b)
-		}
-		return n
-	}
-	ends = front(0, 6)
-	left := ends - front(6, shelfFront)
 	p := &packed{rest: value[shelfFront:]}
 	held := holdid.Time(id).UnixMilli() + p.signed()
 	grace, size, recipients, pieces, nonce := p.number(), p.number(), p.number(), p.number(), p.text()
-	line := []string{fmt.Sprint(held), fmt.Sprint(grace), fmt.Sprint(size), fmt.Sprint(recipients), nonce,
-		fmt.Sprint(pieces)}
+	if held < 0 || max(uint64(held), grace, size) >= numberMost || max(recipients, pieces) >= countMost ||
+		!nonceForm.MatchString(nonce) {
+		return nil
+	}
+	var entries []string
 	for n := p.number(); n > 0 && !p.broken; n-- {
 		entry := p.bytes(2)
 		if entry == "" {
@@ -157,19 +164,34 @@ func offShelf(id, value string) (fields map[string]string, ends int64) {
 		}
 		number := int(binary.BigEndian.Uint16([]byte(entry)))
 		if number/buckets >= len(entryKinds) {
-			return nil, 0
+			return nil
 		}
-		line = append(line, entryKinds[number/buckets:][:1]+strconv.Itoa(number%buckets))
+		entries = append(entries, entryKinds[number/buckets:][:1]+strconv.Itoa(number%buckets))
 	}
-	fields = map[string]string{"p": strings.Join(line, " ") + "\n", "state": string(Released)}
-	if owner := p.text(); owner != "" {
-		fields["o"] = ownerText(owner) + " - " + strconv.FormatUint(p.number(), 10)
+	line := fmt.Sprintf("%d %d %d %d %s %d %s\n", held, grace, size, recipients, nonce, pieces,
+		strings.Join(entries, " "))
+	fields = map[string]string{"p": line, "state": string(Released)}
+	if raw := p.text(); raw != "" {
+		owner, ok := ownerText(raw)
+		cost := p.number()
+		if !ok || cost >= numberMost {
+			return nil
+		}
+		fields["o"] = owner + " - " + strconv.FormatUint(cost, 10)
 	}
 	if p.broken {
-		return nil, 0
+		return nil
 	}
-	fields["x"] = strconv.FormatInt(left, 10) + " " + p.rest
-	return fields, ends
+	fields["x"] = strconv.FormatInt(sixBytes(value[6:]), 10) + " " + p.rest
+	return fields
+}
+
+// sixBytes is the number with which a text begins.
+func sixBytes(text string) (n int64) {
+	for _, b := range []byte(text[:6]) {
+		n = n<<8 | int64(b)
+	}
+	return n
 }
 
 // recordsOf reads the records of holds, wherever they are, as hashes; an empty one stands for none. What has no hash is
@@ -237,17 +259,19 @@ func (s *Store) onShelves(ctx context.Context, ids []string, known []map[string]
 		if r.Err() != nil {
 			return r.Err()
 		}
-		if known[n], _ = offShelf(ids[n], r.Val()); known[n] == nil {
+		if known[n] = offShelf(ids[n], r.Val()); known[n] == nil {
 			known[n] = map[string]string{"state": string(Released)} // it is there, and damaged
 		}
 	}
 	return nil
 }
 
-// endOf is when a record on a shelf ends (ms).
+// endOf is when a record on a shelf ends (ms), as in shelf.lua: what can't be read has ended.
 func endOf(value string) int64 {
-	_, ends := offShelf(strings.Repeat("2", holdid.Length), value)
-	return ends
+	if len(value) <= shelfFront {
+		return 0
+	}
+	return sixBytes(value)
 }
 
 // queueShelved asks how many records of a shard are on shelves; "" is none.

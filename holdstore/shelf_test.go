@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -199,26 +201,118 @@ func TestARecordOnAShelfIsToldOfAndForgotten(t *testing.T) {
 
 // What is on a shelf can be anything after a fault of a disk or of a hand.
 func FuzzOffShelf(f *testing.F) {
-	f.Add("\x01\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x01\x01N\x01\x20\x01\x00")
+	f.Add(aFront + someNumbers + "\x01\x20\x01\x00")
 	f.Fuzz(func(t *testing.T, value string) {
-		id := idsOfNow(1)[0]
-		fields, ends := offShelf(id, value)
-		if fields == nil && ends != 0 {
-			t.Errorf("what can't be read ends at %d", ends)
-		}
-		if fields != nil {
+		if fields := offShelf(idsOfNow(1)[0], value); fields != nil {
 			unpacked(fields)
 		}
 	})
 }
 
+// What a record on a shelf begins with.
+const (
+	aFront      = "\x01\xa0\x00\x00\x00\x00\x01\x9f\x00\x00\x00\x00"
+	someNumbers = "\x00\x00\x00\x01\x01\x01N" // no moment, grace or size, one recipient, one piece, a nonce
+)
+
+// Scripts and Go read the same of what is on a shelf, sound or damaged, and nothing that a hash would not have.
+func TestScriptsReadWhatGoReadsOnAShelf(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	at := s.nodes.Shards[0]
+	h, _ := sent(t, s, office(1), nil)
+	keys, names := shelfKeys(at, h.ID)
+	sound := s.nodes.Client.HGet(t.Context(), keys[0], names[0]).Val()
+	values := []any{sound, aFront + someNumbers + "\x00\x00", aFront + "\x00\x00\x00\xff\xff\x7f\x01\x01N\x00\x00",
+		aFront + "\x00\x00\x00\x01" + strings.Repeat("\x80", 7) + "\x01\x01N\x00\x00",
+		aFront + strings.Repeat("\x80", 12) + someNumbers + "\x00\x00", aFront + someNumbers + "\x00\x01"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 3000 {
+		some := []byte(sound)
+		for range 1 + random.IntN(3) {
+			n := random.IntN(min(len(some), shelfFront+60)) // what is behind is field x
+			new := make([]byte, random.IntN(3))
+			for i := range new {
+				new[i] = byte(random.Uint32())
+			}
+			some = slices.Replace(some, n, n+1, new...)
+		}
+		values = append(values, string(some))
+	}
+	script := drain(`
+local all = {}
+for i = 2, #ARGV do
+  local fine, o = pcall(opened, ARGV[1], ARGV[i])
+  local line = fine and table.concat({o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix}, ' ') .. '\n'
+  all[i - 1] = fine and {line, o.o or '', o.x, int(o.ends), apart(line).due == o.due and 'apart' or ''} or {}
+end
+return all
+`)
+	read := 0
+	for some := range slices.Chunk(values, 200) {
+		answers, err := s.nodes.Run(t.Context(), at, script, append([]any{h.ID}, some...)...).Slice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, value := range some {
+			want := []any{}
+			if f := offShelf(h.ID, value.(string)); f != nil {
+				want = []any{f["p"], f["o"], f["x"], fmt.Sprint(endOf(value.(string))), "apart"}
+				read++
+			}
+			if !reflect.DeepEqual(answers[n], want) {
+				t.Errorf("%q: a script reads %q, and Go %q", value, answers[n], want)
+			}
+		}
+	}
+	if read < len(values)/10 || read > len(values)*9/10 {
+		t.Errorf("%d of %d can be read", read, len(values))
+	}
+}
+
+// However long records are kept, they say when their message was released.
+func TestARecordThatIsKeptForVeryLongSaysWhenItsMessageWasReleased(t *testing.T) {
+	t.Parallel()
+	s := keeping(t, server.StartRedis(t).Addr, 100*365*24*time.Hour)
+	id := shelve(t, s, 1, idsOfNow(1)[0])
+	if shelfLength(t, s, id) != shelfShortest {
+		t.Fatal("it is not on a shelf")
+	}
+	h, wrong := s.Get(t.Context(), id)
+	at, _, err := s.LeftAt(t.Context(), id)
+	if err != nil || wrong != nil || at.Before(h.HeldAt) || at.After(time.Now()) {
+		t.Errorf("it was released at %v, %v, %v", at, err, wrong)
+	}
+}
+
+// An owner that can't be read keeps no message from being settled: else it would be sent again and again.
+func TestAMessageOfADamagedOwnerIsSettled(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	for n, owner := range []string{"@", "@x 1 2", "l 1 2", "lAAAA 1 2", "l@ 1 2", "l\xff@AAAA 1 2", "1 2"} {
+		p := s.Put(office(n), []byte("Subject: x\r\n"))
+		if _, err := p.Commit(t.Context(), Terms{Rule: "default"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.nodes.Client.HSet(t.Context(), holdKey(p.at, p.id), "o", owner).Err(); err != nil {
+			t.Fatal(err)
+		}
+		results := map[int]Result{0: {Outcome: Sent}, 1: {Outcome: Sent}}
+		if err := s.Settle(t.Context(), claimOne(t, s), Settlement{Results: results}); err != nil {
+			t.Errorf("%s: %v", owner, err)
+		}
+		if h, err := s.Get(t.Context(), p.id); err != nil || h.State != Released {
+			t.Errorf("%s: %+v, %v", owner, h, err)
+		}
+	}
+}
+
 // A record on a shelf that can't be read costs only itself, is named, and goes when the store would let it go.
 func TestADamagedRecordOnAShelfCostsOnlyItself(t *testing.T) {
 	t.Parallel()
-	const front = "\x01\xa0\x00\x00\x00\x00\x00\x00\x00\x00\x01"
-	const numbers = "\x00\x00\x00\x01\x01\x01N" // no moment, grace or size, one recipient, one piece, a nonce
-	for what, value := range map[string]string{"nothing": "", "short": "x", "cut": front + "\xff",
-		"an entry of no kind": front + numbers + "\x01\xff\xff\x00"} {
+	for what, value := range map[string]string{"nothing": "", "short": "x", "cut": aFront + "\xff",
+		"many pieces":         aFront + "\x00\x00\x00\x01" + strings.Repeat("\x80", 7) + "\x01\x01N\x00\x00",
+		"an entry of no kind": aFront + someNumbers + "\x01\xff\xff\x00"} {
 		s := open(t, server.StartRedis(t).Addr)
 		ctx, ids := t.Context(), idsOfNow(2)
 		victim, other := shelve(t, s, 1, ids[0]), shelve(t, s, 2, ids[1])
