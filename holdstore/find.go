@@ -160,11 +160,11 @@ func (s *Store) States(ctx context.Context, ids []string) ([]State, error) {
 				known[n] = map[string]string{"state": cmp.Or(r.Val(), string(Held))} // none: nothing happened to it yet
 			}
 		}
-		if err := s.onShelves(ctx, page, known); err != nil {
+		if err := errors.Join(s.onShelves(ctx, page, known), s.hashes(ctx, page, known)); err != nil { // as in recordsOf
 			return nil, nodes.Explain(err)
 		}
 		for _, fields := range known {
-			states = append(states, State(fields["state"]))
+			states = append(states, State(unpacked(fields)["state"]))
 		}
 	}
 	return states, nil

@@ -176,7 +176,7 @@ func (*afterReads) ProcessHook(next redis.ProcessHook) redis.ProcessHook { retur
 func (a *afterReads) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, all []redis.Cmder) error {
 		err := next(ctx, all)
-		if all[0].Name() == "hgetall" && a.done.CompareAndSwap(false, true) {
+		if strings.HasPrefix(all[0].Name(), "hget") && a.done.CompareAndSwap(false, true) {
 			a.act()
 		}
 		return err

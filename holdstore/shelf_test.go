@@ -428,6 +428,34 @@ func TestACommitThatIsRepeatedMeetsARecordOnAShelf(t *testing.T) {
 	}
 }
 
+// Whoever looks for a record while it leaves its shelf finds it.
+func TestARecordThatLeavesItsShelfMeanwhileIsFound(t *testing.T) {
+	t.Parallel()
+	for what, state := range map[string]func(s *Store, id string) (State, error){
+		"a read": func(s *Store, id string) (State, error) {
+			h, err := s.Get(t.Context(), id)
+			if err != nil {
+				return "", err
+			}
+			return h.State, nil
+		},
+		"a look at states": func(s *Store, id string) (State, error) {
+			all, err := s.States(t.Context(), []string{id})
+			return all[0], err
+		},
+	} {
+		s := open(t, server.StartRedis(t).Addr)
+		id := shelve(t, s, 1, idsOfNow(1)[0])
+		left := false
+		s.nodes.Client.AddHook(&afterReads{act: func() {
+			left = s.Note(t.Context(), id, Event{Verb: "noted"}) == nil
+		}})
+		if got, err := state(s, id); err != nil || got != Released || !left {
+			t.Errorf("%s: %q, %v; it has left its shelf: %v", what, got, err, left)
+		}
+	}
+}
+
 // Fsck finds what is wrong with shelves, and repairs it.
 func TestFsckLooksAtShelves(t *testing.T) {
 	t.Parallel()
