@@ -27,7 +27,7 @@ type cameKey struct{}
 // lost notes that a request found the store away. It says whether that is so: a client that hangs up says nothing of
 // the store.
 func (s *Server) lost(r *http.Request, err error) bool {
-	if r.Context().Err() != nil || !errors.Is(err, holdstore.ErrUnavailable) && !errors.Is(err, holdstore.ErrPartial) {
+	if r.Context().Err() != nil || !isAway(err) {
 		return false
 	}
 	asked, known := r.Context().Value(cameKey{}).(time.Time)
@@ -40,6 +40,10 @@ func (s *Server) lost(r *http.Request, err error) bool {
 	default:
 	}
 	return true
+}
+
+func isAway(err error) bool {
+	return errors.Is(err, holdstore.ErrUnavailable) || errors.Is(err, holdstore.ErrPartial)
 }
 
 // awaitStore looks for a store that is away until it answers, so that the log says so although nobody asks the page;
@@ -60,10 +64,10 @@ func (s *Server) awaitStore(ctx context.Context) {
 			case <-tick.C:
 			}
 			asked := time.Now()
-			ping, cancel := context.WithTimeout(ctx, readyTime)
-			err := s.store.Ping(ping)
+			look, cancel := context.WithTimeout(ctx, readyTime)
+			err := s.store.Writable(look) // a store that has too few replicas answers a ping
 			cancel()
-			if away = err != nil; !away {
+			if away = isAway(err); !away {
 				s.storeAway.Note(s.log, asked, nil, storeGone, storeBack)
 			}
 		}

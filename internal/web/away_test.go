@@ -45,6 +45,39 @@ func TestAnOutageBeginsWithTheRequestThatFindsIt(t *testing.T) {
 	})
 }
 
+// refusing is a store that answers, and for a while takes nothing.
+type refusing struct {
+	Store
+	asked int
+}
+
+func (*refusing) Ping(context.Context) error { return nil }
+
+func (r *refusing) Writable(context.Context) error {
+	if r.asked++; r.asked < 5 {
+		return fmt.Errorf("%w: NOREPLICAS", holdstore.ErrUnavailable)
+	}
+	return holdstore.ErrFull // it is there, and says so of what it can't take
+}
+
+// A store that answers, and refuses what people do, is not back.
+func TestAStoreThatTakesNothingIsNotBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &journal{}
+		s := &Server{log: log, store: &refusing{}, gone: make(chan struct{}, 1)}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.awaitStore(ctx)
+		s.lost(httptest.NewRequest("POST", "/", nil), holdstore.ErrUnavailable)
+		time.Sleep(time.Minute) // fake time
+		synctest.Wait()
+		if !slices.Equal(log.said, []string{storeGone, storeBack}) || log.lasted != 5*lookEvery {
+			t.Errorf("%q, after %v", log.said, log.lasted)
+		}
+	})
+}
+
 // However many try to sign in meanwhile, the log says once that the provider is away, and that it is back when it was
 // reached: what it published before says nothing of that.
 func TestTheLogSaysThatTheProviderIsBack(t *testing.T) {
