@@ -244,17 +244,40 @@ func (j *journal) note(what string) {
 	j.said = append(j.said, what)
 }
 
+// flaky is a store that is away for the first of what is written of each attempt.
+type flaky struct {
+	Store
+	tries int
+}
+
+func (f *flaky) RetryJob(ctx context.Context, j *holdstore.Job, in time.Duration) error {
+	if f.tries++; f.tries%2 == 1 {
+		return holdstore.ErrUnavailable
+	}
+	return f.Store.RetryJob(ctx, j, in)
+}
+
+func (f *flaky) FinishJob(ctx context.Context, j *holdstore.Job, known time.Duration) error {
+	if f.tries++; f.tries%2 == 1 {
+		return holdstore.ErrUnavailable
+	}
+	return f.Store.FinishJob(ctx, j, known)
+}
+
 // The log says that a job waits, for a mailbox server that is away or whatever it needs, and then that it is done.
 func TestTheLogSaysThatAJobIsDoneAtLast(t *testing.T) {
 	store, post := site(t)
 	log := &journal{}
-	x := New(store, post, &away{}, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
+	x := New(&flaky{Store: store}, post, &away{}, mark.New([]byte("secret")), log, Options{Keep: time.Hour})
 	o := Order{RequestID: "X", CommandID: "<x@corp.test>", MessageID: "<1@corp.test>", From: "anna@corp.test",
 		Recipients: []string{"bert@far.test"}}
 	must(t, func() error { _, err := x.AcceptOrder(t.Context(), o, true); return err })
 	var j *holdstore.Job
 	for _, err := range []error{errors.New("connection refused"), errors.New("connection refused"), nil} {
 		server.Eventually(t, "the job is claimed", func() bool { j, _ = store.ClaimJob(t.Context()); return j != nil })
+		if x.end(t.Context(), j, err) == nil {
+			t.Error("the store is away, and nobody hears of it")
+		}
 		must(t, func() error { return x.end(t.Context(), j, err) })
 	}
 	if want := []string{"a job for recalls (" + j.ID + ") is tried again until it is done",

@@ -143,13 +143,14 @@ func (x *Retractor) timed(ctx context.Context, j *holdstore.Job) error {
 	return x.renewed(ctx, j)
 }
 
-// end says in the store what came of an attempt.
+// end says in the store what came of an attempt, and then in the log: it is called again while the store is away.
 func (x *Retractor) end(ctx context.Context, j *holdstore.Job, err error) error {
-	if err == nil && j.Attempts > 1 {
-		x.log.Recovered("the job for recalls "+j.ID+" is done", time.Since(j.Since))
-	}
 	if err == nil || errors.Is(err, holdstore.ErrLost) {
-		return x.store.FinishJob(ctx, j, x.o.Keep)
+		failed := x.store.FinishJob(ctx, j, x.o.Keep)
+		if err == nil && failed == nil && j.Attempts > 1 {
+			x.log.Recovered("the job for recalls "+j.ID+" is done", time.Since(j.Since))
+		}
+		return failed
 	}
 	in := max(backOff(j), mailbox.Wait(err))
 	var look later
@@ -161,10 +162,12 @@ func (x *Retractor) end(ctx context.Context, j *holdstore.Job, err error) error 
 		return x.store.WaitJob(ctx, j, firstTry)
 	case errors.As(err, &broken):
 		return x.store.BreakJob(ctx, j, in, string(broken))
-	case j.Attempts == 1:
+	}
+	failed := x.store.RetryJob(ctx, j, in)
+	if failed == nil && j.Attempts == 1 {
 		x.log.Trouble("a job for recalls ("+j.ID+") is tried again until it is done", err)
 	}
-	return x.store.RetryJob(ctx, j, in)
+	return failed
 }
 
 // backOff is the pause before a job's next attempt.
