@@ -103,7 +103,7 @@ func TestWhatIsDamagedInTheStoreIsNamed(t *testing.T) {
 	fixed(t, found)
 }
 
-// A Redis that hangs is named within a few seconds.
+// A Redis that hangs is named in a few times what one look at it takes.
 func TestARedisThatHangsIsNamedSoon(t *testing.T) {
 	t.Parallel()
 	srv := server.StartRedis(t)
@@ -118,11 +118,12 @@ func TestARedisThatHangsIsNamedSoon(t *testing.T) {
 	defer srv.Resume()
 	began := time.Now()
 	s.NoStore = store.Ready(t.Context())
+	look := time.Since(began)
 	found := gathered(func(r report) { redis(t.Context(), s, r); holds(t.Context(), s, r) })
 	if got := strings.Join(checks(found), " "); got != "redis.reachable" || !strings.Contains(found[0].Fix, "hangs") {
 		t.Errorf("%+v", found)
 	}
-	if took := time.Since(began); took > 9*time.Second {
-		t.Errorf("it took %v", took)
+	if took := time.Since(began); took > 3*look {
+		t.Errorf("it took %v, and one look %v", took, look)
 	}
 }
