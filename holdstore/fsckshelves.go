@@ -36,7 +36,7 @@ func (f *fsck) shelved(ctx context.Context, at nodes.Shard) error {
 // shelvedScript sets the counter, unless it has changed. ARGV: what it was, what it is.
 var shelvedScript = drain(`
 local says = redis.call('GET', P .. 'shelved')
-if (number(says) or 0) == tonumber(ARGV[1]) then redis.call('SET', P .. 'shelved', ARGV[2]) end
+if (tonumber(says or 0) or 0) == tonumber(ARGV[1]) then redis.call('SET', P .. 'shelved', ARGV[2]) end
 return 'ok'
 `)
 

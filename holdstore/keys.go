@@ -23,9 +23,8 @@ import (
 //	z:STATE         holds by state, without those on shelves; score: held due, releasing lease end, released and
 //	                recalled the record's end (ms)
 //	ages            hash: of each ten seconds since 1970, how many that were held then are still held or releasing
-//	i:KIND+NUMBER   set, index: s sender and login, r recipient, c client address, m Message-ID, q queue ID; members
-//	                are the numbers of IDs. Several values share an entry, so that no name shows one: look at the
-//	                record (index.go)
+//	i:KIND+NUMBER   set, index: s sender and login, r recipient, m Message-ID, q queue ID; members are the numbers of
+//	                IDs. Several values share an entry, so that no name shows one: look at the record (index.go)
 //	u               hash: the IDs of unconfirmed holds by fingerprint
 //	own             hash: what each owner has in the store, see quota.go
 //	debts           recalled holds; score: when their content goes, and their owner is no longer charged for it

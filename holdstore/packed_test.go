@@ -281,7 +281,7 @@ func memoryOf(t *testing.T, s *Store) int {
 	return n
 }
 
-// shelvedFields are those of a record on a shelf; none: it stands on none.
+// shelvedFields are those of a record on a shelf; none: it is on none.
 func shelvedFields(t *testing.T, s *Store, id string) map[string]string {
 	t.Helper()
 	found := make([]map[string]string, 1)

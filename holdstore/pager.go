@@ -117,7 +117,7 @@ type walk struct {
 	last  float64 // score of the last that was read
 	ties  map[string]bool
 
-	shelves nodes.Shard // where the members are shelves, and what stands on them is wanted; "": they are IDs
+	shelves nodes.Shard // where the members are shelves, and what is on them is wanted; "": they are IDs
 	open    *opened
 }
 

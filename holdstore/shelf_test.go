@@ -29,7 +29,7 @@ func TestARecordLeavesItsShelfAsItWas(t *testing.T) {
 		was := shelvedFields(t, s, h.ID)
 		ends := r.ZScore(ctx, endsKey(at), h.ID[:shelfShortest]).Val()
 		if was == nil || r.Exists(ctx, holdKey(at, h.ID)).Val() != 0 || ends < float64(time.Now().UnixMilli()) {
-			t.Fatalf("%s does not stand on a shelf: %q, it ends at %v", h.ID, was, ends)
+			t.Fatalf("%s is not on a shelf: %q, it ends at %v", h.ID, was, ends)
 		}
 		if st, err := s.Stats(ctx); err != nil || st.Count[Released] < 1 {
 			t.Errorf("it is not counted: %+v, %v", st, err)
@@ -377,7 +377,7 @@ func TestManyRecordsStandOnSeveralShelves(t *testing.T) {
 	for _, shelf := range s.nodes.Client.ZRange(t.Context(), endsKey(s.nodes.Shards[0]), 0, -1).Val() {
 		lengths[len(shelf)] = true
 		if n := s.nodes.Client.HLen(t.Context(), string(s.nodes.Shards[0])+"r:"+shelf).Val(); n > shelfMost {
-			t.Errorf("%d stand on shelf %s", n, shelf)
+			t.Errorf("%d are on shelf %s", n, shelf)
 		}
 	}
 	if len(lengths) < 2 {
@@ -420,7 +420,7 @@ func TestACommitThatIsRepeatedMeetsARecordOnAShelf(t *testing.T) {
 		t.Fatal(err)
 	}
 	if shelvedFields(t, s, first.ID) == nil {
-		t.Fatal("it does not stand on a shelf")
+		t.Fatal("it is not on a shelf")
 	}
 	again, err := p.Commit(t.Context(), Terms{Rule: "default"})
 	if err != nil || again.ID != first.ID {
@@ -469,6 +469,7 @@ func TestFsckLooksAtShelves(t *testing.T) {
 		"a search by index would miss it": func() { r.SRem(ctx, indexKey(at, entry), number) },
 		"would stay for too long":         func() { r.ZRem(ctx, endsKey(at), shelf) },
 		"it counts 8 records on shelves":  func() { r.IncrBy(ctx, shelvedKey(at), 7) },
+		"it counts -6 records on shelves": func() { r.DecrBy(ctx, shelvedKey(at), 7) },
 		"stands among what is held":       func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1, Member: h.ID}) },
 		"its records would end":           func() { r.ZAdd(ctx, endsKey(at), redis.Z{Score: 1e15, Member: "22222"}) },
 	} {
