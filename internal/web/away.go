@@ -20,8 +20,8 @@ const (
 // lookEvery is the pause between two looks for a store that is away.
 const lookEvery = time.Second
 
-// cameKey is under which the context of a request has the moment at which it came: a store that hangs is found out
-// seconds later.
+// cameKey is the key of the moment at which a request came, in its context: a store that hangs is found out seconds
+// later.
 type cameKey struct{}
 
 // lost notes that a request found the store away. It says whether that is so: a client that hangs up says nothing of
