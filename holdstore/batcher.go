@@ -25,8 +25,8 @@ type waiter[T comparable] struct {
 }
 
 // do returns when the outcome is there, with the error of the batch. When ctx ends before, it returns the error of ctx,
-// and the outcome may still come. A caller who finds nothing on its way sends the batch, and returns at its end in any
-// case: handing it to another goroutine would cost more than the sending.
+// and the outcome may still come. A caller who finds nothing on its way, or so many waiting that another batch may go,
+// sends the batch, and returns not before its end: handing it to another goroutine would cost more than the sending.
 func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -41,7 +41,11 @@ func (c *batcher[T]) do(ctx context.Context, work *sync.WaitGroup, what T) error
 	c.mu.Unlock()
 	if sends {
 		c.lead(work)
-		return <-p.done
+		select {
+		case err := <-p.done:
+			return err
+		default: // it is not in this batch, or another one took it along
+		}
 	}
 	select {
 	case err := <-p.done:

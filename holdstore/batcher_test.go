@@ -106,6 +106,25 @@ func TestASecondBatchGoesOnlyWhenItIsFull(t *testing.T) {
 	}
 }
 
+// A caller who sends what others have waits for their own outcome no longer than they want.
+func TestACallerWhoSendsForOthersStillGivesUp(t *testing.T) {
+	var work sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	c := &batcher[int]{most: 3, goes: 2, full: func(batch []int) bool { return len(batch) == 1 },
+		send: func([]int) error { cancel(); return nil }}
+	for n := range 2 {
+		c.waiting = append(c.waiting, waiter[int]{n, make(chan error, 1)})
+	}
+	c.going = 1 // a batch of before hangs
+	if err := c.do(ctx, &work, 2); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	work.Wait()
+	if !c.leave(2) || c.going != 1 {
+		t.Errorf("%d on their way, %d wait", c.going, len(c.waiting))
+	}
+}
+
 // A goroutine for each batch would cost a lone writer more than the sending.
 func TestACallerWhoFindsNothingOnItsWaySendsTheBatchItself(t *testing.T) {
 	var stack string
