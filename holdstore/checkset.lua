@@ -20,7 +20,7 @@ every(function(id)
       end
     elseif word == 'ends' then
       if redis.call('EXISTS', P .. 'r:' .. id) == 0 then
-        fault('shelf ' .. id, 'its records would end, and it has none', 'it leaves the set', leave)
+        fault('key r:' .. id, 'its records would end, and it has none', 'it leaves the set', leave)
       end
     elseif redis.call('EXISTS', P .. 'h:' .. id) == 0 then
       local what = 'it stands in ' .. word .. ', and has no record'

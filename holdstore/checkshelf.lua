@@ -7,7 +7,7 @@
 -- record looks at one record of a shelf, and returns when it ends.
 local function record(id, key, field, value)
   if redis.call('HEXISTS', P .. 'h:' .. id, 'p') == 1 then
-    fault(id, 'it has a record of its own, and one on a shelf', 'it leaves the shelf',
+    fault(id, 'it has a record of its own, and one in a shared hash', 'its own counts',
       function() unshelve(key, field) end)
     return repair and math.huge or endOf(value)
   end
@@ -32,7 +32,7 @@ every(function(shelf)
   local flat = redis.call('HGETALL', key)
   for i = 1, #flat, 2 do first = math.min(first, record(shelf .. flat[i], key, flat[i], flat[i + 1])) end
   if first < (firstEnd(key) or math.huge) then
-    fault('shelf ' .. shelf, 'its records would stay for too long', 'they go when they end',
+    fault('key r:' .. shelf, 'its records would stay for too long', 'they go when they end',
       function() endsFirst(key, first) end)
   end
 end)

@@ -30,7 +30,7 @@ func (f *fsck) shelved(ctx context.Context, at nodes.Shard) error {
 		}
 	}
 	return f.tell(Fault{Name: "shard " + string(at), Fix: "the counter is set right",
-		What: fmt.Sprintf("it counts %d records on shelves, and there are %d", says, is)})
+		What: fmt.Sprintf("it counts %d records in shared hashes, and there are %d", says, is)})
 }
 
 // shelvedScript sets the counter, unless it has changed. ARGV: what it was, what it is.

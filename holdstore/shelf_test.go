@@ -428,6 +428,42 @@ func TestACommitThatIsRepeatedMeetsARecordOnAShelf(t *testing.T) {
 	}
 }
 
+// When a message has a hash of its own, that counts, and what is on a shelf goes without taking anything along.
+func TestARecordThatHasAHashLeavesItsShelf(t *testing.T) {
+	t.Parallel()
+	for what, goes := range map[string]func(s *Store, id string) bool{
+		"fsck": func(s *Store, id string) bool {
+			found := faults(t, s, true)
+			return len(found) == 1 && found[0].Name == id && strings.Contains(found[0].What, "a record of its own")
+		},
+		"reap": func(s *Store, id string) bool {
+			_, err := s.Reap(t.Context())
+			return err == nil
+		},
+	} {
+		s := open(t, server.StartRedis(t).Addr)
+		ctx, at, r := t.Context(), s.nodes.Shards[0], s.nodes.Client
+		id := shelve(t, s, 1, idsOfNow(1)[0])
+		keys, names := shelfKeys(at, id)
+		value := r.HGet(ctx, keys[0], names[0]).Val()
+		if err := s.Note(ctx, id, Event{Verb: "noted"}); err != nil {
+			t.Fatal(err)
+		}
+		r.HSet(ctx, keys[0], names[0], "\x00\x00\x00\x00\x00\x01"+value[6:])
+		r.ZAdd(ctx, endsKey(at), redis.Z{Score: 1, Member: id[:shelfShortest]})
+		r.Incr(ctx, shelvedKey(at))
+		if !goes(s, id) || shelfLength(t, s, id) != 0 {
+			t.Errorf("%s: it is still on its shelf", what)
+		}
+		if h, err := s.Get(ctx, id); err != nil || h.MessageID != office(1).MessageID {
+			t.Errorf("%s: %+v, %v", what, h, err)
+		}
+		if f := faults(t, s, false); len(f) > 0 {
+			t.Errorf("%s: faults: %+v", what, f)
+		}
+	}
+}
+
 // Whoever looks for a record while it leaves its shelf finds it.
 func TestARecordThatLeavesItsShelfMeanwhileIsFound(t *testing.T) {
 	t.Parallel()
@@ -468,8 +504,8 @@ func TestFsckLooksAtShelves(t *testing.T) {
 	for want, harm := range map[string]func(){
 		"a search by index would miss it": func() { r.SRem(ctx, indexKey(at, entry), number) },
 		"would stay for too long":         func() { r.ZRem(ctx, endsKey(at), shelf) },
-		"it counts 8 records on shelves":  func() { r.IncrBy(ctx, shelvedKey(at), 7) },
-		"it counts -6 records on shelves": func() { r.DecrBy(ctx, shelvedKey(at), 7) },
+		"it counts 8 records in":          func() { r.IncrBy(ctx, shelvedKey(at), 7) },
+		"it counts -6 records in":         func() { r.DecrBy(ctx, shelvedKey(at), 7) },
 		"stands among what is held":       func() { r.ZAdd(ctx, stateKey(at, Held), redis.Z{Score: 1, Member: h.ID}) },
 		"its records would end":           func() { r.ZAdd(ctx, endsKey(at), redis.Z{Score: 1e15, Member: "22222"}) },
 	} {
