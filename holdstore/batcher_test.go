@@ -61,7 +61,7 @@ func TestASecondBatchGoesOnlyWhenItIsFull(t *testing.T) {
 	c := &batcher[int]{most: 3, goes: 2,
 		send: func(batch []int) error { sent <- len(batch); <-let; return nil }}
 	var work, callers sync.WaitGroup
-	come := func(n, waiting int) {
+	come := func(n int) {
 		for range n {
 			callers.Go(func() {
 				if err := c.do(t.Context(), &work, n); err != nil {
@@ -69,36 +69,35 @@ func TestASecondBatchGoesOnlyWhenItIsFull(t *testing.T) {
 				}
 			})
 		}
+	}
+	wait := func(waiting, going int) {
+		t.Helper()
 		server.Eventually(t, "they wait", func() bool {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return len(c.waiting) == waiting
+			return len(c.waiting) == waiting && c.going == going
 		})
 	}
-	come(1, 0)
-	come(2, 2)
-	if len(sent) != 1 || <-sent != 1 {
-		t.Fatal("the first one does not go, or a second one that is not full")
+	goes := func(want int, what string) {
+		t.Helper()
+		if n := <-sent; n != want {
+			t.Fatalf("%s has %d", what, n)
+		}
 	}
-	come(1, 0)
-	come(4, 4) // no third one
-	if len(sent) != 1 || <-sent != 3 {
-		t.Fatal("the second one does not go when it is full, or a third one")
-	}
-	let <- struct{}{} // one of the two ends: the other one is alone, and four wait
-	if n := <-sent; n != 3 {
-		t.Fatalf("then %d go", n)
-	}
+	come(1)
+	goes(1, "the first one")
+	come(2)
+	wait(2, 1) // no second one that is not full
+	come(1)
+	goes(3, "the second one")
+	come(4)
+	wait(4, 2) // no third one
 	let <- struct{}{}
-	server.Eventually(t, "the last one waits while a batch is on its way", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.going == 1 && len(c.waiting) == 1
-	})
+	goes(3, "what goes when one of the two has ended")
+	let <- struct{}{}
+	wait(1, 1)
 	close(let)
-	if n := <-sent; n != 1 {
-		t.Fatalf("at the end %d go", n)
-	}
+	goes(1, "the last one")
 	callers.Wait()
 	work.Wait()
 	if c.going != 0 || len(c.waiting) != 0 {
