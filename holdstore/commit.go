@@ -79,10 +79,14 @@ func (s *Store) sendBatch(at nodes.Shard, batch []*commit, confirmed []confirmat
 	defer cancel()
 	args := []any{unconfirmedFor.Milliseconds(), s.opt.RecallRetention.Milliseconds(), s.recordTime().Milliseconds()}
 	args = append(append(args, s.quota(at)...), confirmArgs(confirmed)...)
+	var contents []nodes.Value
 	for _, c := range batch {
 		args = append(args, c.args...)
+		if c.content != nil {
+			contents = append(contents, nodes.Value{Key: c.piece, Text: c.content, For: stagedFor})
+		}
 	}
-	rows, err := s.nodes.RunDurable(ctx, at, commitScript, args...).Slice()
+	rows, err := s.nodes.RunDurableWith(ctx, at, contents, commitScript, args...).Slice()
 	if err != nil {
 		return err
 	}
@@ -107,8 +111,10 @@ func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
 
 // commit is one hold on its way into a batch.
 type commit struct {
-	args []any // of the script
-	size int   // bytes that it adds to a batch, about
+	args    []any  // of the script
+	piece   string // key of its only piece, if that goes with it
+	content []byte // of that
+	size    int    // bytes that it adds to a batch, about
 
 	row  any       // the script's answer
 	held time.Time // when its batch was committed
@@ -128,9 +134,9 @@ func (p *Put) commit(t Terms, whole bool) *commit {
 		staged, stored = 0, int64(len(content))
 	}
 	return &commit{
-		size: len(content) + entryBytes*len(entries),
+		piece: pieceKey(p.at, p.id, p.nonce, 0), content: content, size: len(content) + entryBytes*len(entries),
 		args: []any{
-			p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size, staged, content, p.replacing(t),
+			p.id, p.nonce, t.Grace.Milliseconds(), record, p.print, p.size, staged, p.replacing(t),
 			strings.Join(entries, " "), ownerOf(&p.sub, t), stored, recordCost + len(record) + entryCost*len(entries),
 			p.elsewhere, holdid.Number(p.id),
 		},

@@ -1,5 +1,5 @@
--- Makes the holds of a batch: decides about each, and then writes those that there may be. Nothing is written before
--- all is decided, so a script that fails on the way there has done nothing. What is the same for all is one command for
+-- Makes the holds of a batch: decides about each, and then writes those that there may be. No hold is written before
+-- all is decided, so a script that fails on the way there has made nothing. What is the same for all is one command for
 -- all: a command costs Redis more than what it does.
 --
 -- KEYS: what all names of the shard begin with
@@ -7,9 +7,9 @@
 --   (ms); how many bytes one owner may have, are free, and may be records of one owner in this shard, with blanks
 --   between; how many messages one owner may have; what confirm wants (confirm.lua); then of each hold: ID,
 --   nonce, grace (ms), record without its moment, fingerprint, bytes of the message, how many pieces are staged (0: the
---   content comes next), content or "", what it replaces as JSON or "", index entries with blanks between, owner or "",
---   bytes of the content and of the record as stored, messages and bytes of the owner and of the sender behind in other
---   shards of this server, with blanks between, and its ID as a number
+--   only one was set right before, in the same transaction), what it replaces as JSON or "", index entries with blanks
+--   between, owner or "", bytes of the content and of the record as stored, messages and bytes of the owner and of the
+--   sender behind in other shards of this server, with blanks between, and its ID as a number
 -- Returns: {Redis's time (ms), a row for each}. A row is 1 for a hold that was made; {id, held_at, due} of one that was
 --   there before, which is this very hold or an unconfirmed one of the same content; or "fenced" by a tombstone,
 --   "taken" by another hold with this ID, "quota", or "missing" when a staged piece is gone.
@@ -17,7 +17,7 @@ local UNCONFIRMED, CONTENT_TIME, RECORD_TIME = tonumber(ARGV[1]), ARGV[2], ARGV[
 local SHARE, RECORDS = string.match(ARGV[4], '^(%d+) %d+ (%d+)$')
 local OWN_COUNT = tonumber(ARGV[5])
 local ID, NONCE, GRACE, RECORD, PRINT, SIZE, STAGED = 0, 1, 2, 3, 4, 5, 6
-local CONTENT, REPLACES, ENTRIES, OWNER, BYTES, COST, ELSEWHERE, NUMBER, FIELDS = 7, 8, 9, 10, 11, 12, 13, 14, 15
+local REPLACES, ENTRIES, OWNER, BYTES, COST, ELSEWHERE, NUMBER, FIELDS = 7, 8, 9, 10, 11, 12, 13, 14
 local V, NOW, begin = ARGV, int(now), confirm(6) -- a hold is known here by where in ARGV it begins
 
 -- What is there of all of them.
@@ -108,7 +108,11 @@ local rows, make = {now}, {}
 for a = begin, #V, FIELDS do
   local row = decide(a, others[#rows])
   rows[#rows + 1] = row or 1
-  if not row then make[#make + 1] = a end
+  if not row then
+    make[#make + 1] = a
+  elseif V[a + STAGED] == '0' and (kind(row) == 'string' or row[1] ~= V[a + ID]) then
+    drop(P .. 'b:' .. V[a + ID] .. ':' .. V[a + NONCE] .. ':0') -- what came with it is nobody's
+  end
 end
 if #make == 0 then return rows end
 
@@ -116,8 +120,7 @@ if #make == 0 then return rows end
 local index, held, unsure, bytes, first, hasty = {}, {}, {}, 0, soonest(), nil
 for n, a in ipairs(make) do
   local id, piece, due = V[a + ID], P .. 'b:' .. V[a + ID] .. ':' .. V[a + NONCE] .. ':', now + V[a + GRACE]
-  local staged, fields = tonumber(V[a + STAGED]), {'p', NOW .. V[a + RECORD]}
-  if staged == 0 then redis.call('SET', piece .. 0, V[a + CONTENT]) end
+  local staged, fields = math.max(V[a + STAGED], 1), {'p', NOW .. V[a + RECORD]}
   for m = 0, staged - 1 do redis.call('PERSIST', piece .. m) end
   if V[a + OWNER] ~= '' then fields[3], fields[4] = 'o', V[a + OWNER] .. ' ' .. V[a + BYTES] .. ' ' .. V[a + COST] end
   if relied[a] then fields[#fields + 1], fields[#fields + 2] = 'relied', 1 end

@@ -2,6 +2,7 @@ package holdstore
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,52 @@ func TestACommitThatFailsIsFenced(t *testing.T) {
 	}
 	srv.Do("ACL SETUSER default allchannels")
 	sound(t, s, 1)
+}
+
+// The same commit twice in one batch makes one hold, whose content stays.
+func TestACommitThatIsTwiceInABatch(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	p, c := begun(t, s, "m")
+	again := *c
+	sendNow(t, s, c, &again)
+	if row, ok := again.row.([]any); c.row != int64(1) || !ok || row[0] != p.id {
+		t.Errorf("%v, then %v", c.row, again.row)
+	}
+	if _, err := read(t, s, p.id); err != nil {
+		t.Error(err)
+	}
+	sound(t, s, 1)
+}
+
+// A login that may not begin a transaction makes holds without one.
+func TestACommitWithoutATransaction(t *testing.T) {
+	t.Parallel()
+	srv := server.StartRedis(t)
+	s := open(t, srv.Addr)
+	srv.Do("ACL SETUSER default -multi")
+	h := put(t, s, "m", time.Hour, "body")
+	srv.Do("SCRIPT FLUSH")
+	put(t, s, "n", time.Hour, "body")
+	if text, err := read(t, s, h.ID); err != nil || !strings.HasSuffix(text, "body") {
+		t.Errorf("%q %v", text, err)
+	}
+	srv.Do("ACL SETUSER default +multi") // which fsck needs
+	sound(t, s, 2)
+}
+
+// A Redis that forgot the script gets it with the next commit, in a transaction as well.
+func TestACommitAfterTheScriptWasForgotten(t *testing.T) {
+	t.Parallel()
+	srv := server.StartRedis(t)
+	s := open(t, srv.Addr)
+	put(t, s, "m", time.Hour, "body")
+	srv.Do("SCRIPT FLUSH")
+	h := put(t, s, "n", time.Hour, "body")
+	if text, err := read(t, s, h.ID); err != nil || !strings.HasSuffix(text, "body") {
+		t.Errorf("%q %v", text, err)
+	}
+	sound(t, s, 2)
 }
 
 // A commit that is done twice makes one hold, whose content stays.

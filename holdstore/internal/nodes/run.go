@@ -80,6 +80,20 @@ var ErrFewReplicas = errors.New("too few replicas acknowledged it")
 // Options.Replicas says, so that no failover undoes it. Both waits go with the script over one connection: they count
 // only what their own connection wrote.
 func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *Script, args ...any) *redis.Cmd {
+	return ns.RunDurableWith(ctx, at, nil, sc, args...)
+}
+
+// Value is what a key gets for a while, unless it is there.
+type Value struct {
+	Key  string
+	Text []byte
+	For  time.Duration
+}
+
+// RunDurableWith is RunDurable for a script that finds values in the shard: they are set in one transaction with it.
+// What goes through a script instead is copied twice there, and Lua looks at each byte of it. A key that is there stays
+// as it is: what is sent twice may be in use. The values stay for their time when the script is refused.
+func (ns *Nodes) RunDurableWith(ctx context.Context, at Shard, values []Value, sc *Script, args ...any) *redis.Cmd {
 	if err := ns.Admit(ctx, at); err != nil {
 		return failed(ctx, err)
 	}
@@ -88,7 +102,7 @@ func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *Script, args ...a
 	for n := 0; ; n++ {
 		cmd := ns.attempt(ctx, at, func(pipe redis.Pipeliner) *redis.Cmd {
 			return eval(ctx, pipe, []string{string(at)}, args...)
-		})
+		}, values)
 		if n == maxMoves {
 			return cmd
 		}
@@ -101,14 +115,15 @@ func (ns *Nodes) RunDurable(ctx context.Context, at Shard, sc *Script, args ...a
 	}
 }
 
-// attempt queues a script once, and behind it the waits for its write.
-func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipeliner) *redis.Cmd) *redis.Cmd {
+// attempt queues a script once, with the values that it finds, and behind it the waits for its write.
+func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipeliner) *redis.Cmd,
+	values []Value) *redis.Cmd {
 	node, err := ns.Node(ctx, at)
 	if err != nil {
 		return failed(ctx, err)
 	}
 	pipe := node.Pipeline()
-	cmd := queue(pipe)
+	cmd, ended := inTransaction(ctx, pipe, values, queue)
 	var synced, acks *redis.Cmd
 	if ns.opt.strict() && ns.durable.provable(node) {
 		synced = pipe.Do(ctx, "WAITAOF", 1, 0, diskWait.Milliseconds())
@@ -117,6 +132,7 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipelin
 		acks = pipe.Do(ctx, "WAIT", ns.opt.Replicas, replicaWait.Milliseconds())
 	}
 	_, err = pipe.Exec(ctx)
+	ended(err)
 	if cmd.Err() != nil {
 		return cmd
 	}
@@ -138,6 +154,36 @@ func (ns *Nodes) attempt(ctx context.Context, at Shard, queue func(redis.Pipelin
 		ns.silent.begin(ns, node, cmd.Err())
 	}
 	return cmd
+}
+
+// inTransaction queues a script behind the values that it finds. With the first error of the pipeline, ended fills in
+// what became of the script: until then it has the reply that it was queued.
+func inTransaction(ctx context.Context, pipe redis.Pipeliner, values []Value,
+	queue func(redis.Pipeliner) *redis.Cmd) (cmd *redis.Cmd, ended func(error)) {
+	if len(values) == 0 {
+		return queue(pipe), func(error) {}
+	}
+	multi := pipe.Do(ctx, "MULTI")
+	for _, v := range values {
+		pipe.SetNX(ctx, v.Key, v.Text, v.For)
+	}
+	cmd = queue(pipe)
+	exec := pipe.Do(ctx, "EXEC")
+	return cmd, func(first error) {
+		switch replies, err := exec.Slice(); {
+		case multi.Err() != nil:
+			// There was no transaction, and cmd has the reply of the script.
+		case err != nil && Answered(err):
+			cmd.SetErr(first) // nothing was done; EXEC does not say why
+		case err != nil:
+			cmd.SetErr(err)
+		default:
+			cmd.SetVal(replies[len(values)])
+			if refused, is := cmd.Val().(error); is {
+				cmd.SetErr(refused)
+			}
+		}
+	}
 }
 
 // onDisk reads what WAITAOF said: ErrNotDurable, unless the write is on the disk of the server, or it can't say.
