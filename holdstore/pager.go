@@ -118,7 +118,7 @@ type walk struct {
 	ties  map[string]bool
 
 	shelves nodes.Shard // where the members are shelves, and what is on them is wanted; "": they are IDs
-	open    *opened
+	open    *shelfWalk
 }
 
 // maxTies bounds how many members with the same score are read again to find out what is new behind them.

@@ -10,9 +10,9 @@ import (
 	"github.com/recall-milter/recall-milter/holdstore/internal/nodes"
 )
 
-// opened is where a walk over what is on shelves is. It reads shelves in the order of their first records, and knows
-// which records come next as soon as no shelf that is left can have one that ends sooner.
-type opened struct {
+// shelfWalk is how far a walk over what is on shelves is. It reads shelves in the order of their first records, and
+// knows which records come next as soon as no shelf that is left can have one that ends sooner.
+type shelfWalk struct {
 	names *walk
 	seen  map[string]bool // shelves; one comes again when its first record has gone
 	later []redis.Z       // records that are not ready yet
@@ -26,7 +26,7 @@ func (w *walk) fillFromShelves(ctx context.Context) (bool, error) {
 	if w.open == nil {
 		names := *w
 		names.shelves = ""
-		w.open = &opened{names: &names, seen: map[string]bool{}}
+		w.open = &shelfWalk{names: &names, seen: map[string]bool{}}
 	}
 	o := w.open
 	for len(w.ready) == 0 && !w.ended {
