@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -71,17 +72,23 @@ func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (b
 }
 
 // walksIn are those that together see everything that a shard has in a state. A record that leaves its shelf meanwhile
-// is like one that enters the state: it may be met or not, or twice.
+// is met once: the walk over the set where it goes reads no further than shelves were read before.
 func (s *Store) walksIn(at nodes.Shard, st State, page int) []*walk {
-	all := []*walk{{s: s, set: stateKey(at, st), min: "-inf", max: "+inf", page: page}}
-	if st == Released {
-		all = append(all, &walk{s: s, set: endsKey(at), min: "-inf", max: "+inf", page: page, shelves: at})
+	set := &walk{s: s, set: stateKey(at, st), min: "-inf", max: "+inf", page: page}
+	if st != Released {
+		return []*walk{set}
 	}
-	return all
+	set.from = &walk{s: s, set: endsKey(at), min: "-inf", max: "+inf", page: page, shelves: at}
+	return []*walk{set.from, set}
 }
 
 // merge reads several walks as one, in the order of their scores.
-type merge struct{ walks []*walk }
+type merge struct {
+	walks []*walk
+
+	shelved map[string]bool // what was on shelves, of the last score
+	last    float64
+}
 
 // next returns the next IDs; none: it is at the end.
 func (m *merge) next(ctx context.Context, n int) (ids []string, err error) {
@@ -99,10 +106,25 @@ func (m *merge) next(ctx context.Context, n int) (ids []string, err error) {
 		if first == nil {
 			break
 		}
-		ids = append(ids, first.ready[0].Member.(string))
+		if z := first.ready[0]; !m.again(first, z) {
+			ids = append(ids, z.Member.(string))
+		}
 		first.ready = first.ready[1:]
 	}
 	return ids, nil
+}
+
+// again says whether a record was met on its shelf before: where it goes it has the same score.
+func (m *merge) again(w *walk, z redis.Z) bool {
+	id := z.Member.(string)
+	if w.shelves == "" {
+		return w.from != nil && z.Score == m.last && m.shelved[id]
+	}
+	if m.shelved == nil || z.Score != m.last {
+		m.shelved, m.last = map[string]bool{}, z.Score
+	}
+	m.shelved[id] = true
+	return false
 }
 
 // walk reads one sorted set in pages.
@@ -119,6 +141,10 @@ type walk struct {
 
 	shelves nodes.Shard // where the members are shelves, and what is on them is wanted; "": they are IDs
 	open    *shelfWalk
+	whole   string // all that has a lower score was read from shelves
+
+	from   *walk  // over the shelves from which records come here; nil: nothing does
+	readTo string // all that is below was read
 }
 
 // maxTies bounds how many members with the same score are read again to find out what is new behind them.
@@ -130,17 +156,35 @@ func (w *walk) fill(ctx context.Context) (bool, error) {
 		return w.fillFromShelves(ctx)
 	}
 	for len(w.ready) == 0 && !w.ended {
+		most, err := w.most(ctx)
+		if err != nil || most == w.readTo {
+			return false, err
+		}
 		skip := max(len(w.ties)-maxTies, 0)
 		count := w.page + len(w.ties) - skip
-		part := &redis.ZRangeBy{Min: w.min, Max: w.max, Offset: int64(skip), Count: int64(count)}
+		part := &redis.ZRangeBy{Min: w.min, Max: most, Offset: int64(skip), Count: int64(count)}
 		some, err := w.s.nodes.Client.ZRangeByScoreWithScores(ctx, w.set, part).Result()
 		if err != nil {
 			return false, nodes.Explain(err)
 		}
-		w.ended = len(some) < count
 		w.take(some)
+		if len(some) < count { // what comes here below that now was met on its shelf
+			w.readTo, w.ended = most, most == w.max
+			w.min, w.ties = strings.TrimPrefix(most, "("), nil
+		}
 	}
 	return len(w.ready) > 0, nil
+}
+
+// most is up to which score a walk may read now.
+func (w *walk) most(ctx context.Context) (string, error) {
+	if w.from == nil {
+		return w.max, nil
+	}
+	if _, err := w.from.fill(ctx); err != nil || w.from.ended {
+		return w.max, err
+	}
+	return "(" + w.from.whole, nil
 }
 
 // take keeps what was not read before: a page begins with the score that the one before it ended with.

@@ -492,6 +492,45 @@ func TestARecordThatLeavesItsShelfMeanwhileIsFound(t *testing.T) {
 	}
 }
 
+// A list of what was released has each record once, also one that leaves its shelf meanwhile, before or after the shelf
+// was read.
+func TestAListHasWhatLeavesItsShelfMeanwhileOnce(t *testing.T) {
+	t.Parallel()
+	const records, page = 3 * shelvesAtOnce, 2
+	for _, before := range [][]int{{records - 1}, {3, 4, 5, 6, records - 1}} { // less than a page has left, or more
+		s := open(t, server.StartRedis(t).Addr)
+		var want []string
+		for n := range records { // each on a shelf of its own
+			id := holdid.New(time.Now().Add(time.Duration(n-records) * time.Minute))
+			want = append(want, shelve(t, s, n, id))
+		}
+		leave := func(all ...int) {
+			t.Helper()
+			for _, n := range all {
+				err := s.Note(t.Context(), want[n], Event{Verb: "noted"})
+				if err != nil || shelfLength(t, s, want[n]) != 0 {
+					t.Fatalf("record %d does not leave its shelf: %v", n, err)
+				}
+			}
+		}
+		leave(before...)
+		m := &merge{walks: s.walksIn(s.nodes.Shards[0], Released, page)}
+		got, err := m.next(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave(0, 1, 7, 2*shelvesAtOnce, records-2) // three of them are read
+		for more := got; len(more) > 0; got = append(got, more...) {
+			if more, err = m.next(t.Context(), 3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d of %d:\n%q, want\n%q", len(got), len(want), got, want)
+		}
+	}
+}
+
 // Fsck finds what is wrong with shelves, and repairs it.
 func TestFsckLooksAtShelves(t *testing.T) {
 	t.Parallel()

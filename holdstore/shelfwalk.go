@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -43,6 +44,7 @@ func (w *walk) fillFromShelves(ctx context.Context) (bool, error) {
 		n := len(o.later)
 		if w.ended = !more; more {
 			until := some[len(some)-1].Score
+			w.whole = strconv.FormatFloat(until, 'f', -1, 64)
 			n = slices.IndexFunc(o.later, func(z redis.Z) bool { return z.Score > until })
 			if n < 0 {
 				n = len(o.later)
