@@ -22,28 +22,33 @@ type Pause struct {
 	Partly bool // servers that were away then release what they keep
 }
 
-// pauseScript stops the releases of a shard: a claim sees it in its own script, so that none comes after it.
-// ARGV: by, from, reason, "audit" or "". Output: 1 when they were not paused before.
+// pauseScript stops the releases of a shard: a claim sees it in its own script, so that none comes after it. A pause
+// without a reason leaves the words of an earlier one, and writes its moment again: WAIT counts replicas that have the
+// writes of its own connection only. ARGV: by, from, reason, "audit" or "". Output: 1 when it changed anything.
 var pauseScript = drain(`
-local new = redis.call('EXISTS', P .. 'paused') == 0
+local at = redis.pcall('HGET', P .. 'paused', 'at')
+if ARGV[3] == '' and type(at) == 'string' then
+  redis.call('HSET', P .. 'paused', 'at', at)
+  return 0
+end
 redis.call('DEL', P .. 'paused')
 redis.call('HSET', P .. 'paused', 'at', int(now), 'by', ARGV[1], 'from', ARGV[2], 'reason', ARGV[3])
 if ARGV[4] == 'audit' then audit('', 'pause', ARGV[1], ARGV[2], ARGV[3], '') end
-return new and 1 or 0
+return 1
 `)
 
 // resumeScript lets a shard's releases go on. ARGV as above. Output: 1 when they were paused.
 var resumeScript = drain(`
 local old = redis.call('DEL', P .. 'paused')
-if ARGV[4] == 'audit' then audit('', 'resume', ARGV[1], ARGV[2], ARGV[3], '') end
+if ARGV[4] == 'audit' and old == 1 then audit('', 'resume', ARGV[1], ARGV[2], ARGV[3], '') end
 redis.call('PUBLISH', P .. 'wake', int(now))
 return old
 `)
 
 // Pause stops the releases of all gateways on the store: from its return on, none begins. Held mail keeps its due
-// moment, what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words.
-// ErrPartial: what is kept by the servers that are away will be released when they are back, until Pause is called
-// again.
+// moment, what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words if it
+// has a reason, and else changes nothing. ErrPartial: what is kept by the servers that are away will be released when
+// they are back, until Pause is called again.
 func (s *Store) Pause(ctx context.Context, a Actor) error {
 	_, err := s.everywhere(ctx, pauseScript, a)
 	return err
@@ -73,7 +78,10 @@ func (s *Store) everywhere(ctx context.Context, sc *nodes.Script, a Actor) (chan
 			failed.Add(nodes.Explain(wrong))
 			continue
 		}
-		changed, audit, failed.Some = changed || did == 1, "", true
+		failed.Some = true
+		if did == 1 {
+			changed, audit = true, ""
+		}
 	}
 	return changed, cmp.Or(err, failed.Err(), partly)
 }

@@ -52,6 +52,12 @@ func TestAPauseStopsReleasesAndNothingElse(t *testing.T) {
 	if err := s.Pause(ctx, alice); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Pause(ctx, Actor{By: "mallory"}); err != nil { // without a reason: the first one's words stay
+		t.Fatal(err)
+	}
+	if p, err := s.Paused(ctx); err != nil || p == nil || p.By != alice.By || p.Reason != alice.Reason {
+		t.Errorf("paused again without a reason: %+v %v", p, err)
+	}
 	if was, err := s.Resume(ctx, alice); !was || err != nil {
 		t.Fatal(was, err)
 	}
@@ -69,7 +75,7 @@ func TestAPauseStopsReleasesAndNothingElse(t *testing.T) {
 		}
 		verbs = append(verbs, e.Verb)
 	}
-	if got := fmt.Sprint(verbs); got != "[pause recall restore resume pause resume resume]" {
+	if got := fmt.Sprint(verbs); got != "[pause recall restore resume pause resume]" {
 		t.Errorf("trail: %s", got)
 	}
 }

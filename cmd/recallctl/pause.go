@@ -24,10 +24,19 @@ func (c *ctl) pause() *cobra.Command {
 	cmd := &cobra.Command{Use: "pause", Args: noArgument}
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
+		before, _ := c.store.Paused(ctx) // only for words: whatever is wrong, the pause itself says it
 		if err := c.partly("not all releases are paused", c.store.Pause(ctx, a.who())); err != nil {
 			return err
 		}
-		a.acted(nil, "pause")
+		switch {
+		case before == nil || before.Partly:
+			a.acted(nil, "pause")
+		case a.reason == "":
+			c.say("releases are paused already, %s; nothing was changed", byWhom(before))
+		default:
+			a.acted(nil, "pause")
+			c.say("this replaces the pause %s", byWhom(before))
+		}
 		s, err := c.store.Stats(ctx)
 		if err := c.part(err); err != nil {
 			return err
@@ -79,14 +88,19 @@ func (c *ctl) paused(ctx context.Context) (words string, line *pauseLine, err er
 	if err := c.part(err); p == nil || err != nil {
 		return "", nil, err
 	}
-	words = fmt.Sprintf("since %s by %s from %s", local(p.At), p.By, p.From)
-	if p.Reason != "" {
-		words += ", reason: " + p.Reason
-	}
+	words = byWhom(p)
 	if p.Partly {
 		words += "; but a part that was away then is not: " + c.command("pause") + " again"
 	}
 	return words, &pauseLine{p.At, p.By, p.From, p.Reason, p.Partly}, nil
+}
+
+func byWhom(p *holdstore.Pause) string {
+	words := fmt.Sprintf("since %s by %s from %s", local(p.At), p.By, p.From)
+	if p.Reason != "" {
+		words += ", reason: " + p.Reason
+	}
+	return words
 }
 
 // sayPaused says, in addition to an answer, why due messages do not leave.
