@@ -116,9 +116,13 @@ func (t *Words) parse(name, text string) {
 	}
 }
 
-var placeholder = regexp.MustCompile(`\{\d\}`)
+var (
+	placeholder = regexp.MustCompile(`\{\d\}`)
+	hole        = regexp.MustCompile(placeholder.String() + `\.?`) // with the full stop behind it
+)
 
-// Say returns a text in a language with its placeholders {0}, {1} filled in.
+// Say returns a text in a language with its placeholders {0}, {1} filled in. A value that ends with an abbreviation
+// ("2 Min.") ends a sentence without a second full stop.
 func (t *Words) Say(name, key string, with ...any) string {
 	words, ok := t.texts[name][key]
 	if !ok {
@@ -126,9 +130,13 @@ func (t *Words) Say(name, key string, with ...any) string {
 			return key
 		}
 	}
-	return placeholder.ReplaceAllStringFunc(words, func(hole string) string {
+	return hole.ReplaceAllStringFunc(words, func(hole string) string {
 		if n := int(hole[1] - '0'); n < len(with) {
-			return fmt.Sprint(with[n])
+			value := fmt.Sprint(with[n])
+			if strings.HasSuffix(hole, ".") {
+				value = strings.TrimSuffix(value, ".") + "."
+			}
+			return value
 		}
 		return hole
 	})

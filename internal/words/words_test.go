@@ -115,3 +115,23 @@ func TestAVariantOfALanguageHasItsTexts(t *testing.T) {
 		t.Error("a variant without texts was taken")
 	}
 }
+
+func TestAnAbbreviationEndsASentenceWithOneFullStop(t *testing.T) {
+	t.Parallel()
+	w := &Words{texts: map[string]map[string]string{
+		english: {"wait": "It waits {0}.", "dots": "Wait {0}...", "plain": "{0}. {1}"}}}
+	for _, c := range []struct {
+		key, want string
+		with      []any
+	}{
+		{"wait", "It waits 2 Min.", []any{"2 Min."}},
+		{"wait", "It waits 2 min.", []any{"2 min"}},
+		{"dots", "Wait 2 Min...", []any{"2 Min."}},
+		{"plain", "a. b.", []any{"a", "b."}},
+		{"plain", "a. {1}", []any{"a"}},
+	} {
+		if got := w.Say(english, c.key, c.with...); got != c.want {
+			t.Errorf("%s %v: %q", c.key, c.with, got)
+		}
+	}
+}
