@@ -58,8 +58,11 @@ type notDone struct {
 func (r *notDone) Error() string { return r.id + ": " + r.reason() }
 
 func (r *notDone) reason() string {
-	if r.why == "" {
+	switch {
+	case r.why == "":
 		return r.kind.Error()
+	case r.kind == ErrNotFound: // the hold is there, and only what was looked for in it is not
+		return r.why
 	}
 	return r.kind.Error() + ": " + r.why
 }
