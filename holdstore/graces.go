@@ -42,7 +42,7 @@ return 'ok'
 func (s *Store) ChooseGrace(ctx context.Context, names []string, grace *time.Duration, a Actor) error {
 	value, detail := "", "as the site says"
 	if grace != nil {
-		value, detail = strconv.FormatInt(grace.Milliseconds(), 10), grace.String()
+		value, detail = strconv.FormatInt(grace.Milliseconds(), 10), short(*grace)
 	}
 	by := a.By
 	for _, name := range names {

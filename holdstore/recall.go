@@ -79,8 +79,19 @@ func (s *Store) Releasing() Action {
 
 // Extending moves the due moment of held messages later by d.
 func (s *Store) Extending(d time.Duration) Action {
-	return Action{script: dueScript, verb: "extend", event: "extended", detail: "by " + d.String(),
+	return Action{script: dueScript, verb: "extend", event: "extended", detail: "by " + short(d),
 		args: [2]any{d.Milliseconds(), ""}}
+}
+
+// short writes a duration for people, without its zero parts: "10m" and not "10m0s".
+func short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = strings.TrimSuffix(s, zero[1:])
+		}
+	}
+	return s
 }
 
 // Restoring undoes the last recall of each hold: whoever was taken out by an earlier one gets nothing. The hold is due

@@ -11,6 +11,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/config"
+	"github.com/recall-milter/recall-milter/policy"
 )
 
 const (
@@ -26,7 +27,7 @@ func (c *ctl) drain() *cobra.Command {
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.Flags().BoolVar(&a.yes, "yes", false, "do it without asking")
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "only show what would be sent")
-	cmd.Flags().StringVar(&text, "timeout", drainTime.String(), "how long to wait, as a `duration`")
+	cmd.Flags().StringVar(&text, "timeout", policy.Short(drainTime), "how long to wait, as a `duration`")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		within, err := config.ParseDuration(text)
 		if err != nil {

@@ -72,7 +72,7 @@ func TestAPersonChoosesTheirOwnGrace(t *testing.T) {
 			trail += e.By + " " + e.Detail + "\n"
 		}
 	}
-	if want := "token crm for login anna 5m0s\nlogin anna 0s\nlogin anna as the site says\n"; trail != want {
+	if want := "token crm for login anna 5m\nlogin anna 0s\nlogin anna as the site says\n"; trail != want {
 		t.Errorf("the trail says\n%swant\n%s", trail, want)
 	}
 }
