@@ -22,8 +22,8 @@ func (c *ctl) export() *cobra.Command {
 that waits to DIR/ID.eml, and its envelope to DIR/ID.json. A file is there whole or not at all, and nothing in the
 store changes.
 
-Exit codes: 0 all written; 1 nothing matched; 2 some could not be written, each is named and stays held; 64 wrong
-command.`,
+Exit codes: 0 all written; 1 nothing matched; 2 some could not be written, each is named and stays held;
+` + storeCodes,
 		Example: `  recallctl export 32VWE3H4VYYPX > mail.eml
   recallctl export --all /root/held`,
 		ValidArgsFunction: c.complete(holdstore.Held, holdstore.Releasing, holdstore.Recalled)}
@@ -40,8 +40,8 @@ command.`,
 			return err
 		}
 		if len(ids) > 1 {
-			return usage("%s match: export writes one to standard output: name it, name a folder (%s), or add --json",
-				count(len(ids)), c.command("export --all DIR"))
+			return usage("%s match: export writes one to standard output: name it, name a folder for those that wait (%s), "+
+				"or add --json", count(len(ids)), c.command("export --all DIR"))
 		}
 		h, err := c.store.Get(ctx, ids[0])
 		if err != nil {

@@ -7,6 +7,10 @@ type help struct{ short, long, example string }
 
 const storeCodes = "64 wrong command; 69 the store can't be reached; 77 not allowed; 78 invalid config."
 
+const policyExamples = "  recallctl policy test mail.eml --client 192.0.2.7 --helo mx.partner.test --sender " +
+	"anna@partner.test --recipient bert@corp.test\n" +
+	"  recallctl policy test - --sender anna@partner.test --recipient bert@corp.test <mail.eml"
+
 // helps are those of the verbs whose commands don't have one themselves, by their path.
 var helps = map[string]help{
 	"log": {"Show the audit trail: who did what, when, and from where",
@@ -28,11 +32,12 @@ var helps = map[string]help{
 		"  recallctl forget anna@corp.test --dry-run\n  recallctl forget anna@corp.test --yes --reason \"case 17\""},
 	"fsck": {"Look for damage in the whole store, and repair it on request",
 		"Look at everything in the store for what does not fit together. It can run while daemons work.\n\n" +
-			"Exit codes: 0 nothing found; 1 something was found or repaired; " + storeCodes,
+			"Exit codes: 0 nothing is left to fix; 1 something is; " + storeCodes,
 		"  recallctl fsck\n  recallctl fsck --repair"},
 	"key": {"Make, rotate and check seal keys", "Work with the keys that seal held mail " +
 		"(/usr/share/doc/recall-milter/docs/sealing.md).\n\n" +
-		"Exit codes: 0 done; 64 wrong command; 77 not allowed, or a key is missing; 78 invalid config.",
+		"Exit codes: 0 done; 64 wrong command; 69 the store can't be reached; 77 not allowed, or a key is missing; " +
+		"78 invalid config.",
 		"  recallctl key new /etc/recall-milter/seal.keys\n  recallctl key status"},
 	"key new": {"Make a key file with one key",
 		"Make a key file with one key, for seal.key_file. An existing file stays as it is.\n\n" +
@@ -84,7 +89,7 @@ var helps = map[string]help{
 	"link": {"Print the link to the page of a message",
 		"Print the link by which a sender sees a message on the page, and can take it back. Whoever has the link can do " +
 			"so, without signing in: give it only to the sender.\n\nExit codes: 0 printed; 1 nothing matched; " + storeCodes,
-		"  recallctl link 32VWE3H4VYYPX\n  recallctl link <6f2c@corp.test>"},
+		"  recallctl link 32VWE3H4VYYPX\n  recallctl link \"<6f2c@corp.test>\""},
 	"list": {"List what is held, soonest due first",
 		"List what is held, soonest due first. REFs, or filters and --state, choose; -q gives IDs for another command.\n\n" +
 			"Exit codes: 0 listed, also when nothing is held; 1 nothing matched; " + storeCodes,
@@ -101,13 +106,12 @@ var helps = map[string]help{
 	"policy": {"Say what the inbound policy makes of a recall command",
 		"Judge a recall command by the inbound policy. Nothing is changed.\n\n" +
 			"Exit codes: those of recallctl policy test.",
-		"  recallctl policy test mail.eml --client 192.0.2.7\n  recallctl policy test - <mail.eml"},
+		policyExamples},
 	"policy test": {"Judge a mail as if it came in now, line by line; - reads it from standard input",
 		"Judge a mail as if it came in now, and say why. Nothing is changed.\n\n" +
 			"Exit codes: 0 the recall would pass; 1 it would recall nothing; " +
 			"64 wrong command; 69 it could not be checked; 77 it would be refused; 78 invalid config.",
-		"  recallctl policy test mail.eml --client 192.0.2.7 --helo mx.partner.test --sender anna@partner.test\n" +
-			"  recallctl policy test - <mail.eml"},
+		policyExamples},
 	"show": {"Show a message: envelope, header, timeline, each recipient's result",
 		"Show all that is known of a message: its envelope and header, what happened when, and each recipient's result.\n\n" +
 			"Exit codes: 0 shown; 1 nothing matched; " + storeCodes,
@@ -128,7 +132,7 @@ var helps = map[string]help{
 	"test": {"Say which rule a message would meet, and why; - reads it from standard input",
 		"Say which rule a message would meet, and why. Nothing is held or sent. Without --sender the address in From is " +
 			"taken.\n\n" +
-			"Exit codes: 0 said; 64 wrong command; 78 invalid config.",
+			"Exit codes: 0 said; 64 wrong command; 77 not allowed; 78 invalid config.",
 		"  recallctl test mail.eml --sender ceo@corp.test --recipient x@far.test --at \"2026-12-24 09:00\"\n" +
 			"  recallctl test - --login press-1 --sender a@corp.test --recipient b@far.test <mail.eml"},
 	"watch": {"Show a live table with countdown; q or Ctrl-C ends it",
