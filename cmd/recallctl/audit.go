@@ -54,6 +54,7 @@ func (c *ctl) ids(ctx context.Context, refs []string) (map[string]bool, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
+	c.onlyREFs = true
 	holds, err := c.named(ctx, refs)
 	ids := map[string]bool{}
 	for _, h := range holds {

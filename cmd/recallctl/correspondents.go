@@ -18,9 +18,7 @@ import (
 const importBatch = 5000
 
 func (c *ctl) correspondents() *cobra.Command {
-	cmd := &cobra.Command{Use: "correspondents", Args: func(*cobra.Command, []string) error {
-		return usage("say what: recallctl correspondents export, import or forget")
-	}, RunE: func(*cobra.Command, []string) error { return nil }}
+	cmd := &cobra.Command{Use: "correspondents", Args: needsVerb, RunE: nothing}
 	only := false
 	forget := &cobra.Command{Use: "forget ADDRESS", Args: oneAddress, RunE: c.onStore(
 		func(ctx context.Context, args []string) error { return c.forgetCorrespondent(ctx, args[0], only) })}
@@ -73,7 +71,7 @@ func (c *ctl) importCorrespondents(ctx context.Context, files []string) error {
 	case keep <= 0:
 		return usage("hold.remember is 0: nothing is remembered")
 	case len(local) == 0:
-		return usage("outbound.local_domains is empty: nobody knows which addresses are your people's")
+		return usage("nothing was learned: outbound.local_domains is empty: name your domains there, in %s", c.file)
 	}
 	key, err := c.correspondentKey(ctx)
 	if err != nil {

@@ -26,9 +26,7 @@ type keyLine struct {
 }
 
 func (c *ctl) key() *cobra.Command {
-	cmd := &cobra.Command{Use: "key", Args: func(_ *cobra.Command, args []string) error {
-		return usage("say what: recallctl key new, rotate or status")
-	}, RunE: func(*cobra.Command, []string) error { return nil }}
+	cmd := &cobra.Command{Use: "key", Args: needsVerb, RunE: nothing}
 	cmd.AddCommand(
 		&cobra.Command{Use: "new FILE", Args: oneFile,
 			RunE: func(_ *cobra.Command, args []string) error { return c.newKey(args[0]) }},

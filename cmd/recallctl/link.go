@@ -23,6 +23,7 @@ func (c *ctl) link() *cobra.Command {
 		if len(refs) == 0 {
 			return usage("say which messages: a REF (hold ID, Message-ID or queue ID)")
 		}
+		c.onlyREFs = true
 		holds, err := c.named(ctx, refs)
 		for _, h := range holds {
 			fmt.Fprintln(c.stdout, link(h))

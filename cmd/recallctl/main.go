@@ -66,7 +66,10 @@ func (c *ctl) run(ctx context.Context, args []string) int {
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	if e := (*exit)(nil); err != nil && !errors.As(err, &e) && (cmd == root || cmd.Name() == "help") {
+		err = unknown(err)
+	}
 	if err != nil && err.Error() != "" {
 		fmt.Fprintln(c.stderr, "recallctl:", sanitize.TerminalText(strings.ReplaceAll(err.Error()+c.fix(err), "\t", "  ")))
 	}

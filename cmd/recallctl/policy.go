@@ -30,9 +30,7 @@ type stranger struct {
 }
 
 func (c *ctl) policy() *cobra.Command {
-	cmd := &cobra.Command{Use: "policy", Args: func(_ *cobra.Command, args []string) error {
-		return usage("say what: recallctl policy test FILE")
-	}, RunE: func(*cobra.Command, []string) error { return nil }}
+	cmd := &cobra.Command{Use: "policy", Args: needsVerb, RunE: nothing}
 	var s stranger
 	test := &cobra.Command{Use: "test FILE",
 		Args: func(_ *cobra.Command, args []string) error {

@@ -23,17 +23,18 @@ type ctl struct {
 	stdin io.Reader
 	*screen
 
-	file    string
-	around  surroundings // of setup and doctor
-	config  *config.Config
-	ignored config.Problems // of the config, in what the verb does not need
-	warned  bool            // of them
-	store   *holdstore.Store
-	mailLog *maillog.Log // nil: not yet opened
-	syslog  string       // a socket of syslog, for tests; empty: that of the system
-	sure    bool         // --yes: a Message-ID may name several
-	several bool         // any REF may name several, as nothing is changed
-	unseen  error        // what of the store could not be seen; the verb has done the rest
+	file     string
+	around   surroundings // of setup and doctor
+	config   *config.Config
+	ignored  config.Problems // of the config, in what the verb does not need
+	warned   bool            // of them
+	store    *holdstore.Store
+	mailLog  *maillog.Log // nil: not yet opened
+	syslog   string       // a socket of syslog, for tests; empty: that of the system
+	sure     bool         // --yes: a Message-ID may name several
+	several  bool         // any REF may name several, as nothing is changed
+	onlyREFs bool         // the verb has no filters
+	unseen   error        // what of the store could not be seen; the verb has done the rest
 }
 
 func (c *ctl) close() {
@@ -50,27 +51,76 @@ func (c *ctl) root() *cobra.Command {
 	root.PersistentFlags().StringVarP(&c.file, "config", "c", config.DefaultFile, "config `file`")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "one JSON object a line")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%v%s; see %s --help", err, meant(cmd, err), cmd.CommandPath())
+		return usage("%s%s; see %s --help", flawed(err), meant(cmd, err), cmd.CommandPath())
 	})
 	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(),
 		c.drain(), c.retract(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.token(),
 		c.correspondents(), c.link(), c.forget(), c.fsck(), c.doctor(), c.setup(), c.man())
 	explain(root, "")
 	root.InitDefaultHelpCmd()
-	strictHelp(root)
+	root.InitDefaultCompletionCmd()
+	strict(root)
 	return root
 }
 
-// strictHelp makes help on a verb that there is not an error, like the verb itself.
-func strictHelp(root *cobra.Command) {
+// strict makes what cobra's own verbs don't know an error, as it is for ours: help on no verb, completion for no shell.
+func strict(root *cobra.Command) {
 	for _, verb := range root.Commands() {
-		if verb.Name() == "help" {
+		switch verb.Name() {
+		case "help":
 			verb.Args = func(_ *cobra.Command, args []string) error {
 				_, _, err := root.Find(args)
 				return err
 			}
+		case "completion":
+			verb.Args, verb.RunE = needsVerb, nothing
 		}
 	}
+}
+
+// needsVerb refuses a call of a verb that only has verbs below it.
+func needsVerb(cmd *cobra.Command, args []string) error {
+	var verbs []string
+	for _, verb := range cmd.Commands() {
+		verbs = append(verbs, verb.Name())
+	}
+	last := len(verbs) - 1
+	known := cmd.Commands()[last].Use
+	if last > 0 {
+		known = strings.Join(verbs[:last], ", ") + " or " + verbs[last]
+	}
+	if len(args) > 0 {
+		return usage("unknown command %q: use %s %s; see %[2]s --help", args[0], cmd.CommandPath(), known)
+	}
+	return usage("say what: %s %s; see %[1]s --help", cmd.CommandPath(), known)
+}
+
+// nothing is what a verb with needsVerb does, as cobra asks for arguments only where there is something to run.
+func nothing(*cobra.Command, []string) error { return nil }
+
+// unknown ends cobra's error about an unknown verb, which can have a list of similar ones, with where all are.
+func unknown(err error) error {
+	words, similar := strings.TrimSpace(err.Error()), "\n"
+	if !strings.Contains(words, similar) {
+		return usage("%s; see recallctl --help", words)
+	}
+	return usage("%s\n\nall commands: recallctl --help", words)
+}
+
+// flawed says what is wrong with a flag; of a value that can't be read, without the words of Go's parsers.
+func flawed(err error) string {
+	var value *pflag.InvalidValueError
+	if !errors.As(err, &value) {
+		return err.Error()
+	}
+	use := ""
+	switch flag := value.GetFlag(); flag.Value.Type() {
+	case "bool":
+		use = fmt.Sprintf(": write --%s alone, or --%[1]s=false", flag.Name)
+	case "int", "int64":
+		use = ": use a number"
+	}
+	return fmt.Sprintf("invalid --%s %q%s", value.GetFlag().Name, value.GetValue(), use)
 }
 
 // meant suggests the flag that somebody wrote in the plural.

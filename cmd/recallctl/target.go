@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/recall-milter/recall-milter/holdstore"
+	"github.com/recall-milter/recall-milter/internal/hint"
 )
 
 // maxRefs bounds how many REFs are read from standard input.
@@ -134,7 +135,7 @@ func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 		return nil, err
 	case strings.TrimSpace(ref) == "" || len(holds) == 0:
 		return nil, &exit{exitNothing, fmt.Sprintf("no message here has the hold ID, Message-ID or queue ID %q%s", ref,
-			asFilter(ref))}
+			c.asFilter(ref))}
 	case len(holds) > 1 && (byMessageID && c.sure || c.several):
 		return holds, nil
 	case len(holds) > 1:
@@ -150,12 +151,19 @@ func (c *ctl) lookUp(ctx context.Context, ref string) ([]*holdstore.Hold, error)
 	return holds, nil
 }
 
-// asFilter says how to select by what somebody took for a REF.
-func asFilter(ref string) string {
+// asFilter says how to select by what somebody took for a REF. A verb without filters needs an ID, which list finds.
+func (c *ctl) asFilter(ref string) string {
+	list := func(flag string) string { return c.command("list --state all " + flag + " " + hint.Quoted(ref)) }
 	switch {
 	case strings.Contains(ref, "@") && !strings.HasPrefix(ref, "<"):
+		if c.onlyREFs {
+			return fmt.Sprintf("; of an address, %s lists messages with their IDs", list("--sender"))
+		}
 		return "; for an address use --sender or --recipient"
 	case strings.TrimSpace(ref) != "" && !strings.ContainsAny(ref, "0123456789@"):
+		if c.onlyREFs {
+			return fmt.Sprintf("; by a word of the subject, %s lists messages with their IDs", list("--subject"))
+		}
 		return "; for a word of the subject use --subject"
 	}
 	return ""

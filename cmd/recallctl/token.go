@@ -20,9 +20,7 @@ import (
 )
 
 func (c *ctl) token() *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Args: func(_ *cobra.Command, args []string) error {
-		return usage("say what: recallctl token new, list or revoke")
-	}, RunE: func(*cobra.Command, []string) error { return nil }}
+	cmd := &cobra.Command{Use: "token", Args: needsVerb, RunE: nothing}
 	cmd.AddCommand(c.tokenNew(), &cobra.Command{Use: "list", Args: c.noREF, RunE: c.onStore(c.tokenList)},
 		&cobra.Command{Use: "revoke NAME", Args: oneName, RunE: c.onStore(c.tokenRevoke)})
 	return cmd
