@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,8 +27,19 @@ func TestTwoBatchesOnTheirWayKeepTheRoomOfASender(t *testing.T) {
 	line.To(srv.Addr)
 	var armed atomic.Bool
 	var sent atomic.Int32
-	line.Watched(func(_ int, toServer bool, piece []byte) bool {
-		if toServer && armed.Load() && bytes.Contains(piece, []byte(commitScript.Hash())) {
+	var mu sync.Mutex
+	ends := map[int][]byte{} // of what each connection has sent: a script's name can be cut between two pieces
+	script := []byte(commitScript.Hash())
+	commits := func(conn int, piece []byte) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		text := slices.Concat(ends[conn], piece)
+		at := bytes.LastIndex(text, script)
+		ends[conn] = text[max(at+1, len(text)-len(script)+1):]
+		return at >= 0
+	}
+	line.Watched(func(conn int, toServer bool, piece []byte) bool {
+		if toServer && armed.Load() && commits(conn, piece) {
 			if sent.Add(1) == 1 {
 				<-first
 			} else {
