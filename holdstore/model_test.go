@@ -194,7 +194,7 @@ func (m *modelled) tries(rt *rapid.T, g *gateway, marker string, do func(ctx con
 	heard := make(chan error, 1)
 	go func() { heard <- do(ctx) }()
 	if killed > 0 {
-		time.Sleep(killed)
+		time.Sleep(killed) // any moment will do: nothing is waited for
 		m.srv.Kill()
 		err = <-heard
 		m.srv.Start()
