@@ -2,11 +2,13 @@ package test
 
 import (
 	"bytes"
+	"cmp"
 	"net"
 	"net/smtp"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,5 +124,23 @@ func TestTheGatewayOfMakeRunDoesWhatItSays(t *testing.T) {
 	}
 	if left, _ := exec.Command("pgrep", "-f", r.dir).Output(); len(left) > 0 {
 		t.Errorf("processes are left: %s", left)
+	}
+}
+
+// A server of it that dies is named, with its last words.
+func TestTheGatewayOfMakeRunNamesAServerThatDied(t *testing.T) {
+	t.Parallel()
+	r := startTrial(t)
+	r.says("Ctrl-C ends all of it.")
+	out, err := exec.Command("pgrep", "-f", "/recall-web -c "+r.dir).Output()
+	pid, wrong := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err := cmp.Or(err, wrong); err != nil {
+		t.Fatalf("%v: %q", err, out)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-r.ended; err == nil || !strings.Contains(r.words(), "\nrecall-web has ended by itself") {
+		t.Errorf("%v: %s", err, r.words())
 	}
 }
