@@ -57,7 +57,7 @@ func TestTheDaemonChecksItsConfig(t *testing.T) {
 		!strings.Contains(text, "seal.key_file: open /none/seal.keys: no such file") {
 		t.Errorf("without its key file: exit %d: %s", code, text)
 	}
-	if text, code := daemonSays(t, "-V"); code != 0 || !strings.HasPrefix(text, "recall-milter ") {
+	if text, code := daemonSays(t, "--version"); code != 0 || !strings.HasPrefix(text, "recall-milter ") {
 		t.Errorf("exit %d: %s", code, text)
 	}
 	if _, code := daemonSays(t, "here"); code != 64 {

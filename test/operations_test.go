@@ -221,7 +221,7 @@ func TestAnUpgradeSideBySideLosesAndDoublesNothing(t *testing.T) {
 	if lost > 0 || twice > 0 {
 		t.Errorf("%d lost, %d doubled of %d", lost, twice, len(taken))
 	}
-	if text, _ := daemonSays(t, "-V"); strings.Contains(text, "next") {
+	if text, _ := daemonSays(t, "-version"); strings.Contains(text, "next") {
 		t.Errorf("the old one is %s", text)
 	}
 }

@@ -46,7 +46,7 @@ func (s Service) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	flags.SetOutput(io.Discard)
 	file := flags.String("c", config.DefaultFile, "config `file`")
 	check := flags.Bool("t", false, "check the config and exit")
-	showVersion := flags.Bool("V", false, "print the version and exit")
+	showVersion := flags.Bool("version", false, "print the version and exit")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		s.help(flags, stdout)
@@ -63,7 +63,7 @@ func (s Service) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	}
 	c, err := config.Load(*file)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		fmt.Fprintf(stderr, "%s: %v\n", s.Name, err)
 		return exitConfig
 	}
 	serve, err := s.Open(c, *file, stderr)
@@ -94,7 +94,7 @@ func (s Service) checked(c *config.Config, file string, stdout, stderr io.Writer
 
 // help prints what -h asks for.
 func (s Service) help(flags *flag.FlagSet, to io.Writer) {
-	fmt.Fprintf(to, "Usage: %s [-c FILE] [-t | -V]\n\n%s\n", s.Name, s.About)
+	fmt.Fprintf(to, "Usage: %s [-c FILE] [-t | -version]\n\n%s\n", s.Name, s.About)
 	flags.SetOutput(to)
 	flags.PrintDefaults()
 	fmt.Fprintf(to, `
