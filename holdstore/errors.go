@@ -61,7 +61,7 @@ func (r *notDone) reason() string {
 	switch {
 	case r.why == "":
 		return r.kind.Error()
-	case r.kind == ErrNotFound: // the hold is there, and only what was looked for in it is not
+	case errors.Is(r.kind, ErrNotFound): // the hold is there, and only what was looked for in it is not
 		return r.why
 	}
 	return r.kind.Error() + ": " + r.why
