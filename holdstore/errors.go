@@ -33,13 +33,14 @@ var (
 		"release some of it, or raise maxmemory of redis")
 	// ErrUnknown: the reply of a commit never came, and its hold was fenced off.
 	ErrUnknown = errors.New("outcome unknown, fenced by tombstone")
-	// ErrMaybeHeld: the same, but fencing failed too. A retry finds the hold; nobody may deliver the message another
-	// way. It is an ErrUnavailable as well.
+	// ErrMaybeHeld: the same, but it could not be fenced off, or has to stay and too few replicas have it. A retry
+	// finds the hold; nobody may deliver the message another way. It is an ErrUnavailable as well.
 	ErrMaybeHeld = errors.New("it may be held")
 	ErrLost      = errors.New("lease lost") // another daemon took the claim over
-	ErrTooLate   = errors.New("too late")   // releasing or released
-	ErrNotFound  = errors.New("no such hold")
-	ErrPartly    = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
+	// ErrTooLate: it is releasing or released, or all recipients that were asked about have it.
+	ErrTooLate  = errors.New("too late")
+	ErrNotFound = errors.New("no such hold")
+	ErrPartly   = errors.New("some recipients have it already") // a recall of Bulk that took back only what was left
 	// ErrNotNow: for example a restore of a hold that is not recalled.
 	ErrNotNow = errors.New("not possible in this state")
 	// ErrStopped: an operator has recalled it, and only an operator may undo that.

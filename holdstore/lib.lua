@@ -238,7 +238,8 @@ local function uncharge(id, all)
   end
   if all then own(group(owner), 0, 0, -record) end
 end
--- recordTime is how long a record is kept: less, when its owner has more records than their part of the store.
+-- recordTime is how long a record is kept: as normal, or least at most when its owner has more records than their part
+-- of the store (quota.go).
 local function recordTime(owner, normal, least)
   local f = redis.call('HMGET', P .. 'own', 'room', group(owner))
   local room, _, _, has = number(f[1]), counts(f[2])

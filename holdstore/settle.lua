@@ -1,4 +1,6 @@
--- Writes what attempts brought, and then claims for those who go on. What is wrong with one attempt harms no other.
+-- Writes what attempts brought, and then claims for those who go on. What is done loses its content; its record goes
+-- packed onto a shelf where it can (shelf.go), and stays in its hash otherwise. What is wrong with one attempt harms no
+-- other.
 --
 -- KEYS: as lib
 -- ARGV: record ms; what claim wants (4); then of each attempt: id, token, retry ms, event, how many results, defect,

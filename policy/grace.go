@@ -22,7 +22,8 @@ func graceKeys(address string) []string {
 	return []string{address, address[max(0, strings.LastIndexByte(address, '@')):], "*"}
 }
 
-// byRule is what a rule means for a message, if it is the first that holds.
+// byRule is what a rule means for a message, if it is the first that holds: its moment counts, else its map, else its
+// own grace, else the site's or what the sender has chosen. The sender's wish comes later (wish.go).
 func (p *Outbound) byRule(r *Rule, f *Facts) outcome {
 	o := outcome{rule: r.Name, wish: cmp.Or(r.Wish, p.o.Wish), grace: r.Grace}
 	switch {

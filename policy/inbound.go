@@ -52,7 +52,7 @@ type Command struct {
 	Domain     string // of From
 	Local      bool   // that domain is a recipient's as well: ours
 	NullSender bool
-	Aligned    bool
+	Aligned    bool   // so is the sender, and what proves it covers all that makes it a command, or a Cancel-Key does
 	Why        string // why it is not aligned
 	List       bool   // a mailing list has passed it on, and nobody that is believed says who wrote it
 	Temporary  string // what could not be asked now; empty: all could

@@ -19,7 +19,8 @@ type inboundCheck struct {
 
 // inboundChecks go from what the command is, over who sent it, to what it asks for. Later ones rely on earlier ones:
 // from "a message came in" on there is a target. Each refusal has a row in docs/inbound.md and a case in
-// internal/inbound/verdicts_test.go.
+// internal/inbound/verdicts_test.go. A reason is shown as it is, in English: in X-Recall-Policy, the SMTP reply, the
+// audit trail and the log. Metrics count verdicts only.
 var inboundChecks = []inboundCheck{
 	{"the command is well formed", func(j *judgement) bool { return j.Defect == "" },
 		InboundFail, func(j *judgement) string { return j.Defect }},

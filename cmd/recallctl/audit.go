@@ -23,6 +23,7 @@ type auditLine struct {
 	Detail string    `json:"detail"`
 }
 
+// audit is the verb log.
 func (c *ctl) audit() *cobra.Command {
 	var since, until string
 	var follow bool

@@ -43,8 +43,8 @@ func (c *ctl) close() {
 	}
 }
 
-// root has all verbs. A new one is added here; its help (help.go) has at least two examples and its exit codes, and
-// docs/recallctl.md shows it.
+// root has all verbs. A new one is added here; its help (help.go, or in the command) has at least two examples and its
+// exit codes, and docs/recallctl.md shows it. One that changes holds is made by verb (act.go).
 func (c *ctl) root() *cobra.Command {
 	root := &cobra.Command{Use: "recallctl", Short: "See, recall, release and restore held mail", Version: version,
 		SilenceErrors: true, SilenceUsage: true}

@@ -1,7 +1,6 @@
 // Package authenticate finds out who really sent a message: SPF (RFC 7208), DKIM (RFC 6376), and whether one of
 // them is aligned with the From address (DMARC, RFC 7489 section 3.1); and what trusted intermediaries have found
-// (ARC, RFC 8617). It is asked for recall commands only, so that
-// ordinary mail costs no DNS.
+// (ARC, RFC 8617). It is asked for recall commands and statuses only, so that ordinary mail costs no DNS.
 //
 // Failure rule: whatever goes wrong, nothing is authentic. What may go right later is marked as temporary.
 package authenticate

@@ -11,12 +11,12 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// Forms of a recall command that comes in.
+// Forms of a recall command that comes in. The last three are A, B and C of package outlook.
 const (
-	FormRequest = "request" // of another gateway: multipart/report with message/recall-request
-	FormTNEF    = "outlook" // Outlook over SMTP: a winmail.dat of the class of recalls
-	FormPlain   = "exchange"
-	FormCloud   = "cloud" // Exchange Online, made in the cloud
+	FormRequest = "request"  // of another gateway: multipart/report with message/recall-request
+	FormTNEF    = "outlook"  // Outlook over SMTP: a winmail.dat of the class of recalls
+	FormPlain   = "exchange" // Exchange has made a plain text of it
+	FormCloud   = "cloud"    // Exchange Online, made in the cloud
 )
 
 // Recall is what a mail that comes in is taken for. It says nothing about who sent it.

@@ -114,7 +114,8 @@ func (p Recalls) Original(subject string) (original string, ok bool) {
 }
 
 // Subjects returns what the original's subject may be; ok is false when the mail is not a recall of Outlook. A
-// subject alone does not make one: people write "Recall: ..." too.
+// subject alone does not make one: people write "Recall: ..." too. Form C is none here: nobody sends it but Exchange
+// Online.
 func (p Recalls) Subjects(m *mailmsg.Message) (subjects []policy.Subject, ok bool) {
 	t := Winmail(m)
 	if t == nil && !p.ByExchange(m) {

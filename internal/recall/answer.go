@@ -27,8 +27,9 @@ func (a *answer) left(all []holdstore.Path) (some []holdstore.Path) {
 	return some
 }
 
-// tell logs what came of a command, and answers its sender unless the site wants no such answer (recall.reports). The
-// kind of the answer was set before.
+// tell logs what came of a command, and answers its sender: a mail to the recall address always, another form only when
+// it comes from our own people, and nobody where the site wants no such answer (recall.reports). The kind of the answer
+// was set before.
 func (d *Desk) tell(ctx context.Context, r *request, a *answer) error {
 	m, id := r.mail, a.Asked
 	switch {

@@ -79,7 +79,7 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 
 // setKind finds the kind of the answer (too-late, partly or recalled) from what the store says now. A kind is the name
 // of a form of package post; what comes later is retraction's report. RecallFor can change it for the page and the API,
-// which have words of their own in package web.
+// which have words of their own in package web. What is still being sent counts as gone.
 func (a *answer) setKind(only []string) {
 	a.Only = only
 	back, gone := 0, 0
@@ -120,7 +120,9 @@ func (d *Desk) auditRefusal(ctx context.Context, f found, by holdstore.Actor) er
 	return d.store.Audit(ctx, "recall refused", f.refused[0].ID, by, why)
 }
 
-// askGateways requests retraction from the recipients' gateways where it was too late to recall here.
+// askGateways requests retraction from the recipients' gateways where it was too late to recall here, and notes until
+// when they may answer. It asks only about a message that is released as a whole: of one that was recalled after some
+// recipients had got it, these are never asked about.
 func (d *Desk) askGateways(ctx context.Context, a *answer, by holdstore.Actor) error {
 	for n, h := range a.Done {
 		if d.o.Late == nil || h.State != holdstore.Released {
@@ -140,7 +142,8 @@ func (d *Desk) askGateways(ctx context.Context, a *answer, by holdstore.Actor) e
 	return nil
 }
 
-// What is being sent is waited for: after a 4xx of the MTA it can still be recalled, and else its outcome is known.
+// What is being sent is waited for, two seconds at most: after a 4xx of the MTA it can still be recalled, and else its
+// outcome is known. If it is being sent even then, it is too late, and nobody is asked.
 const (
 	sendingPause = 100 * time.Millisecond
 	sendingTries = 20

@@ -10,7 +10,8 @@ import (
 )
 
 // Person is somebody who has proven to the page or the API who they are. Their rights are those that their mail to the
-// recall address would have.
+// recall address would have, and more: a sign-in proves the login, so all that was sent with it is theirs, whatever its
+// address is; an operator may act on all.
 type Person struct {
 	Login     string   // proven; empty: none
 	Addresses []string // proven: mail to these reaches them

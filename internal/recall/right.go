@@ -9,7 +9,8 @@ import (
 
 // Whose right it is to recall a message.
 
-// refused says why the submitter may not recall a hold, which a rule held; empty: they may.
+// refused says why the submitter may not recall a hold, which a rule held; empty: they may. Delegates come first, so
+// they may also recall what its sender may not (NoRecall).
 func (s *submitter) refused(h *holdstore.Hold, rule policy.Rule) string {
 	switch {
 	case h.Proven() != nil: // whose it is was perhaps written by somebody else

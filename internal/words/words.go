@@ -1,5 +1,7 @@
 // Package words has the texts of the page and of the mails to senders, in all languages: one file a language, of lines
-// that people who don't program can translate, and that a site can replace one by one.
+// that people who don't program can translate, and that a site can replace one by one. The language of the page is the
+// browser's (Choose); that of a mail is the rule's, or the sender's domain's, or the site's (package wiring). Logs,
+// recallctl, SMTP replies and mails to other gateways are in English, in the code.
 package words
 
 import (
