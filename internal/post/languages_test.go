@@ -55,6 +55,26 @@ func TestEveryMailToASenderIsInEveryLanguage(t *testing.T) {
 	}
 }
 
+// Whoever hears that a recall was too late, for all or for some, hears until when other gateways answer, if any is
+// asked; else whom to write to.
+func TestWhoIsTooLateHearsUntilWhenOthersAnswer(t *testing.T) {
+	t.Parallel()
+	texts, err := ReadTexts("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"too-late", "partly"} {
+		asked, none := fullLetter(), fullLetter()
+		none.AnswerBy = ""
+		_, said, _ := texts.write(english, name, asked)
+		_, end, _ := texts.write(english, name, none)
+		const write = "Please write to those who got it"
+		if !strings.Contains(said, "their answers by BY.") || strings.Contains(said, write) || !strings.Contains(end, write) {
+			t.Errorf("%s: %s\n%s", name, said, end)
+		}
+	}
+}
+
 // A mail is good on the wire in every language: ASCII fields, encoded words that are short enough (RFC 2047), no line
 // over 998 bytes (RFC 5322), and a reader gets the text back.
 func TestAMailInAnyLanguageIsGoodOnTheWire(t *testing.T) {

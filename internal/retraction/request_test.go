@@ -68,6 +68,7 @@ func TestWhyNobodyWouldBeAsked(t *testing.T) {
 	}{
 		{x, h, nil, ""}, {report, h, nil, `after_release is "report"`}, {few, h, nil, "request_domains leaves out"},
 		{x, with(func(h *holdstore.Hold) { h.State = holdstore.Releasing }), nil, "being sent at this moment"},
+		{x, with(func(h *holdstore.Hold) { h.State = holdstore.Held }), []string{"bert@far.test"}, "still held"},
 		{x, with(func(h *holdstore.Hold) { h.MessageID = "" }), nil, "no Message-ID"},
 		{x, with(func(h *holdstore.Hold) { h.Sender.Address = "" }), nil, "null sender"},
 		{x, h, []string{"carl@far.test"}, "no recipient has it"},

@@ -13,6 +13,8 @@ import (
 func (x *Retractor) WouldAsk(ctx context.Context, h *holdstore.Hold, only []string) (domains []string, why string,
 	err error) {
 	switch {
+	case h.State == holdstore.Held:
+		return nil, "the rest of the message is still held; they can be asked once it is released", nil
 	case h.State != holdstore.Released:
 		return nil, "it is being sent at this moment", nil
 	case !x.o.Ask:
