@@ -65,9 +65,9 @@ func TestNothingIsLeftOfAnOwnerWhoseMessagesAreGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { s.Close() })
-			for who, sub := range owners {
+			for name, sub := range owners {
 				for n, size := range []int{1, 3 * chunkSize} {
-					sub.MessageID, sub.Recipients = fmt.Sprintf("<%s%d@corp.test>", digest(who), n), nil
+					sub.MessageID, sub.Recipients = fmt.Sprintf("<%s%d@corp.test>", digest(name), n), nil
 					for _, to := range []string{"b@x.test", "c@x.test"} {
 						sub.Recipients = append(sub.Recipients, Path{Address: to})
 					}
@@ -81,7 +81,7 @@ func TestNothingIsLeftOfAnOwnerWhoseMessagesAreGone(t *testing.T) {
 					}
 					s.Confirm(c)
 					if err := end(t, s, c.ID); err != nil {
-						t.Fatalf("%s: %v", who, err)
+						t.Fatalf("%s: %v", name, err)
 					}
 				}
 			}
