@@ -531,6 +531,23 @@ func TestAListHasWhatLeavesItsShelfMeanwhileOnce(t *testing.T) {
 	}
 }
 
+// A record whose hash was still there when Reap came by its name, and which has gone onto a shelf since, is put nowhere
+// else: a list would have it twice.
+func TestARecordThatWentOntoAShelfMeanwhileIsNotPutBack(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	id := shelve(t, s, 1, holdid.New(time.Now()))
+	if n, err := s.repair(t.Context(), []string{holdKey(s.nodes.Of(id), id)}); err != nil || n != 0 {
+		t.Errorf("%d put back, %v", n, err)
+	}
+	if got := listedIDs(t, s); !slices.Equal(got, []string{id}) {
+		t.Errorf("a list has %q", got)
+	}
+	if f := faults(t, s, false); len(f) > 0 {
+		t.Errorf("faults: %+v", f)
+	}
+}
+
 // Fsck finds what is wrong with shelves, and repairs it.
 func TestFsckLooksAtShelves(t *testing.T) {
 	t.Parallel()
