@@ -208,13 +208,15 @@ func (b *storeBench) nextToLarge() {
 		return all
 	}
 	var ratios []float64
+	large := 0 // each of another sender: what is recalled still counts for its sender while it can be restored
 	for range rounds {
 		alone := quantile(small(), 99)
 		ctx, stop := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				id := b.hold(25<<20-1024, time.Hour, "large")
+				large++
+				id := b.hold(25<<20-1024, time.Hour, fmt.Sprintf("large%d", large))
 				b.store.Recall(context.Background(), id, holdstore.Actor{By: "bench"})
 			}
 		})
