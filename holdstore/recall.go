@@ -83,7 +83,8 @@ func (s *Store) Extending(d time.Duration) Action {
 		args: [2]any{d.Milliseconds(), ""}}
 }
 
-// short writes a duration for people, without its zero parts: "10m" and not "10m0s".
+// short writes a duration for people, without its zero parts: "10m" and not "10m0s". It is policy.Short, which nothing
+// here imports.
 func short(d time.Duration) string {
 	s := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,7 +140,12 @@ const (
 	countMost  = 1e6  // of recipients and pieces
 )
 
-var nonceForm = regexp.MustCompile(`^[0-9A-Za-z]+$`)
+// alphanumeric says whether a text is what Lua's %w+ matches.
+func alphanumeric(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
 
 // offShelf gives a record on a shelf the fields that its hash would have; nil: it can't be read. opened in shelf.lua
 // does the same.
@@ -153,7 +157,7 @@ func offShelf(id, value string) (fields map[string]string) {
 	held := holdid.Time(id).UnixMilli() + p.signed()
 	grace, size, recipients, pieces, nonce := p.number(), p.number(), p.number(), p.number(), p.text()
 	if held < 0 || max(uint64(held), grace, size) >= numberMost || max(recipients, pieces) >= countMost ||
-		!nonceForm.MatchString(nonce) {
+		!alphanumeric(nonce) {
 		return nil
 	}
 	var entries []string
