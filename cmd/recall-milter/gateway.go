@@ -34,7 +34,7 @@ type gateway struct {
 	loop      *release.Loop
 	listeners []net.Listener
 	status    net.Listener // nil: no monitoring
-	own       *choice.Graces
+	own       *choice.Choices
 }
 
 // assemble makes all rooms; nothing of it listens or works yet.

@@ -54,7 +54,7 @@ func (c *ctl) root() *cobra.Command {
 		return usage("%s%s; see %s --help", flawed(err), meant(cmd, err), cmd.CommandPath())
 	})
 	root.AddCommand(c.list(), c.show(), c.recall(), c.release(), c.extend(), c.restore(), c.pause(), c.resume(),
-		c.drain(), c.retract(), c.export(), c.watch(), c.audit(), c.stats(), c.test(), c.policy(), c.key(), c.token(),
+		c.drain(), c.retract(), c.export(), c.watch(), c.log(), c.stats(), c.test(), c.policy(), c.key(), c.token(),
 		c.correspondents(), c.link(), c.forget(), c.fsck(), c.doctor(), c.setup(), c.man())
 	explain(root, "")
 	root.InitDefaultHelpCmd()

@@ -38,8 +38,8 @@ func Names(login string, addresses ...string) (names []string) {
 	return names
 }
 
-// Graces are the choices of all people. Safe for concurrent use.
-type Graces struct {
+// Choices are the choices of all people. Safe for concurrent use.
+type Choices struct {
 	store   Store
 	allowed func() bool // whether people may choose
 	known   atomic.Pointer[map[string]time.Duration]
@@ -49,15 +49,15 @@ type Graces struct {
 }
 
 // New returns the choices in a store; nothing is read while people may not choose.
-func New(store Store, allowed func() bool) *Graces { return &Graces{store: store, allowed: allowed} }
+func New(store Store, allowed func() bool) *Choices { return &Choices{store: store, allowed: allowed} }
 
 // Follow reads what changes until ctx ends. What can't be read stays as it was, and is tried again.
-func (g *Graces) Follow(ctx context.Context) {
+func (c *Choices) Follow(ctx context.Context) {
 	tick := time.NewTicker(Stale / 2)
 	defer tick.Stop()
 	for {
-		if g.allowed() {
-			_ = g.read(ctx) // with the store away, nothing is held anyway
+		if c.allowed() {
+			_ = c.read(ctx) // with the store away, nothing is held anyway
 		}
 		select {
 		case <-ctx.Done():
@@ -67,30 +67,30 @@ func (g *Graces) Follow(ctx context.Context) {
 	}
 }
 
-func (g *Graces) read(ctx context.Context) error {
+func (c *Choices) read(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	g.one.Lock()
-	defer g.one.Unlock()
-	all, version, err := g.store.ChosenGraces(ctx, g.version)
+	c.one.Lock()
+	defer c.one.Unlock()
+	all, version, err := c.store.ChosenGraces(ctx, c.version)
 	if err != nil {
 		return err
 	}
-	if g.version = version; all != nil {
-		g.known.Store(&all)
+	if c.version = version; all != nil {
+		c.known.Store(&all)
 	}
 	return nil
 }
 
 // Of returns what the sender of a message has chosen, by its login or else its envelope sender; nil: nothing.
-func (g *Graces) Of(ctx context.Context, login, sender string) *time.Duration {
-	if !g.allowed() {
+func (c *Choices) Of(ctx context.Context, login, sender string) *time.Duration {
+	if !c.allowed() {
 		return nil
 	}
-	if g.known.Load() == nil {
-		_ = g.read(ctx)
+	if c.known.Load() == nil {
+		_ = c.read(ctx)
 	}
-	known := g.known.Load()
+	known := c.known.Load()
 	if known == nil {
 		return nil
 	}

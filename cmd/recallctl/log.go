@@ -23,8 +23,8 @@ type auditLine struct {
 	Detail string    `json:"detail"`
 }
 
-// audit is the verb log.
-func (c *ctl) audit() *cobra.Command {
+// log is the verb of the audit trail.
+func (c *ctl) log() *cobra.Command {
 	var since, until string
 	var follow bool
 	cmd := &cobra.Command{Use: "log [REF...]", ValidArgsFunction: c.complete(anyStates...)}
