@@ -19,7 +19,8 @@ type Inbound interface {
 	Remember(m *inbound.Mail)
 }
 
-// arrival is a message that comes in: its body is only wanted when it may be a recall command.
+// arrival is a message that comes in: its body is only wanted when it may be a recall command, or to know it again for
+// a claw back.
 type arrival struct {
 	mail inbound.Mail
 	look inbound.Needs

@@ -10,7 +10,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/wiring"
 )
 
-// ask asks the gateways of those who got a message that was recalled too late, and says whom; empty: nobody.
+// ask asks the gateways of those who got a message that was recalled too late, and says whom; empty: nobody. Unlike the
+// desk, recallctl waits for nothing that is just being sent: it is too late at once, and nobody is asked for it.
 func (a *act) ask(ctx context.Context, id string, by holdstore.Actor) (string, error) {
 	for _, key := range []string{"recall", "secret_file", "release"} {
 		if a.ignores(key) {
@@ -32,16 +33,13 @@ func (a *act) ask(ctx context.Context, id string, by holdstore.Actor) (string, e
 			domains = append(domains, d)
 		}
 	}
-	switch {
-	case len(domains) == 0:
+	if len(domains) == 0 {
 		return "", nil
-	case !answerBy.IsZero():
-		a.acted(h, "request")
 	}
-	switch {
-	case answerBy.IsZero():
+	if answerBy.IsZero() {
 		return "asked before: " + strings.Join(domains, ", "), nil
 	}
+	a.acted(h, "request")
 	return fmt.Sprintf("asked to take it back: %s; its sender hears of it by %s", strings.Join(domains, ", "),
 		local(answerBy)), nil
 }

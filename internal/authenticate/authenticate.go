@@ -1,6 +1,7 @@
 // Package authenticate finds out who really sent a message: SPF (RFC 7208), DKIM (RFC 6376), and whether one of
 // them is aligned with the From address (DMARC, RFC 7489 section 3.1); and what trusted intermediaries have found
-// (ARC, RFC 8617). It is asked for recall commands and statuses only, so that ordinary mail costs no DNS.
+// (ARC, RFC 8617). DNS is asked for recall commands and statuses only; of ordinary mail it says no more than what
+// earlier milters found.
 //
 // Failure rule: whatever goes wrong, nothing is authentic. What may go right later is marked as temporary.
 package authenticate
@@ -46,7 +47,8 @@ func New(resolver *Resolver, o Options) *Verifier { return &Verifier{resolver, o
 
 func (v *Verifier) checks(method string) bool { return slices.Contains(v.o.Methods, method) }
 
-// Check authenticates one message. A panic in a library counts as a permanent error of the check.
+// Check authenticates one message. ARC is asked only where sealers are named, and only if nothing is aligned without it
+// or what is aligned leaves a field of Cover uncovered. A panic in a library counts as a permanent error of the check.
 func (v *Verifier) Check(ctx context.Context, m Message) (e Evidence) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
@@ -88,7 +90,7 @@ func (v *Verifier) direct(q *query, m Message, e *Evidence) bool {
 	}
 	e.align(m)
 	switch {
-	case e.DMARC == Fail && told: // whoever asks for the record has the last word
+	case e.DMARC == Fail && told: // a believed milter asked for the record: nothing direct is aligned; a seal still can be
 		e.Aligned, e.By, e.Bare, e.Names = false, "", "", false
 	case e.DMARC == Fail && e.Aligned:
 		e.DMARC = Pass

@@ -106,7 +106,8 @@ func (g *Gate) id(m *Mail) string {
 	return m.Gateway
 }
 
-// disposition is the verdict as the MTA and those behind it see it.
+// disposition is the verdict as the MTA and those behind it see it. A temperror follows on_fail as well: reject is 451
+// then, and with tag or quarantine it is a fail, also in X-Recall-Policy.
 func (g *Gate) disposition(m *Mail, e authenticate.Evidence, v policy.InboundVerdict, onFail string) Disposition {
 	failed := v.Result == policy.InboundFail || v.Result == policy.InboundTemp
 	switch {

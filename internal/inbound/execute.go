@@ -41,7 +41,8 @@ const gatewayUser = "postmaster"
 
 // status takes what another gateway says of a request of ours. Only one that is authentic, comes from a gateway and not
 // from a user, and answers a request to that very domain, counts; a report of some gateway to its own user is ordinary
-// mail.
+// mail. What has the ID of a request of ours and does not count is refused (550, or 451 where it can't be checked),
+// whatever on_fail says: nobody else waits for it.
 func (g *Gate) status(ctx context.Context, m *arrival, s protocol.Status) Disposition {
 	if !g.retractor.MayAnswerUs(s) {
 		return Disposition{}

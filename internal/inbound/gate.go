@@ -2,8 +2,9 @@
 // among it, asks who sent them and what they mean, has the policy judge, and remembers what could be recalled later.
 // A mail to a recall address is not a command here: only mail that leaves can be one (package recall).
 //
-// Failure rules: ordinary mail costs no DNS, no body and no wait for Redis. What goes wrong while a command is checked
-// never lets it act, and never loses it: the client tries again, or it is delivered with the verdict fail.
+// Failure rules: ordinary mail costs no DNS, no wait for Redis, and no body unless it is for a mailbox from which it
+// can be clawed back. What goes wrong while a command is checked never lets it act, and never loses it: the client
+// tries again, or it is delivered with the verdict fail.
 package inbound
 
 import (
@@ -96,7 +97,8 @@ type Needs struct {
 	Print bool         // the beginning of its body goes through Mail.Print, for claw backs
 }
 
-// Examine says at the end of the header what a message needs.
+// Examine says at the end of the header what a message needs. One that was resent (mailmsg.Resent) is no recall
+// command, whatever is in it: whoever resends has received it.
 func (g *Gate) Examine(m *Mail) Needs {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
 	l := Needs{Strip: forged(m.Fields, g.id(m), believed), Print: g.o.Load().Remember > 0 && len(g.reached(m)) > 0}

@@ -14,7 +14,8 @@ import (
 	"github.com/recall-milter/recall-milter/internal/words"
 )
 
-// toSenders are the forms of mails to senders; the others go to people of other organisations, in English.
+// toSenders are the forms of mails to senders. Of the others, taken goes to our own recipients in their language, and
+// the rest to other organisations, in English.
 var toSenders = []string{"recalled", "partly", "too-late", "refused", "not-found", "ambiguous", "help", "notice",
 	"released", "extended", "restored", "not-now",
 	"outcome", "sign-in"}

@@ -3,7 +3,8 @@
 //
 // Failure rules: what a sender typed only classifies; the login of the session authorises. A command is answered after
 // the store has done it, and the client hears 250 after both; when the store fails between, the client's retry finds
-// the hold recalled, and only gets the answer. A mail in doubt travels on as ordinary mail, and its sender is told.
+// the hold recalled, and only gets the answer. A mail in doubt travels on as ordinary mail, and its sender is told. One
+// that can't be meant as a command (automatic mail, mail of lists) is only logged.
 package recall
 
 import (
@@ -104,7 +105,8 @@ type Disposition struct {
 }
 
 // Act does what the mail asks for, and answers it: it reads the mail, counts it, finds what is meant and whose it is,
-// recalls, and answers. After an error the client must try again; that is safe.
+// recalls, and answers. After an error the client must try again; that is safe. A mail that is ignored goes to its
+// other recipients; one to the recall address alone is refused (550), since nobody else would get it.
 func (d *Desk) Act(ctx context.Context, m *Mail) (Disposition, error) {
 	r := d.read(m)
 	switch {

@@ -16,7 +16,9 @@ import (
 	"github.com/recall-milter/recall-milter/policy"
 )
 
-// Texts reads the forms and words of our mails: a site's own are next to its config file, in the folder texts.
+// Texts reads the forms and words of our mails: a site's own are next to its config file, in the folder texts. The
+// daemon reads them at its start, recall-web also at SIGHUP; what SIGHUP changes for the daemon is only what Site
+// returns.
 func Texts(c *config.Config, file string) (*post.Texts, error) {
 	texts, err := post.ReadTexts(filepath.Join(filepath.Dir(file), "texts"), MailLanguages(c)...)
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A text that a language lacks is shown in English; this finds it, and texts that nothing shows.
+// A text that a language lacks is shown in English; this finds it, and texts that English lacks.
 func TestEveryLanguageHasEveryText(t *testing.T) {
 	texts, err := Read("", Languages()...)
 	if err != nil {
