@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,11 +23,7 @@ func TestTheManualPagesHaveEveryFlagAndExitCode(t *testing.T) {
 		}
 		page := string(text)
 
-		var usage strings.Builder
-		if code := (Service{Name: name}).Run(context.Background(), []string{"-h"}, &usage, io.Discard); code != 0 {
-			t.Errorf("-h ends with %d", code)
-		}
-		taken := submatches(`(?m)^  -(\w+)`, usage.String())
+		taken := flagsOf(t, name)
 		options, rest, _ := strings.Cut(page[strings.Index(page, ".SH OPTIONS"):], ".SH ENVIRONMENT")
 		if described := submatches(`(?m)^\.BI? \\-(\w+)`, options); !slices.Equal(described, taken) {
 			t.Errorf("%s: the page has the flags %v, the program %v", name, described, taken)
@@ -40,6 +37,46 @@ func TestTheManualPagesHaveEveryFlagAndExitCode(t *testing.T) {
 			t.Errorf("%s: the page does not name %s", name, config.DefaultFile)
 		}
 	}
+}
+
+// What a document has people type is an option of the program.
+func TestDocumentsNameOptionsThatADaemonHas(t *testing.T) {
+	documents := []string{"../../SECURITY.md", "../../README.md", "../../CONTRIBUTING.md"}
+	for _, pattern := range []string{"../../docs/*.md", "../../.github/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d documents, %v", pattern, len(found), err)
+		}
+		documents = append(documents, found...)
+	}
+	for _, name := range []string{"recall-milter", "recall-web"} {
+		taken, typed := flagsOf(t, name), 0
+		for _, document := range documents {
+			text, err := os.ReadFile(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, option := range submatches("(?m)(?:^ *|[`$&] ?)"+name+` --?(\w+)`, string(text)) {
+				typed++
+				if !slices.Contains(taken, option) {
+					t.Errorf("%s has people type %s -%s, which has only %v", document, name, option, taken)
+				}
+			}
+		}
+		if typed == 0 {
+			t.Errorf("no document has people type an option of %s", name)
+		}
+	}
+}
+
+// flagsOf are the flags that the help of a daemon lists.
+func flagsOf(t *testing.T, name string) []string {
+	t.Helper()
+	var usage strings.Builder
+	if code := (Service{Name: name}).Run(context.Background(), []string{"-h"}, &usage, io.Discard); code != 0 {
+		t.Errorf("-h ends with %d", code)
+	}
+	return submatches(`(?m)^  -(\w+)`, usage.String())
 }
 
 // submatches are the first groups of all matches, sorted: the page has its own order.
