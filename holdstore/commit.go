@@ -112,7 +112,7 @@ func (p *Put) send(ctx context.Context, t Terms, whole bool) (*commit, error) {
 // commit is one hold on its way into a batch.
 type commit struct {
 	args    []any  // of the script
-	piece   string // key of its only piece, if that goes with it
+	piece   string // key of its first piece; content is written there if it is not staged
 	content []byte // of that
 	size    int    // bytes that it adds to a batch, about
 

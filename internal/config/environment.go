@@ -32,7 +32,7 @@ func (s *source) environment(c *Config, environ []string) {
 		path, ok := settable[name]
 		if !ok {
 			s.fromEnv[name] = name
-			s.problem(name, "it sets no key: the name is %sTABLE_KEY, like %s for redis.addresses, and rules belong into the "+
+			s.problem(name, "it sets no key: the name is %sTABLE_KEY, like %s for redis.addresses, and rules belong in the "+
 				"file", variable, variableOf("redis.addresses"))
 			continue
 		}

@@ -11,7 +11,7 @@ func settings(_ context.Context, s *Site, r report) {
 	}
 	for _, name := range c.ListNames() {
 		if err := c.Lists.Read([]string{name}); err != nil {
-			r.bad("config.list", byHand+"only you know what belongs into "+c.Lists.Path(name)+", a pattern a line: correct it",
+			r.bad("config.list", byHand+"only you know what belongs in "+c.Lists.Path(name)+", a pattern a line: correct it",
 				"%s: the daemon that runs keeps the entries that it had, and one that starts refuses the config", words(err))
 		}
 	}
@@ -21,7 +21,7 @@ func settings(_ context.Context, s *Site, r report) {
 				"%s: the daemon that runs keeps the dates that it had, and one that starts refuses the config", words(err))
 		}
 		if _, err := c.Graces(&rule); err != nil {
-			r.bad("config.list", byHand+"only you know what belongs into "+c.Lists.Path(rule.Grace.Map)+": correct it",
+			r.bad("config.list", byHand+"only you know what belongs in "+c.Lists.Path(rule.Grace.Map)+": correct it",
 				"%s: the daemon that runs keeps the entries that it had, and one that starts refuses the config", words(err))
 		}
 	}

@@ -4,7 +4,8 @@
 // Failure rules: what a sender typed only classifies; the login of the session authorises. A command is answered after
 // the store has done it, and the client hears 250 after both; when the store fails between, the client's retry finds
 // the hold recalled, and only gets the answer. A mail in doubt travels on as ordinary mail, and its sender is told. One
-// that can't be meant as a command (automatic mail, mail of lists) is only logged.
+// that can't be meant as a command (automatic mail, mail of lists) is logged and changes nothing: it goes to its other
+// recipients, or is refused (550) if it has none.
 package recall
 
 import (

@@ -30,7 +30,7 @@ type Outcome struct {
 
 // RecallFor recalls a hold that the caller has found not to be refused, for some recipients or (nil) for all. With ask,
 // the gateways of recipients who have it already are asked to take it back, if it is from one of the site's own people;
-// for other mail it does nothing.
+// nobody is asked about other mail.
 func (d *Desk) RecallFor(ctx context.Context, h *holdstore.Hold, only []string, ask bool, by holdstore.Actor) (Outcome,
 	error) {
 	after, err := d.takeBack(ctx, h, only, by)

@@ -161,7 +161,7 @@ func (s *Server) holdPage(w http.ResponseWriter, r *http.Request, c *caller, id 
 }
 
 // outcome says what an act has brought. Anybody can type the address of a page, so it says only what is true of the
-// hold as it is now. Its text is did-DID in package words: a new one belongs into the list here as well, or nothing is
+// hold as it is now. Its text is did-DID in package words: a new one belongs in the list here as well, or nothing is
 // shown, and among the bad ones if it is one.
 func (s *Server) outcome(lang, did string, h *holdstore.Hold) (text, kind string) {
 	gone := h.State == holdstore.Releasing || h.State == holdstore.Released

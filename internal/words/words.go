@@ -32,8 +32,8 @@ type Words struct {
 	matcher language.Matcher
 }
 
-// Languages lists those that we ship. A new one also belongs into the default of web.languages in package config, into
-// the Roundcube plugin's localization, and into docs/languages.md.
+// Languages lists those that we ship. A new one also belongs in the default of web.languages in package config, in the
+// Roundcube plugin's localization, and in docs/languages.md.
 func Languages() (names []string) {
 	entries, _ := shipped.ReadDir("texts")
 	for _, e := range entries {
