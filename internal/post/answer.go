@@ -68,6 +68,11 @@ type RecipientOutcome struct {
 	holdstore.Result
 }
 
+// notAsked says whether the recipient got the message, or might have, and no gateway was asked to take it back.
+func (o RecipientOutcome) notAsked() bool {
+	return o.Outcome == holdstore.Sent || o.Outcome == holdstore.Pending || o.CutOff
+}
+
 // word is the outcome of a recall status.
 func (o RecipientOutcome) word() string {
 	switch o.Outcome {

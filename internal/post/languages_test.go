@@ -38,40 +38,67 @@ func TestEveryMailToASenderIsInEveryLanguage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	someAsked, nobodyAsked := fullLetter(), fullLetter()
+	someAsked.NotAsked, nobodyAsked.AnswerBy = true, ""
 	for _, name := range toSenders {
-		_, inEnglish, _ := texts.write(english, name, fullLetter())
-		want := filled.FindAllString(inEnglish, -1)
-		slices.Sort(want)
-		for _, language := range words.Languages() {
-			subject, body, err := texts.write(language, name, fullLetter())
-			got := filled.FindAllString(body, -1)
-			slices.Sort(got)
-			if err != nil || !slices.Equal(got, want) || strings.Contains(subject+body, "mail-") || subject == "" {
-				t.Errorf("%s in %s: %v\nhas %v\nwant %v\n%s\n%s", name, language, err, got, want, subject, body)
-			}
-			if language != english && body == inEnglish {
-				t.Errorf("%s in %s is English", name, language)
+		for _, l := range []letter{fullLetter(), someAsked, nobodyAsked} {
+			_, inEnglish, _ := texts.write(english, name, l)
+			want := filled.FindAllString(inEnglish, -1)
+			slices.Sort(want)
+			for _, language := range words.Languages() {
+				subject, body, err := texts.write(language, name, l)
+				got := filled.FindAllString(body, -1)
+				slices.Sort(got)
+				if err != nil || !slices.Equal(got, want) || strings.Contains(subject+body, "mail-") || subject == "" {
+					t.Errorf("%s in %s: %v\nhas %v\nwant %v\n%s\n%s", name, language, err, got, want, subject, body)
+				}
+				if language != english && body == inEnglish {
+					t.Errorf("%s in %s is English", name, language)
+				}
 			}
 		}
 	}
 }
 
-// Whoever hears that a recall was too late, for all or for some, hears until when other gateways answer, if any is
-// asked; else whom to write to.
-func TestWhoIsTooLateHearsUntilWhenOthersAnswer(t *testing.T) {
+// The sender of a recall that was too late, for all or for some, hears until when the gateways answer that were asked,
+// and is told to write to everyone whose gateway was not.
+func TestASenderWhoIsTooLateHearsWhoWasAskedAndWhomToWriteTo(t *testing.T) {
 	t.Parallel()
 	texts, err := ReadTexts("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"too-late", "partly"} {
-		asked, none := fullLetter(), fullLetter()
-		none.AnswerBy = ""
-		_, said, _ := texts.write(english, name, asked)
-		_, end, _ := texts.write(english, name, none)
-		const write = "Please write to those who got it"
-		if !strings.Contains(said, "their answers by BY.") || strings.Contains(said, write) || !strings.Contains(end, write) {
-			t.Errorf("%s: %s\n%s", name, said, end)
+	const all, some = "The mail systems of the recipients were asked", "The mail systems of some recipients were asked"
+	const answers, write, others = "their answers by ", "Please write to those who got it", "Please write to the others"
+	by := time.Date(2026, 11, 30, 7, 0, 0, 0, time.UTC)
+	back, failed := holdstore.Result{Outcome: holdstore.TakenBack}, holdstore.Result{Outcome: holdstore.Failed}
+	requested, refused := holdstore.Result{Outcome: holdstore.Requested}, holdstore.Result{Outcome: holdstore.Refused}
+	sent, pending := holdstore.Result{Outcome: holdstore.Sent}, holdstore.Result{Outcome: holdstore.Pending}
+	cutOff := holdstore.Result{Outcome: holdstore.Unknown, CutOff: true}
+	for _, c := range []struct {
+		by      time.Time
+		results []holdstore.Result // of the first message; of the second the one recipient was asked
+		say     []string
+	}{
+		{by, []holdstore.Result{back, failed, refused}, []string{all, answers}},
+		{by, []holdstore.Result{back, sent}, []string{some, answers, others}},
+		{by, []holdstore.Result{pending}, []string{some, answers, others}},
+		{by, []holdstore.Result{requested, cutOff}, []string{some, answers, others}},
+		{time.Time{}, []holdstore.Result{back, sent}, []string{write}},
+	} {
+		first := &holdstore.Hold{Results: c.results,
+			Submission: holdstore.Submission{Recipients: make([]holdstore.Path, len(c.results))}}
+		second := &holdstore.Hold{Results: []holdstore.Result{requested},
+			Submission: holdstore.Submission{Recipients: make([]holdstore.Path, 1)}}
+		l := (&Answer{Done: []*holdstore.Hold{first, second}, AnswerBy: c.by}).letter("", english, texts.Clock)
+		for _, name := range []string{"too-late", "partly"} {
+			_, said, err := texts.write(english, name, l)
+			for _, words := range []string{all, some, answers, write, others} {
+				if strings.Contains(said, words) != slices.Contains(c.say, words) || err != nil {
+					t.Errorf("%s with %v: want only %q, got %v\n%s", name, c.results, c.say, err, said)
+					break
+				}
+			}
 		}
 	}
 }

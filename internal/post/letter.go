@@ -1,6 +1,7 @@
 package post
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type letter struct {
 	Held      []waiting
 	From      string // address of the person who asks to recall
 	AnswerBy  string // until when other gateways may answer; empty: none was asked
+	NotAsked  bool   // some recipients who got it have a gateway that was not asked
 	Again     bool   // an earlier report has gone out
 	Told      []told // recipients, as another gateway is told, or as it has told
 	Address   string // where to send recall commands; empty: there is none
@@ -57,6 +59,7 @@ func (a *Answer) letter(address, language string, local func(time.Time) time.Tim
 		}
 	}
 	l.Rcpt = a.Outcomes()
+	l.NotAsked = slices.ContainsFunc(l.Rcpt, RecipientOutcome.notAsked)
 	if len(l.Rcpt) > maxTold {
 		l.More, l.Rcpt = len(l.Rcpt)-maxTold, l.Rcpt[:maxTold]
 	}
