@@ -12,7 +12,7 @@
 --   sender behind in other shards of this server, with blanks between, and its ID as a number
 -- Returns: {Redis's time (ms), a row for each}. A row is 1 for a hold that was made; {id, held_at, due} of one that was
 --   there before, which is this very hold or an unconfirmed one of the same content; or "fenced" by a tombstone,
---   "taken" by another hold with this ID, "quota", or "missing" when a staged piece is gone.
+--   "taken" by another hold with this ID, "quota", or "missing" when a piece of its content is not there.
 local UNCONFIRMED, CONTENT_TIME, RECORD_TIME = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local SHARE, RECORDS = string.match(ARGV[4], '^(%d+) %d+ (%d+)$')
 local OWN_COUNT = tonumber(ARGV[5])
@@ -21,11 +21,12 @@ local REPLACES, ENTRIES, OWNER, BYTES, COST, ELSEWHERE, NUMBER, FIELDS = 7, 8, 9
 local V, NOW, begin = ARGV, int(now), confirm(6) -- a hold is known here by where in ARGV it begins
 
 -- What is there of all of them.
-local names, prints, owners, owned = {}, {}, {}, {}
+local names, prints, owners, owned, alone = {}, {}, {}, {}, {}
 for a = begin, #V, FIELDS do
   local id, owner = V[a + ID], V[a + OWNER]
   names[#names + 1], names[#names + 2], prints[#prints + 1] = P .. 'h:' .. id, P .. 'x:' .. id, V[a + PRINT]
   shelves(id, function(key) names[#names + 1] = key end)
+  if V[a + STAGED] == '0' then alone[#alone + 1] = P .. 'b:' .. id .. ':' .. V[a + NONCE] .. ':0' end
   if owner ~= '' then
     local whole = group(owner)
     if not owned[whole] then owned[whole], owners[#owners + 1] = true, whole end
@@ -33,6 +34,8 @@ for a = begin, #V, FIELDS do
   end
 end
 local marked = redis.call('EXISTS', unpack(names)) > 0 -- usually nobody has any of the IDs
+-- Where the login may use no transactions, the content may have been refused, and this script not.
+local lost = #alone > 0 and redis.call('EXISTS', unpack(alone)) < #alone
 local others = redis.call('HMGET', P .. 'u', unpack(prints))
 if #owners > 0 then
   for i, has in ipairs(redis.call('HMGET', P .. 'own', unpack(owners))) do owned[owners[i]] = {counts(has)} end
@@ -79,7 +82,10 @@ end
 
 local function missing(a)
   local pieces, staged = {}, tonumber(V[a + STAGED])
-  if staged == 0 then return false end
+  if staged == 0 then
+    if not lost then return false end
+    staged = 1
+  end
   for n = 1, staged do pieces[n] = P .. 'b:' .. V[a + ID] .. ':' .. V[a + NONCE] .. ':' .. n - 1 end
   return redis.call('EXISTS', unpack(pieces)) < staged
 end

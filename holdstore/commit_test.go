@@ -129,8 +129,30 @@ func TestACommitWithoutATransaction(t *testing.T) {
 	if text, err := read(t, s, h.ID); err != nil || !strings.HasSuffix(text, "body") {
 		t.Errorf("%q %v", text, err)
 	}
-	srv.Do("ACL SETUSER default +multi") // which fsck needs
-	sound(t, s, 2)
+	srv.Do("ACL SETUSER default -set")
+	if c, err := tryPut(s, "refused", time.Hour, "body"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("held as %s without its content, %v", c.ID, err)
+	}
+	srv.Do("ACL SETUSER default +set +multi") // fsck needs transactions
+	put(t, s, "refused", time.Hour, "body")
+	sound(t, s, 3)
+}
+
+// Of a batch whose contents were not all set, only those messages are held that have theirs.
+func TestACommitOfWhichContentIsMissing(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	_, first := begun(t, s, "first")
+	_, second := begun(t, s, "second")
+	first.piece = string(s.nodes.Shards[0]) + "elsewhere"
+	if err := s.sendBatch(s.nodes.Shards[0], []*commit{first, second}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if first.row != "missing" || second.row != int64(1) {
+		t.Errorf("rows %v and %v", first.row, second.row)
+	}
+	s.nodes.Client.Del(t.Context(), first.piece)
+	sound(t, s, 1)
 }
 
 // A Redis that forgot the script gets it with the next commit, in a transaction as well.
