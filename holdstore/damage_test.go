@@ -507,3 +507,25 @@ func TestHealingHidesNoOtherError(t *testing.T) {
 		t.Errorf("a command: %v", err)
 	}
 }
+
+// A record that was overwritten is set aside, and is no hold to Reap: a phantom would wait for ever, and hide what to do.
+func TestReapMakesNoHoldOfAnOverwrittenRecord(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	h := put(t, s, "m", time.Hour, "body")
+	if _, err := s.Recall(t.Context(), h.ID, alice); err != nil {
+		t.Fatal(err)
+	}
+	at := s.nodes.Of(h.ID)
+	s.nodes.Client.ZRem(t.Context(), stateKey(at, Recalled), h.ID)
+	s.nodes.Client.Set(t.Context(), holdKey(at, h.ID), "x", 0)
+	if n, err := s.repair(t.Context(), []string{holdKey(at, h.ID)}); err != nil || n != 0 {
+		t.Errorf("%d put back, %v", n, err)
+	}
+	if waiting, err := s.WaitingIDs(t.Context()); err != nil || len(waiting) > 0 {
+		t.Errorf("%q wait, %v", waiting, err)
+	}
+	if _, err := s.Get(t.Context(), h.ID); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "set aside as") {
+		t.Errorf("it is called %v", err)
+	}
+}

@@ -9,7 +9,8 @@ local function hold(id)
   if redis.call('EXISTS', P .. 'h:' .. id) == 0 then return end -- it went, or onto a shelf, since its name was read
   local state, put = get(id, 'state'), false
   if not states[state] then
-    if not redis.call('ZSCORE', P .. 'z:held', id) then
+    local there = redis.call('EXISTS', P .. 'h:' .. id) == 1 -- what was no hash is set aside by now
+    if there and not redis.call('ZSCORE', P .. 'z:held', id) then
       parkDamaged(id, damage(fieldsOf(id)) or 'it has no state')
     end
     return
