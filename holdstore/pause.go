@@ -66,9 +66,11 @@ func (s *Store) everywhere(ctx context.Context, sc *nodes.Script, a Actor) (chan
 	shards, partly := s.nodes.Visible(ctx)
 	run, audit, failed := s.nodes.RunDurable, "audit", &nodes.Failures{}
 	for _, at := range shards {
-		did, wrong := 0, s.nodes.Skipped(ctx, at)
+		did, wrong := int64(0), s.nodes.Skipped(ctx, at)
 		if wrong == nil || errors.Is(wrong, nodes.ErrFewReplicas) {
-			did, wrong = run(ctx, at, sc, a.By, a.From, a.Reason, audit).Int()
+			cmd := run(ctx, at, sc, a.By, a.From, a.Reason, audit)
+			did, _ = cmd.Val().(int64) // too few replicas is an error beside it
+			wrong = cmd.Err()
 			s.nodes.NoteSilence(ctx, at, wrong)
 		}
 		switch {

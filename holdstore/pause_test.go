@@ -128,3 +128,30 @@ func TestAPauseThatAFailoverWouldUndoSaysSo(t *testing.T) {
 		t.Errorf("paused: %+v %v", p, err)
 	}
 }
+
+// A pause that too few replicas have is one pause all the same: the trail says it once, and a resume that it ended it.
+func TestAPauseThatFewReplicasHaveIsOnePause(t *testing.T) {
+	t.Parallel()
+	c := server.StartCluster(t, server.Never)
+	s, err := Open(Options{Addresses: c.Addrs(), Durability: "strict", Replicas: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Pause(t.Context(), alice); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("pause: %v", err)
+	}
+	if was, err := s.Resume(t.Context(), alice); !was || !errors.Is(err, ErrUnavailable) {
+		t.Errorf("resume: %v %v", was, err)
+	}
+	var verbs []string
+	for e, err := range s.Log(t.Context(), time.Time{}, false) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		verbs = append(verbs, e.Verb)
+	}
+	if got := fmt.Sprint(verbs); got != "[pause resume]" {
+		t.Errorf("trail: %s", got)
+	}
+}
