@@ -85,6 +85,23 @@ var refusals = []string{"OOM", "SCHEMA", "LOADING", "READONLY", "MISCONF", "NORE
 	"NOPERM",
 	"BUSY", "NOSCRIPT", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "CROSSSLOT"}
 
+// discarded is what EXEC says before its reason, when it is refused itself.
+const discarded = "EXECABORT Transaction discarded because of: "
+
+// refusal is an error of Redis in other words.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+func (refusal) RedisError()     {}
+
+// discardedFor is the error for which a transaction was discarded.
+func discardedFor(err error) error {
+	if begins(err, discarded) {
+		return refusal(strings.TrimPrefix(err.Error(), discarded))
+	}
+	return err
+}
+
 // WrongType says whether Redis refused a command because the key is of another type, or not a number.
 func WrongType(err error) bool {
 	return begins(err, "WRONGTYPE") || begins(err, "ERR value is not an integer")

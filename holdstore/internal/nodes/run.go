@@ -174,9 +174,11 @@ func inTransaction(ctx context.Context, pipe redis.Pipeliner, values []Value,
 		case multi.Err() != nil:
 			// There was no transaction, and cmd has the reply of the script.
 		case err != nil && Answered(err):
-			cmd.SetErr(first) // nothing was done; EXEC does not say why
+			cmd.SetErr(discardedFor(first)) // nothing was done; where a command was refused, EXEC does not say why
 		case err != nil:
 			cmd.SetErr(err)
+		case len(replies) <= len(values):
+			cmd.SetErr(fmt.Errorf("redis answered %d times for %d commands", len(replies), len(values)+1))
 		default:
 			cmd.SetVal(replies[len(values)])
 			if refused, is := cmd.Val().(error); is {
