@@ -77,9 +77,15 @@ local function idOf(text)
   return id
 end
 local originals = {}
--- apart is a hold's field p, taken apart; without what it has when it can't be read.
+-- proofOf is the last line of a hold's field p; nil: nothing is sealed.
+local function proofOf(p)
+  local first = string.find(p, '\n', 1, true)
+  local second = first and string.find(p, '\n', first + 1, true)
+  return second and string.match(p, '^[^\n]*', second + 1)
+end
+-- apart is a hold's field p, taken apart; with nothing but its proof when it can't be read.
 local function apart(p)
-  local o = {}
+  local o = {proof = proofOf(p)}
   local held, grace, size, nrcpt, nonce, chunks, ix, meta =
     string.match(p, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) ([^\n]*)\n([^\n]*)')
   if not held or #held > 15 or #grace > 15 or #size > 15 or #nrcpt > 6 or #chunks > 6 then return o end

@@ -30,12 +30,11 @@ local words, did = {}, {}
 for i = 10, #ARGV do
   local id = ARGV[i]
   local fine, word = pcall(act, id, ARGV[7], ARGV[8], ARGV[9] == '1')
-  if not fine or not get(id, 'state') and (there(id) or redis.call('EXISTS', P .. 'aside:h:' .. id) == 1) then
-    word = 'damaged'
-  end
-  if word == 'ok' or word == 'partly' then
+  if fine and (word == 'ok' or word == 'partly') then
     note(id, ARGV[1])
     did[#did + 1] = id
+  elseif not fine or not get(id, 'state') and (there(id) or redis.call('EXISTS', P .. 'aside:h:' .. id) == 1) then
+    word = 'damaged'
   end
   words[#words + 1] = word
 end

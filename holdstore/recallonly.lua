@@ -13,12 +13,12 @@ if state == 'recalled' then
 end
 if state ~= 'held' then return 'late' end
 if (get(id, 'may') or '') ~= ARGV[10] then return 'changed' end
-local lets, taken, some, before, at = letting(id), {}, false, false, now
+local lets, cut, taken, some, before, at = letting(id), get(id, 'cut'), {}, false, false, now
 for i = 12, #ARGV do
   local n = tonumber(ARGV[i])
   local r = result(id, n)
   if gets(r, n, lets) then
-    taken[n], some = true, true
+    taken[n], some = r, true
   elseif wasBack(r) then
     before = true
   end
@@ -34,7 +34,7 @@ for n = 0, num(id, 'nrcpt') - 1 do
 end
 noTicket(id)
 if ARGV[9] ~= '' and left > 0 then set(id, 'may', ARGV[9]) end
-for n in pairs(taken) do set(id, 'r' .. n, back(id, n, at)) end
+for n, r in pairs(taken) do set(id, 'r' .. n, back(r, cut, at)) end
 set(id, 'np', np)
 if left == 0 then takenBack(id, ARGV[6], ARGV[7]) end
 note(id, ARGV[2])

@@ -14,9 +14,10 @@ local function takenBack(id, contentTime, recordMost)
   redis.call('ZADD', P .. 'debts', int(now + contentTime), id)
   waits(id, false)
 end
--- back is the result of recipient n once it is taken back at a moment; what can't be read may have been sent.
-local function back(id, n, at)
-  if get(id, 'cut') or result(id, n).unread then return cjson.encode({o = 'unknown', c = true, t = at}) end
+-- back is the result of a recipient, r until now, that is taken back at a moment. What was cut off on its way to the
+-- port, or can't be read, may have been sent.
+local function back(r, cut, at)
+  if cut or r.unread then return cjson.encode({o = 'unknown', c = true, t = at}) end
   return cjson.encode({o = 'recalled', t = at})
 end
 local function wasBack(r) return r.o == 'recalled' or r.c == true end
@@ -49,16 +50,16 @@ local function takeBack(id, contentTime, recordMost, operator)
   end
   if not states[state] then return 'damaged' end
   if state ~= 'held' then return 'late' end
-  local lets, cut, all, word, at = letting(id), get(id, 'cut'), {}, 'ok', now
+  local lets, cut, all, some, word, at = letting(id), get(id, 'cut'), {}, false, 'ok', now
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = result(id, n)
-    if gets(r, n, lets) then all[#all + 1] = n else at = later(at, r) end
+    if gets(r, n, lets) then all[n], some = r, true else at = later(at, r) end
     if r.o == 'sent' or r.unread or cut then word = 'partly' end
   end
-  if #all == 0 then return 'late' end
+  if not some then return 'late' end
   stopped(id, operator)
   noTicket(id)
-  for _, n in ipairs(all) do set(id, 'r' .. n, back(id, n, at)) end
+  for n, r in pairs(all) do set(id, 'r' .. n, back(r, cut, at)) end
   set(id, 'np', 0)
   takenBack(id, contentTime, recordMost)
   return word

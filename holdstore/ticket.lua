@@ -10,17 +10,21 @@ local function lacking(id, mays)
   return not mayOf(id, mays) and string.find(redis.call('HGET', P .. 'h:' .. id, 'p') or '', '\n[^\n]*\n')
 end
 local function letting(id)
-  local f = redis.call('HMGET', P .. 'h:' .. id, 'p', 'may')
-  local proof = string.match(f[1] or '', '^[^\n]*\n[^\n]*\n([^\n]*)')
+  local o = original(id)
+  local proof = o and o.proof
   if not proof then return nil end
   if string.match(proof, '^%S+ %S+ %S') then return function() return true end end
-  local without = string.match(f[2] or '', '^(%S+) ')
+  local without = string.match(get(id, 'may') or '', '^(%S+) ')
   return without and function(n) return not string.find(without .. ',', ',' .. n .. ',', 1, true) end
 end
 local function noTicket(id)
-  local key = P .. 'h:' .. id
+  local o, key = original(id), P .. 'h:' .. id
+  if not o or not o.proof then return end
   local kept = string.match(redis.call('HGET', key, 'p') or '', '^([^\n]*\n[^\n]*\n%S+ %S+) %S+$')
-  if kept then redis.call('HSET', key, 'p', kept) end
+  if kept then
+    redis.call('HSET', key, 'p', kept)
+    o.proof = proofOf(kept)
+  end
   redis.call('HDEL', key, 'may')
 end
 local function ticket(id, mays)
