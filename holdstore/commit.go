@@ -162,7 +162,7 @@ func (p *Put) receipt(c *commit, t Terms) (Committed, error) {
 			return Committed{}, ErrQuota
 		}
 	}
-	return Committed{}, fmt.Errorf("%w: redis could not make a hold, a piece of its content is missing: %q", ErrUnavailable, c.row)
+	return Committed{}, fmt.Errorf("%w: redis made no hold, a piece of its content is missing: %q", ErrUnavailable, c.row)
 }
 
 // known is the receipt of a hold that existed before.

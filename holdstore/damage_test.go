@@ -508,7 +508,8 @@ func TestHealingHidesNoOtherError(t *testing.T) {
 	}
 }
 
-// A record that was overwritten is set aside, and is no hold to Reap: a phantom would wait for ever, and hide what to do.
+// A record that was overwritten is set aside, and Reap makes no hold of it, which would wait for ever and hide what is
+// to be done.
 func TestReapMakesNoHoldOfAnOverwrittenRecord(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
