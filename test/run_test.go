@@ -2,13 +2,11 @@ package test
 
 import (
 	"bytes"
-	"cmp"
 	"net"
 	"net/smtp"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,7 +23,8 @@ type trial struct {
 	pid       int
 }
 
-func startTrial(t *testing.T) *trial {
+// startTrial starts it with the programs of a folder.
+func startTrial(t *testing.T, programs string) *trial {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, as make run does")
@@ -93,7 +92,7 @@ func (r *trial) ctl(args ...string) string {
 // What "make run" starts holds, recalls and delivers as it says, is well, and leaves nothing behind at Ctrl-C.
 func TestTheGatewayOfMakeRunDoesWhatItSays(t *testing.T) {
 	t.Parallel()
-	r := startTrial(t)
+	r := startTrial(t, programs)
 	r.says("Ctrl-C ends all of it.")
 	for _, name := range []string{"early", "late"} {
 		if err := smtp.SendMail(r.smtp, nil, "a@corp.test", []string{"b@example.test"},
@@ -127,20 +126,37 @@ func TestTheGatewayOfMakeRunDoesWhatItSays(t *testing.T) {
 	}
 }
 
-// A server of it that dies is named, with its last words.
+// A server of it that dies is named, with its last words, also if it dies before anything watches it.
 func TestTheGatewayOfMakeRunNamesAServerThatDied(t *testing.T) {
 	t.Parallel()
-	r := startTrial(t)
-	r.says("Ctrl-C ends all of it.")
-	out, err := exec.Command("pgrep", "-f", "/recall-web -c "+r.dir).Output()
-	pid, wrong := strconv.Atoi(strings.TrimSpace(string(out)))
-	if err := cmp.Or(err, wrong); err != nil {
-		t.Fatalf("%v: %q", err, out)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	folder, err := filepath.Abs(programs)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := <-r.ended; err == nil || !strings.Contains(r.words(), "\nrecall-web has ended by itself") {
-		t.Errorf("%v: %s", err, r.words())
+	// The script asks for a link when all servers answer, and watches them after that.
+	deadly := t.TempDir()
+	dies := "#!/bin/sh\n[ \"$3\" != link ] || pkill -KILL -f \"/recall-web -c $2\"\nexec " + folder + "/recallctl \"$@\"\n"
+	for _, err := range []error{os.WriteFile(filepath.Join(deadly, "recallctl"), []byte(dies), 0o755),
+		os.Symlink(filepath.Join(folder, "recall-milter"), filepath.Join(deadly, "recall-milter")),
+		os.Symlink(filepath.Join(folder, "recall-web"), filepath.Join(deadly, "recall-web"))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, programs := range map[string]string{"early": deadly, "late": folder} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startTrial(t, programs)
+			if name == "late" {
+				r.says("Ctrl-C ends all of it.")
+				if out, err := exec.Command("pkill", "-KILL", "-f", "/recall-web -c "+r.dir).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			}
+			server.Eventually(t, "it ends", func() bool { return len(r.ended) > 0 })
+			if err := <-r.ended; err == nil || !strings.Contains(r.words(), "\nrecall-web has ended by itself") {
+				t.Errorf("%v: %s", err, r.words())
+			}
+		})
 	}
 }
