@@ -13,7 +13,7 @@ func TestOneHoldIsClaimedByAPerson(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	r := put(t, s, "m", time.Hour, "body\r\n")
-	if err := s.Pause(t.Context(), alice); err != nil {
+	if _, err := s.Pause(t.Context(), alice); err != nil {
 		t.Fatal(err)
 	}
 	c, err := s.ClaimOne(t.Context(), r.ID, "by hand", alice)

@@ -47,11 +47,10 @@ return old
 
 // Pause stops the releases of all gateways on the store: from its return on, none begins. Held mail keeps its due
 // moment, what is being sent finishes, and recalls work as ever. A second pause replaces the first one's words if it
-// has a reason, and else changes nothing. ErrPartial: what is kept by the servers that are away will be released when
-// they are back, until Pause is called again.
-func (s *Store) Pause(ctx context.Context, a Actor) error {
-	_, err := s.everywhere(ctx, pauseScript, a)
-	return err
+// has a reason, and else changes nothing; Pause says whether it changed anything. ErrPartial: what is kept by the
+// servers that are away will be released when they are back, until Pause is called again.
+func (s *Store) Pause(ctx context.Context, a Actor) (changed bool, err error) {
+	return s.everywhere(ctx, pauseScript, a)
 }
 
 // Resume lets the releases go on, what is overdue first. It says whether they were paused. ErrPartial: on the servers

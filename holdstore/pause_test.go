@@ -17,8 +17,8 @@ func TestAPauseStopsReleasesAndNothingElse(t *testing.T) {
 		t.Fatalf("paused from the start: %+v %v", p, err)
 	}
 	due, back := put(t, s, "due", 0, "x"), put(t, s, "back", time.Hour, "x")
-	if err := s.Pause(ctx, alice); err != nil {
-		t.Fatal(err)
+	if changed, err := s.Pause(ctx, alice); !changed || err != nil {
+		t.Fatal(changed, err)
 	}
 	if cs, err := other.Claim(ctx, 10); len(cs) != 0 || !errors.Is(err, ErrPaused) {
 		t.Fatalf("another gateway claimed %d: %v", len(cs), err)
@@ -49,11 +49,12 @@ func TestAPauseStopsReleasesAndNothingElse(t *testing.T) {
 			<-bell
 		}
 	}
-	if err := s.Pause(ctx, alice); err != nil {
-		t.Fatal(err)
+	if changed, err := s.Pause(ctx, alice); !changed || err != nil {
+		t.Fatal(changed, err)
 	}
-	if err := s.Pause(ctx, Actor{By: "mallory"}); err != nil { // without a reason: the first one's words stay
-		t.Fatal(err)
+	// Without a reason the first one's words stay.
+	if changed, err := s.Pause(ctx, Actor{By: "mallory"}); changed || err != nil {
+		t.Fatal(changed, err)
 	}
 	if p, err := s.Paused(ctx); err != nil || p == nil || p.By != alice.By || p.Reason != alice.Reason {
 		t.Errorf("paused again without a reason: %+v %v", p, err)
@@ -121,8 +122,8 @@ func TestAPauseThatAFailoverWouldUndoSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Pause(t.Context(), alice); !errors.Is(err, ErrNotDurable) {
-		t.Errorf("without a replica: %v", err)
+	if changed, err := s.Pause(t.Context(), alice); !changed || !errors.Is(err, ErrNotDurable) {
+		t.Errorf("without a replica: %v %v", changed, err)
 	}
 	if p, err := s.Paused(t.Context()); p == nil || err != nil {
 		t.Errorf("paused: %+v %v", p, err)
@@ -138,8 +139,8 @@ func TestAPauseThatFewReplicasHaveIsOnePause(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Pause(t.Context(), alice); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("pause: %v", err)
+	if changed, err := s.Pause(t.Context(), alice); !changed || !errors.Is(err, ErrUnavailable) {
+		t.Errorf("pause: %v %v", changed, err)
 	}
 	if was, err := s.Resume(t.Context(), alice); !was || !errors.Is(err, ErrUnavailable) {
 		t.Errorf("resume: %v %v", was, err)

@@ -127,7 +127,7 @@ func TestASettlementBringsTheNextHoldThatIsDue(t *testing.T) {
 		t.Errorf("recall of the next: %v", err)
 	}
 	put(t, s, "third", 0, "body")
-	if err := s.Pause(ctx, alice); err != nil {
+	if _, err := s.Pause(ctx, alice); err != nil {
 		t.Fatal(err)
 	}
 	if got := next(got); got != nil {

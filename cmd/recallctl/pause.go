@@ -25,17 +25,20 @@ func (c *ctl) pause() *cobra.Command {
 	cmd.Flags().StringVar(&a.reason, "reason", "", "why, as `text` for the audit trail")
 	cmd.RunE = c.onStore(func(ctx context.Context, _ []string) error {
 		before, _ := c.store.Paused(ctx) // only for words: whatever is wrong, the pause itself says it
-		if err := c.partly("not all releases are paused", c.store.Pause(ctx, a.who())); err != nil {
+		changed, err := c.store.Pause(ctx, a.who())
+		if err := c.partly("not all releases are paused", err); err != nil {
 			return err
 		}
 		switch {
-		case before == nil || before.Partly:
+		case changed:
 			a.acted(nil, "pause")
-		case a.reason == "":
+			if a.reason != "" && before != nil && !before.Partly {
+				c.say("releases had been paused %s", byWhom(before))
+			}
+		case before != nil:
 			c.say("releases are paused already, %s; nothing was changed", byWhom(before))
-		default:
-			a.acted(nil, "pause")
-			c.say("this replaces the pause %s", byWhom(before))
+		default: // somebody was faster
+			c.say("releases are paused already; nothing was changed")
 		}
 		s, err := c.store.Stats(ctx)
 		if err := c.part(err); err != nil {

@@ -124,11 +124,12 @@ func (s *Server) pauseOrResume(w http.ResponseWriter, r *http.Request, c *caller
 		s.fail(w, r, errReason)
 		return
 	}
-	verb, by, did, changed := r.PostForm.Get("act"), c.act(reason), "", true
+	verb, by, did, changed := r.PostForm.Get("act"), c.act(reason), "", false
 	var err error
 	switch verb {
 	case "pause":
-		did, err = "paused", s.store.Pause(r.Context(), by)
+		did = "paused"
+		changed, err = s.store.Pause(r.Context(), by)
 	case "resume":
 		did = "resumed"
 		changed, err = s.store.Resume(r.Context(), by)

@@ -32,7 +32,7 @@ type Store interface {
 	Releasing() holdstore.Action
 	Extending(d time.Duration) holdstore.Action
 	Restoring() holdstore.Action
-	Pause(ctx context.Context, a holdstore.Actor) error
+	Pause(ctx context.Context, a holdstore.Actor) (changed bool, err error)
 	Resume(ctx context.Context, a holdstore.Actor) (was bool, err error)
 
 	Writable(ctx context.Context) error
