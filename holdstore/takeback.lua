@@ -5,7 +5,7 @@
 -- ARGV: none
 -- Returns: nothing; defines takeBack, which returns "ok", "partly" (some recipients have it already, or may have),
 --   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", "stopped"
---   (an operator has recalled it), "changed" (another recall was faster), or the state
+--   (an operator has recalled it), "changed" (another recall was faster), or the state. would.go foretells these
 -- takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until then.
 local function takenBack(id, contentTime, recordMost)
   local owner = string.match(get(id, 'o') or '', '^%S+') or ''

@@ -1,7 +1,8 @@
 package holdstore
 
 // Would says how an action would end for a hold as it was read: with nil, or the error of the act. It is for people who
-// only look: the hold can change meanwhile, and whether the content of a recalled one is still kept is not known.
+// only look: the hold can change meanwhile, and whether the content of a recalled one is still kept is not known. It
+// foretells what takeback.lua decides, and WouldRecallOnly what recallonly.lua does: a change there belongs here too.
 func (d Action) Would(h *Hold) error {
 	switch {
 	case d.script == restoreScript && h.State == Recalled, d.script == dueScript && h.State == Held:

@@ -159,7 +159,7 @@ func (c *ctl) some(ctx context.Context, ids []string, do func(*holdstore.Hold) e
 	return nil
 }
 
-// short says why a recall did less than was asked; "": nobody has the message.
+// short says why a recall did less than was asked; "": nobody whom it was for has the message.
 func short(h *holdstore.Hold, only []string) (why string) {
 	for n, r := range h.Results {
 		asked := func(address string) bool { return holdstore.Same(address, h.Recipients[n].Address) }

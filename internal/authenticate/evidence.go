@@ -36,10 +36,12 @@ type Evidence struct {
 	Doubt     string    // why claims of earlier milters are not believed
 	Aligned   bool      // a method passed whose domain is aligned with From
 	// a field to Cover that no aligned evidence covers, so that somebody else may have added it; empty: all are
-	Bare      string
-	Names     bool    // what is aligned covers To and Cc as well, so nobody else wrote an address there
-	By        string  // "dkim=DOMAIN", "spf=DOMAIN" or "arc=SEALER": what is aligned
-	Temporary bool    // not aligned, and something could not be asked now: a later try may end differently
+	Bare  string
+	Names bool   // what is aligned covers To and Cc as well, so nobody else wrote an address there
+	By    string // "dkim=DOMAIN", "spf=DOMAIN" or "arc=SEALER": what is aligned
+	// not aligned, and something could not be asked now: a later try may end differently. Never with Aligned, not even
+	// when Bare is set: such a command fails for good
+	Temporary bool
 	proofs    []proof // that align has not judged yet
 }
 

@@ -2,9 +2,9 @@
 // among it, asks who sent them and what they mean, has the policy judge, and remembers what could be recalled later.
 // A mail to a recall address is not a command here: only mail that leaves can be one (package recall).
 //
-// Failure rules: ordinary mail costs no DNS, no wait for Redis, and no body unless it is for a mailbox from which it
-// can be clawed back. What goes wrong while a command is checked never lets it act, and never loses it: the client
-// tries again, or it is delivered with the verdict fail.
+// Failure rules: ordinary mail costs no DNS, and only receipts wait for Redis. The body is kept of reports, of what
+// Outlook may have sent, and where it can be clawed back from a mailbox. What goes wrong while a command is checked
+// never lets it act, and never loses it: the client tries again, or it is delivered with the verdict fail.
 package inbound
 
 import (

@@ -46,7 +46,8 @@ func body(known outlook.Recalls, m *mailmsg.Message) int {
 
 // recognise looks at the whole mail. The fields of forms B and C are signed by nobody, so anyone who has a signed mail
 // could add them: only its subject, which is signed, makes such a mail a recall, and only with a known prefix.
-// A mail with a winmail.dat that carries anything else is none: who vouched for it would vouch for that, unseen.
+// A mail of any form that carries anything else is none, and ordinary mail: who vouched for it would vouch for that,
+// unseen.
 func recognise(known outlook.Recalls, m *mailmsg.Message) (s Recall) {
 	original, named := known.Original(m.Text("Subject"))
 	signed := []policy.Subject{outlook.RecordedSubject(original)}

@@ -18,7 +18,7 @@ type Answer struct {
 	Kind     string
 	Act      bool              // something else than a recall was asked for
 	Asked    string            // what the sender named
-	Why      string            // of a refusal, in English, inside a sentence of the sender's language
+	Why      string            // of what was not done; in English, inside a sentence of the sender's language
 	Done     []*holdstore.Hold // after the recall
 	Held     []*holdstore.Hold // for help: what could be recalled
 	Only     []string          // for whom; nil: for all recipients

@@ -79,7 +79,8 @@ func (d *Desk) recall(ctx context.Context, r *request, f found) (*answer, error)
 
 // setKind finds the kind of the answer (too-late, partly or recalled) from what the store says now. A kind is the name
 // of a form of package post; what comes later is retraction's report. RecallFor can change it for the page and the API,
-// which have words of their own in package web. What is still being sent counts as gone.
+// which have words of their own in package web. recallctl (bulk.go, late.go) and the page's acts on many don't come
+// here. What is still being sent counts as gone.
 func (a *answer) setKind(only []string) {
 	a.Only = only
 	back, gone := 0, 0

@@ -106,7 +106,7 @@ func automatic(m *Mail) string {
 
 // notOwn says why a mail is not its envelope sender's own, so that what it says of recalls has no effect on their mail:
 // a stranger's mail that a filter passes on keeps the stranger's From. Empty: it is. The MTA writes a From that is
-// missing.
+// missing. It counts for Outlook's form and Supersedes; a mail to the recall address only must not be automatic.
 func notOwn(m *Mail) string {
 	if why := automatic(m); why != "" {
 		return why

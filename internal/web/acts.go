@@ -71,8 +71,9 @@ type wish struct {
 	Ask    bool     `json:"ask"`  // ask the gateways of recipients who have it already
 }
 
-// recall takes a hold back. What is too late is a problem (409) only where nobody was asked for it: it has the hold as
-// it is, with each recipient's result. Where gateways were asked it is an answer (200) of kind too-late with AnswerBy.
+// recall takes a hold back. What is too late is a problem (409) where this call asked nobody for it, also if all were
+// asked before: it has the hold as it is, with each recipient's result. Where gateways were asked it is an answer (200)
+// of kind too-late with AnswerBy.
 func (s *Server) recall(ctx context.Context, c *caller, id string, w wish) (recall.Outcome, error) {
 	h, err := s.mayAct(ctx, c, id, w.Reason)
 	if err != nil {

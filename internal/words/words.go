@@ -1,8 +1,9 @@
 // Package words has the texts of the page and of the mails to senders, in all languages: one file a language, of lines
 // that people who don't program can translate, and that a site can replace one by one. The language of the page is the
 // browser's (Choose); that of a mail is the rule's, or the sender's domain's, or the site's (package wiring). Logs,
-// recallctl, SMTP replies and bounces are in English, in the code; mails to other gateways and the notice in a mailbox
-// are in English, in forms (packages post and mailbox).
+// recallctl, SMTP replies, bounces, and why a command was refused or not understood (post.Answer.Why, from package
+// recall) are in English, in the code; mails to other gateways and the notice in a mailbox are in English, in forms
+// (packages post and mailbox).
 package words
 
 import (
@@ -126,7 +127,7 @@ var (
 
 // Say returns a text in a language with its placeholders {0}, {1} filled in. A value that ends with an abbreviation
 // ("2 Min.") ends a sentence without a second full stop. A key that no language has is shown as it is: tests find that
-// for keys in templates and for verbs, and not for others that code puts together (did-, problem-).
+// for keys in templates and in forms to senders, and for verbs; not for keys in Go code (did-, problem-, many-).
 func (t *Words) Say(name, key string, with ...any) string {
 	words, ok := t.texts[name][key]
 	if !ok {
