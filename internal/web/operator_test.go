@@ -11,6 +11,7 @@ import (
 
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/mark"
+	"github.com/recall-milter/recall-milter/test/server"
 )
 
 const withBoss = "operators = [\"boss\"]\n[web.sign_in]\nheader = \"Remote-User\"\n"
@@ -191,6 +192,22 @@ func TestAnOperatorPausesAndResumes(t *testing.T) {
 	code, text, _ := boss.ask("GET", "/operator/health", "")
 	if code != 200 || !strings.Contains(text, "Mail can&#39;t be held.") {
 		t.Errorf("with the store away: %d\n%s", code, text)
+	}
+}
+
+func TestOnlyAPauseThatChangesSomethingIsLogged(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	h.log = &server.Output{}
+	h = h.reopened(withBoss)
+	boss := h.guest("Remote-User", "boss")
+	for _, form := range []string{"act=pause&reason=x", "act=pause", "act=resume", "act=resume"} {
+		if code, _, _ := boss.ask("POST", "/operator/health", form); code != 303 {
+			t.Errorf("%s: %d", form, code)
+		}
+	}
+	if pauses, resumes := h.log.Count("pause: by="), h.log.Count("resume: by="); pauses != 1 || resumes != 1 {
+		t.Errorf("%d pauses and %d resumes:\n%s", pauses, resumes, h.log)
 	}
 }
 
