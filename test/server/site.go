@@ -3,6 +3,7 @@ package server
 import (
 	"net"
 	"net/textproto"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -24,6 +25,14 @@ func StartSite(t testing.TB, nextHop, main, master string) *Postfix {
 
 // Conf is its configuration folder.
 func (p *Postfix) Conf() string { return filepath.Join(p.Dir, "conf") }
+
+// Flush has it try all mail of its queue again, as after an outage.
+func (p *Postfix) Flush() {
+	p.t.Helper()
+	if out, err := exec.Command(Program(p.t, "postqueue"), "-c", p.Conf(), "-f").CombinedOutput(); err != nil {
+		p.t.Fatalf("postqueue -f: %v\n%s", err, out)
+	}
+}
 
 // editor is a milter that accepts everything and edits it at the end.
 type editor struct {
