@@ -100,6 +100,14 @@ func TestTheGatewayOfMakeRunDoesWhatItSays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	second := exec.Command("run/gateway") // which would end the first one, and remove its mail
+	second.Env = append(os.Environ(), "RUN_DIR="+r.dir)
+	for _, name := range []string{"SMTP_PORT", "REINJECT_PORT", "MILTER_PORT", "REDIS_PORT", "WEB_PORT"} {
+		second.Env = append(second.Env, name+"="+port(server.FreeAddr(t)))
+	}
+	if out, err := second.CombinedOutput(); err == nil || !strings.Contains(string(out), "a gateway runs in "+r.dir) {
+		t.Fatalf("a second one in its folder: %v: %s", err, out)
+	}
 	r.ctl("recall", "--subject", "early")
 	r.ctl("release", "--subject", "late")
 	r.says(": release: id=")

@@ -130,7 +130,11 @@ func (a *act) run(ctx context.Context, refs []string) error {
 	if a.via != "" {
 		return a.bySendmail(ctx, ids)
 	}
-	return a.all(ctx, ids)
+	err = a.all(ctx, ids)
+	if err == nil && a.name == "release" {
+		return a.sayPaused(ctx)
+	}
+	return err
 }
 
 // person names a user, and for root the user behind sudo.

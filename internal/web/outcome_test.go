@@ -35,6 +35,28 @@ func TestAnAddressSaysNothingThatIsNotTrue(t *testing.T) {
 	shows("released", "too-late", "released", "nobody")
 }
 
+// What is sent now while releases are paused waits, and its sender is not told that it leaves.
+func TestAMessageThatIsSentDuringAPauseWaits(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	by := holdstore.Actor{By: "login anna"}
+	if _, err := h.store.Pause(t.Context(), by); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.store.Release(t.Context(), h.ids["of anna"], by); err != nil {
+		t.Fatal(err)
+	}
+	for _, waits := range []bool{true, false} {
+		_, page, _ := h.guest("Remote-User", "anna").ask("GET", "/m/"+h.ids["of anna"]+"?did=released", "")
+		if !strings.Contains(page, `id="outcome"`) || strings.Contains(page, "All releases are paused") != waits {
+			t.Errorf("with releases paused (%v):\n%s", waits, page)
+		}
+		if _, err := h.store.Resume(t.Context(), by); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The answer of a gateway counts recipients. A sender reads in their list what became of each.
 func TestASenderReadsOfAnswersInWords(t *testing.T) {
 	t.Parallel()

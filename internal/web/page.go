@@ -156,7 +156,13 @@ func (s *Server) holdPage(w http.ResponseWriter, r *http.Request, c *caller, id 
 	if s.o.Preview {
 		v.Preview = s.preview(r.Context(), h)
 	}
-	v.Outcome, v.OutcomeKind = s.outcome(v.Lang, r.URL.Query().Get("did"), h)
+	did := r.URL.Query().Get("did")
+	v.Outcome, v.OutcomeKind = s.outcome(v.Lang, did, h)
+	if did == "released" && h.State == holdstore.Held && v.Outcome != "" {
+		if p, err := s.paused(r.Context()); err == nil && p != nil { // what can't be seen is only not said
+			v.Outcome = s.texts.say(v.Lang, "did-released-paused")
+		}
+	}
 	s.render(w, v.Lang, "hold", http.StatusOK, v)
 }
 
