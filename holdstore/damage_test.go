@@ -508,8 +508,7 @@ func TestHealingHidesNoOtherError(t *testing.T) {
 	}
 }
 
-// A record that was overwritten is set aside, and Reap makes no hold of it, which would wait for ever and hide what is
-// to be done.
+// A record that was overwritten is set aside. Reap does not make a hold of it, which nothing would ever release.
 func TestReapMakesNoHoldOfAnOverwrittenRecord(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)

@@ -68,7 +68,7 @@ func (s *Store) everywhere(ctx context.Context, sc *nodes.Script, a Actor) (chan
 		did, wrong := int64(0), s.nodes.Skipped(ctx, at)
 		if wrong == nil || errors.Is(wrong, nodes.ErrFewReplicas) {
 			cmd := run(ctx, at, sc, a.By, a.From, a.Reason, audit)
-			did, _ = cmd.Val().(int64) // too few replicas is an error beside it
+			did, _ = cmd.Val().(int64) // with too few replicas there is an error as well
 			wrong = cmd.Err()
 			s.nodes.NoteSilence(ctx, at, wrong)
 		}

@@ -15,19 +15,27 @@ import (
 	"github.com/recall-milter/recall-milter/test/server"
 )
 
-// Every act is one line in the mail log, with the queue ID of its message: a store that is brought back from a copy is
-// made to agree with these lines.
-func TestEveryActIsInTheMailLog(t *testing.T) {
-	dir, redis := t.TempDir(), server.StartRedis(t)
-	conf, socket := filepath.Join(dir, "c.toml"), filepath.Join(dir, "log")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "[redis]\naddresses = [%q]\n", redis.Addr), 0o600); err != nil {
+// withSyslog makes a config for a Redis, and a syslog with its socket.
+func withSyslog(t *testing.T, redis string) (conf, socket string, log *net.UnixConn) {
+	t.Helper()
+	dir := t.TempDir()
+	conf, socket = filepath.Join(dir, "c.toml"), filepath.Join(dir, "log")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "[redis]\naddresses = [%q]\n", redis), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
+	t.Cleanup(func() { log.Close() })
+	return conf, socket, log
+}
+
+// Every act is one line in the mail log, with the queue ID of its message: a store that is brought back from a copy is
+// made to agree with these lines.
+func TestEveryActIsInTheMailLog(t *testing.T) {
+	redis := server.StartRedis(t)
+	conf, socket, log := withSyslog(t, redis.Addr)
 	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "strict"})
 	if err != nil {
 		t.Fatal(err)

@@ -2,10 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,17 +13,9 @@ import (
 
 // A pause changed something if the store says so: somebody can resume after recallctl has looked.
 func TestAPauseAfterAResumeMeanwhileIsLogged(t *testing.T) {
-	dir, redis, proxy := t.TempDir(), server.StartRedis(t), server.StartProxy(t)
+	redis, proxy := server.StartRedis(t), server.StartProxy(t)
 	proxy.To(redis.Addr)
-	conf, socket := filepath.Join(dir, "c.toml"), filepath.Join(dir, "log")
-	if err := os.WriteFile(conf, fmt.Appendf(nil, "[redis]\naddresses = [%q]\n", proxy.Addr), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
+	conf, socket, log := withSyslog(t, proxy.Addr)
 	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "strict"})
 	if err != nil {
 		t.Fatal(err)

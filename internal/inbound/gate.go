@@ -97,8 +97,8 @@ type Needs struct {
 	Print bool         // the beginning of its body goes through Mail.Print, for claw backs
 }
 
-// Examine says at the end of the header what a message needs. One that was resent (mailmsg.Resent) is no recall
-// command, whatever is in it: whoever resends has received it.
+// Examine says at the end of the header what a message needs. One that was resent (mailmsg.Resent) is not
+// taken for a recall command, whatever is in it: the person who resends it has received it.
 func (g *Gate) Examine(m *Mail) Needs {
 	believed := func(id string) bool { return g.o.Load().Verifier.Vouched(id, m.QueueID) }
 	l := Needs{Strip: forged(m.Fields, g.id(m), believed), Print: g.o.Load().Remember > 0 && len(g.reached(m)) > 0}

@@ -19,6 +19,6 @@ func TestTheReasonOfADiscardedTransaction(t *testing.T) {
 		t.Error("what was discarded is not called refused")
 	}
 	if other := errors.New(discarded + "OOM"); !errors.Is(discardedFor(fmt.Errorf("x: %w", other)), other) {
-		t.Error("what is no answer of Redis was changed")
+		t.Error("an error that Redis did not send was changed")
 	}
 }
