@@ -3,6 +3,9 @@ package holdstore
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -12,15 +15,44 @@ import (
 const (
 	bulkBatch = 100 // holds that one script does something to: others wait some milliseconds for it
 	bulkHands = 4   // scripts on their way at a time
+
+	metaMost = 2000 // bytes of a record that a script answers with: what is longer is read some at a time
 )
 
+// Acted is what became of a hold to which an action was done, or was not.
+type Acted struct {
+	ID  string
+	Err error // nil: done; ErrPartly: recalled, but some recipients have it; ErrUnavailable: the reply never came
+
+	meta string // storedTerms of one that was changed
+	hold *Hold  // in its place, where that is long
+}
+
+// Changed says whether something was done to the hold.
+func (a Acted) Changed() bool { return a.Err == nil || errors.Is(a.Err, ErrPartly) }
+
+// Named returns a hold that was changed with what names its message in a log: ID, QueueID, MessageID and Sender; rely
+// on nothing else of it. Where the record can't be read it is the ID.
+func (a Acted) Named() *Hold {
+	if a.hold != nil {
+		return a.hold
+	}
+	h := &Hold{ID: a.ID}
+	var t struct {
+		QueueID   string `json:"q"`
+		MessageID string `json:"m"`
+		Sender    Path   `json:"s"`
+	}
+	if json.Unmarshal([]byte(a.meta), &t) == nil {
+		h.Submission = disarmed(Submission{QueueID: t.QueueID, MessageID: t.MessageID, Sender: t.Sender})
+	}
+	return h
+}
+
 // Bulk does an action to many holds, each of which is changed or not on its own. It calls told with the outcomes of
-// each batch, from one goroutine at a time: an error for each of ids, nil for done, ErrPartly for recalled with some
-// recipients sent before, ErrUnavailable for a reply that never came. An error of Bulk means that it did not come to
-// the end; the same call does the rest. ErrPartial: some servers of a Cluster are away, and what the others have is
-// done.
-func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Actor,
-	told func(ids []string, errs []error)) error {
+// each batch, from one goroutine at a time. An error of Bulk means that it did not come to the end; the same call does
+// the rest. ErrPartial: some servers of a Cluster are away, and what the others have is done.
+func (s *Store) Bulk(ctx context.Context, d Action, ids []string, a Actor, told func([]Acted)) error {
 	b := &bulk{s: s, d: d, a: a, told: told}
 	ctx, b.stop = context.WithCancelCause(ctx)
 	defer b.stop(nil)
@@ -53,17 +85,18 @@ type bulk struct {
 	stop context.CancelCauseFunc
 
 	mu     sync.Mutex
-	told   func(ids []string, errs []error)
+	told   func([]Acted)
 	failed nodes.Failures
 }
 
 // do does the action to a batch, and reports its outcomes unless it is certain that nothing was done.
 func (b *bulk) do(ctx context.Context, batch []string) {
 	at := b.s.nodes.Of(batch[0])
-	var outcomes []error
+	var acted []Acted
 	err, sent := b.s.nodes.Skipped(ctx, at), false
 	if err == nil {
-		outcomes, err = b.s.do(ctx, b.d, at, batch, b.a)
+		acted, err = b.s.do(ctx, b.d, at, batch, b.a)
+		b.s.nameLong(ctx, acted)
 		b.s.nodes.NoteSilence(ctx, at, err)
 		sent = !(nodes.Refused(err) || nodes.Unsent(err))
 	}
@@ -71,9 +104,9 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 	defer b.mu.Unlock()
 	if sent {
 		if err != nil {
-			outcomes = slices.Repeat([]error{err}, len(batch))
+			acted = unanswered(batch, err)
 		}
-		b.told(batch, outcomes)
+		b.told(acted)
 	}
 	switch {
 	case err == nil:
@@ -82,6 +115,31 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 		b.stop(err)
 	default:
 		b.failed.Add(err)
+	}
+}
+
+// unanswered is a batch of which nobody knows what was done.
+func unanswered(batch []string, err error) (acted []Acted) {
+	for _, id := range batch {
+		acted = append(acted, Acted{ID: id, Err: err})
+	}
+	return acted
+}
+
+// nameLong reads those that were changed and whose records are long; what can't be read keeps the name that it has.
+func (s *Store) nameLong(ctx context.Context, acted []Acted) {
+	long := map[string]int{}
+	for n, a := range acted {
+		if a.Changed() && a.meta == "" {
+			long[a.ID] = n
+		}
+	}
+	if len(long) == 0 {
+		return
+	}
+	holds, _, _ := s.loadEach(ctx, slices.Collect(maps.Keys(long)))
+	for _, h := range holds {
+		acted[long[h.ID]].hold = h
 	}
 }
 

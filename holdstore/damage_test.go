@@ -174,9 +174,9 @@ func (h *hurt) recalled() error {
 	}
 	more = r.ID
 	outcome := errors.New("nothing was told")
-	err = h.Bulk(ctx, h.Recalling(), []string{h.victim, more}, alice, func(ids []string, errs []error) {
-		if n := slices.Index(ids, more); n >= 0 {
-			outcome = errs[n]
+	err = h.Bulk(ctx, h.Recalling(), []string{h.victim, more}, alice, func(acted []Acted) {
+		if n := slices.IndexFunc(acted, func(a Acted) bool { return a.ID == more }); n >= 0 {
+			outcome = acted[n].Err
 		}
 	})
 	return errors.Join(err, outcome)

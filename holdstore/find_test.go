@@ -174,10 +174,10 @@ func TestBulk(t *testing.T) {
 	}
 	claimOne(t, s)
 	count := map[error]int{}
-	err := s.Bulk(t.Context(), s.Recalling(), append(ids, "2222222222222"), alice, func(some []string, errs []error) {
-		for n := range some {
+	err := s.Bulk(t.Context(), s.Recalling(), append(ids, "2222222222222"), alice, func(some []Acted) {
+		for _, a := range some {
 			for _, e := range []error{nil, ErrTooLate, ErrNotNow, ErrNotFound} {
-				if errors.Is(errs[n], e) {
+				if errors.Is(a.Err, e) {
 					count[e]++
 				}
 			}
@@ -214,12 +214,12 @@ func TestBulkIsCut(t *testing.T) {
 	s := open(t, redis.Addr)
 	ids := many(t, s, "mallory", 2000, func(int) time.Duration { return time.Hour })
 	told := 0
-	err := s.Bulk(t.Context(), s.Recalling(), ids, alice, func(some []string, errs []error) {
-		for n, err := range errs {
-			if err == nil {
+	err := s.Bulk(t.Context(), s.Recalling(), ids, alice, func(some []Acted) {
+		for _, a := range some {
+			if a.Changed() {
 				told++
-			} else if !errors.Is(err, ErrUnavailable) {
-				t.Errorf("%s: %v", some[n], err)
+			} else if !errors.Is(a.Err, ErrUnavailable) {
+				t.Errorf("%s: %v", a.ID, a.Err)
 			}
 		}
 		redis.Kill()
@@ -236,12 +236,12 @@ func TestBulkIsCut(t *testing.T) {
 	}
 	again := 0
 	if err := s.Bulk(ctx, s.Recalling(), rest, alice,
-		func(some []string, _ []error) { again += len(some); cancel() }); !errors.Is(err, context.Canceled) {
+		func(some []Acted) { again += len(some); cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 	rest = collect(t, s, Query{Login: "mallory", States: []State{Held}, AnyOrder: true})
 	if err := s.Bulk(t.Context(), s.Recalling(), rest, alice,
-		func(some []string, _ []error) { again += len(some) }); err != nil || len(rest) == 0 {
+		func(some []Acted) { again += len(some) }); err != nil || len(rest) == 0 {
 		t.Error(len(rest), err)
 	}
 	if st, err := s.Stats(t.Context()); err != nil || st.Count[Recalled] != len(ids) || st.Count[Held] != 0 {

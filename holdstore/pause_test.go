@@ -97,9 +97,9 @@ func TestADrainMakesDueWhatWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := 0
-	err = s.Bulk(ctx, s.Draining(), append(ids, "2222222222222"), alice, func(_ []string, errs []error) {
-		for _, err := range errs {
-			if err == nil {
+	err = s.Bulk(ctx, s.Draining(), append(ids, "2222222222222"), alice, func(acted []Acted) {
+		for _, a := range acted {
+			if a.Changed() {
 				done++
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,20 +24,22 @@ type Action struct {
 // actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is
 // done to, and one entry in the audit trail. act returns the word for one of them; of a record that can't be read it is
 // "damaged". ARGV: event, verb, by, from, reason, detail, two arguments of act, "1" for an operator, ids... Output: a
-// word for each.
+// word for each, and behind it what it was done to: the JSON in its field p, unless that is long; "" of any other.
 func actionScript(act string) *nodes.Script {
 	return drain(takeback + act + `
 local words, did = {}, {}
 for i = 10, #ARGV do
-  local id = ARGV[i]
+  local id, meta = ARGV[i], ''
   local fine, word = pcall(act, id, ARGV[7], ARGV[8], ARGV[9] == '1')
   if fine and (word == 'ok' or word == 'partly') then
     note(id, ARGV[1])
     did[#did + 1] = id
+    meta = get(id, 'meta') or ''
+    if #meta > ` + strconv.Itoa(metaMost) + ` then meta = '' end
   elseif not fine or not get(id, 'state') and (there(id) or redis.call('EXISTS', P .. 'aside:h:' .. id) == 1) then
     word = 'damaged'
   end
-  words[#words + 1] = word
+  words[#words + 1], words[#words + 2] = word, meta
 end
 if #did > 0 then audit(table.concat(did, ' '), ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]) end
 return words
@@ -144,34 +147,34 @@ func (s *Store) one(ctx context.Context, d Action, ref string, a Actor) (*Hold, 
 	if !ok {
 		return nil, fmt.Errorf("%q: %w", ref, ErrNotFound)
 	}
-	outcomes, err := s.do(ctx, d, s.nodes.Of(id), []string{id}, a)
+	acted, err := s.do(ctx, d, s.nodes.Of(id), []string{id}, a)
 	if err != nil {
 		return nil, err
 	}
-	if err := outcomes[0]; err != nil && !errors.Is(err, ErrPartly) {
-		return nil, err
+	if !acted[0].Changed() {
+		return nil, acted[0].Err
 	}
 	return s.Get(ctx, id)
 }
 
-// do runs an action for holds of one shard, and returns the outcome of each.
-func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Actor) ([]error, error) {
-	outcomes, err := s.attempt(ctx, d, at, ids, a)
-	for n := range outcomes {
-		for tries := 1; errors.Is(outcomes[n], errChanged) && tries < partialTries; tries++ {
+// do runs an action for holds of one shard, and returns what became of each.
+func (s *Store) do(ctx context.Context, d Action, at nodes.Shard, ids []string, a Actor) ([]Acted, error) {
+	acted, err := s.attempt(ctx, d, at, ids, a)
+	for n := range acted {
+		for tries := 1; errors.Is(acted[n].Err, errChanged) && tries < partialTries; tries++ {
 			again, err := s.attempt(ctx, d, at, ids[n:n+1], a)
-			if outcomes[n] = err; err == nil {
-				outcomes[n] = again[0]
+			if acted[n].Err = err; err == nil {
+				acted[n] = again[0]
 			}
 		}
 	}
-	return outcomes, err
+	return acted, err
 }
 
 // attempt is one try of do. A recall that comes while a restore makes its tickets is an errChanged.
 func (s *Store) attempt(
 	ctx context.Context, d Action, at nodes.Shard, ids []string, a Actor,
-) (outcomes []error, err error) {
+) (acted []Acted, err error) {
 	said, unproven := d.detail, map[string]error{}
 	if a.Reason != "" {
 		said = a.Reason
@@ -191,20 +194,20 @@ func (s *Store) attempt(
 	if errors.Is(err, nodes.ErrFewReplicas) {
 		return nil, fmt.Errorf("%s: %w, and a failover now would undo it", ids[0], nodes.Explain(err))
 	}
-	if err == nil && len(words) != len(ids) {
-		err = fmt.Errorf("redis answered %d times for %d holds", len(words), len(ids))
+	if err == nil && len(words) != 2*len(ids) {
+		err = fmt.Errorf("redis answered %d times for %d holds", len(words)/2, len(ids))
 	}
 	if err != nil {
 		return nil, nodes.Explain(err)
 	}
 	for n, id := range ids {
-		o := outcome(words[n], id)
+		o := outcome(words[2*n], id)
 		if why := unproven[id]; why != nil && errors.Is(o, ErrNoKey) {
 			o = &notDone{id, why, ""}
 		}
-		outcomes = append(outcomes, o)
+		acted = append(acted, Acted{ID: id, Err: o, meta: words[2*n+1]})
 	}
-	return outcomes, nil
+	return acted, nil
 }
 
 // operates is how scripts are told that an operator acts.

@@ -29,9 +29,9 @@ func TestARecordThatProvesNothingIsLeftOutOfARestore(t *testing.T) {
 	}
 	intruder{t, s}.replace(ids[2], "p", "alice", "mallory")
 	outcomes := map[string]error{}
-	err := s.Bulk(t.Context(), s.Restoring(), ids, alice, func(ids []string, errs []error) {
-		for n, id := range ids {
-			outcomes[id] = errs[n]
+	err := s.Bulk(t.Context(), s.Restoring(), ids, alice, func(acted []Acted) {
+		for _, a := range acted {
+			outcomes[a.ID] = a.Err
 		}
 	})
 	if err != nil || len(outcomes) != len(ids) {

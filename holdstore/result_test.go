@@ -45,8 +45,8 @@ func TestARecallTakesTheTicketWhateverTheRecordSays(t *testing.T) {
 			return err
 		},
 		"in bulk": func(w intruder, id string) (wrong error) {
-			err := w.s.Bulk(w.t.Context(), w.s.Recalling(), []string{id}, alice, func(_ []string, errs []error) {
-				wrong = errs[0]
+			err := w.s.Bulk(w.t.Context(), w.s.Recalling(), []string{id}, alice, func(acted []Acted) {
+				wrong = acted[0].Err
 			})
 			return errors.Join(err, wrong)
 		},

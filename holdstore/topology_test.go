@@ -158,7 +158,7 @@ func liveAct(t *testing.T, s *Store, must check) {
 	must("latest", err)
 	ids, err := s.WaitingIDs(ctx)
 	must("waiting", err)
-	must("bulk", s.Bulk(ctx, s.Draining(), ids, alice, func([]string, []error) {}))
+	must("bulk", s.Bulk(ctx, s.Draining(), ids, alice, func([]Acted) {}))
 	_, err = s.GetSome(ctx, ids)
 	must("get some", err)
 	_, err = s.States(ctx, ids)

@@ -67,8 +67,8 @@ func TestWhatAnActWouldSayIsWhatItSays(t *testing.T) {
 	}
 	byAction := func(d Action) act {
 		return act{d.Would, func(id string) error {
-			outcomes, err := s.do(t.Context(), d, s.nodes.Of(id), []string{id}, alice)
-			return errors.Join(append(outcomes, err)...)
+			acted, err := s.do(t.Context(), d, s.nodes.Of(id), []string{id}, alice)
+			return errors.Join(acted[0].Err, err)
 		}}
 	}
 	byAddress := func(addresses ...string) act {

@@ -384,7 +384,7 @@ func (b *storeBench) stolen() {
 	found := time.Since(start)
 	done := 0
 	err := b.store.Bulk(context.Background(), b.store.Recalling(), ids, holdstore.Actor{By: "bench"},
-		func(some []string, _ []error) { done += len(some) })
+		func(some []holdstore.Acted) { done += len(some) })
 	b.Logf("a stolen account: %d found in %v, %d recalled in %v altogether, %v", len(ids), found.Round(time.Millisecond),
 		done, time.Since(start).Round(time.Millisecond), err)
 }

@@ -28,6 +28,8 @@ type act struct {
 	reason      string
 	via         string // release: a program, in place of the daemon
 	yes, dryRun bool
+
+	by holdstore.Actor // who does it, when who has told it once
 }
 
 func (c *ctl) recall() *cobra.Command {
@@ -195,8 +197,10 @@ func count(n int) string {
 // who says who does it, for the timeline and the audit trail. SUDO_USER is believed only from root: everybody else can
 // set it to any name.
 func (a *act) who() holdstore.Actor {
-	by := holdstore.Actor{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason, Operator: true}
-	host, _ := os.Hostname()
-	by.From = host + " recallctl"
-	return by
+	if a.by.By == "" {
+		host, _ := os.Hostname()
+		a.by = holdstore.Actor{By: person(os.Getuid(), os.Getenv("SUDO_USER")), Reason: a.reason, Operator: true,
+			From: host + " recallctl"}
+	}
+	return a.by
 }

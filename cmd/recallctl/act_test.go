@@ -72,7 +72,7 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	told := 0
 	err = store.Bulk(ctx, store.Recalling(), ids, holdstore.Actor{By: "mallory's admin"},
-		func(some []string, _ []error) { told += len(some); interrupt() })
+		func(some []holdstore.Acted) { told += len(some); interrupt() })
 	if !errors.Is(err, context.Canceled) || told == n {
 		t.Fatalf("%d were recalled, %v", told, err)
 	}

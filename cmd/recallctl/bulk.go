@@ -78,13 +78,13 @@ func (t *tally) askedLine(id string) string {
 
 // oneByOne recalls for some of the recipients.
 func (a *act) oneByOne(ctx context.Context, _ holdstore.Action, ids []string, by holdstore.Actor,
-	told func([]string, []error)) error {
+	told func([]holdstore.Acted)) error {
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		_, err := a.store.RecallOnly(context.WithoutCancel(ctx), id, a.only, by)
-		told([]string{id}, []error{err})
+		told([]holdstore.Acted{{ID: id, Err: err}})
 		if errors.Is(err, holdstore.ErrUnavailable) {
 			return err
 		}
@@ -93,13 +93,13 @@ func (a *act) oneByOne(ctx context.Context, _ holdstore.Action, ids []string, by
 }
 
 // told counts what became of a batch.
-func (t *tally) told(ids []string, errs []error) {
-	var changed []string
-	for n, id := range ids {
-		switch err := errs[n]; {
-		case err == nil, errors.Is(err, holdstore.ErrPartly):
+func (t *tally) told(batch []holdstore.Acted) {
+	var changed []holdstore.Acted
+	for _, acted := range batch {
+		switch id, err := acted.ID, acted.Err; {
+		case acted.Changed():
 			t.done++
-			changed = append(changed, id)
+			changed = append(changed, acted)
 		case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall":
 			t.late++
 			t.tooLate = append(t.tooLate, id)
@@ -114,24 +114,31 @@ func (t *tally) told(ids []string, errs []error) {
 		}
 	}
 	t.bar.at(t.done + t.late + t.gone + len(t.refused))
-	if err := t.show(changed, errs); t.wrong == nil {
+	if err := t.show(changed); t.wrong == nil {
 		t.wrong = err
 	}
 }
 
-// show writes the holds of a batch as they are after the act: all of them to the mail log and to a program, to people
-// those that matter.
-func (t *tally) show(ids []string, errs []error) error {
+// show writes the holds of a batch to the mail log, and as they are after the act to a program; to people those that
+// matter.
+func (t *tally) show(batch []holdstore.Acted) error {
 	everyone := t.json || t.total <= shownAfter
-	some := everyone || t.name == "recall" && errors.Is(errors.Join(errs...), holdstore.ErrPartly)
-	if len(ids) == 0 {
+	var matter []string
+	for _, acted := range batch {
+		if len(t.only) == 0 {
+			t.acted(acted.Named(), logVerb(t.name))
+		}
+		if everyone || len(t.only) > 0 || errors.Is(acted.Err, holdstore.ErrPartly) {
+			matter = append(matter, acted.ID)
+		}
+	}
+	if len(matter) == 0 {
 		return nil
 	}
-	holds, err := t.store.GetSome(t.ctx, ids)
+	holds, err := t.store.GetSome(t.ctx, matter)
 	for _, h := range holds {
-		t.acted(h, logVerb(t.name))
-		if !some {
-			continue
+		if len(t.only) > 0 {
+			t.acted(h, logVerb(t.name))
 		}
 		if why := short(h, t.only); t.name == "recall" && why != "" {
 			t.partly++

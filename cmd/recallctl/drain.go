@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -62,23 +61,17 @@ func (a *act) drainAll(ctx context.Context, within time.Duration) error {
 	bar := a.progress(2 * len(ids)) // they are made due, and they leave
 	defer bar.done()
 	looked := 0
-	var unlogged error
-	told := func(some []string, errs []error) { // what isn't held any more is on its way, or recalled
+	told := func(some []holdstore.Acted) { // what isn't held any more is on its way, or recalled
 		looked += len(some)
 		bar.at(looked)
-		var due []string
-		for n, id := range some {
-			if errs[n] == nil {
-				due = append(due, id)
+		for _, acted := range some {
+			if acted.Changed() {
+				a.acted(acted.Named(), logVerb("drain"))
 			}
 		}
-		unlogged = cmp.Or(unlogged, a.actedAll(context.WithoutCancel(ctx), due, logVerb("drain")))
 	}
 	if err := a.store.Bulk(ctx, a.store.Draining(), ids, a.who(), told); err != nil {
 		return fmt.Errorf("some of %s may not be due yet: %w; the same command goes on with the rest", count(len(ids)), err)
-	}
-	if unlogged != nil {
-		a.say("not all of it is in the mail log: %v", unlogged)
 	}
 	left, err := a.leave(ctx, ids, within, bar)
 	bar.done()

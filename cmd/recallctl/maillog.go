@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"slices"
-
 	"github.com/recall-milter/recall-milter/holdstore"
 	"github.com/recall-milter/recall-milter/internal/maillog"
 )
@@ -18,20 +15,6 @@ func (a *act) acted(h *holdstore.Hold, verb string) {
 		}
 	}
 	a.mailLog.Acted(h, verb, a.who(), a.only...)
-}
-
-// actedAll is acted for the holds to which something was done.
-func (a *act) actedAll(ctx context.Context, ids []string, verb string) error {
-	for page := range slices.Chunk(ids, listPage) {
-		holds, err := a.store.GetSome(ctx, page)
-		for _, h := range holds {
-			a.acted(h, verb)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // logVerb names an act in the mail log: "release" there is the daemon's, which has sent a message.

@@ -244,19 +244,11 @@ func (s *Server) doMany(ctx context.Context, c *caller, m *many) error {
 	action := map[string]func() holdstore.Action{"recall": s.store.Recalling, "release": s.store.Releasing,
 		"restore": s.store.Restoring,
 		"extend":  func() holdstore.Action { return s.store.Extending(manyExtended) }}[m.verb]
-	return s.store.Bulk(ctx, action(), m.ids, by, func(ids []string, errs []error) {
-		var changed []string
-		for n, err := range errs {
-			if m.count(err); err == nil || errors.Is(err, holdstore.ErrPartly) {
-				changed = append(changed, ids[n])
+	return s.store.Bulk(ctx, action(), m.ids, by, func(batch []holdstore.Acted) {
+		for _, acted := range batch {
+			if m.count(acted.Err); acted.Changed() {
+				s.log.Acted(acted.Named(), logVerbs[m.verb], by)
 			}
-		}
-		holds, err := s.store.GetSome(ctx, changed)
-		for _, h := range holds {
-			s.log.Acted(h, logVerbs[m.verb], by)
-		}
-		if err != nil {
-			s.log.Trouble("not all messages of an act could be logged", err)
 		}
 	})
 }

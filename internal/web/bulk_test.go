@@ -31,9 +31,9 @@ func (s *slowStore) GetSome(_ context.Context, ids []string) (all []*holdstore.H
 }
 
 func (s *slowStore) Bulk(ctx context.Context, _ holdstore.Action, ids []string, _ holdstore.Actor,
-	told func([]string, []error)) error {
+	told func([]holdstore.Acted)) error {
 	s.began()
-	told(ids[:2], []error{nil, holdstore.ErrTooLate})
+	told([]holdstore.Acted{{ID: ids[0]}, {ID: ids[1], Err: holdstore.ErrTooLate}})
 	<-ctx.Done()
 	return ctx.Err()
 }

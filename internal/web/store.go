@@ -27,7 +27,7 @@ type Store interface {
 	Extend(ctx context.Context, id string, d time.Duration, a holdstore.Actor) (*holdstore.Hold, error)
 	Restore(ctx context.Context, id string, a holdstore.Actor) (*holdstore.Hold, error)
 
-	Bulk(ctx context.Context, d holdstore.Action, ids []string, a holdstore.Actor, told func([]string, []error)) error
+	Bulk(ctx context.Context, d holdstore.Action, ids []string, a holdstore.Actor, told func([]holdstore.Acted)) error
 	Recalling() holdstore.Action
 	Releasing() holdstore.Action
 	Extending(d time.Duration) holdstore.Action
