@@ -82,6 +82,11 @@ func TestAPanicInTheStoreCostsWhatItEndedAndIsReported(t *testing.T) {
 			return large.err()
 		},
 		"the settling of a batch of releases": func() error { return s.Settle(ctx, claim, settled) },
+		"the reading of records": func() error {
+			none := &Store{nodes: s.nodes} // it has no seals to look at
+			_, _, err := none.parseEach([]string{held.ID}, []map[string]string{{"p": "1 1 1 1 a 1\n{}"}})
+			return err
+		},
 		"an action on a batch of holds": func() error {
 			return s.Bulk(ctx, s.Recalling(), []string{held.ID}, Actor{},
 				nil)
