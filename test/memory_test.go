@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -127,7 +126,7 @@ func (s *speaker) body(text string) byte {
 func lean(t *testing.T) (program string) {
 	t.Helper()
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/recall-milter").CombinedOutput(); err != nil {
+	if out, err := buildShipped(dir, "../cmd/recall-milter").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return filepath.Join(dir, "recall-milter")

@@ -81,8 +81,7 @@ func TestSoak(t *testing.T) {
 
 func startSoak(t *testing.T) *soak {
 	dir := t.TempDir()
-	// as it is shipped
-	if out, err := exec.Command("go", "build", "-o", dir, "../cmd/recall-milter").CombinedOutput(); err != nil {
+	if out, err := buildShipped(dir, "../cmd/recall-milter").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	g := startOffice(t, "1s", `rate = "1000000/h"`, `retention = "5s"`, `answer_within = "2s"`, "[[hold.rule]]",
