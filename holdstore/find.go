@@ -132,13 +132,17 @@ func (s *Store) named(ref string) (is func(*Hold) bool, entries []string) {
 
 // WaitingIDs lists what waits: held and releasing; with ErrPartial that of the servers that answer.
 func (s *Store) WaitingIDs(ctx context.Context) ([]string, error) {
-	held, partly := s.inState(ctx, Held)
-	if partly != nil && !errors.Is(partly, ErrPartial) {
-		return nil, partly
+	shards, partly := s.nodes.Visible(ctx)
+	var all []string
+	for _, at := range shards {
+		tx := s.nodes.Client.TxPipeline() // between two looks a hold could be given back, and would be in neither
+		held, releasing := tx.ZRange(ctx, stateKey(at, Held), 0, -1), tx.ZRange(ctx, stateKey(at, Releasing), 0, -1)
+		if _, err := tx.Exec(ctx); err != nil {
+			return nil, nodes.Explain(err)
+		}
+		all = append(append(all, held.Val()...), releasing.Val()...)
 	}
-	releasing, err := s.inState(ctx, Releasing)
-	// what was released between the two looks only once
-	return distinct(append(held, releasing...)), cmp.Or(err, partly)
+	return all, partly
 }
 
 // States reads the states of holds; "" stands for one that is gone.

@@ -289,13 +289,6 @@ func (s *Store) gather(
 	return all, partly
 }
 
-// inState lists all holds in a state.
-func (s *Store) inState(ctx context.Context, st State) ([]string, error) {
-	return s.gather(ctx, func(pipe redis.Pipeliner, at nodes.Shard) []*redis.StringSliceCmd {
-		return []*redis.StringSliceCmd{pipe.ZRange(ctx, stateKey(at, st), 0, -1)}
-	})
-}
-
 // A record is as large as its envelope, megabytes for thousands of long addresses. So a search reads the sizes of many
 // first, and then some at a time; what all searches of a client have under way is bounded together.
 const (

@@ -8,9 +8,14 @@ remove | 0) ;;
 *) exit 0 ;;
 esac
 
-held=$(timeout 10 recallctl --json stats 2>/dev/null | sed -n 's/.*"held":\([0-9]*\).*/\1/p') || held=
-if [ "${held:-0}" -gt 0 ]; then
-	echo "recall-milter: messages that are still held: $held. They stay in the store, and leave only by a daemon:" >&2
+stats=$(timeout 10 recallctl --json stats 2>/dev/null) || stats=
+waiting=0
+for state in held releasing; do
+	n=$(echo "$stats" | sed -n 's/.*"'$state'":\([0-9]*\).*/\1/p')
+	waiting=$((waiting + ${n:-0}))
+done
+if [ "$waiting" -gt 0 ]; then
+	echo "recall-milter: messages that are still held: $waiting. They stay in the store, and leave only by a daemon:" >&2
 	echo "recall-milter: install it again, and before you remove it: recallctl drain" >&2
 fi
 if command -v postconf >/dev/null && { postconf -h smtpd_milters non_smtpd_milters && postconf -P; } 2>/dev/null |
