@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -68,8 +69,9 @@ type gateway struct {
 	sink    *server.Sink
 	daemon  *exec.Cmd
 	log     string
-	environ []string // of the daemon, in addition to the test's own
-	program string   // another daemon than the tree's; empty: that one
+	environ []string     // of the daemon, in addition to the test's own
+	program string       // another daemon than the tree's; empty: that one
+	answer  atomic.Value // what recallctl said last
 }
 
 // startGatewayTo starts a gateway with Postfix whose re-injection port is a sink of the test's own.
@@ -206,7 +208,8 @@ func (g *gateway) submitted(what string, submit func() error) {
 	})
 }
 
-// ctl runs recallctl and returns its standard output and exit code.
+// ctl runs recallctl and returns its standard output and exit code. What it says is logged once, however often a test
+// asks until it changes.
 func (g *gateway) ctl(args ...string) (string, int) {
 	g.t.Helper()
 	var out, words bytes.Buffer
@@ -216,8 +219,11 @@ func (g *gateway) ctl(args ...string) (string, int) {
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		g.t.Fatal(err)
 	}
-	g.t.Logf("recallctl %s: exit %d\n%s%s", strings.Join(args, " "), c.ProcessState.ExitCode(), out.String(),
+	said := fmt.Sprintf("recallctl %s: exit %d\n%s%s", strings.Join(args, " "), c.ProcessState.ExitCode(), out.String(),
 		words.String())
+	if g.answer.Swap(said) != said {
+		g.t.Log(said)
+	}
 	return out.String(), c.ProcessState.ExitCode()
 }
 
