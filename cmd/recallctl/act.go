@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -133,6 +134,9 @@ func (a *act) run(ctx context.Context, refs []string) error {
 		return a.bySendmail(ctx, ids)
 	}
 	err = a.all(ctx, ids)
+	if a.name == "recall" && len(refs) == 0 && !errors.Is(err, holdstore.ErrUnavailable) {
+		a.sayUnderWay(ctx)
+	}
 	if err == nil && a.name == "release" {
 		return a.sayPaused(ctx)
 	}

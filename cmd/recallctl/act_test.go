@@ -109,6 +109,14 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	if code != 2 || !strings.Contains(stderr.String(), want) {
 		t.Errorf("recall by REF: %d %s", code, stderr.String())
 	}
+	if _, err := store.Restore(t.Context(), ids[5], holdstore.Actor{Operator: true}); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, words := ctl("recall", "--login", "mallory", "--yes"); code != 0 || !strings.HasPrefix(words,
+		"1 message that matches is on its way, and was not recalled: ") || !strings.HasSuffix(words,
+		" list --state releasing --login mallory\n") {
+		t.Errorf("recall beside one that is on its way: %d %s", code, words)
+	}
 }
 
 // Redis dies after it has said "too late", and before the gateways of the recipients are asked: that is not the end of

@@ -70,23 +70,44 @@ func (a *act) nothingBut(ctx context.Context, nothing error) error {
 
 // left counts what matches the filter and has left, and says how it is listed; empty: nothing has.
 func (a *act) left(ctx context.Context) string {
-	n := 0
+	n := a.matching(ctx, holdstore.Releasing, holdstore.Released)
+	list := a.command("list --state releasing,released" + a.words())
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 message has left: " + list
+	case alreadyMost:
+		return fmt.Sprintf("%d messages and more have left: %s", n, list)
+	}
+	return fmt.Sprintf("%d messages have left: %s", n, list)
+}
+
+// sayUnderWay says what matches the filter of a recall and is on its way: it was not among what waits, and waits again
+// when nobody takes it.
+func (a *act) sayUnderWay(ctx context.Context) {
+	list := a.command("list --state releasing" + a.words())
+	switch n := a.matching(ctx, holdstore.Releasing); n {
+	case 0:
+	case 1:
+		a.say("1 message that matches is on its way, and was not recalled: %s", list)
+	default:
+		a.say("%d messages that match are on their way, and were not recalled: %s", n, list)
+	}
+}
+
+// matching counts what matches the filter in some states, up to alreadyMost; 0 as well when it can't be read.
+func (a *act) matching(ctx context.Context, states ...holdstore.State) (n int) {
 	err := a.find(ctx, &a.filter, true, func(*holdstore.Hold) error {
 		if n++; n == alreadyMost {
 			return errEnough
 		}
 		return nil
-	}, holdstore.Releasing, holdstore.Released)
-	list := a.command("list --state releasing,released" + a.words())
-	switch {
-	case n == 0 || err != nil:
-		return ""
-	case n == 1:
-		return "1 message has left: " + list
-	case n == alreadyMost:
-		return fmt.Sprintf("%d messages and more have left: %s", n, list)
+	}, states...)
+	if err != nil {
+		return 0
 	}
-	return fmt.Sprintf("%d messages have left: %s", n, list)
+	return n
 }
 
 // lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for,
