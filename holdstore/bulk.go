@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 
@@ -16,7 +15,7 @@ const (
 	bulkBatch = 100 // holds that one script does something to: others wait some milliseconds for it
 	bulkHands = 4   // scripts on their way at a time
 
-	metaMost = 2000 // bytes of a record that a script answers with: what is longer is read some at a time
+	namesMost = 16 << 10 // bytes of what names a message: what a sender typed is bounded when it comes in
 )
 
 // Acted is what became of a hold to which an action was done, or was not.
@@ -24,26 +23,22 @@ type Acted struct {
 	ID  string
 	Err error // nil: done; ErrPartly: recalled, but some recipients have it; ErrUnavailable: the reply never came
 
-	meta string // storedTerms of one that was changed
-	hold *Hold  // in its place, where that is long
+	names string // of one that was changed: storedTerms as JSON, without recipients
 }
 
 // Changed says whether something was done to the hold.
 func (a Acted) Changed() bool { return a.Err == nil || errors.Is(a.Err, ErrPartly) }
 
-// Named returns a hold that was changed with what names its message in a log: ID, QueueID, MessageID and Sender; rely
-// on nothing else of it. Where the record can't be read it is the ID.
+// Named returns of a hold that was changed what names its message in a log: ID, QueueID, MessageID and Sender, and
+// nothing else. Where the record can't be read it is the ID.
 func (a Acted) Named() *Hold {
-	if a.hold != nil {
-		return a.hold
-	}
 	h := &Hold{ID: a.ID}
 	var t struct {
 		QueueID   string `json:"q"`
 		MessageID string `json:"m"`
 		Sender    Path   `json:"s"`
 	}
-	if json.Unmarshal([]byte(a.meta), &t) == nil {
+	if json.Unmarshal([]byte(a.names), &t) == nil {
 		h.Submission = disarmed(Submission{QueueID: t.QueueID, MessageID: t.MessageID, Sender: t.Sender})
 	}
 	return h
@@ -96,7 +91,6 @@ func (b *bulk) do(ctx context.Context, batch []string) {
 	err, sent := b.s.nodes.Skipped(ctx, at), false
 	if err == nil {
 		acted, err = b.s.do(ctx, b.d, at, batch, b.a)
-		b.s.nameLong(ctx, acted)
 		b.s.nodes.NoteSilence(ctx, at, err)
 		sent = !(nodes.Refused(err) || nodes.Unsent(err))
 	}
@@ -124,23 +118,6 @@ func unanswered(batch []string, err error) (acted []Acted) {
 		acted = append(acted, Acted{ID: id, Err: err})
 	}
 	return acted
-}
-
-// nameLong reads those that were changed and whose records are long; what can't be read keeps the name that it has.
-func (s *Store) nameLong(ctx context.Context, acted []Acted) {
-	long := map[string]int{}
-	for n, a := range acted {
-		if a.Changed() && a.meta == "" {
-			long[a.ID] = n
-		}
-	}
-	if len(long) == 0 {
-		return
-	}
-	holds, _, _ := s.loadEach(ctx, slices.Collect(maps.Keys(long)))
-	for _, h := range holds {
-		acted[long[h.ID]].hold = h
-	}
 }
 
 // deal sends IDs in batches of one shard each, until ctx ends.

@@ -15,6 +15,7 @@ func TestWhatBulkChangesIsNamed(t *testing.T) {
 	s := open(t, server.StartRedis(t).Addr)
 	hold := func(queueID string, sender Path, recipients int) string {
 		sub := submission(queueID)
+		sub.Subject = `how to cut: ,"r":[{"a":"b@x.test"}]`
 		sub.QueueID, sub.Sender, sub.Recipients = queueID, sender, nil
 		for n := range recipients {
 			sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("r%d@x.test", n)})
@@ -26,7 +27,7 @@ func TestWhatBulkChangesIsNamed(t *testing.T) {
 		return receipt.ID
 	}
 	ids := []string{hold("4Q1", Path{Address: "a@corp.test", Args: []string{"SIZE=1"}}, 1), hold("4Q2", Path{}, 1),
-		hold("4Q3", Path{Address: "a@corp.test"}, metaMost), hold("4Q4", Path{Address: "\xff@corp.test"}, 1)}
+		hold("4Q3", Path{Address: "a@corp.test"}, 2000), hold("4Q4", Path{Address: "\xff@corp.test"}, 1)}
 	was, err := s.GetSome(t.Context(), ids)
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,8 @@ type Action struct {
 // actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is
 // done to, and one entry in the audit trail. act returns the word for one of them; of a record that can't be read it is
 // "damaged". ARGV: event, verb, by, from, reason, detail, two arguments of act, "1" for an operator, ids... Output: a
-// word for each, and behind it what it was done to: the JSON in its field p, unless that is long; "" of any other.
+// word for each, and behind it, of one that it was done to, the JSON in its field p without the recipients and what
+// follows them; else "".
 func actionScript(act string) *nodes.Script {
 	return drain(takeback + act + `
 local words, did = {}, {}
@@ -35,7 +36,9 @@ for i = 10, #ARGV do
     note(id, ARGV[1])
     did[#did + 1] = id
     meta = get(id, 'meta') or ''
-    if #meta > ` + strconv.Itoa(metaMost) + ` then meta = '' end
+    local first = string.find(meta, ',"r":[', 1, true) -- within a string the quotes would have backslashes
+    if first then meta = string.sub(meta, 1, first - 1) .. '}' end
+    if #meta > ` + strconv.Itoa(namesMost) + ` then meta = '' end
   elseif not fine or not get(id, 'state') and (there(id) or redis.call('EXISTS', P .. 'aside:h:' .. id) == 1) then
     word = 'damaged'
   end
@@ -205,7 +208,7 @@ func (s *Store) attempt(
 		if why := unproven[id]; why != nil && errors.Is(o, ErrNoKey) {
 			o = &notDone{id, why, ""}
 		}
-		acted = append(acted, Acted{ID: id, Err: o, meta: words[2*n+1]})
+		acted = append(acted, Acted{ID: id, Err: o, names: words[2*n+1]})
 	}
 	return acted, nil
 }

@@ -1,7 +1,6 @@
 package holdstore
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -68,7 +67,10 @@ func TestWhatAnActWouldSayIsWhatItSays(t *testing.T) {
 	byAction := func(d Action) act {
 		return act{d.Would, func(id string) error {
 			acted, err := s.do(t.Context(), d, s.nodes.Of(id), []string{id}, alice)
-			return errors.Join(acted[0].Err, err)
+			if err != nil {
+				return err
+			}
+			return acted[0].Err
 		}}
 	}
 	byAddress := func(addresses ...string) act {
