@@ -49,7 +49,8 @@ without a daemon and also while releases are paused. A message is only handed ov
 fails, as when its seal key is missing. Take the milter out of Postfix before: recallctl setup --bypass --reload.
 
 Exit codes: 0 done, or it was sent before; 1 nothing matched; 2 some were recalled, or could not be sent: each is
-named; 64 wrong command, nothing was changed; 69 the store is away: the same command goes on.`
+named; or, with --via and a filter, a daemon has some under way, or was killed while it had; 64 wrong command, nothing
+was changed; 69 the store is away: the same command goes on.`
 	cmd.Example = `  recallctl release 32VWE3H4VYYPX
   recallctl release --all --yes --via sendmail --reason uninstall`
 	cmd.Flags().StringVar(&a.via, "via", "",
@@ -111,6 +112,11 @@ func (a *act) run(ctx context.Context, refs []string) error {
 	}
 	ids, err := a.chosen(ctx, refs, &a.filter, a.from)
 	if isNothing(err) && len(refs) == 0 {
+		if a.via != "" && !a.dryRun {
+			if leased := a.leased(ctx); leased != nil {
+				return leased
+			}
+		}
 		if done, wrong := a.allAlready(ctx); done || wrong != nil {
 			return wrong
 		}
@@ -131,7 +137,10 @@ func (a *act) run(ctx context.Context, refs []string) error {
 		}
 	}
 	if a.via != "" {
-		return a.bySendmail(ctx, ids)
+		if err := a.bySendmail(ctx, ids); err != nil || len(refs) > 0 {
+			return err
+		}
+		return a.leased(ctx)
 	}
 	err = a.all(ctx, ids)
 	if a.name == "recall" && len(refs) == 0 && !errors.Is(err, holdstore.ErrUnavailable) {

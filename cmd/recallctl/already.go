@@ -70,7 +70,7 @@ func (a *act) nothingBut(ctx context.Context, nothing error) error {
 
 // left counts what matches the filter and has left, and says how it is listed; empty: nothing has.
 func (a *act) left(ctx context.Context) string {
-	n := a.matching(ctx, holdstore.Releasing, holdstore.Released)
+	n, _ := a.matching(ctx, holdstore.Releasing, holdstore.Released)
 	list := a.command("list --state releasing,released" + a.words())
 	switch n {
 	case 0:
@@ -87,27 +87,44 @@ func (a *act) left(ctx context.Context) string {
 // when nobody takes it.
 func (a *act) sayUnderWay(ctx context.Context) {
 	list := a.command("list --state releasing" + a.words())
-	switch n := a.matching(ctx, holdstore.Releasing); n {
+	switch n, _ := a.matching(ctx, holdstore.Releasing); n {
 	case 0:
 	case 1:
 		a.say("1 message that matches is on its way, and was not recalled: %s", list)
+	case alreadyMost:
+		a.say("%d messages and more that match are on their way, and were not recalled: %s", n, list)
 	default:
 		a.say("%d messages that match are on their way, and were not recalled: %s", n, list)
 	}
 }
 
-// matching counts what matches the filter in some states, up to alreadyMost; 0 as well when it can't be read.
-func (a *act) matching(ctx context.Context, states ...holdstore.State) (n int) {
-	err := a.find(ctx, &a.filter, true, func(*holdstore.Hold) error {
+// leased is how a release by sendmail ends while something that matches is under the lease of a daemon, which may have
+// been killed: nobody else sends it until the lease ends, and then it waits again. nil: nothing is.
+func (a *act) leased(ctx context.Context) error {
+	n, err := a.matching(ctx, holdstore.Releasing)
+	if n == 0 || err != nil {
+		return err
+	}
+	return &exit{exitTooLate, fmt.Sprintf("%s not sent here: a daemon is sending, or was killed while it did: wait a "+
+		"minute, and the same command sends what waits then; see %s", count(n),
+		a.command("list --state releasing"+a.words()))}
+}
+
+// matching counts what matches the filter in some states, up to alreadyMost; 0 as well with an error.
+func (a *act) matching(ctx context.Context, states ...holdstore.State) (n int, err error) {
+	err = a.find(ctx, &a.filter, true, func(*holdstore.Hold) error {
 		if n++; n == alreadyMost {
 			return errEnough
 		}
 		return nil
 	}, states...)
-	if err != nil {
-		return 0
+	if isNothing(err) {
+		return 0, nil
 	}
-	return n
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // lookAgain reads the holds to which nothing was done, and says why; of those that are already what was asked for,

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -53,5 +56,52 @@ func TestWhatSendmailHasTakenIsWrittenWhenRedisIsBack(t *testing.T) {
 	}
 	if h, err := store.Get(t.Context(), r.ID); err != nil || h.State != holdstore.Released {
 		t.Errorf("%+v, %v", h, err)
+	}
+}
+
+// A daemon that was killed has a lease for a minute: what it had begun is not sent here, and exit code 0 would say that
+// all is.
+func TestWhatADaemonHasUnderWayIsNotCalledSent(t *testing.T) {
+	redis, dir := server.StartRedis(t), t.TempDir()
+	conf := filepath.Join(dir, "c.toml")
+	for name, text := range map[string]string{conf: fmt.Sprintf("[redis]\naddresses = [%q]\n", redis.Addr),
+		filepath.Join(dir, "sendmail"): "#!/bin/sh\ncat >/dev/null\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	store, err := holdstore.Open(holdstore.Options{Addresses: []string{redis.Addr}, Durability: "strict"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for id, grace := range map[string]time.Duration{"<begun@mid.test>": 0, "<waits@mid.test>": time.Hour} {
+		p := store.Put(holdstore.Submission{MessageID: id, Recipients: []holdstore.Path{{Address: "b@x.test"}}},
+			[]byte("Message-ID: "+id+"\r\n"))
+		if _, err := p.Commit(t.Context(), holdstore.Terms{Grace: grace}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claims, err := store.Claim(t.Context(), 9)
+	if err != nil || len(claims) != 1 {
+		t.Fatal(claims, err)
+	}
+	for _, sent := range []string{"1 message sent by sendmail\n", ""} {
+		var out, words bytes.Buffer
+		code := run(t.Context(), []string{"-c", conf, "release", "--all", "--yes", "--via", "sendmail"},
+			strings.NewReader(""), &out, &words)
+		if code != exitTooLate ||
+			!strings.HasPrefix(words.String(), sent+"recallctl: 1 message not sent here: a daemon is ") {
+			t.Errorf("exit %d: %s", code, words.String())
+		}
+	}
+	if err := store.GiveBack(t.Context(), claims[0]); err != nil {
+		t.Fatal(err)
+	}
+	var out, words bytes.Buffer
+	if code := run(t.Context(), []string{"-c", conf, "release", "--all", "--yes", "--via", "sendmail"},
+		strings.NewReader(""), &out, &words); code != 0 {
+		t.Errorf("exit %d: %s", code, words.String())
 	}
 }
