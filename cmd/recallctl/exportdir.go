@@ -19,8 +19,12 @@ func (c *ctl) exportTo(ctx context.Context, f *filter, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	written, failed := 0, 0
-	err := c.find(ctx, f, false, func(h *holdstore.Hold) error {
+	done, written, failed := map[string]bool{}, 0, 0
+	one := func(h *holdstore.Hold) error {
+		if done[h.ID] {
+			return nil
+		}
+		done[h.ID] = true
 		err := c.exportFiles(ctx, h, dir)
 		var wrong *os.PathError
 		switch {
@@ -33,7 +37,14 @@ func (c *ctl) exportTo(ctx context.Context, f *filter, dir string) error {
 			written++
 		}
 		return nil
-	}, waiting...)
+	}
+	err := c.find(ctx, f, false, one, waiting...)
+	for before := 0; err == nil && before < len(done); { // what a daemon claims and gives back meanwhile may be missed
+		before = len(done)
+		if err = c.find(ctx, f, true, one, waiting...); isNothing(err) {
+			err = nil
+		}
+	}
 	switch {
 	case isNothing(err) && f.everything():
 		c.say("nothing is held")
