@@ -142,7 +142,7 @@ func (s *Store) WaitingIDs(ctx context.Context) ([]string, error) {
 		}
 		all = append(append(all, held.Val()...), releasing.Val()...)
 	}
-	return all, partly
+	return distinct(all), partly // damage can put one into both
 }
 
 // States reads the states of holds; "" stands for one that is gone.

@@ -40,7 +40,8 @@ func stateSource(states []State) *source {
 }
 
 // pages calls do with the IDs of a source, findPage at a time, until it says false: those of sets in the order of their
-// scores over all shards. What leaves and enters the sets meanwhile does not make it miss or repeat others.
+// scores over all shards. What leaves and enters the sets meanwhile, as what is claimed does, may be missed itself, and
+// does not make it miss or repeat others.
 func (s *Store) pages(ctx context.Context, src *source, do func(ids []string) (bool, error)) error {
 	ids, err := s.listed(ctx, src.shards, src.entries)
 	if err != nil {
