@@ -174,9 +174,9 @@ func (s *Store) narrowest(ctx context.Context, q Query, shards []nodes.Shard) (*
 }
 
 // Find yields what matches, soonest due first; records by when they end. It reads the narrowest index that answers, in
-// pages: a filter by a pattern looks at all holds in the states that are asked for. What was put, claimed, given
-// back, released or recalled meanwhile may be among them or not: WaitingIDs is exact. Damage to a record ends nothing: it is yielded as an error, ErrDamaged, at the
-// end; and so is ErrPartial, when some servers do not answer.
+// pages: a filter by a pattern looks at all holds in the states that are asked for. What was put, claimed, given back,
+// released or recalled meanwhile may be among them or not: WaitingIDs is exact. Damage to a record ends nothing: it is
+// yielded as an error, ErrDamaged, at the end; and so is ErrPartial, when some servers do not answer.
 func (s *Store) Find(ctx context.Context, q Query) iter.Seq2[*Hold, error] {
 	if len(q.States) == 0 {
 		q.States = []State{Held, Releasing}
