@@ -115,7 +115,7 @@ func TestManyAreRecalledByOneCommand(t *testing.T) {
 	if code, _, words := ctl("recall", "--login", "mallory", "--yes"); code != 0 || !strings.HasPrefix(words,
 		"1 message that matches is on its way, and was not recalled: ") || !strings.HasSuffix(words,
 		" list --state releasing --login mallory\n") {
-		t.Errorf("recall beside one that is on its way: %d %s", code, words)
+		t.Errorf("recall while one is on its way: %d %s", code, words)
 	}
 }
 
