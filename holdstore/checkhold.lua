@@ -49,20 +49,20 @@ local function known(id, is, wrong)
     set(id, 'cut', 1) -- it might have been on its way
     return parkDamaged(id, wrong)
   end
-  redis.call('HDEL', P .. 'h:' .. id, 'parked')
+  unset(id, 'parked')
   for _, st in ipairs({'held', 'releasing'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
   place(id, is, recordTime)
 end
 local function one(id)
   if type(P .. 'h:' .. id) ~= 'hash' then return end
   local state, waiting = get(id, 'state'), nil
-  local wrong, parked = damage(fieldsOf(id)), get(id, 'parked')
-  local is = state and not states[state] and original(id).held_at and stateBy(id)
+  local wrong, parked = damage(holdOf(id)), get(id, 'parked')
+  local is = state and not states[state] and get(id, 'held_at') and stateBy(id)
   if is then
     fault(id, 'its record is damaged: ' .. wrong, 'it is ' .. is .. ' by the results of its recipients'
       .. (is == 'held' and ', and parked until you release or recall it' or ''), function() known(id, is, wrong) end)
     if not repair then return end
-    state, wrong, parked = is, damage(fieldsOf(id)), get(id, 'parked')
+    state, wrong, parked = is, damage(holdOf(id)), get(id, 'parked')
   end
   if wrong and not (parked and states[state]) then
     local fix, how = 'it is parked, and its content stays', function() parkDamaged(id, wrong) end
@@ -112,7 +112,7 @@ local function one(id)
   end
   if np ~= open(id) then
     fault(id, 'it counts ' .. open(id) .. ' pending recipients, and has ' .. np, 'the counter is set right', function()
-      if np == num(id, 'nrcpt') then redis.call('HDEL', P .. 'h:' .. id, 'np') else set(id, 'np', np) end
+      if np == num(id, 'nrcpt') then unset(id, 'np') else set(id, 'np', np) end
     end)
   end
 end

@@ -182,10 +182,10 @@ func (s *Store) Renew(ctx context.Context, c *Claim) error {
 var giveBackScript = drain(`
 local id = ARGV[1]
 if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
-hurry(num(id, 'due'))
 move(id, 'releasing', 'held', num(id, 'due'))
-redis.call('HDEL', P .. 'h:' .. id, 'tok')
-redis.call('HINCRBY', P .. 'h:' .. id, 'attempts', -1)
+unset(id, 'tok')
+set(id, 'state', 'held', 'attempts', int(math.max(num(id, 'attempts') - 1, 0)))
+written()
 return 'ok'
 `)
 
@@ -219,8 +219,8 @@ if not state then return 'none' end
 if state == 'recalled' then return state end
 if state ~= 'held' then return 'late' end
 move(id, 'held', 'releasing', now + ARGV[2])
-set(id, 'tok', ARGV[3], 'attempts', int(num(id, 'attempts') + 1))
-note(id, ARGV[4])
+set(id, 'state', 'releasing', 'tok', ARGV[3], 'attempts', int(num(id, 'attempts') + 1), 'tl', noted(id, ARGV[4]))
+written()
 audit(id, 'release', ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 return 'ok'
 `)
@@ -258,11 +258,10 @@ var breakScript = drain(parking + `
 local id, key = ARGV[1], P .. 'h:' .. ARGV[1]
 if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
 local due = defect(key, ARGV[5]) or now + ARGV[3]
-note(id, ARGV[4])
-redis.call('HDEL', key, 'tok')
-set(id, 'due', int(due))
-hurry(due)
+unset(id, 'tok')
+set(id, 'state', 'held', 'due', int(due), 'tl', noted(id, ARGV[4]))
 move(id, 'releasing', 'held', due)
+written()
 return 'ok'
 `)
 

@@ -9,18 +9,18 @@ local function claim(most, lease, token, room)
   local rows, left, leased = {}, {}, {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:held', '-inf', int(now), 'LIMIT', 0, most)) do
     left[#left + 1] = id
-    local f, flat = fieldsOf(id)
-    local state = flat[1] and (f.state or 'held')
-    local wrong, o
-    if state == 'held' or state and not states[state] then wrong, o = damage(f) end
+    local flat = redis.call('HGETALL', P .. 'h:' .. id)
+    local o = #flat > 0 and read(flat)
+    local elsewhere = o and states[o.state] and o.state ~= 'held'
+    local wrong = o and not elsewhere and damage(o)
     if wrong then
       left[#left] = nil
       parkDamaged(id, wrong)
-    elseif state == 'held' then
-      local attempts = int((number(f.attempts) or 0) + 1)
+    elseif o and not elsewhere then
+      local attempts = int((number(o.attempts) or 0) + 1)
       leased[#leased + 1], leased[#leased + 2] = int(now + lease), id
       local fresh = {'state', 'releasing', 'tok', token, 'attempts', attempts}
-      if attempts == '1' then fresh[7], fresh[8] = 'late', int(now - (number(f.due) or o.due)) end
+      if attempts == '1' then fresh[7], fresh[8] = 'late', int(now - o.due) end
       for i = 1, #fresh do flat[#flat + 1] = fresh[i] end
       rows[#rows + 1] = {id, fresh, flat, o.nonce}
     end
@@ -29,7 +29,7 @@ local function claim(most, lease, token, room)
   if #rows > 0 then redis.call('ZADD', P .. 'z:releasing', unpack(leased)) end
   for n, row in ipairs(rows) do
     local id, first = row[1], ''
-    write(id, unpack(row[2]))
+    write(id, row[2])
     if room > 0 then
       local piece = redis.pcall('GET', P .. 'b:' .. id .. ':' .. row[4] .. ':0')
       first = type(piece) == 'string' and piece or ''

@@ -123,39 +123,35 @@ end
 if #make == 0 then return rows end
 
 -- All is decided; from here on it is written.
-local index, held, unsure, bytes, first, hasty = {}, {}, {}, 0, soonest(), nil
+local index, unsure = {}, {}
 for n, a in ipairs(make) do
   local id, piece, due = V[a + ID], P .. 'b:' .. V[a + ID] .. ':' .. V[a + NONCE] .. ':', now + V[a + GRACE]
   local staged, fields = math.max(V[a + STAGED], 1), {'p', NOW .. V[a + RECORD]}
   for m = 0, staged - 1 do redis.call('PERSIST', piece .. m) end
   if V[a + OWNER] ~= '' then fields[3], fields[4] = 'o', V[a + OWNER] .. ' ' .. V[a + BYTES] .. ' ' .. V[a + COST] end
   if relied[a] then fields[#fields + 1], fields[#fields + 2] = 'relied', 1 end
-  write(id, unpack(fields))
+  write(id, fields)
   for e in string.gmatch(V[a + ENTRIES], '%S+') do
     local members = index[e]
     if not members then index[e] = {V[a + NUMBER]} else members[#members + 1] = V[a + NUMBER] end
   end
-  held[2 * n - 1], held[2 * n] = int(due), id
+  stands('z:held', id, due)
+  waits(1, V[a + SIZE], ageAt(now))
   unsure[2 * n - 1], unsure[2 * n] = V[a + PRINT], id
-  bytes = bytes + V[a + SIZE]
-  if due < first then first, hasty = due, int(due) end
 end
 for e, members in pairs(index) do redis.call('SADD', P .. 'i:' .. e, unpack(members)) end
-redis.call('ZADD', P .. 'z:held', unpack(held))
 redis.call('HSET', P .. 'u', unpack(unsure))
-redis.call('INCRBY', P .. 'bytes', int(bytes))
-aged(ageAt(now), #make)
 local fields = {'room', RECORDS}
 for _, who in ipairs(owners) do
   local has = owned[who]
   if has[1] + has[3] > 0 then fields[#fields + 1], fields[#fields + 2] = who, string.format('%d %d %d', unpack(has)) end
 end
 redis.call('HSET', P .. 'own', unpack(fields))
-if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
 for _, a in ipairs(make) do
   if V[a + REPLACES] ~= '' then -- what is wrong with a replaced hold harms no other message of the batch
     local fine = pcall(replace, V[a + ID], cjson.decode(V[a + REPLACES]), CONTENT_TIME, RECORD_TIME)
     if not fine then tell('hold ' .. V[a + ID] .. ': not all that it replaces could be taken back') end
   end
 end
+written()
 return rows

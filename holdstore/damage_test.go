@@ -239,6 +239,9 @@ func TestADamagedFieldCostsOnlyItsMessage(t *testing.T) {
 		{"p is gone", func(h *hurt) { h.r.HDel(context.Background(), holdKey(h.at, h.victim), "p") }, false},
 		{"p is empty", field("p", ""), true},
 		{"p is short", field("p", "1 2 3"), true},
+		{"p is short, and what it would have are fields", func(h *hurt) {
+			h.r.HSet(context.Background(), holdKey(h.at, h.victim), "p", "1 2 3", "nrcpt", "99999999", "chunks", "99999999")
+		}, true},
 		{"p has no moment", field("p", "x 0 4 2 N 1 \n{}"), true},
 		{"p has many pieces", field("p", "1 0 4 2 N 99999999999999 \n{}"), true},
 		{"p has many recipients", field("p", "1 0 4 99999999999999 N 1 \n{}"), true},

@@ -76,22 +76,37 @@ local function idOf(text)
   end
   return id
 end
-local originals = {}
--- proofOf is the last line of a hold's field p; nil: nothing is sealed.
-local function proofOf(p)
-  local first = string.find(p, '\n', 1, true)
-  local second = first and string.find(p, '\n', first + 1, true)
-  return second and string.match(p, '^[^\n]*', second + 1)
+-- lineAt is the line of a text that begins at a place, and where the next one begins; nil: there is none. A pattern
+-- would look at each of its characters.
+local function lineAt(text, at)
+  local ends = string.find(text, '\n', at, true)
+  return string.sub(text, at, (ends or 0) - 1), ends and ends + 1
 end
--- apart is a hold's field p, taken apart; with nothing but its proof when it can't be read.
-local function apart(p)
-  local o = {proof = proofOf(p)}
-  local held, grace, size, nrcpt, nonce, chunks, ix, meta =
-    string.match(p, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) ([^\n]*)\n([^\n]*)')
-  if not held or #held > 15 or #grace > 15 or #size > 15 or #nrcpt > 6 or #chunks > 6 then return o end
+local PARTS = {'held_at', 'grace', 'size', 'nrcpt', 'nonce', 'chunks', 'ix', 'meta'}
+-- apart takes the field p of a hold apart, into its fields, and returns true; of one that can't be read it finds only
+-- its proof.
+local function apart(o)
+  local line, at = lineAt(o.p, 1)
+  local meta = nil
+  if at then meta, at = lineAt(o.p, at) end
+  o.proof = at and lineAt(o.p, at)
+  local held, grace, size, nrcpt, nonce, chunks, ix =
+    string.match(line, '^(%d+) (%d+) (%d+) (%d+) (%w+) (%d+) (.*)$')
+  if not held or not meta or #held > 15 or #grace > 15 or #size > 15 or #nrcpt > 6 or #chunks > 6 then return false end
   o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks = held, grace, size, nrcpt, nonce, chunks
   o.ix, o.meta = ix, meta
-  o.state, o.due = 'held', int(held + grace)
+  o.state, o.due = o.state or 'held', o.due or int(held + grace)
+  return true
+end
+-- read makes of a hash, as Redis returns it, what holdOf says.
+local function read(flat)
+  local o = {}
+  for i = 1, #flat, 2 do o[flat[i]] = flat[i + 1] end
+  o.fields, o.key, o.field, o.proof = #flat / 2, nil, nil, nil
+  o.whole = o.p and apart(o)
+  if not o.whole then
+    for _, name in ipairs(PARTS) do o[name] = nil end -- as a field it could have a script loop for years
+  end
   return o
 end
 -- shelves are where a record can be on a shelf: f gets each key with the field there, until it returns something.
@@ -113,25 +128,45 @@ local function shelved(id)
     return o
   end)
 end
--- original is apart of what a hold has, or all of a record on a shelf; false where there is none.
-local function original(id)
-  local o = originals[id]
+local holds = {}
+-- holdOf is what there is of a hold, by names: its fields, what its field p has, which is whole where that can be read,
+-- and how many fields it has; or all of a record on a shelf. It is false where there is nothing. A script reads it
+-- once, since a command costs Redis more than what it does; write and unset keep it right.
+local function holdOf(id)
+  local o = holds[id]
   if o == nil then
-    local p = redis.call('HGET', P .. 'h:' .. id, 'p')
-    o = p and apart(p) or shelved(id) or false
-    originals[id] = o
+    local flat = redis.call('HGETALL', P .. 'h:' .. id)
+    o = #flat > 0 and read(flat) or nil
+    if not o or not o.p then o = shelved(id) or o or false end
+    holds[id] = o
   end
   return o
 end
-local became = {state = true, due = true}
 local function get(id, field)
-  local o = original(id)
-  if o and o.key or o and o[field] and not became[field] then return o[field] end
-  return redis.call('HGET', P .. 'h:' .. id, field) or o and o[field]
+  local o = holdOf(id)
+  return o and o[field]
 end
 local function num(id, field) return number(get(id, field)) or 0 end
+-- reread forgets what the script knows of a hold.
+local function reread(id) holds[id] = nil end
 -- write is set for what is on no shelf.
-local function write(id, ...) return redis.call('HSET', P .. 'h:' .. id, ...) end
+local function write(id, new)
+  for i = 1, #new, 200 do -- as many as Lua passes on at a time
+    redis.call('HSET', P .. 'h:' .. id, unpack(new, i, math.min(i + 199, #new)))
+  end
+  local o = holds[id]
+  if not o then return reread(id) end
+  for i = 1, #new, 2 do o[new[i]] = tostring(new[i + 1]) end
+end
+-- unset removes fields of a hold, and says whether one was there.
+local function unset(id, ...)
+  local o, there = holdOf(id), {}
+  for _, field in ipairs({...}) do
+    if o and o[field] then there[#there + 1], o[field] = field, nil end
+  end
+  if #there > 0 then redis.call('HDEL', P .. 'h:' .. id, unpack(there)) end
+  return #there > 0
+end
 -- nameOf is a shelf's name in the set "ends".
 local function nameOf(key) return string.sub(key, #P + 3) end
 -- firstEnd is when the first record of a shelf ends, as it is noted; nil: that is not noted.
@@ -158,7 +193,7 @@ local function shelve(id, shelf, ends, value)
   redis.call('HSET', shelf.key, shelf.field, value)
   if shelf.new then endsFirst(shelf.key, ends) end
   redis.call('DEL', P .. 'h:' .. id)
-  originals[id] = nil
+  reread(id)
 end
 -- unshelve takes a record off its shelf.
 local function unshelve(key, field)
@@ -166,55 +201,78 @@ local function unshelve(key, field)
   if redis.call('EXISTS', key) == 0 then endsFirst(key) end
   if redis.call('INCRBY', P .. 'shelved', -1) < 0 then redis.call('DEL', P .. 'shelved') end
 end
--- set writes into a hold. A record on a shelf gets a hash of its own first.
+-- set writes names and values into a hold. A record on a shelf gets a hash of its own first.
 local function set(id, ...)
-  local o = original(id)
+  local o = holdOf(id)
   if o and o.key then
     if not o.state then error('its record can not be read') end
     unshelve(o.key, o.field)
-    originals[id] = nil
+    reread(id)
     local line = {o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix}
-    write(id, 'p', table.concat(line, ' ') .. '\n', 'state', o.state, 'x', o.x)
-    if o.o then write(id, 'o', o.o) end
+    write(id, {'p', table.concat(line, ' ') .. '\n', 'state', o.state, 'x', o.x})
+    if o.o then write(id, {'o', o.o}) end
     redis.call('ZADD', P .. 'z:released', int(o.ends), id)
   end
-  return write(id, ...)
+  write(id, {...})
 end
--- move takes the hold out of one state's set and into another's.
+-- What a script changes of the sets and sums that holds share is gathered, and goes out when written is called: one
+-- command for many holds costs Redis less than one for each.
+local places, bytes, ages = {}, 0, {}
+-- stands gives a hold its place in a set, or with false none.
+local function stands(set, id, score)
+  places[set] = places[set] or {}
+  places[set][id] = score
+end
+-- move takes the hold out of one state's set and into another's; the caller sets its state.
 local function move(id, from, to, score)
-  redis.call('ZREM', P .. 'z:' .. from, id)
-  redis.call('ZADD', P .. 'z:' .. to, int(score), id)
-  set(id, 'state', to)
+  stands('z:' .. from, id, false)
+  stands('z:' .. to, id, score)
 end
 -- soonest is when the first of all that is held is due.
 local function soonest() return tonumber(redis.call('ZRANGE', P .. 'z:held', 0, 0, 'WITHSCORES')[2] or math.huge) end
--- hurry wakes the release loops when due is earlier than everything held; call it before the hold goes in.
-local function hurry(due)
-  if due < soonest() then redis.call('PUBLISH', P .. 'wake', int(due)) end
+local function ageAt(moment) return int(math.floor(moment / AGE_STEP)) end
+-- waits counts a hold of a size and age that is held or releasing from now on (1), or is not any more (-1).
+local function waits(n, size, age)
+  bytes, ages[age] = bytes + n * size, (ages[age] or 0) + n
 end
--- note adds a timeline line; a hold that is retried for days forgets its oldest ones.
-local function note(id, event)
+-- written sends what is gathered. It wakes the release loops when something is due earlier than all that was held.
+local function written()
+  local hasty = nil
+  for set, scores in pairs(places) do
+    local gone, come, first = {}, {}, math.huge
+    for id, score in pairs(scores) do
+      if score then
+        come[#come + 1], come[#come + 2], first = int(score), id, math.min(first, score)
+      else
+        gone[#gone + 1] = id
+      end
+    end
+    if #gone > 0 then redis.call('ZREM', P .. set, unpack(gone)) end
+    if set == 'z:held' and first < soonest() then hasty = int(first) end
+    if #come > 0 then redis.call('ZADD', P .. set, unpack(come)) end
+  end
+  if bytes ~= 0 then redis.call('INCRBY', P .. 'bytes', int(bytes)) end
+  for age, n in pairs(ages) do
+    if redis.call('HINCRBY', P .. 'ages', age, n) <= 0 then redis.call('HDEL', P .. 'ages', age) end
+  end
+  places, bytes, ages = {}, 0, {}
+  if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
+end
+-- noted is a hold's timeline with one line more; one that is retried for days forgets its oldest ones.
+local function noted(id, event)
   local tl = get(id, 'tl') or ''
   if #tl > 32768 then tl = string.sub(tl, (string.find(tl, '\n', 8192, true) or 0) + 1) end
-  set(id, 'tl', tl .. int(now) .. ' ' .. event .. '\n')
+  return tl .. int(now) .. ' ' .. event .. '\n'
 end
+local function note(id, event) set(id, 'tl', noted(id, event)) end
 -- each calls f with the key of every piece of the content.
 local function each(id, f)
   local b = P .. 'b:' .. id .. ':' .. (get(id, 'nonce') or '') .. ':'
   for n = 0, num(id, 'chunks') - 1 do f(b .. n) end
 end
 local function drop(key) redis.call('DEL', key) end
--- aged counts that n holds of an age more (or less) wait.
-local function aged(age, n)
-  if redis.call('HINCRBY', P .. 'ages', age, n) <= 0 then redis.call('HDEL', P .. 'ages', age) end
-end
-local function ageAt(moment) return int(math.floor(moment / AGE_STEP)) end
-local function ageOf(id) return ageAt(num(id, 'held_at')) end
--- waits counts a hold that is held or releasing from now on, or is not any more.
-local function waits(id, yes)
-  redis.call('INCRBY', P .. 'bytes', (yes and '' or '-') .. int(num(id, 'size')))
-  aged(ageOf(id), yes and 1 or -1)
-end
+-- counted is waits for a hold that has a record.
+local function counted(id, n) waits(n, num(id, 'size'), ageAt(num(id, 'held_at'))) end
 -- group is an owner without the sender behind it.
 local function group(owner) return string.match(owner, '^[^@]*') end
 -- counts are what field own has of an owner: messages that wait, or whose content is kept; their bytes; bytes of all
@@ -246,10 +304,15 @@ local function uncharge(id, all)
 end
 -- recordTime is how long a record is kept: as normal, or least at most when its owner has more records than their part
 -- of the store (quota.go).
+local crowded = {}
 local function recordTime(owner, normal, least)
-  local f = redis.call('HMGET', P .. 'own', 'room', group(owner))
-  local room, _, _, has = number(f[1]), counts(f[2])
-  return room and has > room and math.min(normal, least) or normal
+  local who = group(owner)
+  if crowded[who] == nil then
+    local f = redis.call('HMGET', P .. 'own', 'room', who)
+    local room, _, _, has = number(f[1]), counts(f[2])
+    crowded[who] = room ~= nil and has > room
+  end
+  return crowded[who] and math.min(normal, least) or normal
 end
 -- there says whether a hold has a record, readable or not.
 local function there(id) return redis.call('EXISTS', P .. 'h:' .. id) == 1 or shelved(id) ~= nil end
@@ -258,25 +321,26 @@ local function erase(id, contentStays)
   if not contentStays then each(id, drop) end
   local n = numberOf(id)
   for e in string.gmatch(get(id, 'ix') or '', '%S+') do redis.call('SREM', P .. 'i:' .. e, n) end
-  local o = original(id)
+  local o = holdOf(id)
   if o and o.key then unshelve(o.key, o.field) end
   drop(P .. 'h:' .. id)
-  originals[id] = nil
+  reread(id)
 end
 -- forgetHold erases a hold, and takes it out of the sets of states and out of all that is counted.
 local function forgetHold(id)
   local waiting = 0
   for _, st in ipairs({'held', 'releasing'}) do waiting = waiting + redis.call('ZREM', P .. 'z:' .. st, id) end
   for _, st in ipairs({'released', 'recalled'}) do redis.call('ZREM', P .. 'z:' .. st, id) end
-  if waiting > 0 then waits(id, false) end
+  if waiting > 0 then counted(id, -1) end
   uncharge(id, true)
   redis.call('ZREM', P .. 'debts', id)
   erase(id)
+  written()
 end
 -- packed says whether a record is packed: all recipients of its message got it. packed.go has the idea.
 local function packed(id)
-  local o = original(id)
-  return o and o.meta == '' and (o.x or redis.call('HEXISTS', P .. 'h:' .. id, 'x') == 1)
+  local o = holdOf(id)
+  return o and o.meta == '' and o.x
 end
 -- open is how many recipients have no final result yet.
 local function open(id) return number(get(id, 'np')) or packed(id) and 0 or num(id, 'nrcpt') end
@@ -296,34 +360,26 @@ local function audit(id, verb, by, from, reason, detail)
     'reason', reason, 'detail', detail)
 end
 local states = {held = true, releasing = true, released = true, recalled = true}
--- damage says what of a hold's fields, a table by name, can't be read; nil: nothing, and then comes its p taken apart.
--- Go reads the rest when it claims, and what np should say is counted.
-local function damage(f)
-  local o = f.p and apart(f.p) or {}
-  if not o.held_at then return 'what it was at first (p) can not be read' end
-  if f.state and not states[f.state] then return 'it has no known state but ' .. f.state end
+-- damage says what of a hold can't be read; nil: nothing. Go reads the rest when it claims, and what np should say is
+-- counted.
+local function damage(o)
+  if not o or not o.whole then return 'what it was at first (p) can not be read' end
+  if not states[o.state] then return 'it has no known state but ' .. o.state end
   for _, name in ipairs({'due', 'attempts', 'late', 'defects'}) do
-    if f[name] and not number(f[name]) then return name .. ' is not a number but ' .. f[name] end
+    if o[name] and not number(o[name]) then return name .. ' is not a number but ' .. o[name] end
   end
-  return nil, o
-end
--- fieldsOf is the hash of a hold as a table, and as Redis returns it.
-local function fieldsOf(id)
-  local flat, f = redis.call('HGETALL', P .. 'h:' .. id), {}
-  for i = 1, #flat, 2 do f[flat[i]] = flat[i + 1] end
-  return f, flat
 end
 -- unread takes numbers that can't be read out of a record.
 local function unread(id)
   for _, name in ipairs({'due', 'attempts', 'late', 'np', 'defects'}) do
-    local text = redis.call('HGET', P .. 'h:' .. id, name)
-    if text and not number(text) then redis.call('HDEL', P .. 'h:' .. id, name) end
+    local text = get(id, name)
+    if text and not number(text) then unset(id, name) end
   end
+  reread(id) -- what a field was at first counts again
 end
 -- parkDamaged puts a hold where no loop looks, until a person has looked at it. Numbers that can't be read go: why says
 -- what they were. Its state stays: what was recalled must not be sent because nobody can read that it was.
 local function parkDamaged(id, why)
-  local key = P .. 'h:' .. id
   unread(id)
   if (get(id, 'state') or 'held') == 'held' then
     local np, all = 0, num(id, 'nrcpt')
@@ -331,11 +387,11 @@ local function parkDamaged(id, why)
     if np < all then set(id, 'np', np) end
   end
   why = 'its record is damaged: ' .. string.gsub(string.sub(why, 1, 200), '%c', '?')
-  redis.call('HDEL', key, 'tok')
+  unset(id, 'tok')
   set(id, 'parked', why, 'due', int(NEVER))
-  redis.call('ZREM', P .. 'z:releasing', id)
-  redis.call('ZADD', P .. 'z:held', int(NEVER), id)
+  move(id, 'releasing', 'held', NEVER)
   if get(id, 'state') == 'releasing' then set(id, 'state', 'held', 'cut', 1) end
+  written()
   tell('hold ' .. id .. ' is parked: ' .. why)
 end
 -- place puts a hold where the loops meet it.

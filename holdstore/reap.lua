@@ -19,17 +19,17 @@ end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:releasing', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   leases = leases + 1
   alone(id, function()
-    local f, flat = fieldsOf(id)
-    local wrong = flat[1] and not (f.state and states[f.state] and f.state ~= 'releasing') and damage(f)
+    local o = holdOf(id)
+    local elsewhere = o and states[o.state] and o.state ~= 'releasing'
+    local wrong = o and not elsewhere and damage(o)
     if wrong then return parkDamaged(id, wrong) end
-    if f.state ~= 'releasing' then return redis.call('ZREM', P .. 'z:releasing', id) end
-    hurry(num(id, 'due'))
+    if not o or o.state ~= 'releasing' then return redis.call('ZREM', P .. 'z:releasing', id) end
     move(id, 'releasing', 'held', num(id, 'due'))
-    redis.call('HDEL', P .. 'h:' .. id, 'tok')
-    set(id, 'cut', 1)
-    note(id, ARGV[2])
+    unset(id, 'tok')
+    set(id, 'state', 'held', 'cut', 1, 'tl', noted(id, ARGV[2]))
   end)
 end
+written()
 for _, st in ipairs({'released', 'recalled'}) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:' .. st, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
     records = records + 1

@@ -31,9 +31,8 @@ func actionScript(act string) *nodes.Script {
 local words, did = {}, {}
 for i = 10, #ARGV do
   local id, meta = ARGV[i], ''
-  local fine, word = pcall(act, id, ARGV[7], ARGV[8], ARGV[9] == '1')
+  local fine, word = pcall(act, id, ARGV[7], ARGV[8], ARGV[9] == '1', ARGV[1])
   if fine and (word == 'ok' or word == 'partly') then
-    note(id, ARGV[1])
     did[#did + 1] = id
     meta = get(id, 'meta') or ''
     local first = string.find(meta, ',"r":[', 1, true) -- within a string the quotes would have backslashes
@@ -44,6 +43,7 @@ for i = 10, #ARGV do
   end
   words[#words + 1], words[#words + 2] = word, meta
 end
+written()
 if #did > 0 then audit(table.concat(did, ' '), ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]) end
 return words
 `)
@@ -54,17 +54,16 @@ var (
 	restoreScript = actionScript("local act = giveBack\n")
 	// dueScript moves the due moment: later by so many ms, or with "" to now.
 	dueScript = actionScript(`
-local function act(id, later)
+local function act(id, later, _, _, event)
   local state = get(id, 'state')
   if not state then return 'none' end
   if state == 'recalled' then return state end
   if state ~= 'held' then return states[state] and 'late' or 'damaged' end
   local due = now
-  local parked = redis.call('HDEL', P .. 'h:' .. id, 'parked', 'defects') > 0
+  local parked = unset(id, 'parked', 'defects')
   if later ~= '' then due = (parked and now or num(id, 'due')) + later end
-  hurry(due)
-  set(id, 'due', int(due))
-  redis.call('ZADD', P .. 'z:held', int(due), id)
+  set(id, 'due', int(due), 'tl', noted(id, event))
+  stands('z:held', id, due)
   return 'ok'
 end
 `)

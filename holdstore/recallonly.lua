@@ -8,7 +8,7 @@ local id, state = ARGV[1], stateNow(ARGV[1])
 if not state then return 'none' end
 if state == 'recalled' then
   stopped(id, ARGV[11] == '1')
-  redis.call('HDEL', P .. 'h:' .. id, 'by')
+  unset(id, 'by')
   return state
 end
 if state ~= 'held' then return 'late' end
@@ -35,8 +35,11 @@ end
 noTicket(id)
 if ARGV[9] ~= '' and left > 0 then set(id, 'may', ARGV[9]) end
 for n, r in pairs(taken) do set(id, 'r' .. n, back(r, cut, at)) end
-set(id, 'np', np)
-if left == 0 then takenBack(id, ARGV[6], ARGV[7]) end
-note(id, ARGV[2])
+set(id, 'np', np, 'tl', noted(id, ARGV[2]))
+if left == 0 then
+  set(id, 'state', 'recalled')
+  takenBack(id, ARGV[6], ARGV[7])
+end
+written()
 audit(id, 'recall', ARGV[3], ARGV[4], ARGV[5], ARGV[8])
 return 'ok'

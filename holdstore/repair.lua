@@ -11,7 +11,7 @@ local function hold(id)
   if not states[state] then
     local there = redis.call('EXISTS', P .. 'h:' .. id) == 1 -- what was no hash is set aside by now
     if there and not redis.call('ZSCORE', P .. 'z:held', id) then
-      parkDamaged(id, damage(fieldsOf(id)) or 'it has no state')
+      parkDamaged(id, damage(holdOf(id)) or 'it has no state')
     end
     return
   end

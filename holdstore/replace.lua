@@ -13,11 +13,10 @@ local function replace(id, what, contentTime, recordTime)
     for n = 0, num(old, 'nrcpt') - 1 do
       if pending(old, n) then by[#by + 1] = n end
     end
-    local word = takeBack(old, contentTime, recordTime)
+    local word = takeBack(old, contentTime, recordTime, false, what.event)
     if word == 'ok' or word == 'partly' then
       set(old, 'by', table.concat(by, ' '))
       taken[#taken + 1] = old
-      note(old, what.event)
       audit(old, 'recall', what.by, 'mail with Supersedes', 'replaced by ' .. id, '')
     end
   end
@@ -35,4 +34,5 @@ local function unreplace(id, mays)
       end
     end
   end
+  written()
 end

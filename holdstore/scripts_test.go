@@ -81,7 +81,7 @@ func TestLuaFilesCompile(t *testing.T) {
 		}
 	}
 	const builtin = " and or not if elseif while return in function unpack ipairs pairs tonumber tostring pcall type " +
-		"until error "
+		"until error next "
 	for name, code := range texts {
 		for _, m := range regexp.MustCompile(`(^|[^\w.:])([A-Za-z_]\w*)\(`).FindAllStringSubmatch(code, -1) {
 			if word := m[2]; !defined[word] && !strings.Contains(builtin, " "+word+" ") {

@@ -9,24 +9,19 @@
 -- Returns: {a word for each, or an error; what claim returned}. The words: "ok"; "lost"; "pending": nothing left to
 --   retry was asked for, but a recipient is pending: all stays
 local FIRST = 9 -- of an attempt's arguments, where its results begin
-local ended, ends, pieces, ages, owed, bytes, late, count = {}, {}, {}, {}, {}, 0, nil, 0
-local function some(all, f) -- as many as Lua passes on at a time
-  for i = 1, #all, 200 do f(unpack(all, i, math.min(i + 199, #all))) end
-end
+local pieces, owed, late, count = {}, {}, nil, 0
 -- packing leaves of a record its numbers, and x in place of all that x has.
 local function packing(id, x)
-  redis.call('HDEL', P .. 'h:' .. id, 'tok', 'attempts', 'late')
-  local o = original(id)
+  unset(id, 'tok', 'attempts', 'late')
+  local o = holdOf(id)
   local line = {o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix}
   return {'p', table.concat(line, ' ') .. '\n', 'x', int(now) .. ' ' .. x}
 end
 local function settle(a, last)
   local id, retry = ARGV[a], tonumber(ARGV[a + 2])
-  local fields = redis.call('HMGET', P .. 'h:' .. id, 'state', 'tok', 'np', 'late', 'o')
-  local state, token, np, began, charge = unpack(fields)
-  if state ~= 'releasing' or token ~= ARGV[a + 1] then return 'lost' end
-  local changed = {}
-  np = number(np) or num(id, 'nrcpt')
+  local hold, changed = holdOf(id), {}
+  if not hold or hold.state ~= 'releasing' or hold.tok ~= ARGV[a + 1] then return 'lost' end
+  local np = number(hold.np) or num(id, 'nrcpt')
   if ARGV[a + 5] ~= '' then
     local never = defect(P .. 'h:' .. id, ARGV[a + 5])
     if never then retry = never - now end
@@ -45,20 +40,18 @@ local function settle(a, last)
   end
   -- What was noted of a hold since it was claimed, that somebody relies on it, and progress are other fields: then it
   -- stays as it is.
-  local pack = retry == 0 and ARGV[a + 6] ~= '' and redis.call('HLEN', P .. 'h:' .. id) == tonumber(ARGV[a + 7])
+  local pack = retry == 0 and ARGV[a + 6] ~= '' and hold.fields == tonumber(ARGV[a + 7])
   if not pack then
-    changed[#changed + 1], changed[#changed + 2] = 'np', np
-    note(id, ARGV[a + 3])
-    redis.call('HDEL', P .. 'h:' .. id, 'tok')
+    for _, new in ipairs({'np', np, 'tl', noted(id, ARGV[a + 3])}) do changed[#changed + 1] = new end
+    unset(id, 'tok')
   end
   if retry > 0 then
-    changed[#changed + 1], changed[#changed + 2] = 'due', int(now + retry)
-    some(changed, function(...) set(id, ...) end)
-    hurry(now + retry)
+    for _, new in ipairs({'state', 'held', 'due', int(now + retry)}) do changed[#changed + 1] = new end
+    write(id, changed)
     move(id, 'releasing', 'held', now + retry)
     return 'ok'
   end
-  local owner, content, record = string.match(charge or '', '^(%S+) (%d+) (%d+)$')
+  local owner, content, record = string.match(hold.o or '', '^(%S+) (%d+) (%d+)$')
   local keep = tonumber(ARGV[1])
   if owner then
     local o = owed[owner]
@@ -69,9 +62,9 @@ local function settle(a, last)
     o.n, o.b, keep = o.n + 1, o.b + content + record, o.keep
   end
   each(id, function(piece) pieces[#pieces + 1] = piece end)
-  local age = ageOf(id)
-  ages[age], bytes = (ages[age] or 0) - 1, bytes + num(id, 'size')
-  ended[#ended + 1], late = id, began or 0
+  counted(id, -1)
+  stands('z:releasing', id, false)
+  late = hold.late or 0
   local shelf = pack and ARGV[a + 8] ~= '' and shelfFor(id, now + keep)
   if shelf then
     shelve(id, shelf, now + keep, shelfFront(now + keep, now) .. ARGV[a + 8] .. ARGV[a + 6])
@@ -81,8 +74,8 @@ local function settle(a, last)
   if pack then changed = packing(id, ARGV[a + 6]) end
   changed[#changed + 1], changed[#changed + 2] = 'state', 'released'
   if owner then changed[#changed + 1], changed[#changed + 2] = 'o', owner .. ' - ' .. record end
-  some(changed, function(...) set(id, ...) end)
-  ends[#ends + 1], ends[#ends + 2] = int(now + keep), id
+  write(id, changed)
+  stands('z:released', id, now + keep)
   return 'ok'
 end
 local words, a = {}, 6
@@ -92,13 +85,10 @@ while ARGV[a] do
   words[#words + 1] = (fine or type(word) == 'table') and word or {err = word}
   a = last + 1
 end
-if #ended > 0 then
-  redis.call('ZREM', P .. 'z:releasing', unpack(ended))
-  if #ends > 0 then redis.call('ZADD', P .. 'z:released', unpack(ends)) end
+written()
+if late then
   if count > 0 then redis.call('INCRBY', P .. 'shelved', count) end
-  some(pieces, function(...) redis.call('DEL', ...) end)
-  redis.call('DECRBY', P .. 'bytes', int(bytes))
-  for age, n in pairs(ages) do aged(age, n) end
+  for i = 1, #pieces, 200 do redis.call('DEL', unpack(pieces, i, math.min(i + 199, #pieces))) end
   for owner, o in pairs(owed) do
     owe(owner, -o.n, -o.b)
   end

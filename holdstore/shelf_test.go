@@ -244,7 +244,7 @@ local all = {}
 for i = 2, #ARGV do
   local fine, o = pcall(opened, ARGV[1], ARGV[i])
   local line = fine and table.concat({o.held_at, o.grace, o.size, o.nrcpt, o.nonce, o.chunks, o.ix}, ' ') .. '\n'
-  all[i - 1] = fine and {line, o.o or '', o.x, int(o.ends), apart(line).due == o.due and 'apart' or ''} or {}
+  all[i - 1] = fine and {line, o.o or '', o.x, int(o.ends), read({'p', line}).due == o.due and 'apart' or ''} or {}
 end
 return all
 `)

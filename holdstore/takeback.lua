@@ -1,24 +1,25 @@
 -- The moves of recall and restore, for all scripts that make them. Whoever takes back what is recalled already relies
--- on that from then on: the field by, of a hold that was only replaced, goes.
+-- on that from then on: the field by, of a hold that was only replaced, goes. The script calls written after them.
 --
 -- KEYS: as lib
 -- ARGV: none
 -- Returns: nothing; defines takeBack, which returns "ok", "partly" (some recipients have it already, or may have),
 --   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", "stopped"
 --   (an operator has recalled it), "changed" (another recall was faster), or the state. would.go foretells these
--- takenBack makes a hold a recalled one, whose content stays for a while. Its owner is charged for it until then.
+-- takenBack puts a hold that is recalled from now on among those, and its content stays for a while. Its owner is
+-- charged for it until then.
 local function takenBack(id, contentTime, recordMost)
   local owner = string.match(get(id, 'o') or '', '^%S+') or ''
   move(id, 'held', 'recalled', now + recordTime(owner, tonumber(recordMost), tonumber(contentTime)))
   each(id, function(key) redis.call('PEXPIRE', key, contentTime) end)
-  redis.call('ZADD', P .. 'debts', int(now + contentTime), id)
-  waits(id, false)
+  stands('debts', id, now + contentTime)
+  counted(id, -1)
 end
 -- back is the result of a recipient, r until now, that is taken back at a moment. What was cut off on its way to the
 -- port, or can't be read, may have been sent.
 local function back(r, cut, at)
   if cut or r.unread then return cjson.encode({o = 'unknown', c = true, t = at}) end
-  return cjson.encode({o = 'recalled', t = at})
+  return string.format('{"o":"recalled","t":%d}', at)
 end
 local function wasBack(r) return r.o == 'recalled' or r.c == true end
 -- later is a moment behind that of a result that was taken back: a restore undoes the last recall, and no other, also
@@ -34,33 +35,36 @@ local function stateNow(id)
   local state = get(id, 'state')
   if state ~= 'recalled' or not letting(id) then return state end
   move(id, 'recalled', 'held', num(id, 'due'))
+  set(id, 'state', 'held')
+  written()
   return 'held'
 end
 -- stopped notes that an operator has recalled a hold, or was told that it is recalled: nobody else restores it then.
 local function stopped(id, operator)
   if operator then set(id, 'stopped', 1) end
 end
-local function takeBack(id, contentTime, recordMost, operator)
+local function takeBack(id, contentTime, recordMost, operator, event)
   local state = stateNow(id)
   if not state then return 'none' end
   if state == 'recalled' then
     stopped(id, operator)
-    redis.call('HDEL', P .. 'h:' .. id, 'by')
+    unset(id, 'by')
     return state
   end
   if not states[state] then return 'damaged' end
   if state ~= 'held' then return 'late' end
-  local lets, cut, all, some, word, at = letting(id), get(id, 'cut'), {}, false, 'ok', now
+  local lets, cut, all, word, at = letting(id), get(id, 'cut'), {}, 'ok', now
   for n = 0, num(id, 'nrcpt') - 1 do
     local r = result(id, n)
-    if gets(r, n, lets) then all[n], some = r, true else at = later(at, r) end
+    if gets(r, n, lets) then all[n] = r else at = later(at, r) end
     if r.o == 'sent' or r.unread or cut then word = 'partly' end
   end
-  if not some then return 'late' end
-  stopped(id, operator)
+  if not next(all) then return 'late' end
   noTicket(id)
-  for n, r in pairs(all) do set(id, 'r' .. n, back(r, cut, at)) end
-  set(id, 'np', 0)
+  local changed = {'state', 'recalled', 'np', '0', 'tl', noted(id, event)}
+  if operator then changed[#changed + 1], changed[#changed + 2] = 'stopped', '1' end
+  for n, r in pairs(all) do changed[#changed + 1], changed[#changed + 2] = 'r' .. n, back(r, cut, at) end
+  write(id, changed)
   takenBack(id, contentTime, recordMost)
   return word
 end
@@ -76,16 +80,15 @@ local function heldAgain(id, due, undone)
   each(id, function(key) redis.call('PERSIST', key) end)
   local np = 0
   for n = 0, num(id, 'nrcpt') - 1 do
-    if undone(n) then redis.call('HDEL', P .. 'h:' .. id, 'r' .. n) end
+    if undone(n) then unset(id, 'r' .. n) end
     if pending(id, n) then np = np + 1 end
   end
-  redis.call('HDEL', P .. 'h:' .. id, 'by')
-  if due < NEVER then redis.call('HDEL', P .. 'h:' .. id, 'parked', 'defects') end
-  redis.call('ZREM', P .. 'debts', id)
-  set(id, 'np', np, 'due', int(due))
-  hurry(due)
+  unset(id, 'by')
+  if due < NEVER then unset(id, 'parked', 'defects') end
+  stands('debts', id, false)
+  set(id, 'state', 'held', 'np', np, 'due', int(due))
   move(id, 'recalled', 'held', due)
-  waits(id, true)
+  counted(id, 1)
   return 'ok'
 end
 -- dueAgain is when a hold is due that is given back: after its grace, or at its moment of the calendar.
@@ -109,7 +112,7 @@ local function lastBack(id, may)
   end
   return function(n) return moment(n) >= last end
 end
-local function giveBack(id, mays, _, operator)
+local function giveBack(id, mays, _, operator, event)
   if get(id, 'stopped') and not operator and get(id, 'state') == 'recalled' then return 'stopped' end
   if lacking(id, mays) then return 'nokey' end
   local last = lastBack(id, mayOf(id, mays))
@@ -117,7 +120,8 @@ local function giveBack(id, mays, _, operator)
   local word = heldAgain(id, dueAgain(id), function(n) return wasBack(result(id, n)) and last(n) end)
   if word == 'ok' then
     ticket(id, mays)
-    redis.call('HDEL', P .. 'h:' .. id, 'stopped')
+    unset(id, 'stopped')
+    note(id, event)
   end
   return word
 end

@@ -7,10 +7,10 @@
 --   whether a sealed hold has none there, and ticket(id, mays)
 local function mayOf(id, mays) return mays and mays ~= '' and cjson.decode(mays)[id] end
 local function lacking(id, mays)
-  return not mayOf(id, mays) and string.find(redis.call('HGET', P .. 'h:' .. id, 'p') or '', '\n[^\n]*\n')
+  return not mayOf(id, mays) and string.find(get(id, 'p') or '', '\n[^\n]*\n')
 end
 local function letting(id)
-  local o = original(id)
+  local o = holdOf(id)
   local proof = o and o.proof
   if not proof then return nil end
   if string.match(proof, '^%S+ %S+ %S') then return function() return true end end
@@ -18,14 +18,14 @@ local function letting(id)
   return without and function(n) return not string.find(without .. ',', ',' .. n .. ',', 1, true) end
 end
 local function noTicket(id)
-  local o, key = original(id), P .. 'h:' .. id
+  local o = holdOf(id)
   if not o or not o.proof then return end
-  local kept = string.match(redis.call('HGET', key, 'p') or '', '^([^\n]*\n[^\n]*\n%S+ %S+) %S+$')
+  local kept = string.match(get(id, 'p') or '', '^([^\n]*\n[^\n]*\n%S+ %S+) %S+$')
   if kept then
-    redis.call('HSET', key, 'p', kept)
-    o.proof = proofOf(kept)
+    write(id, {'p', kept})
+    o.proof = string.match(kept, '[^\n]*$')
   end
-  redis.call('HDEL', key, 'may')
+  unset(id, 'may')
 end
 local function ticket(id, mays)
   local may = mayOf(id, mays)
