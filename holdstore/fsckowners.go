@@ -124,6 +124,7 @@ var chargeScript = drain(`
 local n, bytes, records = counts(redis.call('HGET', P .. 'own', ARGV[1]))
 if int(n) ~= ARGV[2] or int(bytes) ~= ARGV[3] or int(records) ~= ARGV[4] then return 'changed' end
 own(ARGV[1], ARGV[5], ARGV[6], ARGV[7])
+written()
 return 'ok'
 `)
 

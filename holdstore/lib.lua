@@ -217,7 +217,7 @@ local function set(id, ...)
 end
 -- What a script changes of the sets and sums that holds share is gathered, and goes out when written is called: one
 -- command for many holds costs Redis less than one for each.
-local places, bytes, ages = {}, 0, {}
+local places, bytes, ages, owing = {}, 0, {}, {}
 -- stands gives a hold its place in a set, or with false none.
 local function stands(set, id, score)
   places[set] = places[set] or {}
@@ -234,6 +234,36 @@ local function ageAt(moment) return int(math.floor(moment / AGE_STEP)) end
 -- waits counts a hold of a size and age that is held or releasing from now on (1), or is not any more (-1).
 local function waits(n, size, age)
   bytes, ages[age] = bytes + n * size, (ages[age] or 0) + n
+end
+-- group is an owner without the sender behind it.
+local function group(owner) return string.match(owner, '^[^@]*') end
+-- counts are what field own has of an owner: messages that wait, or whose content is kept; their bytes; bytes of all
+-- records. What can't be read is nothing.
+local function counts(text)
+  local n, size, records = string.match(text or '', '^(%d+) (%d+) (%d+)$')
+  return number(n) or 0, number(size) or 0, number(records) or 0
+end
+-- own counts something of an owner more (or less).
+local function own(who, n, size, records)
+  local more = owing[who] or {0, 0, 0}
+  owing[who], more[1], more[2], more[3] = more, more[1] + n, more[2] + size, more[3] + records
+end
+local function writeOwing()
+  local names, left, gone = {}, {}, {}
+  for who in pairs(owing) do names[#names + 1] = who end
+  if #names == 0 then return end
+  for i, has in ipairs(redis.call('HMGET', P .. 'own', unpack(names))) do
+    local who, n, size, records = names[i], counts(has)
+    local more = owing[who]
+    n, size, records = math.max(n + more[1], 0), math.max(size + more[2], 0), math.max(records + more[3], 0)
+    if n + size + records == 0 then
+      gone[#gone + 1] = who
+    else
+      left[#left + 1], left[#left + 2] = who, string.format('%d %d %d', n, size, records)
+    end
+  end
+  if #left > 0 then redis.call('HSET', P .. 'own', unpack(left)) end
+  if #gone > 0 then redis.call('HDEL', P .. 'own', unpack(gone)) end
 end
 -- written sends what is gathered. It wakes the release loops when something is due earlier than all that was held.
 local function written()
@@ -255,7 +285,8 @@ local function written()
   for age, n in pairs(ages) do
     if redis.call('HINCRBY', P .. 'ages', age, n) <= 0 then redis.call('HDEL', P .. 'ages', age) end
   end
-  places, bytes, ages = {}, 0, {}
+  writeOwing()
+  places, bytes, ages, owing = {}, 0, {}, {}
   if hasty then redis.call('PUBLISH', P .. 'wake', hasty) end
 end
 -- noted is a hold's timeline with one line more; one that is retried for days forgets its oldest ones.
@@ -273,21 +304,6 @@ end
 local function drop(key) redis.call('DEL', key) end
 -- counted is waits for a hold that has a record.
 local function counted(id, n) waits(n, num(id, 'size'), ageAt(num(id, 'held_at'))) end
--- group is an owner without the sender behind it.
-local function group(owner) return string.match(owner, '^[^@]*') end
--- counts are what field own has of an owner: messages that wait, or whose content is kept; their bytes; bytes of all
--- records. What can't be read is nothing.
-local function counts(text)
-  local n, bytes, records = string.match(text or '', '^(%d+) (%d+) (%d+)$')
-  return number(n) or 0, number(bytes) or 0, number(records) or 0
-end
--- own counts something of an owner more (or less).
-local function own(who, n, bytes, records)
-  local hasN, hasBytes, hasRecords = counts(redis.call('HGET', P .. 'own', who))
-  n, bytes, records = math.max(hasN + n, 0), math.max(hasBytes + bytes, 0), math.max(hasRecords + records, 0)
-  if n + bytes + records == 0 then redis.call('HDEL', P .. 'own', who) return end
-  redis.call('HSET', P .. 'own', who, string.format('%d %d %d', n, bytes, records))
-end
 -- owe counts messages that wait, for their owner, and for the sender behind it.
 local function owe(owner, n, bytes)
   for _, who in ipairs({group(owner), string.match(owner, '.*@.*')}) do own(who, n, bytes, 0) end

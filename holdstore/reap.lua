@@ -55,6 +55,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'debts', '-inf', int(now), 
   redis.call('ZREM', P .. 'debts', id)
   if get(id, 'state') == 'recalled' then uncharge(id) end
 end
+written()
 local some = redis.call('HRANDFIELD', P .. 'u', ARGV[1], 'WITHVALUES')
 for i = 1, #some, 2 do
   if now >= num(some[i + 1], 'held_at') + ARGV[3] then redis.call('HDEL', P .. 'u', some[i]) end

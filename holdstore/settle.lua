@@ -9,7 +9,7 @@
 -- Returns: {a word for each, or an error; what claim returned}. The words: "ok"; "lost"; "pending": nothing left to
 --   retry was asked for, but a recipient is pending: all stays
 local FIRST = 9 -- of an attempt's arguments, where its results begin
-local pieces, owed, late, count = {}, {}, nil, 0
+local pieces, late, count = {}, nil, 0
 -- packing leaves of a record its numbers, and x in place of all that x has.
 local function packing(id, x)
   unset(id, 'tok', 'attempts', 'late')
@@ -54,12 +54,8 @@ local function settle(a, last)
   local owner, content, record = string.match(hold.o or '', '^(%S+) (%d+) (%d+)$')
   local keep = tonumber(ARGV[1])
   if owner then
-    local o = owed[owner]
-    if not o then
-      o = {n = 0, b = 0, keep = recordTime(owner, keep, CROWDED_RECORD)}
-      owed[owner] = o
-    end
-    o.n, o.b, keep = o.n + 1, o.b + content + record, o.keep
+    keep = recordTime(owner, keep, CROWDED_RECORD)
+    owe(owner, -1, -(content + record))
   end
   each(id, function(piece) pieces[#pieces + 1] = piece end)
   counted(id, -1)
@@ -89,9 +85,6 @@ written()
 if late then
   if count > 0 then redis.call('INCRBY', P .. 'shelved', count) end
   for i = 1, #pieces, 200 do redis.call('DEL', unpack(pieces, i, math.min(i + 199, #pieces))) end
-  for owner, o in pairs(owed) do
-    owe(owner, -o.n, -o.b)
-  end
   redis.call('SET', P .. 'late', late)
 end
 if ARGV[2] == '0' then return {words, {}} end
