@@ -22,8 +22,8 @@ end
 -- back, and before the last one was taken back, others may have been sent to.
 local function ended(id)
   local last = 'released' -- a message that somebody has is never called recalled
-  for event in string.gmatch(get(id, 'tl') or '', '%d+ ([^\n]*)') do
-    local fine, e = pcall(cjson.decode, event)
+  for line in string.gmatch(get(id, 'tl') or '', '[^\n]+') do
+    local fine, e = pcall(cjson.decode, (string.gsub(line, '^%d+ ', '')))
     if fine and kind(e) == 'table' and (e.verb == 'recalled' or e.verb == 'released') then last = e.verb end
   end
   return last

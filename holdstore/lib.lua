@@ -33,7 +33,8 @@ end
 local function healed(why, command, key, field)
   if not heal or kind(key) ~= 'string' or string.sub(key, 1, #P) ~= P then return false end
   if string.sub(why, 1, 9) == 'WRONGTYPE' then return setAside(key) end
-  if not string.find(why, 'not an integer', 1, true) then return false end
+  local counter = string.find(why, 'not an integer', 1, true) or string.find(why, 'would overflow', 1, true)
+  if not counter then return false end
   if command == 'HINCRBY' then return raw.call('HDEL', key, field) == 1 end
   return setAside(key)
 end
@@ -130,8 +131,8 @@ local function shelved(id)
 end
 local holds = {}
 -- holdOf is what there is of a hold, by names: its fields, what its field p has, which is whole where that can be read,
--- and how many fields it has; or all of a record on a shelf. It is false where there is nothing. A script reads it
--- once, since a command costs Redis more than what it does; write and unset keep it right.
+-- and how many fields it has; or all of a record on a shelf. It is false where there is nothing. It is read once in a
+-- script, since a command costs Redis more than what it does; write and unset change it along, but not what p has.
 local function holdOf(id)
   local o = holds[id]
   if o == nil then
@@ -149,11 +150,14 @@ end
 local function num(id, field) return number(get(id, field)) or 0 end
 -- reread forgets what the script knows of a hold.
 local function reread(id) holds[id] = nil end
+-- many runs a command with as many arguments as Lua passes on at a time, until all have had their turn; pairs stay
+-- together.
+local function many(command, key, all)
+  for i = 1, #all, 200 do redis.call(command, key, unpack(all, i, math.min(i + 199, #all))) end
+end
 -- write is set for what is on no shelf.
 local function write(id, new)
-  for i = 1, #new, 200 do -- as many as Lua passes on at a time
-    redis.call('HSET', P .. 'h:' .. id, unpack(new, i, math.min(i + 199, #new)))
-  end
+  many('HSET', P .. 'h:' .. id, new)
   local o = holds[id]
   if not o then return reread(id) end
   for i = 1, #new, 2 do o[new[i]] = tostring(new[i + 1]) end
@@ -215,8 +219,8 @@ local function set(id, ...)
   end
   write(id, {...})
 end
--- What a script changes of the sets and sums that holds share is gathered, and goes out when written is called: one
--- command for many holds costs Redis less than one for each.
+-- Places of holds in sets, sums of what waits, and what owners have are gathered, and go out when written is called:
+-- one command for many holds costs Redis less than one for each.
 local places, bytes, ages, owing = {}, 0, {}, {}
 -- stands gives a hold its place in a set, or with false none.
 local function stands(set, id, score)
@@ -262,8 +266,8 @@ local function writeOwing()
       left[#left + 1], left[#left + 2] = who, string.format('%d %d %d', n, size, records)
     end
   end
-  if #left > 0 then redis.call('HSET', P .. 'own', unpack(left)) end
-  if #gone > 0 then redis.call('HDEL', P .. 'own', unpack(gone)) end
+  many('HSET', P .. 'own', left)
+  many('HDEL', P .. 'own', gone)
 end
 -- written sends what is gathered. It wakes the release loops when something is due earlier than all that was held.
 local function written()
@@ -277,9 +281,9 @@ local function written()
         gone[#gone + 1] = id
       end
     end
-    if #gone > 0 then redis.call('ZREM', P .. set, unpack(gone)) end
+    many('ZREM', P .. set, gone)
     if set == 'z:held' and first < soonest() then hasty = int(first) end
-    if #come > 0 then redis.call('ZADD', P .. set, unpack(come)) end
+    many('ZADD', P .. set, come)
   end
   if bytes ~= 0 then redis.call('INCRBY', P .. 'bytes', int(bytes)) end
   for age, n in pairs(ages) do
@@ -306,7 +310,7 @@ local function drop(key) redis.call('DEL', key) end
 local function counted(id, n) waits(n, num(id, 'size'), ageAt(num(id, 'held_at'))) end
 -- owe counts messages that wait, for their owner, and for the sender behind it.
 local function owe(owner, n, bytes)
-  for _, who in ipairs({group(owner), string.match(owner, '.*@.*')}) do own(who, n, bytes, 0) end
+  for _, who in ipairs({group(owner), string.match(owner, '^[^@]*@.*')}) do own(who, n, bytes, 0) end
 end
 -- uncharge takes from its owner what a hold had waiting, or all of it.
 local function uncharge(id, all)
@@ -396,6 +400,11 @@ end
 -- parkDamaged puts a hold where no loop looks, until a person has looked at it. Numbers that can't be read go: why says
 -- what they were. Its state stays: what was recalled must not be sent because nobody can read that it was.
 local function parkDamaged(id, why)
+  local o = holdOf(id)
+  if o and o.key then -- what is on a shelf waits for nothing
+    for _, st in ipairs({'held', 'releasing'}) do stands('z:' .. st, id, false) end
+    return written()
+  end
   unread(id)
   if (get(id, 'state') or 'held') == 'held' then
     local np, all = 0, num(id, 'nrcpt')

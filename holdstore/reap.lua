@@ -14,19 +14,18 @@ end
 -- alone does something to one hold; when that fails, the hold is put out of the way of the others.
 local function alone(id, f)
   local fine, why = pcall(f, id)
-  if not fine then parkDamaged(id, kind(why) == 'table' and why.err or why) end
+  if not fine then pcall(parkDamaged, id, kind(why) == 'table' and why.err or why) end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:releasing', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   leases = leases + 1
   alone(id, function()
     local o = holdOf(id)
-    local elsewhere = o and states[o.state] and o.state ~= 'releasing'
-    local wrong = o and not elsewhere and damage(o)
+    if not o or o.key or states[o.state] and o.state ~= 'releasing' then return stands('z:releasing', id, false) end
+    local wrong = damage(o)
     if wrong then return parkDamaged(id, wrong) end
-    if not o or o.state ~= 'releasing' then return redis.call('ZREM', P .. 'z:releasing', id) end
-    move(id, 'releasing', 'held', num(id, 'due'))
     unset(id, 'tok')
     set(id, 'state', 'held', 'cut', 1, 'tl', noted(id, ARGV[2]))
+    move(id, 'releasing', 'held', num(id, 'due'))
   end)
 end
 written()

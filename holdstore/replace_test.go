@@ -3,6 +3,7 @@ package holdstore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,5 +66,42 @@ func TestAHoldReplacesOthersInAnyShard(t *testing.T) {
 	}
 	if h, err := s.Get(t.Context(), last.ID); err != nil || h.State != Held {
 		t.Errorf("the last one: %+v, %v", h, err)
+	}
+}
+
+// A batch whose messages replace more holds than a script can name in one command is held, with all others in it.
+func TestABatchReplacesVeryMany(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t, "--appendfsync", "no").Addr)
+	const each, mails = 500, 9
+	var ids []string
+	var old []*commit
+	for n := range each * mails {
+		p, c := begun(t, s, fmt.Sprint("old", n))
+		ids, old = append(ids, p.id), append(old, c)
+	}
+	for some := range slices.Chunk(old, batchMost) {
+		sendNow(t, s, some...)
+	}
+	var batch []*commit
+	for n := range mails {
+		p := s.Put(submission("new"), []byte(header("new")))
+		p.print = fmt.Sprint("print", n)
+		terms := Terms{Rule: "default", Grace: time.Hour, Replaces: ids[n*each:][:each]}
+		p.replaces = terms.Replaces
+		batch = append(batch, p.commit(terms, true))
+	}
+	sendNow(t, s, batch...)
+	for n, c := range batch {
+		if c.row != int64(1) {
+			t.Errorf("message %d: %v", n, c.row)
+		}
+	}
+	st, err := s.Stats(t.Context())
+	if err != nil || st.Count[Held] != mails || st.Count[Recalled] != each*mails {
+		t.Errorf("%+v, %v", st.Count, err)
+	}
+	if all := faults(t, s, false); len(all) > 0 {
+		t.Errorf("faults: %+v", all[:min(len(all), 3)])
 	}
 }

@@ -143,6 +143,27 @@ func TestARestoreUndoesTheLastRecallThoughTheClockWasSetBack(t *testing.T) {
 	}
 }
 
+// A moment that is no whole number of milliseconds, which nothing of ours writes, makes two recalls of none.
+func TestARestoreUndoesARecallBesideAnOddMoment(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.StartRedis(t).Addr)
+	sub := submission("m")
+	sub.Recipients = []Path{{Address: "a@x.test"}, {Address: "b@x.test"}, {Address: "c@x.test"}}
+	r, err := s.Put(sub, []byte(header("m"))).Commit(t.Context(), Terms{Rule: "default", Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	intruder{t, s}.set(r.ID, "r0", `{"o":"recalled","t":9000000000000.5}`)
+	intruder{t, s}.set(r.ID, "r1", "x")
+	if _, err := s.Recall(t.Context(), r.ID, alice); err != nil && !errors.Is(err, ErrPartly) {
+		t.Fatal(err)
+	}
+	h, err := s.Restore(t.Context(), r.ID, alice)
+	if err != nil || h.Results[2].Outcome != Pending {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
+
 // A recall that comes while a restore makes its ticket is the last one: only that is undone.
 func TestARestoreThatMeetsARecallUndoesThatOnly(t *testing.T) {
 	t.Parallel()

@@ -351,6 +351,44 @@ func TestADamagedRecordOnAShelfCostsOnlyItself(t *testing.T) {
 	}
 }
 
+// A record on a shelf that can't be read, and that somebody has put where something waits, keeps nothing else from its
+// way.
+func TestADamagedRecordOnAShelfStandsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		state State
+		hash  bool // there is also a hash of its name, of which nobody can read what it was
+	}{{Held, false}, {Held, true}, {Releasing, false}, {Releasing, true}} {
+		for _, early := range []bool{true, false} { // it is met before the other, or after it
+			s := open(t, server.StartRedis(t).Addr)
+			s.lease = time.Millisecond
+			ctx, at, r, score := t.Context(), s.nodes.Shards[0], s.nodes.Client, 1.0
+			victim := shelve(t, s, 1, idsOfNow(1)[0])
+			keys, fields := shelfKeys(at, victim)
+			r.HSet(ctx, keys[0], fields[0], "x")
+			if c.hash {
+				r.HSet(ctx, holdKey(at, victim), "late", "1")
+			}
+			other := put(t, s, "m", 0, "").ID
+			claimOne(t, s)
+			if !early {
+				score = float64(time.Now().UnixMilli())
+			}
+			r.ZAdd(ctx, stateKey(at, c.state), redis.Z{Score: score, Member: victim})
+			server.Eventually(t, "the other is sent once its lease has ended", func() bool {
+				if _, err := s.Reap(ctx); err != nil {
+					t.Fatalf("%+v: %v", c, err)
+				}
+				claimed, err := s.Claim(ctx, 10)
+				if err != nil {
+					t.Fatalf("%+v: %v", c, err)
+				}
+				return len(claimed) == 1 && claimed[0].ID == other
+			})
+		}
+	}
+}
+
 // listedIDs are those of all that is released.
 func listedIDs(t *testing.T, s *Store) (ids []string) {
 	t.Helper()

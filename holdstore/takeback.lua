@@ -25,7 +25,7 @@ local function wasBack(r) return r.o == 'recalled' or r.c == true end
 -- later is a moment behind that of a result that was taken back: a restore undoes the last recall, and no other, also
 -- when the clock was set back between two of them. cjson rounds what has more than 14 digits.
 local function later(at, r)
-  return wasBack(r) and kind(r.t) == 'number' and r.t >= at and r.t < 10 ^ 13 and r.t + 1 or at
+  return wasBack(r) and kind(r.t) == 'number' and r.t >= at and r.t < 10 ^ 13 and math.floor(r.t) + 1 or at
 end
 -- gets says of a result whether its recipient could still get the message: whoever writes to Redis can write that it
 -- was recalled, but a recall takes the ticket away as well.

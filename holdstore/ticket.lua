@@ -20,10 +20,10 @@ end
 local function noTicket(id)
   local o = holdOf(id)
   if not o or not o.proof then return end
-  local kept = string.match(get(id, 'p') or '', '^([^\n]*\n[^\n]*\n%S+ %S+) %S+$')
+  local kept, proof = string.match(get(id, 'p') or '', '^([^\n]*\n[^\n]*\n(%S+ %S+)) %S+$')
   if kept then
     write(id, {'p', kept})
-    o.proof = string.match(kept, '[^\n]*$')
+    o.proof = proof
   end
   unset(id, 'may')
 end

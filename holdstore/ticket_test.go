@@ -357,3 +357,21 @@ func TestWithoutTheKeysNothingIsDoneThatNeedsThem(t *testing.T) {
 		t.Error("restored with the key, it can't be sent")
 	}
 }
+
+// A sealed message to very many is recalled as fast as any: its record is looked through once.
+func TestASealedMessageToVeryManyIsRecalled(t *testing.T) {
+	t.Parallel()
+	s := openSealed(t, server.StartRedis(t).Addr, key(1))
+	sub := submission("m")
+	sub.Recipients = nil
+	for n := range 4000 {
+		sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("somebody.%d@far.test", n)})
+	}
+	r, err := s.Put(sub, []byte(header("m"))).Commit(t.Context(), Terms{Rule: "default", Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := s.Recall(t.Context(), r.ID, alice); err != nil || h.State != Recalled {
+		t.Errorf("%+v, %v", h, err)
+	}
+}
