@@ -39,6 +39,7 @@ type chosen struct {
 	Verb     string
 	Count    int
 	Others   int // chosen, but in another state
+	UnderWay int // they match as well, and are being sent
 	More     bool
 	Most     int
 	Missing  string
@@ -74,7 +75,7 @@ func (s *Server) confirmMany(w http.ResponseWriter, r *http.Request, c *caller) 
 		return
 	}
 	v.Title = s.texts.say(v.Lang, "many-"+v.Verb)
-	v.Count, v.More = len(p.ids), p.more
+	v.Count, v.More, v.UnderWay = len(p.ids), p.more, p.underWay
 	if p.missing != "" && !p.more {
 		v.Missing = s.texts.say(v.Lang, "missing")
 	}
@@ -87,13 +88,15 @@ func (s *Server) confirmMany(w http.ResponseWriter, r *http.Request, c *caller) 
 
 // picked are the messages of an act, the newest first. Of all but a few it keeps the ID alone.
 type picked struct {
-	ids     []string
-	samples []*holdstore.Hold
-	more    bool   // there are more than an act takes
-	missing string // what could not be seen; empty: nothing
+	ids      []string
+	samples  []*holdstore.Hold
+	more     bool   // there are more than an act takes
+	missing  string // what could not be seen; empty: nothing
+	underWay int    // how many were seen that are being sent
 }
 
-// allThatMatch finds the messages of a search that are in a state.
+// allThatMatch finds the messages of a search that are in a state. Of those that wait it also says how many are being
+// sent: who takes mail back wants to know of them.
 func (s *Server) allThatMatch(ctx context.Context, c *caller, form url.Values, from holdstore.State, most int) (
 	picked, error) {
 	q, err := operatorSearch(form, s.now())
@@ -101,11 +104,21 @@ func (s *Server) allThatMatch(ctx context.Context, c *caller, form url.Values, f
 		return picked{}, err
 	}
 	q.States, q.limit, q.after = []holdstore.State{from}, manySamples, place{}
-	places := &newestPlaces{most: most + 1}
-	q.each = func(h *holdstore.Hold) { places.add(placeOf(h)) }
+	if from == holdstore.Held {
+		q.States = append(q.States, holdstore.Releasing)
+	}
+	places, underWay := &newestPlaces{most: most + 1}, 0
+	q.each = func(h *holdstore.Hold) {
+		if h.State == from {
+			places.add(placeOf(h))
+		} else {
+			underWay++
+		}
+	}
 	shown, err := s.list(ctx, c, q)
 	all := places.sorted()
-	p := picked{samples: shown.holds, missing: shown.missing, more: len(all) > most}
+	samples := slices.DeleteFunc(shown.holds, func(h *holdstore.Hold) bool { return h.State != from })
+	p := picked{samples: samples, missing: shown.missing, more: len(all) > most, underWay: underWay}
 	for _, at := range all[:min(most, len(all))] {
 		p.ids = append(p.ids, at.id)
 	}

@@ -93,6 +93,30 @@ func TestNoActOnManyTouchesAMailOfTheGateway(t *testing.T) {
 	}
 }
 
+// Who recalls all that match hears how many of them are being sent.
+func TestARecallOfAllSaysWhatIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	h := open(t, withBoss)
+	boss := h.guest("Remote-User", "boss")
+	page := func(act string) string {
+		code, page, _ := boss.ask("GET", "/operator/confirm?act="+act+"&which=all&subject=of+anna", "")
+		if code != 200 {
+			t.Fatal(code, page)
+		}
+		return page
+	}
+	const said = "On their way at this moment, and left as they are: 1<"
+	if strings.Contains(page("recall"), "On their way") {
+		t.Error("nothing is on its way")
+	}
+	if _, err := h.store.ClaimOne(t.Context(), h.ids["of anna"], "by hand", holdstore.Actor{By: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if text := page("recall"); !strings.Contains(text, said) || !strings.Contains(text, "There is no message") {
+		t.Errorf("what is on its way is not told:\n%s", text)
+	}
+}
+
 func TestAnOperatorActsOnExactlyWhatWasCounted(t *testing.T) {
 	t.Parallel()
 	h := open(t, withBoss)
