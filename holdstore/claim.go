@@ -161,7 +161,8 @@ func claimRow(row any) (id, first string, fields map[string]string) {
 // renewScript extends a lease. ARGV: id, token, lease ms. Output: "ok" or "lost".
 var renewScript = drain(`
 local id = ARGV[1]
-if get(id, 'state') ~= 'releasing' or get(id, 'tok') ~= ARGV[2] then return 'lost' end
+local is = redis.call('HMGET', P .. 'h:' .. id, 'state', 'tok') -- the rest may be large
+if is[1] ~= 'releasing' or is[2] ~= ARGV[2] then return 'lost' end
 redis.call('ZADD', P .. 'z:releasing', int(now + ARGV[3]), id)
 return 'ok'
 `)

@@ -15,7 +15,7 @@ local function claim(most, lease, token, room)
     local wrong = o and not elsewhere and damage(o)
     if wrong then
       left[#left] = nil
-      pcall(parkDamaged, id, wrong)
+      if not pcall(parkDamaged, id, wrong) then tell('hold ' .. id .. ' could not be parked: ' .. wrong) end
     elseif o and not elsewhere then
       local attempts = int((number(o.attempts) or 0) + 1)
       leased[#leased + 1], leased[#leased + 2] = int(now + lease), id

@@ -77,8 +77,8 @@ local function idOf(text)
   end
   return id
 end
--- lineAt is the line of a text that begins at a place, and where the next one begins; nil: there is none. A pattern
--- would look at each of its characters.
+-- lineAt is the line of a text that begins at a place, and where the next one begins; nil: there is none. A plain find
+-- is faster than a pattern.
 local function lineAt(text, at)
   local ends = string.find(text, '\n', at, true)
   return string.sub(text, at, (ends or 0) - 1), ends and ends + 1
@@ -106,7 +106,7 @@ local function read(flat)
   o.fields, o.key, o.field, o.proof = #flat / 2, nil, nil, nil
   o.whole = o.p and apart(o)
   if not o.whole then
-    for _, name in ipairs(PARTS) do o[name] = nil end -- as a field it could have a script loop for years
+    for _, name in ipairs(PARTS) do o[name] = nil end -- a field of this name could make a script loop for years
   end
   return o
 end
@@ -132,7 +132,8 @@ end
 local holds = {}
 -- holdOf is what there is of a hold, by names: its fields, what its field p has, which is whole where that can be read,
 -- and how many fields it has; or all of a record on a shelf. It is false where there is nothing. It is read once in a
--- script, since a command costs Redis more than what it does; write and unset change it along, but not what p has.
+-- script, since a command costs Redis more than what it does. write and unset keep it up to date, but not what p has, nor
+-- how many fields there are.
 local function holdOf(id)
   local o = holds[id]
   if o == nil then

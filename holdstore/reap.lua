@@ -11,10 +11,12 @@ for i = 5, #ARGV, 2 do
   local is = redis.call('TYPE', P .. ARGV[i]).ok
   if is ~= 'none' and is ~= ARGV[i + 1] then setAside(P .. ARGV[i]) end
 end
--- alone does something to one hold; when that fails, the hold is put out of the way of the others.
+-- alone does something to one hold; when that fails, the hold is parked.
 local function alone(id, f)
   local fine, why = pcall(f, id)
-  if not fine then pcall(parkDamaged, id, kind(why) == 'table' and why.err or why) end
+  if fine then return end
+  why = kind(why) == 'table' and why.err or why
+  if not pcall(parkDamaged, id, why) then tell('hold ' .. id .. ' could not be parked: ' .. why) end
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:releasing', '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
   leases = leases + 1
@@ -32,7 +34,7 @@ written()
 for _, st in ipairs({'released', 'recalled'}) do
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'z:' .. st, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
     records = records + 1
-    if get(id, 'state') == st then forgetHold(id) else redis.call('ZREM', P .. 'z:' .. st, id) end
+    if get(id, 'state') ~= st or not pcall(forgetHold, id) then redis.call('ZREM', P .. 'z:' .. st, id) end
   end
 end
 -- Of each of these shelves one record has ended, at least.

@@ -21,11 +21,11 @@ type Action struct {
 	args   [2]any // what act in the script gets
 }
 
-// actionScript makes a script that does the same to some holds, each on its own: a timeline line for each that it is
-// done to, and one entry in the audit trail. act returns the word for one of them; of a record that can't be read it is
-// "damaged". ARGV: event, verb, by, from, reason, detail, two arguments of act, "1" for an operator, ids... Output: a
-// word for each, and behind it, of one that it was done to, the JSON in its field p without the recipients and what
-// follows them; else "".
+// actionScript makes a script that does the same to some holds, each on its own, and writes one entry into the audit
+// trail. act(id, two arguments, operator, event) also writes the event into the timeline of a hold to which it is done,
+// and returns the word for it; of a record that can't be read it is "damaged". ARGV: event, verb, by, from, reason,
+// detail, two arguments of act, "1" for an operator, ids... Output: a word for each, and behind it, of one that it was
+// done to, the JSON in its field p without the recipients and what follows them; else "".
 func actionScript(act string) *nodes.Script {
 	return drain(takeback + act + `
 local words, did = {}, {}

@@ -56,9 +56,14 @@ func (p *Put) noteTickets(ctx context.Context) error {
 
 // takenBefore lists the recipients of a replaced hold that had been recalled before it was replaced.
 func (p *Put) takenBefore(f map[string]string, h *Hold) (indexes []int) {
-	by := strings.Fields(f["by"])
+	pending := map[string]bool{}
+	if by := strings.Fields(f["by"]); len(by) > 2 {
+		for _, n := range by[2:] {
+			pending[n] = true
+		}
+	}
 	for n, r := range h.Results {
-		if r.back() && (len(by) < 2 || !slices.Contains(by[2:], strconv.Itoa(n))) {
+		if r.back() && !pending[strconv.Itoa(n)] {
 			indexes = append(indexes, n)
 		}
 	}

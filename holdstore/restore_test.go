@@ -143,8 +143,8 @@ func TestARestoreUndoesTheLastRecallThoughTheClockWasSetBack(t *testing.T) {
 	}
 }
 
-// A moment that is no whole number of milliseconds, which nothing of ours writes, makes two recalls of none.
-func TestARestoreUndoesARecallBesideAnOddMoment(t *testing.T) {
+// A moment with a fraction of a millisecond, which we never write, does not split one recall into two.
+func TestARestoreUndoesARecallNextToAnOddMoment(t *testing.T) {
 	t.Parallel()
 	s := open(t, server.StartRedis(t).Addr)
 	sub := submission("m")

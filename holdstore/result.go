@@ -3,7 +3,6 @@ package holdstore
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -61,7 +60,11 @@ func (s *Store) letting(h *Hold, f map[string]string) func(n int) bool {
 	if err != nil {
 		return nil
 	}
-	return func(n int) bool { return !slices.Contains(without, n) }
+	out := map[int]bool{}
+	for _, n := range without {
+		out[n] = true
+	}
+	return func(n int) bool { return !out[n] }
 }
 
 // proven is the outcome that a gateway wrote: a script makes "requested" of "sent".

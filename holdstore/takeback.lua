@@ -1,13 +1,13 @@
 -- The moves of recall and restore, for all scripts that make them. Whoever takes back what is recalled already relies
--- on that from then on: the field by, of a hold that was only replaced, goes. The script calls written after them.
+-- on that from then on: the field by, of a hold that was only replaced, goes. The script must call written after them.
 --
 -- KEYS: as lib
 -- ARGV: none
 -- Returns: nothing; defines takeBack, which returns "ok", "partly" (some recipients have it already, or may have),
 --   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", "stopped"
 --   (an operator has recalled it), "changed" (another recall was faster), or the state. would.go foretells these
--- takenBack puts a hold that is recalled from now on among those, and its content stays for a while. Its owner is
--- charged for it until then.
+-- takenBack moves a hold into the set of what is recalled; the caller sets its state. Its content stays for a while, and
+-- its owner is charged for it until then.
 local function takenBack(id, contentTime, recordMost)
   local owner = string.match(get(id, 'o') or '', '^%S+') or ''
   move(id, 'held', 'recalled', now + recordTime(owner, tonumber(recordMost), tonumber(contentTime)))
@@ -106,9 +106,9 @@ local function lastBack(id, may)
   for n = 0, all do
     if wasBack(result(id, n)) then last = math.max(last, moment(n)) end
   end
-  for n = 0, without and all or -1 do
-    local lets = not string.find(without .. ',', ',' .. n .. ',', 1, true)
-    if wasBack(result(id, n)) and lets ~= (moment(n) >= last) then return nil end
+  local lets = without and allBut(without)
+  for n = 0, lets and all or -1 do
+    if wasBack(result(id, n)) and lets(n) ~= (moment(n) >= last) then return nil end
   end
   return function(n) return moment(n) >= last end
 end

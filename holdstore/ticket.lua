@@ -2,12 +2,18 @@
 --
 -- KEYS: as lib
 -- ARGV: none
--- Returns: nothing; defines noTicket, letting(id), the function that says whether the ticket that is there is for
+-- Returns: nothing; defines noTicket, allBut, letting(id), the function that says whether the ticket that is there is for
 --   recipient n, nil where nothing is sealed or no ticket is there; and of tickets as JSON by hold: lacking(id, mays),
 --   whether a sealed hold has none there, and ticket(id, mays)
 local function mayOf(id, mays) return mays and mays ~= '' and cjson.decode(mays)[id] end
 local function lacking(id, mays)
   return not mayOf(id, mays) and string.find(get(id, 'p') or '', '\n[^\n]*\n')
+end
+-- allBut returns the function that says whether a ticket is for recipient n; without lists those whom it leaves out.
+local function allBut(without)
+  local out = {}
+  for n in string.gmatch(without, ',(%d+)') do out[tonumber(n)] = true end
+  return function(n) return not out[n] end
 end
 local function letting(id)
   local o = holdOf(id)
@@ -15,7 +21,7 @@ local function letting(id)
   if not proof then return nil end
   if string.match(proof, '^%S+ %S+ %S') then return function() return true end end
   local without = string.match(get(id, 'may') or '', '^(%S+) ')
-  return without and function(n) return not string.find(without .. ',', ',' .. n .. ',', 1, true) end
+  return without and allBut(without)
 end
 local function noTicket(id)
   local o = holdOf(id)

@@ -358,20 +358,34 @@ func TestWithoutTheKeysNothingIsDoneThatNeedsThem(t *testing.T) {
 	}
 }
 
-// A sealed message to very many is recalled as fast as any: its record is looked through once.
+// A sealed message to very many is recalled and restored: nothing looks through its recipients for each of them.
 func TestASealedMessageToVeryManyIsRecalled(t *testing.T) {
 	t.Parallel()
 	s := openSealed(t, server.StartRedis(t).Addr, key(1))
 	sub := submission("m")
 	sub.Recipients = nil
-	for n := range 4000 {
-		sub.Recipients = append(sub.Recipients, Path{Address: fmt.Sprintf("somebody.%d@far.test", n)})
+	var half []string
+	for n := range 50_000 { // as many as the milter takes
+		to := fmt.Sprintf("somebody.%d@far.test", n)
+		if sub.Recipients = append(sub.Recipients, Path{Address: to}); n%2 == 0 {
+			half = append(half, to)
+		}
 	}
 	r, err := s.Put(sub, []byte(header("m"))).Commit(t.Context(), Terms{Rule: "default", Grace: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h, err := s.Recall(t.Context(), r.ID, alice); err != nil || h.State != Recalled {
-		t.Errorf("%+v, %v", h, err)
+	for n, act := range []func() (*Hold, error){
+		func() (*Hold, error) { return s.RecallOnly(t.Context(), r.ID, half, alice) },
+		func() (*Hold, error) { return s.Recall(t.Context(), r.ID, alice) },
+		func() (*Hold, error) { return s.Restore(t.Context(), r.ID, alice) },
+	} {
+		if _, err := act(); err != nil {
+			t.Fatalf("act %d: %v", n, err)
+		}
+	}
+	h, err := s.Get(t.Context(), r.ID)
+	if err != nil || h.State != Held || h.Results[0].Outcome != TakenBack || h.Results[1].Outcome != Pending {
+		t.Errorf("%v", err)
 	}
 }
