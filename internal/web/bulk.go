@@ -39,7 +39,7 @@ type chosen struct {
 	Verb     string
 	Count    int
 	Others   int // chosen, but in another state
-	UnderWay int // they match as well, and are being sent
+	UnderWay int // they match but for their state, and are being sent: of a recall
 	More     bool
 	Most     int
 	Missing  string
@@ -66,7 +66,7 @@ func (s *Server) confirmMany(w http.ResponseWriter, r *http.Request, c *caller) 
 	var p picked
 	var err error
 	if form.Get("which") == "all" {
-		p, err = s.allThatMatch(r.Context(), c, form, from, v.Most)
+		p, err = s.allThatMatch(r.Context(), c, form, v.Verb, v.Most)
 	} else {
 		p, v.Others, err = s.theChosen(r.Context(), form["id"], from)
 	}
@@ -95,30 +95,33 @@ type picked struct {
 	underWay int    // how many were seen that are being sent
 }
 
-// allThatMatch finds the messages of a search that are in a state. Of those that wait it also says how many are being
-// sent: who takes mail back wants to know of them.
-func (s *Server) allThatMatch(ctx context.Context, c *caller, form url.Values, from holdstore.State, most int) (
-	picked, error) {
+// allThatMatch finds the messages of a search that are in the state for an act. For a recall it also counts those that
+// are being sent: they match, and are not recalled.
+func (s *Server) allThatMatch(ctx context.Context, c *caller, form url.Values, verb string, most int) (picked, error) {
 	q, err := operatorSearch(form, s.now())
+	from := manyFrom[verb]
 	if err != nil || !slices.Contains(q.States, from) {
 		return picked{}, err
 	}
 	q.States, q.limit, q.after = []holdstore.State{from}, manySamples, place{}
-	if from == holdstore.Held {
+	if verb == "recall" {
 		q.States = append(q.States, holdstore.Releasing)
 	}
-	places, underWay := &newestPlaces{most: most + 1}, 0
-	q.each = func(h *holdstore.Hold) {
+	places, underWay := &newestPlaces{most: most + 1}, map[string]bool{}
+	q.each = func(h *holdstore.Hold) bool {
 		if h.State == from {
 			places.add(placeOf(h))
 		} else {
-			underWay++
+			underWay[h.ID] = true
 		}
+		return h.State == from
 	}
 	shown, err := s.list(ctx, c, q)
 	all := places.sorted()
-	samples := slices.DeleteFunc(shown.holds, func(h *holdstore.Hold) bool { return h.State != from })
-	p := picked{samples: samples, missing: shown.missing, more: len(all) > most, underWay: underWay}
+	for _, at := range all {
+		delete(underWay, at.id)
+	}
+	p := picked{samples: shown.holds, missing: shown.missing, more: len(all) > most, underWay: len(underWay)}
 	for _, at := range all[:min(most, len(all))] {
 		p.ids = append(p.ids, at.id)
 	}

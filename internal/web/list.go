@@ -19,7 +19,7 @@ type search struct {
 	limit   int
 	after   place // zero: from the newest on
 
-	each func(*holdstore.Hold) // hears of each hold that fits, perhaps twice; nil: nobody does
+	each func(*holdstore.Hold) bool // is asked of each hold that fits, perhaps twice, whether it is shown; nil: all are
 }
 
 // place is where a page of a list ends: lists are the newest first.
@@ -69,7 +69,7 @@ func (s *Server) list(ctx context.Context, c *caller, q search) (p page, err err
 		fits := q.after.before(h) && matches(h) && (q.queueID == "" || h.QueueID == q.queueID) &&
 			s.desk.Sees(c.Person, h)
 		if fits && q.each != nil {
-			q.each(h)
+			fits = q.each(h)
 		}
 		return fits
 	}}

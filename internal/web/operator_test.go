@@ -93,8 +93,8 @@ func TestNoActOnManyTouchesAMailOfTheGateway(t *testing.T) {
 	}
 }
 
-// Who recalls all that match hears how many of them are being sent.
-func TestARecallOfAllSaysWhatIsOnItsWay(t *testing.T) {
+// The page that confirms a recall of all says how many of them are being sent.
+func TestARecallOfAllSaysWhatIsBeingSent(t *testing.T) {
 	t.Parallel()
 	h := open(t, withBoss)
 	boss := h.guest("Remote-User", "boss")
@@ -105,15 +105,18 @@ func TestARecallOfAllSaysWhatIsOnItsWay(t *testing.T) {
 		}
 		return page
 	}
-	const said = "On their way at this moment, and left as they are: 1<"
-	if strings.Contains(page("recall"), "On their way") {
-		t.Error("nothing is on its way")
+	const said = "Being sent at this moment, and left as they are: 1<"
+	if strings.Contains(page("recall"), "Being sent at") {
+		t.Error("nothing is being sent")
 	}
 	if _, err := h.store.ClaimOne(t.Context(), h.ids["of anna"], "by hand", holdstore.Actor{By: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	if text := page("recall"); !strings.Contains(text, said) || !strings.Contains(text, "There is no message") {
-		t.Errorf("what is on its way is not told:\n%s", text)
+		t.Errorf("what is being sent is not told:\n%s", text)
+	}
+	if strings.Contains(page("release"), "Being sent at") {
+		t.Error("what is being sent is nothing to who sends the rest")
 	}
 }
 
