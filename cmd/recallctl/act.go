@@ -36,6 +36,12 @@ type act struct {
 func (c *ctl) recall() *cobra.Command {
 	a := &act{name: "recall", from: holdstore.Held, action: func() holdstore.Action { return c.store.Recalling() }}
 	cmd := c.verb(a, "Take messages back")
+	a.check = func() error {
+		if cmd.Flags().Changed("only") && (len(a.only) == 0 || slices.Contains(a.only, "")) {
+			return usage("--only is empty: name a recipient; nothing was changed")
+		}
+		return nil
+	}
 	cmd.Flags().StringSliceVar(&a.only, "only", nil,
 		"only for this recipient's `address`, several times for several: the others still get it")
 	return cmd

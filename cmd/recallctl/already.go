@@ -168,6 +168,9 @@ func (t *tally) was(id string, h *holdstore.Hold, err error) {
 		if t.json {
 			t.wrong = cmp.Or(t.wrong, t.table.add(t.ctx, h))
 		}
+	case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall":
+		t.late++
+		t.tooLate = append(t.tooLate, id)
 	case errors.Is(err, holdstore.ErrTooLate):
 		t.late++
 		t.notDone(id, err)

@@ -100,7 +100,7 @@ func (t *tally) told(batch []holdstore.Acted) {
 		case acted.Changed():
 			t.done++
 			changed = append(changed, acted)
-		case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall":
+		case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall" && len(t.only) == 0:
 			t.late++
 			t.tooLate = append(t.tooLate, id)
 		case errors.Is(err, holdstore.ErrTooLate), errors.Is(err, holdstore.ErrNotNow),
@@ -178,9 +178,9 @@ func (t *tally) verdict(stopped error) error {
 	case inState && t.total > 1:
 		t.say("%s %s already; nothing was changed", isOrAre(t.total), stateAfter[t.name])
 	case t.total > 1 && t.already > 0:
-		t.say("%s %s; %s %s already", past(t.name), count(t.done), isOrAre(t.already), stateAfter[t.name])
+		t.say("%s %s%s; %s %s already", past(t.name), count(t.done), t.forOnly(), isOrAre(t.already), stateAfter[t.name])
 	case t.total > 1:
-		t.say("%s %s", past(t.name), count(t.total))
+		t.say("%s %s%s", past(t.name), count(t.total), t.forOnly())
 	}
 	return t.wrong
 }

@@ -32,7 +32,7 @@ func (a *act) confirm(ctx context.Context, n int, states ...holdstore.State) err
 	if a.unseen != nil {
 		a.say("%v", a.unseen)
 	}
-	fmt.Fprintf(a.stderr, "%s %s? [y/N] ", a.name, count(n))
+	fmt.Fprintf(a.stderr, "%s %s%s? [y/N] ", a.name, count(n), a.forOnly())
 	answer, _ := bufio.NewReader(a.stdin).ReadString('\n')
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return usage("nothing was changed")

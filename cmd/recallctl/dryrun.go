@@ -37,7 +37,7 @@ func (t *tally) foresee(h *holdstore.Hold) error {
 	case errors.Is(err, holdstore.ErrPartly):
 		t.partly++
 		t.failure(h.ID, errors.New("would be recalled for the recipients that are still pending; others have it already"))
-	case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall":
+	case errors.Is(err, holdstore.ErrTooLate) && t.name == "recall" && !takenOut(h, t.only):
 		t.late++
 		t.failure(h.ID, fmt.Errorf("would not be recalled: %w: it is on its way or sent; %s", holdstore.ErrTooLate,
 			t.wouldAsk(h)))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -9,6 +11,24 @@ import (
 	"github.com/recall-milter/recall-milter/internal/criteria"
 	"github.com/recall-milter/recall-milter/internal/hint"
 )
+
+// wanted is the value of a flag that selects. An empty one, such as that of a variable that a script has not set, would
+// select everything.
+type wanted string
+
+// Set takes what was typed.
+func (w *wanted) Set(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("empty") // flawed says what that means
+	}
+	*w = wanted(text)
+	return nil
+}
+
+func (w *wanted) String() string { return string(*w) }
+
+// Type is what help calls it.
+func (*wanted) Type() string { return "string" }
 
 // filter is the flags that select messages in place of REFs.
 type filter struct {
@@ -19,16 +39,16 @@ type filter struct {
 
 func (f *filter) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.query.Sender, "sender", "",
+	flags.Var((*wanted)(&f.query.Sender), "sender",
 		"envelope sender: an `address`, @domain, a pattern with * and ?, or <> for bounces")
-	flags.StringVar(&f.query.Recipient, "recipient", "", "envelope recipient: an `address`, @domain, or a pattern")
-	flags.StringVar(&f.query.MessageID, "message-id", "", "the `Message-ID`, with or without <>")
-	flags.StringVar(&f.query.Subject, "subject", "", "a part of the subject, or a pattern for all of it")
-	flags.StringVar(&f.query.Login, "login", "", "SASL `login`, or a pattern")
-	flags.StringVar(&f.query.Client, "client", "", "client `address`, or a network like 192.0.2.0/24")
-	flags.StringVar(&f.since, "since", "",
+	flags.Var((*wanted)(&f.query.Recipient), "recipient", "envelope recipient: an `address`, @domain, or a pattern")
+	flags.Var((*wanted)(&f.query.MessageID), "message-id", "the `Message-ID`, with or without <>")
+	flags.Var((*wanted)(&f.query.Subject), "subject", "a part of the subject, or a pattern for all of it")
+	flags.Var((*wanted)(&f.query.Login), "login", "SASL `login`, or a pattern")
+	flags.Var((*wanted)(&f.query.Client), "client", "client `address`, or a network like 192.0.2.0/24")
+	flags.Var((*wanted)(&f.since), "since",
 		"held since `time`: 90m or 5d ago, yesterday, 09:30, 2026-05-01, 2026-05-01 09:30")
-	flags.StringVar(&f.until, "until", "", "held until `time`")
+	flags.Var((*wanted)(&f.until), "until", "held until `time`")
 	flags.BoolVar(&f.all, "all", false, "every message of the states that the verb is about")
 }
 

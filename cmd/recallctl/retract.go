@@ -31,11 +31,11 @@ func (c *ctl) retract() *cobra.Command {
 	r := &retract{act: &act{ctl: c, name: "retract"}}
 	cmd := &cobra.Command{Use: "retract [MESSAGE-ID...]", RunE: c.onStore(r.run)}
 	flags := cmd.Flags()
-	flags.StringVar(&r.query.Sender, "sender", "", "author or envelope sender: an `address`, @domain, or a pattern")
-	flags.StringVar(&r.query.Recipient, "recipient", "", "only the mailboxes of this `address`, @domain, or pattern")
-	flags.StringVar(&r.query.Subject, "subject", "", "a part of the subject, or a pattern for all of it")
-	flags.StringVar(&r.since, "since", "", "came in since `time`: 90m or 5d ago, yesterday, 09:30, 2026-05-01")
-	flags.StringVar(&r.until, "until", "", "came in until `time`")
+	flags.Var((*wanted)(&r.query.Sender), "sender", "author or envelope sender: an `address`, @domain, or a pattern")
+	flags.Var((*wanted)(&r.query.Recipient), "recipient", "only the mailboxes of this `address`, @domain, or pattern")
+	flags.Var((*wanted)(&r.query.Subject), "subject", "a part of the subject, or a pattern for all of it")
+	flags.Var((*wanted)(&r.since), "since", "came in since `time`: 90m or 5d ago, yesterday, 09:30, 2026-05-01")
+	flags.Var((*wanted)(&r.until), "until", "came in until `time`")
 	flags.StringVar(&r.folder, "to", "", "move to this `folder` of each mailbox, in place of the server's trash")
 	flags.BoolVar(&r.delete, "delete", false, "delete for good: this can't be undone")
 	flags.StringVar(&r.apart, "apart", "",

@@ -119,6 +119,8 @@ func flawed(err error) string {
 		use = fmt.Sprintf(": write --%s alone, or --%[1]s=false", flag.Name)
 	case "int", "int64":
 		use = ": use a number"
+	case "string":
+		use = ": it is empty, and would leave no message out"
 	}
 	return fmt.Sprintf("invalid --%s %q%s", value.GetFlag().Name, value.GetValue(), use)
 }

@@ -47,6 +47,14 @@ func (t *tally) sharesOf(h *holdstore.Hold) string {
 	return strings.Join(words, "; ")
 }
 
+// forOnly are the words for the recipients of --only, with a blank before them; empty: it was not given.
+func (a *act) forOnly() string {
+	if len(a.only) == 0 {
+		return ""
+	}
+	return " for " + strings.Join(a.only, ", ") + " only"
+}
+
 // takenOut says whether nobody of some recipients gets a message any more, because it was taken back for all of them.
 func takenOut(h *holdstore.Hold, only []string) bool {
 	wanted, all := holdstore.NewAddresses(only), false

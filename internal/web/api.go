@@ -171,7 +171,7 @@ func readSearch(values url.Values, now time.Time) (q search, err error) {
 		var wrong bool
 		switch to := texts[name]; {
 		case to != nil:
-			*to = value
+			*to, wrong = value, value == ""
 		case name == "state":
 			q.States, wrong = readStates(all)
 		case name == "since":

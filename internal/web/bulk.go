@@ -55,16 +55,19 @@ func (s *Server) confirmMany(w http.ResponseWriter, r *http.Request, c *caller) 
 	form := r.URL.Query()
 	v := chosen{view: s.view(r, c, "all-messages"), Verb: form.Get("act"), Search: readSearchForm(form),
 		Most: manyMost, Extended: manyExtended}
+	err := checkQuery(form, append([]string{"act", "which", "state", "id..."}, searchFields...)...)
 	from, known := manyFrom[v.Verb]
-	if !known {
-		s.fail(w, r, invalid(http.StatusBadRequest, "no button was pressed"))
+	if err == nil && !known {
+		err = invalid(http.StatusBadRequest, "no button was pressed")
+	}
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	if v.Verb == "ask" {
 		v.Most = manyAsked
 	}
 	var p picked
-	var err error
 	if form.Get("which") == "all" {
 		p, err = s.allThatMatch(r.Context(), c, form, v.Verb, v.Most)
 	} else {

@@ -93,6 +93,18 @@ func TestNoActOnManyTouchesAMailOfTheGateway(t *testing.T) {
 	}
 }
 
+// A search that nobody understands selects nothing, where ignoring it would select everything.
+func TestAnActOnManyUnderstandsItsWholeSearch(t *testing.T) {
+	t.Parallel()
+	boss := open(t, withBoss).guest("Remote-User", "boss")
+	for query, want := range map[string]int{"sender=anna%40corp.test&subject=": 200, "sendr=anna%40corp.test": 400,
+		"sender=anna%40corp.test&sender=bert%40corp.test": 400} {
+		if code, page, _ := boss.ask("GET", "/operator/confirm?act=recall&which=all&"+query, ""); code != want {
+			t.Errorf("%s: %d\n%s", query, code, page)
+		}
+	}
+}
+
 // The page that confirms a recall of all says how many of them are being sent.
 func TestARecallOfAllSaysWhatIsBeingSent(t *testing.T) {
 	t.Parallel()
