@@ -246,5 +246,9 @@ func asConfig(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return &exit{exitConfig, err.Error()}
+	text, inside := err.Error(), config.Problems(nil)
+	if errors.Is(err, fs.ErrNotExist) && !errors.As(err, &inside) {
+		text += "; name another one with -c FILE"
+	}
+	return &exit{exitConfig, text}
 }

@@ -3,9 +3,7 @@ package config
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,23 +80,12 @@ func Default() *Config {
 	}
 }
 
-func readFile(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the config can't be read: %w; name another one with -c FILE", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the config can't be read: %w", err)
-	}
-	return text, nil
-}
-
 // Load reads a file, and over it the variables RECALL_MILTER_...; *_file keys may name credentials of systemd. An error
 // that is about their content is of type Problems.
 func Load(path string) (*Config, error) {
-	text, err := readFile(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the config can't be read: %w", err)
 	}
 	c, err := parse(path, text, os.Environ(), os.Getenv("CREDENTIALS_DIRECTORY"))
 	if err == nil {

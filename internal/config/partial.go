@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -14,9 +15,9 @@ const maxSkipped = 20
 // other keys are ignored: these keys have their defaults. An error is a problem with what is needed, or one that could
 // hide it.
 func LoadFor(path string, needed ...string) (c *Config, ignored Problems, err error) {
-	text, err := readFile(path)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("the config can't be read: %w", err)
 	}
 	return parseFor(path, text, os.Environ(), os.Getenv("CREDENTIALS_DIRECTORY"), needed)
 }
