@@ -124,12 +124,20 @@ func TestAMessageIsClawedBackAndGivenBack(t *testing.T) {
 		id = "<bait@evil.test>"
 	}
 	m.clawsBack(torture, "--undo", id)
-	if again := m.mailboxes(users); !reflect.DeepEqual(again, before) {
-		for user := range before {
-			if !reflect.DeepEqual(again[user], before[user]) {
-				t.Errorf("%s had\n%v\nand has\n%v", user, before[user], again[user])
+	again, doubled := m.mailboxes(users), 0
+	for user, had := range before {
+		for where, n := range again[user] {
+			if torture && n > had[where] && had[where] > 0 { // the server was killed between copy and removal of its MOVE
+				doubled += n - had[where]
+				again[user][where] = had[where]
 			}
 		}
+		if !reflect.DeepEqual(again[user], had) {
+			t.Errorf("%s had\n%v\nand has\n%v", user, had, again[user])
+		}
+	}
+	if t.Logf("%d copies too many", doubled); doubled > users/10 {
+		t.Errorf("%d copies too many, of %d users", doubled, users)
 	}
 	log, _ := m.ctl("log")
 	if !strings.Contains(log, "user0@corp.test <bait@evil.test>: moved") || !strings.Contains(log, "reason: phish") {
