@@ -132,8 +132,8 @@ end
 local holds = {}
 -- holdOf is what there is of a hold, by names: its fields, what its field p has, which is whole where that can be read,
 -- and how many fields it has; or all of a record on a shelf. It is false where there is nothing. It is read once in a
--- script, since a command costs Redis more than what it does. write and unset keep it up to date, but not what p has, nor
--- how many fields there are.
+-- script, since a command costs Redis more than what it does. write and unset keep it up to date, but not what p has,
+-- nor how many fields there are.
 local function holdOf(id)
   local o = holds[id]
   if o == nil then

@@ -6,8 +6,8 @@
 -- Returns: nothing; defines takeBack, which returns "ok", "partly" (some recipients have it already, or may have),
 --   "none", "late", or the state that forbids it; and giveBack, which returns "ok", "gone", "none", "nokey", "stopped"
 --   (an operator has recalled it), "changed" (another recall was faster), or the state. would.go foretells these
--- takenBack moves a hold into the set of what is recalled; the caller sets its state. Its content stays for a while, and
--- its owner is charged for it until then.
+-- takenBack moves a hold into the set of what is recalled; the caller sets its state. Its content stays for a while,
+-- and its owner is charged for it until then.
 local function takenBack(id, contentTime, recordMost)
   local owner = string.match(get(id, 'o') or '', '^%S+') or ''
   move(id, 'held', 'recalled', now + recordTime(owner, tonumber(recordMost), tonumber(contentTime)))

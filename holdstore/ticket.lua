@@ -2,9 +2,9 @@
 --
 -- KEYS: as lib
 -- ARGV: none
--- Returns: nothing; defines noTicket, allBut, letting(id), the function that says whether the ticket that is there is for
---   recipient n, nil where nothing is sealed or no ticket is there; and of tickets as JSON by hold: lacking(id, mays),
---   whether a sealed hold has none there, and ticket(id, mays)
+-- Returns: nothing; defines noTicket, allBut, letting(id), the function that says whether the ticket that is there is
+--   for recipient n, nil where nothing is sealed or no ticket is there; and of tickets as JSON by hold: lacking(id,
+--   mays), whether a sealed hold has none there, and ticket(id, mays)
 local function mayOf(id, mays) return mays and mays ~= '' and cjson.decode(mays)[id] end
 local function lacking(id, mays)
   return not mayOf(id, mays) and string.find(get(id, 'p') or '', '\n[^\n]*\n')
