@@ -120,7 +120,7 @@ func flawed(err error) string {
 	case "int", "int64":
 		use = ": use a number"
 	case "string":
-		use = ": it is empty, and would leave no message out"
+		use = ": it is empty, and would select everything"
 	}
 	return fmt.Sprintf("invalid --%s %q%s", value.GetFlag().Name, value.GetValue(), use)
 }

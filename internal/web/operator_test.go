@@ -128,7 +128,7 @@ func TestARecallOfAllSaysWhatIsBeingSent(t *testing.T) {
 		t.Errorf("what is being sent is not told:\n%s", text)
 	}
 	if strings.Contains(page("release"), "Being sent at") {
-		t.Error("what is being sent is nothing to who sends the rest")
+		t.Error("the page of a release speaks of what is being sent")
 	}
 }
 
